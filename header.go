@@ -1,0 +1,216 @@
+package cirque
+
+import (
+	"encoding/binary"
+	"errors"
+	"iter"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// HeaderSection is a header section (RFC 9110 §6.3) packed into one immutable string: field
+// lines sorted by name, lines of one name adjacent and in their order. A million stored
+// headers are a million strings, not a million maps, and a hit slices names and values out of
+// the string without copying them. The zero value has no fields.
+type HeaderSection struct {
+	packed string
+}
+
+// PackHeader packs h. Names are kept as they are spelt. Fields without a value line (as net/http
+// uses to suppress one) are left out.
+func PackHeader(h http.Header) HeaderSection {
+	names := make([]string, 0, len(h))
+	size, lines := binary.MaxVarintLen32, 0
+	for name, values := range h {
+		if len(values) == 0 {
+			continue
+		}
+		names = append(names, name)
+		lines += len(values)
+		for _, v := range values {
+			size += len(name) + len(v) + 2*binary.MaxVarintLen32
+		}
+	}
+	if lines == 0 {
+		return HeaderSection{}
+	}
+	slices.Sort(names)
+	b := make([]byte, 0, size)
+	b = binary.AppendUvarint(b, uint64(lines))
+	for _, name := range names {
+		for _, v := range h[name] {
+			b = binary.AppendUvarint(b, uint64(len(name)))
+			b = append(b, name...)
+			b = binary.AppendUvarint(b, uint64(len(v)))
+			b = append(b, v...)
+		}
+	}
+	return HeaderSection{string(b)}
+}
+
+// Len returns the number of field lines.
+func (h HeaderSection) Len() int {
+	n, _ := uvarint(h.packed)
+	return int(n)
+}
+
+// Size returns the bytes the section occupies.
+func (h HeaderSection) Size() int { return len(h.packed) }
+
+// All yields the field lines: sorted by name, lines of one name in their order.
+func (h HeaderSection) All() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		n, rest := uvarint(h.packed)
+		for ; n > 0; n-- {
+			var name, value string
+			name, rest = lengthPrefixed(rest)
+			value, rest = lengthPrefixed(rest)
+			if !yield(name, value) {
+				return
+			}
+		}
+	}
+}
+
+// Get returns the value of the first line named name (in canonical form), or "".
+func (h HeaderSection) Get(name string) string {
+	for n, v := range h.All() {
+		if n == name {
+			return v
+		}
+	}
+	return ""
+}
+
+// Has reports whether there is a line named name (in canonical form).
+func (h HeaderSection) Has(name string) bool {
+	for n := range h.All() {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+// Values returns the values of all lines named name (in canonical form).
+func (h HeaderSection) Values(name string) []string {
+	var values []string
+	for n, v := range h.All() {
+		if n == name {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+// CopyTo sets every field in dst, replacing what dst has under the same names. It allocates one slice for
+// all values; the strings share the section's memory.
+func (h HeaderSection) CopyTo(dst http.Header) {
+	n, rest := uvarint(h.packed)
+	values := make([]string, n)
+	for i := 0; i < len(values); {
+		var name string
+		name, rest = lengthPrefixed(rest)
+		values[i], rest = lengthPrefixed(rest)
+		from := i
+		i++
+		for i < len(values) {
+			next, after := lengthPrefixed(rest)
+			if next != name {
+				break
+			}
+			values[i], rest = lengthPrefixed(after)
+			i++
+		}
+		// Capped, so that an append by the header's new owner does not run into the next field.
+		dst[name] = values[from:i:i]
+	}
+}
+
+// Header returns the section as a map of its own.
+func (h HeaderSection) Header() http.Header {
+	dst := make(http.Header, h.Len())
+	h.CopyTo(dst)
+	return dst
+}
+
+var errBadHeader = errors.New("cirque: damaged header section")
+
+// check reports whether packed is well formed and can be sent as it is: a name that is no
+// token, or CR, LF or NUL in a value, would let a tampered record split the response.
+func (h HeaderSection) check() error {
+	if h.packed == "" {
+		return nil
+	}
+	n, rest, ok := checkedUvarint(h.packed)
+	if !ok {
+		return errBadHeader
+	}
+	for ; n > 0; n-- {
+		var size uint64
+		for _, valid := range [...]func(string) bool{validFieldName, validFieldValue} {
+			if size, rest, ok = checkedUvarint(rest); !ok || size > uint64(len(rest)) || !valid(rest[:size]) {
+				return errBadHeader
+			}
+			rest = rest[size:]
+		}
+	}
+	if rest != "" {
+		return errBadHeader
+	}
+	return nil
+}
+
+// validFieldName reports whether s is a token (RFC 9110 §5.1 and §5.6.2).
+func validFieldName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' {
+			continue
+		}
+		if strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// validFieldValue reports whether s has none of the characters that RFC 9110 §5.5 calls
+// dangerous, nor another control character but HTAB.
+func validFieldValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// uvarint and lengthPrefixed read strings that were checked when they entered the process.
+
+func uvarint(s string) (n uint64, rest string) {
+	n, rest, _ = checkedUvarint(s)
+	return n, rest
+}
+
+func lengthPrefixed(s string) (part, rest string) {
+	n, s := uvarint(s)
+	return s[:n], s[n:]
+}
+
+func checkedUvarint(s string) (n uint64, rest string, ok bool) {
+	var shift uint
+	for i := range len(s) {
+		c := s[i]
+		if i == binary.MaxVarintLen64 {
+			return 0, "", false
+		}
+		if c < 0x80 {
+			return n | uint64(c)<<shift, s[i+1:], true
+		}
+		n |= uint64(c&0x7f) << shift
+		shift += 7
+	}
+	return 0, "", false
+}

@@ -1,0 +1,220 @@
+package cirque
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// HashBinary is a 128-bit key hash: SHA-256 cut to its first sixteen bytes. It is cryptographic
+// on purpose: a key that can be collided at will is a page that can be replaced at will.
+//
+// The zero value stands for "no hash".
+type HashBinary [16]byte
+
+// IsZero reports whether h is the zero hash, which stands for "none".
+func (h HashBinary) IsZero() bool { return h == HashBinary{} }
+
+// String returns h in lower-case hexadecimal.
+func (h HashBinary) String() string { return hex.EncodeToString(h[:]) }
+
+// ParseHashBinary is the inverse of [HashBinary.String].
+func ParseHashBinary(s string) (HashBinary, error) {
+	var h HashBinary
+	if len(s) != 2*len(h) {
+		return h, fmt.Errorf("cirque: a key hash has %d hexadecimal digits, not %d", 2*len(h), len(s))
+	}
+	if _, err := hex.Decode(h[:], []byte(s)); err != nil {
+		return HashBinary{}, fmt.Errorf("cirque: key hash: %w", err)
+	}
+	return h, nil
+}
+
+// CacheKey names one stored response: a namespace, a primary key, and the variance of the
+// request where the response varies (RFC 9111 §2 and §4.1).
+//
+// A CacheKey is a value and never changes; the With methods return changed copies. Its hashes
+// are computed once, when it is made. The zero CacheKey names nothing.
+type CacheKey struct {
+	namespace string
+	primary   string
+	userTag   string
+
+	primaryHash HashBinary
+	variance    HashBinary
+	combined    HashBinary
+
+	extensions map[string]string
+}
+
+// NewCacheKey returns the key of primary within namespace. The two are joined injectively: no
+// other pair has the same hash. The user tag takes no part in the hash; it says whose entry it
+// is, for accounting, and comes back with evicted keys.
+func NewCacheKey(namespace, primary, userTag string) CacheKey {
+	k := CacheKey{namespace: namespace, primary: primary, userTag: userTag}
+	var stack [256]byte
+	k.primaryHash = hash128(k.AppendIdentity(stack[:0]))
+	k.combined = k.primaryHash
+	return k
+}
+
+// hash128 is the one hash behind every key.
+func hash128(b []byte) HashBinary {
+	sum := sha256.Sum256(b)
+	return HashBinary(sum[:16])
+}
+
+// Namespace returns the namespace the key lives in.
+func (k CacheKey) Namespace() string { return k.namespace }
+
+// Primary returns the primary key.
+func (k CacheKey) Primary() string { return k.primary }
+
+// UserTag returns the tag of the entry's owner, or "".
+func (k CacheKey) UserTag() string { return k.userTag }
+
+// IsZero reports whether k names nothing.
+func (k CacheKey) IsZero() bool { return k.combined.IsZero() }
+
+// PrimaryHash returns the hash of namespace and primary key, or the override that
+// [CacheKey.WithPrimaryHash] set. All variants of a response share it.
+func (k CacheKey) PrimaryHash() HashBinary { return k.primaryHash }
+
+// Variance returns the variance hash; zero where the key names the primary slot.
+func (k CacheKey) Variance() HashBinary { return k.variance }
+
+// Combined returns the hash that tells this key, variance included, from every other. It equals
+// the primary hash where there is no variance.
+func (k CacheKey) Combined() HashBinary { return k.combined }
+
+// Extension returns the value that WithExtension attached under name.
+func (k CacheKey) Extension(name string) (value string, ok bool) {
+	value, ok = k.extensions[name]
+	return value, ok
+}
+
+// WithVariance returns the key of one variant; a zero hash leads back to the primary slot.
+func (k CacheKey) WithVariance(v HashBinary) CacheKey {
+	k.variance = v
+	k.combined = combine(k.primaryHash, v)
+	return k
+}
+
+// WithPrimaryHash returns the key with h in place of the computed primary hash, for callers who
+// address entries by a hash of their own. It must be as hard to collide as ours. The zero hash
+// is ignored.
+func (k CacheKey) WithPrimaryHash(h HashBinary) CacheKey {
+	if h.IsZero() {
+		return k
+	}
+	k.primaryHash = h
+	k.combined = combine(h, k.variance)
+	return k
+}
+
+// WithExtension returns the key with a note that travels with it to the Storage and takes no
+// part in its identity.
+func (k CacheKey) WithExtension(name, value string) CacheKey {
+	ext := make(map[string]string, len(k.extensions)+1)
+	for n, v := range k.extensions {
+		ext[n] = v
+	}
+	ext[name] = value
+	k.extensions = ext
+	return k
+}
+
+// AppendIdentity appends the text of the key to dst: what a Storage keeps beside an entry and
+// compares at lookup, so that not even a collision of hashes can serve one URL's response for
+// another. The parts are length-prefixed, so different keys have different texts.
+func (k CacheKey) AppendIdentity(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(k.namespace)))
+	dst = append(dst, k.namespace...)
+	dst = binary.AppendUvarint(dst, uint64(len(k.primary)))
+	dst = append(dst, k.primary...)
+	if !k.variance.IsZero() {
+		dst = append(dst, k.variance[:]...)
+	}
+	return dst
+}
+
+// Compact returns the part of the key that accounting needs.
+func (k CacheKey) Compact() CompactCacheKey {
+	return CompactCacheKey{Primary: k.primaryHash, Variance: k.variance, UserTag: k.userTag}
+}
+
+// String returns the key's compact form, for logs.
+func (k CacheKey) String() string { return k.Compact().String() }
+
+func combine(primary, variance HashBinary) HashBinary {
+	if variance.IsZero() {
+		return primary
+	}
+	var b [32]byte
+	copy(b[:16], primary[:])
+	copy(b[16:], variance[:])
+	return hash128(b[:])
+}
+
+// CompactCacheKey is a CacheKey without its text: what eviction, purging and saved state hold.
+// It is comparable with ==, ordered by Compare, printable and parseable.
+type CompactCacheKey struct {
+	Primary  HashBinary
+	Variance HashBinary // zero: the primary slot
+	UserTag  string
+}
+
+// Combined returns the same hash as [CacheKey.Combined].
+func (k CompactCacheKey) Combined() HashBinary { return combine(k.Primary, k.Variance) }
+
+// IsPrimary reports whether k names the primary slot rather than one variant.
+func (k CompactCacheKey) IsPrimary() bool { return k.Variance.IsZero() }
+
+// Compare orders keys by primary hash, then variance, then user tag.
+func (k CompactCacheKey) Compare(o CompactCacheKey) int {
+	return cmp.Or(
+		bytes.Compare(k.Primary[:], o.Primary[:]),
+		bytes.Compare(k.Variance[:], o.Variance[:]),
+		strings.Compare(k.UserTag, o.UserTag),
+	)
+}
+
+// String returns primary, primary.variance, or either followed by @ and the user tag.
+func (k CompactCacheKey) String() string {
+	s := k.Primary.String()
+	if !k.Variance.IsZero() {
+		s += "." + k.Variance.String()
+	}
+	if k.UserTag != "" {
+		s += "@" + k.UserTag
+	}
+	return s
+}
+
+// ParseCompactCacheKey is the inverse of [CompactCacheKey.String].
+func ParseCompactCacheKey(s string) (CompactCacheKey, error) {
+	hashes, tag, tagged := strings.Cut(s, "@")
+	if tagged && tag == "" {
+		return CompactCacheKey{}, errors.New("cirque: compact key with an empty user tag")
+	}
+	primary, variance, varied := strings.Cut(hashes, ".")
+	k := CompactCacheKey{UserTag: tag}
+	var err error
+	if k.Primary, err = ParseHashBinary(primary); err != nil {
+		return CompactCacheKey{}, err
+	}
+	if varied {
+		if k.Variance, err = ParseHashBinary(variance); err != nil {
+			return CompactCacheKey{}, err
+		}
+		if k.Variance.IsZero() {
+			return CompactCacheKey{}, errors.New("cirque: compact key with a zero variance")
+		}
+	}
+	return k, nil
+}

@@ -1,0 +1,178 @@
+package cirque
+
+import (
+	"net/http"
+	"time"
+)
+
+// MetaFlags are facts about a stored response that were worked out when it was admitted, so that no
+// hit has to parse a header for them.
+type MetaFlags uint32
+
+const (
+	// MetaNoStale: must-revalidate, or proxy-revalidate or s-maxage in a shared cache, forbids serving
+	// the response stale (RFC 9111 §4.2.4).
+	MetaNoStale MetaFlags = 1 << iota
+	// MetaNoCache: the response is to be validated before every reuse (RFC 9111 §5.2.2.4).
+	MetaNoCache
+	// MetaImmutable: a reload need not revalidate while the response is fresh (RFC 8246 §2).
+	MetaImmutable
+	// MetaDecoded: the body was stored decoded by the transport; its strong entity tag goes out weak.
+	MetaDecoded
+	// MetaVaryRecord: no response, but the record of a resource's variants.
+	MetaVaryRecord
+	// MetaPartial: a part of a representation (RFC 9111 §3.3).
+	MetaPartial
+	// MetaAuthorized: stored from a request with Authorization, because the response allowed it
+	// (RFC 9111 §3.5).
+	MetaAuthorized
+	// MetaHeuristic: the freshness lifetime was guessed (RFC 9111 §4.2.2).
+	MetaHeuristic
+)
+
+// CacheMeta is what is known about one stored response besides its body. It is built by one goroutine and
+// never changes once it was handed to a Storage; Clone makes a copy to change.
+//
+// Times are kept to the nanosecond, the stale windows to the second.
+type CacheMeta struct {
+	status     uint16
+	flags      MetaFlags
+	swr, sie   uint32 // seconds
+	created    int64  // Unix nanoseconds, as are the next three
+	updated    int64
+	freshUntil int64
+	epoch      int64 // zero: the age counts from updated
+	variance   HashBinary
+	header     HeaderSection
+	extensions string // packed name, value pairs, sorted by name
+}
+
+// NewCacheMeta returns the meta of a response with this status and header, received at created and fresh until
+// freshUntil, that may be served stale for swr while it is revalidated and for sie when that fails
+// (RFC 5861).
+func NewCacheMeta(status int, header http.Header, created, freshUntil time.Time, swr, sie time.Duration) *CacheMeta {
+	m := &CacheMeta{
+		status:     uint16(status),
+		created:    created.UnixNano(),
+		updated:    created.UnixNano(),
+		freshUntil: freshUntil.UnixNano(),
+		header:     PackHeader(header),
+	}
+	m.SetServeStale(swr, sie)
+	return m
+}
+
+// Clone returns a copy that may be changed.
+func (m *CacheMeta) Clone() *CacheMeta {
+	c := *m
+	return &c
+}
+
+// StatusCode returns the response's status code.
+func (m *CacheMeta) StatusCode() int { return int(m.status) }
+
+// Header returns the stored header section.
+func (m *CacheMeta) Header() HeaderSection { return m.header }
+
+// SetHeader replaces the header section by a packed copy of h.
+func (m *CacheMeta) SetHeader(h http.Header) { m.header = PackHeader(h) }
+
+// Has reports whether all of flags are set.
+func (m *CacheMeta) Has(flags MetaFlags) bool { return m.flags&flags == flags }
+
+// Flags returns the flags.
+func (m *CacheMeta) Flags() MetaFlags { return m.flags }
+
+// SetFlags replaces the flags.
+func (m *CacheMeta) SetFlags(flags MetaFlags) { m.flags = flags }
+
+// Created returns when the response was first stored.
+func (m *CacheMeta) Created() time.Time { return time.Unix(0, m.created) }
+
+// Updated returns when the response was last received or validated.
+func (m *CacheMeta) Updated() time.Time { return time.Unix(0, m.updated) }
+
+// SetUpdated sets when the response was last validated.
+func (m *CacheMeta) SetUpdated(t time.Time) { m.updated = t.UnixNano() }
+
+// FreshUntil returns the end of the freshness lifetime (RFC 9111 §4.2).
+func (m *CacheMeta) FreshUntil() time.Time { return time.Unix(0, m.freshUntil) }
+
+// SetFreshUntil moves the end of the freshness lifetime.
+func (m *CacheMeta) SetFreshUntil(t time.Time) { m.freshUntil = t.UnixNano() }
+
+// Epoch returns the instant at which the response's age was zero: the epoch override if there
+// is one, else Updated. With an override at response_time - corrected_initial_age, Age is the current_age of RFC 9111
+// §4.2.3.
+func (m *CacheMeta) Epoch() time.Time {
+	if m.epoch != 0 {
+		return time.Unix(0, m.epoch)
+	}
+	return m.Updated()
+}
+
+// SetEpochOverride sets the instant that the age counts from; the zero Time removes the override.
+func (m *CacheMeta) SetEpochOverride(t time.Time) {
+	if t.IsZero() {
+		m.epoch = 0
+		return
+	}
+	m.epoch = t.UnixNano()
+}
+
+// Age returns the response's age at now, never negative (RFC 9111 §4.2.3).
+func (m *CacheMeta) Age(now time.Time) time.Duration { return max(0, now.Sub(m.Epoch())) }
+
+// IsFresh reports whether the freshness lifetime exceeds the age at now (RFC 9111 §4.2).
+func (m *CacheMeta) IsFresh(now time.Time) bool { return now.UnixNano() < m.freshUntil }
+
+// Staleness returns how long the response has been stale at now; negative while it is fresh.
+func (m *CacheMeta) Staleness(now time.Time) time.Duration {
+	return time.Duration(now.UnixNano() - m.freshUntil)
+}
+
+// StaleWhileRevalidate returns the window of RFC 5861 §3.
+func (m *CacheMeta) StaleWhileRevalidate() time.Duration { return time.Duration(m.swr) * time.Second }
+
+// StaleIfError returns the window of RFC 5861 §4.
+func (m *CacheMeta) StaleIfError() time.Duration { return time.Duration(m.sie) * time.Second }
+
+// SetServeStale sets both windows, rounded down to seconds and kept within [0, 2^32) of them.
+func (m *CacheMeta) SetServeStale(swr, sie time.Duration) {
+	m.swr, m.sie = wholeSeconds(swr), wholeSeconds(sie)
+}
+
+func wholeSeconds(d time.Duration) uint32 {
+	return uint32(min(max(d/time.Second, 0), 1<<32-1))
+}
+
+// ServeStaleWhileRevalidate reports whether the response may be served at now while it is being
+// revalidated (RFC 5861 §3). A fresh one needs no leave.
+func (m *CacheMeta) ServeStaleWhileRevalidate(now time.Time) bool {
+	return !m.Has(MetaNoStale) && !m.Has(MetaNoCache) && m.Staleness(now) < m.StaleWhileRevalidate()
+}
+
+// ServeStaleIfError reports whether the response may be served at now in place of an error
+// (RFC 5861 §4).
+func (m *CacheMeta) ServeStaleIfError(now time.Time) bool {
+	return !m.Has(MetaNoStale) && !m.Has(MetaNoCache) && m.Staleness(now) < m.StaleIfError()
+}
+
+// Variance returns the variance hash the response was stored under; zero for none.
+func (m *CacheMeta) Variance() HashBinary { return m.variance }
+
+// SetVariance sets the variance hash.
+func (m *CacheMeta) SetVariance(v HashBinary) { m.variance = v }
+
+// Extension returns the value that SetExtension stored under name.
+func (m *CacheMeta) Extension(name string) (value string, ok bool) {
+	for n, v := range m.Extensions() {
+		if n == name {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// MetaSize returns the bytes the encoded meta takes.
+func (m *CacheMeta) MetaSize() int { return m.encodedSize() }
