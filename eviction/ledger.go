@@ -1,0 +1,72 @@
+package eviction
+
+import "sync/atomic"
+
+// room is an amount of what a manager's limits are about.
+type room struct {
+	weight int64 // bytes
+	items  int64
+}
+
+// ledger keeps a manager's totals, over all its shards. Room is reserved before an entry takes it, so that
+// no moment shows more than the limits allow.
+//
+// INVARIANT: weight ≤ limit and items ≤ maxItems, but for what [ledger.force] added since the
+// last call of a method that evicts.
+type ledger struct {
+	limit    int64
+	maxItems int64 // zero: none
+
+	weight, items               atomic.Int64
+	evictedWeight, evictedItems atomic.Int64
+}
+
+// reserve takes r, or nothing and reports false.
+func (l *ledger) reserve(r room) bool {
+	if !take(&l.weight, r.weight, l.limit) {
+		return false
+	}
+	if l.maxItems > 0 && !take(&l.items, r.items, l.maxItems) {
+		l.weight.Add(-r.weight)
+		return false
+	}
+	if l.maxItems == 0 {
+		l.items.Add(r.items)
+	}
+	return true
+}
+
+// take adds n to v unless that leads past limit. Giving back always works.
+func take(v *atomic.Int64, n, limit int64) bool {
+	for {
+		old := v.Load()
+		if n > 0 && old > limit-n {
+			return false
+		}
+		if v.CompareAndSwap(old, old+n) {
+			return true
+		}
+	}
+}
+
+// force takes r, limits or not.
+func (l *ledger) force(r room) {
+	l.weight.Add(r.weight)
+	l.items.Add(r.items)
+}
+
+func (l *ledger) release(r room) {
+	l.weight.Add(-r.weight)
+	l.items.Add(-r.items)
+}
+
+// over reports whether the limits are passed.
+func (l *ledger) over() bool {
+	return l.weight.Load() > l.limit || l.maxItems > 0 && l.items.Load() > l.maxItems
+}
+
+// evicted counts an entry that was handed back.
+func (l *ledger) evicted(weight int64) {
+	l.evictedWeight.Add(weight)
+	l.evictedItems.Add(1)
+}

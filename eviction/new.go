@@ -1,0 +1,54 @@
+package eviction
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cirquecache/cirque"
+)
+
+// Default is the name of the policy to take without a reason for another.
+const Default = "lru"
+
+// policies are in the order in which Names lists them.
+var policies = []struct {
+	name string
+	new  func(Config) (cirque.EvictionManager, error)
+}{
+	{"lru", func(c Config) (cirque.EvictionManager, error) { return made(NewLRU(LRUConfig{Config: c})) }},
+	{"simple-lru", func(c Config) (cirque.EvictionManager, error) { return made(NewSimpleLRU(c)) }},
+	{"fifo", func(c Config) (cirque.EvictionManager, error) { return made(NewFIFO(c)) }},
+}
+
+// New returns an empty manager that limits its entries to limit bytes, of the policy called name (see [Names]; "" is
+// [Default]), with that policy's default settings.
+func New(name string, limit int64) (cirque.EvictionManager, error) {
+	if name == "" {
+		name = Default
+	}
+	for _, p := range policies {
+		if p.name == name {
+			return p.new(Config{Limit: limit})
+		}
+	}
+	return nil, fmt.Errorf("eviction: no policy %q; there are %s", name, strings.Join(Names(), ", "))
+}
+
+// made keeps a nil pointer from becoming an interface that isn't nil.
+func made[M cirque.EvictionManager](m M, err error) (cirque.EvictionManager, error) {
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Names returns the names that [New] knows, sorted.
+func Names() []string {
+	names := make([]string, len(policies))
+	for i, p := range policies {
+		names[i] = p.name
+	}
+	slices.Sort(names)
+	return names
+}

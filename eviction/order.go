@@ -1,0 +1,50 @@
+package eviction
+
+import (
+	"math"
+
+	"github.com/cirquecache/cirque/eviction/internal/table"
+)
+
+// order is what makes one policy different from another: in which order entries leave. A shard has one.
+// Everything around it, from locks to totals, is the manager's.
+//
+// All methods but hit are called with the shard's lock held.
+type order interface {
+	// contend returns the rank a newcomer would have. Where it would have to
+	// evict an entry of a higher one, it is declined. [unbeatable] is admitted in any case.
+	contend(c *candidate) (rank uint64)
+	// decline tells that c lost.
+	decline(c *candidate)
+
+	// link adds the node of c, whose Weight, FreshUntil and Tag are set.
+	link(n *table.Node, id uint32, c *candidate)
+	// hit notes a hit. It may run at any time, without the lock unless the policy asked for
+	// it, and then touches nothing but what is atomic.
+	hit(n *table.Node, id uint32)
+	// reweigh tells that the node's weight, which was old, has changed.
+	reweigh(n *table.Node, id uint32, old int64)
+
+	// victim returns the entry to leave next and its rank: of two shards' victims, the lower one
+	// leaves. It is zero where the order is empty.
+	victim() (id uint32, rank uint64)
+	// unlink takes a node out, because it is evicted or because it was purged.
+	unlink(n *table.Node, id uint32, evicted bool)
+}
+
+// candidate is an entry that asks to be tracked.
+type candidate struct {
+	key        table.Key
+	hash       uint64
+	weight     int64
+	freshUntil uint32  // Unix seconds; zero: unknown
+	cost       float32 // seconds; zero: unknown
+}
+
+const unbeatable = math.MaxUint64
+
+// welcoming is the half of an order that admits every newcomer.
+type welcoming struct{}
+
+func (welcoming) contend(*candidate) uint64 { return unbeatable }
+func (welcoming) decline(*candidate)        {}
