@@ -1,0 +1,106 @@
+package cachecontrol
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pquerna/cachecontrol/cacheobject"
+)
+
+// maxDelta stands for every greater number of seconds (RFC 9111 §1.2.2).
+const maxDelta = (1 << 31) * time.Second
+
+// Delta is a delta-seconds argument (RFC 9111 §1.2.2).
+type Delta struct {
+	// Duration is a whole number of seconds, unless
+	// [Options].FractionalSeconds admits others. 2^31 seconds and more are
+	// 2^31 seconds. It is zero where Valid is false.
+	Duration time.Duration
+	// Present reports that the directive was there, readable or not.
+	Present bool
+	// Valid reports that its argument was a number. A directive that is
+	// present and not valid means zero seconds, as caches are encouraged to
+	// consider invalid freshness information to be staleness (§4.2.1).
+	Valid bool
+}
+
+// set keeps the first of several values (RFC 9111 §4.2.1).
+func (d *Delta) set(v time.Duration) {
+	if !d.Present {
+		*d = Delta{Duration: min(v, maxDelta), Present: true, Valid: true}
+	}
+}
+
+// refuse notes a directive whose argument can't be read or relied on.
+func (d *Delta) refuse() {
+	d.Present = true
+}
+
+// setTyped takes what cacheobject made of the argument arg: -1 if it read some
+// other directive.
+func (d *Delta) setTyped(v cacheobject.DeltaSeconds, arg string) {
+	switch {
+	case v < 0:
+	case v < math.MaxInt32 || strings.TrimLeft(arg, "0") == "2147483647":
+		d.set(time.Duration(v) * time.Second)
+	case isDigits(arg):
+		d.set(maxDelta)
+	default:
+		// cacheobject stops reading where the number grows too large.
+		d.refuse()
+	}
+}
+
+// setFraction takes arg if it is a decimal number such as 1.5.
+func (d *Delta) setFraction(arg string) bool {
+	whole, fraction, _ := strings.Cut(arg, ".")
+	if !isDigits(whole) || !isDigits(fraction) {
+		return false
+	}
+	v, err := time.ParseDuration(arg + "s")
+	if err != nil {
+		v = maxDelta // it can only have overflowed
+	}
+	d.set(v)
+	return true
+}
+
+func isDigits(s string) bool {
+	return s != "" && strings.TrimLeft(s, "0123456789") == ""
+}
+
+// appendDelta writes the directive, if there is one. What couldn't be read is
+// written as the zero it means.
+func appendDelta(b []byte, name string, d Delta) []byte {
+	if !d.Present {
+		return b
+	}
+	b = append(appendSeparator(b), name...)
+	b = append(b, '=')
+	v := max(d.Duration, 0)
+	b = strconv.AppendInt(b, int64(v/time.Second), 10)
+	if v %= time.Second; v != 0 {
+		// One billion more makes room for the leading zeros.
+		digits := strconv.FormatInt(int64(v+time.Second), 10)
+		b = append(b, '.')
+		b = append(b, strings.TrimRight(digits[1:], "0")...)
+	}
+	return b
+}
+
+// appendFlag writes the directive if on.
+func appendFlag(b []byte, name string, on bool) []byte {
+	if !on {
+		return b
+	}
+	return append(appendSeparator(b), name...)
+}
+
+func appendSeparator(b []byte) []byte {
+	if len(b) == 0 {
+		return b
+	}
+	return append(b, ", "...)
+}
