@@ -7,23 +7,23 @@ import (
 	"strings"
 )
 
-// VarianceBuilder turns what a response varies on into one hash: the request's values of the fields that Vary
-// names (RFC 9111 §4.1), and dimensions of the caller's own, such as a device class. The pairs
-// form a set: neither their order nor a repetition changes the hash, and no two sets share one.
+// VarianceBuilder turns what a response varies on into one hash: the request's values of the fields
+// that Vary names (RFC 9111 §4.1), and dimensions of the caller's own, such as a device class. The
+// pairs form a set: neither their order nor a repetition changes the hash, and no two sets share one.
 //
-// Values are hashed as they are. Whoever holds two spellings to be one value (RFC 9111 §4.1 allows it)
-// normalises before adding, and combines the lines of a field into one value.
+// Values are hashed as they are. Whoever holds two spellings to be one value (RFC 9111 §4.1 allows
+// it) normalises before adding, and combines the lines of a field into one value.
 //
-// A VarianceBuilder is for one goroutine; its zero value is ready. It keeps the strings it is given until
-// it is dropped, and allocates only beyond eight pairs or a few hundred bytes of them.
+// A VarianceBuilder is for one goroutine; its zero value is ready. It keeps the strings it is given,
+// and allocates only beyond eight pairs or a few hundred bytes of them.
 type VarianceBuilder struct {
 	n     int
 	first [8]variancePair
 	all   []variancePair // every pair, once there are more than first holds; nil until then
 }
 
-// variancePair is one dimension. Its name is compared and hashed in lower case, without a lower-case
-// copy being made.
+// variancePair is one dimension. Its name is compared and hashed as if in lower case: Vary's names
+// come capitalised, and a lower-case copy of each would cost an allocation.
 type variancePair struct {
 	name, value string
 	missing     bool
@@ -38,8 +38,8 @@ func (b *VarianceBuilder) AddNameValue(name, value string) {
 	b.add(variancePair{name: name, value: value})
 }
 
-// AddNameMissing adds a field that the request lacks, which differs from every value, the empty one
-// included.
+// AddNameMissing adds a field that the request lacks: it matches other requests that lack it, and
+// no value, the empty one included (RFC 9111 §4.1).
 func (b *VarianceBuilder) AddNameMissing(name string) {
 	b.add(variancePair{name: name, missing: true})
 }
@@ -93,7 +93,8 @@ func (p variancePair) compare(o variancePair) int {
 	return strings.Compare(p.value, o.value)
 }
 
-// appendTo appends the pair in a form that ends itself, so that a row of pairs can be read in one way only.
+// appendTo appends the pair in a form that ends itself, so that a row of pairs can be read in one
+// way only.
 func (p variancePair) appendTo(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(p.name)))
 	for i := range len(p.name) {
