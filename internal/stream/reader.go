@@ -1,0 +1,254 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"math"
+)
+
+// ErrRange is what SeekRange returns for a range outside of the body.
+var ErrRange = errors.New("stream: range outside of the body")
+
+// Reader reads the body of a Buffer from its first byte on, at its own pace, also while it is being written.
+// One goroutine at a time uses it; Close is owed.
+type Reader struct {
+	b   *Buffer
+	ctx context.Context
+
+	// The rest is guarded by b.mu.
+	pos, end int64    // what is read next, and where a range ends
+	at       *segment // that pos is in; counted in its readers
+	held     *segment // that the reader is at work on, outside of the lock; counted in its holds
+	index    int      // in b.mu.readers; -1 when detached
+	mark     int64    // pos when the writer began to wait for room
+	failed   error    // why it was detached
+}
+
+// NewReader attaches a reader, as long as the buffer has the whole body and is not closed: else it returns
+// the Unlinked error, or that of an aborted write. ctx lives as long as the reader: when it is cancelled, a
+// blocked Read fails with its cause.
+func (b *Buffer) NewReader(ctx context.Context) (*Reader, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.mu.aborted != nil:
+		return nil, b.mu.aborted
+	case b.mu.unlinked || b.mu.closed:
+		return nil, b.opts.Errors.Unlinked
+	}
+	r := &Reader{b: b, ctx: ctx, end: math.MaxInt64, at: b.mu.head, index: len(b.mu.readers)}
+	r.at.readers++
+	b.mu.readers = append(b.mu.readers, r)
+	return r, nil
+}
+
+// Read implements io.Reader: it blocks while there is nothing new, and ends with io.EOF only after
+// Finish.
+func (r *Reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	chunk, err := r.take(len(p))
+	if err != nil {
+		return 0, err
+	}
+	copy(p, chunk)
+	r.advance(len(chunk))
+	return len(chunk), nil
+}
+
+// WriteTo implements io.WriterTo: w gets the buffer's own memory, piece by piece as it is written.
+func (r *Reader) WriteTo(w io.Writer) (total int64, err error) {
+	for {
+		chunk, err := r.take(math.MaxInt)
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+		n, err := w.Write(chunk)
+		n = min(max(n, 0), len(chunk))
+		r.advance(n)
+		total += int64(n)
+		if err == nil && n < len(chunk) {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// take returns up to limit of the next bytes and holds their segment until advance. It waits for them.
+func (r *Reader) take(limit int) ([]byte, error) {
+	b := r.b
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for {
+		switch {
+		case r.failed != nil:
+			return nil, r.failed
+		case r.pos >= r.end:
+			return nil, io.EOF
+		}
+		r.moveOn()
+		if available := min(r.at.end(), r.end) - r.pos; available > 0 {
+			r.held = r.at
+			r.held.holds++
+			from := r.pos - r.at.start
+			return r.at.buf[from : from+min(available, int64(limit), b.chunk())], nil
+		}
+		switch {
+		case b.mu.finished:
+			return nil, io.EOF
+		case b.mu.aborted != nil:
+			return nil, b.mu.aborted
+		}
+		if err := r.wait(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// chunk is the most that a reader takes at once: little enough that a slow one shows progress
+// before it counts as stalled. Called with mu held.
+func (b *Buffer) chunk() int64 {
+	switch {
+	case b.mu.finished:
+		return maxSegment
+	case b.mu.unlinked:
+		return int64(b.windowSegment())
+	}
+	return b.opts.Window
+}
+
+// wait waits until there is news. Called with mu held, which it gives up meanwhile.
+func (r *Reader) wait() error {
+	b := r.b
+	if b.mu.wake == nil {
+		b.mu.wake = make(chan struct{})
+	}
+	wake := b.mu.wake
+	b.mu.Unlock()
+	defer b.mu.Lock()
+	select {
+	case <-wake:
+		return nil
+	case <-r.ctx.Done():
+		return context.Cause(r.ctx)
+	}
+}
+
+// advance ends the work on what take returned, of which n bytes were read.
+func (r *Reader) advance(n int) {
+	r.b.mu.Lock()
+	defer r.b.mu.Unlock()
+	r.letGo()
+	r.pos += int64(n)
+	if r.index >= 0 {
+		r.moveOn()
+	}
+}
+
+// letGo is called with b.mu held.
+func (r *Reader) letGo() {
+	s := r.held
+	if s == nil {
+		return
+	}
+	r.held = nil
+	s.holds--
+	if s.gone {
+		r.b.discard(s)
+	}
+}
+
+// moveOn moves an attached reader that has come to the end of its segment into the next. Called with b.mu
+// held.
+func (r *Reader) moveOn() {
+	for r.at.next != nil && r.pos >= r.at.next.start {
+		r.move(r.at.next)
+	}
+}
+
+// move is called with b.mu held.
+func (r *Reader) move(to *segment) {
+	r.at.readers--
+	r.at = to
+	to.readers++
+	if r.b.mu.unlinked {
+		r.b.dropRead()
+	}
+}
+
+// detach takes r off the buffer: it counts no more and holds up nobody. Called with b.mu held.
+func (r *Reader) detach() {
+	if r.index < 0 {
+		return
+	}
+	b := r.b
+	last := b.mu.readers[len(b.mu.readers)-1]
+	b.mu.readers[r.index] = last
+	last.index = r.index
+	b.mu.readers[len(b.mu.readers)-1] = nil
+	b.mu.readers = b.mu.readers[:len(b.mu.readers)-1]
+	r.index = -1
+	r.at.readers--
+	r.at = nil
+	if b.mu.unlinked {
+		b.dropRead()
+	}
+	if len(b.mu.readers) == 0 {
+		b.wakeWriter()
+		b.freeIfDone()
+	}
+}
+
+// Size returns the length of the whole body; known is false until it is finished.
+func (r *Reader) Size() (n int64, known bool) {
+	r.b.mu.Lock()
+	defer r.b.mu.Unlock()
+	return r.b.mu.size, r.b.mu.finished
+}
+
+// CanSeek reports whether SeekRange will work: the body is whole and all there.
+func (r *Reader) CanSeek() bool {
+	r.b.mu.Lock()
+	defer r.b.mu.Unlock()
+	return r.canSeek()
+}
+
+// canSeek is called with b.mu held.
+func (r *Reader) canSeek() bool { return r.b.mu.finished && !r.b.mu.unlinked && r.index >= 0 }
+
+// SeekRange makes the following reads yield the bytes [start, end) and then io.EOF. It returns
+// errors.ErrUnsupported where CanSeek is false, and ErrRange, without effect, for bytes that are not there.
+func (r *Reader) SeekRange(start, end int64) error {
+	b := r.b
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case !r.canSeek():
+		return errors.ErrUnsupported
+	case start < 0 || start > end || end > b.mu.size:
+		return ErrRange
+	}
+	r.move(b.locate(start))
+	r.pos, r.end = start, end
+	return nil
+}
+
+// Close detaches the reader. Closing again does nothing.
+func (r *Reader) Close() error {
+	r.b.mu.Lock()
+	defer r.b.mu.Unlock()
+	if r.failed == nil {
+		r.failed = fs.ErrClosed
+	}
+	r.letGo() // a panic in WriteTo's writer has left it at work
+	r.detach()
+	return nil
+}

@@ -1,0 +1,139 @@
+package stream
+
+import (
+	"context"
+	"time"
+)
+
+// Write appends p, which stays the caller's. While the buffer is linked it does not block. It
+// returns the NoReaders error when the buffer is unlinked and nobody reads it, and the cause
+// of its context's end. Errors are final.
+func (b *Buffer) Write(p []byte) (n int, err error) {
+	if b.failed != nil {
+		return 0, b.failed
+	}
+	for n < len(p) {
+		free, err := b.room(len(p) - n)
+		if err != nil {
+			b.failed = err
+			return n, err
+		}
+		n += b.publish(copy(free, p[n:]))
+	}
+	return n, nil
+}
+
+// publish makes the next n bytes of the tail visible to readers.
+func (b *Buffer) publish(n int) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.mu.tail
+	t.buf = t.buf[:len(t.buf)+n]
+	b.mu.size += int64(n)
+	b.wakeReaders()
+	return n
+}
+
+// room returns the unpublished end of the tail, where want bytes are waiting to be written. It grows the
+// list when the tail is full, and in an unlinked buffer waits until the window has moved on.
+func (b *Buffer) room(want int) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for {
+		switch {
+		case b.ended():
+			return nil, ErrEnded
+		case b.ctx.Err() != nil:
+			return nil, context.Cause(b.ctx)
+		case b.mu.unlinked && len(b.mu.readers) == 0:
+			return nil, b.opts.Errors.NoReaders
+		case !b.mu.tail.full():
+			t := b.mu.tail
+			return t.buf[len(t.buf):cap(t.buf)], nil
+		case b.windowFull():
+			b.awaitReaders()
+		default:
+			b.grow(want)
+		}
+	}
+}
+
+// windowFull reports whether the head has to go before another segment may come. A single segment need not:
+// it may be larger than the whole window, from the time when the buffer was linked, and
+// its readers leave it only for another. Called with mu held.
+func (b *Buffer) windowFull() bool {
+	return b.mu.unlinked && b.mu.head != b.mu.tail &&
+		b.mu.capacity+int64(b.windowSegment()) > b.opts.Window
+}
+
+// grow appends a segment, or unlinks the buffer where there is no room for one. Called with mu
+// held, which it gives up meanwhile: reserving may evict entries, down to calls into the owner.
+func (b *Buffer) grow(want int) {
+	if s := b.takeSpare(); s != nil {
+		b.push(s)
+		return
+	}
+	size, unlinked := b.segmentSize(want), b.mu.unlinked
+	b.mu.Unlock()
+	s := new(segment)
+	if b.opts.Reserve(int64(size)) {
+		s.charged = int64(size)
+	}
+	if s.charged > 0 || unlinked {
+		s.buf = make([]byte, 0, size)
+	}
+	b.mu.Lock()
+	if s.buf == nil {
+		b.unlink()
+		return
+	}
+	b.push(s)
+}
+
+// awaitReaders waits until there is news of the window: the head was dropped, no reader is left,
+// or the write's context has ended. Readers that stay in the head for the stall timeout and read on by less
+// than a window segment are dropped. Called with mu held, which it gives up meanwhile.
+//
+// A minimum of progress rather than any, because a reader that takes one byte every now and then would
+// hold up the writer and everybody else for ever.
+func (b *Buffer) awaitReaders() {
+	head := b.mu.head
+	for _, r := range b.mu.readers {
+		r.mark = r.pos
+	}
+	timer := time.NewTimer(b.opts.StallTimeout)
+	defer timer.Stop()
+	for b.mu.head == head && len(b.mu.readers) > 0 {
+		room := make(chan struct{})
+		b.mu.room = room
+		b.mu.Unlock()
+		stalled := false
+		select {
+		case <-room:
+		case <-timer.C:
+			stalled = true
+		case <-b.ctx.Done():
+		}
+		b.mu.Lock()
+		b.mu.room = nil
+		if b.ctx.Err() != nil {
+			return
+		}
+		if stalled {
+			b.dropStalled(head)
+			timer.Reset(b.opts.StallTimeout)
+		}
+	}
+}
+
+// dropStalled is called with mu held.
+func (b *Buffer) dropStalled(head *segment) {
+	for i := len(b.mu.readers) - 1; i >= 0; i-- { // backwards: detaching moves the last one up
+		r := b.mu.readers[i]
+		if r.at == head && r.pos-r.mark < int64(b.windowSegment()) {
+			r.failed = b.opts.Errors.SlowReader
+			r.detach()
+		}
+		r.mark = r.pos
+	}
+}

@@ -1,0 +1,153 @@
+package memcache
+
+import (
+	"io"
+	"io/fs"
+	"unsafe"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/stream"
+)
+
+// hit reads an entry. It takes no lock: nothing it reads ever changes. The meta that Lookup
+// returns is part of it, so that a hit is one allocation.
+type hit struct {
+	meta  cirque.CacheMeta
+	cache *MemCache
+	entry *entry
+
+	pos, end int64
+	segment  int   // of a body outside of the block: the one that pos is in or at the end of
+	start    int64 // where that segment starts
+	closed   bool
+}
+
+var (
+	_ cirque.HitHandler = (*hit)(nil)
+	_ io.WriterTo       = (*hit)(nil)
+)
+
+// newHit takes over a reference to e.
+func newHit(c *MemCache, e *entry) *hit {
+	h := &hit{cache: c, entry: e, end: e.size()}
+	h.meta.UnmarshalTrusted(e.meta())
+	return h
+}
+
+func (h *hit) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	chunk, err := h.next()
+	if err != nil {
+		return 0, err
+	}
+	n := copy(p, chunk)
+	h.pos += int64(n)
+	return n, nil
+}
+
+// WriteTo implements io.WriterTo: w gets the stored bytes themselves.
+func (h *hit) WriteTo(w io.Writer) (total int64, err error) {
+	for {
+		chunk, err := h.next()
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+		n, err := w.Write(chunk)
+		n = min(max(n, 0), len(chunk))
+		h.pos += int64(n)
+		total += int64(n)
+		if err == nil && n < len(chunk) {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// next returns the bytes from the position on that lie in one piece.
+func (h *hit) next() ([]byte, error) {
+	switch {
+	case h.closed:
+		return nil, fs.ErrClosed
+	case h.pos >= h.end:
+		return nil, io.EOF
+	}
+	if h.entry.body == nil {
+		// The writers that this is handed to must not change it, by the rules of io.Writer.
+		inline := h.entry.inline()[h.pos:h.end]
+		return unsafe.Slice(unsafe.StringData(inline), len(inline)), nil
+	}
+	segments := h.entry.body.segments
+	for h.pos >= h.start+int64(len(segments[h.segment])) {
+		h.start += int64(len(segments[h.segment]))
+		h.segment++
+	}
+	piece := segments[h.segment]
+	return piece[h.pos-h.start : min(h.end-h.start, int64(len(piece)))], nil
+}
+
+func (h *hit) Size() (n int64, known bool) { return h.entry.size(), true }
+
+func (h *hit) CanSeek() bool { return true }
+
+func (h *hit) SeekRange(start, end int64) error {
+	switch {
+	case h.closed:
+		return fs.ErrClosed
+	case start < 0 || start > end || end > h.entry.size():
+		return stream.ErrRange
+	}
+	h.pos, h.end = start, end
+	h.segment, h.start = 0, 0
+	return nil
+}
+
+func (h *hit) Tag() cirque.Tag { return h.entry.tag }
+
+func (h *hit) Weight() int64 { return h.entry.weight() }
+
+func (h *hit) CountsAccess() bool { return true }
+
+// Close lets the entry go. Closing again does nothing.
+func (h *hit) Close() error {
+	if !h.closed {
+		h.closed = true
+		h.cache.release(h.entry)
+	}
+	return nil
+}
+
+// partialHit reads a write under way, or one that was when the hit was made.
+type partialHit struct {
+	*stream.Reader
+	write  *write
+	closed bool
+}
+
+var (
+	_ cirque.HitHandler = (*partialHit)(nil)
+	_ io.WriterTo       = (*partialHit)(nil)
+)
+
+func (h *partialHit) Tag() cirque.Tag { return h.write.tag }
+
+// Weight returns what the entry would weigh if the body ended here.
+func (h *partialHit) Weight() int64 { return h.write.overhead + h.write.buffer.Size() }
+
+func (h *partialHit) CountsAccess() bool { return false }
+
+// Close detaches the reader. Closing again does nothing.
+func (h *partialHit) Close() error {
+	if !h.closed {
+		h.closed = true
+		_ = h.Reader.Close() // never fails
+		h.write.release()
+	}
+	return nil
+}
