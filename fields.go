@@ -1,0 +1,109 @@
+package cirque
+
+import (
+	"iter"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// hopByHop are the fields that concern one connection only, whether Connection lists them or not
+// (RFC 9110 §7.6.1).
+var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Transfer-Encoding", "Upgrade"}
+
+// RemoveConnectionFields deletes from h the fields that concern only the connection it came over: Connection, what
+// Connection lists, and the fields known to be of that kind (RFC 9110 §7.6.1). Of a request it is to be called
+// before anything is computed from the fields, or a client could have one dropped upstream that the cache went by.
+//
+// Age, Cache-Control, Date, Expires, Vary and targeted fields stay even where Connection lists them: a sender must
+// not list what is meant for all recipients, and a response without its Vary or its no-store would be served to
+// those it was not meant for.
+func RemoveConnectionFields(h http.Header) {
+	for option := range tokens(h["Connection"]) {
+		if name := http.CanonicalHeaderKey(option); !meantForAll(name) {
+			delete(h, name)
+		}
+	}
+	for _, name := range hopByHop {
+		delete(h, name)
+	}
+}
+
+func meantForAll(name string) bool {
+	switch name {
+	case "Age", "Cache-Control", "Date", "Expires", "Vary":
+		return true
+	}
+	return strings.HasSuffix(name, "-Cache-Control") // RFC 9213 §2.4
+}
+
+// notStored are the fields that are not stored though they reach the client of the moment: they are
+// between it and a proxy (RFC 9111 §3.1), or announce trailers, which are not stored either.
+var notStored = []string{"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization", "Trailer"}
+
+// StoredHeader returns the part of a response's header that may be stored (RFC 9111 §3.1), as a map of its own that
+// shares the value slices of h: everything but the fields of [RemoveConnectionFields], those that only concern a
+// proxy, and except.
+func StoredHeader(h http.Header, except ...string) http.Header {
+	stored := make(http.Header, len(h)+1)
+	for name, lines := range h {
+		// net/http keeps trailers that were not announced under such names.
+		if len(lines) > 0 && !strings.HasPrefix(name, http.TrailerPrefix) {
+			stored[name] = lines
+		}
+	}
+	RemoveConnectionFields(stored)
+	for _, name := range notStored {
+		delete(stored, name)
+	}
+	for _, name := range except {
+		delete(stored, name)
+	}
+	return stored
+}
+
+// headerSize returns the bytes that h takes in HTTP/1.1, apart from the fields named by except.
+func headerSize(h http.Header, except []string) int {
+	size := 0
+	for name, lines := range h {
+		if slices.Contains(except, name) {
+			continue
+		}
+		for _, line := range lines {
+			size += len(name) + len(": ") + len(line) + len("\r\n")
+		}
+	}
+	return size
+}
+
+// validFields reports whether every line of h can be sent as it is.
+func validFields(h http.Header) bool {
+	for name, lines := range h {
+		if !validFieldName(name) {
+			return false
+		}
+		for _, line := range lines {
+			if !validFieldValue(line) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// tokens yields the elements of a list of tokens over all its lines, without the whitespace around them and the empty
+// ones left out (RFC 9110 §5.6.1.2).
+func tokens(lines []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range lines {
+			for element := range strings.SplitSeq(line, ",") {
+				if element = trimOWS(element); element != "" && !yield(element) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// trimOWS removes optional whitespace (RFC 9110 §5.6.3).
+func trimOWS(s string) string { return strings.Trim(s, " \t") }

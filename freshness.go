@@ -1,0 +1,135 @@
+package cirque
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Freshness is what a response says, or lets assume, about how long it is fresh.
+type Freshness struct {
+	// Lifetime is the freshness lifetime (RFC 9111 §4.2.1). Where the response expired before it was sent it is negative. It
+	// lies within 2^31 seconds of zero.
+	Lifetime time.Duration
+
+	// InitialAge is the response's age when it was received: corrected_initial_age (RFC 9111 §4.2.3), at most
+	// 2^31 seconds.
+	InitialAge time.Duration
+
+	// Explicit: the origin gave the lifetime, be it an unreadable one, which counts as zero. Heuristic: it is configured
+	// or guessed (RFC 9111 §4.2.2). Neither: there is none.
+	Explicit, Heuristic bool
+
+	// Source is what the lifetime comes from: "s-maxage", "max-age", "expires", "default", "heuristic" or "".
+	Source string
+}
+
+// Fresh reports whether the response was fresh when it was received (RFC 9111 §4.2).
+func (f Freshness) Fresh() bool { return f.Lifetime > f.InitialAge }
+
+// epoch is the instant at which the age of a response received at responseTime was zero.
+func (f Freshness) epoch(responseTime time.Time) time.Time { return responseTime.Add(-f.InitialAge) }
+
+// Freshness works out the freshness of x's response: the lifetime from the first of s-maxage (in a shared cache), max-age, Expires
+// less Date, p.Defaults, and a heuristic.
+func (p *Policy) Freshness(x *Exchange) Freshness {
+	return p.freshness(x, x.Status, x.Header, p.directives(x.Header))
+}
+
+// freshness is Freshness for the status and header that a response has been given by an update (RFC 9111 §3.2).
+func (p *Policy) freshness(x *Exchange, status int, h http.Header, d responseDirectives) Freshness {
+	f := Freshness{InitialAge: initialAge(x, h)}
+	date := dateValue(x, h)
+	switch {
+	case d.SMaxAge.Present: // RFC 9111 §4.2.1; applicable took it from private caches
+		f.Lifetime, f.Explicit, f.Source = d.SMaxAge.Duration, true, "s-maxage"
+	case d.MaxAge.Present:
+		f.Lifetime, f.Explicit, f.Source = d.MaxAge.Duration, true, "max-age"
+	case len(h["Expires"]) > 0 && !d.targeted: // RFC 9213 §2.2: Expires is ignored too
+		f.Lifetime, f.Explicit, f.Source = expiresLifetime(h["Expires"], date, x.ResponseTime), true, "expires"
+	case p.Defaults.FreshDuration(status) > 0:
+		f.Lifetime, f.Heuristic, f.Source = p.Defaults.FreshDuration(status), true, "default"
+	case heuristicallyCacheable(status) || d.Public: // RFC 9111 §4.2.2
+		if f.Lifetime = heuristicLifetime(h, date, x.ResponseTime); f.Lifetime > 0 {
+			f.Heuristic, f.Source = true, "heuristic"
+		}
+	}
+	f.Lifetime = withinSeconds(f.Lifetime)
+	return f
+}
+
+// expiresLifetime returns the value of Expires less date. A value that is no date has expired (RFC 9111 §5.3), as
+// have several, which are the parts of no date.
+func expiresLifetime(lines []string, date, now time.Time) time.Duration {
+	expires, ok := singleDate(lines, now)
+	if !ok {
+		return 0
+	}
+	return expires.Sub(date)
+}
+
+// maxHeuristic bounds what a cache may guess.
+const maxHeuristic = 24 * time.Hour
+
+// heuristicLifetime is a tenth of the time since Last-Modified (RFC 9111 §4.2.2), zero where there is none.
+func heuristicLifetime(h http.Header, date, now time.Time) time.Duration {
+	modified, ok := singleDate(h["Last-Modified"], now)
+	if !ok {
+		return 0
+	}
+	return min(max(date.Sub(modified)/10, 0), maxHeuristic)
+}
+
+// heuristicallyCacheable are the status codes of RFC 9110 §15.1. 206 is among them, and never gets here unless it may
+// be stored.
+func heuristicallyCacheable(status int) bool {
+	switch status {
+	case 200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501:
+		return true
+	}
+	return false
+}
+
+// initialAge is corrected_initial_age (RFC 9111 §4.2.3).
+func initialAge(x *Exchange, h http.Header) time.Duration {
+	apparentAge := max(0, x.ResponseTime.Sub(dateValue(x, h)))
+	responseDelay := max(0, x.ResponseTime.Sub(x.RequestTime))
+	correctedAgeValue := ageValue(h["Age"]) + responseDelay
+	return withinSeconds(max(apparentAge, correctedAgeValue))
+}
+
+// dateValue is date_value: Date, or where there is none to be read the time of receipt (RFC 9110 §6.6.1).
+func dateValue(x *Exchange, h http.Header) time.Time {
+	if date, ok := singleDate(h["Date"], x.ResponseTime); ok {
+		return date
+	}
+	return x.ResponseTime
+}
+
+// ageValue is age_value: the first member of Age, zero where that is no number (RFC 9111 §5.1).
+func ageValue(lines []string) time.Duration {
+	if len(lines) == 0 {
+		return 0
+	}
+	first, _, _ := strings.Cut(lines[0], ",")
+	first = trimOWS(first)
+	if first == "" || strings.Trim(first, "0123456789") != "" {
+		return 0
+	}
+	seconds, err := strconv.ParseInt(first, 10, 64)
+	if err != nil {
+		return maxSeconds // too large for any integer (RFC 9111 §1.2.2)
+	}
+	return time.Duration(min(seconds, int64(maxSeconds/time.Second))) * time.Second
+}
+
+// singleDate parses a field that is one date.
+func singleDate(lines []string, now time.Time) (time.Time, bool) {
+	if len(lines) != 1 {
+		return time.Time{}, false
+	}
+	return ParseHTTPDate(lines[0], now)
+}
+
+func withinSeconds(d time.Duration) time.Duration { return min(max(d, -maxSeconds), maxSeconds) }

@@ -1,0 +1,137 @@
+package cirque
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/dunglas/httpsfv"
+)
+
+// IsUnsafe reports whether a request with this method may change something at the origin: every method but those that RFC 9110 §9.2.1
+// defines to be safe, unknown ones included (RFC 9111 §4.4).
+func IsUnsafe(method string) bool {
+	switch method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return false
+	}
+	return true
+}
+
+// invalidating: the method is unsafe and the response no error (RFC 9111 §4.4).
+func invalidating(req *http.Request, status int) bool {
+	return IsUnsafe(req.Method) && 200 <= status && status <= 399
+}
+
+// Invalidates returns the URIs whose stored responses a response with this status and header invalidates
+// (RFC 9111 §4.4): the target URI first, then those that Location and Content-Location refer to, if they are of the
+// same origin. It returns nil unless the method is unsafe and the response no error. The URLs are absolute and the caller's.
+func Invalidates(req *http.Request, status int, h http.Header) []*url.URL {
+	if !invalidating(req, status) {
+		return nil
+	}
+	target := TargetURI(req)
+	uris := []*url.URL{target}
+	for _, name := range []string{"Location", "Content-Location"} {
+		for _, line := range h[name] {
+			uri := resolve(target, line)
+			if uri == nil || !sameOrigin(uri, target) {
+				continue
+			}
+			known := func(u *url.URL) bool { return u.String() == uri.String() }
+			if !slices.ContainsFunc(uris, known) {
+				uris = append(uris, uri)
+			}
+		}
+	}
+	return uris
+}
+
+// TargetURI returns the request's target URI (RFC 9110 §7.1): absolute, without fragment and user information, its scheme and host in
+// lower case and without a default port. Of a server's request that names no scheme, the connection tells it.
+func TargetURI(req *http.Request) *url.URL {
+	uri := *req.URL
+	if uri.Scheme == "" {
+		uri.Scheme = "http"
+		if req.TLS != nil {
+			uri.Scheme = "https"
+		}
+	}
+	if uri.Host == "" {
+		uri.Host = req.Host
+	}
+	return normalize(&uri)
+}
+
+// resolve returns the URI that a reference in a field refers to, seen from base, or nil where it is none of http. It is
+// normalized as TargetURI's.
+func resolve(base *url.URL, reference string) *url.URL {
+	uri, err := base.Parse(trimOWS(reference))
+	if err != nil || uri.Host == "" {
+		return nil
+	}
+	return normalize(uri)
+}
+
+func normalize(uri *url.URL) *url.URL {
+	uri.User, uri.Fragment, uri.RawFragment = nil, "", ""
+	uri.Scheme, uri.Host = strings.ToLower(uri.Scheme), strings.ToLower(uri.Host)
+	if host, port, err := net.SplitHostPort(uri.Host); err == nil {
+		if port == "" || uri.Scheme == "http" && port == "80" || uri.Scheme == "https" && port == "443" {
+			uri.Host = host
+			if strings.Contains(host, ":") { // an IPv6 address
+				uri.Host = "[" + host + "]"
+			}
+		}
+	}
+	if uri.Path == "" {
+		uri.Path = "/" // RFC 9110 §4.2.3
+	}
+	return uri
+}
+
+// sameOrigin compares two normalized URIs (RFC 9110 §4.3.1).
+func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && a.Host == b.Host }
+
+// maxCacheGroups bounds the groups that one response can belong to or invalidate. RFC 9875 §2 asks for 32 at least.
+const maxCacheGroups = 128
+
+// CacheGroups returns the groups that a response with header h belongs to (RFC 9875 §2), each once. A field that
+// is no List of Strings counts as absent. Groups beyond the 128th are left out.
+//
+// Groups of different origins are different, whatever their names.
+func CacheGroups(h http.Header) []string { return groups(h["Cache-Groups"]) }
+
+// InvalidatedGroups returns the groups, of the request's origin, whose stored responses a response with this status and
+// header invalidates (RFC 9875 §3). It returns nil unless the method is unsafe and the response no error. Invalidation
+// goes no further: the groups of what it hits are not invalidated in turn.
+func InvalidatedGroups(req *http.Request, status int, h http.Header) []string {
+	if !invalidating(req, status) {
+		return nil
+	}
+	return groups(h["Cache-Group-Invalidation"])
+}
+
+func groups(lines []string) []string {
+	if len(lines) == 0 {
+		return nil
+	}
+	list, err := httpsfv.UnmarshalList(lines)
+	if err != nil {
+		return nil // RFC 9651 §4.2
+	}
+	var names []string
+	for _, member := range list {
+		item, _ := member.(httpsfv.Item)
+		name, ok := item.Value.(string)
+		if !ok {
+			return nil // RFC 9651 §2: the field is ignored as a whole
+		}
+		if len(names) < maxCacheGroups && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,135 @@
+package cirque
+
+import "time"
+
+// Reuse says what to do with a stored response that a request selected.
+type Reuse uint8
+
+// The ways.
+const (
+	// ReuseFresh: serve it; it is fresh.
+	ReuseFresh Reuse = iota + 1
+	// ReuseStale: serve it; the request accepts it stale (RFC 9111 §5.2.1.2).
+	ReuseStale
+	// ReuseWhileRevalidate: serve it stale and revalidate it in the background (RFC 5861 §3).
+	ReuseWhileRevalidate
+	// ReuseValidate: ask the origin before anything is served.
+	ReuseValidate
+)
+
+// String returns the name of r.
+func (r Reuse) String() string {
+	switch r {
+	case ReuseFresh:
+		return "Fresh"
+	case ReuseStale:
+		return "Stale"
+	case ReuseWhileRevalidate:
+		return "WhileRevalidate"
+	case ReuseValidate:
+		return "Validate"
+	}
+	return "Reuse(?)"
+}
+
+// ReuseDecision is a Reuse with its reasons.
+type ReuseDecision struct {
+	Reuse Reuse
+
+	// StaleIfError reports that the response may be served instead, if asking the origin ends in an error
+	// (RFC 5861 §4).
+	StaleIfError bool
+
+	// Fwd is the value of the fwd parameter of Cache-Status where the request goes forward: "stale", or "request" where the
+	// response is fresh and the request does not allow its use (RFC 9211 §2.2). It is empty where the request is
+	// answered at once.
+	Fwd string
+
+	// Detail names the directive or decision behind it as a token; empty where freshness alone decided.
+	Detail string
+}
+
+// Reuse decides how the stored response that meta describes may answer a request (RFC 9111 §4). rd holds the
+// request's directives, nil for none. forced is the word of a hit filter: ForceFresh overrides everything, ForceExpired and
+// ForceMiss ask for validation and forbid serving stale.
+//
+// Whether the stored response matches the request otherwise, by method, URI and the fields of Vary, is for the
+// caller to know.
+func (p *Policy) Reuse(meta *CacheMeta, rd *RequestDirectives, now time.Time, forced ForcedFreshness) ReuseDecision {
+	switch forced {
+	case ForceFresh:
+		return ReuseDecision{Reuse: ReuseFresh, Detail: "forced"}
+	case ForceExpired, ForceMiss:
+		return ReuseDecision{Reuse: ReuseValidate, Fwd: "stale", Detail: "forced"}
+	}
+	if rd != nil && rd.Present {
+		return reuseAsAsked(meta, rd, now)
+	}
+	return reuse(meta, now)
+}
+
+// reuse decides by what the response itself allows.
+func reuse(meta *CacheMeta, now time.Time) ReuseDecision {
+	switch {
+	case meta.Has(MetaNoCache):
+		return ReuseDecision{Reuse: ReuseValidate, Fwd: "stale", Detail: "no-cache"} // RFC 9111 §5.2.2.4
+	case meta.IsFresh(now):
+		return ReuseDecision{Reuse: ReuseFresh} // RFC 9111 §4.2
+	case meta.ServeStaleWhileRevalidate(now):
+		return ReuseDecision{
+			Reuse:        ReuseWhileRevalidate, // RFC 5861 §3
+			StaleIfError: meta.ServeStaleIfError(now),
+			Fwd:          "stale",
+			Detail:       "stale-while-revalidate",
+		}
+	}
+	return ReuseDecision{Reuse: ReuseValidate, StaleIfError: meta.ServeStaleIfError(now), Fwd: "stale"}
+}
+
+// reuseAsAsked goes by the request's directives too (RFC 9111 §5.2.1).
+func reuseAsAsked(meta *CacheMeta, rd *RequestDirectives, now time.Time) ReuseDecision {
+	decision := reuse(meta, now)
+	fresh := decision.Reuse == ReuseFresh
+	mayBeStale := !meta.Has(MetaNoCache) && !meta.Has(MetaNoStale) // RFC 9111 §4.2.4
+	staleness := meta.Staleness(now)
+
+	window := rd.StaleIfError.Duration
+	if !rd.NoCache { // who asks for successful validation gets nothing less, unless it says so itself
+		window = max(window, meta.StaleIfError())
+	}
+	decision.StaleIfError = mayBeStale && window > 0 && staleness < window // RFC 5861 §4
+
+	switch {
+	case rd.NoCache: // RFC 9111 §5.2.1.4; immutable gives way to it (RFC 8246 §2.1)
+		return decision.validate(fresh, "request-no-cache")
+	case rd.MaxAge.Present && !youngEnough(meta, rd.MaxAge.Duration, now) && !(fresh && meta.Has(MetaImmutable)):
+		return decision.validate(fresh, "request-max-age") // RFC 9111 §5.2.1.1, RFC 8246 §2
+	case rd.MinFresh.Present && -staleness < rd.MinFresh.Duration:
+		return decision.validate(fresh, "request-min-fresh") // RFC 9111 §5.2.1.3
+	case fresh:
+		return decision
+	case mayBeStale && (rd.MaxStaleAny || rd.MaxStale.Present && staleness <= rd.MaxStale.Duration):
+		if decision.Reuse != ReuseWhileRevalidate { // it is revalidated meanwhile, where that is allowed
+			decision.Reuse, decision.Fwd, decision.Detail = ReuseStale, "", "request-max-stale" // RFC 9111 §5.2.1.2
+		}
+		return decision
+	case rd.MaxAge.Present && decision.Reuse == ReuseWhileRevalidate:
+		return decision.validate(false, "request-max-age") // RFC 9111 §5.2.1.1: nothing stale without max-stale
+	}
+	return decision
+}
+
+// validate turns the decision into one to ask the origin.
+func (d ReuseDecision) validate(fresh bool, detail string) ReuseDecision {
+	d.Reuse, d.Fwd, d.Detail = ReuseValidate, "stale", detail
+	if fresh {
+		d.Fwd = "request"
+	}
+	return d
+}
+
+// youngEnough reports whether the response's age is within a request's max-age. Zero asks for validation whatever the
+// age: that is what clients send it for.
+func youngEnough(meta *CacheMeta, maxAge time.Duration, now time.Time) bool {
+	return maxAge > 0 && meta.Age(now) <= maxAge
+}

@@ -1,0 +1,261 @@
+package cirque
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Store decides whether the response to a GET may be stored (RFC 9111 §3). If so, it returns the complete meta to
+// store it with, save for the variance; the header in it is x.Header less what is not stored (§3.1). Otherwise it
+// returns the refusal alone, and what is stored for the request is superseded nonetheless.
+//
+// A response that isn't fresh is stored where it can be validated or might be served stale. One to HEAD is never
+// stored, but may freshen: see [HeadMatches]. For 206 see [Policy.StorePartial].
+func (p *Policy) Store(x *Exchange) (*CacheMeta, *Refusal) {
+	if x.method() != http.MethodGet {
+		return nil, refuseRequest("method")
+	}
+	switch {
+	case !final(x.Status), x.Status == http.StatusPartialContent, x.Status == http.StatusNotModified:
+		return nil, refuseResponse("status")
+	case x.Status == http.StatusRequestedRangeNotSatisfiable && len(x.Request.Header["Range"]) > 0:
+		return nil, refuseRequest("status") // it answers the range, which is in no key
+	}
+	return p.admit(x)
+}
+
+// StorePost decides whether the response to a POST may be stored to serve later GETs. That takes explicit freshness
+// and a Content-Location equal to the target URI (RFC 9110 §9.3.3), and a 200, as no other status would answer them.
+func (p *Policy) StorePost(x *Exchange) (*CacheMeta, *Refusal) {
+	target := TargetURI(x.Request)
+	switch {
+	case x.method() != http.MethodPost:
+		return nil, refuseRequest("method")
+	case x.Status != http.StatusOK:
+		return nil, refuseResponse("status")
+	case !refersTo(x.Header["Content-Location"], target):
+		return nil, refuseResponse("content-location")
+	}
+	if f := p.Freshness(x); !f.Explicit || !f.Fresh() {
+		return nil, refuseResponse("no-freshness")
+	}
+	return p.admit(x)
+}
+
+// refersTo reports whether the lines of a field are one URI reference that, seen from uri, refers to uri itself.
+func refersTo(lines []string, uri *url.URL) bool {
+	if len(lines) != 1 {
+		return false
+	}
+	reference := resolve(uri, lines[0])
+	return reference != nil && reference.String() == uri.String()
+}
+
+func (p *Policy) admit(x *Exchange) (*CacheMeta, *Refusal) {
+	c := p.candidate(x, x.Status, x.Header)
+	if refusal := c.refusal(); refusal != nil {
+		return nil, refusal
+	}
+	return c.meta(), nil
+}
+
+// candidate is a response that may be stored, if no rule objects. Status and header are those of its exchange, unless
+// the exchange updates a stored response.
+type candidate struct {
+	policy     *Policy
+	exchange   *Exchange
+	status     int
+	header     http.Header // as received
+	stored     http.Header // what of it may be stored
+	directives responseDirectives
+	freshness  Freshness
+}
+
+func (p *Policy) candidate(x *Exchange, status int, h http.Header) *candidate {
+	d := p.directives(h)
+	stored := StoredHeader(h, d.NoCacheFields...) // RFC 9111 §5.2.2.4
+	for _, name := range d.PrivateFields {        // RFC 9111 §5.2.2.7
+		delete(stored, name)
+	}
+	if len(h["Date"]) == 0 {
+		stored["Date"] = []string{x.ResponseTime.UTC().Format(http.TimeFormat)} // RFC 9110 §6.6.1
+	}
+	return &candidate{p, x, status, h, stored, d, p.freshness(x, status, h, d)}
+}
+
+// refusal applies the prohibitions of RFC 9111 §3, and those that keep a shared cache from handing one client's answer
+// to another.
+func (c *candidate) refusal() *Refusal {
+	if refusal := c.refusedByResponse(); refusal != nil {
+		// A response to this client's credentials, or to fields that provoke errors, tells nothing about the next.
+		refusal.ByResponse = c.refusedByRequest() == nil
+		return refusal
+	}
+	return c.refusedByRequest()
+}
+
+func (c *candidate) refusedByResponse() *Refusal {
+	d, shared := c.directives, !c.policy.Private
+	switch _, star := VaryFields(c.header); {
+	case d.MustUnderstand && !understood(c.status):
+		return refuseResponse("must-understand") // RFC 9111 §3, §5.2.2.3
+	case d.NoStore && !d.MustUnderstand:
+		return refuseResponse("no-store") // RFC 9111 §5.2.2.5
+	case d.Private && shared:
+		return refuseResponse("private") // RFC 9111 §5.2.2.7
+	case !c.storable():
+		return refuseResponse("no-freshness") // RFC 9111 §3, the last point
+	case star:
+		return refuseResponse("vary-star") // RFC 9111 §4.1: it would match no request
+	case shared && len(c.stored["Set-Cookie"]) > 0 && !c.reusableAsItIs():
+		// RFC 9111 §7.3. Even validated before each reuse, it would be another client's cookie.
+		return refuseResponse("set-cookie")
+	case !validFields(c.stored):
+		return refuseResponse("header-invalid") // RFC 9110 §5.5
+	case headerSize(c.stored, nil) > c.policy.maxHeaderBytes():
+		return &Refusal{Reason: ResponseTooLarge, Detail: "header-too-large", ByResponse: true}
+	case c.validatable():
+		return nil
+	case d.NoCache:
+		return refuseResponse("no-cache") // RFC 9111 §5.2.2.4: it would have to be validated
+	case !c.freshness.Fresh() && !c.servableStale():
+		return refuseResponse("no-freshness")
+	}
+	return nil
+}
+
+func (c *candidate) refusedByRequest() *Refusal {
+	h := c.exchange.Request.Header
+	switch {
+	case c.policy.RequestDirectives(h).NoStore:
+		return refuseRequest("request-no-store") // RFC 9111 §5.2.1.5
+	case c.authorized() && !c.directives.shareAuthorized():
+		return refuseRequest("authorization") // RFC 9111 §3.5
+	case c.status >= 400 && c.policy.provokes(h, c.header):
+		return refuseRequest("cpdos-request") // RFC 9111 §7.1
+	}
+	return nil
+}
+
+// storable reports whether the response contains one of the things without which RFC 9111 §3 forbids to store it.
+// A configured lifetime is an arrangement with the origin that takes their place.
+func (c *candidate) storable() bool {
+	d := c.directives
+	return d.Public || d.Private && c.policy.Private || d.MaxAge.Present || d.SMaxAge.Present ||
+		len(c.header["Expires"]) > 0 && !d.targeted || heuristicallyCacheable(c.status) ||
+		c.policy.Defaults.FreshDuration(c.status) > 0
+}
+
+// reusableAsItIs reports whether the origin itself wants the response to be reused without being asked.
+func (c *candidate) reusableAsItIs() bool {
+	return c.freshness.Explicit && c.freshness.Fresh() && !c.directives.NoCache
+}
+
+// validatable reports whether the response has a validator (RFC 9111 §4.3.1).
+func (c *candidate) validatable() bool {
+	return len(c.stored["Etag"]) > 0 || len(c.stored["Last-Modified"]) > 0
+}
+
+func (c *candidate) servableStale() bool {
+	m, now := c.meta(), c.exchange.ResponseTime
+	return m.ServeStaleWhileRevalidate(now) || m.ServeStaleIfError(now)
+}
+
+// authorized reports whether the request's Authorization matters: to a private cache it does not (RFC 9111 §3.5).
+func (c *candidate) authorized() bool {
+	return !c.policy.Private && len(c.exchange.Request.Header["Authorization"]) > 0
+}
+
+// shareAuthorized reports whether a shared cache may store what a request with Authorization got (RFC 9111 §3.5).
+func (d *responseDirectives) shareAuthorized() bool {
+	return d.Public || d.MustRevalidate || d.SMaxAge.Valid
+}
+
+// maxRequestExtra bounds, in bytes, the header of a request whose error response is stored.
+const maxRequestExtra = 8 << 10
+
+// provokes reports whether a request with header h has what makes origins fail: fields that override its method, control
+// characters, or a great deal of header apart from the fields that are in the key. The error it provokes
+// is not for others.
+func (p *Policy) provokes(h, response http.Header) bool {
+	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	keyed, _ := VaryFields(response)
+	if p.Private {
+		keyed = append(keyed, "Authorization", "Cookie")
+	}
+	return !validFields(h) || headerSize(h, keyed) > maxRequestExtra
+}
+
+// meta puts together what is to be known about the response.
+func (c *candidate) meta() *CacheMeta {
+	x, d, f := c.exchange, c.directives, c.freshness
+	swr, sie := c.staleWindows()
+	epoch := x.ResponseTime.Add(-f.InitialAge)
+	m := NewCacheMeta(c.status, c.stored, x.ResponseTime, epoch.Add(f.Lifetime), swr, sie)
+	if f.InitialAge > 0 {
+		m.SetEpochOverride(epoch)
+	}
+	m.SetFlags(flagIf(c.neverStale(), MetaNoStale) |
+		flagIf(d.NoCache, MetaNoCache) |
+		flagIf(d.Immutable && c.policy.trustsImmutable(x.Request), MetaImmutable) |
+		flagIf(x.Decoded, MetaDecoded) |
+		flagIf(c.authorized(), MetaAuthorized) |
+		flagIf(f.Heuristic, MetaHeuristic))
+	return m
+}
+
+func flagIf(on bool, flag MetaFlags) MetaFlags {
+	if on {
+		return flag
+	}
+	return 0
+}
+
+// staleWindows returns how long the response may be served stale (RFC 5861). Configured windows are for responses that are fresh
+// for a while; an origin that grants no freshness wants to be asked.
+func (c *candidate) staleWindows() (swr, sie time.Duration) {
+	if c.freshness.Lifetime > 0 {
+		swr, sie = c.policy.Defaults.StaleWhileRevalidate, c.policy.Defaults.StaleIfError
+	}
+	if d := c.directives.StaleWhileRevalidate; d.Present {
+		swr = d.Duration
+	}
+	if d := c.directives.StaleIfError; d.Present {
+		sie = d.Duration
+	}
+	return swr, sie
+}
+
+// neverStale reports whether the response must not be served stale (RFC 9111 §4.2.4). s-maxage includes proxy-revalidate
+// (§5.2.2.10); private caches see neither. A response to which the origin gave no lifetime and nothing else did either has no
+// staleness that a client could accept with max-stale.
+func (c *candidate) neverStale() bool {
+	d, f := c.directives, c.freshness
+	return d.MustRevalidate || d.ProxyRevalidate || d.SMaxAge.Present ||
+		!f.Explicit && !f.Heuristic && !d.StaleWhileRevalidate.Present && !d.StaleIfError.Present
+}
+
+// trustsImmutable: a client should believe in immutable only where the resource is authenticated (RFC 8246 §3). How a
+// shared cache reaches its origin is for its owner to secure.
+func (p *Policy) trustsImmutable(req *http.Request) bool {
+	return !p.Private || TargetURI(req).Scheme == "https"
+}
+
+// final reports whether status is that of a final response (RFC 9110 §15).
+func final(status int) bool { return 200 <= status && status <= 599 }
+
+// understood reports whether this cache keeps all requirements on caches of a final status (RFC 9111 §3): those that
+// RFC 9110 §15 defines.
+func understood(status int) bool {
+	switch {
+	case 200 <= status && status <= 206, 300 <= status && status <= 308, 400 <= status && status <= 417,
+		status == 421, status == 422, status == 426, 500 <= status && status <= 505:
+		return status != 305 && status != 306 // deprecated, and unused
+	}
+	return false
+}

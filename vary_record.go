@@ -1,0 +1,179 @@
+package cirque
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// MaxVariants is how many variants of one resource are stored.
+const MaxVariants = 64
+
+// VaryRecord describes the stored variants of a resource whose responses vary (RFC 9111 §4.1). It sits in the
+// resource's primary slot in place of a response. A VaryRecord and its slices must not be changed once they are shared.
+type VaryRecord struct {
+	// Epoch takes part in every variant's hash, so that a record with another epoch reaches none of them.
+	Epoch uint64
+	// Fields are the request fields that Vary names, as [VaryFields] returns them.
+	Fields []string
+	// Variants are the stored variants, at most MaxVariants, the newest last.
+	Variants []Variant
+}
+
+// Variant is what a VaryRecord knows about one stored response. It holds the validators of the response, so that those of
+// all variants can go into one conditional request.
+type Variant struct {
+	Hash                                HashBinary
+	ETag, LastModified, ContentLanguage string
+	Created                             time.Time
+}
+
+// Lookup returns the variant with this hash.
+func (r *VaryRecord) Lookup(hash HashBinary) (v Variant, ok bool) {
+	i := r.index(hash)
+	if i < 0 {
+		return Variant{}, false
+	}
+	return r.Variants[i], true
+}
+
+func (r *VaryRecord) index(hash HashBinary) int {
+	return slices.IndexFunc(r.Variants, func(v Variant) bool { return v.Hash == hash })
+}
+
+// With returns a copy of r with v as the newest variant, in place of the one with the same hash if there is one. Where that would
+// be one too many, the oldest is left out and returned.
+func (r *VaryRecord) With(v Variant) (with *VaryRecord, dropped *Variant) {
+	with = &VaryRecord{Epoch: r.Epoch, Fields: r.Fields}
+	old := r.Variants
+	if i := r.index(v.Hash); i >= 0 {
+		old = slices.Concat(old[:i], old[i+1:])
+	} else if len(old) >= MaxVariants {
+		dropped, old = &old[0], old[1:]
+	}
+	with.Variants = append(slices.Clip(old), v)
+	return with, dropped
+}
+
+// Encode returns r in a compact form for [DecodeVaryRecord]:
+//
+//	version  1 byte
+//	epoch    8 bytes, little-endian
+//	fields   count, then each
+//	variants count, then of each the hash (16 bytes), creation time (8 bytes, little-endian Unix nanoseconds),
+//	         ETag, Last-Modified, Content-Language
+//
+// Counts are uvarints, as are the lengths that strings are prefixed with.
+func (r *VaryRecord) Encode() string {
+	b := make([]byte, 0, 64+len(r.Variants)*96)
+	b = append(b, varyRecordVersion)
+	b = binary.LittleEndian.AppendUint64(b, r.Epoch)
+	b = binary.AppendUvarint(b, uint64(len(r.Fields)))
+	for _, name := range r.Fields {
+		b = appendString(b, name)
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.Variants)))
+	for _, v := range r.Variants {
+		b = append(b, v.Hash[:]...)
+		b = binary.LittleEndian.AppendUint64(b, uint64(v.Created.UnixNano()))
+		b = appendString(b, v.ETag)
+		b = appendString(b, v.LastModified)
+		b = appendString(b, v.ContentLanguage)
+	}
+	return string(b)
+}
+
+const varyRecordVersion = 1
+
+func appendString(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+// DecodeVaryRecord is the inverse of [VaryRecord.Encode], for input that anybody may have made. Its errors wrap ErrBadMeta. The
+// record's strings share s.
+func DecodeVaryRecord(s string) (*VaryRecord, error) {
+	d := decoder{rest: s}
+	if version := d.bytes(1); version != string(rune(varyRecordVersion)) {
+		return nil, fmt.Errorf("%w: vary record of an unknown version", ErrBadMeta)
+	}
+	r := &VaryRecord{Epoch: d.uint64()}
+	for n := d.uvarint(); n > 0 && !d.failed; n-- {
+		r.Fields = append(r.Fields, d.string())
+	}
+	n := d.uvarint()
+	if n > MaxVariants {
+		return nil, fmt.Errorf("%w: vary record of %d variants", ErrBadMeta, n)
+	}
+	for ; n > 0 && !d.failed; n-- {
+		var v Variant
+		copy(v.Hash[:], d.bytes(uint64(len(v.Hash))))
+		v.Created = time.Unix(0, int64(d.uint64()))
+		v.ETag, v.LastModified, v.ContentLanguage = d.string(), d.string(), d.string()
+		r.Variants = append(r.Variants, v)
+	}
+	if d.failed || d.rest != "" {
+		return nil, fmt.Errorf("%w: vary record", ErrBadMeta)
+	}
+	return r, nil
+}
+
+// decoder reads what is packed in a string. After a failure everything it returns is empty.
+type decoder struct {
+	rest   string
+	failed bool
+}
+
+func (d *decoder) bytes(n uint64) string {
+	if d.failed || n > uint64(len(d.rest)) {
+		d.rest, d.failed = "", true
+		return ""
+	}
+	part := d.rest[:n]
+	d.rest = d.rest[n:]
+	return part
+}
+
+func (d *decoder) uvarint() uint64 {
+	n, rest, ok := checkedUvarint(d.rest)
+	d.rest = rest
+	d.failed = d.failed || !ok
+	return n
+}
+
+func (d *decoder) uint64() uint64 {
+	if part := d.bytes(8); part != "" {
+		return uint64At(part, 0)
+	}
+	return 0
+}
+
+func (d *decoder) string() string { return d.bytes(d.uvarint()) }
+
+// The names under which the library attaches its own notes to metas.
+const (
+	extensionVary    = "cirque.vary"
+	extensionPartial = "cirque.partial"
+)
+
+// farFuture is the freshness of entries that have none of their own and are not to be evicted as expired.
+const farFuture = maxSeconds
+
+// NewVaryMeta returns the meta of an entry that holds r and no response.
+func NewVaryMeta(r *VaryRecord, now time.Time) *CacheMeta {
+	m := NewCacheMeta(0, nil, now, now.Add(farFuture), 0, 0)
+	m.SetFlags(MetaVaryRecord)
+	m.SetExtension(extensionVary, r.Encode())
+	return m
+}
+
+// VaryRecord returns the vary record that m holds. ok is false where m is a response's, or the record is damaged.
+func (m *CacheMeta) VaryRecord() (r *VaryRecord, ok bool) {
+	if !m.Has(MetaVaryRecord) {
+		return nil, false
+	}
+	s, _ := m.Extension(extensionVary)
+	r, err := DecodeVaryRecord(s)
+	return r, err == nil
+}
