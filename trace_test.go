@@ -1,0 +1,164 @@
+package cirque
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	traceKey  = NewCacheKey("ns", "https://example.com/", "owner")
+	traceMeta = func() *CacheMeta {
+		m := NewCacheMeta(404, http.Header{"Age": {"7"}}, time.Unix(100, 0), time.Unix(200, 0), 0, 0)
+		m.SetEpochOverride(time.Unix(93, 0))
+		m.SetFlags(MetaHeuristic)
+		return m
+	}()
+	errTraced = errors.New("disk on fire")
+)
+
+// recordingTrace has every hook that CacheTrace has; each appends "name hook info".
+func recordingTrace(name string, log *[]string) *CacheTrace {
+	trace := &CacheTrace{}
+	v := reflect.ValueOf(trace).Elem()
+	for i := range v.NumField() {
+		hook := v.Type().Field(i)
+		v.Field(i).Set(reflect.MakeFunc(hook.Type, func(args []reflect.Value) []reflect.Value {
+			*log = append(*log, fmt.Sprintf("%s %s", name, hook.Name))
+			return nil
+		}))
+	}
+	return trace
+}
+
+// reportAll makes every event happen once.
+func reportAll(t *CacheTrace) {
+	t.lookupDone(traceKey, traceMeta, time.Second, nil)
+	t.hit(traceKey, PhaseStale, HitExpired, traceMeta)
+	t.miss(traceKey)
+	t.lockWait(traceKey, LockGiveUp, time.Second)
+	t.fillStart(traceKey, traceMeta)
+	t.fillDone(traceKey, traceMeta, 42, time.Second, StorageError, errTraced)
+	t.evicted(traceKey.Compact(), errTraced)
+	t.purged(traceKey, time.Second, errTraced)
+}
+
+func TestTraceInfos(t *testing.T) {
+	response := ResponseInfo{
+		StatusCode: 404, Flags: MetaHeuristic, Created: time.Unix(100, 0), Epoch: time.Unix(93, 0),
+		FreshUntil: time.Unix(200, 0), HeaderBytes: traceMeta.Header().Size(),
+	}
+	var got []any
+	reportAll(&CacheTrace{
+		LookupDone: func(i LookupInfo) { got = append(got, i) },
+		Hit:        func(i HitInfo) { got = append(got, i) },
+		Miss:       func(i MissInfo) { got = append(got, i) },
+		LockWait:   func(i LockWaitInfo) { got = append(got, i) },
+		FillStart:  func(i FillInfo) { got = append(got, i) },
+		FillDone:   func(i FillInfo) { got = append(got, i) },
+		Evicted:    func(i EvictionInfo) { got = append(got, i) },
+		Purged:     func(i PurgeInfo) { got = append(got, i) },
+	})
+	require.Equal(t, []any{
+		LookupInfo{Key: traceKey, Response: response, Duration: time.Second},
+		HitInfo{Key: traceKey, Phase: PhaseStale, Status: HitExpired, Response: response},
+		MissInfo{Key: traceKey},
+		LockWaitInfo{Key: traceKey, Status: LockGiveUp, Duration: time.Second},
+		FillInfo{Key: traceKey, Response: response},
+		FillInfo{Key: traceKey, Response: response, Size: 42, Duration: time.Second, Reason: StorageError, Err: errTraced},
+		EvictionInfo{Key: traceKey.Compact(), Err: errTraced},
+		PurgeInfo{Key: traceKey, Duration: time.Second, Err: errTraced},
+	}, got)
+}
+
+func TestTraceOfALookupThatFoundNothing(t *testing.T) {
+	var got LookupInfo
+	trace := &CacheTrace{LookupDone: func(i LookupInfo) { got = i }}
+	trace.lookupDone(traceKey, nil, time.Second, ErrNotFound)
+	require.Equal(t, LookupInfo{Key: traceKey, Duration: time.Second, Err: ErrNotFound}, got)
+}
+
+func TestTraceIsCarriedByTheContext(t *testing.T) {
+	ctx := t.Context()
+	require.Nil(t, ContextCacheTrace(ctx))
+	require.Equal(t, ctx, WithCacheTrace(ctx, nil))
+
+	trace := &CacheTrace{}
+	ctx, cancel := context.WithCancel(WithCacheTrace(ctx, trace))
+	cancel()
+	require.Same(t, trace, ContextCacheTrace(ctx))
+	require.Same(t, trace, ContextCacheTrace(context.WithoutCancel(ctx)), "a background fill's context")
+}
+
+func TestTracesCompose(t *testing.T) {
+	var log []string
+	hooks := reflect.TypeFor[CacheTrace]().NumField()
+	inner, outer := recordingTrace("inner", &log), recordingTrace("outer", &log)
+	ctx := WithCacheTrace(WithCacheTrace(t.Context(), outer), inner)
+
+	reportAll(ContextCacheTrace(ctx))
+	var want []string
+	for _, hook := range []string{"LookupDone", "Hit", "Miss", "LockWait", "FillStart", "FillDone", "Evicted", "Purged"} {
+		want = append(want, "inner "+hook, "outer "+hook)
+	}
+	require.Equal(t, want, log)
+	require.Len(t, want, 2*hooks)
+
+	// Neither was changed: used again, each reports once.
+	log = nil
+	reportAll(inner)
+	reportAll(outer)
+	require.Len(t, log, 2*hooks)
+}
+
+func TestTracesComposeWithGaps(t *testing.T) {
+	var log []string
+	misses := &CacheTrace{Miss: func(MissInfo) { log = append(log, "miss") }}
+	hits := &CacheTrace{Hit: func(HitInfo) { log = append(log, "hit") }}
+	for _, ctx := range []context.Context{
+		WithCacheTrace(WithCacheTrace(t.Context(), misses), hits),
+		WithCacheTrace(WithCacheTrace(t.Context(), hits), misses),
+	} {
+		log = nil
+		reportAll(ContextCacheTrace(ctx))
+		require.Equal(t, []string{"hit", "miss"}, log)
+	}
+}
+
+func TestTraceUnsetCostsNothing(t *testing.T) {
+	for name, trace := range map[string]*CacheTrace{"nil": nil, "without hooks": {}} {
+		require.Zero(t, testing.AllocsPerRun(100, func() { reportAll(trace) }), name)
+	}
+}
+
+func TestTraceHooksDoNotAllocate(t *testing.T) {
+	var last HitInfo
+	trace := &CacheTrace{Hit: func(i HitInfo) { last = i }}
+	require.Zero(t, testing.AllocsPerRun(100, func() { trace.hit(traceKey, PhaseHit, HitFresh, traceMeta) }))
+	require.Equal(t, HitFresh, last.Status)
+}
+
+func BenchmarkTrace(b *testing.B) {
+	var sink int
+	for _, c := range []struct {
+		name  string
+		trace *CacheTrace
+	}{
+		{"nil", nil},
+		{"unhooked", &CacheTrace{}},
+		{"hooked", &CacheTrace{Hit: func(i HitInfo) { sink += i.Response.StatusCode }}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				c.trace.hit(traceKey, PhaseHit, HitFresh, traceMeta)
+			}
+		})
+	}
+}
