@@ -110,9 +110,17 @@ type Client struct {
 }
 
 // Do sends the request, to the host and with the path and query of rawURL, and returns the
-// replies that were received whole. A client that leaves or stalls as told has no replies and no error; other errors are
-// those of the connection and of broken answers.
+// replies that were received whole. A client that leaves or stalls as told has no replies and no error. Errors are
+// those of the connection, of broken answers, and of ctx where it ended before the client was done.
 func (c Client) Do(ctx context.Context, rawURL string) ([]Reply, error) {
+	replies, err := c.do(ctx, rawURL)
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return replies, err
+}
+
+func (c Client) do(ctx context.Context, rawURL string) ([]Reply, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return nil, err

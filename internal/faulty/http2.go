@@ -125,18 +125,16 @@ func (x *streamExchange) play(ctx context.Context) (sent int64, err error) {
 	return sent, nil
 }
 
-// strike returns nil where the stream is to end as if nothing were the matter.
+// strike returns nil where the stream is to end without a reset.
 func (x *streamExchange) strike(ctx context.Context) error {
 	if err := await(ctx, x.Hold); err != nil {
 		return err
 	}
-	switch x.ending {
-	case closes:
+	switch {
+	case x.Kind == ShortBody:
 		return nil
-	case stalls:
-		if x.Hold == nil {
-			<-ctx.Done()
-		}
+	case x.ending == stalls && x.Hold == nil:
+		<-ctx.Done()
 	}
 	return errEnded
 }

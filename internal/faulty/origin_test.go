@@ -157,10 +157,10 @@ func TestStallsEndWithTheClient(t *testing.T) {
 	CheckGoroutines(t)
 	for _, kind := range []Kind{Hang, StallInHeader, StallAfterHeader, StallInBody} {
 		t.Run(kind.String(), func(t *testing.T) {
-			asked, left := make(chan struct{}), make(chan error, 1)
+			asked, left := make(chan struct{}), make(chan struct{})
 			origin := NewOrigin(t, func(*http.Request) Answer {
 				close(asked)
-				return Answer{Kind: kind, Body: text, Done: func(_ int64, err error) { left <- err }}
+				return Answer{Kind: kind, Body: text, Done: func(int64, error) { close(left) }}
 			})
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() {
@@ -175,7 +175,7 @@ func TestStallsEndWithTheClient(t *testing.T) {
 				resp.Body.Close()
 			}
 			require.ErrorIs(t, err, context.Canceled)
-			require.NoError(t, <-left)
+			<-left
 			require.True(t, settle(func() bool { open, _ := origin.Connections(); return open == 0 }))
 		})
 	}
