@@ -112,3 +112,10 @@ func digits(s string) (n int, ok bool) {
 	}
 	return n, s != ""
 }
+
+// sameDate reports whether two fields hold the same date, however they spell it.
+func sameDate(a, b string, now time.Time) bool {
+	t, ok1 := ParseHTTPDate(a, now)
+	u, ok2 := ParseHTTPDate(b, now)
+	return ok1 && ok2 && t.Equal(u)
+}

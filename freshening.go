@@ -1,0 +1,118 @@
+package cirque
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+)
+
+// Freshen updates the stored response with the header of a 304, or of a 200 to HEAD that fits it
+// ([HeadMatches]), and works out its freshness anew (RFC 9111 §4.3.4 and §4.3.5). The result keeps variance, extensions and creation time.
+//
+// It answers the request in any case. Where there is a refusal it must not be stored, and if that is ByResponse the
+// stored response has ended with it; otherwise that stays as it was.
+//
+// All fields are updated (§3.2) but these:
+//   - Content-Length, Content-Encoding and Content-Range describe the stored bytes, which a 304 does not change. It may have been
+//     meant for another coding of the same content, where both share a weak tag.
+//   - Vary decides where the response is stored. A 304 whose Vary names fields that the stored one does not is refused, or others would get
+//     what was meant for one.
+//   - A Set-Cookie reaches the client of the moment; in a shared cache it is stored only where the 304 itself grants
+//     freshness, as [Policy.Store] demands of a 200.
+//   - Age is that of the 304, or gone with the old one.
+func (p *Policy) Freshen(stored *CacheMeta, x *Exchange) (*CacheMeta, *Refusal) {
+	c := p.candidate(x, stored.StatusCode(), updatedHeader(stored, x))
+	refusal := c.refusal()
+	if refusal == nil {
+		refusal = p.refusedUpdate(stored, x)
+	}
+	m := c.meta()
+	m.created, m.variance, m.extensions = stored.created, stored.variance, stored.extensions
+	m.flags |= stored.flags & (MetaDecoded | MetaPartial | MetaAuthorized)
+	return m, refusal
+}
+
+func updatedHeader(stored *CacheMeta, x *Exchange) http.Header {
+	h := stored.Header().Header()
+	delete(h, "Age")
+	delete(h, "Date") // an update without one was made when it was received (RFC 9110 §6.6.1)
+	for name, lines := range StoredHeader(x.Header) {
+		switch name {
+		case "Content-Length", "Content-Encoding", "Content-Range":
+			continue
+		case "Vary":
+			if !widensVary(stored, x) {
+				continue // what it was stored under stays
+			}
+		}
+		h[name] = lines
+	}
+	return h
+}
+
+// widensVary reports whether x's response varies on more than the stored one.
+func widensVary(stored *CacheMeta, x *Exchange) bool {
+	fields, star := VaryFields(x.Header)
+	known, _ := VaryFields(http.Header{"Vary": stored.Header().Values("Vary")})
+	return star || slices.ContainsFunc(fields, func(name string) bool { return !slices.Contains(known, name) })
+}
+
+// refusedUpdate applies the rules on storing that only concern updates.
+func (p *Policy) refusedUpdate(stored *CacheMeta, x *Exchange) *Refusal {
+	if widensVary(stored, x) {
+		return refuseResponse("vary-changed") // RFC 9111 §4.1
+	}
+	update := p.candidate(x, stored.StatusCode(), x.Header)
+	if !p.Private && len(update.stored["Set-Cookie"]) > 0 && !update.reusableAsItIs() {
+		return refuseResponse("set-cookie") // RFC 9111 §7.3
+	}
+	return nil
+}
+
+// SelectForFreshening returns the index of the stored response that a 304 with header h identifies (RFC 9111 §4.3.4), or
+// -1: then none may be updated, and the request has to be sent again without preconditions. Of several it is the most
+// recent.
+//
+// candidates are the responses whose validators the request nominated. A weak tag can be shared by variants that differ
+// in their coding, so of those that the request did not select only strong ones should be nominated.
+func SelectForFreshening(h http.Header, candidates []Variant) int {
+	etag, modified := h.Get("Etag"), h.Get("Last-Modified")
+	matches := func(v Variant) bool {
+		switch {
+		case isStrong(etag):
+			return StrongMatch(v.ETag, etag)
+		case etag != "":
+			return WeakMatch(v.ETag, etag)
+		case modified != "": // a weak validator (RFC 9110 §8.8.2.2)
+			return sameDate(v.LastModified, modified, v.Created)
+		}
+		return len(candidates) == 1 // without validators a 304 can only be about the one that was nominated
+	}
+	selected := -1
+	for i, v := range candidates {
+		if matches(v) && (selected < 0 || !v.Created.Before(candidates[selected].Created)) {
+			selected = i
+		}
+	}
+	return selected
+}
+
+// HeadMatches reports whether a 200 to HEAD with header h describes the stored response, whose body is bodyLen bytes long (negative
+// where that is not known). If so, [Policy.Freshen] updates it; if not, it is stale (RFC 9111 §4.3.5).
+func HeadMatches(stored *CacheMeta, bodyLen int64, h http.Header) bool {
+	header := stored.Header()
+	if etag := h.Get("Etag"); etag != "" && etag != header.Get("Etag") {
+		return false
+	}
+	if modified := h.Get("Last-Modified"); modified != "" && !sameDate(modified, header.Get("Last-Modified"), stored.Updated()) {
+		return false
+	}
+	length := h.Get("Content-Length")
+	if length == "" || stored.Has(MetaDecoded) { // the length of a decoded body says nothing about the origin's
+		return true
+	}
+	if of := header.Get("Content-Length"); of != "" {
+		return length == of
+	}
+	return bodyLen < 0 || length == strconv.FormatInt(bodyLen, 10)
+}

@@ -1,0 +1,186 @@
+package cirque
+
+import (
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ByteRange is the bytes of a representation from Start up to and not including End.
+type ByteRange struct{ Start, End int64 }
+
+// Len returns the number of bytes.
+func (r ByteRange) Len() int64 { return r.End - r.Start }
+
+// touches reports whether r and o overlap or are adjacent.
+func (r ByteRange) touches(o ByteRange) bool { return r.Start <= o.End && o.Start <= r.End }
+
+// RangeVerdict says what to do about a Range field.
+type RangeVerdict uint8
+
+const (
+	// RangeNone: ignore it and serve the whole.
+	RangeNone RangeVerdict = iota
+	// RangeSatisfiable: serve the ranges with a 206.
+	RangeSatisfiable
+	// RangeUnsatisfiable: answer 416 (RFC 9110 §15.5.17).
+	RangeUnsatisfiable
+)
+
+// maxRanges is how many ranges one request may ask for. Who asks for more gets the whole (RFC 9110 §14.2).
+const maxRanges = 16
+
+// ParseRange reads the value of a GET's Range field for a representation of size bytes (RFC 9110 §14.2). The ranges
+// lie within the representation; those that overlap or adjoin are made one, and the order is else the
+// client's (§15.3.7.2). A field that is invalid, in another unit than bytes, or asks for more than 16 ranges is ignored,
+// as is any where there are no bytes.
+func ParseRange(value string, size int64) ([]ByteRange, RangeVerdict) {
+	set, ok := cutBytesUnit(value, "=")
+	if !ok || size <= 0 {
+		return nil, RangeNone
+	}
+	var ranges []ByteRange
+	count := 0
+	for spec := range tokens([]string{set}) {
+		if count++; count > maxRanges {
+			return nil, RangeNone
+		}
+		r, ok := parseRangeSpec(spec, size)
+		if !ok {
+			return nil, RangeNone // RFC 9110 §14.1.1: one that is invalid makes all of them so
+		}
+		if r.Len() > 0 {
+			ranges = coalesce(ranges, r)
+		}
+	}
+	switch {
+	case count == 0:
+		return nil, RangeNone
+	case len(ranges) == 0:
+		return nil, RangeUnsatisfiable
+	}
+	return ranges, RangeSatisfiable
+}
+
+// cutBytesUnit returns what follows the unit and the separator, if the unit is bytes. Units match in any
+// case (RFC 9110 §14.1).
+func cutBytesUnit(s, separator string) (string, bool) {
+	unit, rest, ok := strings.Cut(trimOWS(s), separator)
+	return rest, ok && strings.EqualFold(unit, "bytes")
+}
+
+// parseRangeSpec reads an int-range or a suffix-range (RFC 9110 §14.1.2). An unsatisfiable one is empty.
+func parseRangeSpec(spec string, size int64) (r ByteRange, ok bool) {
+	first, last, ok := strings.Cut(spec, "-")
+	if !ok {
+		return r, false
+	}
+	if first == "" {
+		suffix, ok := parseOffset(last)
+		return ByteRange{max(0, size-suffix), size}, ok
+	}
+	start, ok := parseOffset(first)
+	if !ok {
+		return r, false
+	}
+	end := size
+	if last != "" {
+		n, ok := parseOffset(last)
+		if !ok || n < start {
+			return r, false
+		}
+		if n < size {
+			end = n + 1
+		}
+	}
+	return ByteRange{min(start, end), end}, true
+}
+
+// parseOffset reads a number of bytes. One that no integer can hold is the largest there is, which lies beyond every
+// representation (RFC 9110 §14.1.2).
+func parseOffset(s string) (int64, bool) {
+	if s == "" || strings.Trim(s, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return math.MaxInt64, true
+	}
+	return n, true
+}
+
+// coalesce adds r to ranges, in the place of the first that it touches if there is one.
+func coalesce(ranges []ByteRange, r ByteRange) []ByteRange {
+	at := slices.IndexFunc(ranges, r.touches)
+	if at < 0 {
+		return append(ranges, r)
+	}
+	for i := at; i >= 0; i = slices.IndexFunc(ranges, r.touches) {
+		r = ByteRange{min(r.Start, ranges[i].Start), max(r.End, ranges[i].End)}
+		at = min(at, i)
+		ranges = slices.Delete(ranges, i, i+1)
+	}
+	return slices.Insert(ranges, at, r)
+}
+
+// ContentRange returns the value of Content-Range for a part of a representation (RFC 9110 §14.4). A negative
+// size is one that is not known.
+func ContentRange(r ByteRange, size int64) string {
+	complete := "*"
+	if size >= 0 {
+		complete = strconv.FormatInt(size, 10)
+	}
+	return "bytes " + strconv.FormatInt(r.Start, 10) + "-" + strconv.FormatInt(r.End-1, 10) + "/" + complete
+}
+
+// UnsatisfiedRange returns the value of Content-Range for a 416 (RFC 9110 §14.4).
+func UnsatisfiedRange(size int64) string { return "bytes */" + strconv.FormatInt(size, 10) }
+
+// ParseContentRange reads the value of a 206's Content-Range. size is -1 where the complete length is not known. ok is
+// false where the value is invalid, in another unit than bytes, or that of a 416.
+func ParseContentRange(v string) (r ByteRange, size int64, ok bool) {
+	rest, ok := cutBytesUnit(v, " ")
+	positions, complete, found := strings.Cut(rest, "/")
+	first, last, both := strings.Cut(positions, "-")
+	start, ok1 := parseOffset(first)
+	end, ok2 := parseOffset(last)
+	if !ok || !found || !both || !ok1 || !ok2 || end < start || end == math.MaxInt64 {
+		return ByteRange{}, 0, false
+	}
+	if complete == "*" {
+		return ByteRange{start, end + 1}, -1, true
+	}
+	size, ok = parseOffset(complete)
+	if !ok || size <= end {
+		return ByteRange{}, 0, false
+	}
+	return ByteRange{start, end + 1}, size, true
+}
+
+// IfRangeHolds reports whether a request with header h wants its Range applied to the stored response (RFC 9110
+// §13.1.5): If-Range is absent, or its validator is strong and exactly that of the response.
+func IfRangeHolds(h http.Header, meta *CacheMeta) bool {
+	lines := h["If-Range"]
+	if len(lines) == 0 {
+		return true
+	}
+	if len(lines) > 1 {
+		return false
+	}
+	stored := meta.Header()
+	if strings.Contains(lines[0][:min(3, len(lines[0]))], `"`) { // a date has no quote there
+		return !meta.Has(MetaDecoded) && StrongMatch(lines[0], stored.Get("Etag"))
+	}
+	return strongDate(stored, meta.Updated()) && sameDate(lines[0], stored.Get("Last-Modified"), meta.Updated())
+}
+
+// strongDate reports whether the Last-Modified in a response's header is a strong validator: the response was made at
+// least a second later (RFC 9110 §8.8.2.2).
+func strongDate(h interface{ Get(name string) string }, now time.Time) bool {
+	modified, ok1 := ParseHTTPDate(h.Get("Last-Modified"), now)
+	date, ok2 := ParseHTTPDate(h.Get("Date"), now)
+	return ok1 && ok2 && date.Sub(modified) >= time.Second
+}
