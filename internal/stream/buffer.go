@@ -49,6 +49,10 @@ type Options struct {
 	Reserve func(n int64) bool
 	Release func(n int64)
 
+	// Backing, if not nil, keeps the body while the Buffer is linked. The Buffer owns it. Reserve then is
+	// asked for the window only.
+	Backing Backing
+
 	// Window is what an unlinked Buffer keeps for its readers, in bytes: DefaultWindow if it is
 	// zero or less, at least 4 KiB.
 	Window int64
@@ -126,7 +130,7 @@ func New(ctx context.Context, opts Options) *Buffer {
 	e.SlowReader = cmp.Or(e.SlowReader, ErrSlowReader)
 
 	b := &Buffer{ctx: ctx, opts: opts}
-	b.mu.head = new(segment)
+	b.mu.head = &segment{backing: opts.Backing}
 	b.mu.tail = b.mu.head
 	return b
 }

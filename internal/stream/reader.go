@@ -50,32 +50,29 @@ func (r *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	chunk, err := r.take(len(p))
+	next, err := r.take(int64(len(p)))
 	if err != nil {
 		return 0, err
 	}
-	copy(p, chunk)
-	r.advance(len(chunk))
-	return len(chunk), nil
+	n, err := next.read(p)
+	r.advance(n)
+	return n, err
 }
 
-// WriteTo implements io.WriterTo: w gets the buffer's own memory, piece by piece as it is written.
+// WriteTo implements io.WriterTo: w gets the body piece by piece as it is written, from the
+// buffer's own memory or through one from the backing.
 func (r *Reader) WriteTo(w io.Writer) (total int64, err error) {
 	for {
-		chunk, err := r.take(math.MaxInt)
+		next, err := r.take(math.MaxInt64)
 		if err == io.EOF {
 			return total, nil
 		}
 		if err != nil {
 			return total, err
 		}
-		n, err := w.Write(chunk)
-		n = min(max(n, 0), len(chunk))
+		n, err := next.writeTo(w)
 		r.advance(n)
 		total += int64(n)
-		if err == nil && n < len(chunk) {
-			err = io.ErrShortWrite
-		}
 		if err != nil {
 			return total, err
 		}
@@ -83,32 +80,31 @@ func (r *Reader) WriteTo(w io.Writer) (total int64, err error) {
 }
 
 // take returns up to limit of the next bytes and holds their segment until advance. It waits for them.
-func (r *Reader) take(limit int) ([]byte, error) {
+func (r *Reader) take(limit int64) (piece, error) {
 	b := r.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for {
 		switch {
 		case r.failed != nil:
-			return nil, r.failed
+			return piece{}, r.failed
 		case r.pos >= r.end:
-			return nil, io.EOF
+			return piece{}, io.EOF
 		}
 		r.moveOn()
 		if available := min(r.at.end(), r.end) - r.pos; available > 0 {
 			r.held = r.at
 			r.held.holds++
-			from := r.pos - r.at.start
-			return r.at.buf[from : from+min(available, int64(limit), b.chunk())], nil
+			return r.at.piece(r.pos, min(available, limit, b.chunk())), nil
 		}
 		switch {
 		case b.mu.finished:
-			return nil, io.EOF
+			return piece{}, io.EOF
 		case b.mu.aborted != nil:
-			return nil, b.mu.aborted
+			return piece{}, b.mu.aborted
 		}
 		if err := r.wait(); err != nil {
-			return nil, err
+			return piece{}, err
 		}
 	}
 }

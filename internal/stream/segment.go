@@ -9,19 +9,23 @@ const (
 	compactMax = 64 << 10
 )
 
-// segment is one pointer-free piece of the body. All but what buf[:len] points to is guarded by Buffer.mu.
+// segment is one piece of the body, pointer-free in memory or in the backing. All but what buf[:len] points to is
+// guarded by Buffer.mu.
 type segment struct {
 	start   int64
 	buf     []byte // len: what is published, cap: what there is
 	charged int64  // what was reserved for it
 	next    *segment
 
+	backing Backing // of the first segment, if there is one; then buf is nil
+	backed  int64   // what is published of it
+
 	readers int  // whose position is in here
 	holds   int  // readers at work on its bytes, outside of the lock
 	gone    bool // out of the list: free when nobody holds it
 }
 
-func (s *segment) end() int64 { return s.start + int64(len(s.buf)) }
+func (s *segment) end() int64 { return s.start + s.backed + int64(len(s.buf)) }
 
 func (s *segment) full() bool { return len(s.buf) == cap(s.buf) }
 
@@ -92,6 +96,10 @@ func (b *Buffer) uncharge(s *segment) {
 		b.opts.Release(s.charged)
 	}
 	s.charged, s.buf = 0, nil
+	if s.backing != nil {
+		s.backing.Drop()
+		s.backing = nil
+	}
 }
 
 // takeSpare returns an empty segment that has served its time in the window, or nil. Called with mu held.
@@ -125,7 +133,7 @@ func (b *Buffer) freeIfDone() {
 	b.mu.capacity = 0
 }
 
-// AppendTo appends the body to dst. It is for the owner, after a Finish without error.
+// AppendTo appends the body to dst. It is for the owner of a Buffer without backing, after a Finish without error.
 func (b *Buffer) AppendTo(dst []byte) []byte {
 	for s := b.mu.head; s != nil; s = s.next {
 		dst = append(dst, s.buf...)
@@ -133,7 +141,7 @@ func (b *Buffer) AppendTo(dst []byte) []byte {
 	return dst
 }
 
-// Take hands the body over to the owner, after a Finish without error: its non-empty segments, which never
+// Take hands the body over to the owner of a Buffer without backing, after a Finish without error: its non-empty segments, which never
 // change again, and the bytes that are reserved for them, which are the owner's to release from now on.
 // Attached readers go on over the same memory, so that is not before they have left.
 //

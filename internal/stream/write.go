@@ -12,6 +12,9 @@ func (b *Buffer) Write(p []byte) (n int, err error) {
 	if b.failed != nil {
 		return 0, b.failed
 	}
+	if len(p) > 0 && b.toBacking(p) {
+		return len(p), nil
+	}
 	for n < len(p) {
 		free, err := b.room(len(p) - n)
 		if err != nil {
