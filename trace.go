@@ -28,7 +28,8 @@ type CacheTrace struct {
 	// LockWait is called when a wait for another request's fill has ended.
 	LockWait func(LockWaitInfo)
 
-	// FillStart is called when a response begins to be stored, FillDone when that has ended, well or not.
+	// FillStart is called when a response begins to be stored, FillDone when that has ended, well or
+	// not.
 	FillStart func(FillInfo)
 	FillDone  func(FillInfo)
 
@@ -104,8 +105,8 @@ type PurgeInfo struct {
 
 type cacheTraceKey struct{}
 
-// WithCacheTrace returns a context whose requests are seen by trace, and after it by the trace that ctx has
-// already, if any. A nil trace adds nothing. Neither trace is changed.
+// WithCacheTrace returns a context whose requests are seen by trace, and after it by the trace that
+// ctx has already, if any. A nil trace adds nothing. Neither trace is changed.
 func WithCacheTrace(ctx context.Context, trace *CacheTrace) context.Context {
 	if trace == nil {
 		return ctx

@@ -1,0 +1,186 @@
+// Package predictor remembers which resources turned out uncacheable.
+//
+// Requests for one key queue behind the first that fetches it. Where the response cannot be shared,
+// that queue was for nothing: each of its members has to fetch for itself in the end. A [Predictor]
+// lets the next ones past the queue. It takes no other part in caching: a response that proves
+// cacheable is stored, and its key forgiven at once.
+//
+// # Bounds
+//
+// A Predictor is a table of fixed size that is taken when it is made, 1 MiB by default. Each key has
+// a choice of eight places in it; when they are taken, the key marked longest ago is forgotten. Every
+// mark is forgotten after a while. A forgotten key costs no more than one more queue.
+package predictor
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cirquecache/cirque"
+)
+
+// Config configures a Predictor. The zero value is good.
+type Config struct {
+	// MaxKeys is how many keys are remembered at most, 16 bytes each. It is rounded up to a power of
+	// two and kept within [8, 2^24]. Zero or less means 65,536.
+	MaxKeys int
+
+	// Remember is for how long a key counts as uncacheable after the last response that was.
+	// Zero or less means two minutes.
+	Remember time.Duration
+
+	// SkipCustom reports whether a custom reason says nothing about the next response, and
+	// is to be ignored. It may be called concurrently. Nil: every custom reason counts.
+	SkipCustom func(reason cirque.NoCacheReason) bool
+}
+
+const (
+	defaultMaxKeys  = 1 << 16
+	maxMaxKeys      = 1 << 24
+	defaultRemember = 2 * time.Minute
+
+	ways    = 8 // slots in a bucket: two cache lines
+	stripes = 64
+)
+
+// Predictor is a [cirque.CacheablePredictor] over a table of fixed size. It knows a resource by
+// [cirque.CacheKey.PrimaryHash]: which variant a request selects shows only in a response.
+//
+// All methods are safe for concurrent use and allocate nothing; predictions take no lock.
+type Predictor struct {
+	remember   time.Duration
+	skipCustom func(cirque.NoCacheReason) bool
+	start      time.Time
+
+	buckets []bucket
+	locks   [stripes]sync.Mutex // bucket i changes under locks[i%stripes]
+}
+
+var _ cirque.CacheablePredictor = (*Predictor)(nil)
+
+// bucket holds the keys whose hashes agree in the bits that choose it, in any order.
+//
+// INVARIANT: no two slots that are in use have the same half.
+type bucket [ways]slot
+
+// slot is one key. Its parts are written under the bucket's lock and read without, so a reader may see
+// one part from before a change and one from after. It then takes a key for remembered that is just
+// being forgotten or marked, which is as right as the moment before or after.
+type slot struct {
+	half   atomic.Uint64 // the half of the key's hash that doesn't choose the bucket
+	marked atomic.Int64  // when, in nanoseconds on the Predictor's clock; zero: the slot is free
+}
+
+// New returns a Predictor that remembers nothing yet.
+func New(cfg Config) *Predictor {
+	keys := cfg.MaxKeys
+	if keys <= 0 {
+		keys = defaultMaxKeys
+	}
+	keys = min(max(keys, ways), maxMaxKeys)
+	if cfg.Remember <= 0 {
+		cfg.Remember = defaultRemember
+	}
+	return &Predictor{
+		remember:   cfg.Remember,
+		skipCustom: cfg.SkipCustom,
+		start:      time.Now(),
+		buckets:    make([]bucket, (1<<bits.Len(uint(keys-1)))/ways),
+	}
+}
+
+// CacheablePrediction implements [cirque.CacheablePredictor].
+func (p *Predictor) CacheablePrediction(key cirque.CacheKey) bool {
+	index, half := p.locate(key)
+	s := p.buckets[index].find(half)
+	return s == nil || !p.remembers(s.marked.Load(), p.now())
+}
+
+// MarkCacheable implements [cirque.CacheablePredictor]: it forgets key.
+func (p *Predictor) MarkCacheable(key cirque.CacheKey) (changed bool) {
+	index, half := p.locate(key)
+	b := &p.buckets[index]
+	if b.find(half) == nil {
+		return false // nearly always so, and no reason to lock
+	}
+	lock := p.lock(index)
+	defer lock.Unlock()
+	s := b.find(half)
+	return s != nil && p.remembers(s.marked.Swap(0), p.now())
+}
+
+// MarkUncacheable implements [cirque.CacheablePredictor]. A key that is remembered already is
+// remembered from now on anew.
+func (p *Predictor) MarkUncacheable(key cirque.CacheKey, reason cirque.NoCacheReason) (changed bool) {
+	if !p.counts(reason) {
+		return false
+	}
+	index, half := p.locate(key)
+	b := &p.buckets[index]
+	lock := p.lock(index)
+	defer lock.Unlock()
+	now := p.now()
+	s := b.find(half)
+	if s == nil {
+		s = b.oldest()
+		s.marked.Store(0)
+		s.half.Store(half)
+	}
+	return !p.remembers(s.marked.Swap(now), now)
+}
+
+// counts reports whether reason says something about the next response for the same key.
+func (p *Predictor) counts(reason cirque.NoCacheReason) bool {
+	switch {
+	case reason == cirque.OriginNotCache, reason == cirque.ResponseTooLarge:
+		return true
+	case reason.IsCustom():
+		return p.skipCustom == nil || !p.skipCustom(reason)
+	}
+	return false
+}
+
+// locate returns the bucket of key and the half of its hash that is kept there.
+func (p *Predictor) locate(key cirque.CacheKey) (index int, half uint64) {
+	hash := key.PrimaryHash()
+	index = int(binary.LittleEndian.Uint64(hash[:8]) & uint64(len(p.buckets)-1))
+	return index, binary.LittleEndian.Uint64(hash[8:])
+}
+
+func (p *Predictor) lock(index int) *sync.Mutex {
+	lock := &p.locks[index%stripes]
+	lock.Lock()
+	return lock
+}
+
+// now reads a clock that starts at one, so that a mark is never zero, and that setting the time of
+// day does not move.
+func (p *Predictor) now() int64 { return int64(time.Since(p.start)) + 1 }
+
+func (p *Predictor) remembers(marked, now int64) bool {
+	return marked != 0 && now-marked < int64(p.remember)
+}
+
+// find returns the slot in use that holds half, or nil.
+func (b *bucket) find(half uint64) *slot {
+	for i := range b {
+		if s := &b[i]; s.half.Load() == half && s.marked.Load() != 0 {
+			return s
+		}
+	}
+	return nil
+}
+
+// oldest returns a free slot or, where there is none, the one marked longest ago.
+func (b *bucket) oldest() *slot {
+	oldest := &b[0]
+	for i := range b {
+		if s := &b[i]; s.marked.Load() < oldest.marked.Load() {
+			oldest = s
+		}
+	}
+	return oldest
+}
