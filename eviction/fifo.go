@@ -27,6 +27,10 @@ type queue struct {
 
 func (q *queue) link(n *table.Node, id uint32, _ *candidate) { q.pushFront(n, id) }
 func (*queue) hit(*table.Node, uint32)                       {}
-func (*queue) reweigh(*table.Node, uint32, int64)            {}
+func (*queue) reweigh(*table.Node, int64)                    {}
 func (q *queue) victim() (id uint32, rank uint64)            { return q.back, 0 }
-func (q *queue) unlink(n *table.Node, _ uint32, _ bool)      { q.remove(n) }
+
+func (q *queue) unlink(n *table.Node, _ uint32, _ bool) (parked bool) {
+	q.remove(n)
+	return false
+}

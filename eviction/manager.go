@@ -58,16 +58,17 @@ func (m *manager) shard(hash uint64) *shard { return &m.shards[int(hash)&(len(m.
 func (m *manager) Admit(key cirque.CompactCacheKey, weight int64, freshUntil time.Time, cost time.Duration) (evicted []cirque.CompactCacheKey) {
 	c := newCandidate(&key, weight, freshUntil)
 	c.cost = max(float32(cost.Seconds()), 0)
-	return m.change(key, c, func(n *table.Node) int64 {
-		if n == nil {
-			return c.weight
+	weight, used := c.weight, false
+	return m.change(key, c, func(s *shard, n *table.Node, id uint32) int64 {
+		if n != nil && !used {
+			used = true // also before others make room for it
+			s.hit(n, id, c.freshUntil)
+			if tag := n.Tag; m.tags.text(tag) != key.UserTag {
+				n.Tag = m.tags.acquire(key.UserTag)
+				m.tags.release(tag)
+			}
 		}
-		n.FreshUntil.Store(c.freshUntil)
-		if tag := n.Tag; m.tags.text(tag) != key.UserTag {
-			n.Tag = m.tags.acquire(key.UserTag)
-			m.tags.release(tag)
-		}
-		return c.weight
+		return weight
 	})
 }
 
@@ -75,7 +76,7 @@ func (m *manager) Admit(key cirque.CompactCacheKey, weight int64, freshUntil tim
 // one.
 func (m *manager) IncrementWeight(key cirque.CompactCacheKey, delta, maxWeight int64) (evicted []cirque.CompactCacheKey) {
 	c := newCandidate(&key, 1, time.Time{})
-	return m.change(key, c, func(n *table.Node) int64 {
+	return m.change(key, c, func(_ *shard, n *table.Node, _ uint32) int64 {
 		if n == nil {
 			return 0
 		}
@@ -114,13 +115,13 @@ func unixSeconds(t time.Time) uint32 {
 
 // change gives the entry of c the weight that weigh returns for its node, which is nil where it isn't tracked;
 // zero leaves it untracked.
-func (m *manager) change(key cirque.CompactCacheKey, c *candidate, weigh func(*table.Node) int64) (evicted []cirque.CompactCacheKey) {
+func (m *manager) change(key cirque.CompactCacheKey, c *candidate, weigh func(*shard, *table.Node, uint32) int64) (evicted []cirque.CompactCacheKey) {
 	s := m.shard(c.hash)
 	var held room
 	for {
 		s.mu.Lock()
 		n, id := s.table.Find(c.hash, &c.key)
-		c.weight = weigh(n)
+		c.weight = weigh(s, n, id)
 		if c.weight == 0 {
 			s.mu.Unlock()
 			m.ledger.release(held)
@@ -149,10 +150,10 @@ func (m *manager) change(key cirque.CompactCacheKey, c *candidate, weigh func(*t
 		}
 		if n == nil {
 			m.insert(s, c, key.UserTag)
-		} else {
+		} else if n.Weight != c.weight {
 			old := n.Weight
 			n.Weight = c.weight
-			s.order.reweigh(n, id, old)
+			s.order.reweigh(n, old)
 		}
 		s.mu.Unlock()
 		return m.enforce(evicted)
@@ -171,10 +172,13 @@ func (m *manager) insert(s *shard, c *candidate, userTag string) {
 // drop ends the tracking of a node of s, which is locked, and returns the key it had.
 func (m *manager) drop(s *shard, n *table.Node, id uint32, evicted bool) cirque.CompactCacheKey {
 	key := n.Key().Compact(m.tags.text(n.Tag))
-	s.order.unlink(n, id, evicted)
 	m.ledger.release(room{weight: n.Weight, items: 1})
 	m.tags.release(n.Tag)
+	parked := s.order.unlink(n, id, evicted)
 	s.table.Delete(id)
+	if !parked {
+		s.table.Release(id)
+	}
 	return key
 }
 

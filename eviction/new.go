@@ -9,16 +9,19 @@ import (
 )
 
 // Default is the name of the policy to take without a reason for another.
-const Default = "lru"
+const Default = "gdsf"
 
 // policies are in the order in which Names lists them.
 var policies = []struct {
 	name string
 	new  func(Config) (cirque.EvictionManager, error)
 }{
+	{"gdsf", func(c Config) (cirque.EvictionManager, error) { return made(NewGDSF(GDSFConfig{Config: c})) }},
 	{"lru", func(c Config) (cirque.EvictionManager, error) { return made(NewLRU(LRUConfig{Config: c})) }},
 	{"simple-lru", func(c Config) (cirque.EvictionManager, error) { return made(NewSimpleLRU(c)) }},
 	{"fifo", func(c Config) (cirque.EvictionManager, error) { return made(NewFIFO(c)) }},
+	{"s3-fifo", func(c Config) (cirque.EvictionManager, error) { return made(NewS3FIFO(c)) }},
+	{"sieve", func(c Config) (cirque.EvictionManager, error) { return made(NewSIEVE(c)) }},
 }
 
 // New returns an empty manager that limits its entries to limit bytes, of the policy called name (see [Names]; "" is

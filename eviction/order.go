@@ -23,13 +23,14 @@ type order interface {
 	// it, and then touches nothing but what is atomic.
 	hit(n *table.Node, id uint32)
 	// reweigh tells that the node's weight, which was old, has changed.
-	reweigh(n *table.Node, id uint32, old int64)
+	reweigh(n *table.Node, old int64)
 
 	// victim returns the entry to leave next and its rank: of two shards' victims, the lower one
 	// leaves. It is zero where the order is empty.
 	victim() (id uint32, rank uint64)
-	// unlink takes a node out, because it is evicted or because it was purged.
-	unlink(n *table.Node, id uint32, evicted bool)
+	// unlink takes out a node that leaves the table, because it is evicted or because it was purged.
+	// Its number may be used again at once, unless the order parks it and releases it later.
+	unlink(n *table.Node, id uint32, evicted bool) (parked bool)
 }
 
 // candidate is an entry that asks to be tracked.

@@ -48,7 +48,7 @@ func (r *recency) hit(n *table.Node, id uint32) {
 	r.moveToFront(n, id)
 }
 
-func (r *recency) reweigh(n *table.Node, id uint32, _ int64) { r.hit(n, id) }
+func (*recency) reweigh(*table.Node, int64) {}
 
 func (r *recency) victim() (id uint32, rank uint64) {
 	if r.back == 0 {
@@ -57,4 +57,7 @@ func (r *recency) victim() (id uint32, rank uint64) {
 	return r.back, r.table.At(r.back).Mark.Load()
 }
 
-func (r *recency) unlink(n *table.Node, _ uint32, _ bool) { r.remove(n) }
+func (r *recency) unlink(n *table.Node, _ uint32, _ bool) (parked bool) {
+	r.remove(n)
+	return false
+}

@@ -68,10 +68,15 @@ func (t *Table) Insert(hash uint64, key *Key) (*Node, uint32) {
 	return n, id
 }
 
-// Delete frees the node with number id.
+// Delete takes the node with number id out of the table and leaves its fields as they are, its weight apart, which
+// becomes zero. The number is in use until Release.
 func (t *Table) Delete(id uint32) {
-	hash := t.slab.at(id).Key().Hash()
+	n := t.slab.at(id)
+	hash := n.Key().Hash()
 	t.segment(hash).remove(uint32(hash>>32), id)
-	t.slab.release(id)
+	n.Weight = 0
 	t.len--
 }
+
+// Release lets a deleted node be used again.
+func (t *Table) Release(id uint32) { t.slab.release(id) }

@@ -1,0 +1,124 @@
+package eviction
+
+import (
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/eviction/internal/ghost"
+	"github.com/cirquecache/cirque/eviction/internal/table"
+)
+
+// S3FIFO evicts first what nobody asked for twice: a small queue, a tenth of the limit, takes newcomers and passes on to the main
+// queue only those that had two hits there; what it evicts is remembered for as many keys as are tracked, and goes straight
+// to the main queue when it comes back. At the end of the main queue an entry that was hit takes another
+// turn. A hit counts to three, without a lock.
+//
+// Juncheng Yang et al., FIFO queues are all you need for cache eviction, SOSP 2023.
+type S3FIFO struct{ manager }
+
+var _ cirque.EvictionManager = (*S3FIFO)(nil)
+
+// NewS3FIFO returns an empty S3FIFO, or an error where c is invalid.
+func NewS3FIFO(c Config) (*S3FIFO, error) {
+	s := new(S3FIFO)
+	newOrder := func(t *table.Table) order {
+		return &threeQueues{
+			table:    t,
+			small:    list{table: t},
+			main:     list{table: t},
+			ghost:    ghost.New(1),
+			smallMax: c.Limit / 10,
+			itemsMax: c.MaxItems / 10,
+		}
+	}
+	if err := s.init(c, 1, newOrder); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// threeQueues is S3FIFO's order. A node's Mark is the number of hits, up to maxHits, and inMain.
+type threeQueues struct {
+	welcoming
+	table       *table.Table
+	small, main list // newest at the front
+	smallWeight int64
+	ghost       *ghost.Ghost // of what the small queue evicted
+
+	smallMax int64 // bytes
+	itemsMax int   // zero: no limit
+}
+
+const (
+	maxHits  = 3
+	hitsMask = 3
+	inMain   = 1 << 2
+
+	// promotion is the hits that lead from the small queue to the main one.
+	promotion = 2
+)
+
+func (q *threeQueues) link(n *table.Node, id uint32, c *candidate) {
+	if q.ghost.Take(c.hash) > 0 {
+		n.Mark.Store(inMain)
+		q.main.pushFront(n, id)
+		return
+	}
+	q.small.pushFront(n, id)
+	q.smallWeight += n.Weight
+}
+
+func (*threeQueues) hit(n *table.Node, _ uint32) {
+	if mark := n.Mark.Load(); mark&hitsMask < maxHits {
+		n.Mark.CompareAndSwap(mark, mark+1) // of hits at the same moment, one counts
+	}
+}
+
+func (q *threeQueues) reweigh(n *table.Node, old int64) {
+	if n.Mark.Load()&inMain == 0 {
+		q.smallWeight += n.Weight - old
+	}
+}
+
+func (q *threeQueues) victim() (id uint32, rank uint64) {
+	// Every step evicts, moves an entry to main for good, or takes a hit off one in main. Hits go on meanwhile; the
+	// bound is that of a cache in which all had their three.
+	for range (maxHits + 2) * (q.small.len + q.main.len) {
+		if q.main.len == 0 || q.smallFull() {
+			id = q.small.back
+			n := q.table.At(id)
+			if n.Mark.Load()&hitsMask < promotion {
+				return id, 0
+			}
+			q.small.remove(n)
+			q.smallWeight -= n.Weight
+			n.Mark.Store(inMain)
+			q.main.pushFront(n, id)
+			continue
+		}
+		id = q.main.back
+		n := q.table.At(id)
+		mark := n.Mark.Load()
+		if mark&hitsMask == 0 {
+			return id, 0
+		}
+		n.Mark.CompareAndSwap(mark, mark-1)
+		q.main.moveToFront(n, id)
+	}
+	return q.main.back, 0
+}
+
+func (q *threeQueues) smallFull() bool {
+	return q.small.len > 0 && (q.smallWeight >= q.smallMax || q.itemsMax > 0 && q.small.len >= q.itemsMax)
+}
+
+func (q *threeQueues) unlink(n *table.Node, _ uint32, evicted bool) (parked bool) {
+	if n.Mark.Load()&inMain != 0 {
+		q.main.remove(n)
+		return false
+	}
+	q.small.remove(n)
+	q.smallWeight -= n.Weight
+	if evicted {
+		q.ghost.Put(n.Key().Hash(), 1, q.small.len+q.main.len)
+	}
+	return false
+}

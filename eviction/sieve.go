@@ -1,0 +1,65 @@
+package eviction
+
+import (
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/eviction/internal/table"
+)
+
+// SIEVE evicts what has not been used since a hand last came by. Entries stay in the order of their admission; the hand goes from the
+// oldest to the newest and round again, passes over those that had a hit, forgetting it, and evicts
+// the first that had none. A hit sets one bit, without a lock.
+//
+// Yazhuo Zhang et al., SIEVE is Simpler than LRU, NSDI 2024.
+type SIEVE struct{ manager }
+
+var _ cirque.EvictionManager = (*SIEVE)(nil)
+
+// NewSIEVE returns an empty SIEVE, or an error where c is invalid.
+func NewSIEVE(c Config) (*SIEVE, error) {
+	s := new(SIEVE)
+	if err := s.init(c, 1, func(t *table.Table) order { return &sieve{queue: queue{list: list{table: t}}} }); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// sieve is SIEVE's order: that of admission, and a hand. A node's Mark is one if it was hit since the hand passed.
+type sieve struct {
+	queue
+	hand uint32 // looked at next; zero: the back
+}
+
+func (*sieve) hit(n *table.Node, _ uint32) {
+	if n.Mark.Load() == 0 {
+		n.Mark.Store(1)
+	}
+}
+
+func (s *sieve) victim() (id uint32, rank uint64) {
+	if s.back == 0 {
+		return 0, 0
+	}
+	// Hits go on meanwhile, but two rounds are enough for an answer: then the hand takes
+	// what it points at.
+	for range 2 * s.len {
+		if s.hand == 0 {
+			s.hand = s.back
+		}
+		n := s.table.At(s.hand)
+		if n.Mark.Swap(0) == 0 {
+			break
+		}
+		s.hand = n.Aux[linkPrev]
+	}
+	if s.hand == 0 {
+		s.hand = s.back
+	}
+	return s.hand, 0
+}
+
+func (s *sieve) unlink(n *table.Node, id uint32, evicted bool) (parked bool) {
+	if s.hand == id {
+		s.hand = n.Aux[linkPrev]
+	}
+	return s.queue.unlink(n, id, evicted)
+}

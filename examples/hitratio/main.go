@@ -1,0 +1,192 @@
+// Hitratio replays a trace of requests against eviction policies and prints how many of them hit.
+//
+// Try:
+//
+//	go run ./examples/hitratio -policy all
+//	go run ./examples/hitratio -policy default,lru -capacity 16MiB,64MiB -plot hits.svg
+//	go run ./examples/hitratio -trace requests.csv.gz -policy all
+//
+// A trace is a text, gzipped or not, with a line "key,size" for each request, in their order: any
+// text without commas, and a number of bytes. Without -trace it makes one: keys in a Zipf distribution, sizes in a
+// log-normal one.
+//
+// Each line of the output has, with tabs between them: policy, capacity, requests, object hit ratio and byte hit
+// ratio in percent, evictions, nanoseconds per request. The program checks after every request that what is resident fits
+// the capacity, and fails if it does not.
+package main
+
+import (
+	"bufio"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cirquecache/cirque/eviction"
+)
+
+func main() {
+	err := run(os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case err == nil:
+	case errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage):
+		os.Exit(2) // the flag package has said why
+	default:
+		fmt.Fprintln(os.Stderr, "hitratio:", err)
+		os.Exit(1)
+	}
+}
+
+var errUsage = errors.New("bad usage")
+
+func run(args []string, stdout, stderr io.Writer) (err error) {
+	flags := flag.NewFlagSet("hitratio", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	var (
+		file       = flags.String("trace", "", "replay `FILE`, lines of \"key,size\", gzipped or not; - is standard input (default: a Zipf trace)")
+		policy     = flags.String("policy", "default", "policies `NAME,...`: "+strings.Join(eviction.Names(), ", ")+", default or all")
+		capacity   = flags.String("capacity", "0.1%,1%,10%", "capacities `SIZE,...`: bytes, with or without unit (64MiB), or % of the trace's distinct bytes")
+		plotFile   = flags.String("plot", "", "write the hit ratios as a picture to `FILE.svg`")
+		evictFirst = flags.Bool("evict-first", false, "make room before an entry is admitted, as a store with a budget does")
+	)
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return errUsage
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	policies, err := parsePolicies(*policy)
+	if err != nil {
+		return err
+	}
+	capacities, err := parseCapacities(*capacity)
+	if err != nil {
+		return err
+	}
+
+	t, err := openTrace(*file)
+	if err != nil {
+		return err
+	}
+	bar := newProgress(stderr, len(policies)*len(capacities)*len(t.requests))
+	defer bar.clear()
+	out := bufio.NewWriter(stdout)
+	if isTerminal(stdout) {
+		fmt.Fprintln(out, "policy\tcapacity\trequests\tobject%\tbyte%\tevictions\tns/request")
+	}
+	var rows []row
+	for _, name := range policies {
+		for _, c := range capacities {
+			limit := c.of(t)
+			if limit < 1 {
+				return fmt.Errorf("capacity %s of %d bytes is less than one byte", c.text, t.distinctBytes)
+			}
+			manager, err := eviction.New(name, limit)
+			if err != nil {
+				return err
+			}
+			result, err := replay(t, manager, limit, *evictFirst, bar.add)
+			if err != nil {
+				return fmt.Errorf("%s at %s: %w", name, c.text, err)
+			}
+			rows = append(rows, row{name, c.text, limit, result})
+			bar.clear()
+			fmt.Fprintf(out, "%s\t%s\t%d\t%.2f\t%.2f\t%d\t%.0f\n", name, c.text, result.requests,
+				result.objectPercent(), result.bytePercent(), result.evictions, result.nsPerRequest())
+			if err := out.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if *plotFile == "" {
+		return nil
+	}
+	return os.WriteFile(*plotFile, plot(rows), 0o644)
+}
+
+// row is a line of the output.
+type row struct {
+	policy   string
+	capacity string // as the user wrote it
+	limit    int64
+	result   result
+}
+
+func parsePolicies(s string) ([]string, error) {
+	known := eviction.Names()
+	var names []string
+	for name := range strings.SplitSeq(s, ",") {
+		switch name = strings.TrimSpace(name); {
+		case name == "all":
+			names = append(names, known...)
+		case name == "default":
+			names = append(names, eviction.Default)
+		case slices.Contains(known, name):
+			names = append(names, name)
+		default:
+			return nil, fmt.Errorf("-policy: no policy %q; there are %s, default and all", name, strings.Join(known, ", "))
+		}
+	}
+	return names, nil
+}
+
+// capacity is a number of bytes, or a share of the distinct bytes of a trace.
+type capacity struct {
+	text  string
+	bytes int64
+	share float64 // used where bytes is zero
+}
+
+func (c capacity) of(t *trace) int64 {
+	if c.bytes > 0 {
+		return c.bytes
+	}
+	return int64(c.share * float64(t.distinctBytes))
+}
+
+var units = []struct {
+	suffix string
+	bytes  float64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
+	{"B", 1}, {"", 1},
+}
+
+func parseCapacities(s string) ([]capacity, error) {
+	var cs []capacity
+	for text := range strings.SplitSeq(s, ",") {
+		text = strings.TrimSpace(text)
+		c := capacity{text: text}
+		if number, ok := strings.CutSuffix(text, "%"); ok {
+			percent, err := strconv.ParseFloat(number, 64)
+			if err != nil || !(percent > 0) || math.IsInf(percent, 0) {
+				return nil, fmt.Errorf("-capacity: %q is not a positive share", text)
+			}
+			c.share = percent / 100
+			cs = append(cs, c)
+			continue
+		}
+		for _, unit := range units {
+			if number, ok := strings.CutSuffix(text, unit.suffix); ok {
+				bytes, err := strconv.ParseFloat(number, 64)
+				if err != nil || !(bytes*unit.bytes >= 1) || bytes*unit.bytes >= math.MaxInt64 {
+					return nil, fmt.Errorf("-capacity: %q is neither a size in bytes nor a share in percent", text)
+				}
+				c.bytes = int64(bytes * unit.bytes)
+				break
+			}
+		}
+		cs = append(cs, c)
+	}
+	return cs, nil
+}
