@@ -50,10 +50,11 @@ func Invalidates(req *http.Request, status int, h http.Header) []*url.URL {
 }
 
 // TargetURI returns the request's target URI (RFC 9110 §7.1): absolute, without fragment and user information, its scheme and host in
-// lower case and without a default port. Of a server's request that names no scheme, the connection tells it.
+// lower case and without a default port. Of a server's request the connection tells the scheme (§7.1), whatever an
+// absolute form claims: a client must not choose which scheme's entries its answer lands in.
 func TargetURI(req *http.Request) *url.URL {
 	uri := *req.URL
-	if uri.Scheme == "" {
+	if uri.Scheme == "" || req.RequestURI != "" {
 		uri.Scheme = "http"
 		if req.TLS != nil {
 			uri.Scheme = "https"

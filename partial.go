@@ -136,6 +136,11 @@ func ContentRange(r ByteRange, size int64) string {
 	return "bytes " + strconv.FormatInt(r.Start, 10) + "-" + strconv.FormatInt(r.End-1, 10) + "/" + complete
 }
 
+// RangeField returns the value of a Range field that asks for r (RFC 9110 §14.2).
+func RangeField(r ByteRange) string {
+	return "bytes=" + strconv.FormatInt(r.Start, 10) + "-" + strconv.FormatInt(r.End-1, 10)
+}
+
 // UnsatisfiedRange returns the value of Content-Range for a 416 (RFC 9110 §14.4).
 func UnsatisfiedRange(size int64) string { return "bytes */" + strconv.FormatInt(size, 10) }
 

@@ -77,7 +77,8 @@ type Storage interface {
 
 	// UpdateMeta replaces the meta of the entry whose tag is tag, body untouched, as a 304 asks
 	// (RFC 9111 §4.3.4). If the entry is gone or another has taken its place, it
-	// changes nothing and returns ErrNotFound. The entry keeps its tag.
+	// changes nothing and returns ErrNotFound. The entry keeps its tag. Where Lookup finds writes
+	// under way, their meta can be replaced as well.
 	UpdateMeta(ctx context.Context, key CacheKey, meta *CacheMeta, tag Tag) error
 }
 

@@ -1,0 +1,283 @@
+package cirque
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// CacheOptions is what the requests of one cache share: where responses are kept, who decides what
+// leaves, and the limits. Set the fields before the first use and never after; share it by pointer, it must not be
+// copied.
+type CacheOptions struct {
+	// Storage keeps the responses. Required.
+	Storage Storage
+	// Eviction chooses what leaves when room is needed. Nil: the Storage looks after itself.
+	Eviction EvictionManager
+	// Predictor remembers what turned out uncacheable. Nil: nothing is predicted.
+	Predictor CacheablePredictor
+	// Lock lets one request at a time fill a key. Nil: every miss goes upstream.
+	Lock CacheKeyLock
+
+	// LockWait bounds what one request spends in WaitLock altogether. Zero or less means 5 seconds.
+	LockWait time.Duration
+	// MaxObjectBytes is the largest body that is stored. Zero or less means no maximum.
+	MaxObjectBytes int64
+	// CustomLockStatus says what those who wait for a fill learn when it ended for a custom
+	// reason. Nil: LockGiveUp.
+	CustomLockStatus func(NoCacheReason) LockStatus
+	// Spool bounds the memory for bodies that a request reads while a Storage that does not stream stores
+	// them. Where it is used up, slow readers slow their fills. Nil: no bound.
+	Spool *Budget
+	// Timings makes HttpCache measure its lookups, which takes two readings of the clock.
+	Timings bool
+
+	purges purgeCounters
+}
+
+const defaultLockWait = 5 * time.Second
+
+func (o *CacheOptions) lockWait() time.Duration {
+	if o.LockWait <= 0 {
+		return defaultLockWait
+	}
+	return o.LockWait
+}
+
+// purgeCounters count the purges of keys, many keys to a counter. A fetch that sees its counter move was
+// under way during a purge, and what it brings must not be stored. A false alarm costs one store.
+//
+// INVARIANT: a counter moves before the purge reaches the Storage. A fill compares it after its
+// MissHandler is open; from there on the Storage's own purge voids it.
+type purgeCounters [1024]atomic.Uint32
+
+func (p *purgeCounters) of(primary HashBinary) *atomic.Uint32 {
+	return &p[(uint(primary[0])|uint(primary[1])<<8)%uint(len(p))]
+}
+
+// HttpCache is one request's walk through the cache: a state machine whose phases are CachePhase. The caller, a
+// proxy, makes the decisions (what is the key, is this entry fresh, may that response be stored) and tells them; HttpCache
+// keeps the books, talks to the Storage and holds the lock.
+//
+//	Enable → SetKey → Lookup ─┬─ Found ──▶ Hit ──────────────▶ FinishHit
+//	                          │        └─▶ Stale ─┬─ StaleUpdating ─▶ FinishHit
+//	                          │                   ├─ Revalidate ─▶ FinishHit
+//	                          │                   └─ SetMeta ▶ Expired ─┐
+//	                          └─ Miss ─▶ SetMeta ───────────────────────┴─ StartFill
+//
+// A step taken in a phase that does not allow it panics with *PhaseError: the caller has a bug.
+// Whatever happens at run time, a failing Storage above all, is an error.
+//
+// The zero HttpCache is disabled, with NeverEnabled. One goroutine drives it; the *Fill it hands out is
+// another's to drive. Release must be called at the end of the walk.
+type HttpCache struct {
+	phase  CachePhase
+	reason NoCacheReason
+	opts   *CacheOptions
+	trace  *CacheTrace
+
+	key        CacheKey
+	purgesSeen uint32 // the key's purge counter when it was last looked up
+	validAfter time.Time
+
+	meta      *CacheMeta
+	hit       HitHandler // what FinishHit closes: a stored body, or the reader of our own fill
+	hitStatus HitStatus
+	tag       Tag // of the stored entry, for UpdateMeta
+
+	record    *VaryRecord // the vary record the key's variance belongs to
+	newRecord bool        // it is not in the primary slot yet
+
+	permit   *WritePermit
+	lockKey  CacheKey // the key that permit and readLock were taken for
+	readLock *ReadLock
+	class    string // see SetLockClass
+
+	tracker        SizeTracker
+	lookupDuration time.Duration
+	lockDuration   time.Duration
+}
+
+// Reset makes c ready for another request. The walk before must have been released.
+func (c *HttpCache) Reset() { *c = HttpCache{} }
+
+// Phase returns the phase.
+func (c *HttpCache) Phase() CachePhase { return c.phase }
+
+// NoCacheReason returns why the cache is disabled; empty where it is not.
+func (c *HttpCache) NoCacheReason() NoCacheReason {
+	if c.phase == PhaseDisabled && c.reason == "" {
+		return NeverEnabled
+	}
+	return c.reason
+}
+
+// Enabled reports whether the cache takes part.
+func (c *HttpCache) Enabled() bool { return c.phase != PhaseDisabled }
+
+// Bypassing reports whether the lookup was skipped.
+func (c *HttpCache) Bypassing() bool { return c.phase == PhaseBypass }
+
+// UpstreamUsed reports whether this request's answer had to come from, or be confirmed by, the
+// origin.
+func (c *HttpCache) UpstreamUsed() bool {
+	return !in(PhaseUninit, PhaseCacheKey, PhaseHit, PhaseStale, PhaseStaleUpdating).has(c.phase)
+}
+
+// Enable turns the cache on for this request.
+func (c *HttpCache) Enable(opts *CacheOptions) {
+	c.transition(opEnable, PhaseUninit)
+	c.opts, c.reason = opts, ""
+	c.tracker = SizeTracker{Max: opts.MaxObjectBytes}
+}
+
+// SetTrace makes t's hooks see this walk. Nil is no trace.
+func (c *HttpCache) SetTrace(t *CacheTrace) { c.trace = t }
+
+// Disable turns the cache off for this request: what is held is let go, and those who wait for this request's fill
+// learn of it in the way that suits the reason.
+func (c *HttpCache) Disable(reason NoCacheReason) {
+	c.transition(opDisable, PhaseDisabled)
+	c.ReleaseWriteLock(reason)
+	c.closeHit()
+	c.meta, c.reason = nil, reason
+}
+
+// Bypass skips the lookup. The response may still be stored, in place of what is there.
+func (c *HttpCache) Bypass() { c.transition(opBypass, PhaseBypass) }
+
+// SetKey sets the key of the request.
+func (c *HttpCache) SetKey(key CacheKey) {
+	c.transition(opSetKey, PhaseCacheKey)
+	c.key = key
+	c.notePurges()
+}
+
+// Key returns the key: the variant's, once the variance is known.
+func (c *HttpCache) Key() CacheKey { return c.key }
+
+// Meta returns the meta of what is being served or stored; nil where there is none yet.
+func (c *HttpCache) Meta() *CacheMeta { return c.meta }
+
+// Hit returns the body to serve from: the stored one, or after StartFill the reader of that fill. Nil where there
+// is none. FinishHit closes it.
+func (c *HttpCache) Hit() HitHandler { return c.hit }
+
+// TakeHit hands the open body over to the caller, who closes it; nil where there is none.
+func (c *HttpCache) TakeHit() HitHandler {
+	c.require(opFinishHit)
+	hit := c.hit
+	c.hit = nil
+	return hit
+}
+
+// HitStatus returns what Found was told; zero before.
+func (c *HttpCache) HitStatus() HitStatus { return c.hitStatus }
+
+// SetValidAfter makes entries first stored before t count as not found. The zero Time lifts that.
+func (c *HttpCache) SetValidAfter(t time.Time) { c.validAfter = t }
+
+// SetMaxObjectBytes overrides CacheOptions.MaxObjectBytes for this request; zero or less is no maximum.
+func (c *HttpCache) SetMaxObjectBytes(n int64) { c.tracker.Max = n }
+
+// TrackBodyBytes counts n more bytes of the response's body, for callers who want to know before
+// they fill, and reports whether the body is still within the maximum.
+func (c *HttpCache) TrackBodyBytes(n int64) bool { return c.tracker.Add(n) }
+
+// ExceedsMaxObject reports whether a body of n bytes would pass the maximum.
+func (c *HttpCache) ExceedsMaxObject(n int64) bool {
+	return SizeTracker{Max: c.tracker.Max}.exceeds(n)
+}
+
+// LookupDuration returns the time spent in Lookup and VaryLookup, if CacheOptions.Timings or a
+// trace asked for it.
+func (c *HttpCache) LookupDuration() time.Duration { return c.lookupDuration }
+
+// LockDuration returns the time spent in WaitLock.
+func (c *HttpCache) LockDuration() time.Duration { return c.lockDuration }
+
+// SetLockClass sets this request apart, for the lock and the predictor, from those of other classes: it waits only for
+// its own kind, and what it finds uncacheable is no news for the others. The empty class is the
+// default.
+func (c *HttpCache) SetLockClass(class string) { c.class = class }
+
+// classKey is the key that lock and predictor know the request by.
+func (c *HttpCache) classKey() CacheKey { return c.inClass(c.key) }
+
+func (c *HttpCache) inClass(key CacheKey) CacheKey {
+	if c.class == "" {
+		return key
+	}
+	primary := key.PrimaryHash()
+	return key.WithPrimaryHash(hash128(append(primary[:], c.class...)))
+}
+
+// PredictCacheable reports whether the response is likely to be cacheable; true without a predictor.
+func (c *HttpCache) PredictCacheable() bool {
+	return c.opts == nil || c.opts.Predictor == nil || c.opts.Predictor.CacheablePrediction(c.classKey())
+}
+
+// ResponseBecameUncacheable tells the predictor that the response could not be stored, and why.
+func (c *HttpCache) ResponseBecameUncacheable(reason NoCacheReason) {
+	if c.opts != nil && c.opts.Predictor != nil {
+		c.opts.Predictor.MarkUncacheable(c.classKey(), reason)
+	}
+}
+
+// ResponseBecameCacheable tells the predictor that the response can be stored.
+func (c *HttpCache) ResponseBecameCacheable() {
+	if c.opts != nil && c.opts.Predictor != nil {
+		c.opts.Predictor.MarkCacheable(c.classKey())
+	}
+}
+
+// FinishHit ends the reading of the body.
+func (c *HttpCache) FinishHit() error {
+	c.require(opFinishHit)
+	return c.closeHit()
+}
+
+// Release ends the walk, in whatever phase it is: the body is closed, a write permit still held is released so that another
+// request takes its turn. It is safe to defer and to repeat.
+func (c *HttpCache) Release() {
+	c.ReleaseWriteLock(UpstreamError)
+	_ = c.closeHit()
+}
+
+func (c *HttpCache) closeHit() error {
+	hit := c.hit
+	c.hit = nil
+	if hit == nil {
+		return nil
+	}
+	return hit.Close()
+}
+
+// notePurges remembers how many purges the key has seen.
+func (c *HttpCache) notePurges() {
+	c.purgesSeen = c.opts.purges.of(c.key.PrimaryHash()).Load()
+}
+
+// purgedSince reports whether a purge of the key began since it was last looked up.
+func (c *HttpCache) purgedSince() bool {
+	return c.purgesSeen != c.opts.purges.of(c.key.PrimaryHash()).Load()
+}
+
+// Purge removes the response of the key, all of its variants, and voids what is on its way into the Storage: what was
+// fetched before the purge is not served after it. It returns ErrNotFound if there was nothing.
+func (c *HttpCache) Purge(ctx context.Context) error {
+	c.require(opPurge)
+	return c.opts.Purge(ctx, c.key)
+}
+
+// PurgeInBackground starts Purge and does not wait for it. report, if not nil, is called with the result.
+func (c *HttpCache) PurgeInBackground(ctx context.Context, report func(error)) {
+	c.require(opPurge)
+	opts, key := c.opts, c.key
+	go func() {
+		err := opts.Purge(context.WithoutCancel(ctx), key)
+		if report != nil {
+			report(err)
+		}
+	}()
+}

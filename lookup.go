@@ -1,0 +1,183 @@
+package cirque
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// Lookup looks the key up in the Storage. A miss, or an entry from before SetValidAfter, is
+// ErrNotFound; any other error is the Storage's. A meta with MetaVaryRecord is no response: go on
+// with VaryLookup. The caller passes what it got to Found, or closes the HitHandler.
+//
+// ctx lives as long as the HitHandler.
+func (c *HttpCache) Lookup(ctx context.Context) (*CacheMeta, HitHandler, error) {
+	c.require(opLookup)
+	c.notePurges()
+	return c.lookup(ctx)
+}
+
+func (c *HttpCache) lookup(ctx context.Context) (*CacheMeta, HitHandler, error) {
+	var start time.Time
+	timed := c.opts.Timings || c.trace != nil
+	if timed {
+		start = time.Now()
+	}
+	meta, hit, err := c.opts.Storage.Lookup(ctx, c.key)
+	if err == nil && !c.validAfter.IsZero() && meta.Created().Before(c.validAfter) {
+		_ = hit.Close()
+		meta, hit, err = nil, nil, ErrNotFound
+	}
+	if timed {
+		spent := time.Since(start)
+		c.lookupDuration += spent
+		c.trace.lookupDone(c.key, meta, spent, err)
+	}
+	return meta, hit, err
+}
+
+// VaryLookup goes on from the vary record that Lookup returned to the variant that a request with these header fields
+// selects (RFC 9111 §4.1), and looks that up. extra, if not nil, adds the caller's own dimensions. It closes hit, the
+// record's.
+func (c *HttpCache) VaryLookup(ctx context.Context, meta *CacheMeta, hit HitHandler, header http.Header, extra func(*VarianceBuilder)) (*CacheMeta, HitHandler, error) {
+	record, ok := meta.VaryRecord()
+	if !ok {
+		_ = hit.Close()
+		return nil, nil, ErrNotFound
+	}
+	c.transition(opVaryLookup, PhaseCacheKey)
+	c.countAccess(c.key, meta, hit)
+	_ = hit.Close()
+	c.record = record
+	return c.lookupVariant(ctx, record.variance(header, extra))
+}
+
+// SelectVariant looks up one of the variants of the record that VaryLookup read, by its hash: the one that
+// a 304 named, or that content negotiation prefers (RFC 9111 §4.1 and §4.3.3). A stale hit that was found before is closed.
+func (c *HttpCache) SelectVariant(ctx context.Context, variance HashBinary) (*CacheMeta, HitHandler, error) {
+	c.transition(opVaryLookup, PhaseCacheKey)
+	_ = c.closeHit()
+	c.meta = nil
+	return c.lookupVariant(ctx, variance)
+}
+
+func (c *HttpCache) lookupVariant(ctx context.Context, variance HashBinary) (*CacheMeta, HitHandler, error) {
+	c.key = c.key.WithVariance(variance)
+	return c.lookup(ctx)
+}
+
+// VaryRecord returns the record of the resource's variants; nil where none was found.
+func (c *HttpCache) VaryRecord() *VaryRecord { return c.record }
+
+// Found takes what Lookup or VaryLookup returned and moves on by status: to Hit, to Stale, or, where the
+// entry is not to be used, to Miss.
+func (c *HttpCache) Found(meta *CacheMeta, hit HitHandler, status HitStatus) {
+	switch {
+	case status.IsMiss():
+		c.transition(opFound, PhaseMiss)
+		c.hitStatus = status
+		_ = hit.Close()
+		return
+	case status.IsFresh():
+		c.transition(opFound, PhaseHit)
+	default:
+		c.transition(opFound, PhaseStale)
+	}
+	c.meta, c.hit, c.hitStatus, c.tag = meta, hit, status, hit.Tag()
+	c.countAccess(c.key, meta, hit)
+	c.trace.hit(c.key, c.phase, status, meta)
+}
+
+func (c *HttpCache) countAccess(key CacheKey, meta *CacheMeta, hit HitHandler) {
+	if c.opts.Eviction != nil && hit.CountsAccess() {
+		c.opts.Eviction.Access(key.Compact(), hit.Weight(), meta.FreshUntil())
+	}
+}
+
+// Miss says that nothing usable was found. From Stale it gives up what was found.
+func (c *HttpCache) Miss() {
+	c.transition(opMiss, PhaseMiss)
+	_ = c.closeHit()
+	c.meta = nil
+	c.trace.miss(c.key)
+}
+
+// StaleUpdating says that the stale entry is served while another request revalidates it
+// (RFC 5861 §3).
+func (c *HttpCache) StaleUpdating() { c.transition(opStaleUpdating, PhaseStaleUpdating) }
+
+// TryLock asks for the right to fill the key. Afterwards IsWriter says that this request has it, IsLocked that another
+// has and WaitLock can wait for it. Without a lock, every request may fill and neither is true.
+func (c *HttpCache) TryLock() {
+	c.require(opLock)
+	if c.opts.Lock == nil || c.permit != nil {
+		return
+	}
+	c.lockKey = c.classKey()
+	locked := c.opts.Lock.Lock(c.lockKey, c.phase == PhaseStale)
+	c.permit, c.readLock = locked.Write, locked.Read
+}
+
+// IsWriter reports whether this request holds the write permit.
+func (c *HttpCache) IsWriter() bool { return c.permit != nil }
+
+// IsLocked reports whether another request holds it.
+func (c *HttpCache) IsLocked() bool { return c.readLock != nil }
+
+// ErrNotLocked is what WaitLock returns when there is nothing to wait for.
+var ErrNotLocked = errors.New("cirque: no lock to wait for")
+
+// WaitLock waits until the writer is done, this request's share of waiting (CacheOptions.LockWait, over all
+// of its waits) is used up, or ctx ends. The walk then stands at CacheKey again, a stale entry found
+// before is closed. The status says how it goes on: LockDone, look up again; LockTransientError, LockDangling
+// and LockAgeTimeout, look up again and try to become the writer; LockGiveUp and LockWaitTimeout, fetch
+// without the cache. The error is ctx's.
+func (c *HttpCache) WaitLock(ctx context.Context) (LockStatus, error) {
+	c.transition(opWaitLock, PhaseCacheKey)
+	_ = c.closeHit()
+	c.meta = nil
+	lock := c.readLock
+	if lock == nil {
+		return 0, ErrNotLocked
+	}
+	c.readLock = nil
+	start := time.Now()
+	status := lock.Wait(ctx, max(0, c.opts.lockWait()-c.lockDuration))
+	spent := time.Since(start)
+	c.lockDuration += spent
+	c.trace.lockWait(c.key, status, spent)
+	// The walk starts over at the primary slot: what varies, and how, may have changed.
+	c.key, c.record = c.key.WithVariance(HashBinary{}), nil
+	return status, ctx.Err()
+}
+
+// TakeWriteLock hands the write permit over to the caller, who releases it or gives it to another walk; nil where this
+// one has none.
+func (c *HttpCache) TakeWriteLock() *WritePermit {
+	permit := c.permit
+	c.permit = nil
+	return permit
+}
+
+// SetWriteLock gives c a permit that another walk, of the same lock class, took for key.
+func (c *HttpCache) SetWriteLock(permit *WritePermit, key CacheKey) {
+	c.lockKey = c.inClass(key)
+	c.permit = permit
+}
+
+// ReleaseWriteLock gives up the write permit, if c has it. Those who wait learn the status that
+// suits reason; the empty reason means that the response is in the Storage.
+func (c *HttpCache) ReleaseWriteLock(reason NoCacheReason) {
+	c.readLock = nil
+	if permit := c.TakeWriteLock(); permit != nil {
+		c.opts.Lock.Release(c.lockKey, permit, c.opts.lockStatus(reason))
+	}
+}
+
+func (o *CacheOptions) lockStatus(reason NoCacheReason) LockStatus {
+	if reason == "" {
+		return LockDone
+	}
+	return LockStatusFor(reason, o.CustomLockStatus)
+}

@@ -1,0 +1,289 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/cirquecache/cirque"
+)
+
+// answerHead is what the origin said before the body.
+type answerHead struct {
+	status  int
+	header  http.Header
+	length  int64 // of the body, from Content-Length; negative where unknown
+	decoded bool  // the transport took a content coding away
+}
+
+// verdict says what becomes of the origin's answer.
+type verdict uint8
+
+const (
+	verdictPass  verdict = iota + 1 // it goes to the client as it is, and nowhere else
+	verdictFill                     // its body goes into x.flight's fill, and the client reads from there
+	verdictServe                    // a stored response is the answer; its body is of no use
+	verdictRetry                    // ask again, x.upstream says what
+)
+
+// admit decides about an answer of the origin. Whatever the verdict but verdictRetry, the walk
+// then holds no lock that outlives the flight.
+func (x *exchange) admit(a *answerHead) verdict {
+	now := time.Now()
+	e := &cirque.Exchange{
+		Request: x.req, Status: a.status, Header: a.header,
+		RequestTime: x.asked, ResponseTime: now, Decoded: a.decoded,
+	}
+	x.invalidate(a)
+	if x.noStore {
+		return verdictPass
+	}
+	x.status.fwdStatus = a.status
+	stale := x.hc.Phase() == cirque.PhaseStale
+	switch {
+	case x.part != nil:
+		return x.admitPart(a, e)
+	case a.status == http.StatusNotModified && len(x.validators) > 0:
+		return x.admitNotModified(e)
+	case stale && x.standsInFor(a.status, nil):
+		return verdictServe
+	case x.req.Method == http.MethodHead && !x.cache.cfg.HeadAsGet:
+		return x.admitHead(a, e)
+	}
+	return x.admitFull(a, e)
+}
+
+// admitFull stores a full answer, or passes it on (RFC 9111 §3).
+func (x *exchange) admitFull(a *answerHead, e *cirque.Exchange) verdict {
+	meta, refusal := x.storable(a, e)
+	if refusal != nil {
+		return x.refuse(a, refusal)
+	}
+	if x.hc.ExceedsMaxObject(a.length) {
+		x.status.detail = "too-large"
+		x.hc.ResponseBecameUncacheable(cirque.ResponseTooLarge)
+		if x.req.Header["Range"] != nil && !x.keepRange && x.retry() {
+			// The client wants a part of what is too large to be fetched whole for the cache's sake.
+			x.keepRange, x.noStore = true, true
+			x.hc.Disable(cirque.PredictedResponseTooLarge)
+			return verdictRetry
+		}
+		return x.passOn(cirque.PredictedResponseTooLarge)
+	}
+	return x.fill(meta, fillSource{size: a.length})
+}
+
+// storable applies the rules and the response filter.
+func (x *exchange) storable(a *answerHead, e *cirque.Exchange) (*cirque.CacheMeta, *cirque.Refusal) {
+	var meta *cirque.CacheMeta
+	var refusal *cirque.Refusal
+	switch {
+	case x.post:
+		meta, refusal = x.cache.policy.StorePost(e)
+	case a.status == http.StatusPartialContent && x.keepRange && x.cache.cfg.Ranges == RangesForward:
+		meta, refusal = x.storablePart(e)
+	default:
+		meta, refusal = x.cache.policy.Store(e)
+	}
+	if refusal == nil && x.cache.cfg.ResponseFilter != nil {
+		if reason := x.cache.cfg.ResponseFilter(x.req, a.status, a.header); reason != "" {
+			refusal = &cirque.Refusal{Reason: reason, Detail: "response-filter", ByResponse: true}
+		}
+	}
+	return meta, refusal
+}
+
+// refuse passes on what may not be stored, and ends the life of what it replaces.
+func (x *exchange) refuse(a *answerHead, refusal *cirque.Refusal) verdict {
+	x.status.detail = refusal.Detail
+	if refusal.ByResponse {
+		x.hc.ResponseBecameUncacheable(refusal.Reason)
+		if a.status < 500 && x.hc.Phase() != cirque.PhaseBypass {
+			// RFC 9111 §4: the most recent response counts. An error of the server is not news about the
+			// resource.
+			x.supersede()
+		}
+		return x.passOn(refusal.Reason)
+	}
+	if x.req.Header["Authorization"] != nil {
+		// News for those who send credentials too, who wait and predict among themselves.
+		x.hc.ResponseBecameUncacheable(refusal.Reason)
+		return x.passOn(refusal.Reason)
+	}
+	// This request was the cause; the others take their turn.
+	return x.passOn(cirque.Deferred)
+}
+
+func (x *exchange) supersede() {
+	if err := x.hc.Supersede(x.flightContext()); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+		x.cache.storageFailed("purge", err)
+	}
+}
+
+// passOn gives the answer to the client alone.
+func (x *exchange) passOn(reason cirque.NoCacheReason) verdict {
+	if x.hc.Enabled() {
+		x.hc.Disable(reason)
+	}
+	return verdictPass
+}
+
+// fillSource describes the body of a fill.
+type fillSource struct {
+	size     int64      // negative where unknown
+	replaces cirque.Tag // the entry it is built upon
+}
+
+// fill begins to store the answer.
+func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
+	c := x.cache
+	if !c.fills.tryAcquire() {
+		x.status.detail = "too-many-fills"
+		return x.passOn(cirque.Deferred)
+	}
+	x.hc.SetMeta(meta)
+	fields, _ := cirque.VaryFields(meta.Header().Header())
+	x.hc.UpdateVariance(fields, x.req.Header, x.varianceHook())
+	fill, err := x.hc.StartFill(x.flight.ctx, cirque.FillOptions{
+		Reader: x.readerContext(), SizeHint: src.size, Replaces: src.replaces, Cost: time.Since(x.asked),
+	})
+	if err != nil {
+		c.fills.release()
+		if errors.Is(err, cirque.ErrPurged) {
+			x.status.detail = "purged"
+			return x.passOn(cirque.Deferred)
+		}
+		c.storageFailed("miss", err)
+		x.status.detail = "storage-error"
+		return x.passOn(cirque.StorageError)
+	}
+	x.flight.begin(fill)
+	x.status.stored = true
+	x.status.setTTL(meta, time.Now())
+	return verdictFill
+}
+
+// readerContext is the context in which the client reads the fill; nil where there is no client.
+func (x *exchange) readerContext() context.Context {
+	if x.background {
+		return nil
+	}
+	return x.client
+}
+
+func (x *exchange) flightContext() context.Context {
+	if x.flight != nil {
+		return x.flight.ctx
+	}
+	return context.WithoutCancel(x.client)
+}
+
+// admitNotModified freshens the stored response that a 304 names, and serves it (RFC 9111 §4.3.3 and §4.3.4).
+func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
+	i := cirque.SelectForFreshening(e.Header, x.validators)
+	if i < 0 {
+		// It names none that is stored: it can be used for nothing.
+		return x.again()
+	}
+	if selected := x.validators[i].Hash; x.hc.Phase() != cirque.PhaseStale || selected != x.hc.Key().Variance() {
+		meta, hit, err := x.hc.SelectVariant(x.client, selected)
+		if err != nil {
+			x.hc.Miss()
+			return x.again()
+		}
+		x.hc.Found(meta, hit, cirque.HitExpired)
+	}
+	fresh, refusal := x.hc.Freshen(x.cache.policy, e)
+	if refusal != nil {
+		if fresh == nil {
+			return x.again()
+		}
+		x.status.detail = refusal.Detail
+		if err := x.hc.RevalidateUncacheable(x.flightContext(), fresh, refusal.Reason); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+			x.cache.storageFailed("purge", err)
+		}
+		return verdictServe
+	}
+	err := x.hc.Revalidate(x.flightContext(), fresh)
+	switch {
+	case err == nil:
+		x.status.stored = true
+		x.status.setTTL(fresh, time.Now())
+	case errors.Is(err, cirque.ErrNotFound):
+		x.status.detail = "purged"
+	default:
+		x.cache.storageFailed("update", err)
+		x.status.detail = "storage-error"
+	}
+	return verdictServe
+}
+
+// again asks the origin once more, without conditions.
+func (x *exchange) again() verdict {
+	if x.retry() {
+		return verdictRetry
+	}
+	return x.passOn(cirque.UpstreamError)
+}
+
+// admitHead lets the answer to a HEAD freshen the stored response, or ends that one's life (RFC 9111 §4.3.5).
+func (x *exchange) admitHead(a *answerHead, e *cirque.Exchange) verdict {
+	if x.hc.Phase() != cirque.PhaseStale {
+		return x.passOn(cirque.OriginNotCache)
+	}
+	size, known := x.hc.Hit().Size()
+	if a.status != http.StatusOK || x.hc.Meta().StatusCode() != http.StatusOK {
+		return x.passOn(cirque.OriginNotCache)
+	}
+	if !known || !cirque.HeadMatches(x.hc.Meta(), size, a.header) {
+		x.supersede()
+		return x.passOn(cirque.OriginNotCache)
+	}
+	fresh, refusal := x.hc.Freshen(x.cache.policy, e)
+	if refusal != nil {
+		return x.refuse(a, refusal)
+	}
+	if err := x.hc.Revalidate(x.flightContext(), fresh); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+		x.cache.storageFailed("update", err)
+	}
+	x.status.setTTL(fresh, time.Now())
+	return verdictServe
+}
+
+// staleStatuses are the answers that a stale response may stand in for (RFC 5861 §4).
+var staleStatuses = []int{
+	http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+}
+
+// standsInFor reports whether the stale entry is served in place of an error, and takes the decision if so.
+func (x *exchange) standsInFor(status int, err error) bool {
+	if err == nil && !slices.Contains(staleStatuses, status) {
+		return false
+	}
+	if x.hc.Phase() != cirque.PhaseStale || !x.stale.StaleIfError || !x.mayServeStale(x.hc.Meta(), status, err) {
+		return false
+	}
+	// Those who wait meet the same origin; they find the same entry, and need not ask again.
+	x.hc.ReleaseWriteLock(cirque.UpstreamError)
+	x.status.setTTL(x.hc.Meta(), time.Now())
+	x.status.detail = "stale-if-error"
+	return true
+}
+
+func (x *exchange) mayServeStale(meta *cirque.CacheMeta, status int, err error) bool {
+	return x.cache.cfg.ServeStale == nil || x.cache.cfg.ServeStale(x.req, meta, status, err)
+}
+
+// fail takes an origin that could not be asked or broke off before its header. It reports whether a
+// stale entry stands in; otherwise the walk is over.
+func (x *exchange) fail(err error) bool {
+	if !x.noStore && x.standsInFor(0, err) {
+		return true
+	}
+	if x.hc.Enabled() {
+		x.hc.Disable(cirque.UpstreamError)
+	}
+	return false
+}

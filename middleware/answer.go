@@ -1,0 +1,238 @@
+package middleware
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/cirquecache/cirque"
+)
+
+// answer is a response served from the Storage, or from a fill on its way there. Its header is filled in
+// by exchange.answer; the body is the caller's to send and to close.
+type answer struct {
+	status int
+	length int64         // of the body sent; negative where unknown
+	body   io.ReadCloser // nil where there is none to send
+	flight *flight       // the fill behind the body, whose trailer is sent after it; nil where there is none
+	live   bool          // the body is still being written
+}
+
+// answer turns what the walk found into a response to this request, and fills header, which must be empty.
+func (x *exchange) answer(header http.Header) answer {
+	meta := x.hc.Meta()
+	now := time.Now()
+	meta.Header().CopyTo(header)
+	x.finishHeader(header, meta, now)
+	hit := x.hc.TakeHit()
+	a := answer{status: meta.StatusCode(), length: -1, flight: x.flight}
+	if a.flight == nil || a.flight.fill.Load() == nil {
+		a.flight = x.cache.flights.of(hit)
+	}
+	if meta.Has(cirque.MetaPartial) && x.req.Method != http.MethodHead {
+		return x.partAnswer(a, header, meta, hit)
+	}
+	if !x.post && cirque.HasPreconditions(x.req.Header) && x.notModified(meta) {
+		return x.notModifiedAnswer(a, header, meta, hit)
+	}
+	size, known := hit.Size()
+	if !known {
+		size = declaredLength(header)
+		known = size >= 0
+		a.live = true
+	}
+	if x.req.Method == http.MethodGet && a.status == http.StatusOK && known {
+		if done := x.rangeAnswer(&a, header, meta, hit, size); done {
+			return a
+		}
+	}
+	a.length = size
+	if !known {
+		a.length = -1
+	} else if bodyAllowed(a.status) {
+		header["Content-Length"] = []string{strconv.FormatInt(size, 10)}
+	}
+	if x.req.Method == http.MethodHead || !bodyAllowed(a.status) {
+		_ = hit.Close()
+		return a
+	}
+	a.body = hit
+	return a
+}
+
+// finishHeader sets the fields that belong to this answer rather than to the stored response.
+func (x *exchange) finishHeader(header http.Header, meta *cirque.CacheMeta, now time.Time) {
+	// RFC 9111 §5.1: Age says that the origin did not generate or validate the response for this request.
+	if age := int64(meta.Age(now) / time.Second); age > 0 || x.status.hit || x.status.collapsed {
+		header["Age"] = []string{strconv.FormatInt(min(age, 1<<31), 10)}
+	}
+	if meta.Has(cirque.MetaDecoded) {
+		weaken(header)
+	}
+	x.setCacheStatus(header)
+}
+
+// setCacheStatus appends this cache's member to what caches further up said (RFC 9211 §2).
+func (x *exchange) setCacheStatus(header http.Header) {
+	var stack [128]byte
+	var key string
+	if x.cache.cfg.CacheStatusKey && x.hc.Enabled() {
+		key = x.hc.Key().String()
+	}
+	line := string(x.status.append(stack[:0], x.cache.cfg.Name, key))
+	header["Cache-Status"] = append(header["Cache-Status"], line)
+}
+
+// weaken makes a strong entity tag weak: the bytes that went out are not those it was given for
+// (RFC 9110 §8.8.1).
+func weaken(header http.Header) {
+	if tag := header.Get("Etag"); tag != "" {
+		header["Etag"] = []string{cirque.WeakTag(tag)}
+	}
+}
+
+// notModified reports whether the client's copy is current.
+func (x *exchange) notModified(meta *cirque.CacheMeta) bool {
+	if meta.StatusCode() != http.StatusOK {
+		return false // RFC 9110 §13.2.1: preconditions apply to what would be a 2xx
+	}
+	if x.cache.cfg.NotModified != nil {
+		return x.cache.cfg.NotModified(x.req, meta)
+	}
+	return cirque.EvaluatePreconditions(x.req.Method, x.req.Header, meta) == cirque.PreconditionNotModified
+}
+
+func (x *exchange) notModifiedAnswer(a answer, header http.Header, meta *cirque.CacheMeta, hit cirque.HitHandler) answer {
+	_ = hit.Close()
+	clear(header)
+	cirque.NotModifiedHeader(meta, header)
+	x.finishHeader(header, meta, time.Now())
+	a.status = http.StatusNotModified
+	return a
+}
+
+// rangeAnswer answers a Range request from the whole body (RFC 9110 §14.2). It reports false if the range is to be
+// ignored.
+func (x *exchange) rangeAnswer(a *answer, header http.Header, meta *cirque.CacheMeta, hit cirque.HitHandler, size int64) bool {
+	value := x.req.Header.Get("Range")
+	if value == "" || !cirque.IfRangeHolds(x.req.Header, meta) {
+		return false
+	}
+	ranges, verdict := cirque.ParseRange(value, size)
+	switch verdict {
+	case cirque.RangeUnsatisfiable:
+		// RFC 9110 §15.5.17.
+		_ = hit.Close()
+		status := header["Cache-Status"]
+		clear(header)
+		header["Cache-Status"] = status
+		header["Content-Range"] = []string{cirque.UnsatisfiedRange(size)}
+		header["Content-Length"] = []string{"0"}
+		a.status, a.length = http.StatusRequestedRangeNotSatisfiable, 0
+		return true
+	case cirque.RangeSatisfiable:
+		if len(ranges) > 1 && !hit.CanSeek() {
+			return false // still being written: who wants it in pieces gets it in one
+		}
+	default:
+		return false
+	}
+	a.setRanges(header, hit, ranges, size, 0)
+	return true
+}
+
+// setRanges makes a the 206 that sends ranges out of body, in which the representation's byte `at` is the first.
+func (a *answer) setRanges(header http.Header, hit cirque.HitHandler, ranges []cirque.ByteRange, size, at int64) {
+	a.status = http.StatusPartialContent
+	if len(ranges) > 1 {
+		a.setMultipart(header, hit, ranges, size)
+		return
+	}
+	r := ranges[0]
+	a.length = r.End - r.Start
+	header["Content-Range"] = []string{cirque.ContentRange(r, size)}
+	header["Content-Length"] = []string{strconv.FormatInt(a.length, 10)}
+	a.body = &sectionReader{hit: hit, next: section{r.Start - at, r.End - at}}
+}
+
+// declaredLength returns the Content-Length of a stored header; negative where there is none.
+func declaredLength(header http.Header) int64 {
+	n, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64)
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
+}
+
+// bodyAllowed reports whether a response with this status has content (RFC 9110 §6.4.1).
+func bodyAllowed(status int) bool {
+	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// section is a half-open piece of a stored body.
+type section struct{ start, end int64 }
+
+// sectionReader reads one section of a hit, which it owns. A hit that cannot seek, a body still being
+// written above all, is read up to the section.
+type sectionReader struct {
+	hit     cirque.HitHandler
+	next    section
+	ready   bool
+	seeked  bool
+	limited io.LimitedReader
+}
+
+// Read implements io.Reader.
+func (s *sectionReader) Read(p []byte) (int, error) {
+	if err := s.prepare(); err != nil {
+		return 0, err
+	}
+	if s.seeked {
+		return s.hit.Read(p)
+	}
+	n, err := s.limited.Read(p)
+	if err == io.EOF && s.limited.N > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// WriteTo implements io.WriterTo.
+func (s *sectionReader) WriteTo(w io.Writer) (int64, error) {
+	if err := s.prepare(); err != nil {
+		return 0, err
+	}
+	if s.seeked {
+		return io.Copy(w, s.hit)
+	}
+	return io.Copy(w, &plainReader{s})
+}
+
+// plainReader hides WriteTo.
+type plainReader struct{ io.Reader }
+
+func (s *sectionReader) prepare() error {
+	if s.ready {
+		return nil
+	}
+	s.ready = true
+	if s.hit.CanSeek() {
+		err := s.hit.SeekRange(s.next.start, s.next.end)
+		if s.seeked = err == nil; s.seeked || !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	s.limited = io.LimitedReader{R: s.hit, N: s.next.end - s.next.start}
+	if _, err := io.CopyN(io.Discard, s.hit, s.next.start); err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	return nil
+}
+
+// Close implements io.Closer.
+func (s *sectionReader) Close() error { return s.hit.Close() }

@@ -1,0 +1,91 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/cirquecache/cirque"
+)
+
+// revalidateInBackground asks the origin about a stale entry that was served, independently of the request it
+// was served to (RFC 5861 §3). It owns permit.
+func (x *exchange) revalidateInBackground(permit *cirque.WritePermit) {
+	c := x.cache
+	b := &exchange{cache: c, door: x.door, origin: x.origin, background: true}
+	var cancel context.CancelFunc
+	b.client, cancel = c.backgroundContext(x.req)
+	b.req = x.req.Clone(b.client)
+	b.req.Method = http.MethodGet
+	b.req.Body = http.NoBody
+	for _, name := range [...]string{"Cache-Control", "Pragma", "Range", "If-Range", "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since"} {
+		b.req.Header.Del(name) // they were this client's wishes, not the resource's
+	}
+	key := x.hc.Key()
+	b.enable(key.WithVariance(cirque.HashBinary{}))
+	b.hc.SetWriteLock(permit, key)
+	if !c.revalidations.tryAcquire() {
+		b.hc.Release()
+		cancel()
+		return
+	}
+	if !c.begin() {
+		c.revalidations.release()
+		b.hc.Release()
+		cancel()
+		return
+	}
+	go func() {
+		defer c.end()
+		defer c.revalidations.release()
+		defer cancel()
+		defer b.hc.Release()
+		defer c.recoverBackground("revalidation")
+		b.revalidate()
+	}()
+}
+
+// revalidate is the walk of a background revalidation.
+func (x *exchange) revalidate() {
+	meta, hit, err := x.lookup()
+	switch {
+	case err == nil:
+		x.hc.Found(meta, hit, cirque.HitExpired)
+	case !errors.Is(err, cirque.ErrNotFound):
+		x.cache.storageFailed("lookup", err)
+		return
+	}
+	x.forward()
+	x.origin.revalidate(x)
+}
+
+// backgroundContext returns the context of work that outlives r.
+func (c *Cache) backgroundContext(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx := context.Background()
+	if c.cfg.BackgroundContext != nil {
+		ctx = c.cfg.BackgroundContext(r)
+	}
+	if server := r.Context().Value(http.ServerContextKey); server != nil {
+		// Without it, httputil.ReverseProxy would not abort on a truncated answer.
+		ctx = context.WithValue(ctx, http.ServerContextKey, server)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(c.background, func() { cancel(ErrClosed) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// recoverBackground is the one recover boundary of a background goroutine: it reports. What the
+// goroutine held is released by its other defers.
+func (c *Cache) recoverBackground(what string) {
+	if p := recover(); p != nil && p != http.ErrAbortHandler {
+		c.reportPanic(what, p)
+	}
+}
+
+func (c *Cache) reportPanic(what string, p any) {
+	c.cfg.Logger.Error("cirque: panic in background", slog.String("in", what),
+		slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
+}

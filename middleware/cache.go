@@ -1,0 +1,137 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cirquecache/cirque"
+)
+
+// Cache is an HTTP cache with two front doors, Handler and Transport. It is safe for concurrent
+// use.
+type Cache struct {
+	cfg        Config
+	opts       *cirque.CacheOptions
+	policy     *cirque.Policy
+	namespaces map[door]string
+	groups     groupLog
+
+	fills         limiter
+	revalidations limiter
+	flights       flights
+
+	// background is done when Close gives up waiting: everything that outlives its request ends then.
+	background context.Context
+	abort      context.CancelCauseFunc
+	validAfter atomic.Int64 // Unix nanoseconds; zero for none
+
+	mu struct {
+		sync.Mutex
+		closing bool
+		running int           // fills and background revalidations
+		idle    chan struct{} // closed by the last of them, once closing
+	}
+}
+
+// New returns a cache. The zero Config is a shared cache of 256 MiB in memory.
+func New(cfg Config) (*Cache, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	opts, err := cfg.options()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cache{
+		cfg:           cfg,
+		opts:          opts,
+		policy:        cfg.policy(),
+		fills:         make(limiter, cfg.MaxFills),
+		revalidations: make(limiter, cfg.MaxRevalidations),
+		namespaces: map[door]string{
+			doorHandler:   string(doorHandler) + ":" + cfg.Namespace,
+			doorTransport: string(doorTransport) + ":" + cfg.Namespace,
+		},
+	}
+	c.background, c.abort = context.WithCancelCause(context.Background())
+	return c, nil
+}
+
+// ErrClosed is why fills and revalidations end that were under way when Close ran out of time.
+var ErrClosed = errors.New("middleware: cache closed")
+
+// Close lets the fills and background revalidations under way come to their end, or aborts them when ctx
+// ends, and returns when none is left; its error is ctx's. From Close on requests pass through
+// uncached. The Storage stays open: who made it closes it.
+func (c *Cache) Close(ctx context.Context) error {
+	c.mu.Lock()
+	if !c.mu.closing {
+		c.mu.closing = true
+		c.mu.idle = make(chan struct{})
+		if c.mu.running == 0 {
+			close(c.mu.idle)
+		}
+	}
+	idle := c.mu.idle
+	c.mu.Unlock()
+	defer c.abort(ErrClosed)
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		c.abort(ErrClosed)
+		<-idle
+		return ctx.Err()
+	}
+}
+
+// begin counts one more thing that outlives its request; end must follow. It reports false when the cache is closing.
+func (c *Cache) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.mu.closing {
+		c.mu.running++
+	}
+	return !c.mu.closing
+}
+
+func (c *Cache) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.running--
+	if c.mu.closing && c.mu.running == 0 {
+		close(c.mu.idle)
+	}
+}
+
+// storageFailed reports a failing Storage. The request goes on without it.
+func (c *Cache) storageFailed(op string, err error) {
+	c.cfg.Logger.Error("cirque: storage failed", slog.String("op", op), slog.Any("err", err))
+}
+
+// validAfterTime returns the instant of the last PurgeAll; zero for none.
+func (c *Cache) validAfterTime() time.Time {
+	if ns := c.validAfter.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
+
+// limiter bounds how many of something there are at one time.
+type limiter chan struct{}
+
+func (l limiter) tryAcquire() bool {
+	select {
+	case l <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l limiter) release() { <-l }

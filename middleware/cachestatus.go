@@ -1,0 +1,91 @@
+package middleware
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/cirquecache/cirque"
+)
+
+// cacheStatus collects what this cache did with a request, for the Cache-Status field (RFC 9211).
+type cacheStatus struct {
+	hit       bool
+	fwd       string // why the request went forward (RFC 9211 §2.2); empty on a hit
+	fwdStatus int
+	stored    bool
+	collapsed bool
+	ttl       time.Duration // remaining freshness; negative when stale
+	hasTTL    bool
+	detail    string
+}
+
+// The values of fwd.
+const (
+	fwdBypass   = "bypass"
+	fwdMethod   = "method"
+	fwdURIMiss  = "uri-miss"
+	fwdVaryMiss = "vary-miss"
+	fwdMiss     = "miss"
+	fwdRequest  = "request"
+	fwdStale    = "stale"
+	fwdPartial  = "partial"
+)
+
+// setTTL notes how long meta is still fresh at now.
+func (s *cacheStatus) setTTL(meta *cirque.CacheMeta, now time.Time) {
+	s.ttl, s.hasTTL = -meta.Staleness(now), true
+}
+
+// append returns this cache's member of the field, a Structured Fields item (RFC 9211 §2). key is
+// empty where it is not wanted.
+func (s *cacheStatus) append(b []byte, name, key string) []byte {
+	b = append(b, name...)
+	if s.hit {
+		b = append(b, "; hit"...)
+	}
+	if s.fwd != "" {
+		b = append(append(b, "; fwd="...), s.fwd...)
+	}
+	if s.fwdStatus != 0 {
+		b = strconv.AppendInt(append(b, "; fwd-status="...), int64(s.fwdStatus), 10)
+	}
+	if s.stored {
+		b = append(b, "; stored"...)
+	}
+	if s.collapsed {
+		b = append(b, "; collapsed"...)
+	}
+	if s.hasTTL {
+		// Rounded down, so that a response that is stale by a fraction says -1 rather than 0.
+		seconds := s.ttl / time.Second
+		if s.ttl < 0 && s.ttl%time.Second != 0 {
+			seconds--
+		}
+		b = strconv.AppendInt(append(b, "; ttl="...), int64(seconds), 10)
+	}
+	if key != "" {
+		b = appendSFString(append(b, "; key="...), key)
+	}
+	if s.detail != "" {
+		b = append(append(b, "; detail="...), s.detail...)
+	}
+	return b
+}
+
+// appendSFString appends s as a Structured Fields string (RFC 9651 §3.3.3), which has no room for
+// bytes beyond printable ASCII: they go in as "%xx".
+func appendSFString(b []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	b = append(b, '"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < 0x20 || c >= 0x7f:
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		default:
+			b = append(b, c)
+		}
+	}
+	return append(b, '"')
+}

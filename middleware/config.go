@@ -1,0 +1,261 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/eviction"
+	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/predictor"
+)
+
+// Defaults of Config.
+const (
+	DefaultMaxBytes         = 256 << 20
+	DefaultMaxObjectBytes   = 32 << 20 // or an eighth of MaxBytes, if that is less
+	DefaultMaxHeaderBytes   = 64 << 10
+	DefaultLockWait         = 5 * time.Second
+	DefaultLockAge          = 30 * time.Second
+	DefaultFillIdle         = time.Minute
+	DefaultFillUnread       = 5 * time.Minute
+	DefaultMaxFills         = 256
+	DefaultMaxRevalidations = 64
+	DefaultName             = "Cirque"
+)
+
+// Ranges says what to do with a Range request that the cache cannot answer.
+type Ranges uint8
+
+const (
+	// RangesWhole fetches the whole representation, stores it, and answers the range from it as it comes. If
+	// Content-Length announces more than MaxObjectBytes, that fetch is given up and the range is sent on, uncached.
+	RangesWhole Ranges = iota
+	// RangesForward sends the range on, for large media, and stores the part that comes back if it
+	// has a strong validator; parts of one representation are combined (RFC 9111 §3.3 and §3.4).
+	RangesForward
+)
+
+// Config configures New. The zero Config is a shared cache in memory. Every limit has a default, which zero selects;
+// negative values are errors. A Config may be used for several caches as long as they do not share a Storage that is not
+// meant to be shared.
+type Config struct {
+	// MaxBytes is the hard limit on the memory the cache holds: bodies, headers, bookkeeping and writes in flight. Default
+	// 256 MiB. With a Storage of your own it bounds the bodies that are read while that stores them.
+	MaxBytes int64
+	// MaxObjectBytes is the largest body stored. Larger ones pass through whole. Default: the
+	// lesser of 32 MiB and MaxBytes/8.
+	MaxObjectBytes int64
+	// MaxHeaderBytes is the largest header section stored. Default 64 KiB.
+	MaxHeaderBytes int
+
+	// Namespace sets this cache's keys apart from those of others in the same Storage.
+	Namespace string
+	// Private makes the cache a private one (RFC 9111 §1): it stores what is meant for one user, and the keys
+	// hold hashes of Authorization and Cookie, so that one client that carries many users' credentials
+	// never mixes them.
+	Private bool
+	// SingleUser leaves the credentials out of a private cache's keys: everything belongs to one user.
+	SingleUser bool
+	// Ranges says what becomes of Range requests on a miss. Default RangesWhole.
+	Ranges Ranges
+	// HeadAsGet fetches with GET what a HEAD request misses, so that it can be stored.
+	HeadAsGet bool
+
+	// Storage keeps the responses. Nil: a memcache.MemCache within MaxBytes. With a Storage of your
+	// own, Eviction says what leaves; nil means that the Storage looks after itself.
+	Storage  cirque.Storage
+	Eviction cirque.EvictionManager
+	// EvictionPolicy names the policy of the default storage, one of eviction.Names. Default
+	// eviction.Default.
+	EvictionPolicy string
+	// Lock coalesces concurrent misses. Nil: a cirque.CacheLock with LockAge.
+	Lock cirque.CacheKeyLock
+	// Predictor remembers what is uncacheable. Nil: a predictor.Predictor.
+	Predictor cirque.CacheablePredictor
+
+	// LockWait is how long a request may wait, altogether, for another's fill to yield a header, before it fetches
+	// uncached. Default 5 s.
+	LockWait time.Duration
+	// LockAge is how long a fill may keep others waiting before one of them begins another. Default 30 s.
+	LockAge time.Duration
+	// FillIdle ends a fill that makes no progress. Default 60 s.
+	FillIdle time.Duration
+	// FillUnread ends a fill that has had no reader for this long. Default 5 min.
+	FillUnread time.Duration
+	// MaxFills bounds the fills at one time; further misses pass through uncached. Default 256.
+	MaxFills int
+	// MaxRevalidations bounds the background revalidations at one time. Default 64.
+	MaxRevalidations int
+
+	// FreshFor gives responses without explicit freshness a lifetime by status. Nil: only the heuristic
+	// of RFC 9111 §4.2.2.
+	FreshFor func(status int) time.Duration
+	// StaleWhileRevalidate and StaleIfError are the windows of RFC 5861 where a response names
+	// none. Default zero: stale responses are served only as responses allow.
+	StaleWhileRevalidate, StaleIfError time.Duration
+	// TargetedFields are the response fields that take precedence over Cache-Control, in order (RFC 9213 §2.2). Nil:
+	// CDN-Cache-Control for a shared cache, none for a private one.
+	TargetedFields []string
+	// FractionalSeconds accepts max-age=0.5 and the like.
+	FractionalSeconds bool
+
+	// Key returns the primary key of a request, or false if the request is not to be cached. It must depend on nothing but
+	// the request line and Host, and is called with a synthetic GET for invalidations. Nil: DefaultKey.
+	Key func(*http.Request) (key string, ok bool)
+	// UserTag returns whose entry a request's response becomes, for accounting. Nil: nobody's.
+	UserTag func(*http.Request) string
+	// RequestFilter reports whether the cache takes part in a request. It is asked in addition to the rules. Nil:
+	// always.
+	RequestFilter func(*http.Request) bool
+	// HitFilter may override the freshness of what was found. Nil: the entry's own freshness.
+	HitFilter func(*http.Request, *cirque.CacheMeta) cirque.ForcedFreshness
+	// ResponseFilter may refuse to store a response that the rules would store, by returning a reason. Nil: never.
+	ResponseFilter func(r *http.Request, status int, header http.Header) cirque.NoCacheReason
+	// Variance adds dimensions to the variance of a request, beyond what Vary names. It must
+	// add the same ones for the same request. Nil: none.
+	Variance func(*http.Request, *cirque.VarianceBuilder)
+	// ServeStale decides whether a stale entry stands in for an error: a status of the origin, or an error that kept it from
+	// answering. It is asked only where the rules allow it. Nil: always.
+	ServeStale func(r *http.Request, meta *cirque.CacheMeta, status int, err error) bool
+	// NotModified decides whether a conditional request is answered with 304. Nil: RFC 9110 §13.2.2.
+	NotModified func(*http.Request, *cirque.CacheMeta) bool
+	// AuthorizePurge reports whether a PURGE request may purge. Nil: nobody may.
+	AuthorizePurge func(*http.Request) bool
+
+	// BackgroundContext returns the context of a revalidation in the background that r caused; r's own
+	// context has ended by then. Nil: context.Background.
+	BackgroundContext func(r *http.Request) context.Context
+	// Name is the cache's name in Cache-Status (RFC 9211 §2). Default "Cirque".
+	Name string
+	// CacheStatusKey adds the key to Cache-Status. It tells clients what the key is made of.
+	CacheStatusKey bool
+	// Logger receives what no response can tell: failures of the Storage, panics in the background. Nil: silence.
+	Logger *slog.Logger
+}
+
+// withDefaults validates the Config and returns a copy with the defaults filled in.
+func (cfg Config) withDefaults() (Config, error) {
+	var errs []error
+	limit := func(name string, value *int64, fallback int64) {
+		switch {
+		case *value < 0:
+			errs = append(errs, fmt.Errorf("%s is negative: %d", name, *value))
+		case *value == 0:
+			*value = fallback
+		}
+	}
+	duration := func(name string, value *time.Duration, fallback time.Duration) {
+		limit(name, (*int64)(value), int64(fallback))
+	}
+	count := func(name string, value *int, fallback int) {
+		n := int64(*value)
+		limit(name, &n, int64(fallback))
+		*value = int(n)
+	}
+	limit("MaxBytes", &cfg.MaxBytes, DefaultMaxBytes)
+	limit("MaxObjectBytes", &cfg.MaxObjectBytes, max(1, min(DefaultMaxObjectBytes, cfg.MaxBytes/8)))
+	count("MaxHeaderBytes", &cfg.MaxHeaderBytes, DefaultMaxHeaderBytes)
+	count("MaxFills", &cfg.MaxFills, DefaultMaxFills)
+	count("MaxRevalidations", &cfg.MaxRevalidations, DefaultMaxRevalidations)
+	duration("LockWait", &cfg.LockWait, DefaultLockWait)
+	duration("LockAge", &cfg.LockAge, DefaultLockAge)
+	duration("FillIdle", &cfg.FillIdle, DefaultFillIdle)
+	duration("FillUnread", &cfg.FillUnread, DefaultFillUnread)
+	duration("StaleWhileRevalidate", &cfg.StaleWhileRevalidate, 0)
+	duration("StaleIfError", &cfg.StaleIfError, 0)
+	if cfg.Ranges > RangesForward {
+		errs = append(errs, fmt.Errorf("unknown Ranges(%d)", cfg.Ranges))
+	}
+	if cfg.SingleUser && !cfg.Private {
+		errs = append(errs, errors.New("SingleUser is for a Private cache"))
+	}
+	if cfg.Eviction != nil && cfg.Storage == nil {
+		errs = append(errs, errors.New("Eviction is for a Storage of your own; EvictionPolicy chooses the default one's"))
+	}
+	if cfg.EvictionPolicy != "" && cfg.Storage != nil {
+		errs = append(errs, errors.New("EvictionPolicy is for the default Storage; set Eviction"))
+	}
+	if cfg.Name == "" {
+		cfg.Name = DefaultName
+	}
+	if !validToken(cfg.Name) {
+		errs = append(errs, fmt.Errorf("Name %q is not a token", cfg.Name))
+	}
+	if cfg.Key == nil {
+		cfg.Key = DefaultKey
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return cfg, fmt.Errorf("middleware: invalid Config: %w", err)
+	}
+	return cfg, nil
+}
+
+// validToken reports whether s can stand as a token in a Structured Field (RFC 9651 §3.3.4).
+func validToken(s string) bool {
+	for i, r := range s {
+		alpha := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || r == '*'
+		if !alpha && (i == 0 || !('0' <= r && r <= '9') && !strings.ContainsRune(":/!#$%&'+-.^_`|~", r)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// options builds what the requests of the cache share.
+func (cfg *Config) options() (*cirque.CacheOptions, error) {
+	opts := &cirque.CacheOptions{
+		Storage:        cfg.Storage,
+		Eviction:       cfg.Eviction,
+		Predictor:      cfg.Predictor,
+		Lock:           cfg.Lock,
+		LockWait:       cfg.LockWait,
+		MaxObjectBytes: cfg.MaxObjectBytes,
+	}
+	if opts.Storage == nil {
+		policy := cfg.EvictionPolicy
+		if policy == "" {
+			policy = eviction.Default
+		}
+		manager, err := eviction.New(policy, cfg.MaxBytes)
+		if err != nil {
+			return nil, fmt.Errorf("middleware: invalid Config: %w", err)
+		}
+		budget := cirque.NewBudget(cfg.MaxBytes)
+		store := memcache.New(memcache.Config{Budget: budget})
+		budget.EvictWith(manager, store)
+		opts.Storage, opts.Eviction = store, manager
+	} else {
+		opts.Spool = cirque.NewBudget(cfg.MaxBytes)
+	}
+	if opts.Lock == nil {
+		opts.Lock = cirque.NewCacheLock(cirque.CacheLockConfig{AgeTimeout: cfg.LockAge})
+	}
+	if opts.Predictor == nil {
+		opts.Predictor = predictor.New(predictor.Config{})
+	}
+	return opts, nil
+}
+
+// policy returns the rules that suit the Config.
+func (cfg *Config) policy() *cirque.Policy {
+	return &cirque.Policy{
+		Private:           cfg.Private,
+		TargetedFields:    cfg.TargetedFields,
+		FractionalSeconds: cfg.FractionalSeconds,
+		MaxHeaderBytes:    cfg.MaxHeaderBytes,
+		Defaults: cirque.CacheMetaDefaults{
+			FreshFor:             cfg.FreshFor,
+			StaleWhileRevalidate: cfg.StaleWhileRevalidate,
+			StaleIfError:         cfg.StaleIfError,
+		},
+	}
+}

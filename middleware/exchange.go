@@ -1,0 +1,317 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/cirquecache/cirque"
+)
+
+// exchange is one request at a front door, from its key to the decision where its answer comes from. The doors
+// differ in how they ask the origin and how they answer; everything between is here and in the files
+// that the steps are named after:
+//
+//	request → key → plan (lookup, reuse, lock) ─┬─▶ answer                      (answer.go)
+//	                                            └─▶ ask the origin → admit → answer  (admit.go)
+type exchange struct {
+	cache  *Cache
+	door   door
+	origin origin
+	req    *http.Request // the client's, less the fields its connection keeps to itself
+	hc     cirque.HttpCache
+	rd     cirque.RequestDirectives
+
+	arrived time.Time // when the request came in
+	asked   time.Time // when the origin was asked
+	client  context.Context
+
+	status     cacheStatus
+	background bool             // no client waits for the answer
+	post       bool             // a POST, whose answer may be stored for later GETs
+	part       *partFill        // a stored part that the answer is to complete
+	keepRange  bool             // the client's Range goes to the origin
+	noStore    bool             // whatever comes is not stored
+	validators []cirque.Variant // sent upstream to validate what is stored
+	stale      cirque.ReuseDecision
+	waitedFor  bool // a request that this one waited for failed
+	retried    bool
+
+	flight *flight
+}
+
+// origin is how a door reaches what is behind it, for work without a client.
+type origin interface {
+	// revalidate asks the origin on behalf of x, which has no client, and sees the fill through to its end.
+	revalidate(x *exchange)
+}
+
+// route says where an answer is to come from.
+type route uint8
+
+const (
+	routeServe       route = iota + 1 // from what was found
+	routeForward                      // from the origin; it may be stored
+	routePass                         // from the origin, without the cache
+	routeUnavailable                  // from nowhere: 504 (RFC 9111 §5.2.1.7)
+)
+
+// newExchange prepares the walk of r through d.
+func (c *Cache) newExchange(d door, o origin, r *http.Request) *exchange {
+	x := &exchange{cache: c, door: d, origin: o, req: r, client: r.Context()}
+	if r.Header["Connection"] != nil {
+		// RFC 9110 §7.6.1: dropped before anything is keyed or forwarded, so that no field that
+		// the key depends on goes missing in between.
+		clean := *r
+		clean.Header = r.Header.Clone()
+		cirque.RemoveConnectionFields(clean.Header)
+		x.req = &clean
+	}
+	return x
+}
+
+// plan finds out where the answer comes from. The error is the client's context's, when it ended
+// meanwhile.
+func (x *exchange) plan() (route, error) {
+	c := x.cache
+	x.arrived = time.Now()
+	if ok, why := c.policy.RequestCacheable(x.req); !ok {
+		return x.planUncacheable(why), nil
+	}
+	if c.cfg.RequestFilter != nil && !c.cfg.RequestFilter(x.req) {
+		return x.pass(fwdBypass, "request-filter"), nil
+	}
+	key, ok := c.key(x.door, x.req, x.req.Header)
+	if !ok {
+		return x.pass(fwdBypass, "key"), nil
+	}
+	x.rd = c.policy.RequestDirectives(x.req.Header)
+	x.enable(key)
+	for {
+		meta, hit, err := x.lookup()
+		switch {
+		case err == nil:
+			if x.reusable(meta, hit) {
+				return routeServe, nil
+			}
+		case errors.Is(err, cirque.ErrNotFound):
+			x.status.fwd = x.missReason()
+		default:
+			if x.client.Err() != nil {
+				return 0, x.client.Err()
+			}
+			c.storageFailed("lookup", err)
+			x.hc.Disable(cirque.StorageError)
+			return x.pass(fwdBypass, "storage-error"), nil
+		}
+		if x.rd.OnlyIfCached {
+			// RFC 9111 §5.2.1.7.
+			x.hc.Disable(cirque.DeclinedToUpstream)
+			return routeUnavailable, nil
+		}
+		if !x.wantsLock() {
+			return x.forward(), nil
+		}
+		x.hc.TryLock()
+		if !x.hc.IsLocked() {
+			return x.forward(), nil
+		}
+		status, err := x.hc.WaitLock(x.client)
+		if err != nil {
+			return 0, err
+		}
+		switch status {
+		case cirque.LockGiveUp:
+			x.hc.Disable(cirque.CacheLockGiveUp)
+			return x.pass(x.status.fwd, "lock-give-up"), nil
+		case cirque.LockWaitTimeout:
+			x.hc.Disable(cirque.CacheLockTimeout)
+			return x.pass(x.status.fwd, "lock-timeout"), nil
+		case cirque.LockDone:
+			x.status.collapsed = true
+		case cirque.LockTransientError:
+			x.waitedFor = true
+		}
+	}
+}
+
+// enable begins the walk at key.
+func (x *exchange) enable(key cirque.CacheKey) {
+	x.hc.Enable(x.cache.opts)
+	x.hc.SetTrace(cirque.ContextCacheTrace(x.client))
+	x.hc.SetValidAfter(x.cache.validAfterTime())
+	if !x.cache.cfg.Private && x.req.Header["Authorization"] != nil {
+		// Whether the response may be stored can depend on Authorization (RFC 9111 §3.5): those who send it neither wait
+		// with the others nor leave word for them.
+		x.hc.SetLockClass("authorization")
+	}
+	x.hc.SetKey(key)
+}
+
+// planUncacheable routes what the rules keep out of the cache.
+func (x *exchange) planUncacheable(why string) route {
+	if x.req.Method == http.MethodPost {
+		if key, ok := x.cache.key(x.door, syntheticGet(x.req, x.req.URL), x.req.Header); ok {
+			// RFC 9110 §9.3.3: the answer may say that it serves later GETs.
+			x.enable(key)
+			x.hc.Bypass()
+			x.post = true
+			x.status.fwd = fwdMethod
+			return routeForward
+		}
+	}
+	if why == "method" {
+		return x.pass(fwdMethod, "")
+	}
+	return x.pass(fwdBypass, why)
+}
+
+// pass routes the request around the cache.
+func (x *exchange) pass(fwd, detail string) route {
+	x.status.fwd, x.status.detail = fwd, detail
+	x.keepRange, x.noStore = true, true
+	return routePass
+}
+
+// lookup finds the entry that the request selects, through the vary record if there is one.
+func (x *exchange) lookup() (*cirque.CacheMeta, cirque.HitHandler, error) {
+	meta, hit, err := x.hc.Lookup(x.client)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !meta.Has(cirque.MetaVaryRecord) {
+		if x.varianceHook() != nil && x.addsVariance() {
+			// Stored before the hook told requests apart.
+			_ = hit.Close()
+			return nil, nil, cirque.ErrNotFound
+		}
+		return x.current(meta, hit)
+	}
+	meta, hit, err = x.hc.VaryLookup(x.client, meta, hit, x.req.Header, x.varianceHook())
+	if errors.Is(err, cirque.ErrNotFound) {
+		if variance, ok := x.preferredLanguage(); ok {
+			meta, hit, err = x.hc.SelectVariant(x.client, variance)
+		}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return x.current(meta, hit)
+}
+
+// current takes what a group invalidation ended (RFC 9875 §3) for not found.
+func (x *exchange) current(meta *cirque.CacheMeta, hit cirque.HitHandler) (*cirque.CacheMeta, cirque.HitHandler, error) {
+	if x.cache.groups.invalidated(x.req, meta) {
+		_ = hit.Close()
+		return nil, nil, cirque.ErrNotFound
+	}
+	return meta, hit, nil
+}
+
+func (x *exchange) varianceHook() func(*cirque.VarianceBuilder) {
+	if x.cache.cfg.Variance == nil {
+		return nil
+	}
+	return func(b *cirque.VarianceBuilder) { x.cache.cfg.Variance(x.req, b) }
+}
+
+func (x *exchange) addsVariance() bool {
+	b := cirque.NewVarianceBuilder()
+	x.cache.cfg.Variance(x.req, b)
+	return b.HasVariance()
+}
+
+// preferredLanguage selects a stored variant by the language it is in, where the request's preferences tell no
+// other dimension apart (RFC 9111 §4.1).
+func (x *exchange) preferredLanguage() (cirque.HashBinary, bool) {
+	if x.cache.cfg.Variance != nil || x.hc.VaryRecord() == nil {
+		return cirque.HashBinary{}, false
+	}
+	v, ok := x.hc.VaryRecord().SelectByLanguage(x.req.Header)
+	return v.Hash, ok
+}
+
+// missReason is the fwd of a request for which nothing was found (RFC 9211 §2.2).
+func (x *exchange) missReason() string {
+	if x.hc.VaryRecord() != nil {
+		return fwdVaryMiss
+	}
+	return fwdURIMiss
+}
+
+// reusable decides whether what was found answers the request without asking the origin (RFC 9111 §4), and takes it if
+// so. Otherwise the walk stands at Stale, with the entry at hand to be validated, or at CacheKey, with nothing.
+func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
+	now := time.Now()
+	x.part = nil
+	var forced cirque.ForcedFreshness
+	if x.cache.cfg.HitFilter != nil {
+		forced = x.cache.cfg.HitFilter(x.req, meta)
+	}
+	if x.status.collapsed && !meta.Updated().Before(x.arrived) {
+		// The origin answered, or validated, after this request had come in: that is as good as
+		// having asked it, whatever the freshness (RFC 9111 §4: collapsed requests).
+		forced = cirque.ForceFresh
+	}
+	d := x.cache.policy.Reuse(meta, &x.rd, now, forced)
+	if meta.Has(cirque.MetaPartial) && !x.foundPart(meta, hit, d) {
+		return false
+	}
+	switch d.Reuse {
+	case cirque.ReuseFresh:
+		x.hc.Found(meta, hit, forced.HitStatus(true))
+		x.status.setTTL(meta, now)
+		x.status.hit = !x.status.collapsed
+		if x.status.hit {
+			x.status.fwd = ""
+		}
+		return true
+	case cirque.ReuseStale:
+		x.hc.Found(meta, hit, cirque.HitExpired)
+		x.hc.StaleUpdating()
+		x.servesStale(meta, now, d.Detail)
+		return true
+	case cirque.ReuseWhileRevalidate:
+		x.hc.Found(meta, hit, cirque.HitExpired)
+		x.hc.TryLock()
+		permit := x.hc.TakeWriteLock()
+		x.hc.StaleUpdating()
+		if permit != nil {
+			x.revalidateInBackground(permit)
+		}
+		x.servesStale(meta, now, d.Detail)
+		return true
+	}
+	x.status.fwd = d.Fwd
+	x.status.detail = d.Detail
+	x.stale = d
+	status := forced.HitStatus(false)
+	if status == cirque.HitForceFresh {
+		status = cirque.HitExpired
+	}
+	x.hc.Found(meta, hit, status)
+	if x.waitedFor && d.StaleIfError && x.mayServeStale(meta, 0, errWriterFailed) {
+		x.servesStale(meta, now, "stale-if-error")
+		return true
+	}
+	return false
+}
+
+// servesStale notes that a stale response is the answer.
+func (x *exchange) servesStale(meta *cirque.CacheMeta, now time.Time, detail string) {
+	x.status.setTTL(meta, now)
+	x.status.hit, x.status.fwd, x.status.detail = true, "", detail
+}
+
+// wantsLock reports whether the request may have to wait for another's fill, or make others wait for its
+// own.
+func (x *exchange) wantsLock() bool {
+	switch {
+	case x.rd.NoStore: // RFC 9111 §5.2.1.5: its answer is nobody else's
+		return false
+	case x.req.Method == http.MethodHead && !x.cache.cfg.HeadAsGet:
+		return false // brings no body
+	}
+	return x.hc.PredictCacheable()
+}

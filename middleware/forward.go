@@ -1,0 +1,82 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/cirquecache/cirque"
+)
+
+// errWriterFailed stands for the error that another request met when it asked the origin for this one.
+var errWriterFailed = errors.New("middleware: the request that this one waited for failed")
+
+// forward routes the request to the origin, and decides what is asked there.
+func (x *exchange) forward() route {
+	if x.hc.Phase() == cirque.PhaseCacheKey {
+		x.hc.Miss()
+	}
+	x.validators = x.storedValidators()
+	if x.req.Header["Range"] != nil && x.part == nil {
+		// RFC 9110 §14.2. A key that was too large to be fetched whole is not fetched whole again.
+		x.keepRange = x.cache.cfg.Ranges == RangesForward || !x.hc.PredictCacheable()
+	}
+	return routeForward
+}
+
+// storedValidators returns what can be validated with one request: the stale entry, and the other variants of the resource
+// (RFC 9111 §4.3.1).
+func (x *exchange) storedValidators() []cirque.Variant {
+	var validators []cirque.Variant
+	if meta := x.hc.Meta(); meta != nil {
+		validators = append(validators, cirque.VariantOf(x.hc.Key(), meta))
+	}
+	if record := x.hc.VaryRecord(); record != nil {
+		for _, v := range record.Variants {
+			if v.Hash != x.hc.Key().Variance() && v.ETag != "" {
+				validators = append(validators, v)
+			}
+		}
+	}
+	return validators
+}
+
+// upstream returns the request to send to the origin, with a context of its own.
+func (x *exchange) upstream(ctx context.Context) *http.Request {
+	r := x.req.Clone(ctx)
+	switch {
+	case x.post:
+	case x.part != nil:
+		x.part.ask(r.Header)
+	default:
+		cirque.UpstreamHeader(r.Header, x.validators, x.keepRange)
+		if x.cache.cfg.HeadAsGet && r.Method == http.MethodHead {
+			r.Method = http.MethodGet
+		}
+	}
+	return r
+}
+
+// retry makes the next request to the origin one that asks for nothing but the response itself, after an answer to
+// something more subtle proved useless. It reports false if that was tried.
+func (x *exchange) retry() bool {
+	if x.retried {
+		return false
+	}
+	x.retried = true
+	x.validators, x.part = nil, nil
+	return true
+}
+
+// syntheticGet returns a GET for u, as the key hook sees it when there is no such request.
+func syntheticGet(r *http.Request, u *url.URL) *http.Request {
+	get := &http.Request{
+		Method: http.MethodGet, URL: u, TLS: r.TLS, Header: http.Header{},
+		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, RemoteAddr: r.RemoteAddr,
+	}
+	if r.URL.Host != "" || u.Host == "" {
+		get.Host = r.Host // else u's host is r's, or its equal
+	}
+	return get.WithContext(r.Context())
+}

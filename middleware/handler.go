@@ -1,0 +1,164 @@
+package middleware
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/cirquecache/cirque"
+)
+
+// Handler returns a handler that serves from the cache what it may, and asks next for the rest. A nil next is
+// http.DefaultServeMux.
+//
+// next runs on the goroutine of the request that caused it, with a request of its own whose context keeps its
+// values; cancellation reaches it only once its answer has proved uncacheable. ServeHTTP returns after next has. What
+// next may do with its ResponseWriter is what net/http allows, but for hijacking: requests that ask for an
+// upgrade, and CONNECT, get the server's own writer and no cache.
+func (c *Cache) Handler(next http.Handler) http.Handler {
+	if next == nil {
+		next = http.DefaultServeMux
+	}
+	return &handlerDoor{c, next}
+}
+
+type handlerDoor struct {
+	cache *Cache
+	next  http.Handler
+}
+
+// ServeHTTP implements http.Handler.
+func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodConnect || upgrades(r.Header):
+		h.next.ServeHTTP(w, r)
+		return
+	case r.Method == methodPurge:
+		h.cache.servePurge(w, r)
+		return
+	}
+	x := h.cache.newExchange(doorHandler, h, r)
+	defer x.hc.Release()
+	route, err := x.plan()
+	if err != nil {
+		panic(http.ErrAbortHandler) // the client is gone
+	}
+	switch route {
+	case routeServe:
+		if x.serveHTTP(w) != nil {
+			panic(http.ErrAbortHandler)
+		}
+	case routeUnavailable:
+		x.setCacheStatus(w.Header())
+		http.Error(w, "not in the cache, and the request asks for nothing else", http.StatusGatewayTimeout)
+	case routeForward:
+		if h.cache.begin() {
+			defer h.cache.end()
+			h.forward(x, w)
+			return
+		}
+		x.passOn(cirque.Deferred)
+		x.pass(x.status.fwd, "closing")
+		fallthrough
+	case routePass:
+		h.ask(x, w, r)
+	}
+}
+
+// upgrades reports whether the connection may become something else than HTTP (RFC 9110 §7.8).
+func upgrades(header http.Header) bool {
+	if len(header["Upgrade"]) == 0 {
+		return false
+	}
+	for _, line := range header["Connection"] {
+		for token := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(token), "upgrade") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// forward asks next on behalf of the cache, again where the first answer is of no use.
+func (h *handlerDoor) forward(x *exchange, w http.ResponseWriter) {
+	for h.fly(x, w) {
+	}
+}
+
+// fly is one fetch; it reports whether next is to be asked again.
+func (h *handlerDoor) fly(x *exchange, w http.ResponseWriter) (retry bool) {
+	x.flight = h.cache.newFlight(x.client)
+	defer x.flight.end()
+	return h.ask(x, w, x.upstream(x.flight.ctx))
+}
+
+// revalidate implements origin.
+func (h *handlerDoor) revalidate(x *exchange) { h.forward(x, nil) }
+
+// ask runs next and carries its answer to where it belongs. A nil w is a client that is not there.
+func (h *handlerDoor) ask(x *exchange, w http.ResponseWriter, r *http.Request) (retry bool) {
+	x.asked = time.Now()
+	rw := &responseWriter{x: x, client: w, header: make(http.Header), declared: -1}
+	defer rw.settle()
+	h.next.ServeHTTP(rw, r)
+	rw.returned = true
+	rw.finish()
+	return rw.mode == modeRetry
+}
+
+// serveHTTP sends the answer that the walk found. An error means that the client must not take what it got
+// for a complete response.
+func (x *exchange) serveHTTP(w http.ResponseWriter) error {
+	header := w.Header()
+	a := x.answer(header)
+	if a.body != nil {
+		defer a.body.Close()
+	}
+	if header["Content-Type"] == nil {
+		header["Content-Type"] = nil // what was stored without a type is not given one now
+	}
+	w.WriteHeader(a.status)
+	if a.body == nil {
+		return nil
+	}
+	out := &clientWriter{w: w}
+	if a.live {
+		out.flush = http.NewResponseController(w).Flush
+	}
+	_, err := io.Copy(out, a.body)
+	if err != nil && out.err == nil {
+		return err
+	}
+	for name, values := range a.flight.trailers() {
+		header[http.TrailerPrefix+name] = values
+	}
+	return nil
+}
+
+// clientWriter tells errors of the client from errors of the body, and flushes what comes live.
+type clientWriter struct {
+	w     http.ResponseWriter
+	flush func() error
+	err   error
+}
+
+// Write implements io.Writer.
+func (c *clientWriter) Write(p []byte) (n int, err error) {
+	if n, err = c.w.Write(p); err == nil && c.flush != nil {
+		err = c.flush()
+	}
+	c.err = err
+	return n, err
+}
+
+// ReadFrom implements io.ReaderFrom, so that files go out by sendfile.
+func (c *clientWriter) ReadFrom(r io.Reader) (int64, error) {
+	if rf, ok := c.w.(io.ReaderFrom); ok && c.flush == nil {
+		return rf.ReadFrom(r)
+	}
+	return io.Copy(writerOnly{c}, r)
+}
+
+type writerOnly struct{ io.Writer }

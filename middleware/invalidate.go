@@ -1,0 +1,57 @@
+package middleware
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/cirquecache/cirque"
+)
+
+// invalidate removes what an answer to an unsafe request makes invalid (RFC 9111 §4.4, RFC 9875 §3).
+func (x *exchange) invalidate(a *answerHead) {
+	if !cirque.IsUnsafe(x.req.Method) {
+		return
+	}
+	for _, u := range cirque.Invalidates(x.req, a.status, a.header) {
+		key, ok := x.cache.key(x.door, syntheticGet(x.req, u), x.req.Header)
+		if !ok {
+			continue
+		}
+		if err := x.cache.opts.Purge(x.flightContext(), key); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+			x.cache.storageFailed("purge", err)
+		}
+	}
+	if groups := cirque.InvalidatedGroups(x.req, a.status, a.header); len(groups) > 0 {
+		x.cache.groups.invalidate(originOf(x.req), groups)
+	}
+}
+
+// originOf names the origin of a request (RFC 6454 §4): what a cache group is valid within.
+func originOf(r *http.Request) string {
+	u := cirque.TargetURI(r)
+	return u.Scheme + "://" + u.Host
+}
+
+const methodPurge = "PURGE"
+
+// servePurge answers a PURGE request.
+func (c *Cache) servePurge(w http.ResponseWriter, r *http.Request) {
+	if c.cfg.AuthorizePurge == nil || !c.cfg.AuthorizePurge(r) {
+		http.Error(w, "purging is not allowed", http.StatusForbidden)
+		return
+	}
+	purge := c.Purge
+	if r.Header.Get(softPurgeField) != "" {
+		purge = c.SoftPurge
+	}
+	err := purge(r.Context(), r)
+	switch {
+	case err == nil:
+		w.WriteHeader(http.StatusOK)
+	case errors.Is(err, cirque.ErrNotFound):
+		http.Error(w, "not in the cache", http.StatusNotFound)
+	default:
+		c.storageFailed("purge", err)
+		http.Error(w, "the purge failed", http.StatusInternalServerError)
+	}
+}

@@ -1,0 +1,390 @@
+package middleware
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cirquecache/cirque"
+)
+
+// mode is what becomes of what the handler writes.
+type mode uint8
+
+const (
+	modeOpen    mode = iota // no final status yet
+	modePending             // a status, but the content type is still to be sniffed from the body
+	modePass                // to the client
+	modeFill                // into the cache
+	modeDiscard             // nowhere: a stored response is the answer
+	modeRetry               // nowhere: the handler is asked again
+)
+
+var errDiscarded = errors.New("middleware: this response is not wanted any more")
+
+// responseWriter is the http.ResponseWriter that the handler behind the cache writes to. The
+// decision about its answer falls when the header is complete. What is cacheable then goes into a
+// fill, and a second goroutine sends the client its answer at the client's pace; all
+// else goes to the client on the spot.
+//
+// It has no Unwrap: http.ResponseController would reach past it and the cache miss what is written.
+//
+// INVARIANT: only one goroutine at a time uses client: this one until the decision, the
+// second from then on if there is one, which settle waits for.
+type responseWriter struct {
+	x      *exchange
+	client http.ResponseWriter // nil: nobody is there
+	header http.Header         // the handler's own
+
+	mode     mode
+	status   int
+	snapshot http.Header // header when the status was written
+	declared int64       // Content-Length; negative where there is none
+	written  int64
+	broken   bool // the body is not what it was declared to be
+	returned bool // the handler returned
+
+	served    chan struct{} // closed when the second goroutine is done
+	serveErr  error         // of serveHTTP
+	servePanc any           // what it panicked with
+}
+
+// Header implements http.ResponseWriter.
+func (rw *responseWriter) Header() http.Header { return rw.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (rw *responseWriter) WriteHeader(status int) {
+	if status >= 100 && status < 200 {
+		rw.interim(status)
+		return
+	}
+	if rw.mode != modeOpen {
+		return
+	}
+	rw.status = status
+	rw.snapshot = maps.Clone(rw.header)
+	for name, values := range rw.snapshot {
+		rw.snapshot[name] = slices.Clone(values)
+	}
+	rw.declared = -1
+	if n, err := strconv.ParseInt(strings.TrimSpace(rw.header.Get("Content-Length")), 10, 64); err == nil && n >= 0 {
+		rw.declared = n
+	} else {
+		delete(rw.snapshot, "Content-Length")
+	}
+	if _, settled := rw.snapshot["Date"]; !settled {
+		// RFC 9110 §6.6.1.
+		rw.snapshot["Date"] = []string{time.Now().UTC().Format(http.TimeFormat)}
+	}
+	if rw.sniffs() {
+		rw.mode = modePending
+		return
+	}
+	rw.decide()
+}
+
+// interim passes a 1xx on at once (RFC 9110 §15.2). It is not stored, and lends nothing to the final answer.
+func (rw *responseWriter) interim(status int) {
+	if rw.mode != modeOpen || rw.client == nil || status == http.StatusSwitchingProtocols {
+		return
+	}
+	out := rw.client.Header()
+	maps.Copy(out, rw.header)
+	rw.client.WriteHeader(status)
+	clear(out)
+}
+
+// sniffs reports whether net/http would take the content type from the body.
+func (rw *responseWriter) sniffs() bool {
+	_, typed := rw.snapshot["Content-Type"]
+	return !typed && rw.snapshot.Get("Content-Encoding") == "" && rw.snapshot.Get("Transfer-Encoding") == "" &&
+		rw.x.req.Method != http.MethodHead && bodyAllowed(rw.status) && rw.declared != 0
+}
+
+// sniffed settles the content type by the body's first bytes, and decides.
+func (rw *responseWriter) sniffed(p []byte) {
+	if len(p) > 0 {
+		rw.snapshot["Content-Type"] = []string{http.DetectContentType(p)}
+	}
+	rw.decide()
+}
+
+// decide asks what becomes of the answer, and sets out on it.
+func (rw *responseWriter) decide() {
+	x := rw.x
+	if x.flight != nil && x.flight.ctx.Err() != nil {
+		x.noStore = true // cut short: whatever this is, it is not the resource
+	}
+	switch x.admit(&answerHead{status: rw.status, header: rw.snapshot, length: rw.expected()}) {
+	case verdictPass:
+		rw.mode = modePass
+		if x.flight != nil {
+			x.flight.adopt()
+		}
+		rw.pass()
+	case verdictFill:
+		rw.mode = modeFill
+		rw.serve()
+	case verdictServe:
+		rw.mode = modeDiscard
+		rw.serve()
+	case verdictRetry:
+		rw.mode = modeRetry
+		x.flight.cancel(errDiscarded)
+	}
+}
+
+// expected is the length of the body to come.
+func (rw *responseWriter) expected() int64 {
+	if !bodyAllowed(rw.status) {
+		return 0
+	}
+	return rw.declared
+}
+
+// pass sends the header on to the client.
+func (rw *responseWriter) pass() {
+	if rw.client == nil {
+		rw.x.flight.cancel(errDiscarded)
+		return
+	}
+	out := rw.client.Header()
+	maps.Copy(out, rw.snapshot)
+	rw.x.setCacheStatus(out)
+	rw.client.WriteHeader(rw.status)
+}
+
+// serve sends the client its answer from the cache, on a goroutine of its own.
+func (rw *responseWriter) serve() {
+	if rw.client == nil {
+		return
+	}
+	rw.served = make(chan struct{})
+	go func() {
+		defer close(rw.served)
+		defer func() { rw.servePanc = recover() }()
+		rw.serveErr = rw.x.serveHTTP(rw.client)
+	}()
+}
+
+// ready makes sure that a decision has fallen; p is what the body begins with.
+func (rw *responseWriter) ready(p []byte) {
+	if rw.mode == modeOpen {
+		rw.WriteHeader(http.StatusOK)
+	}
+	if rw.mode == modePending {
+		rw.sniffed(p)
+	}
+}
+
+// Write implements io.Writer.
+func (rw *responseWriter) Write(p []byte) (int, error) {
+	rw.ready(p)
+	if !bodyAllowed(rw.status) {
+		return 0, http.ErrBodyNotAllowed
+	}
+	switch rw.mode {
+	case modePass:
+		if rw.client == nil {
+			return 0, errDiscarded
+		}
+		return rw.client.Write(p)
+	case modeDiscard:
+		return len(p), nil
+	case modeRetry:
+		return 0, errDiscarded
+	}
+	if rw.declared >= 0 && rw.written+int64(len(p)) > rw.declared {
+		rw.broken = true
+		return 0, http.ErrContentLength
+	}
+	fill := rw.x.flight.fill.Load()
+	if rw.x.part != nil && rw.written == 0 {
+		if err := rw.x.part.prepend(fill); err != nil {
+			rw.broken = true
+			return 0, err
+		}
+	}
+	n, err := fill.Write(p)
+	rw.written += int64(n)
+	rw.x.flight.moved()
+	if err != nil {
+		rw.broken = true
+		rw.x.flight.cancel(err)
+	}
+	return n, err
+}
+
+// WriteString implements io.StringWriter.
+func (rw *responseWriter) WriteString(s string) (int, error) { return rw.Write([]byte(s)) }
+
+// ReadFrom implements io.ReaderFrom: an uncacheable file goes to the client by sendfile, as without the cache.
+func (rw *responseWriter) ReadFrom(r io.Reader) (total int64, err error) {
+	if rw.mode == modeOpen || rw.mode == modePending {
+		// The first bytes may settle the content type, and with it the decision.
+		first := make([]byte, 512)
+		n, err := io.ReadFull(r, first)
+		if n > 0 {
+			wrote, werr := rw.Write(first[:n])
+			if total = int64(wrote); werr != nil {
+				return total, werr
+			}
+		}
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+	var rest int64
+	if direct, ok := rw.client.(io.ReaderFrom); ok && rw.mode == modePass {
+		rest, err = direct.ReadFrom(r)
+	} else {
+		rest, err = io.Copy(writerOnly{rw}, r)
+	}
+	return total + rest, err
+}
+
+// Flush implements http.Flusher.
+func (rw *responseWriter) Flush() { _ = rw.FlushError() }
+
+// FlushError makes the decision fall, and flushes what goes to the client directly. What goes through the cache
+// reaches the client as it comes.
+func (rw *responseWriter) FlushError() error {
+	rw.ready(nil)
+	if rw.mode == modePass && rw.client != nil {
+		return http.NewResponseController(rw.client).Flush()
+	}
+	return nil
+}
+
+// SetReadDeadline, SetWriteDeadline and EnableFullDuplex are for http.ResponseController.
+
+// SetReadDeadline sets the deadline for reading the client's request.
+func (rw *responseWriter) SetReadDeadline(deadline time.Time) error {
+	return rw.control(func(c *http.ResponseController) error { return c.SetReadDeadline(deadline) })
+}
+
+// SetWriteDeadline sets the deadline for writing to the client.
+func (rw *responseWriter) SetWriteDeadline(deadline time.Time) error {
+	return rw.control(func(c *http.ResponseController) error { return c.SetWriteDeadline(deadline) })
+}
+
+// EnableFullDuplex lets the handler read the request while it writes the response.
+func (rw *responseWriter) EnableFullDuplex() error {
+	return rw.control((*http.ResponseController).EnableFullDuplex)
+}
+
+func (rw *responseWriter) control(set func(*http.ResponseController) error) error {
+	if rw.client == nil {
+		return http.ErrNotSupported
+	}
+	return set(http.NewResponseController(rw.client))
+}
+
+// finish takes the handler's return: the response is complete, or it is not what it was declared to be.
+func (rw *responseWriter) finish() {
+	rw.ready(nil)
+	switch rw.mode {
+	case modePass:
+		rw.passTrailer()
+	case modeFill:
+		flight := rw.x.flight
+		short := rw.declared >= 0 && rw.written != rw.declared && bodyAllowed(rw.status)
+		if rw.broken || short || flight.ctx.Err() != nil {
+			return // settle aborts
+		}
+		if rw.x.part != nil && rw.x.part.append(flight.fill.Load()) != nil {
+			return
+		}
+		flight.setTrailer(rw.trailer())
+		if err := flight.fill.Load().Finish(); err != nil && !errors.Is(err, cirque.ErrUnlinked) && !errors.Is(err, cirque.ErrNotFound) {
+			rw.x.cache.storageFailed("finish", err)
+		}
+	}
+}
+
+// settle ends what the request holds, whether the handler returned or panicked, and
+// makes sure that a client does not take half a response for a whole one.
+func (rw *responseWriter) settle() {
+	if rw.mode == modeFill {
+		rw.x.flight.fill.Load().Abort(cirque.UpstreamError) // nothing, after Finish
+		if rw.x.part != nil {
+			rw.x.part.close()
+		}
+	}
+	if rw.served == nil {
+		return
+	}
+	if !rw.returned {
+		// The handler panicked, which the server will hear of. Its client does not hold that up.
+		_ = rw.SetWriteDeadline(time.Now())
+	}
+	<-rw.served
+	if !rw.returned {
+		return
+	}
+	if rw.servePanc != nil {
+		panic(rw.servePanc)
+	}
+	if rw.serveErr != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// trailer returns the trailer fields that the handler set: those it had announced, and those with
+// http.TrailerPrefix.
+func (rw *responseWriter) trailer() http.Header {
+	var trailer http.Header
+	set := func(name string, values []string) {
+		if trailer == nil {
+			trailer = make(http.Header)
+		}
+		trailer[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+	}
+	for _, line := range rw.snapshot["Trailer"] {
+		for name := range strings.SplitSeq(line, ",") {
+			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
+			if values := rw.header[name]; len(values) > 0 {
+				set(name, values)
+			}
+		}
+	}
+	for name, values := range rw.header {
+		if name, ok := strings.CutPrefix(name, http.TrailerPrefix); ok && len(values) > 0 {
+			set(name, values)
+		}
+	}
+	return trailer
+}
+
+// passTrailer lets the server have the trailer fields that the handler set after the header.
+func (rw *responseWriter) passTrailer() {
+	if rw.client == nil {
+		return
+	}
+	out := rw.client.Header()
+	for name, values := range rw.trailer() {
+		if out[http.TrailerPrefix+name] == nil && !announced(rw.snapshot["Trailer"], name) {
+			name = http.TrailerPrefix + name
+		}
+		out[name] = values
+	}
+}
+
+func announced(lines []string, name string) bool {
+	for _, line := range lines {
+		for announced := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(announced), name) {
+				return true
+			}
+		}
+	}
+	return false
+}

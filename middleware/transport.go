@@ -1,0 +1,362 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/cirquecache/cirque"
+)
+
+// Transport returns a RoundTripper that answers from the cache what it may, and asks base for the rest. A nil base
+// is http.DefaultTransport.
+//
+// It keeps the RoundTripper contract: requests are not modified, their bodies are closed on every path, responses and their
+// headers are the caller's. Cancelling a request fails the caller's reading; a fill that it
+// caused goes on for the others.
+func (c *Cache) Transport(base http.RoundTripper) http.RoundTripper {
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	return &transportDoor{c, base}
+}
+
+type transportDoor struct {
+	cache *Cache
+	base  http.RoundTripper
+}
+
+// result is what RoundTrip returns.
+type result struct {
+	response *http.Response
+	err      error
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL == nil || r.Header == nil {
+		return t.base.RoundTrip(r) // whose error it is
+	}
+	if r.Method == http.MethodConnect || upgrades(r.Header) {
+		return t.base.RoundTrip(r)
+	}
+	if r.Method == "" {
+		get := *r
+		get.Method = http.MethodGet
+		response, err := t.RoundTrip(&get)
+		if response != nil {
+			response.Request = r
+		}
+		return response, err
+	}
+	x := t.cache.newExchange(doorTransport, t, r)
+	route, err := x.plan()
+	if err != nil {
+		x.hc.Release()
+		closeBody(r)
+		return nil, err
+	}
+	switch route {
+	case routeServe:
+		defer x.hc.Release()
+		closeBody(r)
+		return x.response(r), nil
+	case routeUnavailable:
+		defer x.hc.Release()
+		closeBody(r)
+		return x.unavailable(r), nil
+	case routeForward:
+		if t.cache.begin() {
+			return t.forward(x, r)
+		}
+		x.passOn(cirque.Deferred)
+		x.pass(x.status.fwd, "closing")
+	}
+	defer x.hc.Release()
+	return t.pass(x, r)
+}
+
+func closeBody(r *http.Request) {
+	if r.Body != nil {
+		_ = r.Body.Close()
+	}
+}
+
+// pass sends the request on, and only looks at the answer.
+func (t *transportDoor) pass(x *exchange, r *http.Request) (*http.Response, error) {
+	x.asked = time.Now()
+	response, err := t.base.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	x.admit(headOf(response))
+	return x.passed(response, r), nil
+}
+
+func headOf(response *http.Response) *answerHead {
+	return &answerHead{
+		status: response.StatusCode, header: response.Header,
+		length: response.ContentLength, decoded: response.Uncompressed,
+	}
+}
+
+// passed returns the origin's response with this cache's mark on it.
+func (x *exchange) passed(response *http.Response, r *http.Request) *http.Response {
+	own := *response
+	own.Request = r
+	own.Header = response.Header.Clone()
+	if own.Header == nil {
+		own.Header = make(http.Header)
+	}
+	x.setCacheStatus(own.Header)
+	return &own
+}
+
+// forward asks the origin on behalf of the cache, on a goroutine that outlives a client who leaves.
+func (t *transportDoor) forward(x *exchange, r *http.Request) (*http.Response, error) {
+	answers := make(chan result)
+	go func() {
+		defer t.cache.end()
+		defer x.hc.Release()
+		t.fetch(x, func(a result) {
+			if a.response != nil {
+				a.response.Request = r
+			}
+			select {
+			case answers <- a:
+			case <-x.client.Done():
+				if a.response != nil && a.response.Body != nil {
+					_ = a.response.Body.Close()
+				}
+			}
+		})
+	}()
+	select {
+	case a := <-answers:
+		return a.response, a.err
+	case <-x.client.Done():
+		return nil, context.Cause(x.client)
+	}
+}
+
+// revalidate implements origin.
+func (t *transportDoor) revalidate(x *exchange) {
+	t.fetch(x, func(a result) {
+		if a.response != nil && a.response.Body != nil {
+			_ = a.response.Body.Close()
+		}
+	})
+}
+
+// fetch asks the origin, delivers the answer to whoever is waiting for one, exactly once, and sees a fill through to its
+// end.
+func (t *transportDoor) fetch(x *exchange, deliver func(result)) {
+	delivered := false
+	once := func(a result) {
+		delivered = true
+		deliver(a)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			x.hc.Release()
+			if !delivered {
+				deliver(result{err: fmt.Errorf("middleware: panic behind the cache: %v", p)})
+			}
+			if p != http.ErrAbortHandler {
+				t.cache.reportPanic("fetch", p)
+			}
+		}
+	}()
+	for t.fly(x, once) {
+	}
+}
+
+// fly is one fetch; it reports whether the origin is to be asked again.
+func (t *transportDoor) fly(x *exchange, deliver func(result)) (retry bool) {
+	flight := t.cache.newFlight(x.client)
+	x.flight = flight
+	ours := true // until a passed body takes the flight over
+	defer func() {
+		if ours {
+			flight.end()
+		}
+	}()
+	x.asked = time.Now()
+	response, err := t.base.RoundTrip(x.upstream(flight.ctx))
+	if err != nil {
+		if x.fail(err) {
+			deliver(result{response: x.response(x.req)})
+			return false
+		}
+		if cause := context.Cause(flight.ctx); cause != nil && errors.Is(err, context.Canceled) {
+			err = cause
+		}
+		deliver(result{err: err})
+		return false
+	}
+	body := response.Body
+	closed := false
+	defer func() {
+		if !closed {
+			_ = body.Close()
+		}
+	}()
+	switch x.admit(headOf(response)) {
+	case verdictPass:
+		flight.adopt()
+		if x.background {
+			deliver(result{})
+			return false
+		}
+		closed, ours = true, false
+		passed := x.passed(response, nil)
+		passed.Body = passedBody(flight, body)
+		deliver(result{response: passed})
+	case verdictFill:
+		defer flight.fill.Load().Abort(cirque.UpstreamError) // nothing, after Finish
+		if x.background {
+			deliver(result{})
+		} else {
+			deliver(result{response: x.response(nil)})
+		}
+		t.pump(x, response)
+	case verdictServe:
+		if x.background {
+			deliver(result{})
+			return false
+		}
+		deliver(result{response: x.response(nil)})
+	case verdictRetry:
+		return true
+	}
+	return false
+}
+
+// passedBody is the body of a response that is the client's alone; its end is the flight's.
+func passedBody(flight *flight, body io.ReadCloser) io.ReadCloser {
+	if w, ok := body.(io.Writer); ok {
+		// An upgraded connection (RFC 9110 §7.8) is written to as well.
+		return struct {
+			endingBody
+			io.Writer
+		}{endingBody{body, flight}, w}
+	}
+	return &endingBody{body, flight}
+}
+
+type endingBody struct {
+	io.ReadCloser
+	flight *flight
+}
+
+// Close implements io.Closer.
+func (b endingBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.flight.end()
+	return err
+}
+
+// pumpBuffers are for copying bodies into fills.
+var pumpBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// pump carries the origin's body into the fill. A body that ends early, or is not as long as declared, is
+// left for the caller to abort.
+func (t *transportDoor) pump(x *exchange, response *http.Response) {
+	buffer := pumpBuffers.Get().(*[32 << 10]byte)
+	defer pumpBuffers.Put(buffer)
+	flight := x.flight
+	fill := flight.fill.Load()
+	var fetched int64
+	if x.part != nil {
+		defer x.part.close()
+		if x.part.prepend(fill) != nil {
+			return
+		}
+	}
+	for {
+		n, err := response.Body.Read(buffer[:])
+		if fetched += int64(n); n > 0 {
+			flight.moved()
+			if _, err := fill.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return
+		}
+	}
+	if response.ContentLength >= 0 && fetched != response.ContentLength || flight.ctx.Err() != nil {
+		return
+	}
+	if x.part != nil && x.part.append(fill) != nil {
+		return
+	}
+	flight.setTrailer(response.Trailer)
+	if err := fill.Finish(); err != nil && !errors.Is(err, cirque.ErrUnlinked) && !errors.Is(err, cirque.ErrNotFound) {
+		t.cache.storageFailed("finish", err)
+	}
+}
+
+// response builds the answer that the walk found.
+func (x *exchange) response(r *http.Request) *http.Response {
+	header := make(http.Header, x.hc.Meta().Header().Len()+2)
+	a := x.answer(header)
+	response := newResponse(r, a.status, header)
+	response.ContentLength = a.length
+	response.Uncompressed = x.hc.Meta().Has(cirque.MetaDecoded)
+	switch {
+	case a.body == nil:
+	case a.flight == nil:
+		response.Body = a.body
+	default:
+		response.Trailer = make(http.Header)
+		response.Body = &liveBody{ReadCloser: a.body, flight: a.flight, trailer: response.Trailer}
+	}
+	return response
+}
+
+func newResponse(r *http.Request, status int, header http.Header) *http.Response {
+	return &http.Response{
+		Status:     strconv.Itoa(status) + " " + http.StatusText(status),
+		StatusCode: status,
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     header,
+		Body:       http.NoBody,
+		Request:    r,
+	}
+}
+
+// unavailable is the answer to only-if-cached where there is nothing (RFC 9111 §5.2.1.7).
+func (x *exchange) unavailable(r *http.Request) *http.Response {
+	response := newResponse(r, http.StatusGatewayTimeout, make(http.Header))
+	x.setCacheStatus(response.Header)
+	return response
+}
+
+// liveBody is a body that is still being fetched; its trailer is known at its end.
+type liveBody struct {
+	io.ReadCloser
+	flight  *flight
+	trailer http.Header
+}
+
+// Read implements io.Reader.
+func (b *liveBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		for name, values := range b.flight.trailers() {
+			b.trailer[name] = values
+		}
+	}
+	return n, err
+}
