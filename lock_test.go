@@ -2,11 +2,8 @@ package cirque
 
 import (
 	"context"
-	"fmt"
 	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,160 +12,6 @@ import (
 )
 
 var lockKey = NewCacheKey("ns", "/", "")
-
-// held returns how many keys the lock's table has, and how many waiters they count.
-func (l *CacheLock) held() (keys, waiters int) {
-	for i := range l.shards {
-		mu := &l.shards[i].mu
-		mu.Lock()
-		for _, r := range mu.keys {
-			keys++
-			waiters += r.waiters
-		}
-		mu.Unlock()
-	}
-	return keys, waiters
-}
-
-// lockScript replays a transcript: lines that begin with > are commands, the lines after each
-// are what happened until everything slept again.
-//
-//	NAME lock [stale]    call Lock and say what came of it
-//	NAME wait DURATION   wait on what was last locked, in the background; the end of it is an event
-//	NAME hold DURATION   as a proxy does: lock and wait until a writer or told to go
-//	NAME look            say what the read lock shows
-//	NAME release STATUS  release the permit that was last locked
-//	NAME cancel          end the context of NAME's wait
-//	sleep DURATION
-//	table                say what the table holds
-func lockScript(t *testing.T, cfg CacheLockConfig, transcript string) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		s := &scriptedLock{t: t, lock: NewCacheLock(cfg), who: map[string]*scriptedUser{}}
-		var got []string
-		want := strings.Split(strings.TrimSpace(transcript), "\n")
-		for i, line := range want {
-			want[i] = strings.TrimSpace(line)
-			command, ok := strings.CutPrefix(want[i], "> ")
-			if !ok {
-				continue
-			}
-			got = append(got, want[i])
-			s.do(strings.Fields(command))
-			synctest.Wait()
-			got = append(got, s.happened()...)
-		}
-		require.Equal(t, strings.Join(want, "\n"), strings.Join(got, "\n"))
-	})
-}
-
-type scriptedLock struct {
-	t    *testing.T
-	lock *CacheLock
-	who  map[string]*scriptedUser
-	mu   struct {
-		sync.Mutex
-		events []string
-	}
-}
-
-type scriptedUser struct {
-	Locked
-	cancel context.CancelFunc
-}
-
-func (s *scriptedLock) event(format string, args ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.mu.events = append(s.mu.events, fmt.Sprintf(format, args...))
-}
-
-// happened returns the events since it was last called. Those of one moment have no order, so they
-// are sorted.
-func (s *scriptedLock) happened() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	events := s.mu.events
-	s.mu.events = nil
-	slices.Sort(events)
-	return events
-}
-
-func (s *scriptedLock) do(words []string) {
-	switch words[0] {
-	case "sleep":
-		time.Sleep(s.duration(words[1]))
-		return
-	case "table":
-		keys, waiters := s.lock.held()
-		s.event("%d keys, %d waiters", keys, waiters)
-		return
-	}
-	name, u := words[0], s.who[words[0]]
-	if u == nil {
-		u = &scriptedUser{}
-		s.who[name] = u
-	}
-	switch words[1] {
-	case "lock":
-		u.Locked = s.lock.Lock(lockKey, len(words) > 2)
-		if u.Write != nil {
-			s.event("%s writes", name)
-		} else {
-			s.event("%s reads", name)
-		}
-	case "look":
-		s.event("%s sees %s, locked %t, stale %t, age %s", name, u.Read.Status(), u.Read.Locked(), u.Read.StaleWriter(), u.Read.Age())
-	case "release":
-		i := slices.IndexFunc(lockStatuses, func(l LockStatus) bool { return l.String() == words[2] })
-		s.lock.Release(lockKey, u.Write, lockStatuses[i])
-	case "cancel":
-		u.cancel()
-	case "wait":
-		ctx := s.context(u)
-		go func() {
-			s.event("%s woke: %s", name, u.Read.Wait(ctx, s.duration(words[2])))
-		}()
-	case "hold":
-		ctx := s.context(u)
-		go func() {
-			wakes := 0
-			for {
-				u.Locked = s.lock.Lock(lockKey, false)
-				if u.Write != nil {
-					s.event("%s writes, woken %d times", name, wakes)
-					return
-				}
-				status := u.Read.Wait(ctx, s.duration(words[2]))
-				wakes++
-				switch status {
-				case LockTransientError, LockDangling, LockAgeTimeout:
-				default:
-					s.event("%s goes: %s", name, status)
-					return
-				}
-			}
-		}()
-	default:
-		s.t.Fatalf("no such command: %q", words)
-	}
-}
-
-func (s *scriptedLock) context(u *scriptedUser) context.Context {
-	var ctx context.Context
-	ctx, u.cancel = context.WithCancel(s.t.Context())
-	return ctx
-}
-
-func (s *scriptedLock) duration(text string) time.Duration {
-	d, err := time.ParseDuration(text)
-	require.NoError(s.t, err)
-	return d
-}
-
-var lockStatuses = []LockStatus{
-	LockWaiting, LockDone, LockTransientError, LockGiveUp, LockDangling, LockWaitTimeout, LockAgeTimeout,
-}
 
 func TestLockOneWriter(t *testing.T) {
 	lockScript(t, CacheLockConfig{}, `
@@ -510,6 +353,20 @@ func TestLockAgeTimeoutWithoutWaiters(t *testing.T) {
 	`)
 }
 
+// TestLockAgeTimeoutWithinAnElection: the new turn may end before the election would have.
+func TestLockAgeTimeoutWithinAnElection(t *testing.T) {
+	lockScript(t, CacheLockConfig{AgeTimeout: 10 * time.Millisecond}, `
+		> a lock
+		a writes
+		> b hold 1h
+		> c hold 1h
+		> a release TransientError
+		b writes, woken 1 times
+		> sleep 10ms
+		c writes, woken 1 times
+	`)
+}
+
 func TestLockDefaultAgeTimeout(t *testing.T) {
 	lockScript(t, CacheLockConfig{}, `
 		> a lock
@@ -585,6 +442,36 @@ func TestLockElectionOfOneWhoIsGonePassesOn(t *testing.T) {
 		require.Equal(t, LockWaiting, <-gone)
 		require.Equal(t, LockTransientError, <-next)
 		require.Zero(t, time.Since(start), "the election waited for its net")
+	})
+}
+
+// TestLockElectionBeforeTheWaiterListens: a waiter counts from join on, and may be elected before it
+// gets to its channel.
+func TestLockElectionBeforeTheWaiterListens(t *testing.T) {
+	l := NewCacheLock(CacheLockConfig{})
+	writer := l.Lock(lockKey, false).Write
+	read := l.Lock(lockKey, false).Read
+	wake, _ := read.join()
+	l.Release(lockKey, writer, LockTransientError)
+	require.Len(t, wake, 1, "the election was lost")
+
+	require.NotNil(t, l.Lock(lockKey, false).Write)
+	require.Empty(t, wake, "the turn is taken: nobody is elected any more")
+	read.leave(false)
+}
+
+func TestLockTimerStopsWithTheLastWaiter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewCacheLock(CacheLockConfig{})
+		writer := l.Lock(lockKey, false).Write
+		read := l.Lock(lockKey, false).Read
+		require.Equal(t, LockWaitTimeout, read.Wait(t.Context(), time.Second))
+		require.False(t, read.timer.Stop(), "a timer runs for nobody")
+
+		go read.Wait(t.Context(), time.Minute)
+		synctest.Wait()
+		l.Release(lockKey, writer, LockDone)
+		require.False(t, read.timer.Stop(), "a timer runs for nobody")
 	})
 }
 
