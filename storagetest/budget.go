@@ -1,0 +1,306 @@
+package storagetest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/cirquecache/cirque"
+)
+
+var budgetCases = []testCase{
+	{
+		name:  "BudgetCharge",
+		rule:  "an entry is charged to the Budget with its weight, and released when it is purged",
+		needs: needBudget,
+		run: func(e *env) {
+			budget := e.useBudget(10 << 20)
+			empty := budget.Used()
+			for i, size := range []int{0, 100, 10_000, 1 << 20} {
+				k := key(fmt.Sprint(i))
+				before := budget.Used()
+				e.put(k, "a", string(pattern(size)))
+				_, h, err := e.storage.Lookup(e.ctx, k)
+				e.noError("Lookup", err)
+				if used := budget.Used() - before; used < h.Weight() {
+					e.broken("an entry of weight %d has %d bytes charged", h.Weight(), used)
+				}
+				h.Close()
+			}
+			for i := range 4 {
+				e.purge(key(fmt.Sprint(i)), purgeTypes[i%2])
+			}
+			e.wantUsed(budget, empty)
+		},
+	},
+	{
+		name:  "BudgetOverwrite",
+		rule:  "what a write replaces is released",
+		needs: needBudget,
+		run: func(e *env) {
+			budget := e.useBudget(10 << 20)
+			e.put(key("a"), "a", string(pattern(100_000)))
+			once := budget.Used()
+			for range 10 {
+				e.put(key("a"), "a", string(pattern(100_000)))
+			}
+			e.wantUsed(budget, once)
+		},
+	},
+	{
+		name:  "BudgetOpenHit",
+		rule:  "a purged or replaced body that a reader still has open stays charged until it is closed",
+		needs: needBudget,
+		run: func(e *env) {
+			budget := e.useBudget(10 << 20)
+			empty := budget.Used()
+			for _, typ := range purgeTypes {
+				e.put(key("a"), "a", string(pattern(1<<20)))
+				_, first, err := e.storage.Lookup(e.ctx, key("a"))
+				e.noError("Lookup", err)
+				_, second, err := e.storage.Lookup(e.ctx, key("a"))
+				e.noError("Lookup", err)
+				e.put(key("a"), "b", "small")
+				e.purge(key("a"), typ)
+				first.Close()
+				if budget.Used() < 1<<20 {
+					e.broken("%d bytes are charged while a reader has %d open", budget.Used(), 1<<20)
+				}
+				second.Close()
+				e.wantUsed(budget, empty)
+			}
+		},
+	},
+	{
+		name:  "BudgetInFlight",
+		rule:  "a write under way is charged as it grows, and released when it is aborted or voided",
+		needs: needBudget,
+		run: func(e *env) {
+			budget := e.useBudget(10 << 20)
+			empty := budget.Used()
+			for range 2 {
+				w := e.write(key("a"), "a", string(pattern(1<<20)))
+				if budget.Used() < 1<<20 {
+					e.broken("%d bytes are charged for %d written", budget.Used(), 1<<20)
+				}
+				w.Abort()
+				e.wantUsed(budget, empty)
+			}
+			w := e.write(key("a"), "a", string(pattern(1<<20)))
+			e.invalidate(key("a"))
+			_, err := w.Finish()
+			e.wantError("Finish", err, cirque.ErrNotFound)
+			e.wantUsed(budget, empty)
+		},
+	},
+	{
+		name:  "BudgetUpdateMeta",
+		rule:  "a meta of another size changes what is charged by as much as the weight",
+		needs: needBudget,
+		run: func(e *env) {
+			budget := e.useBudget(10 << 20)
+			empty := budget.Used()
+			for _, size := range []int{100, 100_000} {
+				tag := e.put(key("a"), "a", string(pattern(size)))
+				for _, header := range []int{10_000, 10, 20_000} {
+					used, weight := budget.Used(), e.weight(key("a"))
+					m := cirque.NewCacheMeta(http.StatusOK, http.Header{"X-Long": {strings.Repeat("x", header)}}, day, day, 0, 0)
+					e.noError("UpdateMeta", e.storage.UpdateMeta(e.ctx, key("a"), m, tag))
+					if got, want := budget.Used()-used, e.weight(key("a"))-weight; got != want {
+						e.broken("the weight changed by %d, what is charged by %d", want, got)
+					}
+				}
+				e.purge(key("a"), cirque.PurgeInvalidation)
+				e.wantUsed(budget, empty)
+			}
+		},
+	},
+	{
+		name:  "BudgetEvicts",
+		rule:  "a reservation that does not fit evicts, from within the store: it holds no lock meanwhile that Purge takes",
+		needs: needBudget,
+		run: func(e *env) {
+			budget := e.useBudget(1 << 20)
+			empty := budget.Used()
+			manager := new(fifo)
+			budget.EvictWith(manager, e.storage)
+			done := make(chan error, 4)
+			for i := range cap(done) {
+				go func() { done <- e.fill(manager, i, 40) }()
+			}
+			for range cap(done) {
+				e.noError("filling the store beyond its budget", await(e, "a write that has to evict", done))
+			}
+			if manager.evicted == 0 {
+				e.broken("10 MiB were stored in a budget of 1 MiB without an eviction; %d bytes are charged", budget.Used())
+			}
+			for _, k := range manager.Evict(1 << 40) {
+				e.noError("Purge", e.storage.Purge(e.ctx, k, cirque.PurgeEviction))
+			}
+			e.wantUsed(budget, empty)
+		},
+	},
+	{
+		name:  "BudgetTooSmall",
+		rule:  "a write that finds no room does not fail: its readers get the whole body, Finish returns ErrUnlinked, nothing is stored or stays charged",
+		needs: needBudget,
+		run: func(e *env) {
+			budget := e.useBudget(300_000)
+			empty := budget.Used()
+			body := pattern(2 << 20)
+			w := e.begin(key("a"), meta("a"), cirque.MissOptions{SizeHint: -1})
+			var got <-chan []byte
+			if s, ok := w.(cirque.StreamingMissHandler); ok {
+				got = e.drain(e.newReader(s))
+			}
+			for p := range slices.Chunk(body, 64<<10) {
+				e.append(w, p)
+			}
+			_, err := w.Finish()
+			e.wantError("Finish", err, cirque.ErrUnlinked)
+			if got != nil {
+				e.same(await(e, "reading a write without room", got), body)
+			}
+			e.wantMiss(key("a"))
+			e.put(key("b"), "b", string(body[:100_000]))
+			e.purge(key("b"), cirque.PurgeEviction)
+			if got == nil { // attached readers may stay until the end of the test
+				e.wantUsed(budget, empty)
+			}
+		},
+	},
+	{
+		name:  "BudgetPartialHit",
+		rule:  "what readers of a write have open stays charged after Finish, replacement and purge, until the last is closed",
+		needs: needStreamingBudget,
+		run: func(e *env) {
+			budget := e.useBudget(10 << 20)
+			empty := budget.Used()
+			for _, size := range []int{100, 1 << 20} {
+				w := e.write(key("a"), "a", string(pattern(size)))
+				_, h, err := e.storage.Lookup(e.ctx, key("a"))
+				e.noError("Lookup", err)
+				e.finish(w)
+				e.purge(key("a"), cirque.PurgeInvalidation)
+				if budget.Used() < empty+int64(size) {
+					e.broken("%d bytes are charged while a reader has %d open", budget.Used(), size)
+				}
+				e.wantBody(h, pattern(size))
+				h.Close()
+				e.wantUsed(budget, empty)
+			}
+		},
+	},
+	{
+		name:  "BudgetUnlink",
+		rule:  "an unlinked write gives back what all its readers have read, and all of it when the last has left",
+		needs: needStreamingBudget,
+		run: func(e *env) {
+			budget := e.useBudget(10 << 20)
+			empty := budget.Used()
+			w := e.streamWrite(key("a"), "a", string(pattern(4<<20)))
+			h, err := w.NewReader(e.ctx)
+			e.noError("NewReader", err)
+			_, err = io.CopyN(io.Discard, onlyReader{h}, 4<<20)
+			e.noError("Read", err)
+			w.Unlink()
+			if used := budget.Used() - empty; used > 2<<20 {
+				e.broken("%d bytes are charged when all 4 MiB have been read", used)
+			}
+			h.Close()
+			w.Abort()
+			e.wantUsed(budget, empty)
+		},
+	},
+}
+
+func (e *env) wantUsed(budget *cirque.Budget, want int64) {
+	e.Helper()
+	if got := budget.Used(); got != want {
+		e.broken("%d bytes of the budget are in use, want %d", got, want)
+	}
+}
+
+// weight returns what the entry of k weighs.
+func (e *env) weight(k cirque.CacheKey) int64 {
+	e.Helper()
+	_, h, err := e.storage.Lookup(e.ctx, k)
+	e.noError("Lookup", err)
+	defer h.Close()
+	return h.Weight()
+}
+
+// fill stores n bodies under keys of its own and has manager track them.
+func (e *env) fill(manager *fifo, id, n int) error {
+	for i := range n {
+		k := key(fmt.Sprintf("%d/%d", id, i))
+		switch f, err := e.store(k, pattern(64<<10)); {
+		case err == nil:
+			manager.track(k.Compact(), f.Size)
+		case !errors.Is(err, cirque.ErrUnlinked): // all room may be taken by the other writes for a moment
+			return err
+		}
+	}
+	return nil
+}
+
+// store writes an entry that, where the storage streams, is read to its end meanwhile. Unlike put it can be called
+// from any goroutine.
+func (e *env) store(k cirque.CacheKey, body []byte) (f cirque.MissFinish, err error) {
+	w, err := e.storage.MissHandler(e.ctx, k, meta("a"), cirque.MissOptions{SizeHint: int64(len(body))})
+	if err != nil {
+		return f, err
+	}
+	if s, ok := w.(cirque.StreamingMissHandler); ok {
+		h, err := s.NewReader(e.ctx)
+		if err != nil {
+			w.Abort()
+			return f, err
+		}
+		got := e.drain(h)
+		defer func() {
+			<-got
+			h.Close()
+		}()
+	}
+	defer w.Abort()
+	if _, err := w.Write(body); err != nil {
+		return f, err
+	}
+	return w.Finish()
+}
+
+// fifo is as much of an EvictionManager as a Budget needs.
+type fifo struct {
+	cirque.EvictionManager // nil
+
+	mu      sync.Mutex
+	keys    []cirque.CompactCacheKey
+	weights []int64
+	evicted int
+}
+
+func (f *fifo) track(k cirque.CompactCacheKey, weight int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keys = append(f.keys, k)
+	f.weights = append(f.weights, weight)
+}
+
+func (f *fifo) Evict(weight int64) []cirque.CompactCacheKey {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for n < len(f.keys) && weight > 0 {
+		weight -= f.weights[n]
+		n++
+	}
+	victims := slices.Clone(f.keys[:n])
+	f.keys, f.weights = f.keys[n:], f.weights[n:]
+	f.evicted += n
+	return victims
+}

@@ -1,0 +1,115 @@
+package storagetest
+
+import (
+	"bytes"
+	"io"
+	"time"
+
+	"github.com/cirquecache/cirque"
+)
+
+var unlinkCases = []testCase{
+	{
+		name:  "Unlink",
+		rule:  "an unlinked write takes no new readers, those it has get the whole body, Finish returns ErrUnlinked and nothing is stored",
+		needs: needStreaming,
+		run: func(e *env) {
+			body := pattern(1 << 20)
+			w := e.streamWrite(key("a"), "a", string(body[:200_000]))
+			h := e.newReader(w)
+			w.Unlink()
+			e.wantMiss(key("a"))
+			e.wantTag(w.Tag(), "")
+			_, err := w.NewReader(e.ctx)
+			e.wantError("NewReader", err, cirque.ErrNotFound)
+
+			got := e.drain(h)
+			e.append(w, body[200_000:])
+			_, err = w.Finish()
+			e.wantError("Finish", err, cirque.ErrUnlinked)
+			e.same(await(e, "reading an unlinked write", got), body)
+			e.wantMiss(key("a"))
+		},
+	},
+	{
+		name:  "UnlinkLeavesTheEntryBefore",
+		rule:  "an unlinked write does nothing to the entry in place",
+		needs: needStreaming,
+		run: func(e *env) {
+			e.put(key("a"), "old", "old")
+			w := e.streamWrite(key("a"), "new", "new")
+			h := e.newReader(w)
+			w.Unlink()
+			e.want(key("a"), "old", "old")
+			_, err := w.Finish()
+			e.wantError("Finish", err, cirque.ErrUnlinked)
+			e.wantBody(h, []byte("new"))
+			e.want(key("a"), "old", "old")
+		},
+	},
+	{
+		name:  "UnlinkAbort",
+		rule:  "readers of an unlinked write whose writer gave up get an error that wraps ErrAborted",
+		needs: needStreaming,
+		run: func(e *env) {
+			w := e.streamWrite(key("a"), "a", "half")
+			h := e.newReader(w)
+			w.Unlink()
+			w.Abort()
+			_, err := io.ReadAll(onlyReader{h})
+			e.wantError("Read", err, cirque.ErrAborted)
+		},
+	},
+	{
+		name:  "UnlinkWithoutReaders",
+		rule:  "when the last reader of an unlinked write has left, Write returns ErrNoReaders",
+		needs: needStreaming,
+		run: func(e *env) {
+			w := e.streamWrite(key("a"), "a", "half")
+			h := e.newReader(w)
+			w.Unlink()
+			h.Close()
+			_, err := w.Write([]byte("more"))
+			e.wantError("Write", err, cirque.ErrNoReaders)
+		},
+	},
+	{
+		name:  "UnlinkPacesWrite",
+		rule:  "an unlinked write keeps a bounded window: a reader that stands still makes Write wait, and its leaving wakes it",
+		needs: needStreaming,
+		run: func(e *env) {
+			w := e.streamWrite(key("a"), "a", "first")
+			h := e.newReader(w)
+			w.Unlink()
+			result := make(chan error, 1)
+			go func() {
+				p := pattern(64 << 10)
+				for range (64 << 20) / len(p) {
+					if _, err := w.Write(p); err != nil {
+						result <- err
+						return
+					}
+				}
+				result <- nil
+			}()
+			select {
+			case err := <-result:
+				e.broken("64 MiB were written without being read: %v", err)
+			case <-time.After(50 * time.Millisecond): // a store that does not wait is through by then, or passes
+			}
+			h.Close()
+			e.wantError("Write", await(e, "a Write whose last reader left", result), cirque.ErrNoReaders)
+		},
+	},
+}
+
+// drain reads h to its end in a goroutine; bytes that were not read are missing in the result.
+func (e *env) drain(h io.Reader) <-chan []byte {
+	got := make(chan []byte, 1)
+	go func() {
+		var b bytes.Buffer
+		_, _ = io.Copy(&b, h)
+		got <- b.Bytes()
+	}()
+	return got
+}
