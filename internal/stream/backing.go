@@ -47,6 +47,15 @@ func (b *Buffer) toBacking(p []byte) bool {
 	return true
 }
 
+// leaveBacking ends the part of the body that lies in the backing, so that readers who are through with it do not
+// hold it any more. Called with mu held, once the buffer is unlinked.
+func (b *Buffer) leaveBacking() {
+	b.push(new(segment))
+	for _, r := range b.mu.readers {
+		r.moveOn()
+	}
+}
+
 // piece is a part of a segment that a reader is at work on, outside of the lock: bytes in memory, or where they
 // are in the backing.
 type piece struct {

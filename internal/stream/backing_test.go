@@ -122,6 +122,23 @@ func TestBackingFails(t *testing.T) {
 	})
 }
 
+// TestUnlinkedBackingGoesWithItsReaders: not with the next write.
+func TestUnlinkedBackingGoesWithItsReaders(t *testing.T) {
+	f := &file{limit: 1 << 20}
+	b := New(t.Context(), Options{Backing: f})
+	r := newReader(t, b)
+	write(t, b, pattern(1000))
+	readFull(t, r, 999)
+	b.Unlink()
+	require.Zero(t, f.dropped())
+	readFull(t, r, 1)
+	require.Equal(t, 1, f.dropped())
+	write(t, b, []byte("more"))
+	require.Equal(t, []byte("more"), readFull(t, r, 4))
+	b.Abort(nil)
+	require.Equal(t, 1, f.dropped())
+}
+
 // TestSlowReaderOfBacking: a reader counts as stalled by what it reads, wherever that lies.
 func TestSlowReaderOfBacking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

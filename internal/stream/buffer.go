@@ -170,6 +170,9 @@ func (b *Buffer) unlink() {
 		return
 	}
 	b.mu.unlinked = true
+	if b.mu.head.backing != nil {
+		b.leaveBacking()
+	}
 	b.dropRead()
 }
 
