@@ -31,13 +31,13 @@ func TestTrackBodies(t *testing.T) {
 	require.NoError(t, whole.Close())
 	require.NoError(t, whole.Close())
 
-	test.finish(t)
+	test.finishFailing(t)
 	require.Len(t, test.failures, 1)
 	require.Contains(t, test.failures[0], "1 response bodies were never closed:\nGET "+origin.URL+"/a: 304")
 
 	require.NoError(t, notModified.Close())
 	test.failures = nil
-	test.finish(t)
+	test.finish()
 	require.Empty(t, test.failures)
 }
 

@@ -19,7 +19,7 @@ import (
 type Conn struct {
 	*net.TCPConn
 
-	// In is where the answers come from. It begins with what was read ahead.
+	// In is what to read from: Receive reads ahead through it, which the embedded Read knows nothing of.
 	In *bufio.Reader
 
 	ctx  context.Context

@@ -96,7 +96,7 @@ func (x *exchange) head() []byte {
 	if _, set := x.Header["Transfer-Encoding"]; !set && x.Framing == Chunked && allowsBody(x.Status) {
 		b.WriteString("Transfer-Encoding: chunked\r\n")
 	}
-	if len(x.Trailer) > 0 {
+	if len(x.Trailer) > 0 && x.Framing == Chunked {
 		fmt.Fprintf(&b, "Trailer: %s\r\n", strings.Join(slices.Sorted(maps.Keys(x.Trailer)), ", "))
 	}
 	if x.Kind == BadField {

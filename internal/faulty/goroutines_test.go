@@ -22,41 +22,46 @@ func (r *recorder) Errorf(format string, args ...any) {
 	r.failures = append(r.failures, fmt.Sprintf(format, args...))
 }
 
-// finish ends the recorded test; grace periods pass at once.
-func (r *recorder) finish(t *testing.T) {
-	synctest.Test(t, func(*testing.T) {
-		for _, done := range slices.Backward(r.cleanups) {
-			done()
-		}
-	})
+func (r *recorder) finish() {
+	for _, done := range slices.Backward(r.cleanups) {
+		done()
+	}
 }
 
-func leak(release <-chan struct{}) { <-release }
+// finishFailing is finish for a test that fails in the end: the grace period passes at once.
+func (r *recorder) finishFailing(t *testing.T) {
+	synctest.Test(t, func(*testing.T) { r.finish() })
+}
+
+// leak starts a goroutine that runs until release is closed.
+func leak(release <-chan struct{}) {
+	started := make(chan struct{})
+	go func() {
+		close(started)
+		<-release
+	}()
+	<-started
+}
 
 func TestCheckGoroutines(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
-	started := make(chan struct{})
-	go func() {
-		close(started)
-		leak(release)
-	}()
-	<-started
+	leak(release)
 
 	var clean recorder
 	CheckGoroutines(&clean)
 	brief := make(chan struct{})
-	go leak(brief)
+	leak(brief)
 	clean.Cleanup(func() { close(brief) })
-	clean.finish(t)
+	clean.finish()
 	require.Empty(t, clean.failures, "older goroutines and those that end are no leak")
 
 	var leaking recorder
 	CheckGoroutines(&leaking)
-	go leak(release)
-	leaking.finish(t)
+	leak(release)
+	leaking.finishFailing(t)
 	require.Len(t, leaking.failures, 1)
 	require.Contains(t, leaking.failures[0], "1 goroutines outlive the test")
-	require.Contains(t, leaking.failures[0], "faulty.leak(")
+	require.Contains(t, leaking.failures[0], "faulty.leak.")
 	require.Contains(t, leaking.failures[0], "goroutines_test.go:")
 }

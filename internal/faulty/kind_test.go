@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -35,7 +37,9 @@ func newTransport(t *testing.T) http.RoundTripper {
 func get(t *testing.T, transport http.RoundTripper, url string) (*http.Response, string, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
-	require.NoError(t, err)
+	if err != nil {
+		return nil, "", err
+	}
 	resp, err := transport.RoundTrip(r)
 	if err != nil {
 		return nil, "", err
@@ -112,6 +116,37 @@ func TestKindsToAClient(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The answers of one origin don't get in each other's way. Refuse is left out: it is meant to.
+func TestKindsAtOnce(t *testing.T) {
+	CheckGoroutines(t)
+	kinds := make(map[string]Kind)
+	for _, kind := range Kinds() {
+		if kind != Refuse {
+			kinds["/"+kind.String()] = kind
+		}
+	}
+	origin := NewOrigin(t, func(r *http.Request) Answer {
+		answer := Answer{Kind: kinds[r.URL.Path], Body: text, Framing: Chunked}
+		if answer.Kind.traits().ending == stalls {
+			answer.Hold = closed()
+		}
+		return answer
+	})
+	transport := TrackBodies(t, &http.Transport{DisableKeepAlives: true})
+	var wg sync.WaitGroup
+	for path, kind := range kinds {
+		for range 5 {
+			wg.Go(func() {
+				_, body, err := get(t, transport, origin.URL+path)
+				assert.Equal(t, kind.Breaks(), err != nil, "%v: %v", kind, err)
+				assert.True(t, kind.Breaks() || body == text, "%v: %q", kind, body)
+			})
+		}
+	}
+	wg.Wait()
+	require.Equal(t, 5*len(kinds), origin.Total())
 }
 
 // At every offset where a body may break off, the client has that much of it and an error.
