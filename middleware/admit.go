@@ -98,6 +98,9 @@ func (x *exchange) storable(a *answerHead, e *cirque.Exchange) (*cirque.CacheMet
 // refuse passes on what may not be stored, and ends the life of what it replaces.
 func (x *exchange) refuse(a *answerHead, refusal *cirque.Refusal) verdict {
 	x.status.detail = refusal.Detail
+	if slices.Contains(staleStatuses, a.status) {
+		return x.passOn(x.failed())
+	}
 	if refusal.ByResponse {
 		x.hc.ResponseBecameUncacheable(refusal.Reason)
 		if a.status < 500 && x.hc.Phase() != cirque.PhaseBypass {
@@ -283,7 +286,16 @@ func (x *exchange) fail(err error) bool {
 		return true
 	}
 	if x.hc.Enabled() {
-		x.hc.Disable(cirque.UpstreamError)
+		x.hc.Disable(x.failed())
 	}
 	return false
+}
+
+// failed is why a request ends uncached whose origin failed. The first failure hands the turn to one waiter; when
+// that one meets with the same, the others are let go, for each turn could take as long as the origin takes to fail.
+func (x *exchange) failed() cirque.NoCacheReason {
+	if x.waitedFor {
+		return cirque.OriginNotCache
+	}
+	return cirque.UpstreamError
 }

@@ -1,0 +1,160 @@
+package middleware_test
+
+import (
+	"context"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/internal/faulty"
+	"github.com/cirquecache/cirque/middleware"
+)
+
+var quiet = log.New(io.Discard, "", 0)
+
+// house is an origin, a cache and a server in front of it, on loopback.
+type house struct {
+	t      testing.TB
+	cache  *middleware.Cache
+	origin *httptest.Server
+	front  *httptest.Server
+	client *http.Client
+
+	mu    sync.Mutex
+	asked []*http.Request // what reached the origin
+}
+
+// eachDoor runs test against a house with the cache as a handler and one with the cache as a transport.
+func eachDoor(t *testing.T, cfg middleware.Config, origin http.HandlerFunc, test func(t *testing.T, h *house)) {
+	t.Helper()
+	for _, door := range []string{"handler", "transport"} {
+		t.Run(door, func(t *testing.T) { test(t, newHouse(t, door, cfg, origin)) })
+	}
+}
+
+func newHouse(t testing.TB, door string, cfg middleware.Config, origin http.HandlerFunc) *house {
+	t.Helper()
+	faulty.CheckGoroutines(t)
+	h := &house{t: t}
+	h.origin = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.mu.Lock()
+		h.asked = append(h.asked, r.Clone(context.Background()))
+		h.mu.Unlock()
+		origin(w, r)
+	}))
+	h.origin.Config.ErrorLog = quiet
+	t.Cleanup(h.origin.Close)
+	var err error
+	h.cache, err = middleware.New(cfg)
+	require.NoError(t, err)
+	h.front = newFront(h.cache, door, h.origin.URL, t)
+	h.client = &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}}
+	t.Cleanup(h.client.CloseIdleConnections)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, h.cache.Close(ctx))
+	})
+	return h
+}
+
+// newFront serves the origin through the cache by one of its doors.
+func newFront(cache *middleware.Cache, door, origin string, t testing.TB) *httptest.Server {
+	target, err := url.Parse(origin)
+	require.NoError(t, err)
+	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}
+	t.Cleanup(transport.CloseIdleConnections)
+	proxy := &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host },
+		Transport:     transport,
+		FlushInterval: -1,
+		ErrorLog:      quiet,
+		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	}
+	var handler http.Handler = proxy
+	if door == "handler" {
+		handler = cache.Handler(proxy)
+	} else {
+		proxy.Transport = cache.Transport(transport)
+	}
+	front := httptest.NewUnstartedServer(handler)
+	front.Config.ErrorLog = quiet
+	front.Start()
+	t.Cleanup(front.Close)
+	return front
+}
+
+// requests returns how often the origin was asked.
+func (h *house) requests() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.asked)
+}
+
+// last returns the latest request that reached the origin.
+func (h *house) last() *http.Request {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.asked[len(h.asked)-1]
+}
+
+// reply is a response whose body was read.
+type reply struct {
+	*http.Response
+	body string
+	err  error // of reading the body
+}
+
+// do sends a request; header holds name, value pairs.
+func (h *house) do(method, path string, header ...string) reply {
+	h.t.Helper()
+	r, err := http.NewRequest(method, h.front.URL+path, nil)
+	require.NoError(h.t, err)
+	for i := 0; i < len(header); i += 2 {
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+			continue
+		}
+		r.Header.Add(header[i], header[i+1])
+	}
+	resp, err := h.client.Do(r)
+	require.NoError(h.t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return reply{resp, string(body), err}
+}
+
+func (h *house) get(path string, header ...string) reply {
+	h.t.Helper()
+	return h.do(http.MethodGet, path, header...)
+}
+
+// status returns the response's Cache-Status.
+func (r reply) status() string { return r.Header.Get("Cache-Status") }
+
+// purge purges path through the cache's own call.
+func (h *house) purge(path string) error {
+	r, err := http.NewRequest(http.MethodGet, h.front.URL+path, nil)
+	require.NoError(h.t, err)
+	return h.cache.Purge(context.Background(), h.asSeenByCache(r))
+}
+
+// asSeenByCache turns a client's request into the one that the cache keys.
+func (h *house) asSeenByCache(r *http.Request) *http.Request {
+	r.Host = r.URL.Host
+	return r
+}
+
+// eventually waits for a condition that another goroutine brings about.
+func eventually(t testing.TB, condition func() bool, what string) {
+	t.Helper()
+	require.Eventually(t, condition, 10*time.Second, time.Millisecond, what)
+}
