@@ -67,11 +67,10 @@ func parseRFC850Date(s string, now time.Time) (time.Time, bool) {
 	}
 	limit := now.UTC().AddDate(50, 0, 0)
 	year += limit.Year() / 100 * 100
-	t, ok := dateOf(year, s[3:6], s[:2], s[10:18])
-	if !ok || t.After(limit) {
-		t, ok = dateOf(year-100, s[3:6], s[:2], s[10:18])
+	if t, ok := dateOf(year, s[3:6], s[:2], s[10:18]); ok && !t.After(limit) {
+		return t, true
 	}
-	return t, ok
+	return dateOf(year-100, s[3:6], s[:2], s[10:18])
 }
 
 // parseASCTime parses "Nov  6 08:49:37 1994".
@@ -100,7 +99,10 @@ func dateOf(year int, month, day, clock string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	t := time.Date(year, time.Month(m), d, hour, minute, min(second, 59), 0, time.UTC)
-	return t, t.Day() == d // time.Date takes the 30th of February for the 1st of March
+	if t.Day() != d { // time.Date takes the 30th of February for the 1st of March
+		return time.Time{}, false
+	}
+	return t, true
 }
 
 func digits(s string) (n int, ok bool) {

@@ -89,7 +89,7 @@ func (p *Policy) candidate(x *Exchange, status int, h http.Header) *candidate {
 func (c *candidate) refusal() *Refusal {
 	if refusal := c.refusedByResponse(); refusal != nil {
 		// A response to this client's credentials, or to fields that provoke errors, tells nothing about the next.
-		refusal.ByResponse = c.refusedByRequest() == nil
+		refusal.ByResponse = !c.authorized() && c.refusedByRequest() == nil
 		return refusal
 	}
 	return c.refusedByRequest()

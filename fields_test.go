@@ -1,0 +1,61 @@
+package cirque
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// RFC 9110 §7.6.1.
+func TestConnectionFieldsAreRemoved(t *testing.T) {
+	h := lines(
+		"Connection: a, close", "Connection: B ,,c", "A: 1", "B: 2", "C: 3", "D: 4",
+		"Keep-Alive: timeout=5", "Proxy-Connection: x", "TE: trailers", "Transfer-Encoding: chunked", "Upgrade: h2c",
+	)
+	RemoveConnectionFields(h)
+	require.Equal(t, lines("D: 4"), h)
+}
+
+func TestConnectionCannotRemoveWhatIsMeantForAll(t *testing.T) {
+	fields := []string{
+		"Cache-Control: no-store", "CDN-Cache-Control: private", "Vary: Cookie", "Age: 5", "Expires: 0", "Date: x",
+	}
+	h := lines(append(fields, "Connection: cache-control, vary, age, expires, date, cdn-cache-control")...)
+	RemoveConnectionFields(h)
+	require.Equal(t, lines(fields...), h)
+}
+
+// RFC 9111 §3.1.
+func TestStoredHeaderKeepsAllButWhatConcernsTheConnection(t *testing.T) {
+	h := lines(
+		"Set-Cookie: a=b", "Set-Cookie: c=d", "X-Odd!#$%&'*+.^_`|~Name: 1", "Content-Type: text/plain", "Age: 3",
+		"Connection: x-hop", "X-Hop: 1", "Keep-Alive: 1", "Proxy-Authenticate: Basic",
+		"Proxy-Authentication-Info: x", "Proxy-Authorization: y", "Trailer: X-Sum", "Secret: z",
+	)
+	h[http.TrailerPrefix+"X-Sum"] = []string{"1"}
+	h["Suppressed"] = nil
+	before := h.Clone()
+
+	got := StoredHeader(h, "Secret", "Not-There")
+	require.Equal(t, lines(
+		"Set-Cookie: a=b", "Set-Cookie: c=d", "X-Odd!#$%&'*+.^_`|~Name: 1", "Content-Type: text/plain", "Age: 3",
+	), got)
+	require.Equal(t, before, h, "the caller's header must stay as it is")
+}
+
+func TestHeaderSizeIsThatOfItsLines(t *testing.T) {
+	h := lines("A: 12", "A: 3", "Bc: ", "Cookie: "+strings.Repeat("x", 100))
+	require.Equal(t, len("A: 12\r\nA: 3\r\nBc: \r\n"), headerSize(h, []string{"Cookie"}))
+}
+
+func TestValidFields(t *testing.T) {
+	require.True(t, validFields(lines("A: b\tc \x80\xff", "B:")))
+	for _, value := range []string{"a\rb", "a\nb", "a\x00b", "a\x01b", "a\x7fb"} {
+		require.False(t, validFields(http.Header{"A": {"fine", value}}), "%q", value)
+	}
+	for _, name := range []string{"", "a b", "a:b", "a\n", "ä"} {
+		require.False(t, validFields(http.Header{name: {"x"}}), "%q", name)
+	}
+}

@@ -1,0 +1,140 @@
+package cirque
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestHTTPDateFormats(t *testing.T) {
+	want := time.Date(1994, 11, 6, 8, 49, 37, 0, time.UTC)
+	for name, s := range map[string]string{
+		"IMF-fixdate":             "Sun, 06 Nov 1994 08:49:37 GMT",
+		"RFC 850":                 "Sunday, 06-Nov-94 08:49:37 GMT",
+		"asctime":                 "Sun Nov  6 08:49:37 1994",
+		"asctime, two digits":     "Sun Nov 06 08:49:37 1994",
+		"lower case":              "sun, 06 nov 1994 08:49:37 gmt",
+		"upper case":              "SUN, 06 NOV 1994 08:49:37 GMT",
+		"RFC 850 in lower case":   "sunday, 06-nov-94 08:49:37 gmt",
+		"asctime in lower case":   "sun nov  6 08:49:37 1994",
+		"another day of the week": "Mon, 06 Nov 1994 08:49:37 GMT",
+	} {
+		got, ok := ParseHTTPDate(s, testNow)
+		require.True(t, ok, name)
+		require.Equal(t, want, got, name)
+	}
+}
+
+func TestHTTPDateRefuses(t *testing.T) {
+	for name, s := range map[string]string{
+		"empty":                      "",
+		"zero":                       "0",
+		"a number":                   "784111777",
+		"UTC":                        "Sun, 06 Nov 1994 08:49:37 UTC",
+		"another zone":               "Sun, 06 Nov 1994 08:49:37 AEST",
+		"an offset":                  "Sun, 06 Nov 1994 08:49:37 +0000",
+		"no zone":                    "Sun, 06 Nov 1994 08:49:37",
+		"a year of two digits":       "Sun, 06 Nov 94 08:49:37 GMT",
+		"a year of five digits":      "Sun, 06 Nov 11994 08:49:37 GMT",
+		"no comma":                   "Sun 06 Nov 1994 08:49:37 GMT",
+		"two spaces":                 "Sun,  06 Nov 1994 08:49:37 GMT",
+		"two spaces before the time": "Sun, 06 Nov 1994  08:49:37 GMT",
+		"no space":                   "Sun,06 Nov 1994 08:49:37 GMT",
+		"dashes":                     "Sun, 06-Nov-1994 08:49:37 GMT",
+		"dashes, two digits":         "Sun, 06-Nov-94 08:49:37 GMT",
+		"periods in the time":        "Sun, 06 Nov 1994 08.49.37 GMT",
+		"an hour of one digit":       "Sun, 06 Nov 1994 8:49:37 GMT",
+		"a day of one digit":         "Sun, 6 Nov 1994 08:49:37 GMT",
+		"an hour too many":           "Sun, 06 Nov 1994 24:49:37 GMT",
+		"a minute too many":          "Sun, 06 Nov 1994 08:60:37 GMT",
+		"two seconds too many":       "Sun, 06 Nov 1994 08:49:61 GMT",
+		"a day too many":             "Wed, 30 Feb 1994 08:49:37 GMT",
+		"day zero":                   "Wed, 00 Feb 1994 08:49:37 GMT",
+		"no day's name":              "Foo, 06 Nov 1994 08:49:37 GMT",
+		"no month's name":            "Sun, 06 Foo 1994 08:49:37 GMT",
+		"a sign":                     "Sun, 06 Nov 1994 08:49:+7 GMT",
+		"letters in the year":        "Sun, 06 Nov 19x4 08:49:37 GMT",
+		"letters in the day":         "Sun, x6 Nov 1994 08:49:37 GMT",
+		"letters in the hour":        "Sun, 06 Nov 1994 x8:49:37 GMT",
+		"letters in the minute":      "Sun, 06 Nov 1994 08:x9:37 GMT",
+		"something before":           " Sun, 06 Nov 1994 08:49:37 GMT",
+		"something after":            "Sun, 06 Nov 1994 08:49:37 GMT ",
+		"a list":                     "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT",
+		"RFC 850, short day":         "Sun, 06-Nov-94 08:49:37 GMT",
+		"RFC 850, year of four":      "Sunday, 06-Nov-1994 08:49:37 GMT",
+		"RFC 850, letters in year":   "Sunday, 06-Nov-9x 08:49:37 GMT",
+		"RFC 850, UTC":               "Sunday, 06-Nov-94 08:49:37 UTC",
+		"RFC 850, no time":           "Sunday, 06-Nov-94",
+		"RFC 850, no such day":       "Sunday, 31-Nov-94 08:49:37 GMT",
+		"asctime with zone":          "Sun Nov  6 08:49:37 1994 GMT",
+		"asctime, one space":         "Sun Nov 6 08:49:37 1994",
+		"asctime, letters in year":   "Sun Nov  6 08:49:37 199x",
+		"asctime, blank day":         "Sun Nov    08:49:37 1994",
+	} {
+		_, ok := ParseHTTPDate(s, testNow)
+		require.False(t, ok, name)
+	}
+}
+
+// RFC 9111 §4.2: not later than what was meant.
+func TestHTTPDateLeapSecond(t *testing.T) {
+	got, ok := ParseHTTPDate("Sat, 31 Dec 2016 23:59:60 GMT", testNow)
+	require.True(t, ok)
+	require.Equal(t, time.Date(2016, 12, 31, 23, 59, 59, 0, time.UTC), got)
+}
+
+// RFC 9110 §5.6.7: more than 50 years in the future is in the past.
+func TestHTTPDateCentury(t *testing.T) {
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	for s, year := range map[string]int{
+		"Sunday, 06-Nov-94 08:49:37 GMT": 1994,
+		"Sunday, 06-Nov-25 08:49:37 GMT": 2025,
+		"Sunday, 01-Jul-76 12:00:00 GMT": 2076, // to the second 50 years
+		"Sunday, 01-Jul-76 12:00:01 GMT": 1976,
+		"Sunday, 06-Nov-77 08:49:37 GMT": 1977,
+		"Sunday, 29-Feb-00 08:49:37 GMT": 2000,
+	} {
+		got, ok := ParseHTTPDate(s, now)
+		require.True(t, ok, s)
+		require.Equal(t, year, got.Year(), s)
+	}
+	got, ok := ParseHTTPDate("Sunday, 06-Nov-10 08:49:37 GMT", now.AddDate(60, 0, 0))
+	require.True(t, ok)
+	require.Equal(t, 2110, got.Year())
+	// 2100 has no such day, and 2000 is the year before it that ends so.
+	got, ok = ParseHTTPDate("Tuesday, 29-Feb-00 08:49:37 GMT", now.AddDate(60, 0, 0))
+	require.True(t, ok)
+	require.Equal(t, 2000, got.Year())
+}
+
+func FuzzParseHTTPDate(f *testing.F) {
+	f.Add("Sun, 06 Nov 1994 08:49:37 GMT")
+	f.Add("Sunday, 06-Nov-94 08:49:37 GMT")
+	f.Add("Sun Nov  6 08:49:37 1994")
+	f.Add("Sun, 06 Nov 1994 08:49:60 gmt")
+	f.Fuzz(func(t *testing.T, s string) {
+		got, ok := ParseHTTPDate(s, testNow)
+		if !ok {
+			require.Zero(t, got)
+			return
+		}
+		// What is a date says the same in the format that senders use.
+		again, ok := ParseHTTPDate(got.Format(http.TimeFormat), testNow)
+		require.True(t, ok, s)
+		require.Equal(t, got, again, s)
+		// net/http reads the same, where it isn't confused by case, a leap second or the century.
+		if theirs, err := http.ParseTime(s); err == nil && !strings.Contains(s, "-") {
+			require.Equal(t, theirs, got, s)
+		}
+	})
+}
+
+func BenchmarkParseHTTPDate(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		ParseHTTPDate("Sun, 06 Nov 1994 08:49:37 GMT", testNow)
+	}
+}

@@ -1,0 +1,121 @@
+package cirque
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// testNow is when the responses of these tests are received.
+var testNow = time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+
+// at returns the HTTP-date that lies d after testNow.
+func at(d time.Duration) string { return testNow.Add(d).Format(http.TimeFormat) }
+
+// lines makes a header of "Name: value" lines.
+func lines(fields ...string) http.Header {
+	h := http.Header{}
+	for _, field := range fields {
+		name, value, _ := strings.Cut(field, ":")
+		h.Add(name, strings.TrimPrefix(value, " "))
+	}
+	return h
+}
+
+// get is the exchange of a GET and a 200 with these lines, which took no time.
+func get(fields ...string) *Exchange {
+	return &Exchange{
+		Request: httptest.NewRequest(http.MethodGet, "http://example.com/", nil),
+		Status:  http.StatusOK, Header: lines(fields...),
+		RequestTime: testNow, ResponseTime: testNow,
+	}
+}
+
+func (x *Exchange) withStatus(status int) *Exchange {
+	x.Status = status
+	return x
+}
+
+func (x *Exchange) withRequest(fields ...string) *Exchange {
+	x.Request.Header = lines(fields...)
+	return x
+}
+
+var (
+	shared  = &Policy{}
+	private = &Policy{Private: true}
+)
+
+func stored(t *testing.T, p *Policy, x *Exchange) *CacheMeta {
+	t.Helper()
+	meta, refusal := p.Store(x)
+	require.Nil(t, refusal)
+	return meta
+}
+
+// RFC 9213 §2.2.
+func TestTargetedFieldReplacesCacheControlAndExpires(t *testing.T) {
+	x := get("CDN-Cache-Control: max-age=600", "Cache-Control: no-store", "Expires: 0")
+	require.Equal(t, 10*time.Minute, shared.Freshness(x).Lifetime)
+	require.False(t, stored(t, shared, x).Has(MetaNoCache))
+
+	// Nothing of the others is left, freshness included.
+	x = get("CDN-Cache-Control: none", "Cache-Control: max-age=60", "Expires: "+at(time.Hour))
+	require.Equal(t, Freshness{}, shared.Freshness(x))
+}
+
+func TestTargetedFieldThatIsNoDictionaryIsIgnored(t *testing.T) {
+	for name, field := range map[string]string{
+		"empty":       "CDN-Cache-Control:",
+		"blank":       "CDN-Cache-Control:  ",
+		"upper case":  "CDN-Cache-Control: MAX-AGE=600",
+		"missing key": "CDN-Cache-Control: max-age=600, =1",
+		"open quote":  `CDN-Cache-Control: max-age=600, a="b`,
+	} {
+		x := get(field, "Cache-Control: max-age=60")
+		require.Equal(t, time.Minute, shared.Freshness(x).Lifetime, name)
+	}
+}
+
+func TestTargetList(t *testing.T) {
+	x := get("Mine-Cache-Control: max-age=3", "CDN-Cache-Control: max-age=2", "Cache-Control: max-age=1")
+	for name, c := range map[string]struct {
+		policy Policy
+		want   time.Duration
+	}{
+		"of a shared cache":        {Policy{}, 2 * time.Second},
+		"of a private cache":       {Policy{Private: true}, time.Second},
+		"in order":                 {Policy{TargetedFields: []string{"Mine-Cache-Control", "CDN-Cache-Control"}}, 3 * time.Second},
+		"in the other order":       {Policy{TargetedFields: []string{"cdn-cache-control", "Mine-Cache-Control"}}, 2 * time.Second},
+		"first absent":             {Policy{TargetedFields: []string{"Yours-Cache-Control", "Mine-Cache-Control"}}, 3 * time.Second},
+		"empty":                    {Policy{TargetedFields: []string{}}, time.Second},
+		"given to a private cache": {Policy{Private: true, TargetedFields: []string{"Mine-Cache-Control"}}, 3 * time.Second},
+	} {
+		require.Equal(t, c.want, c.policy.Freshness(x).Lifetime, name)
+	}
+}
+
+func TestTargetedDirectivesMeanTheSame(t *testing.T) {
+	for field, detail := range map[string]string{
+		"CDN-Cache-Control: max-age=60, no-store": "no-store",
+		"CDN-Cache-Control: max-age=60, private":  "private",
+		"CDN-Cache-Control: max-age=60, no-cache": "no-cache",
+	} {
+		_, refusal := shared.Store(get(field))
+		require.NotNil(t, refusal, field)
+		require.Equal(t, detail, refusal.Detail, field)
+	}
+	require.True(t, stored(t, shared, get("CDN-Cache-Control: max-age=60, must-revalidate")).Has(MetaNoStale))
+}
+
+func TestFractionalSeconds(t *testing.T) {
+	x := get("Cache-Control: max-age=1.5").withRequest("Cache-Control: max-age=0.5")
+	require.Zero(t, shared.Freshness(x).Lifetime)
+	p := Policy{FractionalSeconds: true}
+	require.Equal(t, 1500*time.Millisecond, p.Freshness(x).Lifetime)
+	require.Equal(t, 500*time.Millisecond, p.RequestDirectives(x.Request.Header).MaxAge.Duration)
+}
