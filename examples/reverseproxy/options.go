@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cirquecache/cirque/eviction"
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// The front doors of the cache.
+const (
+	frontHandler   = "handler"   // the cache serves the clients, and asks the proxy for what it lacks
+	frontTransport = "transport" // the proxy serves the clients, and the cache is how it reaches the origin
+)
+
+// options are the command line's.
+type options struct {
+	listen      string
+	origin      *url.URL // nil: the demo origin
+	memory      size
+	maxObject   size
+	lockTimeout time.Duration
+	eviction    string
+	front       string
+	verbose     bool
+}
+
+// parseOptions parses the command line. It prints only what -h asks for.
+func parseOptions(args []string, stdout io.Writer) (*options, error) {
+	o := &options{
+		memory:      middleware.DefaultMaxBytes,
+		maxObject:   middleware.DefaultMaxObjectBytes,
+		lockTimeout: middleware.DefaultLockWait,
+		eviction:    eviction.Default,
+		front:       frontHandler,
+	}
+	flags := flag.NewFlagSet("reverseproxy", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&o.listen, "listen", "127.0.0.1:8080", "where clients connect, an `address`; port 0 takes a free one")
+	flags.Func("origin", "the server behind the cache, a `URL` (default: a demo origin of its own)", func(s string) (err error) {
+		o.origin, err = parseOrigin(s)
+		return err
+	})
+	flags.Var(&o.memory, "memory", "bytes for cached responses, a `size` such as 64MiB")
+	flags.Var(&o.maxObject, "max-object", "largest body admitted, a `size`")
+	flags.DurationVar(&o.lockTimeout, "lock-timeout", o.lockTimeout, "how long a request may wait for another's fill to yield a header")
+	flags.Var(choice{&o.eviction, eviction.Names()}, "eviction", "what leaves when the memory is full, a `policy`: "+strings.Join(eviction.Names(), ", "))
+	flags.Var(choice{&o.front, []string{frontHandler, frontTransport}}, "front", "front `door` of the cache that serves: handler or transport")
+	flags.BoolVar(&o.verbose, "v", false, "log one line a request: method, URL, status, phase, bytes, duration")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		flags.SetOutput(stdout)
+		fmt.Fprintf(stdout, "Usage: reverseproxy [flags]\n\n")
+		flags.PrintDefaults()
+		return nil, err
+	case err != nil:
+		return nil, err
+	case flags.NArg() > 0:
+		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case o.lockTimeout <= 0:
+		return nil, fmt.Errorf("invalid value %q for flag -lock-timeout: must be more than zero", o.lockTimeout)
+	}
+	return o, nil
+}
+
+// parseOrigin parses the URL of a server. It may have a path, below which all requests go.
+func parseOrigin(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return nil, errors.New("want http://host:port or https://host:port")
+	case u.User != nil, u.RawQuery != "", u.Fragment != "":
+		return nil, errors.New("it can have a path, but no user, query or fragment")
+	}
+	return u, nil
+}
+
+// choice is a flag with a fixed set of values.
+type choice struct {
+	value   *string
+	choices []string
+}
+
+// Set implements flag.Value.
+func (c choice) Set(s string) error {
+	if !slices.Contains(c.choices, s) {
+		return fmt.Errorf("want one of %s", strings.Join(c.choices, ", "))
+	}
+	*c.value = s
+	return nil
+}
+
+// String implements flag.Value.
+func (c choice) String() string {
+	if c.value == nil {
+		return ""
+	}
+	return *c.value
+}

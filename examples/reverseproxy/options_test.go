@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"io"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/eviction"
+)
+
+func TestDefaults(t *testing.T) {
+	o, err := parseOptions(nil, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, &options{
+		listen: "127.0.0.1:8080", memory: 256 << 20, maxObject: 32 << 20, lockTimeout: 5 * time.Second,
+		eviction: eviction.Default, front: "handler",
+	}, o)
+}
+
+func TestOptions(t *testing.T) {
+	o, err := parseOptions(strings.Fields("-listen :0 -origin https://example.com/below -memory 64MiB -max-object 1GB "+
+		"-lock-timeout 250ms -eviction simple-lru -front transport -v"), io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, &options{
+		listen: ":0", origin: &url.URL{Scheme: "https", Host: "example.com", Path: "/below"}, memory: 64 << 20, maxObject: 1e9,
+		lockTimeout: 250 * time.Millisecond, eviction: "simple-lru", front: "transport", verbose: true,
+	}, o)
+}
+
+func TestBadOptions(t *testing.T) {
+	for args, message := range map[string]string{
+		"-origin 127.0.0.1:80":         "want http://host:port",
+		"-origin ftp://example.com":    "want http://host:port",
+		"-origin http://:80":           "want http://host:port",
+		"-origin http://a:b@c":         "no user, query or fragment",
+		"-origin http://a/?q":          "no user, query or fragment",
+		"-memory 0":                    "more than zero",
+		"-memory -1MiB":                "more than zero",
+		"-max-object 9999999TiB":       "too large",
+		"-max-object 1.5":              "whole number",
+		"-lock-timeout 5":              "lock-timeout",
+		"-lock-timeout 0s":             "more than zero",
+		"-eviction nonesuch":           "want one of",
+		"-front door":                  "want one of handler, transport",
+		"-v=perhaps":                   "invalid boolean",
+		"extra":                        `unexpected argument "extra"`,
+		"-memory":                      "needs an argument",
+		"-memory 1KiB -memory nothing": "-memory",
+	} {
+		_, err := parseOptions(strings.Fields(args), io.Discard)
+		require.ErrorContains(t, err, message, args)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	var usage bytes.Buffer
+	_, err := parseOptions([]string{"-h"}, &usage)
+	require.ErrorIs(t, err, flag.ErrHelp)
+	for _, line := range []string{"-memory size", "(default 256MiB)", "-front door", "(default handler)", "-origin URL"} {
+		require.Contains(t, usage.String(), line)
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for text, bytes := range map[string]size{
+		"1": 1, "17B": 17, "4096": 4 << 10, "1KiB": 1 << 10, "64MiB": 64 << 20, "3GiB": 3 << 30, "1TiB": 1 << 40,
+		"1KB": 1e3, "1kB": 1e3, "5MB": 5e6, "1GB": 1e9, "2TB": 2e12,
+	} {
+		var s, again size
+		require.NoError(t, s.Set(text))
+		require.Equal(t, bytes, s, text)
+		require.NoError(t, again.Set(s.String()))
+		require.Equal(t, s, again, "%s reads as something else", &s)
+	}
+}
