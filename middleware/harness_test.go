@@ -23,6 +23,7 @@ var quiet = log.New(io.Discard, "", 0)
 // house is an origin, a cache and a server in front of it, on loopback.
 type house struct {
 	t      testing.TB
+	door   string
 	cache  *middleware.Cache
 	origin *httptest.Server
 	front  *httptest.Server
@@ -43,7 +44,7 @@ func eachDoor(t *testing.T, cfg middleware.Config, origin http.HandlerFunc, test
 func newHouse(t testing.TB, door string, cfg middleware.Config, origin http.HandlerFunc) *house {
 	t.Helper()
 	faulty.CheckGoroutines(t)
-	h := &house{t: t}
+	h := &house{t: t, door: door}
 	h.origin = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
 		h.asked = append(h.asked, r.Clone(context.Background()))
@@ -141,15 +142,17 @@ func (h *house) get(path string, header ...string) reply {
 func (r reply) status() string { return r.Header.Get("Cache-Status") }
 
 // purge purges path through the cache's own call.
-func (h *house) purge(path string) error {
-	r, err := http.NewRequest(http.MethodGet, h.front.URL+path, nil)
-	require.NoError(h.t, err)
-	return h.cache.Purge(context.Background(), h.asSeenByCache(r))
-}
+func (h *house) purge(path string) error { return h.cache.Purge(context.Background(), h.keyed(path)) }
 
-// asSeenByCache turns a client's request into the one that the cache keys.
-func (h *house) asSeenByCache(r *http.Request) *http.Request {
-	r.Host = r.URL.Host
+// keyed returns a request for path as the cache sees it: behind its server, or behind the proxy.
+func (h *house) keyed(path string) *http.Request {
+	server := h.front.URL
+	if h.door == "transport" {
+		server = h.origin.URL
+	}
+	r, err := http.NewRequest(http.MethodGet, server+path, nil)
+	require.NoError(h.t, err)
+	r.Host = h.front.Listener.Addr().String()
 	return r
 }
 

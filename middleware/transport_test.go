@@ -1,0 +1,291 @@
+package middleware_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// trackedBody tells whether it was closed.
+type trackedBody struct {
+	io.Reader
+	closed atomic.Bool
+}
+
+func (b *trackedBody) Close() error { b.closed.Store(true); return nil }
+
+// transportHouse is a house whose client's transport is the cache.
+func transportHouse(t *testing.T, cfg middleware.Config, origin http.HandlerFunc) *house {
+	h := newHouse(t, "transport", cfg, origin)
+	base := &http.Transport{}
+	t.Cleanup(base.CloseIdleConnections)
+	h.client = &http.Client{Transport: h.cache.Transport(base)}
+	h.front = h.origin
+	return h
+}
+
+func fresh(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, body)
+	}
+}
+
+func TestTransportNeverModifiesTheRequest(t *testing.T) {
+	h := transportHouse(t, middleware.Config{}, fresh("x"))
+	for range 2 {
+		req, _ := http.NewRequest("GET", h.front.URL+"/", nil)
+		req.Header.Set("If-None-Match", `"a"`)
+		req.Header.Set("Range", "bytes=0-0")
+		req.Header.Set("Connection", "X-Hop")
+		req.Header.Set("X-Hop", "1")
+		before, header := *req, maps.Clone(req.Header)
+		resp, err := h.client.Transport.RoundTrip(req)
+		require.NoError(t, err)
+		io.ReadAll(resp.Body)
+		resp.Body.Close()
+		require.Equal(t, header, req.Header)
+		require.Equal(t, before.Method, req.Method)
+		require.Same(t, before.URL, req.URL)
+		require.Same(t, req, resp.Request)
+	}
+}
+
+func TestTransportClosesRequestBodiesOnEveryPath(t *testing.T) {
+	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/broken" {
+			panic(http.ErrAbortHandler)
+		}
+		fresh("x")(w, r)
+	})
+	h.get("/")
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	cases := []struct {
+		name, method, path string
+		header             [2]string
+		ctx                context.Context
+	}{
+		{name: "hit", method: "GET", path: "/"},
+		{name: "miss", method: "GET", path: "/other"},
+		{name: "post", method: "POST", path: "/"},
+		{name: "only-if-cached", method: "GET", path: "/nothing", header: [2]string{"Cache-Control", "only-if-cached"}},
+		{name: "broken origin", method: "GET", path: "/broken"},
+		{name: "cancelled", method: "GET", path: "/c", ctx: cancelled},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			body := &trackedBody{Reader: strings.NewReader("")}
+			ctx := c.ctx
+			if ctx == nil {
+				ctx = t.Context()
+			}
+			req, _ := http.NewRequestWithContext(ctx, c.method, h.front.URL+c.path, nil)
+			req.Body, req.ContentLength = body, 0
+			if c.header[0] != "" {
+				req.Header.Set(c.header[0], c.header[1])
+			}
+			resp, err := h.client.Transport.RoundTrip(req)
+			if err == nil {
+				io.ReadAll(resp.Body)
+				resp.Body.Close()
+			}
+			eventually(t, body.closed.Load, "the request's body is closed")
+		})
+	}
+}
+
+func TestTransportHeadersAreTheCallersToChange(t *testing.T) {
+	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["X-Many"] = []string{"1", "2"}
+		fresh("x")(w, r)
+	})
+	for range 3 {
+		r := h.get("/")
+		require.Equal(t, []string{"1", "2"}, r.Header["X-Many"])
+		r.Header["X-Many"][0] = "changed"
+		r.Header["X-Many"] = append(r.Header["X-Many"], "3")
+		r.Header.Add("Date", "never")
+		r.Header.Del("Cache-Control")
+	}
+}
+
+func TestTransportCancellationFailsTheCallersReadAndNotTheFill(t *testing.T) {
+	release := make(chan struct{})
+	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, "first")
+		http.NewResponseController(w).Flush()
+		<-release
+		io.WriteString(w, "last")
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	req, _ := http.NewRequestWithContext(ctx, "GET", h.front.URL, nil)
+	resp, err := h.client.Do(req)
+	require.NoError(t, err)
+	_, err = io.ReadFull(resp.Body, make([]byte, 5))
+	require.NoError(t, err)
+	cancel()
+	_, err = resp.Body.Read(make([]byte, 5))
+	require.ErrorIs(t, err, context.Canceled)
+	resp.Body.Close()
+	close(release)
+	eventually(t, func() bool { return strings.Contains(h.get("").status(), "; hit") }, "stored")
+	require.Equal(t, "firstlast", h.get("").body)
+	require.Equal(t, 1, h.requests())
+}
+
+func TestTransportCancellationBeforeTheHeader(t *testing.T) {
+	release := make(chan struct{})
+	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		<-release
+		fresh("x")(w, r)
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	req, _ := http.NewRequestWithContext(ctx, "GET", h.front.URL, nil)
+	go func() {
+		for h.requests() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	_, err := h.client.Do(req)
+	require.ErrorIs(t, err, context.Canceled)
+	close(release)
+	eventually(t, func() bool { return strings.Contains(h.get("").status(), "; hit") }, "stored all the same")
+	require.Equal(t, 1, h.requests())
+}
+
+// What the base transport decoded is stored decoded; its strong tag serves validation upstream, and goes out weak.
+func TestTransportDecodedResponses(t *testing.T) {
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	io.WriteString(z, "plain text")
+	z.Close()
+	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("Etag", `"strong"`)
+		w.Header().Set("Vary", "Accept-Encoding")
+		if r.Header.Get("If-None-Match") == `"strong"` {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Write(zipped.Bytes())
+	})
+	for i := range 3 {
+		r := h.get("/")
+		require.Equal(t, "plain text", r.body)
+		require.Empty(t, r.Header.Get("Content-Encoding"))
+		require.Equal(t, `W/"strong"`, r.Header.Get("Etag"))
+		require.True(t, r.Uncompressed)
+		if i > 0 {
+			require.Contains(t, r.status(), "fwd-status=304")
+		}
+	}
+	require.Equal(t, `"strong"`, h.last().Header.Get("If-None-Match"))
+}
+
+func TestTransportReadErrorOnTruncation(t *testing.T) {
+	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Length", "100")
+		io.WriteString(w, "short")
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	for i := range 2 {
+		r := h.get("/")
+		require.Error(t, r.err)
+		require.False(t, errors.Is(r.err, io.EOF))
+		require.Equal(t, i+1, h.requests(), "nothing was stored")
+	}
+}
+
+func TestTransportNilBaseAndEmptyMethod(t *testing.T) {
+	h := transportHouse(t, middleware.Config{}, fresh("x"))
+	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
+	rt := h.cache.Transport(nil)
+	for range 2 {
+		req, _ := http.NewRequest("GET", h.front.URL, nil)
+		req.Method = ""
+		resp, err := rt.RoundTrip(req)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		resp.Body.Close()
+		require.Equal(t, "x", string(body))
+		require.Same(t, req, resp.Request)
+	}
+	require.Equal(t, 1, h.requests())
+}
+
+// roundTripFunc is a RoundTripper.
+type roundTripFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Every body the origin sent is closed, whatever becomes of it.
+func TestTransportClosesEveryUpstreamBody(t *testing.T) {
+	var opened, closed atomic.Int32
+	h := newHouse(t, "transport", middleware.Config{MaxObjectBytes: 10, StaleIfError: time.Minute}, nil)
+	answers := map[string]func(*http.Request) (int, string, string){
+		"/store":   func(*http.Request) (int, string, string) { return 200, "max-age=60", "body" },
+		"/nostore": func(*http.Request) (int, string, string) { return 200, "no-store", "body" },
+		"/large":   func(*http.Request) (int, string, string) { return 200, "max-age=60", "a body too large" },
+		"/304": func(r *http.Request) (int, string, string) {
+			if r.Header.Get("If-None-Match") != "" {
+				return 304, "no-cache", ""
+			}
+			return 200, "no-cache", "body"
+		},
+	}
+	served := 0
+	answers["/sie"] = func(*http.Request) (int, string, string) {
+		if served++; served > 1 {
+			return 503, "", "down"
+		}
+		return 200, "max-age=0, stale-if-error=60", "body"
+	}
+	rt := h.cache.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		status, cc, text := answers[r.URL.Path](r)
+		opened.Add(1)
+		return &http.Response{
+			StatusCode: status, ContentLength: -1, Request: r,
+			Header: http.Header{"Cache-Control": {cc}, "Etag": {`"e"`}, "Date": {time.Now().UTC().Format(http.TimeFormat)}},
+			Body:   countedBody{strings.NewReader(text), &closed},
+		}, nil
+	}))
+	for path := range answers {
+		for range 3 {
+			req, _ := http.NewRequest("GET", "http://origin.test"+path, nil)
+			resp, err := rt.RoundTrip(req)
+			require.NoError(t, err, path)
+			text, err := io.ReadAll(resp.Body)
+			require.NoError(t, err, path)
+			require.NoError(t, resp.Body.Close())
+			require.Contains(t, string(text), "body", fmt.Sprint(path, resp.Header))
+		}
+	}
+	eventually(t, func() bool { return opened.Load() == closed.Load() }, "all are closed")
+}
+
+type countedBody struct {
+	io.Reader
+	closed *atomic.Int32
+}
+
+func (b countedBody) Close() error { b.closed.Add(1); return nil }
