@@ -158,7 +158,8 @@ type MissHandler interface {
 
 // StreamingStorage is a Storage whose writes can be read while they are under way, by any number of readers,
 // each at its own pace. Its Lookup finds a linked write under way that is newer than the entry
-// in place, and its MissHandlers are StreamingMissHandlers.
+// in place, and its MissHandlers are StreamingMissHandlers. An invalidation that voids a linked write has removed
+// something and returns nil.
 type StreamingStorage interface {
 	Storage
 

@@ -141,8 +141,8 @@ func (c *MemCache) lookup(ctx context.Context, key cirque.CacheKey, tag cirque.T
 	return &h.meta, h, nil
 }
 
-// Purge implements [cirque.Storage]. It returns ErrNotFound where there was no entry, also if there were
-// writes that an invalidation has voided.
+// Purge implements [cirque.Storage]. A linked write under way that an invalidation has voided counts as
+// removed: it is what Lookup found.
 func (c *MemCache) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.PurgeType) error {
 	combined := key.Combined()
 	s := c.shard(key.Primary)
@@ -150,15 +150,14 @@ func (c *MemCache) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirq
 	s.mu.Lock()
 	e := s.entries[combined]
 	delete(s.entries, combined)
-	if typ != cirque.PurgeEviction {
-		s.void(key)
-	}
+	voided := typ != cirque.PurgeEviction && s.void(key)
 	s.mu.Unlock()
 
-	if e == nil {
+	if e != nil {
+		c.release(e)
+	} else if !voided {
 		return cirque.ErrNotFound
 	}
-	c.release(e)
 	return nil
 }
 

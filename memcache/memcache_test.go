@@ -94,3 +94,19 @@ func TestHitIsOneAllocation(t *testing.T) {
 		h.Close()
 	}))
 }
+
+func TestPurgeOfWriteUnderWay(t *testing.T) {
+	ctx, c, key := t.Context(), New(Config{}), keyOf(1)
+	begin := func() cirque.StreamingMissHandler {
+		w, err := c.MissHandler(ctx, key, newMeta(), cirque.MissOptions{SizeHint: -1})
+		require.NoError(t, err)
+		t.Cleanup(w.Abort)
+		return w.(cirque.StreamingMissHandler)
+	}
+	begin()
+	require.ErrorIs(t, c.Purge(ctx, key.Compact(), cirque.PurgeEviction), cirque.ErrNotFound, "an eviction leaves it alone")
+	require.NoError(t, c.Purge(ctx, key.Compact(), cirque.PurgeInvalidation), "Lookup would have found it")
+	require.ErrorIs(t, c.Purge(ctx, key.Compact(), cirque.PurgeInvalidation), cirque.ErrNotFound)
+	begin().Unlink()
+	require.ErrorIs(t, c.Purge(ctx, key.Compact(), cirque.PurgeInvalidation), cirque.ErrNotFound, "Lookup would not have found it")
+}

@@ -214,17 +214,19 @@ func (s *shard) unlist(w *write) {
 	}
 }
 
-// void voids the writes under way for key and, if it names the primary slot, for its variants.
-// Called with mu held.
-func (s *shard) void(key cirque.CompactCacheKey) {
+// void voids the writes under way for key and, if it names the primary slot, for its variants. It reports
+// whether a linked one was among them. Called with mu held.
+func (s *shard) void(key cirque.CompactCacheKey) (linked bool) {
 	for w := s.writes[key.Primary]; w != nil; {
 		next := w.next
 		if key.IsPrimary() || w.key.Variance() == key.Variance {
 			w.voided = true
+			linked = linked || !w.buffer.Unlinked()
 			s.unlist(w)
 		}
 		w = next
 	}
+	return linked
 }
 
 // commit puts e, which w has written, in the place of its key and returns what was there. It reports false
