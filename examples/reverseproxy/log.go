@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ func logRequests(next http.Handler, logger *slog.Logger) http.Handler {
 				slog.Int64("bytes", rec.bytes),
 				slog.Duration("duration", time.Since(start)),
 			}
-			if aborted {
+			if aborted && !rec.complete() {
 				attrs = append(attrs, slog.Bool("aborted", true))
 			}
 			if rec.err != nil {
@@ -58,6 +59,11 @@ func noteError(ctx context.Context, err error) {
 	if rec, ok := ctx.Value(recorderKey{}).(*recorder); ok && ctx.Err() == nil {
 		rec.err = err
 	}
+}
+
+// complete reports whether the client has the whole body, as far as its length was announced.
+func (rec *recorder) complete() bool {
+	return rec.Header().Get("Content-Length") == strconv.FormatInt(rec.bytes, 10)
 }
 
 // Unwrap lets http.ResponseController reach what is below, to hijack connections above all.
