@@ -2,6 +2,7 @@ package cirque
 
 import (
 	"context"
+	"encoding/binary"
 	"sync/atomic"
 	"time"
 )
@@ -201,33 +202,38 @@ func (c *HttpCache) LockDuration() time.Duration { return c.lockDuration }
 // default.
 func (c *HttpCache) SetLockClass(class string) { c.class = class }
 
-// classKey is the key that lock and predictor know the request by.
-func (c *HttpCache) classKey() CacheKey { return c.inClass(c.key) }
+// predictionKey is the key that the predictor knows the request by.
+func (c *HttpCache) predictionKey() CacheKey { return c.inClass(0) }
 
-func (c *HttpCache) inClass(key CacheKey) CacheKey {
-	if c.class == "" {
-		return key
+// lockIdentity is the key that the lock knows the request by. It tells apart those who came before and after a purge: nobody
+// waits for a fetch whose outcome is void.
+func (c *HttpCache) lockIdentity() CacheKey { return c.inClass(c.purgesSeen) }
+
+func (c *HttpCache) inClass(purges uint32) CacheKey {
+	if c.class == "" && purges == 0 {
+		return c.key
 	}
-	primary := key.PrimaryHash()
-	return key.WithPrimaryHash(hash128(append(primary[:], c.class...)))
+	primary := c.key.PrimaryHash()
+	b := binary.AppendUvarint(primary[:], uint64(purges))
+	return c.key.WithPrimaryHash(hash128(append(b, c.class...)))
 }
 
 // PredictCacheable reports whether the response is likely to be cacheable; true without a predictor.
 func (c *HttpCache) PredictCacheable() bool {
-	return c.opts == nil || c.opts.Predictor == nil || c.opts.Predictor.CacheablePrediction(c.classKey())
+	return c.opts == nil || c.opts.Predictor == nil || c.opts.Predictor.CacheablePrediction(c.predictionKey())
 }
 
 // ResponseBecameUncacheable tells the predictor that the response could not be stored, and why.
 func (c *HttpCache) ResponseBecameUncacheable(reason NoCacheReason) {
 	if c.opts != nil && c.opts.Predictor != nil {
-		c.opts.Predictor.MarkUncacheable(c.classKey(), reason)
+		c.opts.Predictor.MarkUncacheable(c.predictionKey(), reason)
 	}
 }
 
 // ResponseBecameCacheable tells the predictor that the response can be stored.
 func (c *HttpCache) ResponseBecameCacheable() {
 	if c.opts != nil && c.opts.Predictor != nil {
-		c.opts.Predictor.MarkCacheable(c.classKey())
+		c.opts.Predictor.MarkCacheable(c.predictionKey())
 	}
 }
 

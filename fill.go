@@ -89,12 +89,12 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 		}
 	}
 	f := &Fill{
-		ctx: ctx, opts: c.opts, trace: c.trace, key: c.key, lockKey: c.lockKey, predictionKey: c.classKey(), meta: c.meta,
+		ctx: ctx, opts: c.opts, trace: c.trace, key: c.key, lockKey: c.lockKey, predictionKey: c.predictionKey(), meta: c.meta,
 		writer: writer, cost: opts.Cost, tracker: SizeTracker{Max: c.tracker.Max},
 		record: c.record, newRecord: c.newRecord,
 		purgesSeen: c.purgesSeen, started: time.Now(),
-		permit: c.TakeWriteLock(),
 	}
+	f.permit, _ = c.TakeWriteLock()
 	f.trace.fillStart(f.key, f.meta)
 	if streams {
 		f.publishRecord()

@@ -114,7 +114,7 @@ func (c *HttpCache) TryLock() {
 	if c.opts.Lock == nil || c.permit != nil {
 		return
 	}
-	c.lockKey = c.classKey()
+	c.lockKey = c.lockIdentity()
 	locked := c.opts.Lock.Lock(c.lockKey, c.phase == PhaseStale)
 	c.permit, c.readLock = locked.Write, locked.Read
 }
@@ -152,26 +152,25 @@ func (c *HttpCache) WaitLock(ctx context.Context) (LockStatus, error) {
 	return status, ctx.Err()
 }
 
-// TakeWriteLock hands the write permit over to the caller, who releases it or gives it to another walk; nil where this
-// one has none.
-func (c *HttpCache) TakeWriteLock() *WritePermit {
+// TakeWriteLock hands the write permit, and the key it is for, over to the caller, who releases it or gives it to another
+// walk; nil where this one has none.
+func (c *HttpCache) TakeWriteLock() (*WritePermit, CacheKey) {
 	permit := c.permit
 	c.permit = nil
-	return permit
+	return permit, c.lockKey
 }
 
-// SetWriteLock gives c a permit that another walk, of the same lock class, took for key.
-func (c *HttpCache) SetWriteLock(permit *WritePermit, key CacheKey) {
-	c.lockKey = c.inClass(key)
-	c.permit = permit
+// SetWriteLock gives c a permit that another walk took.
+func (c *HttpCache) SetWriteLock(permit *WritePermit, lockKey CacheKey) {
+	c.permit, c.lockKey = permit, lockKey
 }
 
 // ReleaseWriteLock gives up the write permit, if c has it. Those who wait learn the status that
 // suits reason; the empty reason means that the response is in the Storage.
 func (c *HttpCache) ReleaseWriteLock(reason NoCacheReason) {
 	c.readLock = nil
-	if permit := c.TakeWriteLock(); permit != nil {
-		c.opts.Lock.Release(c.lockKey, permit, c.opts.lockStatus(reason))
+	if permit, key := c.TakeWriteLock(); permit != nil {
+		c.opts.Lock.Release(key, permit, c.opts.lockStatus(reason))
 	}
 }
 

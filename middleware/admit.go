@@ -98,12 +98,15 @@ func (x *exchange) storable(a *answerHead, e *cirque.Exchange) (*cirque.CacheMet
 // refuse passes on what may not be stored, and ends the life of what it replaces.
 func (x *exchange) refuse(a *answerHead, refusal *cirque.Refusal) verdict {
 	x.status.detail = refusal.Detail
+	if x.post {
+		return x.passOn(refusal.Reason) // and no news about what a GET would bring
+	}
 	if slices.Contains(staleStatuses, a.status) {
 		return x.passOn(x.failed())
 	}
 	if refusal.ByResponse {
 		x.hc.ResponseBecameUncacheable(refusal.Reason)
-		if a.status < 500 && x.hc.Phase() != cirque.PhaseBypass {
+		if a.status < 500 {
 			// RFC 9111 §4: the most recent response counts. An error of the server is not news about the
 			// resource.
 			x.supersede()

@@ -13,7 +13,7 @@ import (
 
 // revalidateInBackground asks the origin about a stale entry that was served, independently of the request it
 // was served to (RFC 5861 §3). It owns permit.
-func (x *exchange) revalidateInBackground(permit *cirque.WritePermit) {
+func (x *exchange) revalidateInBackground(permit *cirque.WritePermit, lockKey cirque.CacheKey) {
 	c := x.cache
 	b := &exchange{cache: c, door: x.door, origin: x.origin, background: true}
 	var cancel context.CancelFunc
@@ -24,9 +24,8 @@ func (x *exchange) revalidateInBackground(permit *cirque.WritePermit) {
 	for _, name := range [...]string{"Cache-Control", "Pragma", "Range", "If-Range", "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since"} {
 		b.req.Header.Del(name) // they were this client's wishes, not the resource's
 	}
-	key := x.hc.Key()
-	b.enable(key.WithVariance(cirque.HashBinary{}))
-	b.hc.SetWriteLock(permit, key)
+	b.enable(x.hc.Key().WithVariance(cirque.HashBinary{}))
+	b.hc.SetWriteLock(permit, lockKey)
 	if !c.revalidations.tryAcquire() {
 		b.hc.Release()
 		cancel()

@@ -275,10 +275,10 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 	case cirque.ReuseWhileRevalidate:
 		x.hc.Found(meta, hit, cirque.HitExpired)
 		x.hc.TryLock()
-		permit := x.hc.TakeWriteLock()
+		permit, lockKey := x.hc.TakeWriteLock()
 		x.hc.StaleUpdating()
 		if permit != nil {
-			x.revalidateInBackground(permit)
+			x.revalidateInBackground(permit, lockKey)
 		}
 		x.servesStale(meta, now, d.Detail)
 		return true
