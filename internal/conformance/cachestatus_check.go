@@ -1,0 +1,75 @@
+package conformance
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dunglas/httpsfv"
+)
+
+// checkCacheStatus looks at the last member of Cache-Status, the one that the cache added (RFC 9211 §2). Every answer
+// must say whether it is a hit or was forwarded; a step may ask for more.
+func (r *run) checkCacheStatus(st *Step, v *view, fromCache, other bool) (problems []string) {
+	want := st.Sees.CacheStatus
+	if other {
+		want = st.Sees.OthersSay
+	}
+	if want == nil {
+		dead := st.Answer != nil && st.Answer.Dead // answered by whoever stands around the cache
+		if r.suite.SkipCacheStatus || dead || other || v.status == 504 {
+			return nil
+		}
+		want = []string{"fwd=*", "-hit"}
+		if fromCache {
+			want = []string{"hit", "-fwd"}
+		}
+	}
+	list, err := httpsfv.UnmarshalList(v.header.Values("Cache-Status"))
+	if err != nil || len(list) == 0 {
+		return []string{fmt.Sprintf("has Cache-Status: %q", v.header.Values("Cache-Status"))}
+	}
+	item, ok := list[len(list)-1].(httpsfv.Item)
+	if !ok {
+		return []string{"has an inner list in Cache-Status"}
+	}
+	if st.Sees.Upstream != nil {
+		var names []string
+		for _, m := range list[:len(list)-1] {
+			if upstream, ok := m.(httpsfv.Item); ok {
+				names = append(names, fmt.Sprint(upstream.Value))
+			}
+		}
+		if !slices.Equal(names, st.Sees.Upstream) {
+			problems = append(problems, fmt.Sprintf("has %q before its own member of Cache-Status, not %q", names, st.Sees.Upstream))
+		}
+	}
+	for _, w := range want {
+		if !hasParam(item.Params, r.expand(w)) {
+			problems = append(problems, fmt.Sprintf("has Cache-Status: %q without %s", v.header.Values("Cache-Status"), w))
+		}
+	}
+	return problems
+}
+
+// hasParam reports whether params are as want says: "name" is true, "-name" is absent or false, "name=value" has the
+// value, "name=*" any, and "name=~60" is 60 or up to slack less.
+func hasParam(params *httpsfv.Params, want string) bool {
+	if name, ok := strings.CutPrefix(want, "-"); ok {
+		value, there := params.Get(name)
+		return !there || value == false
+	}
+	name, text, hasValue := strings.Cut(want, "=")
+	value, there := params.Get(name)
+	switch n, about := strings.CutPrefix(text, "~"); {
+	case !there:
+		return false
+	case !hasValue:
+		return value == true
+	case text == "*":
+		return true
+	case about:
+		return near(fmt.Sprint(value), n, false)
+	}
+	return fmt.Sprint(value) == text
+}

@@ -1,0 +1,221 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Subject is the cache under test.
+type Subject interface {
+	Handler(next http.Handler) http.Handler
+	Transport(base http.RoundTripper) http.RoundTripper
+	Close(ctx context.Context) error
+}
+
+// The ways to put a cache between a client and the origin.
+const (
+	// InFrontOfService: a server of cache.Handler(service), as in a service of its own.
+	InFrontOfService = "service"
+	// InFrontOfProxy: a server of cache.Handler(ReverseProxy).
+	InFrontOfProxy = "handler"
+	// BehindProxy: a server of a ReverseProxy whose Transport is cache.Transport(base).
+	BehindProxy = "transport"
+	// InClient: an http.Client whose Transport is cache.Transport(base).
+	InClient = "client"
+)
+
+// Doors returns the names of all doors.
+func Doors() []string { return []string{InFrontOfService, InFrontOfProxy, BehindProxy, InClient} }
+
+// Suite runs cases. It is safe for concurrent use.
+type Suite struct {
+	open   func(Setup) (Subject, error)
+	origin *origin
+	remote *httptest.Server // of the origin
+	secure *httptest.Server // of the origin, with TLS
+	direct *http.Transport  // without a cache
+	runs   atomic.Int64
+	log    errorLog
+
+	patience time.Duration // how long background work may take
+
+	// SkipCacheStatus leaves Cache-Status alone but in the cases that name it: for subjects without one.
+	SkipCacheStatus bool
+
+	mu struct {
+		sync.Mutex
+		benches map[benchKey]*bench
+	}
+}
+
+type benchKey struct {
+	door  string
+	setup Setup
+}
+
+// bench is a door with a subject in it, shared by the cases of one Setup.
+type bench struct {
+	subject Subject
+	client  *http.Client
+	front   string           // URL of the server that clients ask
+	inside  string           // URL of the same as the cache sees it
+	server  *httptest.Server // nil where the client asks the origin
+}
+
+// NewSuite returns a suite that tests what open opens, once for each door and Setup.
+func NewSuite(open func(Setup) (Subject, error)) *Suite {
+	s := &Suite{open: open, origin: &origin{}, direct: newTransport(), patience: 5 * time.Second}
+	s.remote = s.newServer(s.origin)
+	s.secure = httptest.NewTLSServer(s.origin)
+	s.mu.benches = make(map[benchKey]*bench)
+	return s
+}
+
+// Close stops the servers and closes the subjects.
+func (s *Suite) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, b := range s.mu.benches {
+		if b.server != nil {
+			b.server.Close()
+			b.client.CloseIdleConnections()
+		}
+		errs = append(errs, b.subject.Close(ctx))
+	}
+	s.direct.CloseIdleConnections()
+	s.remote.Close()
+	s.secure.Close()
+	return errors.Join(append(errs, s.log.err())...)
+}
+
+func (s *Suite) bench(door string, setup Setup) (*bench, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := benchKey{door, setup}
+	if b := s.mu.benches[key]; b != nil {
+		return b, nil
+	}
+	subject, err := s.open(setup)
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{subject: subject}
+	switch door {
+	case InFrontOfService:
+		b.serve(s, subject.Handler(s.origin))
+		b.inside = b.front
+	case InFrontOfProxy:
+		b.serve(s, subject.Handler(s.proxy(b, s.direct)))
+		b.inside = b.front
+	case BehindProxy:
+		b.serve(s, s.proxy(b, subject.Transport(s.direct)))
+		b.inside = s.remote.URL
+	case InClient:
+		origin, base := s.remote, http.RoundTripper(s.direct)
+		if setup.TLS {
+			origin, base = s.secure, s.secure.Client().Transport
+		}
+		b.client = newClient(subject.Transport(base))
+		b.front, b.inside = origin.URL, origin.URL
+	default:
+		return nil, fmt.Errorf("conformance: no door %q", door)
+	}
+	s.mu.benches[key] = b
+	return b, nil
+}
+
+// serve puts h behind a server and gives b a client for it.
+func (b *bench) serve(s *Suite, h http.Handler) {
+	b.server = s.newServer(h)
+	b.client = newClient(newTransport())
+	b.front = b.server.URL
+}
+
+// proxy returns a reverse proxy to the origin.
+func (s *Suite) proxy(b *bench, transport http.RoundTripper) http.Handler {
+	target, err := url.Parse(s.remote.URL)
+	if err != nil {
+		panic(err) // httptest made it
+	}
+	return &httputil.ReverseProxy{
+		Transport: transport,
+		ErrorLog:  log.New(io.Discard, "", 0), // of a dead origin
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			if "http://"+r.In.Host != b.front { // the case wants a host of its own
+				r.Out.Host = r.In.Host
+			}
+		},
+	}
+}
+
+// newServer starts a server of h. What it logs, a panic most likely, is an error of the suite.
+func (s *Suite) newServer(h http.Handler) *httptest.Server {
+	server := httptest.NewUnstartedServer(h)
+	server.Config.ErrorLog = log.New(&s.log, "", 0)
+	server.Start()
+	return server
+}
+
+// errorLog keeps what servers have logged.
+type errorLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements io.Writer.
+func (l *errorLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *errorLog) err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.text.Len() == 0 {
+		return nil
+	}
+	return fmt.Errorf("a server logged: %s", l.text.String())
+}
+
+func newTransport() *http.Transport {
+	return &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
+}
+
+func newClient(transport http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     transport,
+		Timeout:       30 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// newExchange starts a run of a case at b, under an id of its own.
+func (s *Suite) newExchange(b *bench) (e *exchange, id string) {
+	id = "c" + strconv.FormatInt(s.runs.Add(1), 36)
+	inside, _ := url.Parse(b.inside)
+	e = &exchange{scope: scope{
+		now: time.Now().UTC().Truncate(time.Second),
+		words: map[string]string{
+			"id": id, "path": "/" + id, "url": b.inside + "/" + id, "host": inside.Host,
+		},
+	}}
+	s.origin.running.Store(id, e)
+	return e, id
+}

@@ -1,0 +1,254 @@
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// wrong is a Subject that gets caching wrong. It has only a transport.
+type wrong func(base http.RoundTripper) http.RoundTripper
+
+func (w wrong) Handler(http.Handler) http.Handler                  { panic("a transport only") }
+func (w wrong) Transport(base http.RoundTripper) http.RoundTripper { return w(base) }
+func (w wrong) Close(context.Context) error                        { return nil }
+func (w wrong) open(Setup) (Subject, error)                        { return w, nil }
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// passThrough is a cache that caches nothing.
+func passThrough(base http.RoundTripper) http.RoundTripper { return base }
+
+// hoarder is a cache that keeps whatever it first sees of a case and never asks again.
+func hoarder(base http.RoundTripper) http.RoundTripper {
+	type entry struct {
+		response http.Response
+		body     []byte
+	}
+	var mu sync.Mutex
+	entries := map[string]entry{}
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		key := strings.Split(r.URL.Path, "/")[1]
+		e, ok := entries[key]
+		if !ok {
+			response, err := base.RoundTrip(r)
+			if err != nil {
+				return nil, err
+			}
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			e = entry{*response, body}
+			entries[key] = e
+			if err != nil {
+				return nil, err
+			}
+		}
+		response := e.response
+		response.Header = e.response.Header.Clone()
+		if ok {
+			response.Header.Set("Age", "0")
+		}
+		response.Request = r
+		response.Body = io.NopCloser(bytes.NewReader(e.body))
+		if r.Method == http.MethodHead {
+			response.Body = http.NoBody
+		}
+		return &response, nil
+	})
+}
+
+// meddler is a cache that asks for something else than it was asked for, and says that nothing has changed.
+func meddler(base http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		bare, err := http.NewRequest(http.MethodGet, r.URL.String(), nil)
+		if err != nil {
+			return nil, err
+		}
+		response, err := base.RoundTrip(bare)
+		if err == nil && r.Header.Get("If-None-Match") != "" {
+			response.StatusCode = http.StatusNotModified
+		}
+		return response, err
+	})
+}
+
+// TestEveryCaseCanFail runs the suite against caches that are wrong in ways of their own: a case that none of them fails
+// shows nothing.
+func TestEveryCaseCanFail(t *testing.T) {
+	var suites []*Suite
+	for _, subject := range []wrong{passThrough, hoarder, meddler} {
+		suite := NewSuite(subject.open)
+		suite.SkipCacheStatus = true
+		t.Cleanup(func() { require.NoError(t, suite.Close()) })
+		suites = append(suites, suite)
+	}
+	for _, c := range Cases() {
+		if !c.SuitsDoor(InClient) || c.takesLong() {
+			continue
+		}
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			for _, suite := range suites {
+				if suite.Run(t.Context(), &c, InClient) != nil {
+					return
+				}
+			}
+			t.Error("caches that are wrong pass")
+		})
+	}
+}
+
+// takesLong reports whether a case that goes wrong waits in vain.
+func (c *Case) takesLong() bool {
+	for _, st := range c.Steps {
+		if st.Background || st.Eventually || st.Clients > 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// TestHarness shows that each kind of expectation is looked at, by a cache that passes everything through.
+func TestHarness(t *testing.T) {
+	suite := NewSuite(wrong(passThrough).open)
+	suite.SkipCacheStatus, suite.patience = true, 100*time.Millisecond
+	t.Cleanup(func() { require.NoError(t, suite.Close()) })
+	hop := Interim{103, Lines{"Link: </a>"}}
+	for _, tc := range []struct {
+		name    string
+		step    Step
+		problem string // "": none
+	}{
+		{"all is well", get("X-Q: 1").answered(201, "X-A: 1").asked("X-Q: 1", "-X-R").sees(201, "X-A: 1", "-X-B", "Date: *"), ""},
+		{"a status", get().answered(200).sees(203), "status 200, not 203"},
+		{"a field's value", get().answered(200, "X-A: 1").sees(0, "X-A: 2"), `has X-A: ["1"], not ["2"]`},
+		{"a field's lines", get().answered(200, "X-A: 1, 2").sees(0, "X-A: 1", "X-A: 2"), `has X-A: ["1, 2"], not ["1" "2"]`},
+		{"a field that is missing", get().answered(200).sees(0, "X-A: *"), "has X-A: []"},
+		{"a field too many", get().answered(200, "X-A: 1").sees(0, "-X-A"), `has X-A: ["1"]`},
+		{"a number", get().answered(200, "Age: 59").sees(0, "Age: ~60"), `has Age: ["59"], not ["~60"]`},
+		{"a number near by", get().answered(200, "Age: 61").sees(0, "Age: ~60"), ""},
+		{"a time", get().answered(200, "Expires: {now+60}").sees(0, "Expires: {now+61}"), "has Expires"},
+		{"a time in another format", get().answered(200, "Expires: {asctime|now}").sees(0, "Expires: {now}"), "has Expires"},
+		{"content", get().answered(200).with("a").seesBody("b"), `content "a", not "b"`},
+		{"no content", get().answered(200).seesNothing(), `content "answer 0\n", not ""`},
+		{"a part", Step{Answer: &Answer{}, Sees: Sees{Parts: []Part{{"bytes 0-0/1", "a"}}}}, "no multipart/byteranges"},
+		{"an interim response", Step{Answer: &Answer{}, Sees: Sees{Interim: []Interim{hop}}}, "0 interim responses, not 1"},
+		{"an interim response too many", Step{Answer: &Answer{Interim: []Interim{hop}}}, "1 interim responses, not 0"},
+		{"another interim response", Step{Answer: &Answer{Interim: []Interim{hop}}, Sees: Sees{Interim: []Interim{{102, nil}}}}, "interim response 103, not 102"},
+		{"an interim response's field", Step{Answer: &Answer{Interim: []Interim{hop}}, Sees: Sees{Interim: []Interim{{103, Lines{"-Link"}}}}}, "(in the interim response) has Link"},
+		{"a trailer field", Step{Answer: &Answer{Trailer: Lines{"X-T: 1"}}, Sees: Sees{Trailer: Lines{"X-T: 2"}}}, "(in the trailer)"},
+		{"the same trailer field", Step{Answer: &Answer{Trailer: Lines{"X-T: 1"}}, Sees: Sees{Trailer: Lines{"X-T: 1"}}}, ""},
+		{"an error", get().answered(200).fails(), "instead of an error"},
+		{"no answer", get().dead(), "got an error"},
+		{"an end", Step{Answer: &Answer{}, Sees: Sees{Broken: true}}, "clean end"},
+		{"no end", Step{Answer: &Answer{Cut: true}}, "breaks off"},
+		{"a question", get(), "was asked"},
+		{"too many questions", Step{Answer: &Answer{}, Clients: 2}, "was asked 2 times, not 1"},
+		{"a second question", get().answered(200).again(Answer{}), "was asked 1 times, not 2"},
+		{"a question's method", Step{Answer: &Answer{}, Asked: Asked{Method: "HEAD"}}, "asked with GET, not HEAD"},
+		{"a question's content", Step{Answer: &Answer{}, Asked: Asked{Body: "x"}}, `sent the content "", not "x"`},
+		{"a question's field", get().answered(200).asked("X-Q: 1"), "(in the request) has X-Q: []"},
+		{"a question's tags, as a set", get(`If-None-Match: "a","b"`).answered(200).asked(`If-None-Match: "b", "a"`), ""},
+		{"Cache-Status", get().answered(200).says("hit"), "has Cache-Status: []"},
+		{"Cache-Status's member", get().answered(200, "Cache-Status: a; hit, b; fwd=miss").says("hit"), "without hit"},
+		{"Cache-Status's parameters", get().answered(200, "Cache-Status: a, b; fwd=miss; ttl=58; stored; collapsed=?0").
+			says("fwd=miss", "-hit", "stored", "-collapsed", "ttl=~60", "ttl=*").seesUpstream("a"), ""},
+		{"Cache-Status's ttl", get().answered(200, "Cache-Status: b; ttl=61").says("ttl=~60"), "without ttl=~60"},
+		{"Cache-Status's upstream", get().answered(200, "Cache-Status: a, b").says("-hit").seesUpstream("c"), "before its own member"},
+		{"what comes too late", eventually(get().answered(200).sees(203)), "status 200, not 203"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			err := suite.Run(t.Context(), &Case{Steps: []Step{tc.step}}, InClient)
+			if tc.problem == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, tc.problem)
+			}
+		})
+	}
+}
+
+// TestHarnessReuse: what comes from a cache must have an Age, and Cache-Status unless the suite skips it.
+func TestHarnessReuse(t *testing.T) {
+	suite := NewSuite(wrong(hoarder).open)
+	defer func() { require.NoError(t, suite.Close()) }()
+	c := &Case{Steps: []Step{get().answered(200), get().reuses(0)}}
+	require.ErrorContains(t, suite.Run(t.Context(), c, InClient), "has Cache-Status: []")
+	suite.SkipCacheStatus = true
+	require.NoError(t, suite.Run(t.Context(), c, InClient))
+
+	ageless := NewSuite(wrong(func(base http.RoundTripper) http.RoundTripper {
+		hoard := hoarder(base)
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			response, err := hoard.RoundTrip(r)
+			if err == nil {
+				response.Header.Del("Age")
+			}
+			return response, err
+		})
+	}).open)
+	defer func() { require.NoError(t, ageless.Close()) }()
+	ageless.SkipCacheStatus = true
+	require.ErrorContains(t, ageless.Run(t.Context(), c, InClient), "has Age: []")
+}
+
+// TestDoors: an uncached exchange looks the same through all doors.
+func TestDoors(t *testing.T) {
+	suite := NewSuite(func(Setup) (Subject, error) { return uncached{}, nil })
+	suite.SkipCacheStatus = true
+	defer func() { require.NoError(t, suite.Close()) }()
+	c := &Case{Steps: []Step{
+		{
+			Method: "POST", Path: "/x%2Fy?q=1", Host: "a.example", Header: Lines{"X-Q: 1"}, Body: "question",
+			Answer: &Answer{Status: 299, Header: Lines{"X-A: {path}"}, Trailer: Lines{"X-T: 1"}, Interim: []Interim{{103, Lines{"Link: </a>"}}}, Body: "answer"},
+			Sees:   Sees{Header: Lines{"X-A: {path}", "-Link"}, Trailer: Lines{"X-T: 1"}, Interim: []Interim{{103, Lines{"Link: </a>"}}}},
+			Asked:  Asked{Header: Lines{"X-Q: 1"}},
+		},
+		get(`If-None-Match: "a"`).answered(304, "X-A: 1").asked(`If-None-Match: "a"`).sees(304, "X-A: 1"),
+		get("Range: bytes=0-0").answered(206, "Content-Range: bytes 0-0/2").with("a").asked("Range: bytes=0-0"),
+		head().answered(200, "Content-Length: 77").sees(200, "Content-Length: 77"),
+		get().answer(Answer{Header: Lines{"-Content-Length"}, Cut: true}).breaks(),
+		get().dead().fails(),
+	}}
+	for _, door := range Doors() {
+		require.NoError(t, suite.Run(t.Context(), c, door), door)
+	}
+	require.Error(t, suite.Run(t.Context(), c, "window"))
+}
+
+type uncached struct{}
+
+func (uncached) Handler(next http.Handler) http.Handler             { return next }
+func (uncached) Transport(base http.RoundTripper) http.RoundTripper { return base }
+func (uncached) Close(context.Context) error                        { return nil }
+
+func TestScope(t *testing.T) {
+	sc := scope{now: time.Date(1994, 11, 6, 8, 49, 37, 0, time.UTC), words: map[string]string{"id": "c1"}}
+	for in, want := range map[string]string{
+		"plain":           "plain",
+		"{now}":           "Sun, 06 Nov 1994 08:49:37 GMT",
+		"{now+60}, {now}": "Sun, 06 Nov 1994 08:50:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT",
+		"{now-37}":        "Sun, 06 Nov 1994 08:49:00 GMT",
+		"{rfc850|now}":    "Sunday, 06-Nov-94 08:49:37 GMT",
+		"{asctime|now}":   "Sun Nov  6 08:49:37 1994",
+		"{15.04 UTC|now}": "08.49 UTC",
+		`"{id}-x"`:        `"c1-x"`,
+	} {
+		require.Equal(t, want, sc.expand(in))
+	}
+	require.Panics(t, func() { sc.expand("{then}") })
+	require.Panics(t, func() { sc.expand("{now+soon}") })
+	require.Panics(t, func() { sc.split("no colon") })
+}

@@ -1,0 +1,72 @@
+package conformance
+
+// immutableRules: immutable (RFC 8246).
+var immutableRules = []Requirement{
+	{
+		Section: "RFC 8246 §2, §2.1", Level: ShouldNot,
+		Rule: "Validate no fresh response with immutable, unless the client signals that it must be.",
+		Cases: []Case{
+			{Name: "a reload of an immutable response is a hit", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600, immutable", `ETag: "a"`),
+				get("Cache-Control: max-age=0").reuses(0),
+			}},
+			{Name: "a conditional reload of an immutable response is a 304 of the cache's", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600, immutable", `ETag: "a"`),
+				get("Cache-Control: max-age=0", `If-None-Match: "a"`).sees(304),
+			}},
+			{Name: "a reload of an immutable response is a hit in a private cache", Setup: Setup{Private: true, TLS: true}, Doors: []string{InClient}, Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600, immutable", `ETag: "a"`),
+				get("Cache-Control: max-age=0").reuses(0),
+			}},
+			{Name: "a forced reload of an immutable response is validated", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600, immutable", `ETag: "a"`),
+				get("Cache-Control: no-cache").answered(304, `ETag: "a"`).asked(`If-None-Match: "a"`).reuses(0),
+			}},
+			{Name: "no-cache beside immutable is validated", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600, immutable, no-cache", `ETag: "a"`),
+				get().answered(304, `ETag: "a"`).asked(`If-None-Match: "a"`).reuses(0),
+			}},
+		},
+	},
+	{
+		Section: "RFC 8246 §2", Level: Should,
+		Rule: "Validate a stale response with immutable as any other.",
+		Cases: []Case{
+			validated("a stale immutable response is validated", "Cache-Control: max-age=60, immutable", "Age: 61"),
+			notReused("immutable gives no freshness", "Cache-Control: immutable"),
+		},
+	},
+	{
+		Section: "RFC 8246 §2", Level: Must,
+		Rule: "Ignore arguments of immutable; several are one, and in a request it means nothing.",
+		Cases: []Case{
+			{Name: "arguments of immutable are ignored", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600, immutable=0", `ETag: "a"`),
+				get("Cache-Control: max-age=0").reuses(0),
+			}},
+			{Name: "several immutable directives are one", Steps: []Step{
+				get().answered(200, `Cache-Control: immutable, max-age=3600, immutable="x"`, `ETag: "a"`),
+				get("Cache-Control: max-age=0").reuses(0),
+			}},
+			{Name: "immutable in a request means nothing", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600", `ETag: "a"`),
+				get("Cache-Control: max-age=0, immutable").answered(304, `ETag: "a"`).asked(`If-None-Match: "a"`).reuses(0),
+			}},
+		},
+	},
+	{
+		Section: "RFC 8246 §3", Level: Should,
+		Rule: "A client's cache ignores immutable where the resource is not authenticated.",
+		Cases: []Case{
+			{Name: "a private cache does not trust immutable without TLS", Setup: privateCache, Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600, immutable", `ETag: "a"`),
+				get("Cache-Control: max-age=0").answered(304, `ETag: "a"`).asked(`If-None-Match: "a"`).reuses(0),
+			}},
+		},
+	},
+	{
+		Section: "RFC 8246 §3", Level: Should,
+		Rule:    "Ignore immutable where the response may not be as long as it should be.",
+		NotKept: "nothing is stored but what was seen to end well; chunks and HTTP/2 streams tell as surely as Content-Length",
+	},
+}

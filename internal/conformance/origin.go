@@ -1,0 +1,178 @@
+package conformance
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// origin is the server behind the cache. It serves every running case at once: the first segment of the path says
+// which one, and the case says what the answer is at its present step.
+type origin struct {
+	running sync.Map // id → *exchange
+}
+
+// ask is one request that reached the origin.
+type ask struct {
+	method, host, uri, body string
+	header                  http.Header
+}
+
+func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id, _, _ := strings.Cut(r.URL.Path[1:], "/")
+	e, ok := o.running.Load(id)
+	if !ok {
+		// A background request that outlived its case.
+		http.Error(w, "no such case", http.StatusGone)
+		return
+	}
+	e.(*exchange).serve(w, r)
+}
+
+// exchange is one run of one case.
+type exchange struct {
+	scope
+
+	mu    sync.Mutex
+	index int // of the step under way
+	step  *Step
+	asks  []ask         // of the step under way
+	came  chan struct{} // closed with the first of them
+	hold  chan struct{} // answers wait until it is closed; nil: they don't
+}
+
+// begin sets the step under way.
+func (e *exchange) begin(index int, step *Step, hold chan struct{}) (came <-chan struct{}) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.index, e.step, e.hold = index, step, hold
+	e.asks, e.came = nil, make(chan struct{})
+	return e.came
+}
+
+// asked returns what came in since begin.
+func (e *exchange) asked() []ask {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]ask(nil), e.asks...)
+}
+
+// unexpected answers what should not have been asked. It can't be stored, so that it disturbs nothing.
+var unexpected = Answer{Status: 200, Header: Lines{"Cache-Control: no-store"}, Body: "an answer to a request that should not have been made"}
+
+func (e *exchange) serve(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	e.mu.Lock()
+	answer, index, hold := e.step.Answer, e.index, e.hold
+	if len(e.asks) > 0 && e.step.Again != nil {
+		answer = e.step.Again
+	}
+	e.asks = append(e.asks, ask{
+		method: r.Method, host: r.Host, uri: r.RequestURI, body: string(body), header: r.Header.Clone(),
+	})
+	if len(e.asks) == 1 {
+		close(e.came)
+	}
+	e.mu.Unlock()
+
+	if answer == nil {
+		answer = &unexpected
+	}
+	if hold != nil {
+		<-hold
+	}
+	e.write(w, r.Method, answer, index)
+}
+
+// bodyOf is the content of the answer to the step with this index.
+func bodyOf(a *Answer, index int) string {
+	if a.Empty {
+		return ""
+	}
+	return cmp.Or(a.Body, fmt.Sprintf("answer %d\n", index))
+}
+
+func (e *exchange) write(w http.ResponseWriter, method string, a *Answer, index int) {
+	h := w.Header()
+	for _, interim := range a.Interim {
+		for name, values := range e.header(interim.Header, a.Raw) {
+			h[name] = values
+		}
+		w.WriteHeader(interim.Status)
+		clear(h)
+	}
+	if a.Delay > 0 {
+		time.Sleep(a.Delay)
+	}
+	if a.Dead {
+		panic(http.ErrAbortHandler) // the server breaks the connection
+	}
+	status := cmp.Or(a.Status, 200)
+	body := bodyOf(a, index)
+	for name, values := range e.header(a.Header, a.Raw) {
+		h[name] = values
+	}
+	if status == http.StatusNotModified && (h["Content-Length"] != nil || h["Content-Type"] != nil) {
+		if hijack(w, status) {
+			return
+		}
+	}
+	if status != http.StatusNotModified && status != http.StatusNoContent {
+		setDefault(h, "Content-Type", "text/plain")
+		if a.Trailer == nil {
+			setDefault(h, "Content-Length", strconv.Itoa(len(body)))
+		}
+	} else {
+		body = ""
+	}
+	w.WriteHeader(status)
+	if method != http.MethodHead {
+		if a.Cut {
+			_, _ = io.WriteString(w, body[:len(body)/2])
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = io.WriteString(w, body)
+	}
+	if a.Trailer != nil {
+		_ = http.NewResponseController(w).Flush() // or net/http would rather send Content-Length
+	}
+	for name, values := range e.header(a.Trailer, false) {
+		h[http.TrailerPrefix+name] = values
+	}
+}
+
+// hijack writes a response without content that net/http would take fields from, where the connection is ours.
+func hijack(w http.ResponseWriter, status int) bool {
+	hijacker, ok := w.(http.Hijacker)
+	if !ok {
+		return false
+	}
+	conn, _, err := hijacker.Hijack()
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	h := w.Header()
+	setDefault(h, "Date", time.Now().UTC().Format(http.TimeFormat))
+	h["Connection"] = append(h["Connection"], "close")
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
+	_ = h.Write(&b)
+	b.WriteString("\r\n")
+	_, _ = conn.Write(b.Bytes())
+	return true
+}
+
+// setDefault sets a field that is neither set nor suppressed.
+func setDefault(h http.Header, name, value string) {
+	if _, ok := h[name]; !ok {
+		h[name] = []string{value}
+	}
+}

@@ -1,0 +1,117 @@
+package conformance
+
+var (
+	privateCache = Setup{Private: true}
+	oneUser      = Setup{Private: true, SingleUser: true}
+)
+
+// privateRules: a private cache (RFC 9111 §1, §5.2.2.7, §5.2.2.8, §5.2.2.10).
+var privateRules = []Requirement{
+	{
+		Section: "RFC 9111 §5.2.2.7", Level: May,
+		Rule: "A private cache stores responses with private, even without heuristically cacheable status.",
+		Cases: in(privateCache,
+			reused("a private cache stores private", "Cache-Control: private, max-age=3600"),
+			reused(`a private cache stores private="f" whole`, `Cache-Control: private="X-User", max-age=3600`, "X-User: 1"),
+			Case{Name: "private allows a private cache heuristics for 302", Steps: []Step{
+				get().answered(302, "Cache-Control: private", "Last-Modified: {now-100000}", "Location: /x"),
+				get().reuses(0),
+			}},
+			Case{Name: `a private cache serves the fields that private="f" lists`, Steps: []Step{
+				get().answered(200, `Cache-Control: private="X-User", max-age=3600`, "X-User: 1"),
+				get().reuses(0, "X-User: 1"),
+			}},
+		),
+	},
+	{
+		Section: "RFC 9111 §5.2.2.5", Level: MustNot,
+		Rule:  "A private cache stores no response with no-store either.",
+		Cases: in(privateCache, notStored("a private cache does not store no-store", "Cache-Control: no-store, max-age=3600")),
+	},
+	{
+		Section: "RFC 9111 §3.5", Level: Ours,
+		Rule: "A private cache stores answers to Authorization.",
+		Cases: in(privateCache,
+			Case{Name: "a private cache stores an answer to Authorization", Steps: []Step{
+				get("Authorization: Basic YTpi").answered(200, "Cache-Control: max-age=3600"),
+				get("Authorization: Basic YTpi").reuses(0),
+			}},
+			Case{Name: "a private cache stores Set-Cookie on heuristics", Steps: []Step{
+				get("Cookie: a=1").answered(200, "Last-Modified: {now-100000}", "Set-Cookie: b=2"),
+				get("Cookie: a=1").reuses(0, "Set-Cookie: b=2"),
+			}},
+		),
+	},
+	{
+		Section: "RFC 9111 §5.2.2.10", Level: Ours,
+		Rule: "A private cache ignores s-maxage.",
+		Cases: in(privateCache,
+			reused("a private cache ignores s-maxage=0", "Cache-Control: max-age=3600, s-maxage=0"),
+			notReused("s-maxage gives a private cache no freshness", "Cache-Control: s-maxage=3600"),
+			Case{Name: "s-maxage does not keep a private cache from serving stale", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=60, s-maxage=60, stale-if-error=3600", "Age: 61"),
+				get().answered(503).reuses(0),
+			}},
+		),
+	},
+	{
+		Section: "RFC 9111 §5.2.2.8", Level: Ours,
+		Rule: "A private cache ignores proxy-revalidate, and keeps must-revalidate.",
+		Cases: in(privateCache,
+			Case{Name: "proxy-revalidate does not keep a private cache from serving stale", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=60, proxy-revalidate, stale-if-error=3600", "Age: 61"),
+				get().answered(503).reuses(0),
+			}},
+			Case{Name: "must-revalidate keeps a private cache from serving stale", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=60, must-revalidate, stale-if-error=3600", "Age: 61"),
+				get().answered(503),
+			}},
+		),
+	},
+	{
+		Section: "RFC 9213 §3", Level: Ours,
+		Rule: "A private cache is no CDN.",
+		Cases: in(privateCache,
+			notReused("CDN-Cache-Control gives a private cache no freshness", "CDN-Cache-Control: max-age=3600"),
+			reused("a private cache ignores CDN-Cache-Control: no-store", "CDN-Cache-Control: no-store", "Cache-Control: max-age=3600"),
+		),
+	},
+	{
+		Section: "RFC 9111 §7.3", Level: Ours,
+		Rule: "A private cache that carries many users' credentials never mixes them.",
+		Cases: append(in(privateCache,
+			Case{Name: "another user's Authorization is another resource", Steps: []Step{
+				get("Authorization: Basic YTpi").answered(200, "Cache-Control: private, max-age=3600"),
+				get("Authorization: Basic Yzpk").answered(200, "Cache-Control: private, max-age=3600"),
+				get("Authorization: Basic YTpi").reuses(0),
+				get("Authorization: Basic Yzpk").reuses(1),
+			}},
+			Case{Name: "another user's Cookie is another resource", Steps: []Step{
+				get("Cookie: u=1").answered(200, "Cache-Control: private, max-age=3600"),
+				get("Cookie: u=2").answered(200, "Cache-Control: private, max-age=3600"),
+				get("Cookie: u=1").reuses(0),
+			}},
+			Case{Name: "Authorization and none are two resources", Steps: []Step{
+				get("Authorization: Basic YTpi").answered(200, "Cache-Control: private, max-age=3600"),
+				get().answered(200, "Cache-Control: max-age=3600"),
+			}},
+			Case{Name: "a credential is not the same in another field", Steps: []Step{
+				get("Authorization: x").answered(200, "Cache-Control: private, max-age=3600"),
+				get("Cookie: x").answered(200, "Cache-Control: private, max-age=3600"),
+			}},
+		), in(oneUser,
+			Case{Name: "one user may change credentials", Steps: []Step{
+				get("Authorization: Basic YTpi").answered(200, "Cache-Control: private, max-age=3600"),
+				get("Authorization: Basic Yzpk").reuses(0),
+			}},
+		)...),
+	},
+}
+
+// in gives cases a Setup.
+func in(setup Setup, cases ...Case) []Case {
+	for i := range cases {
+		cases[i].Setup = setup
+	}
+	return cases
+}

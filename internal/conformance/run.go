@@ -1,0 +1,345 @@
+package conformance
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// gather is how long clients that ask at once have to reach the cache.
+const gather = 300 * time.Millisecond
+
+// Run runs c at door. The error, if any, lists everything that was not as it should be.
+func (s *Suite) Run(ctx context.Context, c *Case, door string) error {
+	b, err := s.bench(door, c.Setup)
+	if err != nil {
+		return err
+	}
+	e, id := s.newExchange(b)
+	defer s.origin.running.Delete(id)
+	run := run{suite: s, bench: b, exchange: e, c: c}
+	for i := range c.Steps {
+		problems := run.step(ctx, i)
+		if c.Steps[i].Eventually {
+			for end := time.Now().Add(s.patience); len(problems) > 0 && time.Now().Before(end); {
+				time.Sleep(10 * time.Millisecond)
+				problems = run.step(ctx, i)
+			}
+		}
+		if len(problems) > 0 {
+			// The steps after a wrong one mean nothing.
+			return fmt.Errorf("step %d, %s: %s", i, describe(&c.Steps[i]), strings.Join(problems, "; "))
+		}
+	}
+	return nil
+}
+
+func describe(st *Step) string {
+	s := cmp.Or(st.Method, "GET") + " " + st.Path
+	if len(st.Header) > 0 {
+		s += fmt.Sprintf("%q", []string(st.Header))
+	}
+	return strings.TrimSpace(s)
+}
+
+type run struct {
+	suite *Suite
+	bench *bench
+	*exchange
+	c *Case
+}
+
+// step takes one step and returns what was wrong.
+func (r *run) step(ctx context.Context, index int) (problems []string) {
+	st := &r.c.Steps[index]
+	time.Sleep(st.After)
+	views, asks, err := r.take(ctx, st, index)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for i, v := range views {
+		for _, p := range r.checkView(st, index, v, i > 0) {
+			problems = append(problems, "the client "+p)
+		}
+	}
+	for _, p := range r.checkAsks(st, asks) {
+		problems = append(problems, "the origin "+p)
+	}
+	return problems
+}
+
+// take sends the requests of a step and gathers what both ends saw.
+func (r *run) take(ctx context.Context, st *Step, index int) ([]*view, []ask, error) {
+	if st.Clients <= 1 {
+		came := r.begin(index, st, nil)
+		v, err := r.send(ctx, st)
+		if err != nil {
+			return nil, nil, err
+		}
+		if st.Background {
+			select {
+			case <-came:
+			case <-time.After(r.patience(st)):
+			}
+		}
+		return []*view{v}, r.asked(), nil
+	}
+
+	hold := make(chan struct{})
+	came := r.begin(index, st, hold)
+	views, errs := make([]*view, st.Clients), make([]error, st.Clients)
+	var clients sync.WaitGroup
+	client := func(i int) { views[i], errs[i] = r.send(ctx, st) }
+	clients.Go(func() { client(0) })
+	select {
+	case <-came:
+	case <-time.After(r.suite.patience):
+		errs = append(errs, errors.New("the origin was not asked"))
+	}
+	for i := 1; i < st.Clients; i++ {
+		clients.Go(func() { client(i) })
+	}
+	time.Sleep(gather)
+	close(hold)
+	clients.Wait()
+	return views, r.asked(), errors.Join(errs...)
+}
+
+// patience is how long a step waits for the background request that it expects: one that is repeated may find that its
+// predecessor's is still under way.
+func (r *run) patience(st *Step) time.Duration {
+	if st.Eventually {
+		return r.suite.patience / 50
+	}
+	return r.suite.patience
+}
+
+// view is what a client saw.
+type view struct {
+	status          int
+	header, trailer http.Header
+	body            string
+	interim         []view
+	err             error // instead of an answer
+	broken          error // in the body
+}
+
+// send sends the request of a step. The error is one of the script's; the network's are part of the view.
+func (r *run) send(ctx context.Context, st *Step) (*view, error) {
+	v := &view{}
+	var mu sync.Mutex
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+			mu.Lock()
+			defer mu.Unlock()
+			v.interim = append(v.interim, view{status: code, header: http.Header(header).Clone()})
+			return nil
+		},
+	})
+	var body io.Reader
+	if st.Body != "" {
+		body = strings.NewReader(st.Body)
+	}
+	req, err := http.NewRequestWithContext(ctx, cmp.Or(st.Method, "GET"), r.bench.front+r.words["path"]+r.expand(st.Path), body)
+	if err != nil {
+		return nil, err
+	}
+	req.Host = cmp.Or(st.Host, req.Host)
+	for name, values := range r.header(st.Header, false) {
+		req.Header[name] = values
+	}
+	resp, err := r.bench.client.Do(req)
+	if err != nil {
+		v.err = err
+		return v, nil
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	v.status, v.header, v.trailer = resp.StatusCode, resp.Header, resp.Trailer
+	v.body, v.broken = string(content), err
+	return v, nil
+}
+
+// checkView compares what a client saw with what it should have. other is true for the clients of a step but the
+// first.
+func (r *run) checkView(st *Step, index int, v *view, other bool) (problems []string) {
+	bad := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	want := &st.Sees
+	if want.Fails {
+		if v.err == nil && v.status < 500 {
+			bad("got %d %q instead of an error", v.status, v.body)
+		}
+		return problems
+	}
+	if want.Broken && v.err != nil {
+		return nil
+	}
+	if v.err != nil {
+		bad("got an error: %v", v.err)
+		return problems
+	}
+
+	status := want.Status
+	if status == 0 {
+		switch {
+		case want.from > 0:
+			status = cmp.Or(r.c.Steps[want.from-1].Answer.Status, 200)
+		case st.Again != nil:
+			status = cmp.Or(st.Again.Status, 200)
+		case st.Answer != nil:
+			status = cmp.Or(st.Answer.Status, 200)
+		default:
+			status = 200
+		}
+	}
+	if v.status != status {
+		bad("got status %d, not %d", v.status, status)
+	}
+	for _, p := range r.check(v.header, want.Header) {
+		bad("%s", p)
+	}
+	for _, p := range r.check(v.trailer, want.Trailer) {
+		bad("(in the trailer) %s", p)
+	}
+	r.checkInterim(v, want.Interim, bad)
+	r.checkBody(st, index, status, v, bad)
+
+	fromCache := st.Answer == nil || st.Background
+	if age := v.header.Values("Age"); fromCache && status != 504 && status != 416 && !isNumber(age) {
+		// RFC 9111 §4: generated, and replacing what was there. A 504 is our own, and so is a 416.
+		bad("has Age: %q on a response from the cache", age)
+	}
+	for _, p := range r.checkCacheStatus(st, v, fromCache, other) {
+		bad("%s", p)
+	}
+	return problems
+}
+
+func isNumber(values []string) bool {
+	if len(values) != 1 {
+		return false
+	}
+	_, err := strconv.ParseUint(values[0], 10, 32)
+	return err == nil
+}
+
+func (r *run) checkInterim(v *view, want []Interim, bad func(string, ...any)) {
+	if len(v.interim) != len(want) {
+		bad("got %d interim responses, not %d", len(v.interim), len(want))
+		return
+	}
+	for i, w := range want {
+		if v.interim[i].status != w.Status {
+			bad("got interim response %d, not %d", v.interim[i].status, w.Status)
+		}
+		for _, p := range r.check(v.interim[i].header, w.Header) {
+			bad("(in the interim response) %s", p)
+		}
+	}
+}
+
+func (r *run) checkBody(st *Step, index, status int, v *view, bad func(string, ...any)) {
+	want := &st.Sees
+	if want.Broken {
+		if v.broken == nil {
+			bad("got the content %q with a clean end", v.body)
+		}
+		return
+	}
+	if v.broken != nil {
+		bad("got content that breaks off: %v", v.broken)
+		return
+	}
+	if want.Parts != nil {
+		parts, err := readParts(v)
+		if err != nil {
+			bad("got no multipart/byteranges: %v", err)
+		} else if fmt.Sprint(parts) != fmt.Sprint(want.Parts) {
+			bad("got the parts %q, not %q", parts, want.Parts)
+		}
+		return
+	}
+	var body string
+	switch {
+	case want.Empty, st.Method == "HEAD", status == 304, status == 204:
+	case want.Body != "":
+		body = want.Body
+	case want.from > 0:
+		body = bodyOf(r.c.Steps[want.from-1].Answer, want.from-1)
+	case st.Again != nil:
+		body = bodyOf(st.Again, index)
+	case st.Answer != nil:
+		body = bodyOf(st.Answer, index)
+	default:
+		return // the case says nothing: a 504 of the cache's own, a 416
+	}
+	if v.body != body {
+		bad("got the content %q, not %q", v.body, body)
+	}
+}
+
+func readParts(v *view) ([]Part, error) {
+	mediaType, params, err := mime.ParseMediaType(v.header.Get("Content-Type"))
+	if err != nil || mediaType != "multipart/byteranges" {
+		return nil, fmt.Errorf("Content-Type %q", v.header.Get("Content-Type"))
+	}
+	var parts []Part
+	reader := multipart.NewReader(strings.NewReader(v.body), params["boundary"])
+	for {
+		p, err := reader.NextRawPart()
+		if err == io.EOF {
+			return parts, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		body, err := io.ReadAll(p)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, Part{p.Header.Get("Content-Range"), string(body)})
+	}
+}
+
+// checkAsks compares what the origin was asked with what it should have been.
+func (r *run) checkAsks(st *Step, asks []ask) (problems []string) {
+	bad := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	times := cmp.Or(st.Asked.Times, 1)
+	if st.Again != nil {
+		times = 2
+	}
+	switch {
+	case st.Answer == nil && len(asks) > 0:
+		bad("was asked (%s %q)", asks[0].method, asks[0].header)
+		return problems
+	case st.Answer == nil:
+		return nil
+	case len(asks) == 0:
+		bad("was not asked")
+		return problems
+	case len(asks) != times && !st.Answer.Dead && !st.Answer.Cut: // net/http asks again on a broken connection
+		bad("was asked %d times, not %d", len(asks), times)
+	}
+	a := asks[0]
+	if method := cmp.Or(st.Asked.Method, st.Method, "GET"); a.method != method {
+		bad("was asked with %s, not %s", a.method, method)
+	}
+	if body := cmp.Or(st.Asked.Body, st.Body); a.body != body {
+		bad("was sent the content %q, not %q", a.body, body)
+	}
+	for _, p := range r.check(a.header, st.Asked.Header) {
+		bad("(in the request) %s", p)
+	}
+	return problems
+}

@@ -1,0 +1,191 @@
+package conformance
+
+// varyRules: which of a resource's responses a request gets (RFC 9111 §4.1).
+var varyRules = []Requirement{
+	{
+		Section: "RFC 9111 §4.1", Level: MustNot,
+		Rule: "Reuse no response for a request that differs in a field named by Vary.",
+		Cases: []Case{
+			varies("one field", "Vary: X-A", Lines{"X-A: 1"}, Lines{"X-A: 2"}),
+			varies("a field's case-sensitive value", "Vary: X-A", Lines{"X-A: a"}, Lines{"X-A: A"}),
+			varies("the second of two fields", "Vary: X-A, X-B", Lines{"X-A: 1", "X-B: 1"}, Lines{"X-A: 1", "X-B: 2"}),
+			varies("the last of three fields", "Vary: X-A, X-B, X-C", Lines{"X-A: 1", "X-B: 1", "X-C: 1"}, Lines{"X-A: 1", "X-B: 1", "X-C: 2"}),
+			varies("values in each other's field", "Vary: X-A, X-B", Lines{"X-A: 1", "X-B: 2"}, Lines{"X-A: 2", "X-B: 1"}),
+			varies("the order of a field's values", "Vary: X-A", Lines{"X-A: 1, 2"}, Lines{"X-A: 2, 1"}),
+			varies("the number of a field's values", "Vary: X-A", Lines{"X-A: 1"}, Lines{"X-A: 1", "X-A: 1"}),
+			varies("Accept-Encoding", "Vary: Accept-Encoding", Lines{"Accept-Encoding: gzip"}, Lines{"Accept-Encoding: br"}),
+			varies("Accept-Language", "Vary: Accept-Language", Lines{"Accept-Language: de"}, Lines{"Accept-Language: fr"}),
+			varies("the q-values of Accept-Language", "Vary: Accept-Language", Lines{"Accept-Language: de, en;q=0.5"}, Lines{"Accept-Language: de;q=0.5, en"}),
+			varies("Cookie", "Vary: Cookie", Lines{"Cookie: a=1"}, Lines{"Cookie: a=2"}),
+			varies("User-Agent", "Vary: User-Agent", Lines{"User-Agent: a"}, Lines{"User-Agent: b"}),
+			varies("Origin", "Vary: Origin", Lines{"Origin: http://a.example"}, Lines{"Origin: http://b.example"}),
+			varies("a field named in another case", "Vary: x-a", Lines{"X-A: 1"}, Lines{"X-A: 2"}),
+			{Name: "Vary in two lines names the fields of both", Steps: []Step{
+				get("X-A: 1", "X-B: 1").answered(200, "Cache-Control: max-age=3600", "Vary: X-A", "Vary: X-B"),
+				get("X-A: 1", "X-B: 2").answered(200, "Cache-Control: max-age=3600", "Vary: X-A", "Vary: X-B"),
+				get("X-A: 2", "X-B: 1").answered(200, "Cache-Control: max-age=3600", "Vary: X-A", "Vary: X-B"),
+				get("X-A: 1", "X-B: 1").reuses(0),
+			}},
+		},
+	},
+	{
+		Section: "RFC 9111 §4.1", Level: Must,
+		Rule: "A field that is absent matches only its absence.",
+		Cases: []Case{
+			varies("a field and its absence", "Vary: X-A", Lines{"X-A: 1"}, nil),
+			varies("an absent field and its presence", "Vary: X-A", nil, Lines{"X-A: 1"}),
+			varies("an empty field and its absence", "Vary: X-A", Lines{"X-A:"}, nil),
+			varies("the absence of one field of two", "Vary: X-A, X-B", Lines{"X-A: 1", "X-B: 1"}, Lines{"X-A: 1"}),
+			matches("an absent field matches its absence", "Vary: X-A", nil, nil),
+			matches("two absent fields match their absence", "Vary: X-A, X-B", Lines{"X-C: 1"}, Lines{"X-C: 2"}),
+		},
+	},
+	{
+		Section: "RFC 9111 §4.1", Level: May,
+		Rule: "Match fields that differ in whitespace, in how their lines are split, or in what their specification calls the same.",
+		Cases: []Case{
+			matches("one field matches", "Vary: X-A", Lines{"X-A: 1"}, Lines{"X-A: 1"}),
+			matches("two fields match", "Vary: X-A, X-B", Lines{"X-A: 1", "X-B: 2"}, Lines{"X-B: 2", "X-A: 1"}),
+			matches("three fields match in any order of Vary", "Vary: X-C, X-A, X-B", Lines{"X-A: 1", "X-B: 2", "X-C: 3"}, Lines{"X-C: 3", "X-B: 2", "X-A: 1"}),
+			matches("a field that Vary does not name is not compared", "Vary: X-A", Lines{"X-A: 1", "X-B: 1"}, Lines{"X-A: 1", "X-B: 2"}),
+			matches("a field named twice is named once", "Vary: X-A, x-a", Lines{"X-A: 1"}, Lines{"X-A: 1"}),
+			matches("an empty Vary names nothing", "Vary:", Lines{"X-A: 1"}, Lines{"X-A: 2"}),
+			matches("lines of a field are combined", "Vary: X-A", Lines{"X-A: 1, 2"}, Lines{"X-A: 1", "X-A: 2"}),
+			matches("whitespace around commas does not count", "Vary: X-A", Lines{"X-A: 1,2"}, Lines{"X-A: 1 ,\t2"}),
+			matches("the order of Accept-Language does not count", "Vary: Accept-Language", Lines{"Accept-Language: en, de"}, Lines{"Accept-Language: de, en"}),
+			matches("the case of Accept-Language does not count", "Vary: Accept-Language", Lines{"Accept-Language: en, DE"}, Lines{"Accept-Language: EN, de"}),
+			matches("the spacing of Accept-Language does not count", "Vary: Accept-Language", Lines{"Accept-Language: en;q=0.5,de"}, Lines{"Accept-Language: en; q=0.5 , de"}),
+			matches("the order of Accept-Encoding does not count", "Vary: Accept-Encoding", Lines{"Accept-Encoding: gzip, br"}, Lines{"Accept-Encoding: br, gzip"}),
+			matches("the case and spacing of Accept-Encoding do not count", "Vary: Accept-Encoding", Lines{"Accept-Encoding: gzip,BR"}, Lines{"Accept-Encoding: GZIP ,  br"}),
+		},
+	},
+	{
+		Section: "RFC 9111 §4.1", Level: Must,
+		Rule: `A Vary with a member "*" never matches.`,
+		Cases: []Case{
+			matchesNothing("Vary: * matches nothing", "Vary: *"),
+			matchesNothing("Vary: *, * matches nothing", "Vary: *, *"),
+			matchesNothing("* first matches nothing", "Vary: *, X-A"),
+			matchesNothing("* last matches nothing", "Vary: X-A, *"),
+			matchesNothing("* between matches nothing", "Vary: X-A,*,X-B"),
+			matchesNothing("* after an empty member matches nothing", "Vary: , *"),
+			matchesNothing("* in a second line matches nothing", "Vary: X-A", "Vary: *"),
+		},
+	},
+	{
+		Section: "RFC 9111 §4.1", Level: Ours,
+		Rule: "Several variants are kept side by side.",
+		Cases: []Case{
+			{Name: "variants do not push each other out", Steps: []Step{
+				get("X-A: 1").answered(200, "Cache-Control: max-age=3600", "Vary: X-A"),
+				get("X-A: 2").answered(200, "Cache-Control: max-age=3600", "Vary: X-A"),
+				get().answered(200, "Cache-Control: max-age=3600", "Vary: X-A"),
+				get("X-A: 1").reuses(0),
+				get("X-A: 2").reuses(1),
+				get().reuses(2),
+			}},
+			{Name: "a new answer for one variant leaves the other", Steps: []Step{
+				get("X-A: 1").answered(200, "Cache-Control: max-age=3600", "Vary: X-A"),
+				get("X-A: 2").answered(200, "Cache-Control: max-age=3600", "Vary: X-A"),
+				get("X-A: 1", "Cache-Control: no-cache").answered(200, "Cache-Control: max-age=3600", "Vary: X-A"),
+				get("X-A: 1").reuses(2),
+				get("X-A: 2").reuses(1),
+			}},
+			{Name: "a Vary with more fields voids what was stored with fewer", Steps: []Step{
+				get("X-A: 1", "X-B: 1").answered(200, "Cache-Control: max-age=3600", "Vary: X-A"),
+				get("X-A: 2", "X-B: 1").answered(200, "Cache-Control: max-age=3600", "Vary: X-A, X-B"),
+				get("X-A: 2", "X-B: 2").answered(200, "Cache-Control: max-age=3600", "Vary: X-A, X-B"),
+				get("X-A: 2", "X-B: 1").reuses(1),
+				get("X-A: 2", "X-B: 2").reuses(2),
+			}},
+			{Name: "a 404 can be a variant", Steps: []Step{
+				get("X-A: 1").answered(200, "Cache-Control: max-age=3600", "Vary: X-A"),
+				get("X-A: 2").answered(404, "Cache-Control: max-age=3600", "Vary: X-A"),
+				get("X-A: 2").reuses(1),
+				get("X-A: 1").reuses(0),
+			}},
+			{Name: "HEAD gets the variant that GET would", Steps: []Step{
+				get("X-A: 1").answered(200, "Cache-Control: max-age=3600", "Vary: X-A", "X-Which: 1"),
+				get("X-A: 2").answered(200, "Cache-Control: max-age=3600", "Vary: X-A", "X-Which: 2"),
+				head("X-A: 1").reuses(0, "X-Which: 1"),
+				head("X-A: 2").reuses(1, "X-Which: 2"),
+			}},
+		},
+	},
+	{
+		Section: "RFC 9111 §4.1", Level: May,
+		Rule: "Choose among the stored variants by the request's preferences.",
+		Cases: []Case{
+			{Name: "the stored variant in the preferred language is selected", Steps: []Step{
+				get("Accept-Language: en").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: en"),
+				get("Accept-Language: de").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: de"),
+				get("Accept-Language: fr;q=0.1, de, en;q=0.5").reuses(1, "Content-Language: de"),
+				get("Accept-Language: en, de;q=0.9").reuses(0, "Content-Language: en"),
+			}},
+			{Name: "no variant is selected where the preferred language may exist at the origin", Steps: []Step{
+				get("Accept-Language: en").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: en"),
+				get("Accept-Language: fr, en;q=0.5").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: fr"),
+			}},
+			{Name: "no variant is selected in a language that the request refuses", Steps: []Step{
+				get("Accept-Language: en").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: en"),
+				get("Accept-Language: en;q=0").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: de"),
+			}},
+			{Name: "no variant is selected by language where another field is to be compared", Steps: []Step{
+				get("Accept-Language: en", "X-A: 1").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language, X-A", "Content-Language: en"),
+				get("Accept-Language: en, de;q=0.5", "X-A: 2").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language, X-A", "Content-Language: en"),
+			}},
+		},
+	},
+	{
+		Section: "RFC 9111 §4, §4.1", Level: Must,
+		Rule: "Where several responses match equally, choose the most recent.",
+		Cases: []Case{
+			{Name: "of two variants in one language the newer is selected", Steps: []Step{
+				get("Accept-Language: en").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: en", "Date: {now-20}"),
+				get("Accept-Language: en, xx;q=0.1", "Cache-Control: no-cache").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: en", "Date: {now-10}"),
+				get("Accept-Language: en, yy;q=0.1").reuses(1),
+			}},
+		},
+		KeptBy: []string{"a newer response replaces an older one"},
+	},
+	{
+		Section: "RFC 9111 §4.1", Level: Should,
+		Rule: "Of responses with and without Vary choose the most recent that has a valid one.",
+		Cases: []Case{
+			{Name: "a response with Vary goes before an older one without", Steps: []Step{
+				get("X-A: 1").answered(200, "Cache-Control: max-age=3600"),
+				get("X-A: 1", "Cache-Control: no-cache").answered(200, "Cache-Control: max-age=3600", "Vary: X-A"),
+				get("X-A: 1").reuses(1),
+				get("X-A: 2").answered(200, "Cache-Control: max-age=3600", "Vary: X-A"),
+			}},
+		},
+	},
+}
+
+// varies shows that requests with two different headers get answers of their own.
+func varies(name, line string, a, b Lines) Case {
+	answer := Answer{Header: Lines{"Cache-Control: max-age=3600", line}}
+	return Case{Name: name + " tells variants apart", Steps: []Step{
+		{Header: a, Answer: &answer},
+		{Header: b, Answer: &answer},
+		{Header: a, Sees: Sees{from: 1}},
+		{Header: b, Sees: Sees{from: 2}},
+	}}
+}
+
+// matches shows that requests with two headers get one answer.
+func matches(name, line string, a, b Lines) Case {
+	return Case{Name: name, Steps: []Step{
+		{Header: a, Answer: &Answer{Header: Lines{"Cache-Control: max-age=3600", line}}},
+		{Header: b, Sees: Sees{from: 1}},
+	}}
+}
+
+// matchesNothing shows that not even the same request gets the answer again.
+func matchesNothing(name string, vary ...string) Case {
+	header := append([]string{"Cache-Control: max-age=3600"}, vary...)
+	return Case{Name: name, Steps: []Step{
+		get("X-A: 1").answered(200, header...),
+		get("X-A: 1").answered(200, header...),
+	}}
+}
