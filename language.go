@@ -12,7 +12,7 @@ import (
 // A response is selected only if its language has the highest weight in the request: where the client would like
 // another better, the origin may have it. Among equals, the newest is selected. A wildcard selects nothing.
 func SelectByLanguage(acceptLanguage []string, candidates []string) int {
-	ranges, ok := parsePreferences(acceptLanguage)
+	ranges, ok := parsePreferences(acceptLanguage, nil)
 	if !ok {
 		return -1
 	}

@@ -15,13 +15,23 @@ type preference struct {
 // preferences are sorted by value, each value once.
 type preferences []preference
 
-// parsePreferences reads the lines of a field such as Accept-Language, whose members are values without
-// parameters of their own and whose order has no meaning. ok is false where there is something else in it, or two weights for one value.
-func parsePreferences(lines []string) (list preferences, ok bool) {
+// codingAliases are to be taken for the codings they name (RFC 9110 §8.4.1).
+var codingAliases = map[string]string{"x-compress": "compress", "x-gzip": "gzip"}
+
+// parsePreferences reads the lines of a field such as Accept-Language, whose members are values without parameters of
+// their own and whose order has no meaning. ok is false where there is something else in it, or two weights for one
+// value.
+func parsePreferences(lines []string, aliases map[string]string) (list preferences, ok bool) {
+	if len(lines) > 0 {
+		list = make(preferences, 0, len(lines)+strings.Count(lines[0], ","))
+	}
 	for element := range tokens(lines) {
 		p, ok := parsePreference(element)
 		if !ok {
 			return nil, false
+		}
+		if name, ok := aliases[p.value]; ok {
+			p.value = name
 		}
 		list = append(list, p)
 	}
@@ -38,18 +48,18 @@ func parsePreferences(lines []string) (list preferences, ok bool) {
 func parsePreference(s string) (p preference, ok bool) {
 	value, parameter, weighted := strings.Cut(s, ";")
 	p = preference{value: strings.ToLower(trimOWS(value)), weight: 1000}
-	if !validFieldName(p.value) { // the tokens that names are made of, "*" among them
+	if !validFieldName(p.value) { // a token, as names are; "*" is one
 		return p, false
 	}
-	if weighted {
-		parameter = trimOWS(parameter)
-		if len(parameter) < 3 || !strings.EqualFold(parameter[:2], "q=") {
-			return p, false
-		}
-		p.weight, ok = parseWeight(parameter[2:])
-		return p, ok
+	if !weighted {
+		return p, true
 	}
-	return p, true
+	parameter = trimOWS(parameter)
+	if len(parameter) < len("q=0") || !strings.EqualFold(parameter[:2], "q=") {
+		return p, false
+	}
+	p.weight, ok = parseWeight(parameter[2:])
+	return p, ok
 }
 
 // parseWeight reads a qvalue: 0 or 1, with up to three decimals.
@@ -62,26 +72,30 @@ func parseWeight(s string) (thousandths int, ok bool) {
 	return n, ok && n <= 1000
 }
 
-// normalize returns the one spelling of all lists that mean the same. For codings, that takes their aliases (RFC 9110
-// §8.4.1) and leaves out what is refused, if it would be as unwelcome unmentioned (§12.5.3).
-func (list preferences) normalize(codings bool) string {
+// String returns the one spelling of all lists that mean the same.
+func (list preferences) String() string {
 	var stack [256]byte
 	b := stack[:0]
-	wildcard := list.weightOf("*") >= 0
-	for _, p := range list {
-		if codings && p.weight == 0 && !wildcard && p.value != "identity" {
-			continue
-		}
-		if len(b) > 0 {
+	for i, p := range list {
+		if i > 0 {
 			b = append(b, ',')
 		}
 		b = append(b, p.value...)
 		if p.weight != 1000 {
-			b = append(b, ";q="...)
-			b = strconv.AppendInt(b, int64(p.weight), 10)
+			b = append(b, ";q=0."...)
+			b = append(b, strconv.Itoa(1000 + p.weight)[1:]...)
 		}
 	}
 	return string(b)
+}
+
+// withoutRefused leaves out the codings refused that would be as unwelcome unmentioned (RFC 9110 §12.5.3): all but
+// identity, unless there is a wildcard.
+func (list preferences) withoutRefused() preferences {
+	if list.weightOf("*") >= 0 {
+		return list
+	}
+	return slices.DeleteFunc(list, func(p preference) bool { return p.weight == 0 && p.value != "identity" })
 }
 
 // weightOf returns the weight of a value in lower case, or -1 where the list does not mention it.

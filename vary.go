@@ -46,9 +46,13 @@ func VaryVariance(fields []string, h http.Header, epoch uint64) *VarianceBuilder
 // normalizeField returns one value for all spellings of a request field that mean the same.
 func normalizeField(name string, lines []string) string {
 	switch name {
-	case "Accept-Encoding", "Accept-Language":
-		if list, ok := parsePreferences(lines); ok {
-			return list.normalize(name == "Accept-Encoding")
+	case "Accept-Encoding":
+		if list, ok := parsePreferences(lines, codingAliases); ok {
+			return list.withoutRefused().String()
+		}
+	case "Accept-Language":
+		if list, ok := parsePreferences(lines, nil); ok {
+			return list.String()
 		}
 	case "Authorization", "Cookie", "Origin", "Referer", "User-Agent":
 		// No lists (RFC 9110 §5.5): a comma is part of the value, and so is the space beside it.

@@ -1,0 +1,144 @@
+package cirque
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func variant(n int) Variant {
+	return Variant{
+		Hash: HashBinary{1, byte(n), byte(n >> 8)}, ETag: fmt.Sprintf(`"%d"`, n), LastModified: at(time.Duration(-n) * time.Second),
+		ContentLanguage: "de, en", Created: time.Unix(0, testNow.UnixNano()+int64(n)),
+	}
+}
+
+func record(n int) *VaryRecord {
+	r := &VaryRecord{Epoch: 1<<63 + 5, Fields: []string{"Accept", "Cookie"}}
+	for i := range n {
+		r.Variants = append(r.Variants, variant(i))
+	}
+	return r
+}
+
+func TestVaryRecordWith(t *testing.T) {
+	r := record(3)
+	with, dropped := r.With(variant(7))
+	require.Nil(t, dropped)
+	require.Equal(t, []Variant{variant(0), variant(1), variant(2), variant(7)}, with.Variants)
+	require.Equal(t, r.Epoch, with.Epoch)
+	require.Equal(t, r.Fields, with.Fields)
+
+	// A variant that is stored anew is the newest, and is there once.
+	renewed := variant(1)
+	renewed.ETag = `"new"`
+	with, dropped = r.With(renewed)
+	require.Nil(t, dropped)
+	require.Equal(t, []Variant{variant(0), variant(2), renewed}, with.Variants)
+
+	require.Equal(t, record(3), r, "a shared record never changes")
+}
+
+func TestVaryRecordIsCapped(t *testing.T) {
+	r := new(VaryRecord)
+	for i := range 3 * MaxVariants {
+		with, dropped := r.With(variant(i))
+		require.Equal(t, i >= MaxVariants, dropped != nil)
+		if dropped != nil {
+			require.Equal(t, variant(i-MaxVariants), *dropped, "the oldest goes")
+		}
+		r = with
+	}
+	require.Len(t, r.Variants, MaxVariants)
+	// Replacing one drops none.
+	_, dropped := r.With(r.Variants[5])
+	require.Nil(t, dropped)
+}
+
+func TestVaryRecordLookup(t *testing.T) {
+	v, ok := record(3).Lookup(variant(1).Hash)
+	require.True(t, ok)
+	require.Equal(t, variant(1), v)
+	v, ok = record(3).Lookup(variant(3).Hash)
+	require.False(t, ok)
+	require.Zero(t, v)
+}
+
+func TestVaryRecordRoundTrip(t *testing.T) {
+	for _, r := range []*VaryRecord{{}, record(0), record(1), record(MaxVariants)} {
+		if r.Epoch == 0 {
+			r = &VaryRecord{Variants: []Variant{{Created: time.Unix(0, -5)}}}
+		}
+		got, err := DecodeVaryRecord(r.Encode())
+		require.NoError(t, err)
+		require.Equal(t, r, got)
+	}
+}
+
+func TestVaryRecordRefusesDamage(t *testing.T) {
+	good := record(3).Encode()
+	for i := range good {
+		_, err := DecodeVaryRecord(good[:i])
+		require.ErrorIs(t, err, ErrBadMeta, "cut at %d", i)
+	}
+	_, err := DecodeVaryRecord(good + "\x00")
+	require.ErrorIs(t, err, ErrBadMeta)
+	_, err = DecodeVaryRecord("\x02" + good[1:])
+	require.ErrorIs(t, err, ErrBadMeta)
+	_, err = DecodeVaryRecord(record(MaxVariants + 1).Encode())
+	require.ErrorIs(t, err, ErrBadMeta)
+	// A length that no integer holds, and counts that nothing stands behind.
+	_, err = DecodeVaryRecord(good[:9] + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")
+	require.ErrorIs(t, err, ErrBadMeta)
+	_, err = DecodeVaryRecord(good[:9] + "\xff\xff\xff\xff\x7f")
+	require.ErrorIs(t, err, ErrBadMeta)
+}
+
+func TestVaryMeta(t *testing.T) {
+	m := NewVaryMeta(record(3), testNow)
+	require.True(t, m.Has(MetaVaryRecord))
+	require.True(t, m.IsFresh(testNow.Add(20*365*day)), "it must outlive its variants")
+	r, ok := m.VaryRecord()
+	require.True(t, ok)
+	require.Equal(t, record(3), r)
+
+	data, err := m.MarshalBinary()
+	require.NoError(t, err)
+	var decoded CacheMeta
+	require.NoError(t, decoded.UnmarshalBinary(data))
+	r, ok = decoded.VaryRecord()
+	require.True(t, ok)
+	require.Equal(t, record(3), r)
+
+	m.SetFlags(0)
+	_, ok = m.VaryRecord()
+	require.False(t, ok, "a response's meta holds no record")
+	m.SetFlags(MetaVaryRecord)
+	m.SetExtension("cirque.vary", "x")
+	_, ok = m.VaryRecord()
+	require.False(t, ok)
+	m.SetExtension("cirque.vary", "")
+	_, ok = m.VaryRecord()
+	require.False(t, ok)
+}
+
+func FuzzDecodeVaryRecord(f *testing.F) {
+	f.Add(record(0).Encode())
+	f.Add(record(2).Encode())
+	f.Add("\x01")
+	f.Fuzz(func(t *testing.T, s string) {
+		r, err := DecodeVaryRecord(s)
+		if err != nil {
+			require.ErrorIs(t, err, ErrBadMeta)
+			require.Nil(t, r)
+			return
+		}
+		require.LessOrEqual(t, len(r.Variants), MaxVariants)
+		require.LessOrEqual(t, len(r.Fields), len(s))
+		again, err := DecodeVaryRecord(r.Encode())
+		require.NoError(t, err)
+		require.Equal(t, r, again)
+	})
+}

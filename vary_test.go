@@ -1,0 +1,169 @@
+package cirque
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// RFC 9110 §12.5.5.
+func TestVaryFields(t *testing.T) {
+	for name, c := range map[string]struct {
+		lines []string
+		want  []string
+		star  bool
+	}{
+		"none":            {nil, nil, false},
+		"empty":           {[]string{"Vary:"}, nil, false},
+		"canonical":       {[]string{"Vary: accept-ENCODING"}, []string{"Accept-Encoding"}, false},
+		"sorted, unique":  {[]string{"Vary: b,a , B"}, []string{"A", "B"}, false},
+		"over lines":      {[]string{"Vary: b", "Vary: ,, a"}, []string{"A", "B"}, false},
+		"star":            {[]string{"Vary: *"}, nil, true},
+		"star behind":     {[]string{"Vary: a, *"}, []string{"A"}, true},
+		"star in line 2":  {[]string{"Vary: a", "Vary: *"}, []string{"A"}, true},
+		"no quoting here": {[]string{`Vary: "a, *"`}, []string{`"a`, `*"`}, false},
+	} {
+		fields, star := VaryFields(lines(c.lines...))
+		require.Equal(t, c.want, fields, name)
+		require.Equal(t, c.star, star, name)
+	}
+}
+
+func varianceOf(t *testing.T, fields []string, h http.Header, epoch uint64) HashBinary {
+	t.Helper()
+	hash, ok := VaryVariance(fields, h, epoch).Finalize()
+	require.True(t, ok, "a variant must never fall into the primary slot")
+	require.False(t, hash.IsZero())
+	return hash
+}
+
+// RFC 9111 §4.1. In each class the headers match one another, and none of another class.
+func TestVariance(t *testing.T) {
+	for field, classes := range map[string][][]http.Header{
+		"Foo": {
+			{lines(), lines("Bar: 1"), {"Foo": nil}},
+			{lines("Foo:"), lines("Foo:  ")},
+			{lines("Foo: 1"), lines("Foo: 1", "Bar: 2"), lines("Foo:  1\t")},
+			{lines("Foo: 1,2"), lines("Foo: 1, 2"), lines("Foo: 1", "Foo: 2"), lines("Foo: 1 \t,\t 2 ")},
+			{lines("Foo: 2, 1")},
+			{lines("Foo: 12")},
+			{lines("Foo: 1 2")},
+			{lines("Foo: 1  2")},
+			{lines("Foo: a")},
+			{lines("Foo: A")},
+			{lines(`Foo: "1, 2"`)},
+			{lines(`Foo: "1,2"`)},
+			{lines(`Foo: "1\", 2", 3`), lines(`Foo: "1\", 2",3`)},
+			{lines(`Foo: "1\",2",3`)},
+			{lines(`Foo: "1, 2`)},
+			{lines("Foo: 1,,2")},
+		},
+		"Accept-Language": {
+			{lines()},
+			{lines("Accept-Language:")},
+			{
+				lines("Accept-Language: en, de;q=0.5"), lines("Accept-Language: de;q=0.5,en"), lines("Accept-Language: EN;q=1.0,DE ; Q=0.500"),
+				lines("Accept-Language: de;q=0.5", "Accept-Language: en"), lines("Accept-Language: en, en, de;q=0.5"),
+			},
+			{lines("Accept-Language: en, de")},
+			{lines("Accept-Language: en, de;q=0.6")},
+			{lines("Accept-Language: en")},
+			{lines("Accept-Language: en, *;q=0.5")},
+			{lines("Accept-Language: en, de;q=0")},
+			{lines("Accept-Language: en, de;q=2"), lines("Accept-Language: en,de;q=2")},
+			{lines("Accept-Language: de;q=2, en")},
+			{lines("Accept-Language: de, de;q=0.5")},
+		},
+		"Accept-Encoding": {
+			{lines()},
+			{lines("Accept-Encoding:")},
+			{
+				lines("Accept-Encoding: gzip, br"), lines("Accept-Encoding: br,GZIP"), lines("Accept-Encoding: br;q=1, gzip;q=1.000"),
+				lines("Accept-Encoding: x-gzip, br"), lines("Accept-Encoding: gzip, br, zstd;q=0"), lines("Accept-Encoding: gzip, x-gzip, br"),
+			},
+			{lines("Accept-Encoding: gzip;q=0.5, br")},
+			{lines("Accept-Encoding: gzip, br, *;q=0"), lines("Accept-Encoding: *;q=0, br, gzip")},
+			{lines("Accept-Encoding: gzip, br, *, zstd;q=0")},
+			{lines("Accept-Encoding: gzip, br, identity;q=0")},
+			{lines("Accept-Encoding: gzip, br, identity")},
+			{lines("Accept-Encoding: compress"), lines("Accept-Encoding: x-compress")},
+		},
+		// No lists: a comma in them parts nothing.
+		"Cookie": {
+			{lines("Cookie: a=1, b"), lines("Cookie: a=1", "Cookie: b")},
+			{lines("Cookie: a=1,b")},
+		},
+		"User-Agent":    {{lines("User-Agent: a, b")}, {lines("User-Agent: a,b")}},
+		"Authorization": {{lines("Authorization: a, b")}, {lines("Authorization: a,b")}},
+	} {
+		classOf := map[HashBinary]int{}
+		for i, class := range classes {
+			want := varianceOf(t, []string{field}, class[0], 1)
+			require.NotContains(t, classOf, want, "%v matches another class", class[0])
+			classOf[want] = i
+			for _, h := range class {
+				before := h.Clone()
+				require.Equal(t, want, varianceOf(t, []string{field}, h, 1), "%v does not match %v", h, class[0])
+				require.Equal(t, before, h, "the header is not the rule's to change")
+			}
+		}
+	}
+}
+
+func TestVarianceOfSeveralFields(t *testing.T) {
+	fields := []string{"A", "B"}
+	seen := map[HashBinary]bool{}
+	for _, h := range []http.Header{
+		lines(), lines("A: 1"), lines("B: 1"), lines("A: 1", "B: 1"), lines("A: 1", "B: 2"), lines("A: 2", "B: 1"), lines("A:"), lines("B:"),
+	} {
+		hash := varianceOf(t, fields, h, 1)
+		require.False(t, seen[hash], "%v", h)
+		seen[hash] = true
+	}
+	require.Equal(t, varianceOf(t, fields, lines("A: 1"), 1), varianceOf(t, fields, lines("A: 1", "C: 3"), 1), "only what Vary names counts")
+}
+
+func TestVarianceChangesWithTheEpoch(t *testing.T) {
+	h := lines("A: 1")
+	require.NotEqual(t, varianceOf(t, []string{"A"}, h, 1), varianceOf(t, []string{"A"}, h, 2))
+	require.NotEqual(t, varianceOf(t, nil, h, 1), varianceOf(t, nil, h, 2))
+}
+
+func FuzzNormalizeField(f *testing.F) {
+	f.Add("a, b", "c")
+	f.Add("gzip;q=0.5, br", "identity;q=0")
+	f.Add(`"a, \" b" , c`, `"`)
+	f.Add("en;q=0.001", "de;q=1.000")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		once := normalizeList([]string{first})
+		require.Equal(t, once, normalizeList([]string{once}), "what is normal stays so")
+		if !strings.Contains(first+second, `"`) {
+			require.Equal(t, normalizeList([]string{first, second}), normalizeList([]string{first + " , " + second}), "lines combine")
+		}
+		for _, name := range []string{"Accept-Encoding", "Accept-Language"} {
+			if _, ok := parsePreferences([]string{first, second}, nil); !ok {
+				continue
+			}
+			once := normalizeField(name, []string{first, second})
+			require.Equal(t, once, normalizeField(name, []string{strings.ToUpper(second), first}), "neither order nor case count")
+			require.Equal(t, once, normalizeField(name, []string{once}), "what is normal stays so")
+		}
+	})
+}
+
+func BenchmarkVaryVariance(b *testing.B) {
+	h := lines("Accept-Encoding: gzip, deflate, br, zstd", "Accept-Language: en-US,en;q=0.9,de;q=0.8")
+	for name, fields := range map[string][]string{
+		"encoding": {"Accept-Encoding"},
+		"both":     {"Accept-Encoding", "Accept-Language"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				VaryVariance(fields, h, 1).Finalize()
+			}
+		})
+	}
+}
