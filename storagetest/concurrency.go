@@ -28,7 +28,7 @@ var concurrencyCases = []testCase{
 		run: func(e *env) {
 			e.useEverything() // what is started once for the store may stay until it is closed
 			before := runtime.NumGoroutine()
-			for range 10 {
+			for range 5 {
 				e.useEverything()
 			}
 			for end := time.Now().Add(deadline / 3); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
@@ -49,18 +49,13 @@ func (e *env) useEverything() {
 	aborted, err := e.storage.MissHandler(ctx, key("b"), meta("b"), cirque.MissOptions{SizeHint: -1})
 	e.noError("MissHandler", err)
 	e.append(aborted, []byte("half"))
-	_, whole, err := e.storage.Lookup(ctx, key("a"))
-	e.noError("Lookup", err)
+	whole, left := e.open(key("a")), e.open(key("a"))
 	_, err = io.Copy(io.Discard, whole)
 	e.noError("Read", err)
-	_, left, err := e.storage.Lookup(ctx, key("a"))
-	e.noError("Lookup", err)
 	_, err = io.CopyN(io.Discard, onlyReader{left}, 10)
 	e.noError("Read", err)
 	if e.streams != nil {
-		_, partial, err := e.storage.Lookup(ctx, key("b"))
-		e.noError("Lookup", err)
-		defer partial.Close()
+		defer e.open(key("b")).Close()
 	}
 	aborted.Abort()
 	whole.Close()

@@ -3,6 +3,7 @@ package storagetest
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -89,13 +90,14 @@ func nameOf(m *cirque.CacheMeta) string {
 
 // pattern returns n bytes without a period, so that a shifted, swapped or repeated piece shows.
 func pattern(n int) []byte {
-	b := make([]byte, n)
-	x := uint32(n)
-	for i := range b {
-		x = x*1664525 + 1013904223
-		b[i] = byte(x >> 24)
+	b := make([]byte, 0, n+8)
+	for x := uint64(n) + 1; len(b) < n; {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		b = binary.LittleEndian.AppendUint64(b, x)
 	}
-	return b
+	return b[:n:n]
 }
 
 // begin begins a write that is aborted at the end of the test if nothing else has ended it.
@@ -138,7 +140,8 @@ func (e *env) put(k cirque.CacheKey, name, body string) cirque.Tag {
 	return w.Tag()
 }
 
-// lookup returns the hit on k, which the end of the test closes.
+// lookup returns the hit on k, which the end of the test closes. Cases that close a hit themselves use open:
+// nobody may count on a second Close.
 func (e *env) lookup(k cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler) {
 	e.Helper()
 	m, h, err := e.storage.Lookup(e.ctx, k)
@@ -147,7 +150,14 @@ func (e *env) lookup(k cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler) {
 	return m, h
 }
 
-// closeAtEnd closes h once, however often the case itself does: Close is the last call.
+// open returns the hit on k, for the case to close.
+func (e *env) open(k cirque.CacheKey) cirque.HitHandler {
+	e.Helper()
+	_, h, err := e.storage.Lookup(e.ctx, k)
+	e.noError("Lookup", err)
+	return h
+}
+
 func (e *env) closeAtEnd(h cirque.HitHandler) { e.Cleanup(func() { h.Close() }) }
 
 // wantMiss fails the test if there is an entry for k.

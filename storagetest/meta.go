@@ -18,6 +18,7 @@ var metaCases = []testCase{
 		run: func(e *env) {
 			want := fullMeta()
 			w := e.begin(key("a"), want, cirque.MissOptions{SizeHint: -1})
+			e.append(w, []byte("body"))
 			e.finish(w)
 			got, _ := e.lookup(key("a"))
 			e.sameMeta(got, fullMeta())
@@ -45,10 +46,10 @@ var metaCases = []testCase{
 		rule: "UpdateMeta leaves the body untouched, be it large",
 		run: func(e *env) {
 			w := e.begin(key("a"), meta("old"), cirque.MissOptions{SizeHint: -1})
-			e.append(w, pattern(1_000_000))
+			e.append(w, pattern(600_000))
 			e.finish(w)
 			e.noError("UpdateMeta", e.storage.UpdateMeta(e.ctx, key("a"), meta("new"), w.Tag()))
-			e.want(key("a"), "new", string(pattern(1_000_000)))
+			e.want(key("a"), "new", string(pattern(600_000)))
 		},
 	},
 	{

@@ -39,7 +39,7 @@ var readCases = []testCase{
 		name: "WriteTo",
 		rule: "a hit that is an io.WriterTo writes what Read would give, from the current position on",
 		run: func(e *env) {
-			body := pattern(1 << 20)
+			body := pattern(400_000)
 			e.put(key("a"), "a", string(body))
 			_, h := e.lookup(key("a"))
 			to, ok := h.(io.WriterTo)
@@ -80,7 +80,7 @@ var readCases = []testCase{
 		rule:  "SeekRange makes the following reads yield the bytes [start, end) and then io.EOF, as often as it is called",
 		needs: needSeeking,
 		run: func(e *env) {
-			body := pattern(1 << 20)
+			body := pattern(400_000)
 			size := int64(len(body))
 			e.put(key("a"), "a", string(body))
 			_, h := e.lookup(key("a"))

@@ -99,7 +99,7 @@ func cases() []testCase {
 }
 
 // deadline ends a case whose storage hangs: every context given to it ends then.
-const deadline = 30 * time.Second
+var deadline = 30 * time.Second
 
 func (c testCase) test(t testing.TB, newStorage func(t testing.TB) cirque.Storage, features Features) {
 	if !c.needs.met(features) {

@@ -59,17 +59,17 @@ var streamingCases = []testCase{
 		rule:  "any number of readers attach at any time, from the first byte, each at its own pace; one that stands still delays nobody",
 		needs: needStreaming,
 		run: func(e *env) {
-			body := pattern(1 << 20)
+			body := pattern(1 << 18)
 			w := e.begin(key("a"), meta("a"), cirque.MissOptions{SizeHint: -1})
 			_, standing := e.lookup(key("a"))
 			var done []<-chan error
 			for i := range 16 {
-				e.append(w, body[i<<16:(i+1)<<16])
+				e.append(w, body[i<<14:(i+1)<<14])
 				_, h := e.lookup(key("a"))
 				result := make(chan error, 1)
 				done = append(done, result)
 				go func() {
-					got, err := io.ReadAll(io.LimitReader(h, 2<<20))
+					got, err := io.ReadAll(onlyReader{h})
 					if err == nil && !bytes.Equal(got, body) {
 						err = errors.New("a reader got other bytes than were written")
 					}
@@ -112,7 +112,7 @@ var streamingCases = []testCase{
 			e.wantReaders(w, 0)
 			h := e.newReader(w)
 			e.wantReaders(w, 1)
-			_, other := e.lookup(key("a"))
+			other := e.open(key("a"))
 			e.wantReaders(w, 2)
 			other.Close()
 			e.wantReaders(w, 1)
@@ -290,11 +290,18 @@ func (e *env) streamWrite(k cirque.CacheKey, name, body string) cirque.Streaming
 	return w
 }
 
+// newReader returns a reader that the end of the test closes, openReader one for the case to close.
 func (e *env) newReader(w cirque.StreamingMissHandler) cirque.HitHandler {
+	e.Helper()
+	h := e.openReader(w)
+	e.closeAtEnd(h)
+	return h
+}
+
+func (e *env) openReader(w cirque.StreamingMissHandler) cirque.HitHandler {
 	e.Helper()
 	h, err := w.NewReader(e.ctx)
 	e.noError("NewReader", err)
-	e.closeAtEnd(h)
 	return h
 }
 

@@ -1,0 +1,219 @@
+package storagetest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+)
+
+// plainBugs says which cases find which bug of plain: the one meant for it, and others that cannot
+// but stumble over it.
+var plainBugs = map[string][]string{
+	"": {},
+
+	"drops empty bodies":                        {"EmptyBody"},
+	"loses the tail":                            {"LargeBody"},
+	"loses what follows an empty write":         {"OddWrites"},
+	"believes the hint":                         {"WrongHint"},
+	"keeps the caller's buffer":                 {"CallerReusesItsBuffer"},
+	"changes the caller's buffer":               {"WriteLeavesBufferAlone"},
+	"keeps the reader's buffer":                 {"ReaderOwnsItsBuffer"},
+	"overwrites in place":                       {"Overwrite", "LastToFinishStays"},
+	"keeps what began last":                     {"LastToFinishStays"},
+	"visible before Finish":                     {"InvisibleBeforeFinish"},
+	"gives tags out again":                      {"Tags"},
+	"weighs the body only":                      {"Weight", "BudgetUpdateMeta"},
+	"commits on Abort":                          {"AbortLeavesNothing", "AbortLeavesTheEntryBefore", "BudgetInFlight", "ReopenDropsUnfinished"},
+	"Abort removes the entry":                   {"AbortLeavesTheEntryBefore"},
+	"takes Abort seriously after Finish":        {"AbortAfterFinish", "BudgetEvicts"},
+	"purges what is not there":                  {"UnknownKey", "Purge"},
+	"ignores variance":                          {"Variants", "CollidingHash", "CollidingHashOfVariants", "InvalidationSparesOtherWrites", "PurgeTakesOneEntry"},
+	"ignores namespaces":                        {"Namespaces"},
+	"ignores key text":                          {"CollidingHash"},
+	"ignores key text of variants":              {"CollidingHashOfVariants"},
+	"keys by user tag":                          {"UserTag"},
+	"forgets the epoch":                         {"MetaFidelity", "ReopenKeepsEntries"},
+	"update forgets extensions":                 {"UpdateMeta"},
+	"update gives a new tag":                    {"UpdateMeta", "ReplacesUpdated"},
+	"update drops large bodies":                 {"UpdateMetaOfLargeBody"},
+	"update changes the meta that readers have": {"UpdateMetaWhileRead", "BudgetUpdateMeta"},
+	"update ignores the tag":                    {"UpdateMetaOfReplaced"},
+	"update brings back the purged":             {"UpdateMetaOfPurged"},
+	"update reaches writes under way":           {"UpdateMetaOfUnfinished"},
+	"purge takes all variants":                  {"PurgeTakesOneEntry"},
+	"purge cuts readers short":                  {"ReadAfterPurge"},
+	"replacing cuts readers short":              {"ReadAfterReplace"},
+	"invalidation ignores writes":               {"InvalidationVoidsWrites", "InvalidationVoidsWritesOfVariants", "BudgetInFlight"},
+	"invalidation forgets writes of variants":   {"InvalidationVoidsWritesOfVariants"},
+	"invalidation voids all writes":             {"InvalidationSparesOtherWrites"},
+	"invalidation lasts":                        {"InvalidationSparesLaterWrites", "Purge"},
+	"eviction voids writes":                     {"EvictionSparesWrites"},
+	"ignores Replaces of the purged":            {"ReplacesPurged"},
+	"ignores Replaces of the replaced":          {"ReplacesReplaced"},
+	"refuses all that replaces":                 {"Replaces", "ReplacesUpdated"},
+	"shares positions":                          {"ReadersAreIndependent"},
+	"WriteTo starts over":                       {"WriteTo", "Seek"},
+	"WriteTo hides errors":                      {"WriteToFailingWriter"},
+	"reads beyond a range":                      {"Seek", "SeekOutside"},
+	"cuts ranges to fit":                        {"SeekOutside"},
+	"cannot seek and does not say why":          {"Seek", "SeekOutside"},
+	"mixes meta and body":                       {"Concurrency"},
+	"starts goroutines per hit":                 {"Goroutines"},
+	"charges nothing":                           {"BudgetCharge", "BudgetOpenHit", "BudgetUpdateMeta", "BudgetEvicts"},
+	"keeps the charge of replaced entries":      {"BudgetOverwrite", "BudgetOpenHit", "BudgetUpdateMeta"},
+	"releases what is still open":               {"BudgetOpenHit"},
+	"charges aborted writes for good":           {"BudgetInFlight"},
+	"update is not charged":                     {"BudgetUpdateMeta"},
+	"reserves under its lock":                   {"BudgetEvicts"},
+	"fails without room":                        {"BudgetTooSmall"},
+	"forgets all when reopened":                 {"ReopenKeepsEntries"},
+	"gives tags out again when reopened":        {"ReopenKeepsEntries"},
+	"reopens what was unfinished":               {"ReopenDropsUnfinished"},
+}
+
+// streamerBugs says which cases find which bug of streamer.
+var streamerBugs = map[string][]string{
+	"": {},
+
+	"does not stream": {
+		"StreamPartial", "BudgetPartialHit", "Goroutines", "StreamAbort", "StreamAbortWriteTo", "StreamCancelRead", "StreamManyReaders",
+		"StreamNewReader", "StreamNewest", "StreamPartialHit", "StreamReadOn", "StreamReplacesGone", "StreamWriteTo",
+	},
+	"knows the size too early":               {"StreamPartialHit"},
+	"counts accesses of partial hits":        {"StreamPartialHit"},
+	"WriteTo stops too early":                {"StreamWriteTo"},
+	"counts readers that have left":          {"StreamNewReader"},
+	"looks up by key where it should by tag": {"StreamLookupByTag"},
+	"ends aborted reads cleanly":             {"StreamAbort", "UnlinkAbort"},
+	"ends aborted WriteTo cleanly":           {"StreamAbortWriteTo"},
+	"prefers the entry":                      {"StreamNewest", "StreamReplacesGone"},
+	"keys by hash":                           {"StreamCollidingHash", "CollidingHash", "CollidingHashOfVariants"},
+	"finds what was voided":                  {"StreamVoided"},
+	"aborts what was voided":                 {"StreamVoided"},
+	"reads on only until a purge":            {"StreamReadOn", "StreamVoided", "BudgetPartialHit"},
+	"ignores the context of Lookup":          {"StreamCancelRead"},
+	"ignores Unlink":                         {"Unlink", "UnlinkLeavesTheEntryBefore", "UnlinkWithoutReaders", "UnlinkPacesWrite", "BudgetUnlink"},
+	"keeps all that is unlinked":             {"UnlinkPacesWrite"},
+}
+
+func TestBugsArePlainlyFound(t *testing.T) {
+	shortDeadline(t)
+	for bug, want := range plainBugs {
+		if raceEnabled && bug != "" {
+			continue // to race may be what is wrong with it
+		}
+		t.Run(bug, func(t *testing.T) {
+			requireFailing(t, want, func(testing.TB) cirque.Storage { return newPlain(bug, nil) }, Features{
+				Seeking: true,
+				Budget:  func(_ testing.TB, budget *cirque.Budget) cirque.Storage { return newPlain(bug, budget) },
+				Reopen:  func(_ testing.TB, s cirque.Storage) cirque.Storage { return s.(*plain).reopen() },
+			})
+		})
+	}
+}
+
+func TestBugsOfStreamsAreFound(t *testing.T) {
+	shortDeadline(t)
+	for bug, want := range streamerBugs {
+		if raceEnabled && bug != "" {
+			continue
+		}
+		t.Run(bug, func(t *testing.T) {
+			requireFailing(t, want, func(testing.TB) cirque.Storage { return newStreamer(bug, nil) }, Features{
+				Streaming: true,
+				Seeking:   true,
+				Budget:    func(_ testing.TB, budget *cirque.Budget) cirque.Storage { return newStreamer(bug, budget) },
+			})
+		})
+	}
+}
+
+func TestEveryCaseFindsABug(t *testing.T) {
+	// These are found by everything that goes wrong with bodies, or tested apart.
+	found := map[string]bool{"SmallBody": true, "NoSeek": true}
+	for _, bugs := range []map[string][]string{plainBugs, streamerBugs} {
+		for _, names := range bugs {
+			for _, name := range names {
+				found[name] = true
+			}
+		}
+	}
+	for _, c := range cases() {
+		require.True(t, found[c.name], c.name)
+		delete(found, c.name)
+	}
+	require.Empty(t, found, "no such cases")
+}
+
+func TestFeatures(t *testing.T) {
+	for name, test := range map[string]struct {
+		storage          cirque.Storage
+		features         Features
+		failing, skipped []string
+	}{
+		"no streaming, declared": {
+			storage:  newPlain("", nil),
+			features: Features{Streaming: true},
+			failing:  []string{"SmallBody", "StreamPartial", "Unlink"},
+			skipped:  []string{"BudgetCharge", "ReopenKeepsEntries", "InvisibleBeforeFinish", "Seek"},
+		},
+		"no seeking, declared": {
+			storage:  newPlain("cannot seek", nil),
+			features: Features{Seeking: true},
+			failing:  []string{"Seek"},
+			skipped:  []string{"NoSeek"},
+		},
+		"no seeking": {
+			storage: newPlain("cannot seek", nil),
+			skipped: []string{"Seek", "SeekOutside", "StreamPartial"},
+		},
+		"no seeking, and not said as it should be": {
+			storage: newPlain("cannot seek and does not say why", nil),
+			failing: []string{"NoSeek"},
+		},
+		"seeking, not declared": {
+			storage: newPlain("", nil),
+			skipped: []string{"Seek", "NoSeek"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, c := range cases() {
+				if !slices.Contains(test.failing, c.name) && !slices.Contains(test.skipped, c.name) {
+					continue
+				}
+				r := record(t, c, func(testing.TB) cirque.Storage { return test.storage }, test.features)
+				require.Equal(t, slices.Contains(test.failing, c.name), r.failed, "%s: %s", c.name, r.log)
+				require.Equal(t, slices.Contains(test.skipped, c.name), r.skipped, c.name)
+			}
+		})
+	}
+}
+
+// shortDeadline makes cases whose store hangs give up soon.
+func shortDeadline(t *testing.T) {
+	long := deadline
+	deadline = 2 * time.Second
+	t.Cleanup(func() { deadline = long })
+}
+
+// requireFailing requires that exactly the cases want fail for a store.
+func requireFailing(t *testing.T, want []string, newStorage func(testing.TB) cirque.Storage, features Features) {
+	t.Helper()
+	got := []string{}
+	for _, c := range cases() {
+		if c.name == "Concurrency" && len(want) > 0 && !slices.Contains(want, c.name) {
+			continue // it finds a bit of everything, as the scheduler has it
+		}
+		if r := record(t, c, newStorage, features); r.failed {
+			got = append(got, c.name)
+			t.Logf("%s: %s", c.name, r.log)
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	require.Equal(t, want, got)
+}
