@@ -94,7 +94,7 @@ type Sees struct {
 }
 
 // Part is one part of a multipart/byteranges body.
-type Part struct{ ContentRange, Body string }
+type Part struct{ ContentRange, Body, Type string }
 
 // Asked is what the origin must have been asked.
 type Asked struct {

@@ -102,6 +102,21 @@ var conditionalRules = []Requirement{
 		},
 	},
 	{
+		Section: "RFC 9110 §13.2.2", Level: Must,
+		Rule:   "Evaluate If-None-Match first, If-Modified-Since only without it, then If-Range.",
+		KeptBy: []string{"If-None-Match that fails goes before If-Modified-Since that holds", "a 304 goes before a range", "If-Range with another entity tag does not hold"},
+	},
+	{
+		Section: "RFC 9110 §13.1.4", Level: Must,
+		Rule:   "Ignore If-Unmodified-Since beside If-Match, where it is no date, and where there is no modification date.",
+		KeptBy: []string{"If-Unmodified-Since is for the origin"},
+	},
+	{
+		Section: "RFC 9110 §13.1.2", Level: Should,
+		Rule:   "As a client, list the entity tags of all that is to be validated in If-None-Match.",
+		KeptBy: []string{"the entity tags of all variants are sent"},
+	},
+	{
 		Section: "RFC 9111 §4.3.2", Level: Should,
 		Rule: "Compare If-Modified-Since with Date, or the time of arrival, where there is no Last-Modified.",
 		Cases: []Case{

@@ -1,5 +1,10 @@
 package conformance
 
+import (
+	"slices"
+	"strings"
+)
+
 // fresheningRules: what a 304 does to the stored response (RFC 9111 §3.2 and §4.3.4).
 var fresheningRules = []Requirement{
 	{
@@ -18,6 +23,7 @@ var fresheningRules = []Requirement{
 			updates("Content-Location", Lines{"Content-Location: /a"}, Lines{"Content-Location: /b"}, Lines{"Content-Location: /b"}),
 			updates("Content-Security-Policy", Lines{"Content-Security-Policy: default-src 'none'"}, Lines{"Content-Security-Policy: default-src 'self'"}, Lines{"Content-Security-Policy: default-src 'self'"}),
 			updates("an unknown Content- field", Lines{"Content-Foo: old"}, Lines{"Content-Foo: new"}, Lines{"Content-Foo: new"}),
+			updates("Content-Type", Lines{"Content-Type: text/x-old"}, Lines{"Content-Type: text/x-new"}, Lines{"Content-Type: text/x-new"}),
 			updates("Content-Language", Lines{"Content-Language: de"}, Lines{"Content-Language: en"}, Lines{"Content-Language: en"}),
 			updates("X-Frame-Options", Lines{"X-Frame-Options: deny"}, Lines{"X-Frame-Options: sameorigin"}, Lines{"X-Frame-Options: sameorigin"}),
 			updates("CDN-Cache-Control", Lines{"CDN-Cache-Control: max-age=0"}, Lines{"CDN-Cache-Control: max-age=7200"}, Lines{"CDN-Cache-Control: max-age=7200"}),
@@ -113,6 +119,11 @@ var fresheningRules = []Requirement{
 		},
 	},
 	{
+		Section: "RFC 9111 §3.2", Level: Should,
+		Rule:   "Leave out no more than the integrity of the stored response needs.",
+		KeptBy: []string{"a 304 updates an unknown Content- field", "a 304 updates Content-Language", "a 304 updates Content-Location", "a 304 updates Content-Type"},
+	},
+	{
 		Section: "RFC 9111 §3.4", Level: Must,
 		Rule:   "Update the stored fields with those of a new part.",
 		KeptBy: []string{"a new part brings newer fields"},
@@ -123,10 +134,8 @@ var fresheningRules = []Requirement{
 func updates(what string, stored, update, after Lines) Case {
 	fresh := Lines{"Cache-Control: max-age=3600"}
 	before := Lines{"Cache-Control: max-age=3600"}
-	for _, line := range update {
-		if len(line) > 14 && line[:14] == "Cache-Control:" {
-			fresh, before = nil, nil
-		}
+	if slices.ContainsFunc(update, func(line string) bool { return strings.HasPrefix(line, "Cache-Control:") }) {
+		fresh, before = nil, nil
 	}
 	first := append(Lines{`ETag: "a"`}, append(before, stored...)...)
 	second := append(Lines{`ETag: "a"`}, append(fresh, update...)...)

@@ -142,7 +142,7 @@ func TestHarness(t *testing.T) {
 		{"a time in another format", get().answered(200, "Expires: {asctime|now}").sees(0, "Expires: {now}"), "has Expires"},
 		{"content", get().answered(200).with("a").seesBody("b"), `content "a", not "b"`},
 		{"no content", get().answered(200).seesNothing(), `content "answer 0\n", not ""`},
-		{"a part", Step{Answer: &Answer{}, Sees: Sees{Parts: []Part{{"bytes 0-0/1", "a"}}}}, "no multipart/byteranges"},
+		{"a part", Step{Answer: &Answer{}, Sees: Sees{Parts: []Part{{"bytes 0-0/1", "a", ""}}}}, "no multipart/byteranges"},
 		{"an interim response", Step{Answer: &Answer{}, Sees: Sees{Interim: []Interim{hop}}}, "0 interim responses, not 1"},
 		{"an interim response too many", Step{Answer: &Answer{Interim: []Interim{hop}}}, "1 interim responses, not 0"},
 		{"another interim response", Step{Answer: &Answer{Interim: []Interim{hop}}, Sees: Sees{Interim: []Interim{{102, nil}}}}, "interim response 103, not 102"},

@@ -66,6 +66,11 @@ var immutableRules = []Requirement{
 	},
 	{
 		Section: "RFC 8246 §3", Level: Should,
+		Rule:   "A forced reload ignores immutable.",
+		KeptBy: []string{"a forced reload of an immutable response is validated"},
+	},
+	{
+		Section: "RFC 8246 §3", Level: Should,
 		Rule:    "Ignore immutable where the response may not be as long as it should be.",
 		NotKept: "nothing is stored but what was seen to end well; chunks and HTTP/2 streams tell as surely as Content-Length",
 	},

@@ -51,6 +51,7 @@ var partialRules = []Requirement{
 			partNotStored("a 206 whose Content-Range does not fit its content is not stored", "bytes=2-4", `ETag: "a"`, "Content-Range: bytes 2-8/10"),
 			partNotStored("a 206 without a validator is not stored", "bytes=2-4", "Content-Range: bytes 2-4/10"),
 			partNotStored("a 206 with a weak validator is not stored", "bytes=2-4", `ETag: W/"a"`, "Content-Range: bytes 2-4/10"),
+			partNotStored("a 206 with a weak date is not stored", "bytes=2-4", "Last-Modified: {now}", "Date: {now}", "Content-Range: bytes 2-4/10"),
 			partNotStored("a multipart 206 is not stored", "bytes=2-4", `ETag: "a"`, "Content-Type: multipart/byteranges; boundary=x"),
 			partNotStored("a 206 with no-store is not stored", "bytes=2-4", `ETag: "a"`, "Content-Range: bytes 2-4/10", "Cache-Control: no-store"),
 		},
@@ -105,12 +106,39 @@ var partialRules = []Requirement{
 					asked("Range: bytes=0-4", `If-Range: "a"`).sees(200, "Content-Length: 10").seesBody(digits),
 				get().sees(200).seesBody(digits),
 			}},
+			{Name: "a whole is completed by date where the date is strong", Setup: forwarding, Steps: []Step{
+				get("Range: bytes=0-4").answered(206, "Cache-Control: max-age=3600", "Last-Modified: {now-1000}", "Content-Range: bytes 0-4/10").with("01234"),
+				get().answered(206, "Cache-Control: max-age=3600", "Last-Modified: {now-1000}", "Content-Range: bytes 5-9/10").with("56789").
+					asked("Range: bytes=5-9", "If-Range: {now-1000}").sees(200).seesBody(digits),
+			}},
+			{Name: "what is missing between parts is asked for as one range", Setup: forwarding, Steps: []Step{
+				part("0-1", "01"),
+				part("8-9", "89"),
+				part("4-4", "4"),
+				get().answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 2-7/10").with("234567").
+					asked("Range: bytes=2-7").sees(200).seesBody(digits),
+			}},
+			{Name: "a range is completed from the parts it overlaps", Setup: forwarding, Steps: []Step{
+				part("0-4", "01234"),
+				get("Range: bytes=3-6").answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 5-6/10").with("56").
+					asked("Range: bytes=5-6", `If-Range: "a"`).sees(206, "Content-Range: bytes 3-6/10").seesBody("3456"),
+			}},
 			{Name: "a representation that has changed is not completed", Setup: forwarding, Steps: []Step{
 				part("0-4", "01234"),
 				get().answered(200, "Cache-Control: max-age=3600", `ETag: "b"`).with("all new").asked(`If-Range: "a"`).sees(200, `ETag: "b"`).seesBody("all new"),
 				get().sees(200, `ETag: "b"`).seesBody("all new"),
 			}},
 		},
+	},
+	{
+		Section: "RFC 9110 §13.1.5", Level: MustNot,
+		Rule:   "As a client, send If-Range only with Range, never with a weak entity tag, and with a date only where there is no tag and the date is strong.",
+		KeptBy: []string{"a whole is completed from a part at the start", "a 206 with a weak validator is not stored", "a 206 with a weak date is not stored", "a whole is completed by date where the date is strong"},
+	},
+	{
+		Section: "RFC 9110 §14.2", Level: ShouldNot,
+		Rule:   "As a client, ask for several ranges where one does it.",
+		KeptBy: []string{"what is missing between parts is asked for as one range"},
 	},
 	{
 		Section: "RFC 9111 §3.4", Level: May,
@@ -197,6 +225,11 @@ var partialRules = []Requirement{
 				get().answered(200, "Cache-Control: max-age=3600", `ETag: "a"`).with(digits).asked("-If-None-Match").sees(200).seesBody(digits),
 			}},
 		},
+	},
+	{
+		Section: "RFC 9110 §15.3.7.3", Level: Must,
+		Rule:   "What is whole once combined is a 200 with its complete length; what is not is served as a 206.",
+		KeptBy: []string{"two parts that complete each other are a whole", "two parts that adjoin are combined"},
 	},
 	{
 		Section: "RFC 9111 §3.3", Level: Ours,

@@ -40,17 +40,17 @@ var rangeRules = []Requirement{
 		Section: "RFC 9110 §14.1.2, §15.3.7.2", Level: Should,
 		Rule: "Answer several ranges in parts, in the order of the request, those that touch as one.",
 		Cases: []Case{
-			rangedParts("two ranges", "bytes=0-1,5-6", Part{"bytes 0-1/10", "01"}, Part{"bytes 5-6/10", "56"}),
-			rangedParts("two ranges in another order", "bytes=5-6, 0-1", Part{"bytes 5-6/10", "56"}, Part{"bytes 0-1/10", "01"}),
-			rangedParts("a range and a suffix", "bytes=0-0,-1", Part{"bytes 0-0/10", "0"}, Part{"bytes 9-9/10", "9"}),
-			rangedParts("three ranges of which one is beyond the end", "bytes=0-0,20-30,4-5", Part{"bytes 0-0/10", "0"}, Part{"bytes 4-5/10", "45"}),
+			rangedParts("two ranges", "bytes=0-1,5-6", Part{"bytes 0-1/10", "01", "text/plain"}, Part{"bytes 5-6/10", "56", "text/plain"}),
+			rangedParts("two ranges in another order", "bytes=5-6, 0-1", Part{"bytes 5-6/10", "56", "text/plain"}, Part{"bytes 0-1/10", "01", "text/plain"}),
+			rangedParts("a range and a suffix", "bytes=0-0,-1", Part{"bytes 0-0/10", "0", "text/plain"}, Part{"bytes 9-9/10", "9", "text/plain"}),
+			rangedParts("three ranges of which one is beyond the end", "bytes=0-0,20-30,4-5", Part{"bytes 0-0/10", "0", "text/plain"}, Part{"bytes 4-5/10", "45", "text/plain"}),
 			ranged("ranges that overlap", "bytes=2-5,4-7", "234567", "bytes 2-7/10"),
 			ranged("ranges that adjoin", "bytes=2-3,4-5", "2345", "bytes 2-5/10"),
 			ranged("a range and one beyond the end", "bytes=2-4,20-30", "234", "bytes 2-4/10"),
 			{Name: "a multipart response has no Content-Range and parts with the content's type", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600", "Content-Type: text/x-test").with("0123456789"),
 				{Header: Lines{"Range: bytes=0-0,9-9"}, Sees: Sees{Status: 206, Header: Lines{"-Content-Range"},
-					Parts: []Part{{"bytes 0-0/10", "0"}, {"bytes 9-9/10", "9"}}}},
+					Parts: []Part{{"bytes 0-0/10", "0", "text/x-test"}, {"bytes 9-9/10", "9", "text/x-test"}}}},
 			}},
 		},
 	},
@@ -151,9 +151,29 @@ var rangeRules = []Requirement{
 		NotKept: "the fields that a client may miss cost more than the bytes that leaving them out saves",
 	},
 	{
-		Section: "RFC 9110 §15.3.7.1", Level: MustNot,
+		Section: "RFC 9110 §15.3.7.1, §14.4", Level: Must,
+		Rule:   "A 206 of one part has a Content-Range, with the complete length, and exactly that content.",
+		KeptBy: []string{"bytes in the middle is a 206", "an open end is a 206"},
+	},
+	{
+		Section: "RFC 9110 §15.3.7.2", Level: Must,
+		Rule:   "A 206 of several parts is multipart/byteranges, with a Content-Range in each part and none in the header section.",
+		KeptBy: []string{"two ranges are parts", "a multipart response has no Content-Range and parts with the content's type"},
+	},
+	{
+		Section: "RFC 9110 §15.3.7.2", Level: MustNot,
 		Rule:   "Send no multipart response to a request for one range.",
 		KeptBy: []string{"bytes in the middle is a 206"},
+	},
+	{
+		Section: "RFC 9110 §15.5.17, §14.4", Level: Should,
+		Rule:   "A 416 says how long the representation is.",
+		KeptBy: []string{"a range beyond the end is a 416"},
+	},
+	{
+		Section: "RFC 9110 §8.8.2.2", Level: Must,
+		Rule:   "Take Last-Modified for a strong validator only where Date is at least a second later.",
+		KeptBy: []string{"If-Range with the date holds", "If-Range with a date as young as the response does not hold"},
 	},
 	{
 		Section: "RFC 9110 §14.1.2", Level: Must,

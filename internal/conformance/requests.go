@@ -161,6 +161,11 @@ var requestRules = []Requirement{
 		},
 	},
 	{
+		Section: "RFC 9111 §5.2.1.1, §5.2.1.2, §5.2.1.3, §5.2.2.1, §5.2.2.10", Level: MustNot,
+		Rule:          "Generate no argument of max-age, max-stale, min-fresh or s-maxage in quotes.",
+		NotObservable: "a directive of the cache's own making; it makes none",
+	},
+	{
 		Section: "RFC 9111 §5.2.3", Level: Must,
 		Rule: "Ignore directives of a request that are unknown or mean something in responses only.",
 		Cases: []Case{

@@ -308,7 +308,7 @@ func readParts(v *view) ([]Part, error) {
 		if err != nil {
 			return nil, err
 		}
-		parts = append(parts, Part{p.Header.Get("Content-Range"), string(body)})
+		parts = append(parts, Part{p.Header.Get("Content-Range"), string(body), p.Header.Get("Content-Type")})
 	}
 }
 

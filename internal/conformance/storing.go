@@ -220,6 +220,11 @@ var storingRules = []Requirement{
 		},
 	},
 	{
+		Section: "RFC 9111 §5.2.1.5, §5.2.2.5", Level: Must,
+		Rule:          "Keep nothing of what no-store covers in non-volatile storage, and remove it from volatile storage soon.",
+		NotObservable: "the memory and the disk of the cache; that it is not reused, nor validated, is seen",
+	},
+	{
 		Section: "RFC 9110 §6.1", Level: Ours,
 		Rule: "Only a complete response becomes an entry.",
 		Cases: []Case{

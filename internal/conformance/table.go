@@ -40,7 +40,7 @@ is a scripted exchange over real connections, and runs through each front door (
 reverse proxy, a transport behind a reverse proxy and in a client) and over each kind of storage.
 
 A requirement is either *kept*, and the cases show it; or *not kept*, by choice, for the reason given; or *not
-observable* at a cache from outside, for want of the observation named. The level is the key word of the RFC;
+observable* at a cache from outside, for want of the observation named. Requirements on origins and on user agents alone are left out. The level is the key word of the RFC;
 “encouraged” stands for its softer words, and “ours” for rules that we set ourselves where the RFC leaves a choice.
 `
 
