@@ -50,7 +50,7 @@ func (p *Policy) freshness(x *Exchange, status int, h http.Header, d responseDir
 		f.Lifetime, f.Explicit, f.Source = expiresLifetime(h["Expires"], date, x.ResponseTime), true, "expires"
 	case p.Defaults.FreshDuration(status) > 0:
 		f.Lifetime, f.Heuristic, f.Source = p.Defaults.FreshDuration(status), true, "default"
-	case heuristicallyCacheable(status) || d.Public: // RFC 9111 §4.2.2
+	case heuristicallyCacheable(status) || d.Public || d.Private && p.Private: // RFC 9111 §4.2.2, §5.2.2.7
 		if f.Lifetime = heuristicLifetime(h, date, x.ResponseTime); f.Lifetime > 0 {
 			f.Heuristic, f.Source = true, "heuristic"
 		}
