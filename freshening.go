@@ -24,7 +24,7 @@ func (p *Policy) Freshen(stored *CacheMeta, x *Exchange) (*CacheMeta, *Refusal) 
 	c := p.candidate(x, stored.StatusCode(), updatedHeader(stored, x))
 	refusal := c.refusal()
 	if refusal == nil {
-		refusal = p.refusedUpdate(stored, x)
+		refusal = c.refusedUpdate(stored)
 	}
 	m := c.meta()
 	m.created, m.variance, m.extensions = stored.created, stored.variance, stored.extensions
@@ -58,12 +58,15 @@ func widensVary(stored *CacheMeta, x *Exchange) bool {
 }
 
 // refusedUpdate applies the rules on storing that only concern updates.
-func (p *Policy) refusedUpdate(stored *CacheMeta, x *Exchange) *Refusal {
+func (c *candidate) refusedUpdate(stored *CacheMeta) *Refusal {
+	p, x := c.policy, c.exchange
 	if widensVary(stored, x) {
 		return refuseResponse("vary-changed") // RFC 9111 §4.1
 	}
-	update := p.candidate(x, stored.StatusCode(), x.Header)
-	if !p.Private && len(update.stored["Set-Cookie"]) > 0 && !update.reusableAsItIs() {
+	if p.Private || len(x.Header["Set-Cookie"]) == 0 || len(c.stored["Set-Cookie"]) == 0 {
+		return nil
+	}
+	if !p.candidate(x, c.status, x.Header).reusableAsItIs() {
 		return refuseResponse("set-cookie") // RFC 9111 §7.3
 	}
 	return nil

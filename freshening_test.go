@@ -1,0 +1,210 @@
+package cirque
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// later is the exchange, a minute after testNow, of a GET and a 304 with these lines.
+func later(fields ...string) *Exchange {
+	x := get(fields...).withStatus(http.StatusNotModified)
+	x.RequestTime, x.ResponseTime = testNow.Add(time.Minute), testNow.Add(time.Minute)
+	return x
+}
+
+func freshened(t *testing.T, p *Policy, meta *CacheMeta, x *Exchange) *CacheMeta {
+	t.Helper()
+	fresh, refusal := p.Freshen(meta, x)
+	require.Nil(t, refusal)
+	return fresh
+}
+
+// RFC 9111 §3.2 and §4.3.4.
+func TestFreshenUpdatesTheHeader(t *testing.T) {
+	old := stored(t, shared, get("Cache-Control: max-age=1", `ETag: "a"`, "A: 1", "A: 2", "B: 1", "Content-Type: a/b", "Content-Length: 5",
+		"Content-Encoding: gzip", "Date: "+at(0), "Age: 0", "Vary: Cookie, Accept"))
+	x := later("Cache-Control: max-age=100", `ETag: "a"`, "A: 3", "C: 4", "C: 5", "Content-Type: c/d", "Content-Length: 0",
+		"Content-Encoding: br", "Content-Range: bytes 0-1/5", "Date: "+at(time.Minute), "Connection: d", "D: 1", "Keep-Alive: 1",
+		"Proxy-Authenticate: x", "Vary: accept")
+	before := x.Header.Clone()
+	fresh := freshened(t, shared, old, x)
+	require.Equal(t, lines("Cache-Control: max-age=100", `ETag: "a"`, "A: 3", "B: 1", "C: 4", "C: 5", "Content-Type: c/d", "Content-Length: 5",
+		"Content-Encoding: gzip", "Date: "+at(time.Minute), "Vary: Cookie, Accept"), fresh.Header().Header())
+	require.Equal(t, before, x.Header)
+	require.Equal(t, "1", old.Header().Get("A"), "a stored meta never changes")
+	require.True(t, fresh.FreshUntil().Equal(testNow.Add(160*time.Second)))
+	require.True(t, fresh.Updated().Equal(testNow.Add(time.Minute)))
+	require.True(t, fresh.Created().Equal(testNow))
+}
+
+func TestFreshenKeepsWhatTheEntryIs(t *testing.T) {
+	old := stored(t, shared, get("Cache-Control: max-age=1, public", `ETag: "a"`).withRequest("Authorization: x").withStatus(404))
+	old.SetVariance(HashBinary{1})
+	old.SetExtension("mine", "x")
+	old.SetFlags(old.Flags() | MetaDecoded | MetaPartial)
+	fresh := freshened(t, shared, old, later())
+	require.Equal(t, 404, fresh.StatusCode())
+	require.Equal(t, HashBinary{1}, fresh.Variance())
+	value, _ := fresh.Extension("mine")
+	require.Equal(t, "x", value)
+	require.True(t, fresh.Has(MetaDecoded|MetaPartial|MetaAuthorized))
+}
+
+func TestFreshenWorksOutFreshnessAnew(t *testing.T) {
+	base := []string{`ETag: "a"`}
+	for name, c := range map[string]struct {
+		stored, update []string
+		lifetime, age  time.Duration // at the time of the 304
+		flags          MetaFlags
+	}{
+		"what was stored holds":    {[]string{"Cache-Control: max-age=50"}, nil, 50 * time.Second, 0, 0},
+		"the 304's holds":          {[]string{"Cache-Control: max-age=50"}, []string{"Cache-Control: max-age=7"}, 7 * time.Second, 0, 0},
+		"new directives":           {[]string{"Cache-Control: max-age=50"}, []string{"Cache-Control: max-age=7, must-revalidate"}, 7 * time.Second, 0, MetaNoStale},
+		"old directives end":       {[]string{"Cache-Control: max-age=50, must-revalidate"}, []string{"Cache-Control: max-age=7"}, 7 * time.Second, 0, 0},
+		"no-cache":                 {[]string{"Cache-Control: max-age=50"}, []string{"Cache-Control: max-age=7, no-cache"}, 7 * time.Second, 0, MetaNoCache},
+		"the old age is gone":      {[]string{"Cache-Control: max-age=50", "Age: 40"}, nil, 50 * time.Second, 0, 0},
+		"the 304's age":            {[]string{"Cache-Control: max-age=50"}, []string{"Age: 10"}, 50 * time.Second, 10 * time.Second, 0},
+		"the old date is gone":     {[]string{"Cache-Control: max-age=50", "Date: " + at(-time.Hour)}, nil, 50 * time.Second, 0, 0},
+		"Expires with the 304's":   {[]string{"Expires: " + at(time.Second)}, []string{"Expires: " + at(2*time.Minute)}, time.Minute, 0, 0},
+		"Expires, the old":         {[]string{"Expires: " + at(90*time.Second)}, nil, 30 * time.Second, 0, 0},
+		"a heuristic":              {[]string{"Last-Modified: " + at(-40*time.Second)}, nil, 10 * time.Second, 0, MetaHeuristic},
+		"a targeted field arrives": {[]string{"Cache-Control: max-age=50"}, []string{"CDN-Cache-Control: max-age=9"}, 9 * time.Second, 0, 0},
+	} {
+		fresh := freshened(t, shared, stored(t, shared, get(append(base, c.stored...)...)), later(c.update...))
+		now := testNow.Add(time.Minute)
+		require.Equal(t, c.lifetime-c.age, fresh.FreshUntil().Sub(now), name)
+		require.Equal(t, c.age, fresh.Age(now), name)
+		require.Equal(t, c.flags, fresh.Flags(), name)
+		require.True(t, fresh.Header().Has("Date"), name)
+	}
+	fresh := freshened(t, shared, stored(t, shared, get("Cache-Control: max-age=50", `ETag: "a"`, "Date: "+at(0))), later())
+	require.Equal(t, at(time.Minute), fresh.Header().Get("Date"), "RFC 9110 §6.6.1")
+}
+
+func TestFreshenRefuses(t *testing.T) {
+	plain := []string{"Cache-Control: max-age=50", `ETag: "a"`}
+	for name, c := range map[string]struct {
+		stored, request, update []string
+		want                    string
+		byResponse              bool
+	}{
+		"no-store":             {plain, nil, []string{"Cache-Control: no-store"}, "no-store", true},
+		"private":              {plain, nil, []string{"Cache-Control: private"}, "private", true},
+		"request no-store":     {plain, []string{"Cache-Control: no-store"}, nil, "request-no-store", false},
+		"authorized":           {plain, []string{"Authorization: x"}, nil, "authorization", false},
+		"authorized, no-store": {plain, []string{"Authorization: x"}, []string{"Cache-Control: no-store"}, "no-store", false},
+		"Vary arrives":         {plain, nil, []string{"Vary: Cookie"}, "vary-changed", true},
+		"Vary widens":          {append(plain, "Vary: A"), nil, []string{"Vary: A, B"}, "vary-changed", true},
+		"Vary: *":              {append(plain, "Vary: A"), nil, []string{"Vary: *"}, "vary-star", true},
+		"Set-Cookie":           {plain, nil, []string{"Set-Cookie: a=b"}, "set-cookie", true},
+		"Set-Cookie, Age":      {plain, nil, []string{"Set-Cookie: a=b", "Cache-Control: max-age=5", "Age: 6"}, "set-cookie", true},
+		"what can't be sent":   {plain, nil, []string{"A: b\rc"}, "header-invalid", true},
+	} {
+		old := stored(t, shared, get(c.stored...))
+		meta, refusal := shared.Freshen(old, later(c.update...).withRequest(c.request...))
+		require.NotNil(t, refusal, name)
+		require.Equal(t, c.want, refusal.Detail, name)
+		require.Equal(t, c.byResponse, refusal.ByResponse, name)
+		// It answers the request all the same.
+		require.Equal(t, 200, meta.StatusCode(), name)
+		for field, values := range lines(c.update...) {
+			require.Equal(t, values, meta.Header().Values(field), name)
+		}
+	}
+}
+
+// A 304 that adds fields must not turn one client's answer into another's.
+func TestFreshenInjection(t *testing.T) {
+	const cookie = "Set-Cookie: a=b"
+	old := stored(t, shared, get("Cache-Control: max-age=50", `ETag: "a"`, "Vary: A", cookie))
+	// The cookie that came with the origin's leave to reuse it stays, as does what the entry is stored under.
+	fresh := freshened(t, shared, old, later("Vary:", "Content-Length: 99"))
+	require.Equal(t, "a=b", fresh.Header().Get("Set-Cookie"))
+	require.Equal(t, []string{"A"}, fresh.Header().Values("Vary"))
+	require.False(t, fresh.Header().Has("Content-Length"))
+	// Another is stored with leave of its own.
+	fresh = freshened(t, shared, old, later("Set-Cookie: c=d", "Cache-Control: max-age=5"))
+	require.Equal(t, []string{"c=d"}, fresh.Header().Values("Set-Cookie"))
+	// Or where there is one client only.
+	fresh = freshened(t, private, old, later("Set-Cookie: c=d"))
+	require.Equal(t, []string{"c=d"}, fresh.Header().Values("Set-Cookie"))
+	// Or where it isn't stored.
+	fresh = freshened(t, shared, old, later("Set-Cookie: c=d", `Cache-Control: max-age=5, no-cache="set-cookie"`))
+	require.False(t, fresh.Header().Has("Set-Cookie"))
+}
+
+// RFC 9111 §4.3.4.
+func TestSelectForFreshening(t *testing.T) {
+	v := func(tag, modified string, age time.Duration) Variant {
+		return Variant{ETag: tag, LastModified: modified, Created: testNow.Add(-age)}
+	}
+	a, b := v(`"a"`, at(-1*day), 2), v(`"b"`, at(-2*day), 1)
+	weak, dated, bare := v(`W/"a"`, at(-3*day), 3), v("", at(-4*day), 4), v("", "", 5)
+	for name, c := range map[string]struct {
+		update     []string
+		candidates []Variant
+		want       int
+	}{
+		"strong":                          {[]string{`ETag: "b"`}, []Variant{a, b, weak}, 1},
+		"strong, the newest":              {[]string{`ETag: "a"`}, []Variant{a, v(`"a"`, "", 1), v(`"a"`, "", 3), b}, 1},
+		"strong, none":                    {[]string{`ETag: "c"`}, []Variant{a, b}, -1},
+		"strong, none of one":             {[]string{`ETag: "c"`}, []Variant{a}, -1},
+		"strong against weak":             {[]string{`ETag: "a"`}, []Variant{weak}, -1},
+		"strong decides over the date":    {[]string{`ETag: "c"`, "Last-Modified: " + at(-1*day)}, []Variant{a}, -1},
+		"weak":                            {[]string{`ETag: W/"b"`}, []Variant{a, b}, 1},
+		"weak, the newest":                {[]string{`ETag: W/"a"`}, []Variant{weak, a, b}, 1},
+		"weak, none":                      {[]string{`ETag: W/"c"`}, []Variant{a, b}, -1},
+		"date":                            {[]string{"Last-Modified: " + at(-2*day)}, []Variant{a, b, dated}, 1},
+		"date, spelt otherwise":           {[]string{"Last-Modified: " + testNow.Add(-2*day).Format(time.ANSIC)}, []Variant{a, b, dated}, 1},
+		"date, none":                      {[]string{"Last-Modified: " + at(0)}, []Variant{a, b, dated}, -1},
+		"no validator, one":               {nil, []Variant{bare}, 0},
+		"no validator, one that has some": {nil, []Variant{a}, 0},
+		"no validator, several":           {nil, []Variant{a, bare}, -1},
+		"no candidates":                   {[]string{`ETag: "a"`}, nil, -1},
+	} {
+		require.Equal(t, c.want, SelectForFreshening(lines(c.update...), c.candidates), name)
+	}
+}
+
+// RFC 9111 §4.3.5.
+func TestHeadMatches(t *testing.T) {
+	full := held(200, `ETag: "a"`, "Last-Modified: "+at(-day), "Content-Length: 5")
+	bare := held(200)
+	decoded := held(200, `ETag: "a"`)
+	decoded.SetFlags(MetaDecoded)
+	for name, c := range map[string]struct {
+		stored *CacheMeta
+		length int64
+		head   []string
+		want   bool
+	}{
+		"all match":              {full, 5, []string{`ETag: "a"`, "Last-Modified: " + at(-day), "Content-Length: 5"}, true},
+		"nothing received":       {full, 5, nil, true},
+		"another tag":            {full, 5, []string{`ETag: "b"`}, false},
+		"a weaker tag":           {full, 5, []string{`ETag: W/"a"`}, false},
+		"another date":           {full, 5, []string{"Last-Modified: " + at(0)}, false},
+		"date, spelt otherwise":  {full, 5, []string{"Last-Modified: " + testNow.Add(-day).Format(time.ANSIC)}, true},
+		"another length":         {full, 5, []string{"Content-Length: 6"}, false},
+		"a tag that is new":      {bare, 5, []string{`ETag: "a"`}, false},
+		"a date that is new":     {bare, 5, []string{"Last-Modified: " + at(0)}, false},
+		"the body's length":      {bare, 5, []string{"Content-Length: 5"}, true},
+		"not the body's length":  {bare, 5, []string{"Content-Length: 6"}, false},
+		"an unknown length":      {bare, -1, []string{"Content-Length: 6"}, true},
+		"the length undecoded":   {decoded, 5, []string{"Content-Length: 3"}, true},
+		"but another tag, still": {decoded, 5, []string{"Content-Length: 3", `ETag: "b"`}, false},
+	} {
+		require.Equal(t, c.want, HeadMatches(c.stored, c.length, lines(c.head...)), name)
+	}
+}
+
+func TestFreshenByHead(t *testing.T) {
+	old := stored(t, shared, get("Cache-Control: max-age=1", `ETag: "a"`, "Content-Length: 5", "A: 1"))
+	x := later("Cache-Control: max-age=50", `ETag: "a"`, "Content-Length: 5", "A: 2").withStatus(http.StatusOK)
+	x.Request.Method = http.MethodHead
+	fresh := freshened(t, shared, old, x)
+	require.Equal(t, "2", fresh.Header().Get("A"))
+	require.Equal(t, 50*time.Second, fresh.FreshUntil().Sub(x.ResponseTime))
+}
