@@ -1,0 +1,158 @@
+// Command mutate breaks the caching rules one branch at a time and tells which of the breaks the tests don't notice. It
+// is run at the root of the module:
+//
+//	go run ./internal/mutate                         # every mutant of every rule file
+//	go run ./internal/mutate -seed 7 -n 20           # a sample
+//	go run ./internal/mutate -files reuse.go,vary.go
+//
+// A mutant negates a condition, drops a clause of one, drops a case, shifts a bound or an operator, changes a number,
+// a truth value or a name in a list, or deletes a statement. It is killed when a test fails, does not
+// end, or panics. Survivors are printed; those that internal/conformance explains don't count. The exit status is 1
+// if others are left.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cirquecache/cirque/internal/conformance"
+)
+
+// ruleFiles are the files of the root package that hold the rules of RFC 9111 and its relatives.
+const ruleFiles = "storing.go,freshness.go,httpdate.go,reuse.go,vary.go,vary_record.go,validation.go,freshening.go,invalidation.go," +
+	"partial.go,request.go,fields.go,language.go,preference.go"
+
+func main() {
+	log.SetFlags(0)
+	var (
+		seed     = flag.Uint64("seed", 1, "`seed` of the sample")
+		n        = flag.Int("n", 0, "how `many` mutants to try; 0: all")
+		files    = flag.String("files", ruleFiles, "comma-separated `files` to mutate")
+		packages = flag.String("packages", ".,./internal/conformance", "comma-separated `packages` whose tests are run, in this order")
+		jobs     = flag.Int("j", 2, "how `many` mutants to try at a time")
+		timeout  = flag.Duration("timeout", 2*time.Minute, "how long the tests of a package may take before the mutant counts as killed")
+		list     = flag.Bool("list", false, "list the mutants and try none")
+		verbose  = flag.Bool("v", false, "print the fate of every mutant")
+	)
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+
+	all, err := collect(strings.Split(*files, ","))
+	if err != nil {
+		log.Fatal(err)
+	}
+	all = sample(all, *seed, *n)
+	if *list {
+		for i := range all {
+			fmt.Println(&all[i])
+		}
+		return
+	}
+	dir, err := os.MkdirTemp("", "mutate")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	r := &runner{packages: strings.Split(*packages, ","), timeout: *timeout, dir: dir}
+	if err := r.check(ctx); err != nil {
+		log.Fatal(err)
+	}
+	rep, err := try(ctx, r, all, *jobs, *verbose)
+	rep.print(os.Stdout)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if rep.unexplained > 0 {
+		os.RemoveAll(dir)
+		os.Exit(1)
+	}
+}
+
+func collect(files []string) ([]mutant, error) {
+	var all []mutant
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		found, err := mutants(file, src)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("nothing to mutate in %s", strings.Join(files, ", "))
+	}
+	return all, nil
+}
+
+// sample returns n of the mutants, chosen by seed; all of them if n is zero.
+func sample(all []mutant, seed uint64, n int) []mutant {
+	if n <= 0 || n >= len(all) {
+		return all
+	}
+	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:n]
+}
+
+// try finds out the fate of every mutant, several at a time. After an error the report is of what was done.
+func try(ctx context.Context, r *runner, all []mutant, jobs int, verbose bool) (*report, error) {
+	rep := &report{files: map[string]*tally{}}
+	next := make(chan int)
+	errs := make(chan error, jobs)
+	var mu sync.Mutex
+	var workers sync.WaitGroup
+	for range jobs {
+		workers.Go(func() {
+			for i := range next {
+				f, pkg, err := r.run(ctx, i, &all[i])
+				if err != nil {
+					errs <- err
+					return
+				}
+				mu.Lock()
+				rep.add(&all[i], f, pkg)
+				if verbose {
+					fmt.Printf("%s %s\n", []string{"survived", "killed", "stillborn"}[f], &all[i])
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	var err error
+feed:
+	for i := range all {
+		select {
+		case next <- i:
+		case err = <-errs:
+			break feed
+		}
+	}
+	close(next)
+	workers.Wait()
+	select {
+	case err = <-errs:
+	default:
+	}
+	return rep, err
+}
+
+// explained returns why a survivor is as good as the original, if it is known.
+func explained(m *mutant) (string, bool) {
+	for _, s := range conformance.Survivors() {
+		if s.File == m.file && s.Source == m.source && s.Mutation == m.what {
+			return s.Why, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+)
+
+// report sums up the fates of mutants.
+type report struct {
+	files       map[string]*tally
+	survivors   []*mutant
+	unexplained int
+}
+
+// tally counts the mutants of one file.
+type tally struct {
+	killers                        map[string]int // by package
+	killed, survived, excused, all int
+}
+
+func (r *report) add(m *mutant, f fate, pkg string) {
+	t := r.files[m.file]
+	if t == nil {
+		t = &tally{killers: map[string]int{}}
+		r.files[m.file] = t
+	}
+	switch f {
+	case stillborn:
+		return
+	case killed:
+		t.killed++
+		t.killers[pkg]++
+	case survived:
+		if _, ok := explained(m); ok {
+			t.excused++
+			break
+		}
+		t.survived++
+		r.unexplained++
+		r.survivors = append(r.survivors, m)
+	}
+	t.all++
+}
+
+// print writes the survivors and, by file, how many were killed.
+func (r *report) print(w io.Writer) {
+	for _, m := range r.survivors {
+		fmt.Fprintf(w, "survived %s\n", m)
+	}
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(out, "file\tmutants\tkilled\texplained\tsurvived\tshare\tkilled by")
+	sum := tally{killers: map[string]int{}}
+	for _, file := range slices.Sorted(maps.Keys(r.files)) {
+		t := r.files[file]
+		t.print(out, file)
+		sum.killed, sum.survived, sum.excused, sum.all = sum.killed+t.killed, sum.survived+t.survived, sum.excused+t.excused, sum.all+t.all
+		for pkg, n := range t.killers {
+			sum.killers[pkg] += n
+		}
+	}
+	sum.print(out, "all")
+	out.Flush()
+}
+
+func (t *tally) print(w io.Writer, name string) {
+	share := 100.0
+	if t.all > 0 {
+		share = 100 * float64(t.killed+t.excused) / float64(t.all)
+	}
+	fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%.1f%%\t", name, t.all, t.killed, t.excused, t.survived, share)
+	for i, pkg := range slices.Sorted(maps.Keys(t.killers)) {
+		if i > 0 {
+			fmt.Fprint(w, ", ")
+		}
+		fmt.Fprintf(w, "%s %d", pkg, t.killers[pkg])
+	}
+	fmt.Fprintln(w)
+}
