@@ -1,0 +1,474 @@
+package put_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
+	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/put"
+)
+
+const ok = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n"
+
+var key = cirque.NewCacheKey("", "http://example.com/", "")
+
+func newOptions() *cirque.CacheOptions {
+	return &cirque.CacheOptions{
+		Storage:        memcache.New(memcache.Config{}),
+		Lock:           cirque.NewCacheLock(cirque.CacheLockConfig{}),
+		MaxObjectBytes: 1 << 10,
+	}
+}
+
+func newRequest(fields ...string) *http.Request {
+	r, err := http.NewRequest(http.MethodGet, "http://example.com/", nil)
+	if err != nil {
+		panic(err)
+	}
+	for i := 0; i < len(fields); i += 2 {
+		r.Header.Add(fields[i], fields[i+1])
+	}
+	return r
+}
+
+// putAll puts wire and returns what Finish does.
+func putAll(t testing.TB, opts *cirque.CacheOptions, r *http.Request, wire string) error {
+	t.Helper()
+	p := put.New(t.Context(), opts, key, r, put.Config{})
+	_, err := io.WriteString(p, wire)
+	done := p.Finish()
+	if err != nil {
+		require.Equal(t, err, done, "Write and Finish disagree")
+	}
+	return done
+}
+
+// get returns what is stored for r; nothing is an empty string.
+func get(t testing.TB, opts *cirque.CacheOptions, r *http.Request) (*cirque.CacheMeta, string) {
+	t.Helper()
+	var hc cirque.HttpCache
+	defer hc.Release()
+	hc.Enable(opts)
+	hc.SetKey(key)
+	meta, hit, err := hc.Lookup(t.Context())
+	if err == nil && meta.Has(cirque.MetaVaryRecord) {
+		meta, hit, err = hc.VaryLookup(t.Context(), meta, hit, r.Header, nil)
+	}
+	if errors.Is(err, cirque.ErrNotFound) {
+		return nil, ""
+	}
+	require.NoError(t, err)
+	hc.Found(meta, hit, cirque.HitFresh)
+	body, err := io.ReadAll(hit)
+	require.NoError(t, err)
+	return meta, string(body)
+}
+
+func TestStored(t *testing.T) {
+	for name, test := range map[string]struct {
+		wire   string
+		status int
+		body   string
+	}{
+		"length":                 {ok + "Content-Length: 5\r\n\r\nhello", 200, "hello"},
+		"more than its length":   {ok + "Content-Length: 5\r\n\r\nhello, world", 200, "hello"},
+		"empty":                  {ok + "Content-Length: 0\r\n\r\n", 200, ""},
+		"empty, and more":        {ok + "Content-Length: 0\r\n\r\nmore", 200, ""},
+		"up to the end":          {ok + "\r\nhello", 200, "hello"},
+		"up to an early end":     {ok + "\r\n", 200, ""},
+		"HTTP/1.0":               {"HTTP/1.0 200 OK\r\nCache-Control: max-age=60\r\n\r\nhello", 200, "hello"},
+		"line feeds":             {"HTTP/1.1 200 OK\nCache-Control: max-age=60\n\nhello", 200, "hello"},
+		"no status text":         {"HTTP/1.1 200\r\nCache-Control: max-age=60\r\n\r\nhello", 200, "hello"},
+		"no content":             {"HTTP/1.1 204 No Content\r\nCache-Control: max-age=60\r\n\r\n", 204, ""},
+		"no content, and more":   {"HTTP/1.1 204 No Content\r\nCache-Control: max-age=60\r\n\r\nmore", 204, ""},
+		"error":                  {"HTTP/1.1 404 Not Found\r\nCache-Control: max-age=60\r\n\r\ngone", 404, "gone"},
+		"chunked":                {ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7;x=y\r\n, world\r\n0\r\n\r\n", 200, "hello, world"},
+		"chunked, trailer":       {ok + "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nDigest: abc\r\nX: y\r\n\r\n", 200, "x"},
+		"chunked, and more":      {ok + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n1\r\nx\r\n", 200, ""},
+		"interim":                {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok + "\r\nhello", 200, "hello"},
+		"validators alone":       {"HTTP/1.1 200 OK\r\nETag: \"x\"\r\n\r\nhello", 200, "hello"},
+		"the largest that there": {ok + "\r\n" + strings.Repeat("x", 1<<10), 200, strings.Repeat("x", 1<<10)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, step := range []int{1, 7, len(test.wire)} {
+				opts := newOptions()
+				p := put.New(t.Context(), opts, key, newRequest(), put.Config{})
+				for wire := test.wire; wire != ""; {
+					n, err := io.WriteString(p, wire[:min(step, len(wire))])
+					require.NoError(t, err)
+					require.Equal(t, min(step, len(wire)), n)
+					wire = wire[n:]
+				}
+				require.NotNil(t, p.Meta())
+				require.NoError(t, p.Finish())
+				require.Equal(t, put.PhaseStored, p.Phase())
+				require.NoError(t, p.Err())
+				meta, body := get(t, opts, newRequest())
+				require.NotNil(t, meta, "nothing is stored")
+				require.Equal(t, test.status, meta.StatusCode())
+				require.Equal(t, test.body, body)
+				for _, name := range []string{"Transfer-Encoding", "Connection", "Link", "Digest"} {
+					require.False(t, meta.Header().Has(name), name)
+				}
+			}
+		})
+	}
+}
+
+func TestNotStored(t *testing.T) {
+	const chunks = ok + "Transfer-Encoding: chunked\r\n\r\n"
+	notStored := func(reason cirque.NoCacheReason, detail string) *put.NotStoredError {
+		return &put.NotStoredError{Reason: reason, Detail: detail}
+	}
+	for name, test := range map[string]struct {
+		wire string
+		err  error
+	}{
+		"nothing":             {"", put.ErrIncomplete},
+		"half a header":       {ok, put.ErrIncomplete},
+		"interim alone":       {"HTTP/1.1 100 Continue\r\n\r\n", put.ErrIncomplete},
+		"half a body":         {ok + "Content-Length: 5\r\n\r\nhel", put.ErrIncomplete},
+		"half a chunk":        {chunks + "5\r\nhel", put.ErrIncomplete},
+		"no last chunk":       {chunks + "5\r\nhello\r\n", put.ErrIncomplete},
+		"half a trailer":      {chunks + "0\r\nX: y\r\n", put.ErrIncomplete},
+		"a request":           {"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n", put.ErrMalformed},
+		"an empty line first": {"\r\n" + ok + "\r\n", put.ErrMalformed},
+		"no colon":            {ok + "nonsense\r\n\r\n", put.ErrMalformed},
+		"two lengths":         {ok + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", put.ErrMalformed},
+		"negative length":     {ok + "Content-Length: -5\r\n\r\nhello", put.ErrMalformed},
+		"another coding":      {ok + "Transfer-Encoding: gzip\r\n\r\nhello", put.ErrMalformed},
+		"bad chunk":           {chunks + "x\r\nhello\r\n", put.ErrMalformed},
+		"no-store":            {"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n\r\n", notStored(cirque.OriginNotCache, "no-store")},
+		"private":             {"HTTP/1.1 200 OK\r\nCache-Control: private, max-age=9\r\n\r\n", notStored(cirque.OriginNotCache, "private")},
+		"no freshness":        {"HTTP/1.1 200 OK\r\n\r\n", notStored(cirque.OriginNotCache, "no-freshness")},
+		"a part":              {"HTTP/1.1 206 Partial Content\r\nCache-Control: max-age=60\r\n\r\n", notStored(cirque.OriginNotCache, "status")},
+		"an upgrade":          {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", notStored(cirque.OriginNotCache, "status")},
+		"too long a header":   {ok + "X: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", notStored(cirque.ResponseTooLarge, "header-too-large")},
+		"interim for ever": {strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 3000),
+			notStored(cirque.ResponseTooLarge, "header-too-large")},
+		"too long by its length": {ok + "Content-Length: 1025\r\n\r\n", notStored(cirque.PredictedResponseTooLarge, "")},
+		"too long": {ok + "\r\n" + strings.Repeat("x", 1025),
+			&put.NotStoredError{Reason: cirque.ResponseTooLarge, Err: cirque.ErrUnlinked}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := newOptions()
+			require.NoError(t, putAll(t, opts, newRequest(), ok+"\r\nbefore"))
+			for _, step := range []int{1, 1000, len(test.wire)} {
+				p := put.New(t.Context(), opts, key, newRequest(), put.Config{})
+				for wire := test.wire; wire != ""; {
+					n, err := io.WriteString(p, wire[:min(step, len(wire))])
+					if err != nil {
+						_, again := io.WriteString(p, "more")
+						require.Equal(t, err, again)
+						require.Equal(t, put.PhaseFailed, p.Phase())
+						break
+					}
+					wire = wire[n:]
+				}
+				err := p.Finish()
+				if _, ok := test.err.(*put.NotStoredError); ok {
+					require.Equal(t, test.err, err)
+				} else {
+					require.ErrorIs(t, err, test.err)
+				}
+				require.Equal(t, err, p.Err())
+				require.Equal(t, put.PhaseEnded, p.Phase())
+				require.Nil(t, p.Meta())
+				_, body := get(t, opts, newRequest())
+				require.Equal(t, "before", body, "what was stored is not what it was")
+			}
+		})
+	}
+}
+
+func TestRequestDecidesToo(t *testing.T) {
+	for name, test := range map[string]struct {
+		request *http.Request
+		detail  string
+	}{
+		"method":        {&http.Request{Method: http.MethodHead, URL: newRequest().URL, Header: http.Header{}}, "method"},
+		"no-store":      {newRequest("Cache-Control", "no-store"), "request-no-store"},
+		"authorization": {newRequest("Authorization", "Basic eDp5"), "authorization"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := putAll(t, newOptions(), test.request, ok+"\r\nhello")
+			require.Equal(t, &put.NotStoredError{Reason: cirque.OriginNotCache, Detail: test.detail}, err)
+		})
+	}
+}
+
+func TestPolicy(t *testing.T) {
+	opts, wire := newOptions(), "HTTP/1.1 200 OK\r\nCache-Control: private, max-age=60\r\n\r\nmine"
+	p := put.New(t.Context(), opts, key, newRequest(), put.Config{Policy: &cirque.Policy{Private: true, MaxHeaderBytes: 100}})
+	_, err := io.WriteString(p, wire)
+	require.NoError(t, err)
+	require.NoError(t, p.Finish())
+	_, body := get(t, opts, newRequest())
+	require.Equal(t, "mine", body)
+
+	p = put.New(t.Context(), opts, key, newRequest(), put.Config{Policy: &cirque.Policy{Private: true, MaxHeaderBytes: 20}})
+	_, err = io.WriteString(p, wire)
+	require.Equal(t, &put.NotStoredError{Reason: cirque.ResponseTooLarge, Detail: "header-too-large"}, err)
+	p.Abort()
+}
+
+func TestVariants(t *testing.T) {
+	opts := newOptions()
+	english, german := newRequest("Accept-Language", "en"), newRequest("Accept-Language", "de")
+	const varies = ok + "Vary: Accept-Language\r\n\r\n"
+	require.NoError(t, putAll(t, opts, english, varies+"hello"))
+	require.NoError(t, putAll(t, opts, german, varies+"hallo"))
+	require.NoError(t, putAll(t, opts, english, varies+"hello again"))
+	_, body := get(t, opts, english)
+	require.Equal(t, "hello again", body)
+	_, body = get(t, opts, german)
+	require.Equal(t, "hallo", body, "a put of one variant is nothing to the others")
+
+	require.NoError(t, putAll(t, opts, english, ok+"Vary: Cookie\r\n\r\nhello"))
+	_, body = get(t, opts, newRequest("Accept-Language", "de", "Cookie", "x"))
+	require.Empty(t, body, "what varies otherwise now has no older variants")
+}
+
+func TestVarianceHook(t *testing.T) {
+	opts := newOptions()
+	device := func(r *http.Request, b *cirque.VarianceBuilder) { b.AddNameValue("device", r.Header.Get("Device")) }
+	for _, name := range []string{"phone", "desk"} {
+		p := put.New(t.Context(), opts, key, newRequest("Device", name), put.Config{Variance: device})
+		_, err := io.WriteString(p, ok+"\r\nfor "+name)
+		require.NoError(t, err)
+		require.NoError(t, p.Finish())
+	}
+	for _, name := range []string{"phone", "desk"} {
+		r := newRequest("Device", name)
+		var hc cirque.HttpCache
+		hc.Enable(opts)
+		hc.SetKey(key)
+		meta, hit, err := hc.Lookup(t.Context())
+		require.NoError(t, err)
+		_, hit, err = hc.VaryLookup(t.Context(), meta, hit, r.Header, func(b *cirque.VarianceBuilder) { device(r, b) })
+		require.NoError(t, err)
+		body, err := io.ReadAll(hit)
+		require.NoError(t, err)
+		require.NoError(t, hit.Close())
+		require.Equal(t, "for "+name, string(body))
+	}
+}
+
+func TestPurgeVoids(t *testing.T) {
+	wire := ok + "Content-Length: 5\r\n\r\nhello"
+	for at := range wire {
+		opts := newOptions()
+		p := put.New(t.Context(), opts, key, newRequest(), put.Config{})
+		_, err := io.WriteString(p, wire[:at])
+		require.NoError(t, err)
+		_ = opts.Purge(t.Context(), key)
+		_, _ = io.WriteString(p, wire[at:])
+		var notStored *put.NotStoredError
+		require.ErrorAs(t, p.Finish(), &notStored, "purged after %d bytes", at)
+		require.Equal(t, cirque.Deferred, notStored.Reason)
+		meta, _ := get(t, opts, newRequest())
+		require.Nil(t, meta)
+	}
+}
+
+func TestReadWhileItComes(t *testing.T) {
+	for _, whole := range []bool{true, false} {
+		opts := newOptions()
+		p := put.New(t.Context(), opts, key, newRequest(), put.Config{})
+		_, err := io.WriteString(p, ok+"\r\nhello")
+		require.NoError(t, err)
+		_, hit, err := opts.Storage.Lookup(t.Context(), key)
+		require.NoError(t, err)
+		defer hit.Close()
+		part := make([]byte, 5)
+		_, err = io.ReadFull(hit, part)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(part))
+		if whole {
+			require.NoError(t, p.Finish())
+		}
+		p.Abort()
+		_, err = hit.Read(part)
+		require.Equal(t, whole, err == io.EOF, "%v", err)
+	}
+}
+
+func TestTooLargeForTheStoreOnly(t *testing.T) {
+	opts := newOptions()
+	p := put.New(t.Context(), opts, key, newRequest(), put.Config{})
+	_, err := io.WriteString(p, ok+"\r\nhello")
+	require.NoError(t, err)
+	_, hit, err := opts.Storage.Lookup(t.Context(), key)
+	require.NoError(t, err)
+	defer hit.Close()
+	rest := strings.Repeat("x", 2<<10)
+	_, err = io.WriteString(p, rest)
+	require.NoError(t, err, "somebody reads it")
+	require.ErrorIs(t, p.Finish(), cirque.ErrUnlinked)
+	body, err := io.ReadAll(hit)
+	require.NoError(t, err)
+	require.Equal(t, "hello"+rest, string(body))
+}
+
+// TestOthersWait: where a store does not stream, requests that miss wait for the put, and take their turns if it
+// fails.
+func TestOthersWait(t *testing.T) {
+	for _, whole := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			opts := newOptions()
+			opts.Storage = struct{ cirque.Storage }{opts.Storage}
+			p := put.New(t.Context(), opts, key, newRequest(), put.Config{})
+			_, err := io.WriteString(p, ok+"\r\n")
+			require.NoError(t, err)
+
+			var other cirque.HttpCache
+			defer other.Release()
+			other.Enable(opts)
+			other.SetKey(key)
+			other.TryLock()
+			require.True(t, other.IsLocked())
+			waited := make(chan cirque.LockStatus, 1)
+			go func() {
+				status, _ := other.WaitLock(context.Background())
+				waited <- status
+			}()
+			synctest.Wait()
+			require.Empty(t, waited)
+			if whole {
+				require.NoError(t, p.Finish())
+				require.Equal(t, cirque.LockDone, <-waited)
+			} else {
+				p.Abort()
+				require.Equal(t, cirque.LockTransientError, <-waited)
+			}
+		})
+	}
+}
+
+func TestPutWhileAnotherFetches(t *testing.T) {
+	opts := newOptions()
+	var other cirque.HttpCache
+	defer other.Release()
+	other.Enable(opts)
+	other.SetKey(key)
+	other.TryLock()
+	require.True(t, other.IsWriter())
+	require.NoError(t, putAll(t, opts, newRequest(), ok+"\r\nhello"), "a put waits for nobody")
+}
+
+func TestStorageFails(t *testing.T) {
+	broken := errors.New("disk on fire")
+	for _, op := range []faultystorage.Op{
+		faultystorage.MissHandler, faultystorage.MissWrite, faultystorage.MissFinish,
+	} {
+		t.Run(op.String(), func(t *testing.T) {
+			opts := newOptions()
+			storage, tally := faultystorage.Wrap(opts.Storage, faultystorage.Nth(op, 1, faultystorage.Fault{Err: broken}))
+			opts.Storage = storage
+			err := putAll(t, opts, newRequest(), ok+"\r\nhello")
+			require.ErrorIs(t, err, broken)
+			var notStored *put.NotStoredError
+			require.ErrorAs(t, err, &notStored)
+			require.Equal(t, cirque.StorageError, notStored.Reason)
+			require.Empty(t, tally.Open(), "handlers are left open")
+
+			var next cirque.HttpCache
+			defer next.Release()
+			next.Enable(opts)
+			next.SetKey(key)
+			next.TryLock()
+			require.True(t, next.IsWriter(), "the lock is left behind")
+		})
+	}
+}
+
+func TestNothingIsLeftOpen(t *testing.T) {
+	for name, wire := range map[string]string{
+		"nothing": "", "half a header": "HTTP/1.1", "half a body": ok + "Content-Length: 9\r\n\r\nhello",
+		"all": ok + "Content-Length: 5\r\n\r\nhello", "refused": "HTTP/1.1 500 Oops\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := newOptions()
+			require.NoError(t, putAll(t, opts, newRequest(), ok+"\r\nbefore"))
+			storage, tally := faultystorage.Wrap(opts.Storage, nil)
+			opts.Storage = storage
+			p := put.New(t.Context(), opts, key, newRequest(), put.Config{})
+			_, _ = io.WriteString(p, wire)
+			p.Abort()
+			p.Abort()
+			require.Error(t, p.Err())
+			require.Empty(t, tally.Open())
+			_, body := get(t, opts, newRequest())
+			require.Equal(t, "before", body)
+		})
+	}
+}
+
+// TestPhases calls every method in every phase.
+func TestPhases(t *testing.T) {
+	for phase, reach := range map[put.Phase]func(p *put.Putter){
+		put.PhaseHeader:   func(p *put.Putter) {},
+		put.PhaseBody:     func(p *put.Putter) { io.WriteString(p, ok+"\r\n") },
+		put.PhaseComplete: func(p *put.Putter) { io.WriteString(p, ok+"Content-Length: 0\r\n\r\n") },
+		put.PhaseFailed:   func(p *put.Putter) { io.WriteString(p, "nonsense\n\n") },
+		put.PhaseStored:   func(p *put.Putter) { io.WriteString(p, ok+"\r\n"); p.Finish() },
+		put.PhaseEnded:    func(p *put.Putter) { p.Abort() },
+	} {
+		ended := phase == put.PhaseStored || phase == put.PhaseEnded
+		for op, call := range map[string]func(p *put.Putter){
+			"Write":  func(p *put.Putter) { p.Write(nil) },
+			"Finish": func(p *put.Putter) { p.Finish() },
+			"Abort":  func(p *put.Putter) { p.Abort() },
+		} {
+			t.Run(phase.String()+"/"+op, func(t *testing.T) {
+				p := put.New(t.Context(), newOptions(), key, newRequest(), put.Config{})
+				defer p.Abort()
+				reach(p)
+				require.Equal(t, phase, p.Phase())
+				if ended && op != "Abort" {
+					require.PanicsWithError(t, "put: Putter."+op+" is not legal in phase "+phase.String(), func() { call(p) })
+					require.Equal(t, phase, p.Phase())
+					return
+				}
+				call(p)
+				switch {
+				case op == "Write" || phase == put.PhaseStored:
+					require.Equal(t, phase, p.Phase())
+				case op == "Finish" && (phase == put.PhaseBody || phase == put.PhaseComplete):
+					require.Equal(t, put.PhaseStored, p.Phase())
+				default:
+					require.Equal(t, put.PhaseEnded, p.Phase())
+				}
+			})
+		}
+	}
+	require.Equal(t, "Phase(99)", put.Phase(99).String())
+}
+
+func TestErrorsSayWhatHappened(t *testing.T) {
+	for want, err := range map[string]error{
+		"put: not stored: OriginNotCache: no-store":        &put.NotStoredError{Reason: cirque.OriginNotCache, Detail: "no-store"},
+		"put: not stored: PredictedResponseTooLarge":       &put.NotStoredError{Reason: cirque.PredictedResponseTooLarge},
+		"put: not stored: StorageError: " + io.EOF.Error(): &put.NotStoredError{Reason: cirque.StorageError, Err: io.EOF},
+	} {
+		require.EqualError(t, err, want)
+	}
+}
+
+func TestAgeCountsFromTheResponse(t *testing.T) {
+	opts := newOptions()
+	require.NoError(t, putAll(t, opts, newRequest(), ok+"Age: 50\r\n\r\nhello"))
+	meta, _ := get(t, opts, newRequest())
+	require.GreaterOrEqual(t, meta.Age(time.Now()), 50*time.Second)
+	require.False(t, meta.IsFresh(time.Now().Add(11*time.Second)), "it was handed over late in its life")
+}
