@@ -2,6 +2,7 @@ package eviction
 
 import (
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/eviction/internal/state"
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
 
@@ -12,7 +13,7 @@ var _ cirque.EvictionManager = (*FIFO)(nil)
 
 // NewFIFO returns an empty FIFO, or an error where c is invalid.
 func NewFIFO(c Config) (*FIFO, error) {
-	f := new(FIFO)
+	f := &FIFO{manager{name: "fifo"}}
 	if err := f.init(c, 1, func(t *table.Table) order { return &queue{list: list{table: t}} }); err != nil {
 		return nil, err
 	}
@@ -34,3 +35,7 @@ func (q *queue) unlink(n *table.Node, _ uint32, _ bool) (parked bool) {
 	q.remove(n)
 	return false
 }
+
+func (q *queue) snapshot() []place                                         { return q.appendPlaces(make([]place, 0, q.len)) }
+func (*queue) describe(*table.Node, uint32, *state.Record)                 {}
+func (q *queue) restore(n *table.Node, id uint32, _ *state.Record, _ bool) { q.pushBack(n, id) }

@@ -1,14 +1,17 @@
 package eviction
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/eviction/internal/ghost"
+	"github.com/cirquecache/cirque/eviction/internal/state"
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
 
@@ -64,7 +67,7 @@ func NewGDSF(c GDSFConfig) (*GDSF, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	g := new(GDSF)
+	g := &GDSF{manager{name: "gdsf"}}
 	if err := g.init(c.Config, 1, func(t *table.Table) order { return newPriority(t, c) }); err != nil {
 		return nil, err
 	}
@@ -146,19 +149,19 @@ func (p *priority) rank(mark uint64, worth float32, stale bool) uint64 {
 	return min(clockOf(mark)+uint64(value), maxClock)
 }
 
-func (p *priority) rankOf(n *table.Node) uint64 {
-	return p.rank(n.Mark.Load(), math.Float32frombits(n.Aux[auxWorth]), isStale(n.FreshUntil.Load()))
+func (p *priority) rankOf(n *table.Node, now uint32) uint64 {
+	return p.rank(n.Mark.Load(), math.Float32frombits(n.Aux[auxWorth]), isStale(n.FreshUntil.Load(), now))
 }
 
-func isStale(freshUntil uint32) bool {
-	return freshUntil != 0 && int64(freshUntil) <= time.Now().Unix()
-}
+func isStale(freshUntil uint32, now uint32) bool { return freshUntil != 0 && freshUntil <= now }
+
+func unixNow() uint32 { return uint32(time.Now().Unix()) }
 
 func oneMore(uses uint8) uint8 { return min(uses+1, maxUses) }
 
 func (p *priority) contend(c *candidate) uint64 {
 	mark := markOf(p.clock.Load(), oneMore(p.ghost.Uses(c.hash)))
-	return p.rank(mark, p.worth(c.weight, c.cost), isStale(c.freshUntil))
+	return p.rank(mark, p.worth(c.weight, c.cost), isStale(c.freshUntil, unixNow()))
 }
 
 func (p *priority) decline(c *candidate) {
@@ -176,7 +179,7 @@ func (p *priority) link(n *table.Node, id uint32, c *candidate) {
 	n.Aux[auxCost] = math.Float32bits(c.cost)
 	n.Aux[auxWorth] = math.Float32bits(p.worth(c.weight, c.cost))
 	n.Mark.Store(markOf(p.clock.Load(), oneMore(p.ghost.Take(c.hash))))
-	p.heap.push(newHeapEntry(id, p.rankOf(n)))
+	p.heap.push(newHeapEntry(id, p.rankOf(n, unixNow())))
 }
 
 func (p *priority) hit(n *table.Node, _ uint32) {
@@ -194,7 +197,8 @@ func (p *priority) reweigh(n *table.Node, _ int64) {
 }
 
 func (p *priority) victim() (id uint32, rank uint64) {
-	if id := p.sweep(); id != 0 {
+	now := unixNow()
+	if id := p.sweep(now); id != 0 {
 		return id, 0
 	}
 	for len(p.heap) > 0 {
@@ -205,7 +209,7 @@ func (p *priority) victim() (id uint32, rank uint64) {
 			p.bury(top.id)
 			continue
 		}
-		rank := p.rankOf(n)
+		rank := p.rankOf(n, now)
 		if rank <= top.rank() {
 			return top.id, rank
 		}
@@ -219,7 +223,7 @@ const sweepLength = 32
 
 // sweep returns an entry that is stale and had no hit since it last came by, if there is one among the next nodes. One that is
 // hit while it is stale is being revalidated, or worth it.
-func (p *priority) sweep() (id uint32) {
+func (p *priority) sweep(now uint32) (id uint32) {
 	last := p.table.Cap()
 	for range min(last, sweepLength) {
 		id := p.hand + 1
@@ -227,7 +231,7 @@ func (p *priority) sweep() (id uint32) {
 			id = 1
 		}
 		n := p.table.At(id)
-		if n.Weight > 0 && isStale(n.FreshUntil.Load()) && n.Mark.And(^uint64(touched))&touched == 0 {
+		if n.Weight > 0 && isStale(n.FreshUntil.Load(), now) && n.Mark.And(^uint64(touched))&touched == 0 {
 			return id // and the hand stays: choosing a victim does not remove it
 		}
 		p.hand = id
@@ -239,7 +243,7 @@ func (p *priority) unlink(n *table.Node, id uint32, evicted bool) (parked bool) 
 	if evicted {
 		p.ghost.Put(n.Key().Hash(), usesOf(n.Mark.Load()), p.table.Len())
 		if p.heap[0].id == id {
-			p.advance(p.rankOf(n))
+			p.advance(p.rankOf(n, unixNow()))
 			p.heap.pop()
 			return false
 		}
@@ -263,4 +267,35 @@ func (p *priority) unlink(n *table.Node, id uint32, evicted bool) (parked bool) 
 func (p *priority) bury(id uint32) {
 	p.table.Release(id)
 	p.dead--
+}
+
+func (p *priority) snapshot() []place {
+	places := make([]place, 0, p.table.Len())
+	now := unixNow()
+	for _, e := range p.heap {
+		if n := p.table.At(e.id); n.Weight > 0 {
+			places = append(places, place{rank: ^p.rankOf(n, now), id: e.id})
+		}
+	}
+	slices.SortFunc(places, func(a, b place) int { return cmp.Compare(a.rank, b.rank) })
+	return places
+}
+
+// A record's Private is how far the clock has gone on since the last use.
+func (p *priority) describe(n *table.Node, _ uint32, r *state.Record) {
+	mark := n.Mark.Load()
+	r.Uses = usesOf(mark)
+	r.Cost = math.Float32frombits(n.Aux[auxCost])
+	r.Private = p.clock.Load() - min(clockOf(mark), p.clock.Load())
+}
+
+func (p *priority) restore(n *table.Node, id uint32, r *state.Record, own bool) {
+	clock := p.clock.Load()
+	if own {
+		clock -= min(r.Private, clock)
+	}
+	n.Aux[auxCost] = math.Float32bits(r.Cost)
+	n.Aux[auxWorth] = math.Float32bits(p.worth(n.Weight, r.Cost))
+	n.Mark.Store(markOf(clock, min(max(r.Uses, 1), maxUses)))
+	p.heap.push(newHeapEntry(id, p.rankOf(n, unixNow())))
 }

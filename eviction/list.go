@@ -58,3 +58,11 @@ func (l *list) moveToFront(n *table.Node, id uint32) {
 		l.pushFront(n, id)
 	}
 }
+
+// appendPlaces appends the nodes from front to back, ranked by their number in places.
+func (l *list) appendPlaces(places []place) []place {
+	for id := l.front; id != 0; id = l.table.At(id).Aux[linkNext] {
+		places = append(places, place{rank: uint64(len(places)), id: id})
+	}
+	return places
+}

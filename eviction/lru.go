@@ -3,7 +3,6 @@ package eviction
 import (
 	"fmt"
 	"math/bits"
-	"sync/atomic"
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/eviction/internal/table"
@@ -38,9 +37,9 @@ func NewLRU(c LRUConfig) (*LRU, error) {
 		c.Shards = defaultShards
 	}
 	n := 1 << bits.Len(uint(c.Shards-1))
-	l := &LRU{manager{lockHits: true}}
-	clock := new(atomic.Uint64)
-	if err := l.init(c.Config, n, func(t *table.Table) order { return newRecency(t, clock) }); err != nil {
+	l := &LRU{manager{name: "lru", lockHits: true}}
+	times := newTimes()
+	if err := l.init(c.Config, n, func(t *table.Table) order { return newRecency(t, times) }); err != nil {
 		return nil, err
 	}
 	return l, nil

@@ -21,8 +21,9 @@ type manager struct {
 	tags   tags
 	shards []shard // a power of two
 
-	// lockHits says that the order's hit wants the lock.
-	lockHits bool
+	name     string // of the policy, as New knows it
+	lockHits bool   // the order's hit wants the lock
+	saving   sync.Mutex
 }
 
 type shard struct {
@@ -162,11 +163,17 @@ func (m *manager) change(key cirque.CompactCacheKey, c *candidate, weigh func(*s
 
 // insert tracks c, whose room is taken, in s, which is locked.
 func (m *manager) insert(s *shard, c *candidate, userTag string) {
-	n, id := s.table.Insert(c.hash, &c.key)
+	n, id := m.track(s, c, userTag)
+	s.order.link(n, id, c)
+}
+
+// track makes a node for c, whose order is still to hear of it.
+func (m *manager) track(s *shard, c *candidate, userTag string) (n *table.Node, id uint32) {
+	n, id = s.table.Insert(c.hash, &c.key)
 	n.Weight = c.weight
 	n.FreshUntil.Store(c.freshUntil)
 	n.Tag = m.tags.acquire(userTag)
-	s.order.link(n, id, c)
+	return n, id
 }
 
 // drop ends the tracking of a node of s, which is locked, and returns the key it had.
@@ -295,13 +302,13 @@ func (m *manager) Access(key cirque.CompactCacheKey, weight int64, freshUntil ti
 			return true
 		}
 	}
-	c := newCandidate(&key, weight, freshUntil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n, id := s.table.Find(hash, &k); n != nil {
-		s.hit(n, id, c.freshUntil)
+		s.hit(n, id, unixSeconds(freshUntil))
 		return true
 	}
+	c := newCandidate(&key, weight, freshUntil)
 	m.ledger.force(room{weight: c.weight, items: 1})
 	m.insert(s, c, key.UserTag)
 	return false

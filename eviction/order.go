@@ -3,6 +3,7 @@ package eviction
 import (
 	"math"
 
+	"github.com/cirquecache/cirque/eviction/internal/state"
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
 
@@ -31,6 +32,15 @@ type order interface {
 	// unlink takes out a node that leaves the table, because it is evicted or because it was purged.
 	// Its number may be used again at once, unless the order parks it and releases it later.
 	unlink(n *table.Node, id uint32, evicted bool) (parked bool)
+
+	// snapshot returns all nodes in order, that which leaves last first. Of two shards' nodes, that with the lower
+	// rank comes first.
+	snapshot() []place
+	// describe completes the record of a node for saving, by what only the order knows.
+	describe(n *table.Node, id uint32, r *state.Record)
+	// restore links the node of a saved entry, to leave before all that are there. own says that
+	// it was saved by the same policy.
+	restore(n *table.Node, id uint32, r *state.Record, own bool)
 }
 
 // candidate is an entry that asks to be tracked.
@@ -40,6 +50,12 @@ type candidate struct {
 	weight     int64
 	freshUntil uint32  // Unix seconds; zero: unknown
 	cost       float32 // seconds; zero: unknown
+}
+
+// place is a node's in a saved order.
+type place struct {
+	rank uint64
+	id   uint32
 }
 
 const unbeatable = math.MaxUint64

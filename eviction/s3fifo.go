@@ -3,6 +3,7 @@ package eviction
 import (
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/eviction/internal/ghost"
+	"github.com/cirquecache/cirque/eviction/internal/state"
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
 
@@ -18,7 +19,7 @@ var _ cirque.EvictionManager = (*S3FIFO)(nil)
 
 // NewS3FIFO returns an empty S3FIFO, or an error where c is invalid.
 func NewS3FIFO(c Config) (*S3FIFO, error) {
-	s := new(S3FIFO)
+	s := &S3FIFO{manager{name: "s3-fifo"}}
 	newOrder := func(t *table.Table) order {
 		return &threeQueues{
 			table:    t,
@@ -121,4 +122,29 @@ func (q *threeQueues) unlink(n *table.Node, _ uint32, evicted bool) (parked bool
 		q.ghost.Put(n.Key().Hash(), 1, q.small.len+q.main.len)
 	}
 	return false
+}
+
+func (q *threeQueues) snapshot() []place {
+	places := make([]place, 0, q.main.len+q.small.len)
+	return q.small.appendPlaces(q.main.appendPlaces(places))
+}
+
+// A record's Private is inMain or zero.
+func (q *threeQueues) describe(n *table.Node, _ uint32, r *state.Record) {
+	mark := n.Mark.Load()
+	r.Uses, r.Private = uint8(mark&hitsMask), mark&inMain
+}
+
+func (q *threeQueues) restore(n *table.Node, id uint32, r *state.Record, own bool) {
+	if own && r.Private == 0 {
+		n.Mark.Store(uint64(r.Uses & hitsMask))
+		q.small.pushBack(n, id)
+		q.smallWeight += n.Weight
+		return
+	}
+	n.Mark.Store(inMain)
+	if own {
+		n.Mark.Or(uint64(r.Uses & hitsMask))
+	}
+	q.main.pushBack(n, id)
 }

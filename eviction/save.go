@@ -3,7 +3,159 @@ package eviction
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/cirquecache/cirque/eviction/internal/state"
 )
 
-func (m *manager) Save(ctx context.Context, dir string) error { return errors.ErrUnsupported }
-func (m *manager) Load(ctx context.Context, dir string) error { return errors.ErrUnsupported }
+// ErrDamaged is in the error of Load for every part of a saved state that was damaged or is missing.
+var ErrDamaged = state.ErrDamaged
+
+const (
+	// partLength is how many entries go into a part, and are lost with it. A large shard has larger ones instead of
+	// more than partsPerShard.
+	partLength    = 1 << 16
+	partsPerShard = 16
+
+	// batch is how many entries are saved or loaded between two looks at the context, and while saving, with the
+	// lock held.
+	batch = 512
+)
+
+// Save implements [cirque.EvictionManager]. A shard's lock is held while its order is copied. The files are written beside
+// those of an earlier save and take their place when all are complete. They are readable by
+// their owner only. Use counts of evicted entries, which some policies keep, are not saved.
+func (m *manager) Save(ctx context.Context, dir string) (err error) {
+	m.saving.Lock()
+	defer m.saving.Unlock()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := state.RemoveTemporary(dir); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, state.RemoveTemporary(dir))
+		}
+	}()
+
+	var files []string
+	snapshots := make([][]place, len(m.shards))
+	header := state.Header{Policy: m.name}
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		snapshots[i] = s.order.snapshot()
+		s.mu.Unlock()
+		header.Parts += partsOf(len(snapshots[i]))
+	}
+	for i, places := range snapshots {
+		n := partsOf(len(places))
+		for p := range n {
+			part := places[len(places)*p/n : len(places)*(p+1)/n]
+			file, err := m.savePart(ctx, dir, header, &m.shards[i], part)
+			if err != nil {
+				return fmt.Errorf("eviction: saving to %s: %w", dir, err)
+			}
+			files = append(files, file)
+		}
+		snapshots[i] = nil
+	}
+	return state.Install(dir, files)
+}
+
+// partsOf returns into how many parts a shard of n entries is saved: at least one.
+func partsOf(n int) int { return min(1+n/partLength, partsPerShard) }
+
+func (m *manager) savePart(ctx context.Context, dir string, h state.Header, s *shard, places []place) (file string, err error) {
+	w, err := state.Create(dir)
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			w.Discard()
+		}
+	}()
+	if err := w.Begin(h); err != nil {
+		return "", err
+	}
+	records := make([]state.Record, 0, batch)
+	for len(places) > 0 {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		n := min(batch, len(places))
+		records = m.describe(s, places[:n], records[:0])
+		places = places[n:]
+		for _, r := range records {
+			if err := w.Write(r); err != nil {
+				return "", err
+			}
+		}
+	}
+	return w.Close()
+}
+
+// describe appends the records of the nodes at the given places. Those that left since are skipped. If another entry
+// has one's node by now, it is saved in that place, which is as good as any for it.
+func (m *manager) describe(s *shard, places []place, records []state.Record) []state.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range places {
+		n := s.table.At(p.id)
+		if n.Weight == 0 {
+			continue
+		}
+		r := state.Record{
+			Key:        n.Key(),
+			UserTag:    m.tags.text(n.Tag),
+			Weight:     n.Weight,
+			FreshUntil: n.FreshUntil.Load(),
+			Rank:       p.rank,
+		}
+		s.order.describe(n, p.id, &r)
+		records = append(records, r)
+	}
+	return records
+}
+
+// Load implements [cirque.EvictionManager]. It also loads what another policy saved, in the order in which that would have
+// evicted it. Entries that are tracked already stay as they are. Loaded ones leave before them, where the
+// policy has an order of time; where there is no more room, the rest is left out.
+func (m *manager) Load(ctx context.Context, dir string) error {
+	saved, err := state.OpenAll(dir)
+	if err != nil {
+		return fmt.Errorf("eviction: %w", err)
+	}
+	defer saved.Close()
+	for i := 0; ; i++ {
+		if i%batch == 0 && ctx.Err() != nil {
+			return errors.Join(ctx.Err(), saved.Err())
+		}
+		r, policy, err := saved.Next()
+		if err == io.EOF || err == nil && !m.restore(&r, policy == m.name) {
+			return saved.Err()
+		}
+	}
+}
+
+// restore tracks a saved entry and reports whether there was room.
+func (m *manager) restore(r *state.Record, own bool) bool {
+	c := candidate{key: r.Key, hash: r.Key.Hash(), weight: r.Weight, freshUntil: r.FreshUntil}
+	s := m.shard(c.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n, _ := s.table.Find(c.hash, &c.key); n != nil || c.weight > m.ledger.limit {
+		return true
+	}
+	if !m.ledger.reserve(room{weight: c.weight, items: 1}) {
+		return false
+	}
+	n, id := m.track(s, &c, r.UserTag)
+	s.order.restore(n, id, r, own)
+	return true
+}

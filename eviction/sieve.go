@@ -2,6 +2,7 @@ package eviction
 
 import (
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/eviction/internal/state"
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
 
@@ -16,7 +17,7 @@ var _ cirque.EvictionManager = (*SIEVE)(nil)
 
 // NewSIEVE returns an empty SIEVE, or an error where c is invalid.
 func NewSIEVE(c Config) (*SIEVE, error) {
-	s := new(SIEVE)
+	s := &SIEVE{manager{name: "sieve"}}
 	if err := s.init(c, 1, func(t *table.Table) order { return &sieve{queue: queue{list: list{table: t}}} }); err != nil {
 		return nil, err
 	}
@@ -62,4 +63,22 @@ func (s *sieve) unlink(n *table.Node, id uint32, evicted bool) (parked bool) {
 		s.hand = n.Aux[linkPrev]
 	}
 	return s.queue.unlink(n, id, evicted)
+}
+
+// A record's Private is one for the node under the hand.
+func (s *sieve) describe(n *table.Node, id uint32, r *state.Record) {
+	r.Uses = uint8(n.Mark.Load())
+	if id == s.hand {
+		r.Private = 1
+	}
+}
+
+func (s *sieve) restore(n *table.Node, id uint32, r *state.Record, own bool) {
+	s.pushBack(n, id)
+	if own {
+		n.Mark.Store(uint64(min(r.Uses, 1)))
+		if r.Private == 1 {
+			s.hand = id
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/eviction/internal/state"
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
 
@@ -15,9 +16,9 @@ var _ cirque.EvictionManager = (*SimpleLRU)(nil)
 
 // NewSimpleLRU returns an empty SimpleLRU, or an error where c is invalid.
 func NewSimpleLRU(c Config) (*SimpleLRU, error) {
-	l := &SimpleLRU{manager{lockHits: true}}
-	uses := new(atomic.Uint64)
-	if err := l.init(c, 1, func(t *table.Table) order { return newRecency(t, uses) }); err != nil {
+	l := &SimpleLRU{manager{name: "simple-lru", lockHits: true}}
+	times := newTimes()
+	if err := l.init(c, 1, func(t *table.Table) order { return newRecency(t, times) }); err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -29,22 +30,36 @@ type recency struct {
 	welcoming
 	list
 
-	// clock counts admissions over all shards. Hits read it and don't advance it: that would be a write that
-	// all of them share.
-	clock *atomic.Uint64
+	*times
 }
 
-func newRecency(t *table.Table, clock *atomic.Uint64) *recency {
-	return &recency{list: list{table: t}, clock: clock}
+// times are what nodes are marked with, over all shards.
+type times struct {
+	// now counts admissions up. Hits read it and don't advance it: that would be a write that all of
+	// them share.
+	now atomic.Uint64
+	// past counts restored entries down, from where now began.
+	past atomic.Uint64
+}
+
+func newTimes() *times {
+	t := new(times)
+	t.now.Store(1 << 63)
+	t.past.Store(1 << 63)
+	return t
+}
+
+func newRecency(t *table.Table, times *times) *recency {
+	return &recency{list: list{table: t}, times: times}
 }
 
 func (r *recency) link(n *table.Node, id uint32, _ *candidate) {
-	n.Mark.Store(r.clock.Add(1))
+	n.Mark.Store(r.now.Add(1))
 	r.pushFront(n, id)
 }
 
 func (r *recency) hit(n *table.Node, id uint32) {
-	n.Mark.Store(r.clock.Load())
+	n.Mark.Store(r.now.Load())
 	r.moveToFront(n, id)
 }
 
@@ -60,4 +75,19 @@ func (r *recency) victim() (id uint32, rank uint64) {
 func (r *recency) unlink(n *table.Node, _ uint32, _ bool) (parked bool) {
 	r.remove(n)
 	return false
+}
+
+func (r *recency) snapshot() []place {
+	places := r.appendPlaces(make([]place, 0, r.len))
+	for i := range places {
+		places[i].rank = ^r.table.At(places[i].id).Mark.Load()
+	}
+	return places
+}
+
+func (*recency) describe(*table.Node, uint32, *state.Record) {}
+
+func (r *recency) restore(n *table.Node, id uint32, _ *state.Record, _ bool) {
+	n.Mark.Store(r.past.Add(^uint64(0)))
+	r.pushBack(n, id)
 }

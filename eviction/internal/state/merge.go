@@ -1,0 +1,110 @@
+package state
+
+import (
+	"container/heap"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Merged reads the parts of a saved state as one sequence by rank.
+type Merged struct {
+	parts byRank
+	errs  []error
+}
+
+// part is a part with its next record read.
+type part struct {
+	*Reader
+	name string
+	next Record
+}
+
+// OpenAll opens the parts in dir. What is damaged or missing is left out, and [Merged.Err] tells of it. A directory without
+// parts is fs.ErrNotExist. Close is owed where there is no error.
+func OpenAll(dir string) (*Merged, error) {
+	entries, err := os.ReadDir(dir) // sorted
+	if err != nil {
+		return nil, err
+	}
+	m := new(Merged)
+	var found []int
+	parts := 0
+	for _, e := range entries {
+		n, ok := number(e.Name())
+		if !ok {
+			continue
+		}
+		found = append(found, n)
+		name := filepath.Join(dir, e.Name())
+		r, err := Open(name)
+		if err != nil {
+			m.errs = append(m.errs, err)
+			continue
+		}
+		parts = max(parts, r.Parts)
+		m.advance(&part{Reader: r, name: name})
+	}
+	if len(found) == 0 {
+		return nil, &fs.PathError{Op: "load", Path: dir, Err: fs.ErrNotExist}
+	}
+	for i := range parts {
+		if _, ok := slices.BinarySearch(found, i); !ok {
+			m.errs = append(m.errs, fmt.Errorf("%s: %w: part %s is missing", dir, ErrDamaged, Name(i)))
+		}
+	}
+	return m, nil
+}
+
+// advance reads p's next record and puts p in its place among the parts, unless that was all.
+func (m *Merged) advance(p *part) {
+	var err error
+	if p.next, err = p.Next(); err == nil {
+		heap.Push(&m.parts, p)
+		return
+	}
+	if !errors.Is(err, io.EOF) {
+		m.errs = append(m.errs, fmt.Errorf("%s: %w", p.name, err))
+	}
+	p.Close()
+}
+
+// Next returns the record with the lowest rank that is left and the policy that wrote it, or io.EOF.
+func (m *Merged) Next() (rec Record, policy string, err error) {
+	if len(m.parts) == 0 {
+		return rec, "", io.EOF
+	}
+	p := heap.Pop(&m.parts).(*part)
+	rec, policy = p.next, p.Policy
+	m.advance(p)
+	return rec, policy, nil
+}
+
+// Err returns one error for each part of which something was left out, joined.
+func (m *Merged) Err() error { return errors.Join(m.errs...) }
+
+// Close closes the parts.
+func (m *Merged) Close() {
+	for _, p := range m.parts {
+		p.Reader.Close()
+	}
+	m.parts = nil
+}
+
+// byRank is a heap of parts.
+type byRank []*part
+
+func (h byRank) Len() int           { return len(h) }
+func (h byRank) Less(i, j int) bool { return h[i].next.Rank < h[j].next.Rank }
+func (h byRank) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *byRank) Push(x any)        { *h = append(*h, x.(*part)) }
+func (h *byRank) Pop() any {
+	last := len(*h) - 1
+	p := (*h)[last]
+	*h = (*h)[:last]
+	return p
+}
