@@ -1,0 +1,186 @@
+package diskcache
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/cirquecache/cirque"
+)
+
+const tempPrefix = "tmp-"
+
+var errNoRoom = errors.New("diskcache: no room")
+
+// bodyFile is the file of a write under way: the stream.Backing of its body. Readers call ReadAt; all else is the
+// writer's, until Drop.
+type bodyFile struct {
+	store    *Store
+	hash     cirque.HashBinary
+	tag      cirque.Tag
+	sizeHint int64
+	rest     int64 // bytes of the file beside header, body and chunk table
+
+	f        *os.File // nil: not created yet
+	size     int64    // of the body
+	sums     []uint64 // of whole chunks
+	digest   xxhash.Digest
+	reserved int64
+	failure  error // what the disk did wrong
+
+	// placed is the generation that the file has become; nil while it is temporary.
+	placed *generation
+}
+
+// fileSize returns the size of the file if the body ends after n bytes.
+func (b *bodyFile) fileSize(n int64) int64 {
+	h := header{bodyLen: n}
+	return h.end() + b.rest
+}
+
+// Append implements stream.Backing.
+func (b *bodyFile) Append(p []byte) error {
+	size := b.size + int64(len(p))
+	if size > maxBody || !b.reserve(weightOf(blocksOf(b.fileSize(size)))) {
+		return errNoRoom
+	}
+	err := b.do(func() error {
+		if err := b.create(); err != nil {
+			return err
+		}
+		_, err := b.f.WriteAt(p, bodyAt+b.size)
+		return err
+	})
+	if err == nil {
+		b.sum(p)
+	}
+	return err
+}
+
+// do runs a write to the disk and sees to its failure.
+func (b *bodyFile) do(operation func() error) error {
+	began, err := b.store.updates.enter()
+	if err != nil {
+		b.failure = err
+		return err
+	}
+	err = operation()
+	b.store.updates.leave(began, diskFailure(err))
+	if err == nil || errors.Is(err, cirque.ErrNotFound) {
+		return err
+	}
+	b.failure = err
+	if isFull(err) {
+		// The disk has less room than the budget says. Without this the store would stay as it is until somebody
+		// else makes room.
+		b.store.ledger.shrink(b.reserved)
+	}
+	return err
+}
+
+// reserve makes sure that weight bytes are reserved, and takes more in advance, so that it need not be asked for
+// every Write.
+func (b *bodyFile) reserve(weight int64) bool {
+	need := weight - b.reserved
+	if need <= 0 {
+		return true
+	}
+	ahead := min(max(b.reserved, 64<<10), 4<<20)
+	if whole := weightOf(blocksOf(b.fileSize(max(b.sizeHint, 0)))) - b.reserved; whole >= need {
+		ahead = min(ahead, whole)
+	}
+	for _, n := range [...]int64{max(need, ahead), need} {
+		if b.store.ledger.reserve(n) {
+			b.reserved += n
+			return true
+		}
+	}
+	return false
+}
+
+// settle makes reserved exactly weight.
+func (b *bodyFile) settle(weight int64) bool {
+	if !b.reserve(weight) {
+		return false
+	}
+	b.store.ledger.release(b.reserved - weight)
+	b.reserved = weight
+	return true
+}
+
+// create creates the file, if that was not done yet.
+func (b *bodyFile) create() error {
+	if b.f != nil {
+		return nil
+	}
+	path := b.temp()
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := b.store.root.check(); err != nil {
+			return err
+		}
+		if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	}
+	b.f = f
+	return err
+}
+
+// temp returns the path of the temporary file: in the directory where it is to stay, because moving within a directory is
+// the cheapest, and atomic on any file system.
+func (b *bodyFile) temp() string {
+	return filepath.Join(filepath.Dir(b.store.path(b.hash)), fmt.Sprintf("%s%016x", tempPrefix, uint64(b.tag)))
+}
+
+// sum adds p to the body's size and checksums.
+func (b *bodyFile) sum(p []byte) {
+	for len(p) > 0 {
+		n := min(int64(len(p)), chunkSize-b.size&(chunkSize-1))
+		if b.size&(chunkSize-1) == 0 {
+			b.digest.Reset()
+		}
+		_, _ = b.digest.Write(p[:n]) // never fails
+		b.size += n
+		p = p[n:]
+		if b.size&(chunkSize-1) == 0 {
+			b.sums = append(b.sums, b.digest.Sum64())
+		}
+	}
+}
+
+// appendTable appends the chunk table of the finished body.
+func (b *bodyFile) appendTable(dst []byte) []byte {
+	for _, sum := range b.sums {
+		dst = binary.LittleEndian.AppendUint64(dst, sum)
+	}
+	if b.size&(chunkSize-1) != 0 {
+		dst = binary.LittleEndian.AppendUint64(dst, b.digest.Sum64())
+	}
+	return dst
+}
+
+// ReadAt implements stream.Backing.
+func (b *bodyFile) ReadAt(p []byte, off int64) (int, error) { return b.f.ReadAt(p, bodyAt+off) }
+
+// Drop implements stream.Backing: neither writer nor reader needs the file any more.
+func (b *bodyFile) Drop() {
+	if b.f != nil {
+		b.f.Close()
+	}
+	if b.placed != nil {
+		b.store.ledger.release(b.store.stripe(b.hash).drop(b.hash, b.placed))
+		return
+	}
+	if b.f != nil {
+		// What fails here, the next scan removes.
+		_ = os.Remove(b.temp())
+	}
+	b.store.ledger.release(b.reserved)
+}

@@ -1,0 +1,279 @@
+package diskcache
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/stream"
+)
+
+// span is what of a body a hit is to read, and how far it has come.
+type span struct {
+	pos, end, size int64
+	closed         bool
+}
+
+func (s *span) reset(size int64) { s.pos, s.end, s.size = 0, size, size }
+
+// Size implements [cirque.HitHandler].
+func (s *span) Size() (n int64, known bool) { return s.size, true }
+
+// CanSeek implements [cirque.HitHandler].
+func (s *span) CanSeek() bool { return true }
+
+// CountsAccess implements [cirque.HitHandler].
+func (s *span) CountsAccess() bool { return true }
+
+// SeekRange implements [cirque.HitHandler].
+func (s *span) SeekRange(start, end int64) error {
+	switch {
+	case s.closed:
+		return fs.ErrClosed
+	case start < 0 || start > end || end > s.size:
+		return stream.ErrRange
+	}
+	s.pos, s.end = start, end
+	return nil
+}
+
+// left returns io.EOF at the end of the range, and an error once the hit is closed.
+func (s *span) left() error {
+	switch {
+	case s.closed:
+		return fs.ErrClosed
+	case s.pos >= s.end:
+		return io.EOF
+	}
+	return nil
+}
+
+// smallHit is a hit on a body in memory.
+type smallHit struct {
+	entry
+	span
+	body   []byte
+	buf    *[]byte // the file that body lies in
+	weight int64
+}
+
+var (
+	_ cirque.HitHandler = (*smallHit)(nil)
+	_ io.WriterTo       = (*smallHit)(nil)
+)
+
+func (h *smallHit) Tag() cirque.Tag { return h.tag }
+
+func (h *smallHit) Weight() int64 { return h.weight }
+
+func (h *smallHit) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := h.left(); err != nil {
+		return 0, err
+	}
+	n := copy(p, h.body[h.pos:h.end])
+	h.pos += int64(n)
+	return n, nil
+}
+
+// WriteTo implements io.WriterTo.
+func (h *smallHit) WriteTo(w io.Writer) (int64, error) {
+	if err := h.left(); err != nil {
+		if err == io.EOF {
+			err = nil
+		}
+		return 0, err
+	}
+	n, err := writeAll(w, h.body[h.pos:h.end])
+	h.pos += int64(n)
+	return int64(n), err
+}
+
+// Close lets the body go. Closing again does nothing.
+func (h *smallHit) Close() error {
+	if !h.closed {
+		h.closed = true
+		putBuffer(h.buf)
+		h.buf, h.body = nil, nil
+	}
+	return nil
+}
+
+// fileHit is a hit on a body that stays in its file.
+type fileHit struct {
+	entry
+	span
+	store  *Store
+	hash   cirque.HashBinary
+	gen    *generation
+	check  *verifier
+	f      *os.File
+	weight int64
+
+	// The last chunk that had to be checked; none while buf is nil.
+	buf   *[chunkSize]byte
+	chunk []byte
+	at    int64 // its number
+}
+
+var (
+	_ cirque.HitHandler = (*fileHit)(nil)
+	_ io.WriterTo       = (*fileHit)(nil)
+)
+
+var chunkBuffers = sync.Pool{New: func() any { return new([chunkSize]byte) }}
+
+func (h *fileHit) Tag() cirque.Tag { return h.tag }
+
+func (h *fileHit) Weight() int64 { return h.weight }
+
+func (h *fileHit) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := h.left(); err != nil {
+		return 0, err
+	}
+	var n int
+	if intact := h.check.intact(h.pos, min(h.end, h.pos+int64(len(p)))); intact > 0 {
+		if err := readFull(h.f, p[:intact], bodyAt+h.pos); err != nil {
+			return 0, h.fail(err)
+		}
+		n = int(intact)
+	} else {
+		piece, err := h.checked()
+		if err != nil {
+			return 0, err
+		}
+		n = copy(p, piece)
+	}
+	h.pos += int64(n)
+	return n, nil
+}
+
+// WriteTo implements io.WriterTo. What is known to be intact goes by w's ReadFrom, and so by sendfile where w has that; the
+// rest is checked in memory and written from there.
+func (h *fileHit) WriteTo(w io.Writer) (total int64, err error) {
+	for {
+		if err := h.left(); err == io.EOF {
+			return total, nil
+		} else if err != nil {
+			return total, err
+		}
+		var n int64
+		if intact := h.check.intact(h.pos, h.end); intact > 0 {
+			n, err = h.send(w, intact)
+		} else if piece, err2 := h.checked(); err2 != nil {
+			err = err2
+		} else {
+			var m int
+			m, err = writeAll(w, piece)
+			n = int64(m)
+		}
+		h.pos += n
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// checked returns the bytes from the position on that lie in one chunk, once that is found intact.
+func (h *fileHit) checked() ([]byte, error) {
+	i := h.pos >> chunkLog
+	if h.buf == nil {
+		h.buf = chunkBuffers.Get().(*[chunkSize]byte)
+	}
+	if h.chunk == nil || h.at != i {
+		chunk, last, err := h.check.load(h.f, i, h.buf)
+		h.chunk, h.at = chunk, i
+		if err != nil {
+			h.chunk = nil
+			return nil, h.fail(err)
+		}
+		if last {
+			h.store.remember(h.hash, h.gen, h.check)
+		}
+	}
+	from := i << chunkLog
+	return h.chunk[h.pos-from : min(h.end-from, int64(len(h.chunk)))], nil
+}
+
+// send writes n bytes from the position on to w.
+func (h *fileHit) send(w io.Writer, n int64) (int64, error) {
+	if _, ok := w.(io.ReaderFrom); !ok {
+		return h.copy(w, n)
+	}
+	if _, err := h.f.Seek(bodyAt+h.pos, io.SeekStart); err != nil {
+		return 0, h.fail(err)
+	}
+	sent, err := w.(io.ReaderFrom).ReadFrom(&io.LimitedReader{R: h.f, N: n})
+	if err == nil && sent < n {
+		err = h.fail(damaged("truncated"))
+	}
+	return sent, err
+}
+
+// copy writes up to n bytes from the position on to w, through memory.
+func (h *fileHit) copy(w io.Writer, n int64) (int64, error) {
+	buf := chunkBuffers.Get().(*[chunkSize]byte)
+	defer chunkBuffers.Put(buf)
+	piece := buf[:min(n, chunkSize)]
+	if err := readFull(h.f, piece, bodyAt+h.pos); err != nil {
+		return 0, h.fail(err)
+	}
+	m, err := writeAll(w, piece)
+	return int64(m), err
+}
+
+// fail is for what went wrong when the file was read: damage removes the entry, unless another has taken its place.
+func (h *fileHit) fail(err error) error {
+	if !errors.Is(err, errDamaged) {
+		h.store.reads.fail(err)
+		return err
+	}
+	st := h.store.stripe(h.hash)
+	st.mu.Lock()
+	var release int64
+	inPlace := st.open[h.hash] == h.gen
+	if inPlace {
+		release, _ = h.store.discard(st, h.hash, err)
+	}
+	st.mu.Unlock()
+	h.store.ledger.release(release)
+	if inPlace {
+		h.store.ledger.eviction.Remove(h.compact())
+	}
+	return err
+}
+
+// Close lets the file go. Closing again does nothing.
+func (h *fileHit) Close() error {
+	if h.closed {
+		return nil
+	}
+	h.closed = true
+	if h.buf != nil {
+		chunkBuffers.Put(h.buf)
+		h.buf, h.chunk = nil, nil
+	}
+	err := h.f.Close()
+	h.store.open.Add(-1)
+	h.store.ledger.release(h.store.stripe(h.hash).drop(h.hash, h.gen))
+	return err
+}
+
+// writeAll is w.Write, held to the rules of io.Writer.
+func writeAll(w io.Writer, p []byte) (int, error) {
+	n, err := w.Write(p)
+	n = min(max(n, 0), len(p))
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	return n, err
+}

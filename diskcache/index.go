@@ -1,0 +1,135 @@
+package diskcache
+
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/cirquecache/cirque"
+)
+
+// shardCount is the number of shards of the index, and of directories: a shard is the index of one directory.
+const shardCount = 256
+
+// index knows the entries on disk: that they exist and what they weigh. It is a copy of what the directories
+// say; where the two differ, the disk is right.
+type index struct {
+	shards [shardCount]indexShard
+}
+
+type indexShard struct {
+	mu    sync.RWMutex
+	table table
+
+	// complete: the directory was scanned, so what is not in the table is not on disk.
+	complete bool
+}
+
+func (x *index) shard(hash *cirque.HashBinary) *indexShard { return &x.shards[hash[0]] }
+
+// get returns the record of hash. Where there is none, missing says whether that means a miss; if
+// not, only the disk knows.
+func (x *index) get(hash cirque.HashBinary) (r record, ok, missing bool) {
+	s := x.shard(&hash)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if p := s.table.find(&hash); p != nil {
+		return *p, true, false
+	}
+	return record{}, false, s.complete
+}
+
+// put sets the record of r.hash and returns what was there; the zero record if it is new.
+func (x *index) put(r record) (before record) {
+	s := x.shard(&r.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.table.find(&r.hash); p != nil {
+		before, *p = *p, r
+		return before
+	}
+	s.table.insert(r)
+	return record{}
+}
+
+// add adds r and reports whether there was no record of r.hash.
+func (x *index) add(r record) bool {
+	s := x.shard(&r.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.table.find(&r.hash) != nil {
+		return false
+	}
+	s.table.insert(r)
+	return true
+}
+
+// update changes the record of hash, if there is one, and reports whether there is. f must leave blocks above
+// zero.
+func (x *index) update(hash cirque.HashBinary, f func(*record)) bool {
+	s := x.shard(&hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.table.find(&hash)
+	if p != nil {
+		f(p)
+	}
+	return p != nil
+}
+
+// remove forgets hash and returns its record; the zero record if it was unknown.
+func (x *index) remove(hash cirque.HashBinary) (r record) {
+	s := x.shard(&hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.table.find(&hash); p != nil {
+		r = *p
+		s.table.remove(p)
+	}
+	return r
+}
+
+// distrust makes every record one that the next scan has to confirm.
+func (x *index) distrust() {
+	for i := range x.shards {
+		s := &x.shards[i]
+		s.mu.Lock()
+		s.complete = false
+		for j := range s.table.slots {
+			s.table.slots[j].flags &^= flagSeen
+		}
+		s.mu.Unlock()
+	}
+}
+
+// completed ends the scan of one directory.
+func (x *index) completed(shard int) {
+	s := &x.shards[shard]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.complete = true
+}
+
+// collect returns the records of one shard that want wants.
+func (x *index) collect(shard int, want func(*record) bool) (records []record) {
+	s := &x.shards[shard]
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for i := range s.table.slots {
+		if r := &s.table.slots[i]; r.blocks != 0 && want(r) {
+			records = append(records, *r)
+		}
+	}
+	return records
+}
+
+// stats returns the number of entries, and the bytes of memory that the tables take.
+func (x *index) stats() (entries int, bytes int64) {
+	for i := range x.shards {
+		s := &x.shards[i]
+		s.mu.RLock()
+		entries += s.table.used
+		bytes += int64(len(s.table.slots)) * int64(unsafe.Sizeof(record{}))
+		s.mu.RUnlock()
+	}
+	return entries, bytes
+}

@@ -1,0 +1,237 @@
+package diskcache
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/cirquecache/cirque"
+)
+
+const (
+	// smallBlocks is up to what size a file is read whole, and its body served from memory: where sendfile begins to
+	// be worth its own calls.
+	smallBlocks = 16
+	smallMax    = smallBlocks * blockSize
+)
+
+// Lookup implements [cirque.Storage]. A linked write under way that began after the entry in place was finished comes
+// before that entry. Small bodies are read, and checked, at once; of others what is not known to be intact is
+// checked as it is read, and a read that finds damage fails and removes the entry.
+//
+// Hits on entries implement io.WriterTo, by which bodies above 64 KiB go to network connections through sendfile.
+func (s *Store) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
+	return s.lookup(ctx, &key, 0)
+}
+
+// LookupStreaming implements [cirque.StreamingStorage].
+func (s *Store) LookupStreaming(ctx context.Context, key cirque.CacheKey, tag cirque.Tag) (*cirque.CacheMeta, cirque.HitHandler, error) {
+	if tag == 0 {
+		return nil, nil, cirque.ErrNotFound
+	}
+	return s.lookup(ctx, &key, tag)
+}
+
+// lookup looks for the write or entry with that tag, or for the best there is if tag is zero.
+func (s *Store) lookup(ctx context.Context, key *cirque.CacheKey, tag cirque.Tag) (*cirque.CacheMeta, cirque.HitHandler, error) {
+	if s.closed.Load() {
+		return nil, nil, ErrClosed
+	}
+	var stack [256]byte
+	q := query{key: key, identity: key.AppendIdentity(stack[:0]), hash: key.Combined(), tag: tag}
+	if w, hit := s.writes.find(ctx, key, q.identity, tag); w != nil {
+		return w.meta.Load(), hit, nil
+	}
+	rec, _, missing := s.index.get(q.hash)
+	if missing || rec.flags&flagPurged != 0 {
+		return nil, nil, cirque.ErrNotFound
+	}
+	began, err := s.reads.enter()
+	if err != nil {
+		return nil, nil, err
+	}
+	meta, hit, err := s.find(&q, rec.blocks)
+	s.reads.leave(began, diskFailure(err))
+	return meta, hit, err
+}
+
+// query is what a lookup is after.
+type query struct {
+	key      *cirque.CacheKey
+	identity []byte // the key's text
+	hash     cirque.HashBinary
+	tag      cirque.Tag // zero: any
+}
+
+// matches reports whether e is what q is after. An error says that the file of e is in another's place.
+func (q *query) matches(e *entry) (bool, error) {
+	if e.combined() != q.hash {
+		return false, damaged("entry of another key")
+	}
+	return e.is(q.identity) && (q.tag == 0 || e.tag == q.tag), nil
+}
+
+// find opens the entry in place; blocks is what the index knows of its size.
+func (s *Store) find(q *query, blocks uint32) (*cirque.CacheMeta, cirque.HitHandler, error) {
+	if blocks > 0 && blocks <= smallBlocks {
+		hit, err := s.readSmall(q, blocks)
+		switch {
+		case err == nil:
+			return &hit.meta, hit, nil
+		case !errors.Is(err, errDamaged) && !errors.Is(err, fs.ErrNotExist):
+			return nil, nil, err
+		}
+		// It may have changed at that moment. With the stripe locked the file tells the truth.
+	}
+	st := s.stripe(q.hash)
+	st.mu.Lock()
+	meta, hit, err := s.openLocked(st, q)
+	var release int64
+	gone := errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist)
+	if gone {
+		release, err = s.discard(st, q.hash, err)
+	}
+	st.mu.Unlock()
+	if gone {
+		s.ledger.release(release)
+		s.ledger.eviction.Remove(q.key.Compact())
+	}
+	return meta, hit, err
+}
+
+// readSmall reads an entry file of a few blocks in one go.
+func (s *Store) readSmall(q *query, blocks uint32) (*smallHit, error) {
+	h := &smallHit{buf: getBuffer(int(blocks) * blockSize)}
+	n, err := readFile(s.path(q.hash), *h.buf)
+	if err == nil {
+		err = h.decodeFor(q, (*h.buf)[:n])
+	}
+	if err != nil {
+		putBuffer(h.buf)
+		return nil, err
+	}
+	return h, nil
+}
+
+// decodeFor makes h the hit on the entry in the file that whole is, if that is what q is after.
+func (h *smallHit) decodeFor(q *query, whole []byte) error {
+	if err := h.decode(whole); err != nil {
+		return err
+	}
+	if ok, err := q.matches(&h.entry); err != nil {
+		return err
+	} else if !ok {
+		return cirque.ErrNotFound
+	}
+	if h.body = h.intactBody(whole); h.body == nil {
+		return damaged("body checksum")
+	}
+	h.identity = nil
+	h.reset(h.bodyLen)
+	h.weight = weightOf(blocksOf(int64(len(whole))))
+	return nil
+}
+
+// openLocked opens the entry file of q, whatever its size. Called with the stripe locked.
+func (s *Store) openLocked(st *stripe, q *query) (*cirque.CacheMeta, cirque.HitHandler, error) {
+	f, err := os.Open(s.path(q.hash))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if f != nil {
+			f.Close()
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	if info.Size() <= smallMax {
+		h := &smallHit{buf: getBuffer(int(info.Size()))}
+		whole := (*h.buf)[:info.Size()]
+		if err = readFull(f, whole, 0); err == nil {
+			err = h.decodeFor(q, whole)
+		}
+		if err != nil {
+			putBuffer(h.buf)
+			return nil, nil, err
+		}
+		return &h.meta, h, nil
+	}
+
+	h := &fileHit{store: s, hash: q.hash, weight: weightOf(blocksOf(info.Size()))}
+	buf := getBuffer(blockSize)
+	defer putBuffer(buf)
+	if _, err := h.read(f, info.Size(), *buf); err != nil {
+		return nil, nil, err
+	}
+	if ok, err := q.matches(&h.entry); err != nil {
+		return nil, nil, err
+	} else if !ok {
+		return nil, nil, cirque.ErrNotFound
+	}
+	h.identity = nil
+	if s.open.Add(1) > int64(s.config.MaxOpenFiles) {
+		s.open.Add(-1)
+		return nil, nil, errBusy
+	}
+	h.reset(h.bodyLen)
+	h.gen = st.acquire(q.hash)
+	h.check = s.verifierFor(h.gen, &h.entry, info, q.hash)
+	h.f, f = f, nil
+	return &h.meta, h, nil
+}
+
+// verifierFor returns what is known of the body in the file that info describes. Called with the stripe locked.
+func (s *Store) verifierFor(g *generation, e *entry, info os.FileInfo, hash cirque.HashBinary) *verifier {
+	stamp, changed := stampOf(info)
+	if g.check == nil || !g.check.stable || g.stamp != stamp {
+		g.stamp = stamp
+		g.check = newVerifier(e.header, time.Since(changed) > racy, s.config.VerifyReads)
+		if rec, _, _ := s.index.get(hash); rec.stamp == stamp && !s.config.VerifyReads {
+			g.check.whole.Store(true)
+		}
+	}
+	return g.check
+}
+
+// remember notes in the index that the body that check is about is intact.
+func (s *Store) remember(hash cirque.HashBinary, g *generation, check *verifier) {
+	st := s.stripe(hash)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if check.stable && g.check == check && st.open[hash] == g {
+		s.index.update(hash, func(r *record) { r.stamp = g.stamp })
+	}
+}
+
+// buffers are for files that are read whole, by size.
+var buffers [3]sync.Pool
+
+var bufferSizes = [len(buffers)]int{blockSize, 4 * blockSize, smallMax}
+
+// getBuffer returns a buffer of at least n bytes, up to smallMax.
+func getBuffer(n int) *[]byte {
+	for i, size := range bufferSizes {
+		if n <= size {
+			if buf, ok := buffers[i].Get().(*[]byte); ok {
+				return buf
+			}
+			buf := make([]byte, size)
+			return &buf
+		}
+	}
+	panic("diskcache: no buffer of this size")
+}
+
+func putBuffer(buf *[]byte) {
+	for i, size := range bufferSizes {
+		if len(*buf) == size {
+			buffers[i].Put(buf)
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package diskcache
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/cirquecache/cirque"
+)
+
+// Purge implements [cirque.Storage]. Where the disk refuses to remove the file it returns that error; the
+// entry is not found any more all the same, and the file is removed when the disk is writable again. Only if the process
+// ends before that does the entry come back.
+func (s *Store) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.PurgeType) error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	// A write that does not see this makes its entry before the stripe is locked here.
+	if typ != cirque.PurgeEviction {
+		s.writes.void(key)
+	}
+	return s.remove(key.Combined())
+}
+
+// remove removes the entry of hash.
+func (s *Store) remove(hash cirque.HashBinary) error {
+	st := s.stripe(hash)
+	st.mu.Lock()
+	release, err := s.unlink(st, hash)
+	st.mu.Unlock()
+	s.ledger.release(release)
+	return err
+}
+
+// unlink removes the file of hash, and returns what there is to release: now, not when its last reader has left.
+// If there is no entry, or no file for it, the error is ErrNotFound. Called with the stripe locked.
+func (s *Store) unlink(st *stripe, hash cirque.HashBinary) (release int64, err error) {
+	rec, known, missing := s.index.get(hash)
+	if missing {
+		return 0, cirque.ErrNotFound
+	}
+	path := s.path(hash)
+	if !known {
+		info, err := os.Lstat(path)
+		if err != nil {
+			return 0, s.notFound(err)
+		}
+		rec = record{hash: hash, blocks: blocksOf(info.Size()), flags: flagSeen | flagUncounted}
+	}
+	err = os.Remove(path)
+	if err != nil {
+		if err = s.notFound(err); err != cirque.ErrNotFound {
+			s.updates.fail(err)
+			rec.flags |= flagPurged
+			s.index.put(rec)
+			return 0, err
+		}
+	}
+	if known {
+		s.index.remove(hash)
+		return st.leave(hash, rec.weight()), err
+	}
+	s.ledger.lost(weightOf(rec.blocks))
+	return 0, err
+}
+
+// notFound turns the error that a file of an entry is not there into ErrNotFound, unless all of the
+// directory is gone.
+func (s *Store) notFound(err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if gone := s.root.check(); gone != nil {
+		return gone
+	}
+	return cirque.ErrNotFound
+}
+
+// discard removes the entry of hash, whose file is damaged or missing, for that reason. The error is ErrNotFound
+// unless the disk is at fault. Called with the stripe locked.
+func (s *Store) discard(st *stripe, hash cirque.HashBinary, reason error) (release int64, err error) {
+	if errors.Is(reason, errDamaged) {
+		s.counts.damaged.Add(1)
+		release, _ = s.unlink(st, hash)
+		return release, cirque.ErrNotFound
+	}
+	if err := s.notFound(reason); err != cirque.ErrNotFound {
+		return 0, err
+	}
+	rec := s.index.remove(hash)
+	return st.leave(hash, rec.weight()), cirque.ErrNotFound
+}
+
+// dropPurged removes the files that the disk would not let go of when their entries were purged.
+func (s *Store) dropPurged() {
+	for shard := range shardCount {
+		for _, r := range s.index.collect(shard, func(r *record) bool { return r.flags&flagPurged != 0 }) {
+			_ = s.remove(r.hash) // what fails again is tried again
+		}
+	}
+}

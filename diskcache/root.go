@@ -1,0 +1,175 @@
+package diskcache
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// ErrInUse says that another process, or another Store of this one, has the directory.
+var ErrInUse = errors.New("diskcache: directory is in use")
+
+const (
+	lockName     = "lock"
+	indexName    = "index"
+	evictionName = "eviction"
+
+	lockFormat = "cirque-diskcache 1 pid %d used %020d\n"
+)
+
+// root is the directory of a store, locked against others. It notices when the directory vanishes or becomes
+// another one, as it does when the file system is unmounted.
+//
+// The lock file says how many bytes the store may hold at present, so that after a crash they are not given
+// out a second time before they have been found.
+type root struct {
+	dir string
+
+	mu       sync.Mutex
+	info     os.FileInfo // of dir
+	lock     *os.File
+	recorded int64
+	gone     time.Time // when check first failed; zero: it did not
+}
+
+// attach makes dir the store's, creating it where it is missing, and returns the bytes that the last owner
+// recorded.
+func (r *root) attach() (used int64, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return 0, err
+	}
+	lock, err := openLock(filepath.Join(r.dir, lockName))
+	if err != nil {
+		return 0, err
+	}
+	info, err := os.Stat(r.dir)
+	if err != nil {
+		lock.Close()
+		return 0, err
+	}
+	if r.lock != nil {
+		r.lock.Close()
+	}
+	_, used = readLock(lock)
+	r.info, r.lock, r.recorded = info, lock, used
+	r.write()
+	return used, nil
+}
+
+// openLock opens and locks the lock file.
+func openLock(path string) (*os.File, error) {
+	for range 10 {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		locked, err := tryLock(f)
+		if err == nil && !locked {
+			pid, _ := readLock(f)
+			err = fmt.Errorf("%w: %s is locked by process %d", ErrInUse, path, pid)
+		}
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		// A lock on a file that was meanwhile removed or replaced keeps nobody out.
+		if here, err := os.Stat(path); err == nil {
+			if mine, err := f.Stat(); err == nil && os.SameFile(here, mine) {
+				return f, nil
+			}
+		}
+		f.Close()
+	}
+	return nil, fmt.Errorf("diskcache: %s does not stay in place", path)
+}
+
+func readLock(f *os.File) (pid int, used int64) {
+	var b [80]byte
+	n, _ := f.ReadAt(b[:], 0)
+	// What cannot be read leaves zeros: the bytes are counted as the scan finds them.
+	_, _ = fmt.Sscanf(string(b[:n]), lockFormat, &pid, &used)
+	return pid, max(used, 0)
+}
+
+// record notes that the store may hold up to n bytes.
+func (r *root) record(n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recorded = n
+	r.write()
+}
+
+// write is called with mu held. A failure shows elsewhere; all that suffers is the precision of the next start
+// after a crash.
+func (r *root) write() {
+	if r.lock != nil {
+		_, _ = r.lock.WriteAt(fmt.Appendf(nil, lockFormat, os.Getpid(), r.recorded), 0)
+	}
+}
+
+// check returns an error unless the directory is the one that was attached. It does not wrap fs.ErrNotExist, which is
+// said of entries.
+func (r *root) check() error {
+	info, err := os.Stat(r.dir)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil && os.SameFile(info, r.info) {
+		r.gone = time.Time{}
+		return nil
+	}
+	if r.gone.IsZero() {
+		r.gone = time.Now()
+	}
+	if err == nil {
+		return fmt.Errorf("diskcache: %s is another directory than before", r.dir)
+	}
+	return fmt.Errorf("diskcache: the directory is gone: %v", err)
+}
+
+// recreateAfter is how long a directory that vanished is waited for before the store makes a new one.
+const recreateAfter = 5 * time.Second
+
+// mayAttach returns an error unless the store may move into what is at dir after check failed: a directory that was
+// removed, perhaps made again, on the same file system; or, on another one, a store's directory. An empty mount
+// point is neither, and filling that would fill somebody else's disk.
+func (r *root) mayAttach() error {
+	if _, err := os.Stat(filepath.Join(r.dir, lockName)); err == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	place := r.dir
+	info, err := os.Stat(place)
+	if errors.Is(err, fs.ErrNotExist) && time.Since(r.gone) < recreateAfter {
+		return errors.New("waiting for it to come back")
+	}
+	for errors.Is(err, fs.ErrNotExist) && filepath.Dir(place) != place {
+		place = filepath.Dir(place)
+		info, err = os.Stat(place)
+	}
+	if err != nil {
+		return err
+	}
+	if !sameFileSystem(info, r.info) {
+		return errors.New("its file system is not there")
+	}
+	return nil
+}
+
+// close gives the lock up.
+func (r *root) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lock == nil {
+		return nil
+	}
+	err := r.lock.Close()
+	r.lock = nil
+	return err
+}

@@ -1,0 +1,248 @@
+package diskcache
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cirquecache/cirque"
+)
+
+// scanWorkers is how many directories are scanned at once: a few reads in the queue of the disk without keeping it from the
+// requests.
+const scanWorkers = 4
+
+// scanner looks into the directories to learn what they hold. The entries that it has not come to are found by name
+// meanwhile.
+type scanner struct {
+	mu    sync.Mutex    // one scan at a time
+	first chan struct{} // closed when the first scan has ended
+	took  atomic.Int64  // nanoseconds, of the last one
+
+	// untracked: the eviction manager may not know entries that the saved index does. Written before the first scan.
+	untracked bool
+}
+
+// Scanned is closed when what was in the directory at Open has been looked into: damaged and unfinished files are removed
+// then, and all that is left is in the index.
+func (s *Store) Scanned() <-chan struct{} { return s.scanner.first }
+
+// start takes up what the last process left. It runs in the background.
+func (s *Store) start(ctx context.Context) {
+	defer close(s.scanner.first)
+	s.loadIndex()
+	s.scanner.untracked = !s.loadEviction(ctx)
+	s.scanner.mu.Lock()
+	defer s.scanner.mu.Unlock()
+	s.scan(ctx)
+}
+
+// rescan looks into a directory that has taken the place of the store's.
+func (s *Store) rescan(ctx context.Context) {
+	s.scanner.mu.Lock()
+	defer s.scanner.mu.Unlock()
+	s.index.distrust()
+	s.scan(ctx)
+}
+
+func (s *Store) scan(ctx context.Context) {
+	began := time.Now()
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range scanWorkers {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				shard := int(next.Add(1)) - 1
+				if shard >= shardCount {
+					return
+				}
+				// What fails here fails for the requests as well, which see to it.
+				_ = s.scanDir(ctx, shard)
+			}
+		})
+	}
+	wg.Wait()
+	if ctx.Err() == nil {
+		s.ledger.lost(s.ledger.budget.Limit())
+		s.scanner.took.Store(int64(time.Since(began)))
+	}
+}
+
+// scanDir looks into the directory of one shard.
+func (s *Store) scanDir(ctx context.Context, shard int) error {
+	path := filepath.Join(s.root.dir, hex.EncodeToString([]byte{byte(shard)}))
+	dir, err := os.Open(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := s.root.check(); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	default:
+		defer dir.Close()
+		if err := s.scanNames(ctx, dir, shard); err != nil {
+			return err
+		}
+	}
+	for _, r := range s.index.collect(shard, func(r *record) bool { return r.flags&flagSeen == 0 }) {
+		s.confirm(r.hash)
+	}
+	s.index.completed(shard)
+	return nil
+}
+
+func (s *Store) scanNames(ctx context.Context, dir *os.File, shard int) error {
+	for {
+		names, err := dir.Readdirnames(512)
+		for _, name := range names {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			s.scanFile(dir.Name(), name, shard)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// scanFile takes up the entry in a file, or removes the file if it is a leftover. Names that are not the store's own
+// are left alone.
+func (s *Store) scanFile(dir, name string, shard int) {
+	if tag, ok := strings.CutPrefix(name, tempPrefix); ok {
+		if n, err := strconv.ParseUint(tag, 16, 64); err == nil && !s.issued(cirque.Tag(n)) {
+			_ = os.Remove(filepath.Join(dir, name))
+		}
+		return
+	}
+	hash, err := cirque.ParseHashBinary(name)
+	if err != nil || hash.String() != name {
+		return
+	}
+	if int(hash[0]) != shard {
+		_ = os.Remove(filepath.Join(dir, name)) // no lookup would find it
+		return
+	}
+	rec, known, _ := s.index.get(hash)
+	if rec.flags&(flagSeen|flagPurged) != 0 {
+		return
+	}
+	if known && !s.scanner.untracked {
+		info, err := os.Lstat(filepath.Join(dir, name))
+		if err == nil && blocksOf(info.Size()) == rec.blocks {
+			s.index.update(hash, func(r *record) { r.flags |= flagSeen })
+			return
+		}
+	}
+	s.adopt(hash)
+}
+
+// adopt puts the entry in the file of hash into the index, where it is not known for sure yet, and has the eviction manager
+// track it.
+func (s *Store) adopt(hash cirque.HashBinary) {
+	for range 3 {
+		e, info, err := s.inspect(hash)
+		if errors.Is(err, errDamaged) {
+			s.discardDamaged(hash)
+		}
+		if err != nil {
+			return
+		}
+		weight := weightOf(blocksOf(info.Size()))
+		if !s.ledger.found(weight) {
+			_ = s.remove(hash) // the budget has become smaller
+			return
+		}
+		surplus, done := s.enlist(hash, info)
+		s.ledger.release(surplus)
+		if done {
+			if key := e.compact(); !s.ledger.eviction.Peek(key) {
+				s.ledger.evict(s.ledger.eviction.Admit(key, weight, e.meta.FreshUntil(), 0))
+			}
+			return
+		}
+	}
+}
+
+// inspect reads the entry in the file of hash.
+func (s *Store) inspect(hash cirque.HashBinary) (*entry, os.FileInfo, error) {
+	f, err := os.Open(s.path(hash))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	buf := getBuffer(blockSize)
+	defer putBuffer(buf)
+	e := new(entry)
+	if _, err := e.read(f, info.Size(), *buf); err != nil {
+		return nil, nil, err
+	}
+	if e.combined() != hash {
+		return nil, nil, damaged("entry of another key")
+	}
+	return e, info, nil
+}
+
+// discardDamaged removes the file of hash if it is still damaged when nobody is at work on it.
+func (s *Store) discardDamaged(hash cirque.HashBinary) {
+	st := s.stripe(hash)
+	st.mu.Lock()
+	var release int64
+	if _, _, err := s.inspect(hash); errors.Is(err, errDamaged) {
+		release, _ = s.discard(st, hash, err)
+	}
+	st.mu.Unlock()
+	s.ledger.release(release)
+}
+
+// enlist puts the file of hash, whose weight is reserved, into the index, if it is still the one that info describes. What
+// has to be released then is the weight itself or that of an older record. done is false if the file has changed.
+func (s *Store) enlist(hash cirque.HashBinary, info os.FileInfo) (surplus int64, done bool) {
+	st := s.stripe(hash)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	blocks := blocksOf(info.Size())
+	now, err := os.Lstat(s.path(hash))
+	rec, _, _ := s.index.get(hash)
+	switch {
+	case err != nil || rec.flags&(flagSeen|flagPurged) != 0:
+		return weightOf(blocks), true
+	case !os.SameFile(now, info) || blocksOf(now.Size()) != blocks:
+		return weightOf(blocks), false
+	}
+	s.index.put(record{hash: hash, blocks: blocks, flags: flagSeen})
+	return rec.weight(), true
+}
+
+// confirm looks for the file of hash, which a saved index speaks of and the directory did not list.
+func (s *Store) confirm(hash cirque.HashBinary) {
+	st := s.stripe(hash)
+	st.mu.Lock()
+	_, err := os.Lstat(s.path(hash))
+	var release int64
+	if errors.Is(err, fs.ErrNotExist) {
+		release, _ = s.discard(st, hash, err)
+	}
+	st.mu.Unlock()
+	s.ledger.release(release)
+	if err == nil {
+		s.adopt(hash)
+	}
+}
