@@ -6,7 +6,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/diskcache"
 	"github.com/cirquecache/cirque/internal/conformance"
+	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )
 
@@ -33,14 +36,41 @@ func config(setup conformance.Setup) middleware.Config {
 }
 
 func TestConformance(t *testing.T) {
-	suite := conformance.NewSuite(func(setup conformance.Setup) (conformance.Subject, error) {
-		return middleware.New(config(setup))
-	})
-	run(t, suite, conformance.Doors())
+	run(t, conformance.Doors(), func(conformance.Setup) (cirque.Storage, error) { return nil, nil })
 }
 
-// run runs every case through every door.
-func run(t *testing.T, suite *conformance.Suite, doors []string) {
+// TestConformanceOverPlainStorage: a storage whose writes can't be read while they are under way.
+func TestConformanceOverPlainStorage(t *testing.T) {
+	run(t, oneOfEachDoor, func(conformance.Setup) (cirque.Storage, error) {
+		return plainStorage{memcache.New(memcache.Config{})}, nil
+	})
+}
+
+// plainStorage hides what is more than a Storage.
+type plainStorage struct{ cirque.Storage }
+
+func TestConformanceOverDisk(t *testing.T) {
+	run(t, oneOfEachDoor, func(conformance.Setup) (cirque.Storage, error) {
+		store, err := diskcache.Open(t.TempDir(), nil)
+		if err == nil {
+			t.Cleanup(func() { require.NoError(t, store.Close()) })
+		}
+		return store, err
+	})
+}
+
+var oneOfEachDoor = []string{conformance.InFrontOfProxy, conformance.InClient}
+
+// run runs every case through every door, over a storage of its own for each Setup.
+func run(t *testing.T, doors []string, storage func(conformance.Setup) (cirque.Storage, error)) {
+	suite := conformance.NewSuite(func(setup conformance.Setup) (conformance.Subject, error) {
+		cfg := config(setup)
+		var err error
+		if cfg.Storage, err = storage(setup); err != nil {
+			return nil, err
+		}
+		return middleware.New(cfg)
+	})
 	t.Cleanup(func() { require.NoError(t, suite.Close()) })
 	for _, door := range doors {
 		t.Run(door, func(t *testing.T) {
