@@ -7,17 +7,18 @@ import (
 	"strings"
 )
 
-// hopByHop are the fields that concern one connection only, whether Connection lists them or not
-// (RFC 9110 §7.6.1).
+// hopByHop are the fields that concern one connection only, whether Connection lists them or not (RFC 9110
+// §7.6.1).
 var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Transfer-Encoding", "Upgrade"}
 
-// RemoveConnectionFields deletes from h the fields that concern only the connection it came over: Connection, what
-// Connection lists, and the fields known to be of that kind (RFC 9110 §7.6.1). Of a request it is to be called
-// before anything is computed from the fields, or a client could have one dropped upstream that the cache went by.
+// RemoveConnectionFields deletes from h the fields that concern only the connection it came over: Connection,
+// what Connection lists, and the fields known to be of that kind (RFC 9110 §7.6.1). Of a request it is to be
+// called before anything is computed from the fields, or a client could have one dropped upstream that the
+// cache went by.
 //
-// Age, Cache-Control, Date, Expires, Vary and targeted fields stay even where Connection lists them: a sender must
-// not list what is meant for all recipients, and a response without its Vary or its no-store would be served to
-// those it was not meant for.
+// Age, Cache-Control, Date, Expires, Vary and targeted fields stay even where Connection lists them: a sender
+// must not list what is meant for all recipients, and a response without its Vary or its no-store would be
+// served to those it was not meant for.
 func RemoveConnectionFields(h http.Header) {
 	for option := range tokens(h["Connection"]) {
 		if name := http.CanonicalHeaderKey(option); !meantForAll(name) {
@@ -37,13 +38,13 @@ func meantForAll(name string) bool {
 	return strings.HasSuffix(name, "-Cache-Control") // RFC 9213 §2.4
 }
 
-// notStored are the fields that are not stored though they reach the client of the moment: they are
-// between it and a proxy (RFC 9111 §3.1), or announce trailers, which are not stored either.
+// notStored are the fields that are not stored though they reach the client of the moment: they are between it
+// and a proxy (RFC 9111 §3.1), or announce trailers, which are not stored either.
 var notStored = []string{"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization", "Trailer"}
 
-// StoredHeader returns the part of a response's header that may be stored (RFC 9111 §3.1), as a map of its own that
-// shares the value slices of h: everything but the fields of [RemoveConnectionFields], those that only concern a
-// proxy, and except.
+// StoredHeader returns the part of a response's header that may be stored (RFC 9111 §3.1), as a map of its own
+// that shares the value slices of h: everything but the fields of [RemoveConnectionFields], those that only
+// concern a proxy, and except.
 func StoredHeader(h http.Header, except ...string) http.Header {
 	stored := make(http.Header, len(h)+1)
 	for name, lines := range h {
@@ -91,8 +92,8 @@ func validFields(h http.Header) bool {
 	return true
 }
 
-// tokens yields the elements of a list of tokens over all its lines, without the whitespace around them and the empty
-// ones left out (RFC 9110 §5.6.1.2).
+// tokens yields the elements of a list of tokens over all its lines, without the whitespace around them and the
+// empty ones left out (RFC 9110 §5.6.1.2).
 func tokens(lines []string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, line := range lines {

@@ -7,18 +7,19 @@ import (
 )
 
 // Freshen updates the stored response with the header of a 304, or of a 200 to HEAD that fits it
-// ([HeadMatches]), and works out its freshness anew (RFC 9111 §4.3.4 and §4.3.5). The result keeps variance, extensions and creation time.
+// ([HeadMatches]), and works out its freshness anew (RFC 9111 §4.3.4 and §4.3.5). The result keeps variance,
+// extensions and creation time.
 //
-// It answers the request in any case. Where there is a refusal it must not be stored, and if that is ByResponse the
-// stored response has ended with it; otherwise that stays as it was.
+// It answers the request in any case. Where there is a refusal it must not be stored, and if that is ByResponse
+// the stored response has ended with it; otherwise that stays as it was.
 //
 // All fields are updated (§3.2) but these:
-//   - Content-Length, Content-Encoding and Content-Range describe the stored bytes, which a 304 does not change. It may have been
-//     meant for another coding of the same content, where both share a weak tag.
-//   - Vary decides where the response is stored. A 304 whose Vary names fields that the stored one does not is refused, or others would get
-//     what was meant for one.
-//   - A Set-Cookie reaches the client of the moment; in a shared cache it is stored only where the 304 itself grants
-//     freshness, as [Policy.Store] demands of a 200.
+//   - Content-Length, Content-Encoding and Content-Range describe the stored bytes, which a 304 does not
+//     change. It may have been meant for another coding of the same content, where both share a weak tag.
+//   - Vary decides where the response is stored. A 304 whose Vary names fields that the stored one does not is
+//     refused, or others would get what was meant for one.
+//   - A Set-Cookie reaches the client of the moment; in a shared cache it is stored only where the 304 itself
+//     grants freshness, as [Policy.Store] demands of a 200.
 //   - Age is that of the 304, or gone with the old one.
 func (p *Policy) Freshen(stored *CacheMeta, x *Exchange) (*CacheMeta, *Refusal) {
 	c := p.candidate(x, stored.StatusCode(), updatedHeader(stored, x))
@@ -72,12 +73,13 @@ func (c *candidate) refusedUpdate(stored *CacheMeta) *Refusal {
 	return nil
 }
 
-// SelectForFreshening returns the index of the stored response that a 304 with header h identifies (RFC 9111 §4.3.4), or
-// -1: then none may be updated, and the request has to be sent again without preconditions. Of several it is the most
-// recent.
+// SelectForFreshening returns the index of the stored response that a 304 with header h identifies (RFC 9111
+// §4.3.4), or -1: then none may be updated, and the request has to be sent again without preconditions. Of
+// several it is the most recent.
 //
-// candidates are the responses whose validators the request nominated. A weak tag can be shared by variants that differ
-// in their coding, so of those that the request did not select only strong ones should be nominated.
+// candidates are the responses whose validators the request nominated. A weak tag can be shared by variants
+// that differ in their coding, so of those that the request did not select only strong ones should be
+// nominated.
 func SelectForFreshening(h http.Header, candidates []Variant) int {
 	etag, modified := h.Get("Etag"), h.Get("Last-Modified")
 	matches := func(v Variant) bool {
@@ -100,14 +102,16 @@ func SelectForFreshening(h http.Header, candidates []Variant) int {
 	return selected
 }
 
-// HeadMatches reports whether a 200 to HEAD with header h describes the stored response, whose body is bodyLen bytes long (negative
-// where that is not known). If so, [Policy.Freshen] updates it; if not, it is stale (RFC 9111 §4.3.5).
+// HeadMatches reports whether a 200 to HEAD with header h describes the stored response, whose body is bodyLen
+// bytes long (negative where that is not known). If so, [Policy.Freshen] updates it; if not, it is stale (RFC
+// 9111 §4.3.5).
 func HeadMatches(stored *CacheMeta, bodyLen int64, h http.Header) bool {
 	header := stored.Header()
 	if etag := h.Get("Etag"); etag != "" && etag != header.Get("Etag") {
 		return false
 	}
-	if modified := h.Get("Last-Modified"); modified != "" && !sameDate(modified, header.Get("Last-Modified"), stored.Updated()) {
+	modified := h.Get("Last-Modified")
+	if modified != "" && !sameDate(modified, header.Get("Last-Modified"), stored.Updated()) {
 		return false
 	}
 	length := h.Get("Content-Length")

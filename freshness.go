@@ -9,16 +9,16 @@ import (
 
 // Freshness is what a response says, or lets assume, about how long it is fresh.
 type Freshness struct {
-	// Lifetime is the freshness lifetime (RFC 9111 §4.2.1). Where the response expired before it was sent it is negative. It
-	// lies within 2^31 seconds of zero.
+	// Lifetime is the freshness lifetime (RFC 9111 §4.2.1). Where the response expired before it was sent it is
+	// negative. It lies within 2^31 seconds of zero.
 	Lifetime time.Duration
 
 	// InitialAge is the response's age when it was received: corrected_initial_age (RFC 9111 §4.2.3), at most
 	// 2^31 seconds.
 	InitialAge time.Duration
 
-	// Explicit: the origin gave the lifetime, be it an unreadable one, which counts as zero. Heuristic: it is configured
-	// or guessed (RFC 9111 §4.2.2). Neither: there is none.
+	// Explicit: the origin gave the lifetime, be it an unreadable one, which counts as zero. Heuristic: it is
+	// configured or guessed (RFC 9111 §4.2.2). Neither: there is none.
 	Explicit, Heuristic bool
 
 	// Source is what the lifetime comes from: "s-maxage", "max-age", "expires", "default", "heuristic" or "".
@@ -28,11 +28,8 @@ type Freshness struct {
 // Fresh reports whether the response was fresh when it was received (RFC 9111 §4.2).
 func (f Freshness) Fresh() bool { return f.Lifetime > f.InitialAge }
 
-// epoch is the instant at which the age of a response received at responseTime was zero.
-func (f Freshness) epoch(responseTime time.Time) time.Time { return responseTime.Add(-f.InitialAge) }
-
-// Freshness works out the freshness of x's response: the lifetime from the first of s-maxage (in a shared cache), max-age, Expires
-// less Date, p.Defaults, and a heuristic.
+// Freshness works out the freshness of x's response: the lifetime from the first of s-maxage (in a shared
+// cache), max-age, Expires less Date, p.Defaults, and a heuristic.
 func (p *Policy) Freshness(x *Exchange) Freshness {
 	return p.freshness(x, x.Status, x.Header, p.directives(x.Header))
 }
@@ -59,8 +56,8 @@ func (p *Policy) freshness(x *Exchange, status int, h http.Header, d responseDir
 	return f
 }
 
-// expiresLifetime returns the value of Expires less date. A value that is no date has expired (RFC 9111 §5.3), as
-// have several, which are the parts of no date.
+// expiresLifetime returns the value of Expires less date. A value that is no date has expired (RFC 9111 §5.3),
+// as have several, which are the parts of no date.
 func expiresLifetime(lines []string, date, now time.Time) time.Duration {
 	expires, ok := singleDate(lines, now)
 	if !ok {
@@ -81,8 +78,8 @@ func heuristicLifetime(h http.Header, date, now time.Time) time.Duration {
 	return min(max(date.Sub(modified)/10, 0), maxHeuristic)
 }
 
-// heuristicallyCacheable are the status codes of RFC 9110 §15.1. 206 is among them, and never gets here unless it may
-// be stored.
+// heuristicallyCacheable are the status codes of RFC 9110 §15.1. 206 is among them, and never gets here unless
+// it may be stored.
 func heuristicallyCacheable(status int) bool {
 	switch status {
 	case 200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501:
@@ -119,9 +116,9 @@ func ageValue(lines []string) time.Duration {
 	}
 	seconds, err := strconv.ParseInt(first, 10, 64)
 	if err != nil {
-		return maxSeconds // too large for any integer (RFC 9111 §1.2.2)
+		return maxDelta // too large for any integer (RFC 9111 §1.2.2)
 	}
-	return time.Duration(min(seconds, int64(maxSeconds/time.Second))) * time.Second
+	return time.Duration(min(seconds, int64(maxDelta/time.Second))) * time.Second
 }
 
 // singleDate parses a field that is one date.
@@ -132,4 +129,4 @@ func singleDate(lines []string, now time.Time) (time.Time, bool) {
 	return ParseHTTPDate(lines[0], now)
 }
 
-func withinSeconds(d time.Duration) time.Duration { return min(max(d, -maxSeconds), maxSeconds) }
+func withinSeconds(d time.Duration) time.Duration { return min(max(d, -maxDelta), maxDelta) }

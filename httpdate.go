@@ -11,11 +11,12 @@ import (
 //	Sunday, 06-Nov-94 08:49:37 GMT
 //	Sun Nov  6 08:49:37 1994
 //
-// Names of days and months and the zone match in any case (RFC 9111 §4.2); in all else it is strict: no
-// other zone than GMT, no spaces more or fewer, no signs. A leap second is the second before it, as the
-// result must not be later than what was meant (RFC 9111 §4.2). The name of the day need not fit the date.
+// Names of days and months and the zone match in any case (RFC 9111 §4.2); in all else it is strict: no other
+// zone than GMT, no spaces more or fewer, no signs. A leap second is the second before it, as the result must
+// not be later than what was meant (RFC 9111 §4.2). The name of the day need not fit the date.
 //
-// now settles the century of a two-digit year: what would lie more than 50 years in the future lies in the past.
+// now settles the century of a two-digit year: what would lie more than 50 years in the future lies in the
+// past.
 func ParseHTTPDate(s string, now time.Time) (t time.Time, ok bool) {
 	day, rest, _ := strings.Cut(s, " ")
 	switch {

@@ -6,11 +6,12 @@ import (
 )
 
 // SelectByLanguage returns the index of the stored response that a request's Accept-Language prefers (RFC 9111
-// §4.1), or -1. candidates are the values of Content-Language of the stored responses that match the request in all other
-// respects, the newest last.
+// §4.1), or -1. candidates are the values of Content-Language of the stored responses that match the request in
+// all other respects, the newest last.
 //
-// A response is selected only if its language has the highest weight in the request: where the client would like
-// another better, the origin may have it. Among equals, the newest is selected. A wildcard selects nothing.
+// A response is selected only if its language has the highest weight in the request: where the client would
+// like another better, the origin may have it. Among equals, the newest is selected. A wildcard selects
+// nothing.
 func SelectByLanguage(acceptLanguage []string, candidates []string) int {
 	ranges, ok := parsePreferences(acceptLanguage, nil)
 	if !ok {
@@ -33,8 +34,8 @@ func SelectByLanguage(acceptLanguage []string, candidates []string) int {
 	return -1
 }
 
-// languageWeight returns the weight of the longest range that matches tag by basic filtering
-// (RFC 9110 §12.5.4), -1 where none does.
+// languageWeight returns the weight of the longest range that matches tag by basic filtering (RFC 9110
+// §12.5.4), -1 where none does.
 func (list preferences) languageWeight(tag string) int {
 	for {
 		if weight := list.weightOf(tag); weight >= 0 {
@@ -48,8 +49,8 @@ func (list preferences) languageWeight(tag string) int {
 	}
 }
 
-// SelectByLanguage returns the variant that a request with header h prefers by its Accept-Language, if that is all
-// that the resource varies on: see the function of this name.
+// SelectByLanguage returns the variant that a request with header h prefers by its Accept-Language, if that is
+// all that the resource varies on: see the function of this name.
 func (r *VaryRecord) SelectByLanguage(h http.Header) (v Variant, ok bool) {
 	if len(r.Fields) != 1 || r.Fields[0] != "Accept-Language" {
 		return Variant{}, false

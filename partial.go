@@ -33,10 +33,10 @@ const (
 // maxRanges is how many ranges one request may ask for. Who asks for more gets the whole (RFC 9110 §14.2).
 const maxRanges = 16
 
-// ParseRange reads the value of a GET's Range field for a representation of size bytes (RFC 9110 §14.2). The ranges
-// lie within the representation; those that overlap or adjoin are made one, and the order is else the
-// client's (§15.3.7.2). A field that is invalid, in another unit than bytes, or asks for more than 16 ranges is ignored,
-// as is any where there are no bytes.
+// ParseRange reads the value of a GET's Range field for a representation of size bytes (RFC 9110 §14.2). The
+// ranges lie within the representation; those that overlap or adjoin are made one, and the order is else the
+// client's (§15.3.7.2). A field that is invalid, in another unit than bytes, or asks for more than 16 ranges is
+// ignored, as is any where there are no bytes.
 func ParseRange(value string, size int64) ([]ByteRange, RangeVerdict) {
 	set, ok := cutBytesUnit(value, "=")
 	if !ok || size <= 0 {
@@ -65,8 +65,8 @@ func ParseRange(value string, size int64) ([]ByteRange, RangeVerdict) {
 	return ranges, RangeSatisfiable
 }
 
-// cutBytesUnit returns what follows the unit and the separator, if the unit is bytes. Units match in any
-// case (RFC 9110 §14.1).
+// cutBytesUnit returns what follows the unit and the separator, if the unit is bytes. Units match in any case
+// (RFC 9110 §14.1).
 func cutBytesUnit(s, separator string) (string, bool) {
 	unit, rest, ok := strings.Cut(trimOWS(s), separator)
 	return rest, ok && strings.EqualFold(unit, "bytes")
@@ -99,8 +99,8 @@ func parseRangeSpec(spec string, size int64) (r ByteRange, ok bool) {
 	return ByteRange{min(start, end), end}, true
 }
 
-// parseOffset reads a number of bytes. One that no integer can hold is the largest there is, which lies beyond every
-// representation (RFC 9110 §14.1.2).
+// parseOffset reads a number of bytes. One that no integer can hold is the largest there is, which lies beyond
+// every representation (RFC 9110 §14.1.2).
 func parseOffset(s string) (int64, bool) {
 	if s == "" || strings.Trim(s, "0123456789") != "" {
 		return 0, false
@@ -144,8 +144,8 @@ func RangeField(r ByteRange) string {
 // UnsatisfiedRange returns the value of Content-Range for a 416 (RFC 9110 §14.4).
 func UnsatisfiedRange(size int64) string { return "bytes */" + strconv.FormatInt(size, 10) }
 
-// ParseContentRange reads the value of a 206's Content-Range. size is -1 where the complete length is not known. ok is
-// false where the value is invalid, in another unit than bytes, or that of a 416.
+// ParseContentRange reads the value of a 206's Content-Range. size is -1 where the complete length is not
+// known. ok is false where the value is invalid, in another unit than bytes, or that of a 416.
 func ParseContentRange(v string) (r ByteRange, size int64, ok bool) {
 	rest, ok := cutBytesUnit(v, " ")
 	positions, complete, found := strings.Cut(rest, "/")
@@ -182,8 +182,8 @@ func IfRangeHolds(h http.Header, meta *CacheMeta) bool {
 	return strongDate(stored, meta.Updated()) && sameDate(lines[0], stored.Get("Last-Modified"), meta.Updated())
 }
 
-// strongDate reports whether the Last-Modified in a response's header is a strong validator: the response was made at
-// least a second later (RFC 9110 §8.8.2.2).
+// strongDate reports whether the Last-Modified in a response's header is a strong validator: the response was
+// made at least a second later (RFC 9110 §8.8.2.2).
 func strongDate(h interface{ Get(name string) string }, now time.Time) bool {
 	modified, ok1 := ParseHTTPDate(h.Get("Last-Modified"), now)
 	date, ok2 := ParseHTTPDate(h.Get("Date"), now)

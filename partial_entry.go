@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Partial says which bytes of a representation an entry marked [MetaPartial] holds (RFC 9111 §3.3). Its body is those
-// bytes, in ascending order and without gaps.
+// Partial says which bytes of a representation an entry marked [MetaPartial] holds (RFC 9111 §3.3). Its body is
+// those bytes, in ascending order and without gaps.
 type Partial struct {
 	// Size is the complete length of the representation.
 	Size int64
@@ -54,8 +54,8 @@ func (p *Partial) Missing(r ByteRange) []ByteRange {
 	return missing
 }
 
-// Add returns a Partial that holds r too (RFC 9111 §3.4). ok is false, and p returned, where r is no part of the
-// representation or would be one interval too many.
+// Add returns a Partial that holds r too (RFC 9111 §3.4). ok is false, and p returned, where r is no part of
+// the representation or would be one interval too many.
 func (p *Partial) Add(r ByteRange) (with *Partial, ok bool) {
 	if r.Start < 0 || r.End <= r.Start || r.End > p.Size {
 		return p, false
@@ -92,8 +92,8 @@ func (p *Partial) Offset(r ByteRange) (offset int64, ok bool) {
 
 const partialVersion = 1
 
-// Encode returns p in a compact form for [DecodePartial]: a version byte, then as uvarints the size and, from each end of an interval to
-// the next, the distance.
+// Encode returns p in a compact form for [DecodePartial]: a version byte, then as uvarints the size and, from
+// each end of an interval to the next, the distance.
 func (p *Partial) Encode() string {
 	b := []byte{partialVersion}
 	b = binary.AppendUvarint(b, uint64(p.Size))
@@ -106,7 +106,8 @@ func (p *Partial) Encode() string {
 	return string(b)
 }
 
-// DecodePartial is the inverse of [Partial.Encode], for input that anybody may have made. Its errors wrap ErrBadMeta.
+// DecodePartial is the inverse of [Partial.Encode], for input that anybody may have made. Its errors wrap
+// ErrBadMeta.
 func DecodePartial(s string) (*Partial, error) {
 	d := decoder{rest: s}
 	version, size := d.bytes(1), d.uvarint()
@@ -127,7 +128,8 @@ func DecodePartial(s string) (*Partial, error) {
 	return p, nil
 }
 
-// Partial returns what m says about the parts held. ok is false where m is not marked as partial, or that is damaged.
+// Partial returns what m says about the parts held. ok is false where m is not marked as partial, or that is
+// damaged.
 func (m *CacheMeta) Partial() (p *Partial, ok bool) {
 	if !m.Has(MetaPartial) {
 		return nil, false
@@ -153,9 +155,10 @@ func (m *CacheMeta) setPartial(p *Partial) {
 	m.SetHeader(h)
 }
 
-// StorePartial decides whether the 206 to a GET with Range may be stored (RFC 9111 §3.3): it must be a single part with a
-// consistent Content-Range, a known complete length and a strong validator, or it could never be combined. The meta is that of an incomplete
-// 200, marked partial with the one range that is returned; or of a complete one, where the part is the whole.
+// StorePartial decides whether the 206 to a GET with Range may be stored (RFC 9111 §3.3): it must be a single
+// part with a consistent Content-Range, a known complete length and a strong validator, or it could never be
+// combined. The meta is that of an incomplete 200, marked partial with the one range that is returned; or of a
+// complete one, where the part is the whole.
 func (p *Policy) StorePartial(x *Exchange) (*CacheMeta, ByteRange, *Refusal) {
 	r, size, refusal := storablePart(x)
 	if refusal != nil {
@@ -193,8 +196,8 @@ func storablePart(x *Exchange) (r ByteRange, size int64, refusal *Refusal) {
 	return r, size, nil
 }
 
-// Combinable reports whether a 206 with header h is of the same representation as the stored response, so that their
-// bytes may be put together (RFC 9111 §3.4): they share a strong validator.
+// Combinable reports whether a 206 with header h is of the same representation as the stored response, so that
+// their bytes may be put together (RFC 9111 §3.4): they share a strong validator.
 func Combinable(stored *CacheMeta, h http.Header) bool {
 	header := stored.Header()
 	if stored.Has(MetaDecoded) {
@@ -204,13 +207,14 @@ func Combinable(stored *CacheMeta, h http.Header) bool {
 		return StrongMatch(etag, header.Get("Etag"))
 	}
 	now := stored.Updated()
-	return strongDate(header, now) && strongDate(h, now) && sameDate(h.Get("Last-Modified"), header.Get("Last-Modified"), now)
+	return strongDate(header, now) && strongDate(h, now) &&
+		sameDate(h.Get("Last-Modified"), header.Get("Last-Modified"), now)
 }
 
-// CombinePartial updates a stored partial response with a 206 that brings more of it (RFC 9111 §3.4): the header as
-// [Policy.Freshen] does, and the ranges held. The range returned is that of the 206. The meta is that of a complete response once all
-// is there. It is refused where the two can't be combined: the stored one is then of no use any more, unless the refusal is
-// not ByResponse.
+// CombinePartial updates a stored partial response with a 206 that brings more of it (RFC 9111 §3.4): the
+// header as [Policy.Freshen] does, and the ranges held. The range returned is that of the 206. The meta is that
+// of a complete response once all is there. It is refused where the two can't be combined: the stored one is
+// then of no use any more, unless the refusal is not ByResponse.
 func (p *Policy) CombinePartial(stored *CacheMeta, x *Exchange) (*CacheMeta, ByteRange, *Refusal) {
 	r, size, refusal := storablePart(x)
 	if refusal != nil {

@@ -7,21 +7,21 @@ import (
 	"github.com/cirquecache/cirque/cachecontrol"
 )
 
-// Policy holds the choices that RFC 9111 and its relatives leave to a cache. Its methods are the caching
-// rules: pure functions of a request, a response and an instant, which read no clock, do no I/O and keep nothing that
+// Policy holds the choices that RFC 9111 and its relatives leave to a cache. Its methods are the caching rules:
+// pure functions of a request, a response and an instant, which read no clock, do no I/O and keep nothing that
 // they are given.
 //
-// The zero Policy is that of a shared cache. A Policy must not change once it is in use; its methods
-// may then be called concurrently.
+// The zero Policy is that of a shared cache. A Policy must not change once it is in use; its methods may then
+// be called concurrently.
 type Policy struct {
-	// Private makes the rules those of a private cache: it stores responses marked private
-	// (RFC 9111 §5.2.2.7) and those to requests with Authorization (§3.5), reuses Set-Cookie, and ignores s-maxage
-	// (§5.2.2.10) and proxy-revalidate (§5.2.2.8).
+	// Private makes the rules those of a private cache: it stores responses marked private (RFC 9111 §5.2.2.7)
+	// and those to requests with Authorization (§3.5), reuses Set-Cookie, and ignores s-maxage (§5.2.2.10) and
+	// proxy-revalidate (§5.2.2.8).
 	Private bool
 
-	// TargetedFields are the targeted fields that the cache obeys in place of Cache-Control and Expires, the most
-	// important first (the target list of RFC 9213 §2.2). Nil means CDN-Cache-Control for a shared cache and
-	// none for a private one; an empty slice means none.
+	// TargetedFields are the targeted fields that the cache obeys in place of Cache-Control and Expires, the
+	// most important first (the target list of RFC 9213 §2.2). Nil means CDN-Cache-Control for a shared cache
+	// and none for a private one; an empty slice means none.
 	TargetedFields []string
 
 	// FractionalSeconds accepts fractions in the seconds of directives, as an extension.
@@ -37,22 +37,22 @@ type Policy struct {
 const (
 	defaultMaxHeaderBytes = 64 << 10
 
-	// maxSeconds stands for infinity in every calculation with seconds (RFC 9111 §1.2.2).
-	maxSeconds = (1 << 31) * time.Second
+	// maxDelta stands for infinity in every calculation with seconds (RFC 9111 §1.2.2).
+	maxDelta = (1 << 31) * time.Second
 )
 
 // Exchange is a request and its response, as a cache sees them that is to decide about storing.
 type Exchange struct {
-	// Request is the request as the client sent it, less the fields that [RemoveConnectionFields] drops.
-	// Of its URL, the scheme and host matter where URIs are compared; a server's request may leave them out.
+	// Request is the request as the client sent it, less the fields that [RemoveConnectionFields] drops. Of its
+	// URL, the scheme and host matter where URIs are compared; a server's request may leave them out.
 	Request *http.Request
 
 	// Status and Header are the response's, as received.
 	Status int
 	Header http.Header
 
-	// RequestTime and ResponseTime are when the request was sent and the response's header was received: request_time and
-	// response_time of RFC 9111 §4.2.3.
+	// RequestTime and ResponseTime are when the request was sent and the response's header was received:
+	// request_time and response_time of RFC 9111 §4.2.3.
 	RequestTime, ResponseTime time.Time
 
 	// Decoded reports that the transport removed a content coding ([http.Response.Uncompressed]).
@@ -74,8 +74,8 @@ type Refusal struct {
 	// Detail names the rule as a token, fit for the detail parameter of Cache-Status (RFC 9211 §2.8).
 	Detail string
 
-	// ByResponse reports that the response alone is the cause, so that the next one will likely be
-	// refused too. It is false where the request's method, directives, credentials or other fields had a part in it.
+	// ByResponse reports that the response alone is the cause, so that the next one will likely be refused too.
+	// It is false where the request's method, directives, credentials or other fields had a part in it.
 	ByResponse bool
 }
 

@@ -18,9 +18,9 @@ type preferences []preference
 // codingAliases are to be taken for the codings they name (RFC 9110 §8.4.1).
 var codingAliases = map[string]string{"x-compress": "compress", "x-gzip": "gzip"}
 
-// parsePreferences reads the lines of a field such as Accept-Language, whose members are values without parameters of
-// their own and whose order has no meaning. ok is false where there is something else in it, or two weights for one
-// value.
+// parsePreferences reads the lines of a field such as Accept-Language, whose members are values without
+// parameters of their own and whose order has no meaning. ok is false where there is something else in it, or
+// two weights for one value.
 func parsePreferences(lines []string, aliases map[string]string) (list preferences, ok bool) {
 	if len(lines) > 0 {
 		list = make(preferences, 0, len(lines)+strings.Count(lines[0], ","))
@@ -89,8 +89,8 @@ func (list preferences) String() string {
 	return string(b)
 }
 
-// withoutRefused leaves out the codings refused that would be as unwelcome unmentioned (RFC 9110 §12.5.3): all but
-// identity, unless there is a wildcard.
+// withoutRefused leaves out the codings refused that would be as unwelcome unmentioned (RFC 9110 §12.5.3): all
+// but identity, unless there is a wildcard.
 func (list preferences) withoutRefused() preferences {
 	if list.weightOf("*") >= 0 {
 		return list

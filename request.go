@@ -8,8 +8,8 @@ import (
 )
 
 // RequestCacheable reports whether req may be answered from a cache at all. Where it may not, it goes to the
-// origin as it is and its answer is not stored; detail then says why, as a token for Cache-Status. A method other than GET and
-// HEAD may still invalidate what is stored: see [Invalidates].
+// origin as it is and its answer is not stored; detail then says why, as a token for Cache-Status. A method
+// other than GET and HEAD may still invalidate what is stored: see [Invalidates].
 //
 // It is to be asked before [RemoveConnectionFields], which drops Upgrade.
 func (p *Policy) RequestCacheable(req *http.Request) (ok bool, detail string) {

@@ -65,7 +65,9 @@ func TestRequestContent(t *testing.T) {
 		"client, of length 1":       {client("x"), true},
 		"client, of unknown length": {unsized, true},
 	} {
-		require.Equal(t, c.want, hasContent(c.request), name)
+		ok, detail := shared.RequestCacheable(c.request)
+		require.Equal(t, !c.want, ok, name)
+		require.Equal(t, c.want, detail == "request-content", name)
 	}
 }
 

@@ -36,13 +36,13 @@ func (r Reuse) String() string {
 type ReuseDecision struct {
 	Reuse Reuse
 
-	// StaleIfError reports that the response may be served instead, if asking the origin ends in an error
-	// (RFC 5861 §4).
+	// StaleIfError reports that the response may be served instead, if asking the origin ends in an error (RFC
+	// 5861 §4).
 	StaleIfError bool
 
-	// Fwd is the value of the fwd parameter of Cache-Status where the request goes forward: "stale", or "request" where the
-	// response is fresh and the request does not allow its use (RFC 9211 §2.2). It is empty where the request is
-	// answered at once.
+	// Fwd is the value of the fwd parameter of Cache-Status where the request goes forward: "stale", or
+	// "request" where the response is fresh and the request does not allow its use (RFC 9211 §2.2). It is empty
+	// where the request is answered at once.
 	Fwd string
 
 	// Detail names the directive or decision behind it as a token; empty where freshness alone decided.
@@ -50,8 +50,8 @@ type ReuseDecision struct {
 }
 
 // Reuse decides how the stored response that meta describes may answer a request (RFC 9111 §4). rd holds the
-// request's directives, nil for none. forced is the word of a hit filter: ForceFresh overrides everything, ForceExpired and
-// ForceMiss ask for validation and forbid serving stale.
+// request's directives, nil for none. forced is the word of a hit filter: ForceFresh overrides everything,
+// ForceExpired and ForceMiss ask for validation and forbid serving stale.
 //
 // Whether the stored response matches the request otherwise, by method, URI and the fields of Vary, is for the
 // caller to know.
@@ -128,8 +128,8 @@ func (d ReuseDecision) validate(fresh bool, detail string) ReuseDecision {
 	return d
 }
 
-// youngEnough reports whether the response's age is within a request's max-age. Zero asks for validation whatever the
-// age: that is what clients send it for.
+// youngEnough reports whether the response's age is within a request's max-age. Zero asks for validation
+// whatever the age: that is what clients send it for.
 func youngEnough(meta *CacheMeta, maxAge time.Duration, now time.Time) bool {
 	return maxAge > 0 && meta.Age(now) <= maxAge
 }

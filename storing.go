@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Store decides whether the response to a GET may be stored (RFC 9111 §3). If so, it returns the complete meta to
-// store it with, save for the variance; the header in it is x.Header less what is not stored (§3.1). Otherwise it
-// returns the refusal alone, and what is stored for the request is superseded nonetheless.
+// Store decides whether the response to a GET may be stored (RFC 9111 §3). If so, it returns the complete meta
+// to store it with, save for the variance; the header in it is x.Header less what is not stored (§3.1).
+// Otherwise it returns the refusal alone, and what is stored for the request is superseded nonetheless.
 //
-// A response that isn't fresh is stored where it can be validated or might be served stale. One to HEAD is never
-// stored, but may freshen: see [HeadMatches]. For 206 see [Policy.StorePartial].
+// A response that isn't fresh is stored where it can be validated or might be served stale. One to HEAD is
+// never stored, but may freshen: see [HeadMatches]. For 206 see [Policy.StorePartial].
 func (p *Policy) Store(x *Exchange) (*CacheMeta, *Refusal) {
 	if x.method() != http.MethodGet {
 		return nil, refuseRequest("method")
@@ -25,8 +25,9 @@ func (p *Policy) Store(x *Exchange) (*CacheMeta, *Refusal) {
 	return p.admit(x)
 }
 
-// StorePost decides whether the response to a POST may be stored to serve later GETs. That takes explicit freshness
-// and a Content-Location equal to the target URI (RFC 9110 §9.3.3), and a 200, as no other status would answer them.
+// StorePost decides whether the response to a POST may be stored to serve later GETs. That takes explicit
+// freshness and a Content-Location equal to the target URI (RFC 9110 §9.3.3), and a 200, as no other status
+// would answer them.
 func (p *Policy) StorePost(x *Exchange) (*CacheMeta, *Refusal) {
 	target := TargetURI(x.Request)
 	switch {
@@ -43,7 +44,8 @@ func (p *Policy) StorePost(x *Exchange) (*CacheMeta, *Refusal) {
 	return p.admit(x)
 }
 
-// refersTo reports whether the lines of a field are one URI reference that, seen from uri, refers to uri itself.
+// refersTo reports whether the lines of a field are one URI reference that, seen from uri, refers to uri
+// itself.
 func refersTo(lines []string, uri *url.URL) bool {
 	if len(lines) != 1 {
 		return false
@@ -60,8 +62,8 @@ func (p *Policy) admit(x *Exchange) (*CacheMeta, *Refusal) {
 	return c.meta(), nil
 }
 
-// candidate is a response that may be stored, if no rule objects. Status and header are those of its exchange, unless
-// the exchange updates a stored response.
+// candidate is a response that may be stored, if no rule objects. Status and header are those of its exchange,
+// unless the exchange updates a stored response.
 type candidate struct {
 	policy     *Policy
 	exchange   *Exchange
@@ -84,11 +86,12 @@ func (p *Policy) candidate(x *Exchange, status int, h http.Header) *candidate {
 	return &candidate{p, x, status, h, stored, d, p.freshness(x, status, h, d)}
 }
 
-// refusal applies the prohibitions of RFC 9111 §3, and those that keep a shared cache from handing one client's answer
-// to another.
+// refusal applies the prohibitions of RFC 9111 §3, and those that keep a shared cache from handing one client's
+// answer to another.
 func (c *candidate) refusal() *Refusal {
 	if refusal := c.refusedByResponse(); refusal != nil {
-		// A response to this client's credentials, or to fields that provoke errors, tells nothing about the next.
+		// A response to this client's credentials, or to fields that provoke errors, tells nothing about the
+		// next.
 		refusal.ByResponse = !c.authorized() && c.refusedByRequest() == nil
 		return refusal
 	}
@@ -108,6 +111,8 @@ func (c *candidate) refusedByResponse() *Refusal {
 		return refuseResponse("no-freshness") // RFC 9111 §3, the last point
 	case star:
 		return refuseResponse("vary-star") // RFC 9111 §4.1: it would match no request
+	case len(c.stored["Vary"]) < len(c.header["Vary"]):
+		return refuseResponse("vary") // private="Vary", say: stored without it, it would match all
 	case shared && len(c.stored["Set-Cookie"]) > 0 && !c.reusableAsItIs():
 		// RFC 9111 §7.3. Even validated before each reuse, it would be another client's cookie.
 		return refuseResponse("set-cookie")
@@ -138,8 +143,8 @@ func (c *candidate) refusedByRequest() *Refusal {
 	return nil
 }
 
-// storable reports whether the response contains one of the things without which RFC 9111 §3 forbids to store it.
-// A configured lifetime is an arrangement with the origin that takes their place.
+// storable reports whether the response contains one of the things without which RFC 9111 §3 forbids to store
+// it. A configured lifetime is an arrangement with the origin that takes their place.
 func (c *candidate) storable() bool {
 	d := c.directives
 	return d.Public || d.Private && c.policy.Private || d.MaxAge.Present || d.SMaxAge.Present ||
@@ -162,12 +167,14 @@ func (c *candidate) servableStale() bool {
 	return m.ServeStaleWhileRevalidate(now) || m.ServeStaleIfError(now)
 }
 
-// authorized reports whether the request's Authorization matters: to a private cache it does not (RFC 9111 §3.5).
+// authorized reports whether the request's Authorization matters: to a private cache it does not (RFC 9111
+// §3.5).
 func (c *candidate) authorized() bool {
 	return !c.policy.Private && len(c.exchange.Request.Header["Authorization"]) > 0
 }
 
-// shareAuthorized reports whether a shared cache may store what a request with Authorization got (RFC 9111 §3.5).
+// shareAuthorized reports whether a shared cache may store what a request with Authorization got (RFC 9111
+// §3.5).
 func (d *responseDirectives) shareAuthorized() bool {
 	return d.Public || d.MustRevalidate || d.SMaxAge.Valid
 }
@@ -175,9 +182,9 @@ func (d *responseDirectives) shareAuthorized() bool {
 // maxRequestExtra bounds, in bytes, the header of a request whose error response is stored.
 const maxRequestExtra = 8 << 10
 
-// provokes reports whether a request with header h has what makes origins fail: fields that override its method, control
-// characters, or a great deal of header apart from the fields that are in the key. The error it provokes
-// is not for others.
+// provokes reports whether a request with header h has what makes origins fail: fields that override its
+// method, control characters, or a great deal of header apart from the fields that are in the key. The error it
+// provokes is not for others.
 func (p *Policy) provokes(h, response http.Header) bool {
 	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
 		if len(h[name]) > 0 {
@@ -216,8 +223,8 @@ func flagIf(on bool, flag MetaFlags) MetaFlags {
 	return 0
 }
 
-// staleWindows returns how long the response may be served stale (RFC 5861). Configured windows are for responses that are fresh
-// for a while; an origin that grants no freshness wants to be asked.
+// staleWindows returns how long the response may be served stale (RFC 5861). Configured windows are for
+// responses that are fresh for a while; an origin that grants no freshness wants to be asked.
 func (c *candidate) staleWindows() (swr, sie time.Duration) {
 	if c.freshness.Lifetime > 0 {
 		swr, sie = c.policy.Defaults.StaleWhileRevalidate, c.policy.Defaults.StaleIfError
@@ -231,17 +238,17 @@ func (c *candidate) staleWindows() (swr, sie time.Duration) {
 	return swr, sie
 }
 
-// neverStale reports whether the response must not be served stale (RFC 9111 §4.2.4). s-maxage includes proxy-revalidate
-// (§5.2.2.10); private caches see neither. A response to which the origin gave no lifetime and nothing else did either has no
-// staleness that a client could accept with max-stale.
+// neverStale reports whether the response must not be served stale (RFC 9111 §4.2.4). s-maxage includes
+// proxy-revalidate (§5.2.2.10); private caches see neither. A response to which the origin gave no lifetime and
+// nothing else did either has no staleness that a client could accept with max-stale.
 func (c *candidate) neverStale() bool {
 	d, f := c.directives, c.freshness
 	return d.MustRevalidate || d.ProxyRevalidate || d.SMaxAge.Present ||
 		!f.Explicit && !f.Heuristic && !d.StaleWhileRevalidate.Present && !d.StaleIfError.Present
 }
 
-// trustsImmutable: a client should believe in immutable only where the resource is authenticated (RFC 8246 §3). How a
-// shared cache reaches its origin is for its owner to secure.
+// trustsImmutable: a client should believe in immutable only where the resource is authenticated (RFC 8246 §3).
+// How a shared cache reaches its origin is for its owner to secure.
 func (p *Policy) trustsImmutable(req *http.Request) bool {
 	return !p.Private || TargetURI(req).Scheme == "https"
 }
@@ -249,8 +256,8 @@ func (p *Policy) trustsImmutable(req *http.Request) bool {
 // final reports whether status is that of a final response (RFC 9110 §15).
 func final(status int) bool { return 200 <= status && status <= 599 }
 
-// understood reports whether this cache keeps all requirements on caches of a final status (RFC 9111 §3): those that
-// RFC 9110 §15 defines.
+// understood reports whether this cache keeps all requirements on caches of a final status (RFC 9111 §3): those
+// that RFC 9110 §15 defines.
 func understood(status int) bool {
 	switch {
 	case 200 <= status && status <= 206, 300 <= status && status <= 308, 400 <= status && status <= 417,

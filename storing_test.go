@@ -225,6 +225,16 @@ func TestStoreVaryStar(t *testing.T) {
 	require.Empty(t, detail(t, shared, get("Cache-Control: max-age=60", "Vary: A, B")))
 }
 
+// What varies must not be stored as if it didn't.
+func TestStoreNothingWithoutItsVary(t *testing.T) {
+	for _, value := range []string{`private="vary"`, `no-cache="vary"`} {
+		require.Equal(t, "vary", detail(t, shared, get("Cache-Control: max-age=60, "+value, "Vary: A")))
+		require.Empty(t, detail(t, shared, get("Cache-Control: max-age=60, "+value)))
+	}
+	meta := stored(t, shared, get("Cache-Control: max-age=60", "Vary: A", "Connection: vary"))
+	require.Equal(t, "A", meta.Header().Get("Vary"))
+}
+
 func TestStoreNoHeaderThatCannotBeSent(t *testing.T) {
 	for _, value := range []string{"a\r\nSet-Cookie: b", "a\x00"} {
 		x := get("Cache-Control: max-age=60")

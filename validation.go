@@ -23,9 +23,9 @@ func HasPreconditions(h http.Header) bool {
 	return len(h["If-None-Match"]) > 0 || len(h["If-Modified-Since"]) > 0
 }
 
-// EvaluatePreconditions evaluates the preconditions of a request against the stored response that is to answer it, in the
-// order of RFC 9110 §13.2.2. If-Match and If-Unmodified-Since are not for a cache (RFC 9111 §4.3.2), hence there is no
-// 412; If-Range is for [IfRangeHolds].
+// EvaluatePreconditions evaluates the preconditions of a request against the stored response that is to answer
+// it, in the order of RFC 9110 §13.2.2. If-Match and If-Unmodified-Since are not for a cache (RFC 9111 §4.3.2),
+// hence there is no 412; If-Range is for [IfRangeHolds].
 func EvaluatePreconditions(method string, h http.Header, meta *CacheMeta) Precondition {
 	if method != "" && method != http.MethodGet && method != http.MethodHead {
 		return PreconditionNone
@@ -47,7 +47,8 @@ func EvaluatePreconditions(method string, h http.Header, meta *CacheMeta) Precon
 	return PreconditionNotModified
 }
 
-// noneMatch evaluates If-None-Match (RFC 9110 §13.1.2): an asterisk matches any representation, and tags compare weakly.
+// noneMatch evaluates If-None-Match (RFC 9110 §13.1.2): an asterisk matches any representation, and tags
+// compare weakly.
 func noneMatch(lines []string, etag string) bool {
 	if len(lines) == 1 && trimOWS(lines[0]) == "*" {
 		return false
@@ -60,8 +61,8 @@ func noneMatch(lines []string, etag string) bool {
 	return true
 }
 
-// lastModified is the time that If-Modified-Since is compared with: Last-Modified, else Date, else when the response was received
-// (RFC 9111 §4.3.2).
+// lastModified is the time that If-Modified-Since is compared with: Last-Modified, else Date, else when the
+// response was received (RFC 9111 §4.3.2).
 func lastModified(meta *CacheMeta) time.Time {
 	header := meta.Header()
 	for _, name := range []string{"Last-Modified", "Date"} {
@@ -86,8 +87,8 @@ func isStrong(tag string) bool {
 	return len(tag) >= 2 && tag[0] == '"' && tag[len(tag)-1] == '"'
 }
 
-// WeakTag returns the weak form of an entity tag: how that of a response stored decoded goes out, as its bytes are not
-// those that the origin made it for (RFC 9110 §8.8.1). See [MetaDecoded].
+// WeakTag returns the weak form of an entity tag: how that of a response stored decoded goes out, as its bytes
+// are not those that the origin made it for (RFC 9110 §8.8.1). See [MetaDecoded].
 func WeakTag(tag string) string {
 	if isStrong(tag) {
 		return "W/" + tag
@@ -95,8 +96,8 @@ func WeakTag(tag string) string {
 	return tag
 }
 
-// entityTags yields the members of a list of entity tags. In a tag, unlike in a quoted-string, a backslash escapes
-// nothing (RFC 9110 §8.8.3).
+// entityTags yields the members of a list of entity tags. In a tag, unlike in a quoted-string, a backslash
+// escapes nothing (RFC 9110 §8.8.3).
 func entityTags(lines []string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, line := range lines {
@@ -121,10 +122,10 @@ func entityTags(lines []string) iter.Seq[string] {
 
 var conditionalFields = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
 
-// UpstreamHeader turns h, a clone of a client's request header, into that of the cache's own request for what it may store. It
-// deletes the client's preconditions, and Range with If-Range unless keepRange: the answer is to be
-// of use to all. Of the stored responses that validators describe it adds the entity tags, and the date if there is but
-// one and no subrange is asked for (RFC 9111 §4.3.1).
+// UpstreamHeader turns h, a clone of a client's request header, into that of the cache's own request for what
+// it may store. It deletes the client's preconditions, and Range with If-Range unless keepRange: the answer is
+// to be of use to all. Of the stored responses that validators describe it adds the entity tags, and the date
+// if there is but one and no subrange is asked for (RFC 9111 §4.3.1).
 func UpstreamHeader(h http.Header, validators []Variant, keepRange bool) {
 	for _, name := range conditionalFields {
 		delete(h, name)
@@ -147,14 +148,14 @@ func UpstreamHeader(h http.Header, validators []Variant, keepRange bool) {
 	}
 }
 
-// notModifiedFields are the fields of a 304 (RFC 9110 §15.4.5), and the targeted field, which is to Cache-Control's
-// purpose (RFC 9213 §3).
+// notModifiedFields are the fields of a 304 (RFC 9110 §15.4.5), and the targeted field, which is to
+// Cache-Control's purpose (RFC 9213 §3).
 var notModifiedFields = []string{
 	"Cache-Control", "Cdn-Cache-Control", "Content-Location", "Date", "Etag", "Expires", "Vary",
 }
 
-// NotModifiedHeader sets in dst what a 304 that stands for the stored response carries (RFC 9110 §15.4.5). Age and Cache-Status
-// are the caller's to add.
+// NotModifiedHeader sets in dst what a 304 that stands for the stored response carries (RFC 9110 §15.4.5). Age
+// and Cache-Status are the caller's to add.
 func NotModifiedHeader(meta *CacheMeta, dst http.Header) {
 	for name, value := range meta.Header().All() {
 		if slices.Contains(notModifiedFields, name) {

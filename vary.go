@@ -8,8 +8,8 @@ import (
 )
 
 // VaryFields returns the request fields that a response with header h varies on (RFC 9110 §12.5.5): canonical,
-// sorted, each once, over all lines of Vary. star reports that a member is "*": no stored response then matches any request
-// (RFC 9111 §4.1).
+// sorted, each once, over all lines of Vary. star reports that a member is "*": no stored response then matches
+// any request (RFC 9111 §4.1).
 func VaryFields(h http.Header) (fields []string, star bool) {
 	for name := range tokens(h["Vary"]) {
 		if name == "*" {
@@ -25,9 +25,10 @@ func VaryFields(h http.Header) (fields []string, star bool) {
 // epochDimension takes the vary record's epoch into the variance. It is no field name.
 const epochDimension = "cirque epoch"
 
-// VaryVariance enters into a builder what a request with header h has in fields, so that two requests have one variance
-// if their fields match (RFC 9111 §4.1). Lines are combined and whitespace between list elements does not
-// count; for Accept-Encoding and Accept-Language neither do order and case. A field that is missing matches only its absence.
+// VaryVariance enters into a builder what a request with header h has in fields, so that two requests have one
+// variance if their fields match (RFC 9111 §4.1). Lines are combined and whitespace between list elements does
+// not count; for Accept-Encoding and Accept-Language neither do order and case. A field that is missing matches
+// only its absence.
 //
 // The epoch is part of the variance, which therefore always has a hash.
 func VaryVariance(fields []string, h http.Header, epoch uint64) *VarianceBuilder {
@@ -84,8 +85,8 @@ func normalizeList(lines []string) string {
 	return b.String()
 }
 
-// elementLen returns the length of the first element of the list s, up to the comma that ends it. What a quote that is
-// never closed begins lasts to the end.
+// elementLen returns the length of the first element of the list s, up to the comma that ends it. What a quote
+// that is never closed begins lasts to the end.
 func elementLen(s string) int {
 	quoted := false
 	for i := 0; i < len(s); i++ {

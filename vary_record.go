@@ -11,7 +11,8 @@ import (
 const MaxVariants = 64
 
 // VaryRecord describes the stored variants of a resource whose responses vary (RFC 9111 §4.1). It sits in the
-// resource's primary slot in place of a response. A VaryRecord and its slices must not be changed once they are shared.
+// resource's primary slot in place of a response. A VaryRecord and its slices must not be changed once they are
+// shared.
 type VaryRecord struct {
 	// Epoch takes part in every variant's hash, so that a record with another epoch reaches none of them.
 	Epoch uint64
@@ -21,8 +22,8 @@ type VaryRecord struct {
 	Variants []Variant
 }
 
-// Variant is what a VaryRecord knows about one stored response. It holds the validators of the response, so that those of
-// all variants can go into one conditional request.
+// Variant is what a VaryRecord knows about one stored response. It holds the validators of the response, so
+// that those of all variants can go into one conditional request.
 type Variant struct {
 	Hash                                HashBinary
 	ETag, LastModified, ContentLanguage string
@@ -42,8 +43,8 @@ func (r *VaryRecord) index(hash HashBinary) int {
 	return slices.IndexFunc(r.Variants, func(v Variant) bool { return v.Hash == hash })
 }
 
-// With returns a copy of r with v as the newest variant, in place of the one with the same hash if there is one. Where that would
-// be one too many, the oldest is left out and returned.
+// With returns a copy of r with v as the newest variant, in place of the one with the same hash if there is
+// one. Where that would be one too many, the oldest is left out and returned.
 func (r *VaryRecord) With(v Variant) (with *VaryRecord, dropped *Variant) {
 	with = &VaryRecord{Epoch: r.Epoch, Fields: r.Fields}
 	old := r.Variants
@@ -91,8 +92,8 @@ func appendString(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// DecodeVaryRecord is the inverse of [VaryRecord.Encode], for input that anybody may have made. Its errors wrap ErrBadMeta. The
-// record's strings share s.
+// DecodeVaryRecord is the inverse of [VaryRecord.Encode], for input that anybody may have made. Its errors wrap
+// ErrBadMeta. The record's strings share s.
 func DecodeVaryRecord(s string) (*VaryRecord, error) {
 	d := decoder{rest: s}
 	if version := d.bytes(1); version != string(rune(varyRecordVersion)) {
@@ -158,7 +159,7 @@ const (
 )
 
 // farFuture is the freshness of entries that have none of their own and are not to be evicted as expired.
-const farFuture = maxSeconds
+const farFuture = maxDelta
 
 // NewVaryMeta returns the meta of an entry that holds r and no response.
 func NewVaryMeta(r *VaryRecord, now time.Time) *CacheMeta {
@@ -168,7 +169,8 @@ func NewVaryMeta(r *VaryRecord, now time.Time) *CacheMeta {
 	return m
 }
 
-// VaryRecord returns the vary record that m holds. ok is false where m is a response's, or the record is damaged.
+// VaryRecord returns the vary record that m holds. ok is false where m is a response's, or the record is
+// damaged.
 func (m *CacheMeta) VaryRecord() (r *VaryRecord, ok bool) {
 	if !m.Has(MetaVaryRecord) {
 		return nil, false
