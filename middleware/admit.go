@@ -145,6 +145,10 @@ type fillSource struct {
 // fill begins to store the answer.
 func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	c := x.cache
+	if x.overtaken(meta) {
+		x.status.detail = "purged"
+		return x.passOn(cirque.Deferred)
+	}
 	if !c.fills.tryAcquire() {
 		x.status.detail = "too-many-fills"
 		return x.passOn(cirque.Deferred)
@@ -171,6 +175,15 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	return verdictFill
 }
 
+// overtaken reports whether an invalidation of everything, or of a group that the response is in, came while the origin
+// was being asked.
+//
+// INVARIANT: what the origin was asked for before an invalidation is not stored after it. Those that come later than this
+// check find that the response was received before them.
+func (x *exchange) overtaken(meta *cirque.CacheMeta) bool {
+	return !x.asked.After(x.cache.validAfterTime()) || x.cache.groups.invalidatedSince(x.asked, x.req, meta)
+}
+
 // readerContext is the context in which the client reads the fill; nil where there is no client.
 func (x *exchange) readerContext() context.Context {
 	if x.background {
@@ -195,6 +208,11 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 	}
 	if selected := x.validators[i].Hash; x.hc.Phase() != cirque.PhaseStale || selected != x.hc.Key().Variance() {
 		meta, hit, err := x.hc.SelectVariant(x.client, selected)
+		if err == nil && !sameValidators(x.validators[i], cirque.VariantOf(x.hc.Key(), meta)) {
+			// Another response has taken its place since its validators were sent.
+			_ = hit.Close()
+			err = cirque.ErrNotFound
+		}
 		if err != nil {
 			x.hc.Miss()
 			return x.again()
@@ -202,6 +220,9 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 		x.hc.Found(meta, hit, cirque.HitExpired)
 	}
 	fresh, refusal := x.hc.Freshen(x.cache.policy, e)
+	if refusal == nil && x.overtaken(fresh) {
+		refusal = &cirque.Refusal{Reason: cirque.Deferred, Detail: "purged"}
+	}
 	if refusal != nil {
 		if fresh == nil {
 			return x.again()
@@ -226,6 +247,11 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 	return verdictServe
 }
 
+// sameValidators reports whether a 304 to a's validators can be about b.
+func sameValidators(a, b cirque.Variant) bool {
+	return a.ETag == b.ETag && a.LastModified == b.LastModified
+}
+
 // again asks the origin once more, without conditions.
 func (x *exchange) again() verdict {
 	if x.retry() {
@@ -248,6 +274,9 @@ func (x *exchange) admitHead(a *answerHead, e *cirque.Exchange) verdict {
 		return x.passOn(cirque.OriginNotCache)
 	}
 	fresh, refusal := x.hc.Freshen(x.cache.policy, e)
+	if refusal == nil && x.overtaken(fresh) {
+		refusal = &cirque.Refusal{Reason: cirque.Deferred, Detail: "purged"}
+	}
 	if refusal != nil {
 		return x.refuse(a, refusal)
 	}

@@ -202,7 +202,7 @@ func (x *exchange) lookup() (*cirque.CacheMeta, cirque.HitHandler, error) {
 
 // current takes what a group invalidation ended (RFC 9875 §3) for not found.
 func (x *exchange) current(meta *cirque.CacheMeta, hit cirque.HitHandler) (*cirque.CacheMeta, cirque.HitHandler, error) {
-	if x.cache.groups.invalidated(x.req, meta) {
+	if x.cache.groups.invalidatedSince(meta.Updated(), x.req, meta) {
 		_ = hit.Close()
 		return nil, nil, cirque.ErrNotFound
 	}

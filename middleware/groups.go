@@ -45,8 +45,8 @@ func (l *groupLog) invalidate(origin string, groups []string) {
 	l.used.Store(true)
 }
 
-// invalidated reports whether a response stored for r is in a group that was invalidated since.
-func (l *groupLog) invalidated(r *http.Request, meta *cirque.CacheMeta) bool {
+// invalidatedSince reports whether a response for r is in a group that was invalidated at t or later.
+func (l *groupLog) invalidatedSince(t time.Time, r *http.Request, meta *cirque.CacheMeta) bool {
 	if !l.used.Load() {
 		return false
 	}
@@ -57,11 +57,11 @@ func (l *groupLog) invalidated(r *http.Request, meta *cirque.CacheMeta) bool {
 	origin := originOf(r)
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if !meta.Updated().After(l.mu.floor) {
+	if !t.After(l.mu.floor) {
 		return true
 	}
 	for _, group := range cirque.CacheGroups(http.Header{"Cache-Groups": lines}) {
-		if at, ok := l.mu.at[originGroup{origin, group}]; ok && !meta.Updated().After(at) {
+		if at, ok := l.mu.at[originGroup{origin, group}]; ok && !t.After(at) {
 			return true
 		}
 	}
