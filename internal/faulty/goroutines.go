@@ -23,11 +23,22 @@ const (
 // It can't tell the goroutines of tests that run in parallel apart, so t must not be one of them.
 func CheckGoroutines(t testing.TB) {
 	t.Helper()
-	before := goroutines()
+	outlasting := WatchGoroutines()
 	t.Cleanup(func() {
 		t.Helper()
+		if left := outlasting(); len(left) > 0 {
+			t.Errorf("%d goroutines outlive the test:\n\n%s", len(left), strings.Join(left, "\n\n"))
+		}
+	})
+}
+
+// WatchGoroutines notes the goroutines of this module that there are. The function that it returns gives those that have
+// come since two seconds to end, and returns the stacks of the rest.
+func WatchGoroutines() (left func() []string) {
+	before := goroutines()
+	return func() []string {
 		var left []string
-		settled := settle(func() bool {
+		settle(func() bool {
 			left = left[:0]
 			for id, stack := range goroutines() {
 				if _, old := before[id]; !old {
@@ -36,10 +47,8 @@ func CheckGoroutines(t testing.TB) {
 			}
 			return len(left) == 0
 		})
-		if !settled {
-			t.Errorf("%d goroutines outlive the test:\n\n%s", len(left), strings.Join(left, "\n\n"))
-		}
-	})
+		return left
+	}
 }
 
 // goroutines returns the stacks of the module's goroutines, except the caller's and those that are tests

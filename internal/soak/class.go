@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// class is a kind of resource, by what it promises.
+type class struct {
+	name   string
+	status int // zero: 200
+	vary   []string
+	star   bool // Vary: *
+	etag   bool
+	dated  bool // Last-Modified tells versions apart
+
+	// promise sets the fields that govern caches, Cache-Control in pieces, and returns what they mean.
+	promise func(r *rand.Rand, h http.Header) (cacheControl string, p promise)
+
+	// shared: the promise extends to answers to Authorization (RFC 9111 §3.5).
+	shared bool
+}
+
+// validates reports whether what is stored of the class can be validated, and so compared with a HEAD.
+func (c *class) validates() bool { return c.etag || c.dated }
+
+// seconds is a lifetime.
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+
+// epoch is what Last-Modified counts versions from.
+var epoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// maxAge promises one or two seconds, and with tail what that says.
+func maxAge(tail string, p promise) func(*rand.Rand, http.Header) (string, promise) {
+	return func(r *rand.Rand, h http.Header) (string, promise) {
+		p, n := p, 1+r.IntN(2)
+		p.lifetime = seconds(n)
+		if r.IntN(4) == 0 {
+			h.Set("Age", "1") // another cache had it first
+			p.aged = 1
+			n++
+		}
+		return fmt.Sprintf("max-age=%d%s", n, tail), p
+	}
+}
+
+// says promises the same every time.
+func says(cacheControl string, p promise) func(*rand.Rand, http.Header) (string, promise) {
+	return func(*rand.Rand, http.Header) (string, promise) { return cacheControl, p }
+}
+
+var classes = []*class{
+	{name: "page", etag: true, promise: maxAge("", promise{})},
+	{name: "device", etag: true, vary: []string{deviceField}, promise: maxAge("", promise{})},
+	{name: "bare", promise: maxAge("", promise{})},
+	{name: "swr", etag: true, promise: maxAge(", stale-while-revalidate=2", promise{swr: seconds(2)})},
+	{name: "sie", etag: true, promise: maxAge(", stale-if-error=3", promise{sie: seconds(3)})},
+	{name: "negotiated", etag: true, vary: []string{languageField, deviceField}, promise: maxAge(", stale-while-revalidate=1", promise{swr: seconds(1)})},
+	{name: "dated", dated: true, promise: maxAge("", promise{})},
+	{name: "stale", etag: true, promise: says("max-age=0, stale-while-revalidate=1, stale-if-error=2", promise{swr: seconds(1), sie: seconds(2)})},
+	{name: "must", etag: true, shared: true, promise: maxAge(", must-revalidate, stale-while-revalidate=5, stale-if-error=5", promise{neverStale: true})},
+	{name: "smaxage", etag: true, dated: true, shared: true, promise: says("max-age=60, s-maxage=1, stale-if-error=5", promise{lifetime: seconds(1), neverStale: true})},
+	{name: "nocache", etag: true, promise: says("no-cache, max-age=60", promise{neverStale: true})},
+	{name: "nostore", promise: says("no-store, max-age=60", promise{personal: "no-store"})},
+	{name: "private", etag: true, promise: says("private, max-age=60", promise{personal: "private"})},
+	{name: "cookie", promise: func(_ *rand.Rand, h http.Header) (string, promise) {
+		h.Set("Set-Cookie", "session=1")
+		h.Set("Last-Modified", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
+		return "", promise{personal: "Set-Cookie without freshness"}
+	}},
+	{name: "star", star: true, etag: true, promise: says("max-age=60", promise{personal: "Vary: *"})},
+	{name: "expires", etag: true, promise: func(_ *rand.Rand, h http.Header) (string, promise) {
+		now := time.Now().UTC()
+		h.Set("Date", now.Format(http.TimeFormat))
+		h.Set("Expires", now.Add(seconds(2)).Format(http.TimeFormat))
+		return "", promise{lifetime: seconds(2)}
+	}},
+	{name: "heuristic", promise: func(_ *rand.Rand, h http.Header) (string, promise) {
+		now := time.Now().UTC()
+		h.Set("Date", now.Format(http.TimeFormat))
+		h.Set("Last-Modified", now.Add(-seconds(20)).Format(http.TimeFormat))
+		return "", promise{lifetime: seconds(2)}
+	}},
+	{name: "missing", status: http.StatusNotFound, promise: maxAge("", promise{})},
+	{name: "public", etag: true, shared: true, promise: maxAge(", public", promise{})},
+	{name: "targeted", etag: true, promise: func(_ *rand.Rand, h http.Header) (string, promise) {
+		h.Set("Cdn-Cache-Control", "max-age=2")
+		return "no-store", promise{lifetime: seconds(2)}
+	}},
+}
+
+// varyOf returns the fields that a version of the class varies on: those that vary on two have a version now and then that
+// varies on one.
+func (c *class) varyOf(version int) []string {
+	if len(c.vary) == 2 && version%8 == 7 {
+		return c.vary[1:]
+	}
+	return c.vary
+}
+
+// representation names what the body of an issue is made from.
+func (i *issue) representation() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d", i.version)
+	for _, name := range i.vary {
+		// Values that differ in their number select the same representation.
+		kind, _, _ := strings.Cut(i.variant.field(name), "-")
+		b.WriteString("." + kind)
+	}
+	if i.personal != "" {
+		fmt.Fprintf(&b, ".for-%d", i.request)
+	}
+	return b.String()
+}

@@ -1,0 +1,316 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// collapseSlack is what may lie between the receipt of a header as the oracle sees it and as the cache does.
+	collapseSlack = 250 * time.Millisecond
+
+	// troubleSlack is how long what failed may go on to hurt new requests.
+	troubleSlack = time.Second
+
+	// ageSlack is by how much Age may exceed what the oracle knows: Date has whole seconds, and so has Age.
+	ageSlack = 2 * time.Second
+)
+
+// verdict is the oracle's finding on one answer.
+type verdict struct {
+	issue *issue // nil: the answer is not the origin's
+	wrong string // empty where nothing is
+	error bool   // the answer stands for a failure of the origin
+}
+
+// judge checks an answer's header. The body is for check.
+func (w *world) judge(q *ask, resp *http.Response) verdict {
+	number, ok := issueNumber(resp.Header)
+	if !ok {
+		return w.judgeOwn(q, resp)
+	}
+	i := q.resource.issue(number)
+	if i == nil {
+		return verdict{wrong: fmt.Sprintf("issue %d is none of this URL, or from long ago (the latest is %d)", number, w.latest.Load())}
+	}
+	v := verdict{issue: i}
+	if q.unsafe() {
+		if i.request != q.number {
+			v.wrong = "the answer to another request"
+		}
+		return v
+	}
+	status := parseCacheStatus(resp.Header["Cache-Status"])
+	v.wrong = cmp.Or(
+		w.beforePurge(q, i),
+		i.forOther(q),
+		w.tooOld(q, i, status),
+		i.misfits(q, resp),
+		w.implausible(q, i, resp, status),
+	)
+	return v
+}
+
+// judgeOwn checks an answer that is not the origin's: one of the proxy, or of the cache itself.
+func (w *world) judgeOwn(q *ask, resp *http.Response) verdict {
+	switch status := resp.StatusCode; {
+	case status == http.StatusBadGateway && w.troubled(q.resource, q.begun):
+		return verdict{error: true}
+	case status == http.StatusGatewayTimeout && q.directive == "only-if-cached":
+		return verdict{error: true}
+	case status == http.StatusRequestedRangeNotSatisfiable && len(q.ranges) == 1 && q.ranges[0].to == 0:
+		return verdict{error: true}
+	}
+	return verdict{wrong: "an answer that the origin never gave, for no reason"}
+}
+
+// beforePurge: what the origin said before an invalidation must not be served to who asks after it.
+func (w *world) beforePurge(q *ask, i *issue) string {
+	for _, v := range []struct {
+		what string
+		*invalidations
+	}{
+		{"an invalidation of the URL", &q.resource.invalidations},
+		{"an invalidation of its group", &w.groups[q.resource.group]},
+		{"a purge of everything", &w.all},
+	} {
+		if s, ok := v.between(i.at, q.begun, false); ok {
+			return fmt.Sprintf("from before %s (%v to %v)", v.what, s.begin, s.end)
+		}
+	}
+	return ""
+}
+
+// forOther: some answers are for one request alone, and the others for those that select alike.
+func (i *issue) forOther(q *ask) string {
+	switch {
+	case i.reserved != "" && i.request != q.number:
+		return fmt.Sprintf("reserved for request %d: %s", i.request, i.reserved)
+	case q.body != "" && i.request != q.number:
+		return "a GET with a body was answered from the cache"
+	case !i.describes(q.variant):
+		return fmt.Sprintf("for variant %+v, which differs in %v", i.variant, i.vary)
+	}
+	return ""
+}
+
+// tooOld: the issue must be fresh, or be allowed to be stale.
+func (w *world) tooOld(q *ask, i *issue, status cacheStatus) string {
+	if i.at >= q.begun {
+		return "" // the origin gave it for this request, or beside it
+	}
+	if received := time.Duration(i.received.Load()); status.collapsed && received > 0 && received >= q.begun-collapseSlack {
+		return ""
+	}
+	fresh := i.at + i.lifetime
+	purged := ""
+	if s, ok := q.resource.between(i.at, q.begun, true); ok && s.end < fresh {
+		fresh = s.end
+		purged = fmt.Sprintf("; soft purge %v to %v", s.begin, s.end)
+	}
+	validate := q.directive == "no-cache" || q.directive == "max-age=0"
+	if !validate && q.begun < fresh {
+		return ""
+	}
+	var grace time.Duration
+	if !validate {
+		grace = i.swr
+		if q.directive == fmt.Sprintf("max-stale=%d", maxStale/time.Second) {
+			grace = max(grace, maxStale)
+		}
+	}
+	if q.directive != "no-cache" && w.troubled(q.resource, q.begun) {
+		grace = max(grace, i.sie)
+	}
+	if i.neverStale {
+		grace = 0
+	}
+	if grace > 0 && q.begun < fresh+grace {
+		return ""
+	}
+	return fmt.Sprintf("too old: issued %v, fresh until %v%s, stale for %v at most, asked %v, directive %q",
+		i.at, fresh, purged, grace, q.begun, q.directive)
+}
+
+// misfits checks the fields of the answer against those of the issue.
+func (i *issue) misfits(q *ask, resp *http.Response) string {
+	h := resp.Header
+	switch {
+	case h.Get("Etag") != i.etag:
+		return fmt.Sprintf("entity tag %s in place of %s", h.Get("Etag"), i.etag)
+	case resp.StatusCode != http.StatusNotModified && h.Get("X-Version") != strconv.Itoa(i.version):
+		return fmt.Sprintf("version %s in place of %d", h.Get("X-Version"), i.version)
+	case h.Get("Set-Cookie") != "" && i.request != q.number:
+		return "another's cookie"
+	}
+	switch status := resp.StatusCode; {
+	case i.status == 0:
+		if status < 500 {
+			return fmt.Sprintf("status %d in place of an error", status)
+		}
+	case status == http.StatusNotModified:
+		return i.falselyUnmodified(q)
+	case status == http.StatusRequestedRangeNotSatisfiable:
+		if len(q.ranges) == 0 || q.ranges[0].to != 0 {
+			return "a range refused that is there"
+		}
+	case status == http.StatusPartialContent:
+		if len(q.ranges) == 0 || q.ranges[0].to == 0 {
+			return "a part that was not asked for"
+		}
+		if q.ifRange != "" && q.ifRange != i.etag {
+			return "a part of another representation than If-Range says"
+		}
+	case status != i.status:
+		return fmt.Sprintf("status %d in place of %d", status, i.status)
+	default:
+		if length := h.Get("Content-Length"); length != "" && length != strconv.FormatInt(i.size, 10) {
+			return fmt.Sprintf("Content-Length %s in place of %d", length, i.size)
+		}
+	}
+	return ""
+}
+
+// falselyUnmodified checks a 304.
+func (i *issue) falselyUnmodified(q *ask) string {
+	switch {
+	case q.etag != "" && q.etag != i.etag:
+		return fmt.Sprintf("304 for %s, where %s is stored", q.etag, i.etag)
+	case q.etag == "" && q.since == "":
+		return "304 to a request without conditions"
+	case q.etag == "":
+		since, err := time.Parse(http.TimeFormat, q.since)
+		if modified, merr := time.Parse(http.TimeFormat, i.modified); err != nil || merr != nil || modified.After(since) {
+			return fmt.Sprintf("304 for what was modified %s", i.modified)
+		}
+	}
+	return ""
+}
+
+// implausible checks Age and Cache-Status.
+func (w *world) implausible(q *ask, i *issue, resp *http.Response, status cacheStatus) string {
+	switch {
+	case status.wrong != "":
+		return status.wrong
+	case status.hit == (status.fwd != ""):
+		return fmt.Sprintf("Cache-Status says hit=%v and fwd=%q", status.hit, status.fwd)
+	case status.hit && i.at >= q.begun && i.request == q.number:
+		return "Cache-Status says hit, and the origin was asked for this request"
+	case !status.hit && !status.collapsed && i.request != q.number && status.detail != "stale-if-error":
+		return "Cache-Status says neither hit nor collapsed, and the origin was not asked for this request"
+	}
+	text := resp.Header.Get("Age")
+	if text == "" {
+		if status.hit {
+			return "a hit without Age"
+		}
+		return ""
+	}
+	age, err := strconv.Atoi(text)
+	least := (q.begun - i.at) / time.Second * time.Second
+	most := w.now() - i.at + ageSlack + seconds(i.aged)
+	if got := seconds(age); err != nil || got < least || got > most {
+		return fmt.Sprintf("Age %s is not within %v and %v", text, least, most)
+	}
+	return ""
+}
+
+// cacheStatus is what the cache said it did (RFC 9211).
+type cacheStatus struct {
+	hit, collapsed bool
+	fwd, detail    string
+	wrong          string
+}
+
+func parseCacheStatus(lines []string) (s cacheStatus) {
+	if len(lines) != 1 {
+		s.wrong = fmt.Sprintf("Cache-Status %q", lines)
+		return s
+	}
+	parts := strings.Split(lines[0], "; ")
+	s.hit, s.collapsed = slices.Contains(parts, "hit"), slices.Contains(parts, "collapsed")
+	for _, part := range parts {
+		if value, ok := strings.CutPrefix(part, "fwd="); ok {
+			s.fwd = value
+		}
+		if value, ok := strings.CutPrefix(part, "detail="); ok {
+			s.detail = value
+		}
+	}
+	return s
+}
+
+// check reads and checks a body. The error is that of the reading: the body is as it should be until there.
+func (v verdict) check(q *ask, resp *http.Response) (read int64, wrong string, err error) {
+	i := v.issue
+	switch {
+	case q.method == http.MethodHead, resp.StatusCode == http.StatusNotModified, resp.StatusCode == http.StatusNoContent,
+		resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+		read, err = io.Copy(io.Discard, resp.Body)
+		if read > 0 {
+			wrong = fmt.Sprintf("%d bytes of body with a status that has none", read)
+		}
+		return read, wrong, err
+	case i == nil || q.unsafe():
+		read, err = io.Copy(io.Discard, resp.Body)
+		return read, "", err
+	}
+	bytes := unit(i.resource.path, i.representation())
+	if resp.StatusCode != http.StatusPartialContent {
+		return verify(resp.Body, bytes, 0, i.size)
+	}
+	if len(q.ranges) == 1 {
+		want := q.ranges[0].within(i.size)
+		if got := resp.Header.Get("Content-Range"); got != want.contentRange(i.size) {
+			return 0, fmt.Sprintf("Content-Range %q in place of %q", got, want.contentRange(i.size)), nil
+		}
+		return verify(resp.Body, bytes, want.from, want.to)
+	}
+	return q.checkParts(i, bytes, resp)
+}
+
+// checkParts checks the parts of a multipart answer.
+func (q *ask) checkParts(i *issue, unit []byte, resp *http.Response) (read int64, wrong string, err error) {
+	kind, params, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if kind != "multipart/byteranges" {
+		return 0, fmt.Sprintf("several ranges, and Content-Type %q", resp.Header.Get("Content-Type")), nil
+	}
+	parts := multipart.NewReader(resp.Body, params["boundary"])
+	for _, s := range q.ranges {
+		want := s.within(i.size)
+		part, err := parts.NextRawPart()
+		if err == io.EOF {
+			return read, fmt.Sprintf("no part %v", want), nil
+		}
+		if err != nil {
+			return read, "", err
+		}
+		if got := part.Header.Get("Content-Range"); got != want.contentRange(i.size) {
+			return read, fmt.Sprintf("Content-Range %q in place of %q", got, want.contentRange(i.size)), nil
+		}
+		n, wrong, err := verify(part, unit, want.from, want.to)
+		if read += n; wrong != "" || err != nil {
+			return read, wrong, err
+		}
+	}
+	if _, err := parts.NextRawPart(); err != io.EOF {
+		return read, fmt.Sprintf("after the last part: %v", err), nil
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	return read, "", err
+}
+
+// within cuts a range to a body of size bytes.
+func (s section) within(size int64) section { return section{s.from, min(s.to, size)} }
+
+func (s section) contentRange(size int64) string {
+	return fmt.Sprintf("bytes %d-%d/%d", s.from, s.to-1, size)
+}

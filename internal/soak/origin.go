@@ -1,0 +1,254 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cirquecache/cirque/internal/faulty"
+)
+
+// requestField carries the number of the client's request to the origin.
+const requestField = "X-Request"
+
+// How often the origin does what, in a thousand requests.
+const (
+	faultRate  = 120
+	changeRate = 100 // the content changes
+	refuseRate = 1
+)
+
+// refuseEvery is how much time passes between refusals at least: each is an outage for all.
+const refuseEvery = 4 * time.Second
+
+// origin returns the script of the world's origins.
+func (w *world) origin(r *http.Request) faulty.Answer {
+	res := w.byPath[r.URL.Path]
+	if res == nil {
+		return faulty.Answer{Status: http.StatusNotFound, Header: http.Header{"Cache-Control": {"no-store"}}}
+	}
+	number, _ := strconv.ParseUint(r.Header.Get(requestField), 10, 64)
+	random := w.random(number<<8 + w.latest.Load()&0xff)
+	kind := w.fault(random)
+	if kind == faulty.Refuse {
+		w.outage.Store(int64(w.now()))
+	}
+	var answer faulty.Answer
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		answer, kind = w.read(res, r, number, random, kind)
+	} else {
+		answer = w.change(res, r, number, random, kind)
+	}
+	answer.Kind = kind
+	w.shape(&answer, random)
+	return answer
+}
+
+// fault draws a Kind.
+func (w *world) fault(random *rand.Rand) faulty.Kind {
+	kinds := faulty.Kinds()
+	switch n := random.IntN(1000); {
+	case n < refuseRate && w.now()-time.Duration(w.outage.Load()) > refuseEvery:
+		return faulty.Refuse
+	case n < faultRate:
+		for {
+			if kind := kinds[1+random.IntN(len(kinds)-1)]; kind != faulty.Refuse {
+				return kind
+			}
+		}
+	}
+	return faulty.None
+}
+
+// shape draws the framing and pace of an answer.
+func (w *world) shape(a *faulty.Answer, random *rand.Rand) {
+	switch n := random.IntN(20); {
+	case n < 7:
+		a.Framing = faulty.Chunked
+	case n == 7:
+		a.Framing = faulty.UntilClose
+	}
+	size := max(a.Length, int64(len(a.Body)))
+	if size > 1 {
+		a.At = 1 + random.Int64N(size)
+	}
+	slow := func() { a.Drip = faulty.Drip{Bytes: int(size/64) + 16, Every: time.Millisecond} }
+	switch a.Kind {
+	case faulty.SlowHeader, faulty.SlowBody:
+		slow()
+	case faulty.Hang, faulty.StallInHeader, faulty.StallAfterHeader, faulty.StallInBody:
+		hold := make(chan struct{})
+		time.AfterFunc(time.Duration(1+random.IntN(300))*time.Millisecond, func() { close(hold) })
+		a.Hold = hold
+	case faulty.None:
+		switch random.IntN(20) {
+		case 0:
+			slow()
+		case 1, 2:
+			a.Delay = time.Duration(random.IntN(60)) * time.Millisecond
+		}
+	}
+}
+
+// read answers a GET or HEAD. The kind it returns is the one that suits.
+func (w *world) read(res *resource, r *http.Request, number uint64, random *rand.Rand, kind faulty.Kind) (faulty.Answer, faulty.Kind) {
+	h := make(http.Header)
+	cacheControl, p := res.class.promise(random, h)
+	res.mu.Lock()
+	defer res.mu.Unlock()
+	if random.IntN(1000) < changeRate {
+		res.version++
+	}
+	if res.class.status == 0 && h["Expires"] == nil && random.IntN(2) == 0 && h["Last-Modified"] == nil {
+		h["Date"] = nil
+	}
+	i := &issue{
+		at: w.now(), request: number, version: res.version, promise: p,
+		vary: res.class.varyOf(res.version), status: max(res.class.status, http.StatusOK),
+		variant: variant{r.Header.Get(deviceField), r.Header.Get(languageField)},
+		size:    res.size + int64(res.version%61),
+	}
+	i.reserved = reserved(res.class, i, r)
+	if kind == faulty.LengthAndChunked && r.Method == http.MethodHead {
+		kind = faulty.None // the wrong length would be all that the answer says
+	}
+	if i.kind = kind; kind == faulty.TruncatedChunk {
+		res.garbage.Store(int64(i.at))
+	}
+	w.issueFor(res, i)
+	h.Set("Cache-Control", strings.TrimPrefix(fmt.Sprintf("%s, issue=%d", cacheControl, i.number), ", "))
+	h.Set("X-Version", strconv.Itoa(i.version))
+	h.Set("Cache-Groups", fmt.Sprintf("%q", groupName(res.group)))
+	if res.class.star {
+		h.Set("Vary", "*")
+	} else if len(i.vary) > 0 {
+		h.Set("Vary", strings.Join(i.vary, ", "))
+	}
+	if res.class.etag {
+		i.etag = strconv.Quote(i.representation())
+		h.Set("Etag", i.etag)
+	}
+	if res.class.dated {
+		i.modified = epoch.Add(seconds(i.version)).Format(http.TimeFormat)
+		h.Set("Last-Modified", i.modified)
+	}
+
+	bytes := unit(res.path, i.representation())
+	answer := faulty.Answer{Status: i.status, Header: h, Body: string(bytes), Length: i.size}
+	switch {
+	case kind == faulty.ServerError:
+		i.fail(h, r, random)
+	case i.current(r):
+		answer = faulty.Answer{Status: http.StatusNotModified, Header: h}
+		if random.IntN(4) == 0 && kind == faulty.None {
+			kind = faulty.OddNotModified
+		}
+		return answer, kind
+	case i.status == http.StatusOK && r.Method == http.MethodGet:
+		i.answerRange(&answer, bytes, r)
+	}
+	if kind == faulty.OddNotModified {
+		kind = faulty.None
+	}
+	return answer, kind
+}
+
+// reserved says why an answer to r is for the one who asked alone.
+func reserved(c *class, i *issue, r *http.Request) string {
+	switch {
+	case i.personal != "":
+		return i.personal
+	case r.Header.Get("Authorization") != "" && !c.shared:
+		return "Authorization"
+	}
+	return reservedBy(r)
+}
+
+// reservedBy says what in r alone reserves its answer.
+func reservedBy(r *http.Request) string {
+	switch {
+	case strings.Contains(r.Header.Get("Cache-Control"), "no-store"):
+		return "the request said no-store"
+	case r.ContentLength > 0:
+		return "the request had a body"
+	}
+	return ""
+}
+
+// fail makes i a server error, which has promises of its own.
+func (i *issue) fail(h http.Header, r *http.Request, random *rand.Rand) {
+	for _, name := range []string{"Age", "Cdn-Cache-Control", "Etag", "Expires", "Last-Modified", "Set-Cookie"} {
+		h.Del(name)
+	}
+	i.status, i.etag, i.modified = 0, "", ""
+	i.promise = promise{lifetime: seconds(1), personal: i.personal}
+	i.reserved = reservedBy(r)
+	cacheControl := "max-age=1"
+	switch {
+	case random.IntN(2) == 0:
+		cacheControl, i.reserved = "no-store", "no-store"
+	case i.resource.class.star:
+		i.reserved = "Vary: *"
+	case r.Header.Get("Authorization") != "":
+		i.reserved = "Authorization"
+	}
+	h.Set("Cache-Control", fmt.Sprintf("%s, issue=%d", cacheControl, i.number))
+}
+
+// current evaluates the preconditions of r.
+func (i *issue) current(r *http.Request) bool {
+	if tags := r.Header.Get("If-None-Match"); tags != "" {
+		return i.etag != "" && slices.Contains(strings.Split(tags, ", "), i.etag)
+	}
+	return i.modified != "" && r.Header.Get("If-Modified-Since") == i.modified
+}
+
+// answerRange makes answer that to the range r asks for, if it does.
+func (i *issue) answerRange(answer *faulty.Answer, unit []byte, r *http.Request) {
+	var from, to int64
+	if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); n != 2 || strings.Contains(r.Header.Get("Range"), ",") {
+		return
+	}
+	if held := r.Header.Get("If-Range"); held != "" && held != i.etag && held != i.modified {
+		return
+	}
+	if from >= i.size {
+		answer.Status, answer.Body, answer.Length = http.StatusRequestedRangeNotSatisfiable, "", 0
+		answer.Header.Set("Content-Range", fmt.Sprintf("bytes */%d", i.size))
+		return
+	}
+	to = min(to, i.size-1)
+	answer.Status = http.StatusPartialContent
+	answer.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, i.size))
+	answer.Body, answer.Length = rotated(unit, from), to-from+1
+}
+
+func groupName(group int) string { return fmt.Sprintf("g%d", group) }
+
+// change answers an unsafe request: the content is another from now on, for what Location names too, and sometimes a whole group
+// is.
+func (w *world) change(res *resource, r *http.Request, number uint64, random *rand.Rand, kind faulty.Kind) faulty.Answer {
+	h := http.Header{}
+	res.mu.Lock()
+	i := w.issueFor(res, &issue{
+		at: w.now(), request: number, version: res.version, status: http.StatusNoContent, reserved: "the answer to " + r.Method,
+	})
+	if kind != faulty.ServerError {
+		res.version++
+	}
+	res.mu.Unlock()
+	h.Set("Cache-Control", fmt.Sprintf("issue=%d", i.number))
+	switch random.IntN(4) {
+	case 0:
+		if n := len(w.resources); res.id+len(classes) < n {
+			h.Set("Location", w.resources[res.id+len(classes)].path)
+		}
+	case 1:
+		h.Set("Cache-Group-Invalidation", fmt.Sprintf("%q", groupName(res.group)))
+	}
+	return faulty.Answer{Status: http.StatusNoContent, Header: h}
+}
