@@ -1,9 +1,7 @@
 package cirque
 
 import (
-	"context"
 	"encoding/binary"
-	"sync/atomic"
 	"time"
 )
 
@@ -45,16 +43,22 @@ func (o *CacheOptions) lockWait() time.Duration {
 	return o.LockWait
 }
 
-// purgeCounters count the purges of keys, many keys to a counter. A fetch that sees its counter move was
-// under way during a purge, and what it brings must not be stored. A false alarm costs one store.
-//
-// INVARIANT: a counter moves before the purge reaches the Storage. A fill compares it after its
-// MissHandler is open; from there on the Storage's own purge voids it.
-type purgeCounters [1024]atomic.Uint32
+// slot is the place in the cache that a walk, and then its fill, is about.
+type slot struct {
+	opts       *CacheOptions
+	trace      *CacheTrace
+	key        CacheKey
+	purgesSeen uint32 // the key's purge counter when it was last looked up
 
-func (p *purgeCounters) of(primary HashBinary) *atomic.Uint32 {
-	return &p[(uint(primary[0])|uint(primary[1])<<8)%uint(len(p))]
+	record    *VaryRecord // the vary record that the key's variance belongs to; nil: none
+	newRecord bool        // it takes the place of what is in the primary slot
 }
+
+// notePurges remembers how many purges the key has seen.
+func (s *slot) notePurges() { s.purgesSeen = s.opts.purges.of(s.key).Load() }
+
+// purged reports whether a purge of the key began since it was last looked up.
+func (s *slot) purged() bool { return s.purgesSeen != s.opts.purges.of(s.key).Load() }
 
 // HttpCache is one request's walk through the cache: a state machine whose phases are CachePhase. The caller, a
 // proxy, makes the decisions (what is the key, is this entry fresh, may that response be stored) and tells them; HttpCache
@@ -74,20 +78,13 @@ func (p *purgeCounters) of(primary HashBinary) *atomic.Uint32 {
 type HttpCache struct {
 	phase  CachePhase
 	reason NoCacheReason
-	opts   *CacheOptions
-	trace  *CacheTrace
-
-	key        CacheKey
-	purgesSeen uint32 // the key's purge counter when it was last looked up
+	slot
 	validAfter time.Time
 
 	meta      *CacheMeta
 	hit       HitHandler // what FinishHit closes: a stored body, or the reader of our own fill
 	hitStatus HitStatus
 	tag       Tag // of the stored entry, for UpdateMeta
-
-	record    *VaryRecord // the vary record the key's variance belongs to
-	newRecord bool        // it is not in the primary slot yet
 
 	permit   *WritePermit
 	lockKey  CacheKey // the key that permit and readLock were taken for
@@ -140,8 +137,8 @@ func (c *HttpCache) SetTrace(t *CacheTrace) { c.trace = t }
 func (c *HttpCache) Disable(reason NoCacheReason) {
 	c.transition(opDisable, PhaseDisabled)
 	c.ReleaseWriteLock(reason)
-	c.closeHit()
-	c.meta, c.reason = nil, reason
+	c.dropHit()
+	c.reason = reason
 }
 
 // Bypass skips the lookup. The response may still be stored, in place of what is there.
@@ -150,7 +147,7 @@ func (c *HttpCache) Bypass() { c.transition(opBypass, PhaseBypass) }
 // SetKey sets the key of the request.
 func (c *HttpCache) SetKey(key CacheKey) {
 	c.transition(opSetKey, PhaseCacheKey)
-	c.key = key
+	c.key, c.record, c.newRecord = key, nil, false
 	c.notePurges()
 }
 
@@ -166,7 +163,7 @@ func (c *HttpCache) Hit() HitHandler { return c.hit }
 
 // TakeHit hands the open body over to the caller, who closes it; nil where there is none.
 func (c *HttpCache) TakeHit() HitHandler {
-	c.require(opFinishHit)
+	c.require(opTakeHit)
 	hit := c.hit
 	c.hit = nil
 	return hit
@@ -187,7 +184,7 @@ func (c *HttpCache) TrackBodyBytes(n int64) bool { return c.tracker.Add(n) }
 
 // ExceedsMaxObject reports whether a body of n bytes would pass the maximum.
 func (c *HttpCache) ExceedsMaxObject(n int64) bool {
-	return SizeTracker{Max: c.tracker.Max}.exceeds(n)
+	return c.tracker.exceeds(n)
 }
 
 // LookupDuration returns the time spent in Lookup and VaryLookup, if CacheOptions.Timings or a
@@ -259,31 +256,8 @@ func (c *HttpCache) closeHit() error {
 	return hit.Close()
 }
 
-// notePurges remembers how many purges the key has seen.
-func (c *HttpCache) notePurges() {
-	c.purgesSeen = c.opts.purges.of(c.key.PrimaryHash()).Load()
-}
-
-// purgedSince reports whether a purge of the key began since it was last looked up.
-func (c *HttpCache) purgedSince() bool {
-	return c.purgesSeen != c.opts.purges.of(c.key.PrimaryHash()).Load()
-}
-
-// Purge removes the response of the key, all of its variants, and voids what is on its way into the Storage: what was
-// fetched before the purge is not served after it. It returns ErrNotFound if there was nothing.
-func (c *HttpCache) Purge(ctx context.Context) error {
-	c.require(opPurge)
-	return c.opts.Purge(ctx, c.key)
-}
-
-// PurgeInBackground starts Purge and does not wait for it. report, if not nil, is called with the result.
-func (c *HttpCache) PurgeInBackground(ctx context.Context, report func(error)) {
-	c.require(opPurge)
-	opts, key := c.opts, c.key
-	go func() {
-		err := opts.Purge(context.WithoutCancel(ctx), key)
-		if report != nil {
-			report(err)
-		}
-	}()
+// dropHit gives up what was found.
+func (c *HttpCache) dropHit() {
+	_ = c.closeHit()
+	c.meta = nil
 }

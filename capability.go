@@ -10,13 +10,13 @@ import (
 // asStreaming returns handler as one whose body can be read while it is written. Stores that stream
 // give that themselves, and others who ask the store find the write; for all other stores the
 // body is spooled in memory for the request that caused the fill, and streams is false.
-func (o *CacheOptions) asStreaming(handler MissHandler) (writer StreamingMissHandler, streams bool) {
+func (o *CacheOptions) asStreaming(ctx context.Context, handler MissHandler) (writer StreamingMissHandler, streams bool) {
 	if _, ok := o.Storage.(StreamingStorage); ok {
 		if writer, ok := handler.(StreamingMissHandler); ok {
 			return writer, true
 		}
 	}
-	return &spool{MissHandler: handler, body: stream.New(context.Background(), stream.Options{
+	return &spool{MissHandler: handler, body: stream.New(ctx, stream.Options{
 		Reserve: o.Spool.Reserve,
 		Release: o.Spool.Release,
 		Errors:  stream.Errors{Aborted: ErrAborted, Unlinked: ErrUnlinked, NoReaders: ErrNoReaders, SlowReader: ErrSlowReader},
@@ -32,45 +32,53 @@ func LookupStreaming(ctx context.Context, storage Storage, key CacheKey, tag Tag
 	return nil, nil, errors.ErrUnsupported
 }
 
-// spool gives a store that does not stream the reader of its own write: the body goes into the store and, beside it, into
-// memory that is given back as it is read. A failing store ends the storing, not the reading.
+// spool gives a store that does not stream the reader of its own write: the body goes into the store and, beside it,
+// into memory, for as long as there is that reader. A store that fails or is not to have the body ends the storing, not
+// the reading.
 type spool struct {
 	MissHandler
-	body     *stream.Buffer
-	unlinked bool
-	failed   error // what the store said first; nothing is written to it any more
-	unread   bool  // the body has no reader left; only the store gets the rest
+	body *stream.Buffer
+	gone error // why the store gets no more of the body; nil: it gets all
 }
 
 // Write implements MissHandler.
 func (s *spool) Write(p []byte) (int, error) {
-	if s.failed == nil && !s.unlinked {
+	if s.gone == nil {
 		if _, err := s.MissHandler.Write(p); err != nil {
-			s.failed = err
-			s.MissHandler.Abort()
+			s.leaveStore(err)
 		}
 	}
-	if !s.unread {
-		n, err := s.body.Write(p)
-		if !errors.Is(err, ErrNoReaders) || s.failed != nil || s.unlinked {
+	if s.body.Readers() > 0 {
+		if n, err := s.body.Write(p); !errors.Is(err, ErrNoReaders) {
 			return n, err
 		}
-		s.unread = true
 	}
-	return len(p), s.failed
+	s.body.Close() // nobody else can come: the memory goes back
+	if s.gone != nil {
+		return 0, ErrNoReaders
+	}
+	return len(p), nil
 }
 
+// leaveStore goes on for the reader alone, who paces the writing from now on.
+func (s *spool) leaveStore(reason error) {
+	if s.gone == nil {
+		s.gone = reason
+		s.MissHandler.Abort()
+		s.body.Unlink()
+	}
+}
+
+// Unlink implements StreamingMissHandler.
+func (s *spool) Unlink() { s.leaveStore(ErrUnlinked) }
+
 // Finish implements MissHandler.
-func (s *spool) Finish() (MissFinish, error) {
-	var done MissFinish
-	err := s.failed
-	switch {
-	case s.unlinked:
-		err = ErrUnlinked
-	case err == nil:
+func (s *spool) Finish() (done MissFinish, err error) {
+	if err = s.gone; err == nil {
 		done, err = s.MissHandler.Finish()
 	}
-	// The body is whole whatever the store says; only then may its readers see the end.
+	// The body is whole whatever the store says. Its reader sees the end when the store has it, so that who asks next
+	// finds it.
 	_ = s.body.Finish()
 	s.body.Close()
 	return done, err
@@ -79,17 +87,7 @@ func (s *spool) Finish() (MissFinish, error) {
 // Abort implements MissHandler.
 func (s *spool) Abort() {
 	s.MissHandler.Abort()
-	s.body.Abort(ErrAborted)
 	s.body.Close()
-}
-
-// Unlink implements StreamingMissHandler.
-func (s *spool) Unlink() {
-	if !s.unlinked {
-		s.unlinked = true
-		s.MissHandler.Abort()
-		s.body.Unlink()
-	}
 }
 
 // NewReader implements StreamingMissHandler.

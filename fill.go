@@ -21,17 +21,22 @@ func (c *HttpCache) SetMeta(meta *CacheMeta) {
 	c.meta = meta
 }
 
-// UpdateVariance says which request fields the response to be stored varies by (its Vary, canonical and sorted; none where it
-// doesn't vary) and with what request header it was fetched; extra, if not nil, adds the caller's own
-// dimensions. The key becomes the variant's. If
-// the resource's vary record names the same fields it is kept, and with it the other
-// variants; otherwise the fill starts a new one, which voids them.
-func (c *HttpCache) UpdateVariance(fields []string, header http.Header, extra func(*VarianceBuilder)) {
-	c.require(opUpdateVariance)
+// UpdateVariance says which request fields the response to be stored varies by (its Vary, canonical and sorted; none
+// where it doesn't vary) and with what request header it was fetched; extra, if not nil, adds the caller's own
+// dimensions. The key becomes the variant's. If the resource's vary record names the same fields it is kept, and with
+// it the other variants; otherwise the fill starts a new one, which voids them. Where the walk has not come by a record,
+// the Storage is asked for it under ctx.
+func (c *HttpCache) UpdateVariance(
+	ctx context.Context, fields []string, header http.Header, extra func(*VarianceBuilder),
+) {
+	c.requireMeta(opUpdateVariance)
 	var variance HashBinary
 	if len(fields) == 0 && !addsVariance(extra) {
 		c.record, c.newRecord = nil, false
 	} else {
+		if c.record == nil {
+			c.record = c.currentRecord(ctx)
+		}
 		if c.record == nil || !slices.Equal(c.record.Fields, fields) {
 			c.record, c.newRecord = NewVaryRecord(fields), true
 		}
@@ -40,6 +45,26 @@ func (c *HttpCache) UpdateVariance(fields []string, header http.Header, extra fu
 	c.key = c.key.WithVariance(variance)
 	c.meta = c.meta.Clone()
 	c.meta.SetVariance(variance)
+}
+
+// requireMeta is require for a step that SetMeta must precede.
+func (c *HttpCache) requireMeta(o op) {
+	c.require(o)
+	if c.meta == nil {
+		panic(&PhaseError{opNames[o], c.phase})
+	}
+}
+
+// currentRecord returns the vary record in the primary slot, or nil. The lookup has not found one if it was skipped, or
+// another request has stored the first variant since.
+func (c *HttpCache) currentRecord(ctx context.Context) *VaryRecord {
+	meta, hit, err := c.find(ctx, c.key.WithVariance(HashBinary{}))
+	if err != nil {
+		return nil
+	}
+	defer hit.Close()
+	record, _ := meta.VaryRecord()
+	return record
 }
 
 // FillOptions are facts about one fill.
@@ -56,18 +81,18 @@ type FillOptions struct {
 	Replaces Tag
 }
 
-// ErrPurged says that the key was purged while its response was being fetched: it must not be stored.
+// ErrPurged says that the response must not be stored: while it was being fetched the key was purged, or its vary record
+// gave way to another.
 var ErrPurged = errors.New("cirque: purged while being fetched")
 
-// StartFill begins to store the response whose meta was set. The *Fill owns the write permit and
-// outlives the request; Hit returns the reader of its body, if FillOptions asked for one. Those who
-// wait for the lock are let go as soon as they can read along, else when the fill ends.
+// StartFill begins to store the response whose meta was set. The *Fill owns the write permit and outlives the request;
+// Hit returns the reader of its body, if FillOptions asked for one. Those who wait for the lock are let go as soon as
+// they can read along, else when the fill ends.
 //
-// ctx covers the whole fill. After an error the caller still has the permit, and the response has to go out
-// uncached.
+// ctx covers the whole fill. After an error the caller still has the permit, and the response has to go out uncached.
 func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, error) {
-	c.require(opStartFill)
-	if c.purgedSince() {
+	c.requireMeta(opStartFill)
+	if c.purged() {
 		return nil, ErrPurged
 	}
 	handler, err := c.opts.Storage.MissHandler(ctx, c.key, c.meta, MissOptions{
@@ -76,57 +101,58 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	if err != nil {
 		return nil, err
 	}
-	writer, streams := c.opts.asStreaming(handler)
-	// INVARIANT: a purge that this check does not see comes after the MissHandler was opened, and so voids it.
-	if c.purgedSince() {
-		writer.Abort()
-		return nil, ErrPurged
-	}
-	if opts.Reader != nil {
-		if c.hit, err = writer.NewReader(opts.Reader); err != nil {
-			writer.Abort()
-			return nil, err
-		}
-	}
 	f := &Fill{
-		ctx: ctx, opts: c.opts, trace: c.trace, key: c.key, lockKey: c.lockKey, predictionKey: c.predictionKey(), meta: c.meta,
-		writer: writer, cost: opts.Cost, tracker: SizeTracker{Max: c.tracker.Max},
-		record: c.record, newRecord: c.newRecord,
-		purgesSeen: c.purgesSeen, started: time.Now(),
+		slot: c.slot, ctx: ctx, meta: c.meta, lockKey: c.lockKey, predictionKey: c.predictionKey(),
+		tracker: SizeTracker{Max: c.tracker.Max}, cost: opts.Cost, started: time.Now(),
 	}
+	f.writer, f.streams = c.opts.asStreaming(ctx, handler)
+	tooLarge := f.tracker.exceeds(opts.SizeHint)
+	if f.streams && !tooLarge {
+		err = f.enterVariant(ctx, f.meta)
+	}
+	// INVARIANT: a purge that this check does not see finds the write, and voids it.
+	if err == nil && f.purged() {
+		err = ErrPurged
+	}
+	var reader HitHandler
+	if err == nil && opts.Reader != nil {
+		reader, err = f.writer.NewReader(opts.Reader)
+	}
+	if err != nil {
+		f.writer.Abort()
+		return nil, err
+	}
+	_ = c.closeHit()
+	c.hit = reader
 	f.permit, _ = c.TakeWriteLock()
 	f.trace.fillStart(f.key, f.meta)
-	if streams {
-		f.publishRecord()
+	switch {
+	case tooLarge:
+		f.unlink()
+	case f.streams:
 		f.release("")
 	}
 	return f, nil
 }
 
-// Fill is one response on its way into the Storage. It owns the write permit, the MissHandler and the
-// size tracker, and tells the predictor how it ended. It outlives the request that began it: its end is
-// Finish or Abort, one of which must be called; Abort after either does nothing.
+// Fill is one response on its way into the Storage. It owns the write permit, the MissHandler and the size tracker, and
+// tells the predictor how it ended. It outlives the request that began it: its end is Finish or Abort, one of which must
+// be called; Abort after either does nothing.
 //
-// One goroutine at a time writes and ends it. Readers and Key may be called from others.
+// One goroutine at a time writes and ends it. Readers, Key, Meta and Tag may be called from others.
 type Fill struct {
+	slot
 	ctx     context.Context
-	opts    *CacheOptions
-	trace   *CacheTrace
-	key     CacheKey
-	lockKey CacheKey
-
-	predictionKey CacheKey
-
 	meta    *CacheMeta
 	writer  StreamingMissHandler
-	permit  *WritePermit
-	tracker SizeTracker
-	cost    time.Duration
-	started time.Time
+	streams bool // others find the write in the Storage while it is under way
 
-	record     *VaryRecord
-	newRecord  bool
-	purgesSeen uint32
+	permit        *WritePermit
+	lockKey       CacheKey
+	predictionKey CacheKey
+	tracker       SizeTracker
+	cost          time.Duration
+	started       time.Time
 
 	reason NoCacheReason // why nothing will be stored, once that is known
 	ended  bool
@@ -150,43 +176,47 @@ func (f *Fill) Written() int64 { return f.tracker.Seen() }
 // NoCacheReason returns why nothing will be, or was, stored; empty as long as nothing stands against it.
 func (f *Fill) NoCacheReason() NoCacheReason { return f.reason }
 
-// Write appends to the body. A body that passes the maximum size is not stored, but its readers get all
-// of it. Any error means that nobody needs the rest: abort.
+// Write appends to the body. A body that passes the maximum size is not stored, but its readers get all of it. Any error
+// means that nobody needs the rest: abort.
 func (f *Fill) Write(p []byte) (int, error) {
 	if !f.tracker.Add(int64(len(p))) && f.reason == "" {
-		f.writer.Unlink()
-		f.refuse(ResponseTooLarge)
+		f.unlink()
 	}
 	return f.writer.Write(p)
 }
 
-// refuse notes that the body goes on for its readers alone, and lets those go who wait to have it from the store.
-func (f *Fill) refuse(reason NoCacheReason) {
-	f.reason = reason
+// unlink lets a body that is too large go on for its readers alone.
+func (f *Fill) unlink() {
+	f.writer.Unlink()
+	f.tooLarge()
+}
+
+// tooLarge lets those go who wait to have the body from the Storage, and has the next ones not wait at all.
+func (f *Fill) tooLarge() {
+	f.reason = ResponseTooLarge
 	if f.opts.Predictor != nil {
-		f.opts.Predictor.MarkUncacheable(f.predictionKey, reason)
+		f.opts.Predictor.MarkUncacheable(f.predictionKey, f.reason)
 	}
-	f.release(reason)
+	f.release(f.reason)
 }
 
 // Finish ends a body that is complete. It returns nil if the response is stored now, ErrUnlinked if it was too large or
-// there was no room, ErrNotFound if a purge voided it, or the Storage's error. Readers see the
-// body's clean end in the first three.
+// there was no room, ErrNotFound if a purge voided it, or the Storage's error. Readers see the body's clean end in the
+// first three.
 func (f *Fill) Finish() error {
 	if f.ended {
 		return nil
 	}
 	f.ended = true
-	done, err := f.writer.Finish()
+	err := f.store()
 	switch {
 	case err == nil:
-		f.stored(done)
 		if f.opts.Predictor != nil {
 			f.opts.Predictor.MarkCacheable(f.predictionKey)
 		}
 	case errors.Is(err, ErrUnlinked):
 		if f.reason == "" {
-			f.refuse(ResponseTooLarge)
+			f.tooLarge()
 		}
 	case errors.Is(err, ErrNotFound):
 		f.reason = Deferred
@@ -198,8 +228,26 @@ func (f *Fill) Finish() error {
 	return err
 }
 
-// Abort ends a body that is not complete: nothing is stored, readers get an error, and another request may
-// take its turn.
+// store ends the write, and makes the entry it became known to all who have to know of it.
+func (f *Fill) store() error {
+	done, err := f.writer.Finish()
+	if err != nil {
+		return err
+	}
+	if !f.streams {
+		if err := f.enterVariant(f.ctx, f.meta); err != nil {
+			_ = f.opts.drop(f.ctx, f.key) // nobody would find it
+			if errors.Is(err, ErrPurged) {
+				err = ErrNotFound
+			}
+			return err
+		}
+	}
+	f.heedPurges(f.ctx, f.meta, f.writer.Tag())
+	return f.admit(done)
+}
+
+// Abort ends a body that is not complete: nothing is stored, readers get an error, and another request may take its turn.
 func (f *Fill) Abort(reason NoCacheReason) {
 	if f.ended {
 		return
@@ -213,19 +261,24 @@ func (f *Fill) Abort(reason NoCacheReason) {
 	f.trace.fillDone(f.key, f.meta, f.tracker.Seen(), time.Since(f.started), f.reason, ErrAborted)
 }
 
-// stored does the accounting for a write that became an entry.
-func (f *Fill) stored(done MissFinish) {
-	if manager := f.opts.Eviction; manager != nil {
-		var evicted []CompactCacheKey
-		if done.Appended {
-			evicted = manager.IncrementWeight(f.key.Compact(), done.Size, done.Max)
-		} else {
-			evicted = manager.Admit(f.key.Compact(), done.Size, f.meta.FreshUntil(), f.cost)
-		}
-		f.opts.evict(f.ctx, f.trace, evicted)
+// admit has the eviction manager make room for the entry. It returns ErrUnlinked where the manager declines it.
+func (f *Fill) admit(done MissFinish) error {
+	manager, key := f.opts.Eviction, f.key.Compact()
+	if manager == nil {
+		return nil
 	}
-	f.publishRecord()
-	f.registerVariant()
+	var evicted []CompactCacheKey
+	if done.Appended {
+		evicted = manager.IncrementWeight(key, done.Size, done.Max)
+	} else {
+		evicted = manager.Admit(key, done.Size, f.meta.FreshUntil(), f.cost)
+	}
+	f.opts.evict(f.ctx, f.trace, evicted)
+	if slices.Contains(evicted, key) {
+		f.reason = ResponseTooLarge // for the room there is now: no news for the predictor
+		return ErrUnlinked
+	}
+	return nil
 }
 
 // release gives up the write permit; the empty reason says that the response can be had from the Storage.

@@ -24,11 +24,7 @@ func (c *HttpCache) lookup(ctx context.Context) (*CacheMeta, HitHandler, error) 
 	if timed {
 		start = time.Now()
 	}
-	meta, hit, err := c.opts.Storage.Lookup(ctx, c.key)
-	if err == nil && !c.validAfter.IsZero() && meta.Created().Before(c.validAfter) {
-		_ = hit.Close()
-		meta, hit, err = nil, nil, ErrNotFound
-	}
+	meta, hit, err := c.find(ctx, c.key)
 	if timed {
 		spent := time.Since(start)
 		c.lookupDuration += spent
@@ -37,28 +33,39 @@ func (c *HttpCache) lookup(ctx context.Context) (*CacheMeta, HitHandler, error) 
 	return meta, hit, err
 }
 
-// VaryLookup goes on from the vary record that Lookup returned to the variant that a request with these header fields
-// selects (RFC 9111 §4.1), and looks that up. extra, if not nil, adds the caller's own dimensions. It closes hit, the
-// record's.
-func (c *HttpCache) VaryLookup(ctx context.Context, meta *CacheMeta, hit HitHandler, header http.Header, extra func(*VarianceBuilder)) (*CacheMeta, HitHandler, error) {
-	record, ok := meta.VaryRecord()
-	if !ok {
+// find looks for what key has in the Storage that SetValidAfter lets count.
+func (c *HttpCache) find(ctx context.Context, key CacheKey) (*CacheMeta, HitHandler, error) {
+	meta, hit, err := c.opts.Storage.Lookup(ctx, key)
+	if err == nil && !c.validAfter.IsZero() && meta.Created().Before(c.validAfter) {
 		_ = hit.Close()
 		return nil, nil, ErrNotFound
 	}
-	c.transition(opVaryLookup, PhaseCacheKey)
+	return meta, hit, err
+}
+
+// VaryLookup goes on from the vary record that Lookup returned to the variant that a request with these header fields
+// selects (RFC 9111 §4.1), and looks that up. extra, if not nil, adds the caller's own dimensions. It closes hit, the
+// record's. A meta that holds no record, or a damaged one, is ErrNotFound.
+func (c *HttpCache) VaryLookup(
+	ctx context.Context, meta *CacheMeta, hit HitHandler, header http.Header, extra func(*VarianceBuilder),
+) (*CacheMeta, HitHandler, error) {
+	c.require(opVaryLookup)
+	defer hit.Close()
+	record, ok := meta.VaryRecord()
+	if !ok {
+		return nil, nil, ErrNotFound
+	}
 	c.countAccess(c.key, meta, hit)
-	_ = hit.Close()
 	c.record = record
 	return c.lookupVariant(ctx, record.variance(header, extra))
 }
 
-// SelectVariant looks up one of the variants of the record that VaryLookup read, by its hash: the one that
-// a 304 named, or that content negotiation prefers (RFC 9111 §4.1 and §4.3.3). A stale hit that was found before is closed.
+// SelectVariant looks up one of the variants of the record that VaryLookup read, by its hash: the one that a 304 named,
+// or that content negotiation prefers (RFC 9111 §4.1 and §4.3.3). It leads back to CacheKey; a stale hit that was found
+// before is closed.
 func (c *HttpCache) SelectVariant(ctx context.Context, variance HashBinary) (*CacheMeta, HitHandler, error) {
-	c.transition(opVaryLookup, PhaseCacheKey)
-	_ = c.closeHit()
-	c.meta = nil
+	c.transition(opSelectVariant, PhaseCacheKey)
+	c.dropHit()
 	return c.lookupVariant(ctx, variance)
 }
 
@@ -78,6 +85,7 @@ func (c *HttpCache) Found(meta *CacheMeta, hit HitHandler, status HitStatus) {
 		c.transition(opFound, PhaseMiss)
 		c.hitStatus = status
 		_ = hit.Close()
+		c.trace.miss(c.key)
 		return
 	case status.IsFresh():
 		c.transition(opFound, PhaseHit)
@@ -98,8 +106,7 @@ func (c *HttpCache) countAccess(key CacheKey, meta *CacheMeta, hit HitHandler) {
 // Miss says that nothing usable was found. From Stale it gives up what was found.
 func (c *HttpCache) Miss() {
 	c.transition(opMiss, PhaseMiss)
-	_ = c.closeHit()
-	c.meta = nil
+	c.dropHit()
 	c.trace.miss(c.key)
 }
 
@@ -110,7 +117,7 @@ func (c *HttpCache) StaleUpdating() { c.transition(opStaleUpdating, PhaseStaleUp
 // TryLock asks for the right to fill the key. Afterwards IsWriter says that this request has it, IsLocked that another
 // has and WaitLock can wait for it. Without a lock, every request may fill and neither is true.
 func (c *HttpCache) TryLock() {
-	c.require(opLock)
+	c.require(opTryLock)
 	if c.opts.Lock == nil || c.permit != nil {
 		return
 	}
@@ -128,19 +135,19 @@ func (c *HttpCache) IsLocked() bool { return c.readLock != nil }
 // ErrNotLocked is what WaitLock returns when there is nothing to wait for.
 var ErrNotLocked = errors.New("cirque: no lock to wait for")
 
-// WaitLock waits until the writer is done, this request's share of waiting (CacheOptions.LockWait, over all
-// of its waits) is used up, or ctx ends. The walk then stands at CacheKey again, a stale entry found
-// before is closed. The status says how it goes on: LockDone, look up again; LockTransientError, LockDangling
-// and LockAgeTimeout, look up again and try to become the writer; LockGiveUp and LockWaitTimeout, fetch
-// without the cache. The error is ctx's.
+// WaitLock waits until the writer is done, this request's share of waiting (CacheOptions.LockWait, over all of its
+// waits) is used up, or ctx ends. The walk then stands at CacheKey again, on the primary slot, and a stale entry found
+// before is closed. The status says how it goes on: LockDone, look up again; LockTransientError, LockDangling and
+// LockAgeTimeout, look up again and try to become the writer; LockGiveUp and LockWaitTimeout, fetch without the cache.
+// The error is ctx's; or ErrNotLocked, and then nothing has changed.
 func (c *HttpCache) WaitLock(ctx context.Context) (LockStatus, error) {
-	c.transition(opWaitLock, PhaseCacheKey)
-	_ = c.closeHit()
-	c.meta = nil
+	c.require(opWaitLock)
 	lock := c.readLock
 	if lock == nil {
 		return 0, ErrNotLocked
 	}
+	c.transition(opWaitLock, PhaseCacheKey)
+	c.dropHit()
 	c.readLock = nil
 	start := time.Now()
 	status := lock.Wait(ctx, max(0, c.opts.lockWait()-c.lockDuration))
@@ -160,8 +167,9 @@ func (c *HttpCache) TakeWriteLock() (*WritePermit, CacheKey) {
 	return permit, c.lockKey
 }
 
-// SetWriteLock gives c a permit that another walk took.
+// SetWriteLock gives c, which has none, a permit that another walk of the same cache took.
 func (c *HttpCache) SetWriteLock(permit *WritePermit, lockKey CacheKey) {
+	c.require(opSetWriteLock)
 	c.permit, c.lockKey = permit, lockKey
 }
 

@@ -12,25 +12,32 @@ const (
 	opSetKey
 	opLookup
 	opVaryLookup
+	opSelectVariant
 	opFound
 	opMiss
-	opLock
+	opTryLock
 	opWaitLock
+	opSetWriteLock
 	opStaleUpdating
 	opSetMeta
 	opUpdateVariance
 	opStartFill
+	opFreshen
 	opRevalidate
 	opRevalidateUncacheable
+	opSupersede
 	opFinishHit
+	opTakeHit
 	opPurge
+	opPurgeInBackground
 	opCount
 )
 
 var opNames = [opCount]string{
-	"Enable", "Disable", "Bypass", "SetKey", "Lookup", "VaryLookup", "Found", "Miss", "TryLock", "WaitLock",
-	"StaleUpdating", "SetMeta", "UpdateVariance", "StartFill", "Revalidate", "RevalidateUncacheable",
-	"FinishHit", "Purge",
+	"Enable", "Disable", "Bypass", "SetKey", "Lookup", "VaryLookup", "SelectVariant", "Found", "Miss",
+	"TryLock", "WaitLock", "SetWriteLock", "StaleUpdating", "SetMeta", "UpdateVariance", "StartFill",
+	"Freshen", "Revalidate", "RevalidateUncacheable", "Supersede", "FinishHit", "TakeHit",
+	"Purge", "PurgeInBackground",
 }
 
 // phaseSet is a set of phases.
@@ -46,37 +53,45 @@ func in(phases ...CachePhase) phaseSet {
 
 func (s phaseSet) has(p CachePhase) bool { return s&(1<<p) != 0 }
 
+// Phases that several steps have in common.
 const anyPhase phaseSet = 1<<phaseCount - 1
+
+var (
+	withKey = anyPhase &^ in(PhaseDisabled, PhaseUninit)
+	served  = in(PhaseHit, PhaseMiss, PhaseStale, PhaseStaleUpdating, PhaseExpired, PhaseRevalidated, PhaseRevalidatedNoCache)
+)
 
 // legalMoves is the one table of the walk: from which phases each step may be taken, and to which
 // it leads. A step that leads nowhere leaves the phase as it is.
 var legalMoves = [opCount]struct{ from, to phaseSet }{
-	opEnable:         {in(PhaseDisabled), in(PhaseUninit)},
-	opDisable:        {anyPhase, in(PhaseDisabled)},
-	opBypass:         {in(PhaseUninit, PhaseCacheKey), in(PhaseBypass)},
-	opSetKey:         {in(PhaseUninit, PhaseCacheKey), in(PhaseCacheKey)},
-	opLookup:         {in(PhaseCacheKey), 0},
-	opVaryLookup:     {in(PhaseCacheKey, PhaseMiss, PhaseStale), in(PhaseCacheKey)},
-	opFound:          {in(PhaseCacheKey), in(PhaseHit, PhaseStale, PhaseMiss)},
-	opMiss:           {in(PhaseCacheKey, PhaseStale), in(PhaseMiss)},
-	opLock:           {in(PhaseCacheKey, PhaseStale, PhaseMiss), 0},
-	opWaitLock:       {in(PhaseCacheKey, PhaseStale, PhaseMiss), in(PhaseCacheKey)},
-	opStaleUpdating:  {in(PhaseStale), in(PhaseStaleUpdating)},
-	opSetMeta:        {in(PhaseBypass, PhaseMiss, PhaseStale, PhaseExpired), in(PhaseMiss, PhaseExpired)},
-	opUpdateVariance: {in(PhaseMiss, PhaseExpired), 0},
-	opStartFill:      {in(PhaseMiss, PhaseExpired), 0},
-	opRevalidate:     {in(PhaseStale), in(PhaseRevalidated)},
-	opRevalidateUncacheable: {
-		in(PhaseStale), in(PhaseRevalidatedNoCache),
-	},
-	opFinishHit: {
-		in(PhaseHit, PhaseMiss, PhaseStale, PhaseStaleUpdating, PhaseExpired, PhaseRevalidated, PhaseRevalidatedNoCache), 0,
-	},
-	opPurge: {anyPhase &^ in(PhaseDisabled, PhaseUninit), 0},
+	opEnable:                {in(PhaseDisabled), in(PhaseUninit)},
+	opDisable:               {anyPhase, in(PhaseDisabled)},
+	opBypass:                {in(PhaseCacheKey), in(PhaseBypass)},
+	opSetKey:                {in(PhaseUninit, PhaseCacheKey), in(PhaseCacheKey)},
+	opLookup:                {in(PhaseCacheKey), 0},
+	opVaryLookup:            {in(PhaseCacheKey), 0},
+	opSelectVariant:         {in(PhaseCacheKey, PhaseMiss, PhaseStale), in(PhaseCacheKey)},
+	opFound:                 {in(PhaseCacheKey), in(PhaseHit, PhaseStale, PhaseMiss)},
+	opMiss:                  {in(PhaseCacheKey, PhaseStale), in(PhaseMiss)},
+	opTryLock:               {in(PhaseCacheKey, PhaseStale, PhaseMiss), 0},
+	opWaitLock:              {in(PhaseCacheKey, PhaseStale, PhaseMiss), in(PhaseCacheKey)},
+	opSetWriteLock:          {withKey, 0},
+	opStaleUpdating:         {in(PhaseStale), in(PhaseStaleUpdating)},
+	opSetMeta:               {in(PhaseBypass, PhaseMiss, PhaseStale, PhaseExpired), in(PhaseMiss, PhaseExpired)},
+	opUpdateVariance:        {in(PhaseMiss, PhaseExpired), 0},
+	opStartFill:             {in(PhaseMiss, PhaseExpired), 0},
+	opFreshen:               {in(PhaseStale), 0},
+	opRevalidate:            {in(PhaseStale), in(PhaseRevalidated)},
+	opRevalidateUncacheable: {in(PhaseStale), in(PhaseRevalidatedNoCache)},
+	opSupersede:             {withKey, 0},
+	opFinishHit:             {served, 0},
+	opTakeHit:               {served, 0},
+	opPurge:                 {withKey, 0},
+	opPurgeInBackground:     {withKey, 0},
 }
 
-// PhaseError is the panic value of a step that HttpCache's phase does not allow. It is a bug in
-// the code that drives the HttpCache, never an event at run time.
+// PhaseError is the panic value of a step that HttpCache's phase does not allow: of UpdateVariance and StartFill also
+// where SetMeta has not been called. It is a bug in the code that drives the HttpCache, never an event at run time.
 type PhaseError struct {
 	Op    string     // the method that was called
 	Phase CachePhase // the phase it was called in
@@ -87,7 +102,7 @@ func (e *PhaseError) Error() string {
 	return fmt.Sprintf("cirque: HttpCache.%s is not legal in phase %s", e.Op, e.Phase)
 }
 
-// require panics unless o may be taken now.
+// require panics unless o is legal now.
 func (c *HttpCache) require(o op) {
 	if !legalMoves[o].from.has(c.phase) {
 		panic(&PhaseError{opNames[o], c.phase})
@@ -98,7 +113,7 @@ func (c *HttpCache) require(o op) {
 func (c *HttpCache) transition(o op, to CachePhase) {
 	c.require(o)
 	if !legalMoves[o].to.has(to) {
-		panic(&PhaseError{opNames[o], to})
+		panic(&PhaseError{opNames[o], c.phase})
 	}
 	c.phase = to
 }

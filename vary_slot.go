@@ -2,6 +2,7 @@ package cirque
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -9,9 +10,9 @@ import (
 )
 
 // A response that varies leaves two kinds of entry: in the resource's primary slot a vary record, which names the fields
-// and the variants, and each variant in a slot of its own, whose key holds the record's epoch. When the record is
-// purged, or replaced because Vary changed, the next one has another epoch and every older variant is out of
-// reach at once, those under way included.
+// and the variants, and each variant in a slot of its own, whose key holds the record's epoch. When the record is purged,
+// or replaced because Vary changed, the next one has another epoch and every older variant is out of reach at once,
+// those under way included.
 
 // NewVaryRecord returns a record of no variants for these fields (canonical and sorted), with an epoch of its own.
 func NewVaryRecord(fields []string) *VaryRecord {
@@ -47,39 +48,6 @@ func lockRecord(primary HashBinary) *sync.Mutex {
 	return lock
 }
 
-// publishRecord puts a new vary record into the primary slot. Not before the variant can be found: who sees
-// the record looks for the variant next, and would fetch it a second time.
-func (f *Fill) publishRecord() {
-	if !f.newRecord {
-		return
-	}
-	f.newRecord = false
-	primary := f.key.WithVariance(HashBinary{})
-	defer lockRecord(primary.PrimaryHash()).Unlock()
-	meta := NewVaryMeta(f.record, time.Now())
-	writer, err := f.opts.Storage.MissHandler(f.ctx, primary, meta, MissOptions{})
-	if err != nil {
-		return // the variant stays out of reach; the next request fetches it again
-	}
-	defer writer.Abort()
-	if f.purgesSeen != f.opts.purges.of(primary.PrimaryHash()).Load() {
-		return // purged since: the variant must not be found
-	}
-	done, err := writer.Finish()
-	if err != nil || f.opts.Eviction == nil {
-		return
-	}
-	f.opts.evict(f.ctx, f.trace, f.opts.Eviction.Admit(primary.Compact(), done.Size, meta.FreshUntil(), 0))
-}
-
-// registerVariant enters a stored variant in its vary record, if that is still the one.
-func (f *Fill) registerVariant() {
-	if f.record == nil {
-		return
-	}
-	f.opts.changeRecord(f.ctx, f.key, f.record.Epoch, f.trace, VariantOf(f.key, f.meta))
-}
-
 // VariantOf describes the response stored under key for its vary record and for validation.
 func VariantOf(key CacheKey, meta *CacheMeta) Variant {
 	header := meta.Header()
@@ -92,44 +60,90 @@ func VariantOf(key CacheKey, meta *CacheMeta) Variant {
 	}
 }
 
-// changeRecord adds variant to the record of key's resource, or replaces the one with its hash. The variant that has to go
-// for it, where there are too many, is purged.
-func (o *CacheOptions) changeRecord(ctx context.Context, key CacheKey, epoch uint64, trace *CacheTrace, variant Variant) {
-	ctx = context.WithoutCancel(ctx)
-	primary := key.WithVariance(HashBinary{})
-	lock := lockRecord(primary.PrimaryHash())
-	dropped := o.rewriteRecord(ctx, primary, epoch, variant)
-	lock.Unlock()
-	if dropped != nil {
-		key := primary.WithVariance(dropped.Hash).Compact()
-		if o.Eviction != nil {
-			o.Eviction.Remove(key)
-		}
-		o.evict(ctx, trace, []CompactCacheKey{key})
+// enterVariant enters the response with this meta in its vary record, and puts that into the primary slot if it isn't
+// there. Not before the variant can be found: who sees the record looks for the variant next, and would fetch it a
+// second time. But before it is served, so that a purge finds it. ErrPurged means that the record may not be brought
+// back, or that another has taken its place.
+func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
+	if s.record == nil {
+		return nil
 	}
+	ctx = context.WithoutCancel(ctx)
+	variant, primary := VariantOf(s.key, meta), s.key.WithVariance(HashBinary{})
+	defer lockRecord(primary.PrimaryHash()).Unlock()
+	old, hit, err := s.opts.Storage.Lookup(ctx, primary)
+	if err == nil {
+		defer hit.Close()
+		record, ok := old.VaryRecord()
+		if ok && record.Epoch == s.record.Epoch {
+			return s.updateRecord(ctx, primary, record, variant, old, hit.Tag())
+		}
+		if !s.newRecord {
+			return ErrPurged
+		}
+	} else if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	// It is new, or was evicted.
+	record, dropped := s.record.With(variant)
+	if err := s.putRecord(ctx, primary, record); err != nil {
+		return err
+	}
+	s.evictVariant(ctx, dropped)
+	return nil
 }
 
-func (o *CacheOptions) rewriteRecord(ctx context.Context, primary CacheKey, epoch uint64, variant Variant) (dropped *Variant) {
-	old, hit, err := o.Storage.Lookup(ctx, primary)
-	if err != nil {
-		return nil
-	}
-	defer hit.Close()
-	record, ok := old.VaryRecord()
-	if !ok || record.Epoch != epoch {
-		return nil
-	}
+// updateRecord replaces the variant's description in a record that is in place.
+func (s *slot) updateRecord(
+	ctx context.Context, primary CacheKey, record *VaryRecord, variant Variant, old *CacheMeta, tag Tag,
+) error {
 	if known, ok := record.Lookup(variant.Hash); ok && known == variant {
 		return nil
 	}
-	record, dropped = record.With(variant)
-	meta := NewVaryMeta(record, old.Created())
-	if err := o.Storage.UpdateMeta(ctx, primary, meta, hit.Tag()); err != nil {
-		return nil
+	record, dropped := record.With(variant)
+	err := s.opts.updateMeta(ctx, s.trace, primary, old, NewVaryMeta(record, old.Created()), tag)
+	if errors.Is(err, ErrNotFound) {
+		err = s.putRecord(ctx, primary, record) // it was evicted just now, perhaps for its own growth
 	}
-	if o.Eviction != nil {
-		grown := int64(meta.MetaSize() - old.MetaSize())
-		o.evict(ctx, nil, o.Eviction.IncrementWeight(primary.Compact(), grown, 0))
+	if err == nil {
+		s.evictVariant(ctx, dropped)
 	}
-	return dropped
+	return err
+}
+
+// putRecord puts a record into the primary slot, unless that was purged since the walk began.
+func (s *slot) putRecord(ctx context.Context, primary CacheKey, record *VaryRecord) error {
+	meta := NewVaryMeta(record, time.Now())
+	writer, err := s.opts.Storage.MissHandler(ctx, primary, meta, MissOptions{})
+	if err != nil {
+		return err
+	}
+	defer writer.Abort()
+	if s.purged() {
+		return ErrPurged
+	}
+	done, err := writer.Finish()
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return ErrPurged
+	case err != nil:
+		return err
+	}
+	if s.opts.Eviction != nil {
+		evicted := s.opts.Eviction.Admit(primary.Compact(), done.Size, meta.FreshUntil(), 0)
+		s.opts.evict(ctx, s.trace, evicted)
+	}
+	return nil
+}
+
+// evictVariant drops the variant that was one too many, if there was one.
+func (s *slot) evictVariant(ctx context.Context, dropped *Variant) {
+	if dropped == nil {
+		return
+	}
+	key := s.key.WithVariance(dropped.Hash).Compact()
+	if s.opts.Eviction != nil {
+		s.opts.Eviction.Remove(key)
+	}
+	s.opts.evict(ctx, s.trace, []CompactCacheKey{key})
 }

@@ -155,7 +155,7 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	}
 	x.hc.SetMeta(meta)
 	fields, _ := cirque.VaryFields(meta.Header().Header())
-	x.hc.UpdateVariance(fields, x.req.Header, x.varianceHook())
+	x.hc.UpdateVariance(x.flight.ctx, fields, x.req.Header, x.varianceHook())
 	fill, err := x.hc.StartFill(x.flight.ctx, cirque.FillOptions{
 		Reader: x.readerContext(), SizeHint: src.size, Replaces: src.replaces, Cost: time.Since(x.asked),
 	})
