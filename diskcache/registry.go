@@ -55,8 +55,9 @@ func (s *registryShard) filter(primary cirque.HashBinary, keep func(*write) bool
 	}
 }
 
-// void takes the writes of key off the list and, if that names a primary slot, those of its variants.
-func (g *registry) void(key cirque.CompactCacheKey) {
+// void takes the writes of key off the list and, if that names a primary slot, those of its variants. It reports whether a
+// linked one was among them.
+func (g *registry) void(key cirque.CompactCacheKey) (linked bool) {
 	s := g.shard(key.Primary)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,8 +66,10 @@ func (g *registry) void(key cirque.CompactCacheKey) {
 			return true
 		}
 		w.voided.Store(true)
+		linked = linked || !w.buffer.Unlinked()
 		return false
 	})
+	return linked
 }
 
 // overtake hides the older writes of w's key from plain lookups: w, which goes off the list, has made an entry.

@@ -9,7 +9,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// Purge implements [cirque.Storage]. Where the disk refuses to remove the file it returns that error; the
+// Purge implements [cirque.Storage]. A linked write under way that an invalidation has voided counts as removed. Where the disk refuses to remove the file it returns that error; the
 // entry is not found any more all the same, and the file is removed when the disk is writable again. Only if the process
 // ends before that does the entry come back.
 func (s *Store) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.PurgeType) error {
@@ -17,10 +17,12 @@ func (s *Store) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.
 		return ErrClosed
 	}
 	// A write that does not see this makes its entry before the stripe is locked here.
-	if typ != cirque.PurgeEviction {
-		s.writes.void(key)
+	voided := typ != cirque.PurgeEviction && s.writes.void(key)
+	err := s.remove(key.Combined())
+	if voided && err == cirque.ErrNotFound {
+		return nil
 	}
-	return s.remove(key.Combined())
+	return err
 }
 
 // remove removes the entry of hash.
