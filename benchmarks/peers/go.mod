@@ -1,0 +1,16 @@
+module github.com/cirquecache/cirque/benchmarks/peers
+
+go 1.26.0
+
+require (
+	github.com/cirquecache/cirque v0.0.0
+	github.com/gregjones/httpcache v0.0.0-20190611155906-901d90724c79
+)
+
+require (
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/dunglas/httpsfv v1.1.2 // indirect
+	github.com/pquerna/cachecontrol v0.2.0 // indirect
+)
+
+replace github.com/cirquecache/cirque => ../..
