@@ -138,7 +138,11 @@ var (
 func (h *partialHit) Tag() cirque.Tag { return h.write.tag }
 
 // Weight returns what the entry would weigh if the body ended here.
-func (h *partialHit) Weight() int64 { return h.write.overhead + h.write.buffer.Size() }
+func (h *partialHit) Weight() int64 {
+	h.write.shard.mu.RLock()
+	defer h.write.shard.mu.RUnlock()
+	return h.write.overhead + h.write.buffer.Size()
+}
 
 func (h *partialHit) CountsAccess() bool { return false }
 

@@ -22,7 +22,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,20 +53,6 @@ type MemCache struct {
 	config Config
 	tags   atomic.Uint64 // the last one given out
 	shards [shardCount]shard
-}
-
-// shard is one part of the table, chosen by primary hash.
-type shard struct {
-	mu sync.RWMutex
-
-	// entries by combined hash. The table owns one reference to each.
-	entries map[cirque.HashBinary]*entry
-
-	// writes under way by primary hash, the newest first. Voided ones are not among them any more, unlinked
-	// ones refuse readers.
-	writes map[cirque.HashBinary]*write
-
-	_ [24]byte // a cache line for each shard
 }
 
 var _ cirque.StreamingStorage = (*MemCache)(nil)
@@ -125,8 +110,9 @@ func (c *MemCache) lookup(ctx context.Context, key cirque.CacheKey, tag cirque.T
 			continue
 		}
 		if h, err := w.newReader(ctx); err == nil {
+			meta := w.meta
 			s.mu.RUnlock()
-			return w.meta, h, nil
+			return meta, h, nil
 		}
 	}
 	e := s.entries[key.Combined()]
@@ -161,10 +147,13 @@ func (c *MemCache) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirq
 	return nil
 }
 
-// UpdateMeta implements [cirque.Storage]. Where the budget has no room for the new meta it returns an error
-// that wraps ErrUnlinked, and the entry stays as it is.
+// UpdateMeta implements [cirque.Storage], for linked writes under way too. Where the budget has no room for the new
+// meta it returns an error that wraps ErrUnlinked, and all stays as it is.
 func (c *MemCache) UpdateMeta(_ context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) error {
 	s := c.shard(key.PrimaryHash())
+	if found, err := c.updateWrite(s, &key, meta, tag); found || err != nil {
+		return err
+	}
 	old := s.hold(key, tag)
 	if old == nil {
 		return cirque.ErrNotFound
@@ -188,30 +177,4 @@ func (c *MemCache) UpdateMeta(_ context.Context, key cirque.CacheKey, meta *cirq
 	}
 	c.release(replaced)
 	return nil
-}
-
-// hold returns key's entry, if it has that tag, with a reference taken.
-func (s *shard) hold(key cirque.CacheKey, tag cirque.Tag) *entry {
-	var stack [256]byte
-	identity := key.AppendIdentity(stack[:0])
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	e := s.entries[key.Combined()]
-	if e == nil || e.tag != tag || e.identity() != string(identity) {
-		return nil
-	}
-	e.refs.Add(1)
-	return e
-}
-
-// replace puts e in the place of the entry with that tag and returns that one, or nil if it is gone.
-func (s *shard) replace(combined cirque.HashBinary, tag cirque.Tag, e *entry) *entry {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old := s.entries[combined]
-	if old == nil || old.tag != tag {
-		return nil
-	}
-	s.entries[combined] = e
-	return old
 }

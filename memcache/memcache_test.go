@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,4 +110,32 @@ func TestPurgeOfWriteUnderWay(t *testing.T) {
 	require.ErrorIs(t, c.Purge(ctx, key.Compact(), cirque.PurgeInvalidation), cirque.ErrNotFound)
 	begin().Unlink()
 	require.ErrorIs(t, c.Purge(ctx, key.Compact(), cirque.PurgeInvalidation), cirque.ErrNotFound, "Lookup would not have found it")
+}
+
+// Metas replaced while their write finishes: whichever comes last, none is lost that was accepted, and the
+// budget comes out even.
+func TestUpdateMetaDuringFinish(t *testing.T) {
+	budget := cirque.NewBudget(1 << 20)
+	c, key := New(Config{Budget: budget}), keyOf(1)
+	for i := range 200 {
+		body := make([]byte, (i%2)*2*inlineMax)
+		w, err := c.MissHandler(t.Context(), key, newMeta(), cirque.MissOptions{SizeHint: -1})
+		require.NoError(t, err)
+		_, err = w.Write(body)
+		require.NoError(t, err)
+		updated := newMeta()
+		updated.SetExtension("updated", strings.Repeat("x", i))
+		done := make(chan error)
+		go func() { done <- c.UpdateMeta(t.Context(), key, updated, w.Tag()) }()
+		_, err = w.Finish()
+		require.NoError(t, err)
+		require.NoError(t, <-done)
+		got, h, err := c.Lookup(t.Context(), key)
+		require.NoError(t, err)
+		require.Equal(t, updated, got)
+		require.Equal(t, h.Weight(), budget.Used())
+		require.NoError(t, h.Close())
+	}
+	require.NoError(t, c.Purge(t.Context(), key.Compact(), cirque.PurgeInvalidation))
+	require.Zero(t, budget.Used())
 }

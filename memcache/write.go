@@ -12,7 +12,10 @@ import (
 // writeOverhead is what a write under way weighs beyond its segments, key text and meta.
 const writeOverhead = 512
 
-var errEnded = errors.New("memcache: write has ended")
+var (
+	errEnded       = errors.New("memcache: write has ended")
+	errMetaChanged = errors.New("memcache: meta has changed")
+)
 
 // write is one write under way.
 //
@@ -23,17 +26,17 @@ type write struct {
 	cache  *MemCache
 	shard  *shard
 	key    cirque.CacheKey
-	meta   *cirque.CacheMeta
 	tag    cirque.Tag
 	opts   cirque.MissOptions
 	buffer *stream.Buffer
 	body   *body // set before the writer gives up its reference
 	refs   atomic.Int32
 
-	overhead int64
-	refused  bool // there was no room for overhead: the write is unlinked before its first byte
+	refused bool // there was no room for overhead: the write is unlinked before its first byte
 
 	// Guarded by shard.mu.
+	meta      *cirque.CacheMeta
+	overhead  int64
 	next      *write // in shard.writes
 	voided    bool   // by an invalidation
 	overtaken bool   // an entry was put in place since this began
@@ -125,33 +128,47 @@ func (w *write) Finish() (cirque.MissFinish, error) {
 	if err := w.buffer.Finish(); err != nil {
 		return cirque.MissFinish{}, err
 	}
-	e := w.newEntry()
-	if e == nil {
-		return cirque.MissFinish{}, cirque.ErrUnlinked
-	}
-	old, ok := w.shard.commit(w, e)
-	if !ok {
+	for {
+		meta := w.currentMeta()
+		e := w.newEntry(meta)
+		if e == nil {
+			return cirque.MissFinish{}, cirque.ErrUnlinked
+		}
+		old, err := w.shard.commit(w, e, meta)
+		switch {
+		case err == nil:
+			if old != nil {
+				w.cache.release(old)
+			}
+			return cirque.MissFinish{Size: e.weight()}, nil
+		case err != errMetaChanged:
+			w.cache.release(e)
+			return cirque.MissFinish{}, err
+		}
 		w.cache.release(e)
-		return cirque.MissFinish{}, cirque.ErrNotFound
 	}
-	if old != nil {
-		w.cache.release(old)
-	}
-	return cirque.MissFinish{Size: e.weight()}, nil
 }
 
-// newEntry returns the entry that the finished buffer makes, or nil where there is no room for it.
-func (w *write) newEntry() *entry {
+func (w *write) currentMeta() *cirque.CacheMeta {
+	w.shard.mu.RLock()
+	defer w.shard.mu.RUnlock()
+	return w.meta
+}
+
+// newEntry returns the entry that the finished buffer makes with meta, or nil where there is no room for it.
+func (w *write) newEntry(meta *cirque.CacheMeta) *entry {
 	identity := string(w.key.AppendIdentity(nil))
 	if size := w.buffer.Size(); size <= inlineMax {
-		return w.cache.newEntry(identity, w.meta, w.tag, nil, int(size), w.buffer.AppendTo)
+		return w.cache.newEntry(identity, meta, w.tag, nil, int(size), w.buffer.AppendTo)
 	}
-	var ok bool
-	if w.body, ok = w.cache.takeBody(w.buffer); !ok {
-		return nil
+	if w.body == nil {
+		var ok bool
+		if w.body, ok = w.cache.takeBody(w.buffer); !ok {
+			return nil
+		}
 	}
 	w.body.refs.Add(1)
-	e := w.cache.newEntry(identity, w.meta, w.tag, w.body, 0, nil)
+	e := w.cache.newEntry(identity, meta, w.tag, w.body, 0, nil)
 	if e == nil {
 		w.cache.releaseBody(w.body)
 	}
@@ -188,63 +205,26 @@ func (w *write) release() {
 	}
 }
 
-// begin lists w as the newest write for its key.
-func (s *shard) begin(w *write) {
+// updateWrite replaces the meta of the linked write under way with that tag, if there is one.
+func (c *MemCache) updateWrite(s *shard, key *cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) (found bool, err error) {
+	s.mu.RLock()
+	w := s.linked(key, tag)
+	s.mu.RUnlock()
+	if w == nil {
+		return false, nil
+	}
+	size := int64(meta.MetaSize())
+	if !c.config.Budget.Reserve(size) {
+		return true, errNoRoomForMeta
+	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	primary := w.key.PrimaryHash()
-	w.next = s.writes[primary]
-	s.writes[primary] = w
-}
-
-// unlist takes w off the writes under way, if it is among them. Called with mu held.
-func (s *shard) unlist(w *write) {
-	primary := w.key.PrimaryHash()
-	first := s.writes[primary]
-	for at := &first; *at != nil; at = &(*at).next {
-		if *at == w {
-			*at, w.next = w.next, nil
-			break
-		}
+	if s.linked(key, tag) == w && !w.refused {
+		old := int64(w.meta.MetaSize())
+		w.meta = meta
+		w.overhead += size - old
+		found, size = true, old
 	}
-	if first == nil {
-		delete(s.writes, primary)
-	} else {
-		s.writes[primary] = first
-	}
-}
-
-// void voids the writes under way for key and, if it names the primary slot, for its variants. It reports
-// whether a linked one was among them. Called with mu held.
-func (s *shard) void(key cirque.CompactCacheKey) (linked bool) {
-	for w := s.writes[key.Primary]; w != nil; {
-		next := w.next
-		if key.IsPrimary() || w.key.Variance() == key.Variance {
-			w.voided = true
-			linked = linked || !w.buffer.Unlinked()
-			s.unlist(w)
-		}
-		w = next
-	}
-	return linked
-}
-
-// commit puts e, which w has written, in the place of its key and returns what was there. It reports false
-// if w was voided or the entry it was to replace is no longer there.
-func (s *shard) commit(w *write, e *entry) (old *entry, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	combined := w.key.Combined()
-	old = s.entries[combined]
-	if w.voided || w.opts.Replaces != 0 && (old == nil || old.tag != w.opts.Replaces) {
-		return nil, false
-	}
-	s.entries[combined] = e
-	s.unlist(w)
-	for other := s.writes[w.key.PrimaryHash()]; other != nil; other = other.next {
-		if other.key.Combined() == combined {
-			other.overtaken = true
-		}
-	}
-	return old, true
+	s.mu.Unlock()
+	c.config.Budget.Release(size)
+	return found, nil
 }

@@ -81,7 +81,8 @@ var streamerBugs = map[string][]string{
 
 	"does not stream": {
 		"StreamPartial", "BudgetPartialHit", "Goroutines", "StreamAbort", "StreamAbortWriteTo", "StreamCancelRead", "StreamManyReaders",
-		"StreamNewReader", "StreamNewest", "StreamPartialHit", "StreamReadOn", "StreamReplacesGone", "StreamWriteTo",
+		"StreamNewReader", "StreamNewest", "StreamPartialHit", "StreamReadOn", "StreamReplacesGone", "StreamUpdateMeta",
+		"StreamWriteTo",
 	},
 	"knows the size too early":               {"StreamPartialHit"},
 	"counts accesses of partial hits":        {"StreamPartialHit"},
@@ -94,9 +95,11 @@ var streamerBugs = map[string][]string{
 	"keys by hash":                           {"StreamCollidingHash", "CollidingHash", "CollidingHashOfVariants"},
 	"finds what was voided":                  {"StreamVoided"},
 	"aborts what was voided":                 {"StreamVoided"},
+	"updates entries only":                   {"StreamUpdateMeta"},
+	"counts entries only as purged":          {"StreamPurge"},
 	"reads on only until a purge":            {"StreamReadOn", "StreamVoided", "BudgetPartialHit"},
 	"ignores the context of Lookup":          {"StreamCancelRead"},
-	"ignores Unlink":                         {"Unlink", "UnlinkLeavesTheEntryBefore", "UnlinkWithoutReaders", "UnlinkPacesWrite", "BudgetUnlink"},
+	"ignores Unlink":                         {"Unlink", "UnlinkLeavesTheEntryBefore", "UnlinkWithoutReaders", "UnlinkPacesWrite", "BudgetUnlink", "StreamPurge"},
 	"keeps all that is unlinked":             {"UnlinkPacesWrite"},
 }
 

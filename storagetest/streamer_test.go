@@ -89,6 +89,14 @@ func (s *streamer) MissHandler(ctx context.Context, k cirque.CacheKey, m *cirque
 }
 
 func (s *streamer) UpdateMeta(ctx context.Context, k cirque.CacheKey, m *cirque.CacheMeta, tag cirque.Tag) error {
+	if s.has("updates entries only") {
+		if _, h, err := s.MemCache.LookupStreaming(ctx, k, tag); err == nil {
+			defer h.Close()
+			if !h.CountsAccess() {
+				return cirque.ErrNotFound
+			}
+		}
+	}
 	return s.MemCache.UpdateMeta(ctx, s.key(k), m, tag)
 }
 
@@ -98,6 +106,10 @@ func (s *streamer) Purge(ctx context.Context, k cirque.CompactCacheKey, typ cirq
 	s.purges++
 	for _, w := range s.writes {
 		w.voided = w.voided || typ == cirque.PurgeInvalidation && w.key.Compact() == k
+	}
+	if s.has("counts entries only as purged") && s.Len() == 0 {
+		_ = s.MemCache.Purge(ctx, k, typ)
+		return cirque.ErrNotFound
 	}
 	return s.MemCache.Purge(ctx, k, typ)
 }

@@ -244,6 +244,34 @@ var streamingCases = []testCase{
 		},
 	},
 	{
+		name:  "StreamUpdateMeta",
+		rule:  "UpdateMeta replaces the meta of a write under way that Lookup finds, and the entry it becomes has that meta",
+		needs: needStreaming,
+		run: func(e *env) {
+			w := e.write(key("a"), "old", "half")
+			e.noError("UpdateMeta", e.storage.UpdateMeta(e.ctx, key("a"), meta("new"), w.Tag()))
+			if m, _ := e.lookup(key("a")); nameOf(m) != "new" {
+				e.broken("Lookup: got meta %q, want %q", nameOf(m), "new")
+			}
+			e.append(w, []byte(" and half"))
+			e.finish(w)
+			e.want(key("a"), "new", "half and half")
+		},
+	},
+	{
+		name:  "StreamPurge",
+		rule:  "an invalidation that voids a linked write has removed something and returns nil; an eviction leaves it alone",
+		needs: needStreaming,
+		run: func(e *env) {
+			e.write(key("a"), "a", "half")
+			e.wantError("Purge", e.storage.Purge(e.ctx, key("a").Compact(), cirque.PurgeEviction), cirque.ErrNotFound)
+			e.purge(key("a"), cirque.PurgeInvalidation)
+			e.wantError("Purge again", e.storage.Purge(e.ctx, key("a").Compact(), cirque.PurgeInvalidation), cirque.ErrNotFound)
+			e.streamWrite(key("b"), "b", "half").Unlink()
+			e.wantError("Purge of an unlinked write", e.storage.Purge(e.ctx, key("b").Compact(), cirque.PurgeInvalidation), cirque.ErrNotFound)
+		},
+	},
+	{
 		name:  "StreamReadOn",
 		rule:  "readers attached to a write finish with its body when the entry it became is replaced or purged",
 		needs: needStreaming,
