@@ -1,11 +1,9 @@
 package cirque
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/dunglas/httpsfv"
 )
@@ -48,53 +46,6 @@ func Invalidates(req *http.Request, status int, h http.Header) []*url.URL {
 	}
 	return uris
 }
-
-// TargetURI returns the request's target URI (RFC 9110 §7.1): absolute, without fragment and user information, its scheme and host in
-// lower case and without a default port. Of a server's request the connection tells the scheme (§7.1), whatever an
-// absolute form claims: a client must not choose which scheme's entries its answer lands in.
-func TargetURI(req *http.Request) *url.URL {
-	uri := *req.URL
-	if uri.Scheme == "" || req.RequestURI != "" {
-		uri.Scheme = "http"
-		if req.TLS != nil {
-			uri.Scheme = "https"
-		}
-	}
-	if uri.Host == "" {
-		uri.Host = req.Host
-	}
-	return normalize(&uri)
-}
-
-// resolve returns the URI that a reference in a field refers to, seen from base, or nil where it is none of http. It is
-// normalized as TargetURI's.
-func resolve(base *url.URL, reference string) *url.URL {
-	uri, err := base.Parse(trimOWS(reference))
-	if err != nil || uri.Host == "" {
-		return nil
-	}
-	return normalize(uri)
-}
-
-func normalize(uri *url.URL) *url.URL {
-	uri.User, uri.Fragment, uri.RawFragment = nil, "", ""
-	uri.Scheme, uri.Host = strings.ToLower(uri.Scheme), strings.ToLower(uri.Host)
-	if host, port, err := net.SplitHostPort(uri.Host); err == nil {
-		if port == "" || uri.Scheme == "http" && port == "80" || uri.Scheme == "https" && port == "443" {
-			uri.Host = host
-			if strings.Contains(host, ":") { // an IPv6 address
-				uri.Host = "[" + host + "]"
-			}
-		}
-	}
-	if uri.Path == "" {
-		uri.Path = "/" // RFC 9110 §4.2.3
-	}
-	return uri
-}
-
-// sameOrigin compares two normalized URIs (RFC 9110 §4.3.1).
-func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && a.Host == b.Host }
 
 // maxCacheGroups bounds the groups that one response can belong to or invalidate. RFC 9875 §2 asks for 32 at least.
 const maxCacheGroups = 128

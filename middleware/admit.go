@@ -31,14 +31,20 @@ const (
 // admit decides about an answer of the origin. Whatever the verdict but verdictRetry, the walk
 // then holds no lock that outlives the flight.
 func (x *exchange) admit(a *answerHead) verdict {
-	now := time.Now()
+	x.now = time.Now()
 	e := &cirque.Exchange{
 		Request: x.req, Status: a.status, Header: a.header,
-		RequestTime: x.asked, ResponseTime: now, Decoded: a.decoded,
+		RequestTime: x.asked, ResponseTime: x.now, Decoded: a.decoded,
 	}
 	x.invalidate(a)
 	if x.noStore {
 		return verdictPass
+	}
+	if x.post {
+		// The walk begins here: what this very answer made invalid is not held against storing it.
+		x.hc.Reset()
+		x.enable(x.postKey)
+		x.hc.Bypass()
 	}
 	x.status.fwdStatus = a.status
 	stale := x.hc.Phase() == cirque.PhaseStale
@@ -63,15 +69,19 @@ func (x *exchange) admitFull(a *answerHead, e *cirque.Exchange) verdict {
 	}
 	if x.hc.ExceedsMaxObject(a.length) {
 		x.status.detail = "too-large"
+		if x.post {
+			return x.passOn(cirque.PredictedResponseTooLarge)
+		}
 		x.hc.ResponseBecameUncacheable(cirque.ResponseTooLarge)
 		if x.req.Header["Range"] != nil && !x.keepRange && x.retry() {
 			// The client wants a part of what is too large to be fetched whole for the cache's sake.
-			x.keepRange, x.noStore = true, true
+			x.keepRange, x.asIs, x.noStore = true, true, true
 			x.hc.Disable(cirque.PredictedResponseTooLarge)
 			return verdictRetry
 		}
 		return x.passOn(cirque.PredictedResponseTooLarge)
 	}
+	x.own = a.header
 	return x.fill(meta, fillSource{size: a.length})
 }
 
@@ -106,7 +116,7 @@ func (x *exchange) refuse(a *answerHead, refusal *cirque.Refusal) verdict {
 	}
 	if refusal.ByResponse {
 		x.hc.ResponseBecameUncacheable(refusal.Reason)
-		if a.status < 500 {
+		if a.status < 500 && x.hc.HitStatus() != 0 {
 			// RFC 9111 §4: the most recent response counts. An error of the server is not news about the
 			// resource.
 			x.supersede()
@@ -171,7 +181,7 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	}
 	x.flight.begin(fill)
 	x.status.stored = true
-	x.status.setTTL(meta, time.Now())
+	x.status.setTTL(meta, x.now)
 	return verdictFill
 }
 
@@ -233,11 +243,12 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 		}
 		return verdictServe
 	}
+	x.own = e.Header
 	err := x.hc.Revalidate(x.flightContext(), fresh)
 	switch {
 	case err == nil:
 		x.status.stored = true
-		x.status.setTTL(fresh, time.Now())
+		x.status.setTTL(fresh, x.now)
 	case errors.Is(err, cirque.ErrNotFound):
 		x.status.detail = "purged"
 	default:
@@ -283,7 +294,7 @@ func (x *exchange) admitHead(a *answerHead, e *cirque.Exchange) verdict {
 	if err := x.hc.Revalidate(x.flightContext(), fresh); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 		x.cache.storageFailed("update", err)
 	}
-	x.status.setTTL(fresh, time.Now())
+	x.status.setTTL(fresh, x.now)
 	return verdictServe
 }
 
@@ -302,7 +313,7 @@ func (x *exchange) standsInFor(status int, err error) bool {
 	}
 	// Those who wait meet the same origin; they find the same entry, and need not ask again.
 	x.hc.ReleaseWriteLock(cirque.UpstreamError)
-	x.status.setTTL(x.hc.Meta(), time.Now())
+	x.status.setTTL(x.hc.Meta(), x.now)
 	x.status.detail = "stale-if-error"
 	return true
 }
@@ -314,6 +325,7 @@ func (x *exchange) mayServeStale(meta *cirque.CacheMeta, status int, err error) 
 // fail takes an origin that could not be asked or broke off before its header. It reports whether a
 // stale entry stands in; otherwise the walk is over.
 func (x *exchange) fail(err error) bool {
+	x.now = time.Now()
 	if !x.noStore && x.standsInFor(0, err) {
 		return true
 	}

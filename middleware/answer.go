@@ -3,7 +3,9 @@ package middleware
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -23,9 +25,9 @@ type answer struct {
 // answer turns what the walk found into a response to this request, and fills header, which must be empty.
 func (x *exchange) answer(header http.Header) answer {
 	meta := x.hc.Meta()
-	now := time.Now()
 	meta.Header().CopyTo(header)
-	x.finishHeader(header, meta, now)
+	x.addOwn(header)
+	x.finishHeader(header, meta)
 	hit := x.hc.TakeHit()
 	a := answer{status: meta.StatusCode(), length: -1, flight: x.flight}
 	if a.flight == nil || a.flight.fill.Load() == nil {
@@ -49,9 +51,13 @@ func (x *exchange) answer(header http.Header) answer {
 		}
 	}
 	a.length = size
+	if known && len(a.flight.trailers()) > 0 {
+		known, a.live = false, true // a trailer needs a body whose length is not announced (RFC 9112 §7.1.2)
+		delete(header, "Content-Length")
+	}
 	if !known {
 		a.length = -1
-	} else if bodyAllowed(a.status) {
+	} else if bodyAllowed(a.status) && header["Content-Length"] == nil {
 		header["Content-Length"] = []string{strconv.FormatInt(size, 10)}
 	}
 	if x.req.Method == http.MethodHead || !bodyAllowed(a.status) {
@@ -62,27 +68,52 @@ func (x *exchange) answer(header http.Header) answer {
 	return a
 }
 
+// notOurs are the fields of an answer that are not handed through: about its framing or its age, or in a 304 about a
+// content that it doesn't have (RFC 9110 §15.4.5).
+var notOurs = []string{"Age", "Content-Length", "Content-Range", "Content-Encoding", "Content-Type", "Trailer", "Vary"}
+
+// addOwn adds the fields that the origin sent with its answer to this very request and that are not stored: they are
+// for this client, and for nobody after it (RFC 9111 §5.2.2.4 and §5.2.2.7).
+func (x *exchange) addOwn(header http.Header) {
+	if x.own == nil || x.background {
+		return
+	}
+	own := maps.Clone(x.own)
+	cirque.RemoveConnectionFields(own)
+	for name, values := range own {
+		if header[name] == nil && len(values) > 0 && !slices.Contains(notOurs, name) {
+			header[name] = slices.Clone(values)
+		}
+	}
+}
+
 // finishHeader sets the fields that belong to this answer rather than to the stored response.
-func (x *exchange) finishHeader(header http.Header, meta *cirque.CacheMeta, now time.Time) {
+func (x *exchange) finishHeader(header http.Header, meta *cirque.CacheMeta) {
 	// RFC 9111 §5.1: Age says that the origin did not generate or validate the response for this request.
-	if age := int64(meta.Age(now) / time.Second); age > 0 || x.status.hit || x.status.collapsed {
-		header["Age"] = []string{strconv.FormatInt(min(age, 1<<31), 10)}
+	room := make([]string, 2) // for both fields
+	if age := int64(meta.Age(x.now) / time.Second); age > 0 || x.status.hit || x.status.collapsed {
+		room[0] = strconv.FormatInt(min(age, 1<<31), 10)
+		header["Age"] = room[:1:1]
 	}
 	if meta.Has(cirque.MetaDecoded) {
 		weaken(header)
 	}
-	x.setCacheStatus(header)
+	x.setCacheStatus(header, room[1:1:2])
 }
 
-// setCacheStatus appends this cache's member to what caches further up said (RFC 9211 §2).
-func (x *exchange) setCacheStatus(header http.Header) {
+// setCacheStatus adds this cache's member to what caches further up said (RFC 9211 §2). room, if not nil, is an
+// empty slice for where they said nothing.
+func (x *exchange) setCacheStatus(header http.Header, room []string) {
 	var stack [128]byte
 	var key string
 	if x.cache.cfg.CacheStatusKey && x.hc.Enabled() {
 		key = x.hc.Key().String()
 	}
 	line := string(x.status.append(stack[:0], x.cache.cfg.Name, key))
-	header["Cache-Status"] = append(header["Cache-Status"], line)
+	if upstream := header["Cache-Status"]; len(upstream) > 0 {
+		room = upstream
+	}
+	header["Cache-Status"] = append(room, line)
 }
 
 // weaken makes a strong entity tag weak: the bytes that went out are not those it was given for
@@ -108,7 +139,7 @@ func (x *exchange) notModifiedAnswer(a answer, header http.Header, meta *cirque.
 	_ = hit.Close()
 	clear(header)
 	cirque.NotModifiedHeader(meta, header)
-	x.finishHeader(header, meta, time.Now())
+	x.finishHeader(header, meta)
 	a.status = http.StatusNotModified
 	return a
 }

@@ -17,7 +17,7 @@ type Cache struct {
 	cfg        Config
 	opts       *cirque.CacheOptions
 	policy     *cirque.Policy
-	namespaces map[door]string
+	namespaces [doorCount]string
 	groups     groupLog
 
 	fills         limiter
@@ -53,10 +53,7 @@ func New(cfg Config) (*Cache, error) {
 		policy:        cfg.policy(),
 		fills:         make(limiter, cfg.MaxFills),
 		revalidations: make(limiter, cfg.MaxRevalidations),
-		namespaces: map[door]string{
-			doorHandler:   string(doorHandler) + ":" + cfg.Namespace,
-			doorTransport: string(doorTransport) + ":" + cfg.Namespace,
-		},
+		namespaces:    namespaces(cfg.Namespace),
 	}
 	c.background, c.abort = context.WithCancelCause(context.Background())
 	return c, nil

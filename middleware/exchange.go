@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/cirquecache/cirque"
@@ -24,19 +25,23 @@ type exchange struct {
 	rd     cirque.RequestDirectives
 
 	arrived time.Time // when the request came in
+	now     time.Time // the present, as far as decisions go: read once a hit, and anew after every wait
 	asked   time.Time // when the origin was asked
 	client  context.Context
 
 	status     cacheStatus
 	background bool             // no client waits for the answer
 	post       bool             // a POST, whose answer may be stored for later GETs
+	postKey    cirque.CacheKey  // of those
 	part       *partFill        // a stored part that the answer is to complete
 	keepRange  bool             // the client's Range goes to the origin
+	asIs       bool             // and so do its preconditions
 	noStore    bool             // whatever comes is not stored
 	validators []cirque.Variant // sent upstream to validate what is stored
 	stale      cirque.ReuseDecision
 	waitedFor  bool // a request that this one waited for failed
 	retried    bool
+	own        http.Header // the origin's answer to this very request, where that is being stored or freshened
 
 	flight *flight
 }
@@ -59,7 +64,8 @@ const (
 
 // newExchange prepares the walk of r through d.
 func (c *Cache) newExchange(d door, o origin, r *http.Request) *exchange {
-	x := &exchange{cache: c, door: d, origin: o, req: r, client: r.Context()}
+	x := exchanges.Get().(*exchange)
+	x.cache, x.door, x.origin, x.req, x.client = c, d, o, r, r.Context()
 	if r.Header["Connection"] != nil {
 		// RFC 9110 §7.6.1: dropped before anything is keyed or forwarded, so that no field that
 		// the key depends on goes missing in between.
@@ -71,11 +77,22 @@ func (c *Cache) newExchange(d door, o origin, r *http.Request) *exchange {
 	return x
 }
 
+// exchanges are for use again: most requests are hits, which allocate little else.
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+// free ends the walk of a request that was answered without asking the origin: nobody else has seen x.
+func (x *exchange) free() {
+	x.hc.Release()
+	*x = exchange{}
+	exchanges.Put(x)
+}
+
 // plan finds out where the answer comes from. The error is the client's context's, when it ended
 // meanwhile.
 func (x *exchange) plan() (route, error) {
 	c := x.cache
 	x.arrived = time.Now()
+	x.now = x.arrived
 	if ok, why := c.policy.RequestCacheable(x.req); !ok {
 		return x.planUncacheable(why), nil
 	}
@@ -118,6 +135,7 @@ func (x *exchange) plan() (route, error) {
 			return x.forward(), nil
 		}
 		status, err := x.hc.WaitLock(x.client)
+		x.now = time.Now()
 		if err != nil {
 			return 0, err
 		}
@@ -152,11 +170,9 @@ func (x *exchange) enable(key cirque.CacheKey) {
 // planUncacheable routes what the rules keep out of the cache.
 func (x *exchange) planUncacheable(why string) route {
 	if x.req.Method == http.MethodPost {
-		if key, ok := x.cache.key(x.door, syntheticGet(x.req, x.req.URL), x.req.Header); ok {
+		if key, ok := x.cache.key(x.door, syntheticGet(x.req, cirque.TargetURI(x.req)), x.req.Header); ok {
 			// RFC 9110 §9.3.3: the answer may say that it serves later GETs.
-			x.enable(key)
-			x.hc.Bypass()
-			x.post = true
+			x.post, x.postKey = true, key
 			x.status.fwd = fwdMethod
 			return routeForward
 		}
@@ -243,7 +259,6 @@ func (x *exchange) missReason() string {
 // reusable decides whether what was found answers the request without asking the origin (RFC 9111 §4), and takes it if
 // so. Otherwise the walk stands at Stale, with the entry at hand to be validated, or at CacheKey, with nothing.
 func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
-	now := time.Now()
 	x.part = nil
 	var forced cirque.ForcedFreshness
 	if x.cache.cfg.HitFilter != nil {
@@ -254,14 +269,14 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 		// having asked it, whatever the freshness (RFC 9111 §4: collapsed requests).
 		forced = cirque.ForceFresh
 	}
-	d := x.cache.policy.Reuse(meta, &x.rd, now, forced)
+	d := x.cache.policy.Reuse(meta, &x.rd, x.now, forced)
 	if meta.Has(cirque.MetaPartial) && !x.foundPart(meta, hit, d) {
 		return false
 	}
 	switch d.Reuse {
 	case cirque.ReuseFresh:
 		x.hc.Found(meta, hit, forced.HitStatus(true))
-		x.status.setTTL(meta, now)
+		x.status.setTTL(meta, x.now)
 		x.status.hit = !x.status.collapsed
 		if x.status.hit {
 			x.status.fwd = ""
@@ -270,7 +285,7 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 	case cirque.ReuseStale:
 		x.hc.Found(meta, hit, cirque.HitExpired)
 		x.hc.StaleUpdating()
-		x.servesStale(meta, now, d.Detail)
+		x.servesStale(meta, d.Detail)
 		return true
 	case cirque.ReuseWhileRevalidate:
 		x.hc.Found(meta, hit, cirque.HitExpired)
@@ -280,7 +295,7 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 		if permit != nil {
 			x.revalidateInBackground(permit, lockKey)
 		}
-		x.servesStale(meta, now, d.Detail)
+		x.servesStale(meta, d.Detail)
 		return true
 	}
 	x.status.fwd = d.Fwd
@@ -292,15 +307,15 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 	}
 	x.hc.Found(meta, hit, status)
 	if x.waitedFor && d.StaleIfError && x.mayServeStale(meta, 0, errWriterFailed) {
-		x.servesStale(meta, now, "stale-if-error")
+		x.servesStale(meta, "stale-if-error")
 		return true
 	}
 	return false
 }
 
 // servesStale notes that a stale response is the answer.
-func (x *exchange) servesStale(meta *cirque.CacheMeta, now time.Time, detail string) {
-	x.status.setTTL(meta, now)
+func (x *exchange) servesStale(meta *cirque.CacheMeta, detail string) {
+	x.status.setTTL(meta, x.now)
 	x.status.hit, x.status.fwd, x.status.detail = true, "", detail
 }
 

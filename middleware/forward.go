@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/cirquecache/cirque"
 )
@@ -18,15 +19,20 @@ func (x *exchange) forward() route {
 		x.hc.Miss()
 	}
 	x.validators = x.storedValidators()
-	if x.req.Header["Range"] != nil && x.part == nil {
-		// RFC 9110 §14.2. A key that was too large to be fetched whole is not fetched whole again.
-		x.keepRange = x.cache.cfg.Ranges == RangesForward || !x.hc.PredictCacheable()
+	if x.part == nil && !x.hc.PredictCacheable() {
+		// Most likely the client's alone: it gets what it asked for (RFC 9110 §13.2.1), and what was too large to be fetched
+		// whole is not fetched whole again (§14.2).
+		x.keepRange, x.asIs = true, len(x.validators) == 0
+	}
+	if x.cache.cfg.Ranges == RangesForward && x.part == nil {
+		x.keepRange = true
 	}
 	return routeForward
 }
 
 // storedValidators returns what can be validated with one request: the stale entry, and the other variants of the resource
-// (RFC 9111 §4.3.1).
+// (RFC 9111 §4.3.1). Of those only the ones with a strong tag: several variants may share a weak one, which would not
+// tell them apart.
 func (x *exchange) storedValidators() []cirque.Variant {
 	var validators []cirque.Variant
 	if meta := x.hc.Meta(); meta != nil {
@@ -34,7 +40,7 @@ func (x *exchange) storedValidators() []cirque.Variant {
 	}
 	if record := x.hc.VaryRecord(); record != nil {
 		for _, v := range record.Variants {
-			if v.Hash != x.hc.Key().Variance() && v.ETag != "" {
+			if v.Hash != x.hc.Key().Variance() && strings.HasPrefix(v.ETag, `"`) {
 				validators = append(validators, v)
 			}
 		}
@@ -46,7 +52,7 @@ func (x *exchange) storedValidators() []cirque.Variant {
 func (x *exchange) upstream(ctx context.Context) *http.Request {
 	r := x.req.Clone(ctx)
 	switch {
-	case x.post:
+	case x.post, x.asIs:
 	case x.part != nil:
 		x.part.ask(r.Header)
 	default:
@@ -69,14 +75,16 @@ func (x *exchange) retry() bool {
 	return true
 }
 
-// syntheticGet returns a GET for u, as the key hook sees it when there is no such request.
+// syntheticGet returns a GET for u, a URI of r's origin, as the key hook sees it when there is no such request.
 func syntheticGet(r *http.Request, u *url.URL) *http.Request {
-	get := &http.Request{
-		Method: http.MethodGet, URL: u, TLS: r.TLS, Header: http.Header{},
-		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, RemoteAddr: r.RemoteAddr,
+	target := *u
+	target.Host = r.URL.Host
+	if r.URL.Host != "" {
+		target.Scheme = r.URL.Scheme
 	}
-	if r.URL.Host != "" || u.Host == "" {
-		get.Host = r.Host // else u's host is r's, or its equal
+	get := &http.Request{
+		Method: http.MethodGet, URL: &target, Host: r.Host, TLS: r.TLS, Header: http.Header{},
+		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, RemoteAddr: r.RemoteAddr,
 	}
 	return get.WithContext(r.Context())
 }

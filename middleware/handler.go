@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -46,11 +47,13 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch route {
 	case routeServe:
-		if x.serveHTTP(w) != nil {
+		err := x.serveHTTP(w)
+		x.free()
+		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
 	case routeUnavailable:
-		x.setCacheStatus(w.Header())
+		// RFC 9211 §2: nothing is said about what the cache makes up itself.
 		http.Error(w, "not in the cache, and the request asks for nothing else", http.StatusGatewayTimeout)
 	case routeForward:
 		if h.cache.begin() {
@@ -102,10 +105,23 @@ func (h *handlerDoor) ask(x *exchange, w http.ResponseWriter, r *http.Request) (
 	x.asked = time.Now()
 	rw := &responseWriter{x: x, client: w, header: make(http.Header), declared: -1}
 	defer rw.settle()
-	h.next.ServeHTTP(rw, r)
+	h.call(rw, r)
 	rw.returned = true
 	rw.finish()
 	return rw.mode == modeRetry
+}
+
+// call runs next. That it aborts an answer which nobody wants is as good as a return.
+func (h *handlerDoor) call(rw *responseWriter, r *http.Request) {
+	defer func() {
+		if rw.mode != modeRetry && rw.mode != modeDiscard {
+			return // whatever it panics with goes on its way
+		}
+		if p := recover(); p != nil && p != http.ErrAbortHandler {
+			panic(p)
+		}
+	}()
+	h.next.ServeHTTP(rw, r)
 }
 
 // serveHTTP sends the answer that the walk found. An error means that the client must not take what it got
@@ -123,12 +139,13 @@ func (x *exchange) serveHTTP(w http.ResponseWriter) error {
 	if a.body == nil {
 		return nil
 	}
-	out := &clientWriter{w: w}
-	if a.live {
-		out.flush = http.NewResponseController(w).Flush
+	if !a.live {
+		// A body of known length: should the client be what failed, aborting changes nothing for it.
+		_, err := io.Copy(w, a.body)
+		return err
 	}
-	_, err := io.Copy(out, a.body)
-	if err != nil && out.err == nil {
+	out := &liveWriter{w: w, control: http.NewResponseController(w)}
+	if _, err := io.Copy(out, a.body); err != nil && out.err == nil {
 		return err
 	}
 	for name, values := range a.flight.trailers() {
@@ -137,28 +154,23 @@ func (x *exchange) serveHTTP(w http.ResponseWriter) error {
 	return nil
 }
 
-// clientWriter tells errors of the client from errors of the body, and flushes what comes live.
-type clientWriter struct {
-	w     http.ResponseWriter
-	flush func() error
-	err   error
+// liveWriter flushes what comes live, and tells errors of the client from errors of the body.
+type liveWriter struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	err     error
 }
 
 // Write implements io.Writer.
-func (c *clientWriter) Write(p []byte) (n int, err error) {
-	if n, err = c.w.Write(p); err == nil && c.flush != nil {
-		err = c.flush()
+func (l *liveWriter) Write(p []byte) (n int, err error) {
+	if n, err = l.w.Write(p); err == nil {
+		err = l.control.Flush()
+		if errors.Is(err, http.ErrNotSupported) {
+			err = nil
+		}
 	}
-	c.err = err
+	l.err = err
 	return n, err
-}
-
-// ReadFrom implements io.ReaderFrom, so that files go out by sendfile.
-func (c *clientWriter) ReadFrom(r io.Reader) (int64, error) {
-	if rf, ok := c.w.(io.ReaderFrom); ok && c.flush == nil {
-		return rf.ReadFrom(r)
-	}
-	return io.Copy(writerOnly{c}, r)
 }
 
 type writerOnly struct{ io.Writer }

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/cirquecache/cirque"
@@ -12,26 +11,37 @@ import (
 
 // door tells the two front doors apart in keys: what a handler writes and what a server sends for the same URL
 // are different resources.
-type door string
+type door uint8
 
 const (
-	doorHandler   door = "h"
-	doorTransport door = "t"
+	doorHandler door = iota
+	doorTransport
+	doorCount
 )
 
-// DefaultKey returns the primary key of a request: scheme, URL host, Host where it differs, the
+// namespaces returns the namespaces of a cache's keys, door by door.
+func namespaces(namespace string) [doorCount]string {
+	return [doorCount]string{doorHandler: "h:" + namespace, doorTransport: "t:" + namespace}
+}
+
+// DefaultKey returns the primary key of a request: scheme, Host, the URL's host where it differs, the
 // escaped path as it was sent, and the raw query. GET and HEAD share a key. Nothing but the case and the default port of the
 // host is normalised (RFC 9110 §4.2.3): two spellings of one URL may be two resources, and a cache that guesses wrongly
 // serves one for the other.
 func DefaultKey(r *http.Request) (key string, ok bool) {
-	target := cirque.TargetURI(r)
-	scheme, host, also := target.Scheme, target.Host, ""
-	if r.URL.Host != "" && r.Host != "" && r.Host != r.URL.Host {
-		// The origin that is asked and the one that is meant differ. Where they differ in spelling
-		// only, they are one.
-		if also = normalHost(scheme, r.Host); also == host {
-			also = ""
+	scheme := cirque.TargetScheme(r)
+	host, asked := r.Host, r.URL.Host
+	if host == "" {
+		host = asked
+	}
+	host = cirque.NormalHost(scheme, host)
+	if asked != "" && asked != host {
+		// The origin that is asked and the one that is meant may differ in more than spelling.
+		if asked = cirque.NormalHost(scheme, asked); asked == host {
+			asked = ""
 		}
+	} else {
+		asked = ""
 	}
 	path := r.URL.EscapedPath()
 	if r.URL.Opaque != "" {
@@ -40,27 +50,15 @@ func DefaultKey(r *http.Request) (key string, ok bool) {
 	if path == "" {
 		path = "/" // RFC 9110 §4.2.3: an empty path component is equivalent to "/"
 	}
-	var b strings.Builder
-	b.Grow(len(scheme) + len(host) + len(also) + len(path) + len(r.URL.RawQuery) + 4)
 	// NUL ends each part but the last two, which a "?" parts that no escaped path holds. So no two
 	// requests share a key; one that smuggles a NUL in has none.
-	for _, part := range [...]string{scheme, host, also} {
-		if strings.IndexByte(part, 0) >= 0 {
-			return "", false
-		}
-		b.WriteString(part)
-		b.WriteByte(0)
+	if strings.IndexByte(scheme, 0) >= 0 || strings.IndexByte(host, 0) >= 0 || strings.IndexByte(asked, 0) >= 0 {
+		return "", false
 	}
-	b.WriteString(path)
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		b.WriteByte('?')
-		b.WriteString(r.URL.RawQuery)
+		return scheme + "\x00" + host + "\x00" + asked + "\x00" + path + "?" + r.URL.RawQuery, true
 	}
-	return b.String(), true
-}
-
-func normalHost(scheme, host string) string {
-	return cirque.TargetURI(&http.Request{URL: &url.URL{Scheme: scheme, Host: host}}).Host
+	return scheme + "\x00" + host + "\x00" + asked + "\x00" + path, true
 }
 
 // key returns the cache key of a request that came in by d.

@@ -39,7 +39,7 @@ func (c *Cache) purge(r *http.Request, purge func(cirque.CacheKey) error) error 
 	get := syntheticGet(r, r.URL)
 	result := cirque.ErrNotFound
 	for d := range c.namespaces {
-		key, ok := c.key(d, get, r.Header)
+		key, ok := c.key(door(d), get, r.Header)
 		if !ok {
 			continue
 		}

@@ -25,6 +25,9 @@ const (
 	modeRetry               // nowhere: the handler is asked again
 )
 
+// maxDiscarded is how much of a body that nobody wants is waited for, rather than broken off.
+const maxDiscarded = 64 << 10
+
 var errDiscarded = errors.New("middleware: this response is not wanted any more")
 
 // responseWriter is the http.ResponseWriter that the handler behind the cache writes to. The
@@ -67,12 +70,9 @@ func (rw *responseWriter) WriteHeader(status int) {
 		return
 	}
 	rw.status = status
-	rw.snapshot = maps.Clone(rw.header)
-	for name, values := range rw.snapshot {
-		rw.snapshot[name] = slices.Clone(values)
-	}
+	rw.snapshot = snapshot(rw.header)
 	rw.declared = -1
-	if n, err := strconv.ParseInt(strings.TrimSpace(rw.header.Get("Content-Length")), 10, 64); err == nil && n >= 0 {
+	if n, err := strconv.ParseInt(strings.TrimSpace(rw.snapshot.Get("Content-Length")), 10, 64); err == nil && n >= 0 {
 		rw.declared = n
 	} else {
 		delete(rw.snapshot, "Content-Length")
@@ -86,6 +86,21 @@ func (rw *responseWriter) WriteHeader(status int) {
 		return
 	}
 	rw.decide()
+}
+
+// snapshot copies a header. Names that the handler spelt in a way of its own ("ETag" is common) are one field on the wire
+// whatever their case, and become so here.
+func snapshot(header http.Header) http.Header {
+	s := make(http.Header, len(header))
+	for name, values := range header {
+		canonical := http.CanonicalHeaderKey(name)
+		if values == nil {
+			s[canonical] = s[canonical][:len(s[canonical]):len(s[canonical])] // stays suppressed, or as it is
+			continue
+		}
+		s[canonical] = append(s[canonical], values...)
+	}
+	return s
 }
 
 // interim passes a 1xx on at once (RFC 9110 §15.2). It is not stored, and lends nothing to the final answer.
@@ -155,7 +170,7 @@ func (rw *responseWriter) pass() {
 	}
 	out := rw.client.Header()
 	maps.Copy(out, rw.snapshot)
-	rw.x.setCacheStatus(out)
+	rw.x.setCacheStatus(out, nil)
 	rw.client.WriteHeader(rw.status)
 }
 
@@ -195,7 +210,11 @@ func (rw *responseWriter) Write(p []byte) (int, error) {
 		}
 		return rw.client.Write(p)
 	case modeDiscard:
-		return len(p), nil
+		if rw.written += int64(len(p)); rw.written <= maxDiscarded {
+			return len(p), nil
+		}
+		rw.x.flight.cancel(errDiscarded)
+		return 0, errDiscarded
 	case modeRetry:
 		return 0, errDiscarded
 	}

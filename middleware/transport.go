@@ -54,7 +54,7 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return response, err
 	}
-	x := t.cache.newExchange(doorTransport, t, r)
+	x := t.cache.newExchange(doorTransport, t, canonical(r))
 	route, err := x.plan()
 	if err != nil {
 		x.hc.Release()
@@ -63,13 +63,13 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	switch route {
 	case routeServe:
-		defer x.hc.Release()
+		defer x.free()
 		closeBody(r)
 		return x.response(r), nil
 	case routeUnavailable:
 		defer x.hc.Release()
 		closeBody(r)
-		return x.unavailable(r), nil
+		return unavailable(r), nil
 	case routeForward:
 		if t.cache.begin() {
 			return t.forward(x, r)
@@ -79,6 +79,18 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	defer x.hc.Release()
 	return t.pass(x, r)
+}
+
+// canonical returns r with the names of its fields in canonical form, which is how the rules know them.
+func canonical(r *http.Request) *http.Request {
+	for name := range r.Header {
+		if http.CanonicalHeaderKey(name) != name {
+			own := *r
+			own.Header = snapshot(r.Header)
+			return &own
+		}
+	}
+	return r
 }
 
 func closeBody(r *http.Request) {
@@ -100,7 +112,7 @@ func (t *transportDoor) pass(x *exchange, r *http.Request) (*http.Response, erro
 
 func headOf(response *http.Response) *answerHead {
 	return &answerHead{
-		status: response.StatusCode, header: response.Header,
+		status: response.StatusCode, header: snapshot(response.Header),
 		length: response.ContentLength, decoded: response.Uncompressed,
 	}
 }
@@ -113,7 +125,7 @@ func (x *exchange) passed(response *http.Response, r *http.Request) *http.Respon
 	if own.Header == nil {
 		own.Header = make(http.Header)
 	}
-	x.setCacheStatus(own.Header)
+	x.setCacheStatus(own.Header, nil)
 	return &own
 }
 
@@ -325,7 +337,7 @@ func (x *exchange) response(r *http.Request) *http.Response {
 
 func newResponse(r *http.Request, status int, header http.Header) *http.Response {
 	return &http.Response{
-		Status:     strconv.Itoa(status) + " " + http.StatusText(status),
+		Status:     statusLine(status),
 		StatusCode: status,
 		Proto:      "HTTP/1.1",
 		ProtoMajor: 1,
@@ -336,11 +348,16 @@ func newResponse(r *http.Request, status int, header http.Header) *http.Response
 	}
 }
 
+func statusLine(status int) string {
+	if status == http.StatusOK {
+		return "200 OK"
+	}
+	return strconv.Itoa(status) + " " + http.StatusText(status)
+}
+
 // unavailable is the answer to only-if-cached where there is nothing (RFC 9111 §5.2.1.7).
-func (x *exchange) unavailable(r *http.Request) *http.Response {
-	response := newResponse(r, http.StatusGatewayTimeout, make(http.Header))
-	x.setCacheStatus(response.Header)
-	return response
+func unavailable(r *http.Request) *http.Response {
+	return newResponse(r, http.StatusGatewayTimeout, make(http.Header))
 }
 
 // liveBody is a body that is still being fetched; its trailer is known at its end.

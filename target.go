@@ -1,0 +1,71 @@
+package cirque
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// TargetURI returns the request's target URI (RFC 9110 §7.1): absolute, without fragment and user information, its scheme
+// and host in lower case and without a default port.
+func TargetURI(req *http.Request) *url.URL {
+	uri := *req.URL
+	uri.Scheme = TargetScheme(req)
+	if req.Host != "" {
+		uri.Host = req.Host // which may differ from where a client's request is sent
+	}
+	return normalize(&uri)
+}
+
+// TargetScheme returns the scheme of the request's target URI. Of a server's request the connection tells it (RFC 9110
+// §7.1), whatever an absolute form claims: a client must not choose which scheme's entries its answer lands in.
+func TargetScheme(req *http.Request) string {
+	switch {
+	case req.URL.Scheme != "" && req.RequestURI == "":
+		return strings.ToLower(req.URL.Scheme)
+	case req.TLS != nil:
+		return "https"
+	}
+	return "http"
+}
+
+// NormalHost returns the host, with its port, of a URI of this scheme: in lower case and without a default port (RFC 9110
+// §4.2.3).
+func NormalHost(scheme, host string) string {
+	host = strings.ToLower(host)
+	if strings.IndexByte(host, ':') < 0 {
+		return host
+	}
+	name, port, err := net.SplitHostPort(host)
+	if err != nil || port != "" && !(scheme == "http" && port == "80") && !(scheme == "https" && port == "443") {
+		return host
+	}
+	if strings.IndexByte(name, ':') >= 0 { // an IPv6 address
+		return "[" + name + "]"
+	}
+	return name
+}
+
+// resolve returns the URI that a reference in a field refers to, seen from base, or nil where it is none of http. It is
+// normalized as TargetURI's.
+func resolve(base *url.URL, reference string) *url.URL {
+	uri, err := base.Parse(trimOWS(reference))
+	if err != nil || uri.Host == "" {
+		return nil
+	}
+	return normalize(uri)
+}
+
+func normalize(uri *url.URL) *url.URL {
+	uri.User, uri.Fragment, uri.RawFragment = nil, "", ""
+	uri.Scheme = strings.ToLower(uri.Scheme)
+	uri.Host = NormalHost(uri.Scheme, uri.Host)
+	if uri.Path == "" {
+		uri.Path = "/" // RFC 9110 §4.2.3
+	}
+	return uri
+}
+
+// sameOrigin compares two normalized URIs (RFC 9110 §4.3.1).
+func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && a.Host == b.Host }
