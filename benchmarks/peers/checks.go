@@ -141,12 +141,12 @@ func askVariants(q *question) string {
 	return fmt.Sprint(asked)
 }
 
-// pastSecond is long enough for what has max-age=1 to be stale.
-const pastSecond = 2100 * time.Millisecond
+// pastFreshness is long enough for what has max-age=2 to be stale, whose Date is cut to a second.
+const pastFreshness = 3100 * time.Millisecond
 
 func askConfirmation(q *question) string {
 	q.origin.serve(q.path, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "max-age=1")
+		w.Header().Set("Cache-Control", "max-age=2")
 		w.Header().Set("Etag", `"x"`)
 		if r.Header.Get("If-None-Match") == `"x"` {
 			w.WriteHeader(http.StatusNotModified)
@@ -155,7 +155,7 @@ func askConfirmation(q *question) string {
 		fmt.Fprint(w, "body")
 	})
 	_, _, _ = q.do(http.MethodGet)
-	time.Sleep(pastSecond)
+	time.Sleep(pastFreshness)
 	_, _, _ = q.do(http.MethodGet)
 	time.Sleep(200 * time.Millisecond) // it may be renewed in the background
 	_, _, _ = q.do(http.MethodGet)
@@ -172,11 +172,11 @@ func askConfirmation(q *question) string {
 func askStaleWhileRevalidate(q *question) string {
 	var times atomic.Int32
 	q.origin.serve(q.path, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=60")
+		w.Header().Set("Cache-Control", "max-age=2, stale-while-revalidate=60")
 		fmt.Fprint(w, times.Add(1))
 	})
 	_, _, _ = q.do(http.MethodGet)
-	time.Sleep(pastSecond)
+	time.Sleep(pastFreshness)
 	_, stale, _ := q.do(http.MethodGet)
 	time.Sleep(200 * time.Millisecond)
 	_, next, _ := q.do(http.MethodGet)
