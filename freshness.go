@@ -88,9 +88,10 @@ func heuristicallyCacheable(status int) bool {
 	return false
 }
 
-// initialAge is corrected_initial_age (RFC 9111 §4.2.3).
+// initialAge is corrected_initial_age (RFC 9111 §4.2.3). Date has no fractions of a second, and so the apparent age has
+// none: with them, whatever is made just before the clock strikes would be a second old when it arrives.
 func initialAge(x *Exchange, h http.Header) time.Duration {
-	apparentAge := max(0, x.ResponseTime.Sub(dateValue(x, h)))
+	apparentAge := max(0, x.ResponseTime.Sub(dateValue(x, h)).Truncate(time.Second))
 	responseDelay := max(0, x.ResponseTime.Sub(x.RequestTime))
 	correctedAgeValue := ageValue(h["Age"]) + responseDelay
 	return withinSeconds(max(apparentAge, correctedAgeValue))
