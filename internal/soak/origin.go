@@ -244,8 +244,8 @@ func (w *world) change(res *resource, r *http.Request, number uint64, random *ra
 	h.Set("Cache-Control", fmt.Sprintf("issue=%d", i.number))
 	switch random.IntN(4) {
 	case 0:
-		if n := len(w.resources); res.id+len(classes) < n {
-			h.Set("Location", w.resources[res.id+len(classes)].path)
+		if next := res.id + 3*len(classes); next < len(w.resources) { // of the same class and origin
+			h.Set("Location", w.resources[next].path)
 		}
 	case 1:
 		h.Set("Cache-Group-Invalidation", fmt.Sprintf("%q", groupName(res.group)))

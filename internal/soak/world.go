@@ -14,7 +14,7 @@ import (
 // remembered is how long the world knows what was said and done. No promise lasts as long.
 const remembered = 20 * time.Second
 
-// groups is the number of cache groups (RFC 9875) that the resources are in.
+// groupCount is the number of cache groups (RFC 9875) that the resources are in.
 const groupCount = 32
 
 // world is what the cache does not know: the resources as they are at the origin, and all that has happened to them.
@@ -95,13 +95,14 @@ func newWorld(urls int, seed uint64) *world {
 	for id := range urls {
 		r := w.random(uint64(id))
 		class := classes[id%len(classes)]
-		origin := "1"
+		origin := 0
 		if id%3 == 2 {
-			origin = "2"
+			origin = 1
 		}
 		res := &resource{
-			id: id, class: class, group: id % groupCount, size: someSize(r),
-			path: fmt.Sprintf("/%s/%s/%d", origin, class.name, id),
+			id: id, class: class, size: someSize(r),
+			path:  fmt.Sprintf("/%d/%s/%d", 1+origin, class.name, id),
+			group: id%(groupCount/2)*2 + origin, // groups belong to an origin
 		}
 		w.resources = append(w.resources, res)
 		w.byPath[res.path] = res
