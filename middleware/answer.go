@@ -89,9 +89,11 @@ func (x *exchange) addOwn(header http.Header) {
 
 // finishHeader sets the fields that belong to this answer rather than to the stored response.
 func (x *exchange) finishHeader(header http.Header, meta *cirque.CacheMeta) {
-	// RFC 9111 §5.1: Age says that the origin did not generate or validate the response for this request.
 	room := make([]string, 2) // for both fields
-	if age := int64(meta.Age(x.now) / time.Second); age > 0 || x.status.hit || x.status.collapsed {
+	if x.own == nil || x.own["Age"] != nil {
+		// RFC 9111 §5.1: Age says that the origin did not generate or validate the response for this request, here or
+		// further up.
+		age := int64(meta.Age(x.now) / time.Second)
 		room[0] = strconv.FormatInt(min(age, 1<<31), 10)
 		header["Age"] = room[:1:1]
 	}

@@ -105,3 +105,20 @@ func BenchmarkHandlerMiss(b *testing.B) {
 		handler.ServeHTTP(w, r)
 	}
 }
+
+// BenchmarkHandlerHitVary is a hit on the most usual of varying responses.
+func BenchmarkHandlerHitVary(b *testing.B) {
+	handler := newBenchCache(b).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Vary"] = []string{"Accept-Encoding"}
+		bareHandler(w, r)
+	}))
+	r := httptest.NewRequest("GET", "http://example.test/path/to/page?id=1", nil)
+	r.Header.Set("Accept-Encoding", "gzip, deflate, br, zstd")
+	w := &discardWriter{make(http.Header)}
+	handler.ServeHTTP(w, r)
+	b.ReportAllocs()
+	for b.Loop() {
+		w.header = make(http.Header)
+		handler.ServeHTTP(w, r)
+	}
+}
