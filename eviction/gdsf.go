@@ -164,8 +164,8 @@ func (p *priority) contend(c *candidate) uint64 {
 	return p.rank(mark, p.worth(c.weight, c.cost), isStale(c.freshUntil, unixNow()))
 }
 
-func (p *priority) decline(c *candidate) {
-	p.advance(p.contend(c))
+func (p *priority) decline(c *candidate, rank uint64) {
+	p.advance(rank)
 	p.ghost.Put(c.hash, oneMore(p.ghost.Uses(c.hash)), p.table.Len())
 }
 
@@ -239,11 +239,12 @@ func (p *priority) sweep(now uint32) (id uint32) {
 	return 0
 }
 
-func (p *priority) unlink(n *table.Node, id uint32, evicted bool) (parked bool) {
-	if evicted {
+func (p *priority) unlink(n *table.Node, id uint32, victim bool) (parked bool) {
+	if victim {
 		p.ghost.Put(n.Key().Hash(), usesOf(n.Mark.Load()), p.table.Len())
-		if p.heap[0].id == id {
-			p.advance(p.rankOf(n, unixNow()))
+		if top := p.heap[0]; top.id == id {
+			// Where the sweep chose it, its rank may be above that of others, but not what the heap knows.
+			p.advance(min(p.rankOf(n, unixNow()), top.rank()))
 			p.heap.pop()
 			return false
 		}

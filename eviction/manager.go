@@ -135,14 +135,24 @@ func (m *manager) change(key cirque.CompactCacheKey, c *candidate, weigh func(*s
 		if held != need {
 			m.ledger.release(held)
 			held = room{}
-			if c.weight > m.ledger.limit || !m.ledger.reserve(need) {
+			if c.weight > m.ledger.limit {
+				m.refuse(s, c)
+				s.mu.Unlock()
+				return m.enforce(append(evicted, key))
+			}
+			if !m.ledger.reserve(need) {
 				rank := uint64(unbeatable)
 				if n == nil {
 					rank = s.order.contend(c)
 				}
 				s.mu.Unlock()
-				if c.weight > m.ledger.limit || !m.makeRoom(need, rank, c, &evicted) {
+				if !m.makeRoom(need, rank, c, &evicted) {
+					s.mu.Lock()
+					if rank != unbeatable {
+						s.order.decline(c, rank)
+					}
 					m.refuse(s, c)
+					s.mu.Unlock()
 					return m.enforce(append(evicted, key))
 				}
 				held = need
@@ -189,15 +199,11 @@ func (m *manager) drop(s *shard, n *table.Node, id uint32, evicted bool) cirque.
 	return key
 }
 
-// refuse makes sure that c, which is handed back, is not tracked.
+// refuse makes sure that c, which is handed back, is not tracked in s, which is locked.
 func (m *manager) refuse(s *shard, c *candidate) {
-	s.mu.Lock()
 	if n, id := s.table.Find(c.hash, &c.key); n != nil {
-		m.drop(s, n, id, true)
-	} else {
-		s.order.decline(c)
+		m.drop(s, n, id, false)
 	}
-	s.mu.Unlock()
 	m.ledger.evicted(c.weight)
 }
 

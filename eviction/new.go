@@ -11,11 +11,13 @@ import (
 // Default is the name of the policy to take without a reason for another.
 const Default = "gdsf"
 
-// policies are in the order in which Names lists them.
-var policies = []struct {
+type policy struct {
 	name string
 	new  func(Config) (cirque.EvictionManager, error)
-}{
+}
+
+// policies are in the order in which Names lists them.
+var policies = []policy{
 	{"gdsf", func(c Config) (cirque.EvictionManager, error) { return made(NewGDSF(GDSFConfig{Config: c})) }},
 	{"lru", func(c Config) (cirque.EvictionManager, error) { return made(NewLRU(LRUConfig{Config: c})) }},
 	{"simple-lru", func(c Config) (cirque.EvictionManager, error) { return made(NewSimpleLRU(c)) }},

@@ -15,8 +15,8 @@ type order interface {
 	// contend returns the rank a newcomer would have. Where it would have to
 	// evict an entry of a higher one, it is declined. [unbeatable] is admitted in any case.
 	contend(c *candidate) (rank uint64)
-	// decline tells that c lost.
-	decline(c *candidate)
+	// decline tells that c, which had that rank, is not admitted.
+	decline(c *candidate, rank uint64)
 
 	// link adds the node of c, whose Weight, FreshUntil and Tag are set.
 	link(n *table.Node, id uint32, c *candidate)
@@ -29,9 +29,8 @@ type order interface {
 	// victim returns the entry to leave next and its rank: of two shards' victims, the lower one
 	// leaves. It is zero where the order is empty.
 	victim() (id uint32, rank uint64)
-	// unlink takes out a node that leaves the table, because it is evicted or because it was purged.
-	// Its number may be used again at once, unless the order parks it and releases it later.
-	unlink(n *table.Node, id uint32, evicted bool) (parked bool)
+	// unlink takes out a node that leaves the table: as the victim, or because it was purged or became too heavy. Its number may be used again at once, unless the order parks it and releases it later.
+	unlink(n *table.Node, id uint32, victim bool) (parked bool)
 
 	// snapshot returns all nodes in order, that which leaves last first. Of two shards' nodes, that with the lower
 	// rank comes first.
@@ -63,5 +62,5 @@ const unbeatable = math.MaxUint64
 // welcoming is the half of an order that admits every newcomer.
 type welcoming struct{}
 
-func (welcoming) contend(*candidate) uint64 { return unbeatable }
-func (welcoming) decline(*candidate)        {}
+func (welcoming) contend(*candidate) uint64  { return unbeatable }
+func (welcoming) decline(*candidate, uint64) {}

@@ -111,14 +111,14 @@ func (q *threeQueues) smallFull() bool {
 	return q.small.len > 0 && (q.smallWeight >= q.smallMax || q.itemsMax > 0 && q.small.len >= q.itemsMax)
 }
 
-func (q *threeQueues) unlink(n *table.Node, _ uint32, evicted bool) (parked bool) {
+func (q *threeQueues) unlink(n *table.Node, _ uint32, victim bool) (parked bool) {
 	if n.Mark.Load()&inMain != 0 {
 		q.main.remove(n)
 		return false
 	}
 	q.small.remove(n)
 	q.smallWeight -= n.Weight
-	if evicted {
+	if victim {
 		q.ghost.Put(n.Key().Hash(), 1, q.small.len+q.main.len)
 	}
 	return false

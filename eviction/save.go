@@ -14,10 +14,10 @@ import (
 var ErrDamaged = state.ErrDamaged
 
 const (
-	// partLength is how many entries go into a part, and are lost with it. A large shard has larger ones instead of
-	// more than partsPerShard.
-	partLength    = 1 << 16
-	partsPerShard = 16
+	// partLength is how many entries go into a part, and are lost with it, until there are maxParts: then they
+	// become larger. A shard has a part of its own in any case.
+	partLength = 1 << 12
+	maxParts   = 16
 
 	// batch is how many entries are saved or loaded between two looks at the context, and while saving, with the
 	// lock held.
@@ -50,10 +50,10 @@ func (m *manager) Save(ctx context.Context, dir string) (err error) {
 		s.mu.Lock()
 		snapshots[i] = s.order.snapshot()
 		s.mu.Unlock()
-		header.Parts += partsOf(len(snapshots[i]))
+		header.Parts += m.partsOf(len(snapshots[i]))
 	}
 	for i, places := range snapshots {
-		n := partsOf(len(places))
+		n := m.partsOf(len(places))
 		for p := range n {
 			part := places[len(places)*p/n : len(places)*(p+1)/n]
 			file, err := m.savePart(ctx, dir, header, &m.shards[i], part)
@@ -67,8 +67,8 @@ func (m *manager) Save(ctx context.Context, dir string) (err error) {
 	return state.Install(dir, files)
 }
 
-// partsOf returns into how many parts a shard of n entries is saved: at least one.
-func partsOf(n int) int { return min(1+n/partLength, partsPerShard) }
+// partsOf returns into how many parts a shard of n entries is saved.
+func (m *manager) partsOf(n int) int { return max(1, min(1+n/partLength, maxParts/len(m.shards))) }
 
 func (m *manager) savePart(ctx context.Context, dir string, h state.Header, s *shard, places []place) (file string, err error) {
 	w, err := state.Create(dir)

@@ -58,11 +58,11 @@ func (s *sieve) victim() (id uint32, rank uint64) {
 	return s.hand, 0
 }
 
-func (s *sieve) unlink(n *table.Node, id uint32, evicted bool) (parked bool) {
+func (s *sieve) unlink(n *table.Node, id uint32, victim bool) (parked bool) {
 	if s.hand == id {
 		s.hand = n.Aux[linkPrev]
 	}
-	return s.queue.unlink(n, id, evicted)
+	return s.queue.unlink(n, id, victim)
 }
 
 // A record's Private is one for the node under the hand.
