@@ -1,0 +1,707 @@
+package cirque_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/eviction"
+	"github.com/cirquecache/cirque/internal/faulty"
+	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
+	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/predictor"
+)
+
+var (
+	keyA = cirque.NewCacheKey("", "https://example.com/a", "")
+	keyB = cirque.NewCacheKey("", "https://example.com/b", "")
+
+	errBroken = errors.New("disk on fire")
+)
+
+// house is a cache with everything in it. When the test is over it demands that every hit was closed, every write
+// ended and every goroutine as well.
+type house struct {
+	*cirque.CacheOptions
+	t     testing.TB
+	tally *faultystorage.Tally
+}
+
+func newHouse(t testing.TB, store cirque.Storage, script faultystorage.Script) *house {
+	t.Helper()
+	faulty.CheckGoroutines(t)
+	storage, tally := faultystorage.Wrap(store, script)
+	manager, err := eviction.NewSimpleLRU(eviction.Config{Limit: 1 << 24})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.Empty(t, tally.Open()) })
+	return &house{
+		CacheOptions: &cirque.CacheOptions{
+			Storage:   storage,
+			Eviction:  manager,
+			Predictor: predictor.New(predictor.Config{MaxKeys: 64}),
+			Lock:      cirque.NewCacheLock(cirque.CacheLockConfig{}),
+		},
+		t:     t,
+		tally: tally,
+	}
+}
+
+// inMemory is a house over a store that streams.
+func inMemory(t testing.TB) *house {
+	t.Helper()
+	return newHouse(t, memcache.New(memcache.Config{}), nil)
+}
+
+// eachKind runs test over a store that streams, and over one that doesn't.
+func eachKind(t *testing.T, test func(*testing.T, func(*testing.T, faultystorage.Script) *house)) {
+	t.Run("streaming", func(t *testing.T) {
+		test(t, func(t *testing.T, script faultystorage.Script) *house {
+			return newHouse(t, memcache.New(memcache.Config{}), script)
+		})
+	})
+	t.Run("plain", func(t *testing.T) {
+		test(t, func(t *testing.T, script faultystorage.Script) *house {
+			return newHouse(t, newPlainStore(), script)
+		})
+	})
+}
+
+// freshMeta returns the meta of a response that tells itself from others by its ETag, fresh for an hour.
+func freshMeta(etag string) *cirque.CacheMeta {
+	now := time.Now()
+	return cirque.NewCacheMeta(http.StatusOK, http.Header{"Etag": {etag}}, now, now.Add(time.Hour), 0, 0)
+}
+
+// begin returns a walk that stands at CacheKey. It is released when the test is over.
+func (h *house) begin(key cirque.CacheKey) *cirque.HttpCache {
+	c := new(cirque.HttpCache)
+	c.Enable(h.CacheOptions)
+	c.SetKey(key)
+	h.t.Cleanup(c.Release)
+	return c
+}
+
+// miss returns a walk that found nothing and holds the lock.
+func (h *house) miss(key cirque.CacheKey) *cirque.HttpCache {
+	h.t.Helper()
+	c := h.begin(key)
+	_, _, err := c.Lookup(h.t.Context())
+	require.ErrorIs(h.t, err, cirque.ErrNotFound)
+	c.TryLock()
+	require.True(h.t, c.IsWriter())
+	c.Miss()
+	return c
+}
+
+// fill returns a fill of key, and the walk that began it and reads along.
+func (h *house) fill(key cirque.CacheKey, meta *cirque.CacheMeta) (*cirque.HttpCache, *cirque.Fill) {
+	h.t.Helper()
+	c := h.miss(key)
+	c.SetMeta(meta)
+	f, err := c.StartFill(h.t.Context(), cirque.FillOptions{Reader: h.t.Context(), SizeHint: -1})
+	require.NoError(h.t, err)
+	h.t.Cleanup(func() { f.Abort(cirque.InternalError) })
+	return c, f
+}
+
+// put stores body under key.
+func (h *house) put(key cirque.CacheKey, meta *cirque.CacheMeta, body string) {
+	h.t.Helper()
+	c, f := h.fill(key, meta)
+	h.write(f, body)
+	require.NoError(h.t, f.Finish())
+	require.Equal(h.t, body, h.read(c))
+}
+
+func (h *house) write(f *cirque.Fill, body string) {
+	h.t.Helper()
+	n, err := io.WriteString(f, body)
+	require.NoError(h.t, err)
+	require.Equal(h.t, len(body), n)
+}
+
+// read reads c's body to its end and closes it.
+func (h *house) read(c *cirque.HttpCache) string {
+	h.t.Helper()
+	body, err := io.ReadAll(c.Hit())
+	require.NoError(h.t, err)
+	require.NoError(h.t, c.FinishHit())
+	return string(body)
+}
+
+// stale returns a walk that found key and stands at Stale.
+func (h *house) stale(key cirque.CacheKey) *cirque.HttpCache {
+	h.t.Helper()
+	c := h.begin(key)
+	meta, hit, err := c.Lookup(h.t.Context())
+	require.NoError(h.t, err)
+	c.Found(meta, hit, cirque.HitExpired)
+	return c
+}
+
+// stored returns ETag and body of what a request for key with this header finds in the Storage, and whether that is
+// fresh; empty for nothing.
+func (h *house) stored(key cirque.CacheKey, header http.Header) (etag, body string, fresh bool) {
+	h.t.Helper()
+	c := h.begin(key)
+	meta, hit, err := c.Lookup(h.t.Context())
+	if err == nil && meta.Has(cirque.MetaVaryRecord) {
+		meta, hit, err = c.VaryLookup(h.t.Context(), meta, hit, header, nil)
+	}
+	if errors.Is(err, cirque.ErrNotFound) {
+		return "", "", false
+	}
+	require.NoError(h.t, err)
+	defer hit.Close()
+	all, err := io.ReadAll(hit)
+	require.NoError(h.t, err)
+	return meta.Header().Get("Etag"), string(all), meta.IsFresh(time.Now())
+}
+
+func (h *house) wantStored(key cirque.CacheKey, body string) {
+	h.t.Helper()
+	_, got, fresh := h.stored(key, nil)
+	require.Equal(h.t, body, got)
+	require.Equal(h.t, body != "", fresh)
+}
+
+// waiter is a walk that waits for the lock.
+type waiter struct {
+	*cirque.HttpCache
+	status chan cirque.LockStatus
+}
+
+// wait starts a walk that waits for the writer of key, in the background.
+func (h *house) wait(key cirque.CacheKey) *waiter {
+	h.t.Helper()
+	w := &waiter{h.begin(key), make(chan cirque.LockStatus, 1)}
+	_, _, err := w.Lookup(h.t.Context())
+	require.ErrorIs(h.t, err, cirque.ErrNotFound)
+	w.TryLock()
+	require.True(h.t, w.IsLocked())
+	require.False(h.t, w.IsWriter())
+	go func() {
+		status, err := w.WaitLock(h.t.Context())
+		if err != nil {
+			status = 0
+		}
+		w.status <- status
+	}()
+	return w
+}
+
+func TestZeroHttpCache(t *testing.T) {
+	var c cirque.HttpCache
+	require.Equal(t, cirque.PhaseDisabled, c.Phase())
+	require.Equal(t, cirque.NeverEnabled, c.NoCacheReason())
+	require.False(t, c.Enabled())
+	require.False(t, c.Bypassing())
+	require.True(t, c.UpstreamUsed())
+	require.True(t, c.Key().IsZero())
+	require.Nil(t, c.Meta())
+	require.Nil(t, c.Hit())
+	require.Nil(t, c.VaryRecord())
+	require.Zero(t, c.HitStatus())
+	require.Zero(t, c.LookupDuration())
+	require.Zero(t, c.LockDuration())
+	require.False(t, c.IsLocked())
+	require.False(t, c.IsWriter())
+	require.True(t, c.PredictCacheable())
+	c.ResponseBecameCacheable()
+	c.ResponseBecameUncacheable(cirque.OriginNotCache)
+	c.ReleaseWriteLock("")
+	c.Disable(cirque.Deferred)
+	require.Equal(t, cirque.Deferred, c.NoCacheReason())
+	c.Release()
+	c.Release()
+	c.Reset()
+	require.Equal(t, cirque.NeverEnabled, c.NoCacheReason())
+}
+
+func TestOptionsMayBeFew(t *testing.T) {
+	h := inMemory(t)
+	h.CacheOptions = &cirque.CacheOptions{Storage: h.Storage}
+	c := h.begin(keyA)
+	c.TryLock()
+	require.False(t, c.IsWriter(), "without a lock nobody has it")
+	require.False(t, c.IsLocked())
+	require.True(t, c.PredictCacheable())
+	c.Miss()
+	c.SetMeta(freshMeta("a"))
+	f, err := c.StartFill(t.Context(), cirque.FillOptions{})
+	require.NoError(t, err)
+	require.Nil(t, c.Hit(), "nobody asked for a reader")
+	require.Zero(t, f.Readers())
+	h.write(f, "body")
+	require.NoError(t, f.Finish())
+	h.wantStored(keyA, "body")
+
+	stale := h.stale(keyA)
+	require.NoError(t, stale.Revalidate(t.Context(), freshMeta("b")))
+	stale.Release()
+	require.NoError(t, h.Purge(t.Context(), keyA))
+	h.wantStored(keyA, "")
+}
+
+func TestMissThenHit(t *testing.T) {
+	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+		h := newHouse(t, nil)
+		meta := freshMeta("a")
+		c, f := h.fill(keyA, meta)
+		require.Equal(t, cirque.PhaseMiss, c.Phase())
+		require.True(t, c.UpstreamUsed())
+		require.Same(t, meta, c.Meta())
+		require.Same(t, meta, f.Meta())
+		require.Equal(t, keyA, f.Key())
+		require.Equal(t, f.Tag(), c.Hit().Tag())
+		require.Equal(t, 1, f.Readers())
+		require.False(t, c.IsWriter(), "the fill has the permit now")
+		h.write(f, "one")
+		h.write(f, "two")
+		require.Equal(t, int64(6), f.Written())
+		require.NoError(t, f.Finish())
+		require.Empty(t, f.NoCacheReason())
+		require.Equal(t, "onetwo", h.read(c))
+		require.True(t, h.Eviction.Peek(keyA.Compact()))
+
+		hit := h.begin(keyA)
+		found, body, err := hit.Lookup(t.Context())
+		require.NoError(t, err)
+		hit.Found(found, body, cirque.HitFresh)
+		require.Equal(t, cirque.PhaseHit, hit.Phase())
+		require.Equal(t, cirque.HitFresh, hit.HitStatus())
+		require.False(t, hit.UpstreamUsed())
+		require.Same(t, found, hit.Meta())
+		var out bytes.Buffer
+		_, err = io.Copy(&out, hit.Hit())
+		require.NoError(t, err)
+		require.Equal(t, "onetwo", out.String())
+		require.NoError(t, hit.FinishHit())
+		require.Nil(t, hit.Hit())
+	})
+}
+
+// A body is closed once, whoever closes it.
+func TestHitIsClosedOnce(t *testing.T) {
+	finishHit := func(t *testing.T, c *cirque.HttpCache) { require.NoError(t, c.FinishHit()) }
+	for name, closeIt := range map[string]func(*testing.T, *cirque.HttpCache){
+		"FinishHit": finishHit,
+		"FinishHit twice": func(t *testing.T, c *cirque.HttpCache) {
+			finishHit(t, c)
+			finishHit(t, c)
+		},
+		"Release":       func(t *testing.T, c *cirque.HttpCache) {},
+		"Disable":       func(t *testing.T, c *cirque.HttpCache) { c.Disable(cirque.Custom("enough")) },
+		"Miss":          func(t *testing.T, c *cirque.HttpCache) { c.Miss() },
+		"SetMeta":       func(t *testing.T, c *cirque.HttpCache) { c.SetMeta(freshMeta("b")) },
+		"SelectVariant": func(t *testing.T, c *cirque.HttpCache) { c.SelectVariant(t.Context(), cirque.HashBinary{1}) },
+		"TakeHit": func(t *testing.T, c *cirque.HttpCache) {
+			hit := c.TakeHit()
+			require.Nil(t, c.Hit())
+			require.Nil(t, c.TakeHit())
+			finishHit(t, c)
+			c.Release()
+			require.NoError(t, hit.Close())
+		},
+		"StartFill": func(t *testing.T, c *cirque.HttpCache) {
+			c.SetMeta(freshMeta("b"))
+			f, err := c.StartFill(t.Context(), cirque.FillOptions{})
+			require.NoError(t, err)
+			f.Abort(cirque.UpstreamError)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := inMemory(t)
+			h.put(keyA, freshMeta("a"), "body")
+			before := h.tally.Calls(faultystorage.HitClose)
+			c := h.stale(keyA)
+			require.Len(t, h.tally.Open(), 1)
+			closeIt(t, c)
+			c.Release()
+			c.Release()
+			require.Empty(t, h.tally.Open())
+			require.Equal(t, before+1, h.tally.Calls(faultystorage.HitClose))
+		})
+	}
+}
+
+func TestFinishHitReportsTheStorage(t *testing.T) {
+	h := newHouse(t, memcache.New(memcache.Config{}), faultystorage.Nth(faultystorage.HitClose, 2, faultystorage.Fault{Err: errBroken}))
+	h.put(keyA, freshMeta("a"), "body")
+	c := h.stale(keyA)
+	require.ErrorIs(t, c.FinishHit(), errBroken)
+	require.NoError(t, c.FinishHit(), "it is closed all the same")
+}
+
+func TestDisabledForNow(t *testing.T) {
+	h := inMemory(t)
+	h.MaxObjectBytes = 10
+	record, variant := h.putVariant(keyA, "en", "hello")
+	require.NotNil(t, record)
+
+	c := h.begin(keyA)
+	c.SetMaxObjectBytes(99)
+	meta, hit, err := c.Lookup(t.Context())
+	require.NoError(t, err)
+	meta, hit, err = c.VaryLookup(t.Context(), meta, hit, languages("en"), nil)
+	require.NoError(t, err)
+	require.Equal(t, variant, c.Key())
+	c.Found(meta, hit, cirque.HitExpired)
+	c.TryLock()
+	require.True(t, c.IsWriter())
+
+	c.Disable(cirque.Deferred)
+	require.Equal(t, cirque.PhaseDisabled, c.Phase())
+	require.Equal(t, cirque.Deferred, c.NoCacheReason())
+	require.Nil(t, c.Meta())
+	require.Nil(t, c.Hit())
+	require.False(t, c.IsWriter())
+
+	c.Enable(h.CacheOptions)
+	require.Equal(t, cirque.PhaseUninit, c.Phase())
+	require.Empty(t, c.NoCacheReason())
+	require.True(t, c.ExceedsMaxObject(11), "the maximum is the cache's again")
+	c.SetKey(keyB)
+	require.Equal(t, keyB, c.Key())
+	require.Nil(t, c.VaryRecord(), "the record was another resource's")
+}
+
+func TestKeyMayBeSetAnew(t *testing.T) {
+	h := inMemory(t)
+	h.putVariant(keyA, "en", "hello")
+	c := h.begin(keyA)
+	meta, hit, err := c.Lookup(t.Context())
+	require.NoError(t, err)
+	_, hit, err = c.VaryLookup(t.Context(), meta, hit, languages("en"), nil)
+	require.NoError(t, err)
+	require.NoError(t, hit.Close())
+	require.NotNil(t, c.VaryRecord())
+	c.SetKey(keyB)
+	require.Nil(t, c.VaryRecord())
+	c.Miss()
+	c.SetMeta(freshMeta("b"))
+	c.UpdateVariance(t.Context(), []string{"Accept-Language"}, languages("en"), nil)
+	f, err := c.StartFill(t.Context(), cirque.FillOptions{})
+	require.NoError(t, err)
+	h.write(f, "other")
+	require.NoError(t, f.Finish())
+	_, body, _ := h.stored(keyB, languages("en"))
+	require.Equal(t, "other", body)
+	_, body, _ = h.stored(keyA, languages("en"))
+	require.Equal(t, "hello", body)
+}
+
+func TestBodyBytes(t *testing.T) {
+	h := inMemory(t)
+	h.MaxObjectBytes = 10
+	c := h.begin(keyA)
+	require.True(t, c.TrackBodyBytes(10))
+	require.False(t, c.TrackBodyBytes(1))
+	require.False(t, c.ExceedsMaxObject(10), "what was tracked is another matter")
+	require.True(t, c.ExceedsMaxObject(11))
+	require.False(t, c.ExceedsMaxObject(-1), "unknown")
+	c.SetMaxObjectBytes(11)
+	require.False(t, c.ExceedsMaxObject(11))
+	require.True(t, c.TrackBodyBytes(0))
+	c.SetMaxObjectBytes(0)
+	require.False(t, c.ExceedsMaxObject(1<<62), "no maximum")
+	require.True(t, c.TrackBodyBytes(1<<40))
+
+	var tracker cirque.SizeTracker
+	require.True(t, tracker.Add(1<<40))
+	tracker.Max = 1<<40 + 1
+	require.True(t, tracker.Add(1))
+	require.False(t, tracker.Add(1))
+	require.Equal(t, int64(1<<40+2), tracker.Seen())
+}
+
+func TestTimings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, memcache.New(memcache.Config{}), faultystorage.Nth(faultystorage.Lookup, 0, faultystorage.Fault{Delay: time.Second}))
+		h.putVariant(keyA, "en", "hello")
+		lookBoth := func(c *cirque.HttpCache) {
+			meta, hit, err := c.Lookup(t.Context())
+			require.NoError(t, err)
+			_, hit, err = c.VaryLookup(t.Context(), meta, hit, languages("en"), nil)
+			require.NoError(t, err)
+			require.NoError(t, hit.Close())
+		}
+		untimed := h.begin(keyA)
+		lookBoth(untimed)
+		require.Zero(t, untimed.LookupDuration())
+
+		traced := h.begin(keyA)
+		traced.SetTrace(&cirque.CacheTrace{})
+		lookBoth(traced)
+		require.Equal(t, 2*time.Second, traced.LookupDuration())
+
+		h.Timings = true
+		timed := h.begin(keyA)
+		lookBoth(timed)
+		require.Equal(t, 2*time.Second, timed.LookupDuration())
+		timed.SetTrace(nil)
+		_, _, err := timed.SelectVariant(t.Context(), cirque.HashBinary{1})
+		require.ErrorIs(t, err, cirque.ErrNotFound)
+		require.Equal(t, 3*time.Second, timed.LookupDuration())
+	})
+}
+
+func TestPrediction(t *testing.T) {
+	h := inMemory(t)
+	first, second, privileged := h.begin(keyA), h.begin(keyA), h.begin(keyA)
+	privileged.SetLockClass("authorization")
+	require.True(t, first.PredictCacheable())
+	first.ResponseBecameUncacheable(cirque.UpstreamError)
+	require.True(t, second.PredictCacheable(), "no news about the response")
+	first.ResponseBecameUncacheable(cirque.OriginNotCache)
+	require.False(t, second.PredictCacheable())
+	require.True(t, privileged.PredictCacheable(), "a class of its own")
+	require.True(t, h.begin(keyB).PredictCacheable())
+	second.ResponseBecameCacheable()
+	require.True(t, first.PredictCacheable())
+
+	privileged.ResponseBecameUncacheable(cirque.OriginNotCache)
+	require.False(t, privileged.PredictCacheable())
+	require.True(t, first.PredictCacheable())
+	privileged.SetLockClass("another")
+	require.True(t, privileged.PredictCacheable())
+}
+
+// The hooks are called where CacheTrace says, with what happened.
+func TestWalkIsTraced(t *testing.T) {
+	h := inMemory(t)
+	var mu sync.Mutex
+	var log []string
+	note := func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		log = append(log, fmt.Sprintf(format, args...))
+	}
+	trace := &cirque.CacheTrace{
+		LookupDone: func(i cirque.LookupInfo) { note("lookup %d %v", i.Response.StatusCode, i.Err) },
+		Hit:        func(i cirque.HitInfo) { note("hit %v %v", i.Phase, i.Status) },
+		Miss:       func(i cirque.MissInfo) { note("miss %v", i.Key.String() == keyA.String()) },
+		LockWait:   func(i cirque.LockWaitInfo) { note("waited %v", i.Status) },
+		FillStart:  func(i cirque.FillInfo) { note("fill %d", i.Response.StatusCode) },
+		FillDone:   func(i cirque.FillInfo) { note("filled %d %q %v", i.Size, i.Reason, i.Err) },
+		Evicted:    func(i cirque.EvictionInfo) { note("evicted %v %v", i.Key == keyB.Compact(), i.Err) },
+		Purged:     func(i cirque.PurgeInfo) { note("purged %v %v", i.Key.String() == keyA.String(), i.Err) },
+	}
+	traced := func() *cirque.HttpCache {
+		c := h.begin(keyA)
+		c.SetTrace(trace)
+		return c
+	}
+	want := func(events ...string) {
+		t.Helper()
+		mu.Lock()
+		defer mu.Unlock()
+		require.Equal(t, events, log)
+		log = nil
+	}
+	lookup := func(c *cirque.HttpCache) (*cirque.CacheMeta, cirque.HitHandler) {
+		meta, hit, err := c.Lookup(t.Context())
+		require.NoError(t, err)
+		return meta, hit
+	}
+
+	manager, err := eviction.NewSimpleLRU(eviction.Config{Limit: 1 << 20, MaxItems: 1})
+	require.NoError(t, err)
+	h.Eviction = manager
+	h.put(keyB, freshMeta("b"), "body")
+	want()
+
+	c := traced()
+	_, _, err = c.Lookup(t.Context())
+	require.ErrorIs(t, err, cirque.ErrNotFound)
+	c.TryLock()
+	c.Miss()
+	c.SetMeta(freshMeta("a"))
+	f, err := c.StartFill(t.Context(), cirque.FillOptions{})
+	require.NoError(t, err)
+	h.write(f, "body")
+	require.NoError(t, f.Finish())
+	want("lookup 0 cirque: not found", "miss true", "fill 200", "evicted true <nil>", `filled 4 "" <nil>`)
+
+	c = traced()
+	meta, hit := lookup(c)
+	c.Found(meta, hit, cirque.HitForceFresh)
+	want("lookup 200 <nil>", "hit Hit ForceFresh")
+
+	c = traced()
+	meta, hit = lookup(c)
+	c.Found(meta, hit, cirque.HitForceMiss)
+	want("lookup 200 <nil>", "miss true")
+
+	c = traced()
+	meta, hit = lookup(c)
+	c.Found(meta, hit, cirque.HitForceExpired)
+	c.Miss()
+	c.SetMeta(freshMeta("c"))
+	f, err = c.StartFill(t.Context(), cirque.FillOptions{})
+	require.NoError(t, err)
+	h.write(f, "bo")
+	f.Abort(cirque.UpstreamError)
+	want("lookup 200 <nil>", "hit Stale ForceExpired", "miss true", "fill 200", `filled 2 "UpstreamError" cirque: write was aborted`)
+
+	writer := h.begin(keyA)
+	writer.TryLock()
+	c = traced()
+	c.TryLock()
+	writer.ReleaseWriteLock(cirque.OriginNotCache)
+	status, err := c.WaitLock(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, cirque.LockGiveUp, status)
+	want("waited GiveUp")
+
+	require.NoError(t, c.Purge(t.Context()))
+	want("purged true <nil>")
+	require.ErrorIs(t, h.Purge(cirque.WithCacheTrace(t.Context(), trace), keyA), cirque.ErrNotFound)
+	want("purged true cirque: not found")
+	report := make(chan error)
+	c.PurgeInBackground(t.Context(), func(err error) { report <- err })
+	require.ErrorIs(t, <-report, cirque.ErrNotFound)
+	want("purged true cirque: not found")
+	require.ErrorIs(t, h.Purge(t.Context(), keyA), cirque.ErrNotFound)
+	want()
+}
+
+// serve answers as a proxy does: from the cache, or from the origin, which says what its response varies by. The body is
+// whole where the error is nil.
+func (h *house) serve(ctx context.Context, key cirque.CacheKey, header http.Header, origin func() (vary []string, body string)) (string, error) {
+	var c cirque.HttpCache
+	defer c.Release()
+	c.Enable(h.CacheOptions)
+	c.SetKey(key)
+	uncached := func(reason cirque.NoCacheReason) (string, error) {
+		c.Disable(reason)
+		_, body := origin()
+		return body, nil
+	}
+	for {
+		meta, hit, err := c.Lookup(ctx)
+		if err == nil && meta.Has(cirque.MetaVaryRecord) {
+			meta, hit, err = c.VaryLookup(ctx, meta, hit, header, nil)
+		}
+		switch {
+		case err == nil && meta.IsFresh(time.Now()):
+			c.Found(meta, hit, cirque.HitFresh)
+			body, err := io.ReadAll(c.Hit())
+			_ = c.FinishHit()
+			return string(body), err
+		case err == nil:
+			c.Found(meta, hit, cirque.HitExpired)
+		case !errors.Is(err, cirque.ErrNotFound):
+			return uncached(cirque.StorageError)
+		}
+		c.TryLock()
+		if !c.IsLocked() {
+			break
+		}
+		status, err := c.WaitLock(ctx)
+		if err != nil {
+			return "", err
+		}
+		if status == cirque.LockGiveUp || status == cirque.LockWaitTimeout {
+			return uncached(cirque.CacheLockGiveUp)
+		}
+	}
+	if c.Phase() == cirque.PhaseCacheKey {
+		c.Miss()
+	}
+	vary, whole := origin()
+	c.SetMeta(freshMeta("from the origin"))
+	c.UpdateVariance(ctx, vary, header, nil)
+	f, err := c.StartFill(context.WithoutCancel(ctx), cirque.FillOptions{Reader: ctx, SizeHint: -1})
+	if err != nil {
+		c.Disable(cirque.StorageError)
+		return whole, nil
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for rest := whole; rest != ""; {
+			piece := rest[:min(len(rest), 1000)]
+			rest = rest[len(piece):]
+			if _, err := io.WriteString(f, piece); err != nil {
+				f.Abort(cirque.StorageError)
+				return
+			}
+		}
+		_ = f.Finish()
+	}()
+	body, err := io.ReadAll(c.Hit())
+	_ = c.FinishHit()
+	<-done
+	return string(body), err
+}
+
+// Whatever call of the Storage fails, the first time or every time, a request gets the right body or an error, and what
+// the next ones need is not left locked.
+func TestStorageFailsAtEveryCall(t *testing.T) {
+	whole := strings.Repeat("0123456789", 500)
+	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+		for _, op := range faultystorage.Ops() {
+			for nth := range 4 {
+				t.Run(fmt.Sprintf("%v/%d", op, nth), func(t *testing.T) {
+					h := newHouse(t, faultystorage.Nth(op, nth, faultystorage.Fault{Err: errBroken, Partial: 7}))
+					_, streams := h.Storage.(cirque.StreamingStorage)
+					broken := op == faultystorage.HitRead ||
+						streams && (op == faultystorage.MissWrite || op == faultystorage.MissFinish)
+					for i := range 6 {
+						vary := []string{"Accept-Language"}
+						if i%2 == 0 {
+							vary = nil // so that the vary record comes and goes
+						}
+						body, err := h.serve(t.Context(), keyA, languages("en"), func() ([]string, string) { return vary, whole })
+						if err != nil {
+							require.True(t, broken, "the body is at hand: %v", err)
+							continue
+						}
+						require.True(t, whole == body, "%d bytes: %.20q", len(body), body)
+						switch i {
+						case 1:
+							c := h.begin(keyA)
+							_ = c.Purge(t.Context())
+							_ = h.MarkStale(t.Context(), keyA, time.Now())
+						case 3:
+							c := h.begin(keyA)
+							meta, hit, err := c.Lookup(t.Context())
+							if err == nil && meta.Has(cirque.MetaVaryRecord) {
+								meta, hit, err = c.VaryLookup(t.Context(), meta, hit, languages("en"), nil)
+							}
+							if err == nil {
+								c.Found(meta, hit, cirque.HitExpired)
+								c.TryLock()
+								_ = c.Revalidate(t.Context(), freshMeta("b"))
+								c.Release()
+							}
+						case 4:
+							_ = h.MarkStale(t.Context(), keyA, time.Now())
+						}
+						last := h.begin(keyA)
+						last.TryLock()
+						require.True(t, last.IsWriter(), "nobody is at work on it")
+						last.ReleaseWriteLock("")
+					}
+					if nth > 0 {
+						body, err := h.serve(t.Context(), keyA, nil, func() ([]string, string) { return nil, whole })
+						require.NoError(t, err)
+						require.Equal(t, whole, body)
+					}
+				})
+			}
+		}
+	})
+}

@@ -1,0 +1,407 @@
+package cirque_test
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/eviction"
+	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
+	"github.com/cirquecache/cirque/memcache"
+)
+
+var byLanguage = []string{"Accept-Language"}
+
+func languages(value string) http.Header { return http.Header{"Accept-Language": {value}} }
+
+// look returns the walk of a request with this header, as far as the lookups go, and what was found, if anything.
+func (h *house) look(key cirque.CacheKey, header http.Header, extra func(*cirque.VarianceBuilder)) (*cirque.HttpCache, *cirque.CacheMeta, cirque.HitHandler) {
+	h.t.Helper()
+	c := h.begin(key)
+	meta, hit, err := c.Lookup(h.t.Context())
+	if err == nil && meta.Has(cirque.MetaVaryRecord) {
+		meta, hit, err = c.VaryLookup(h.t.Context(), meta, hit, header, extra)
+	}
+	if err != nil {
+		require.ErrorIs(h.t, err, cirque.ErrNotFound)
+	}
+	return c, meta, hit
+}
+
+// fillVariant begins to store the response to a request with this header, which varies by fields.
+func (h *house) fillVariant(key cirque.CacheKey, etag string, fields []string, header http.Header, extra func(*cirque.VarianceBuilder)) (*cirque.HttpCache, *cirque.Fill) {
+	h.t.Helper()
+	c, meta, hit := h.look(key, header, extra)
+	if hit != nil {
+		c.Found(meta, hit, cirque.HitExpired)
+	} else {
+		c.Miss()
+	}
+	c.SetMeta(freshMeta(etag))
+	c.UpdateVariance(h.t.Context(), fields, header, extra)
+	f, err := c.StartFill(h.t.Context(), cirque.FillOptions{})
+	require.NoError(h.t, err)
+	h.t.Cleanup(func() { f.Abort(cirque.InternalError) })
+	return c, f
+}
+
+// putVariant stores the variant of key in some language. It returns the record that there is now, and the variant's key.
+func (h *house) putVariant(key cirque.CacheKey, language, body string) (*cirque.VaryRecord, cirque.CacheKey) {
+	h.t.Helper()
+	c, f := h.fillVariant(key, strconv.Quote(language), byLanguage, languages(language), nil)
+	h.write(f, body)
+	require.NoError(h.t, f.Finish())
+	return h.record(key), c.Key()
+}
+
+// record returns what is in key's primary slot; nil if that is no record.
+func (h *house) record(key cirque.CacheKey) *cirque.VaryRecord {
+	h.t.Helper()
+	meta, hit, err := h.Storage.Lookup(h.t.Context(), key)
+	if err != nil {
+		require.ErrorIs(h.t, err, cirque.ErrNotFound)
+		return nil
+	}
+	defer hit.Close()
+	record, _ := meta.VaryRecord()
+	return record
+}
+
+func etags(record *cirque.VaryRecord) []string {
+	var all []string
+	for _, v := range record.Variants {
+		all = append(all, v.ETag)
+	}
+	return all
+}
+
+func (h *house) wantVariant(key cirque.CacheKey, language, body string) {
+	h.t.Helper()
+	_, got, _ := h.stored(key, languages(language))
+	require.Equal(h.t, body, got)
+}
+
+func TestVariantsAreSiblings(t *testing.T) {
+	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+		h := newHouse(t, nil)
+		first, _ := h.putVariant(keyA, "en", "hello")
+		second, _ := h.putVariant(keyA, "fr", "bonjour")
+		require.Equal(t, byLanguage, second.Fields)
+		require.Equal(t, first.Epoch, second.Epoch)
+		require.Equal(t, []string{`"en"`, `"fr"`}, etags(second))
+		h.wantVariant(keyA, "en", "hello")
+		h.wantVariant(keyA, "fr", "bonjour")
+		h.wantVariant(keyA, "de", "")
+
+		third, _ := h.putVariant(keyA, "en", "hello again")
+		require.Equal(t, first.Epoch, third.Epoch)
+		require.Equal(t, []string{`"fr"`, `"en"`}, etags(third), "the newest last")
+		h.wantVariant(keyA, "en", "hello again")
+		h.wantVariant(keyA, "fr", "bonjour")
+	})
+}
+
+func TestChangedVaryVoidsTheVariants(t *testing.T) {
+	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+		h := newHouse(t, nil)
+		first, _ := h.putVariant(keyA, "en", "hello")
+		late, lateFill := h.fillVariant(keyA, `"de"`, byLanguage, languages("de"), nil)
+		h.write(lateFill, "hallo")
+
+		_, f := h.fillVariant(keyA, `"gzip"`, []string{"Accept-Encoding", "Accept-Language"}, languages("fr"), nil)
+		h.write(f, "bonjour")
+		require.NoError(t, f.Finish())
+		second := h.record(keyA)
+		require.NotEqual(t, first.Epoch, second.Epoch)
+		require.Equal(t, []string{"Accept-Encoding", "Accept-Language"}, second.Fields)
+		require.Equal(t, []string{`"gzip"`}, etags(second))
+		h.wantVariant(keyA, "en", "")
+		h.wantVariant(keyA, "fr", "bonjour")
+
+		// One that was under way does not bring the old record back.
+		_ = lateFill.Finish()
+		require.Equal(t, second, h.record(keyA))
+		require.Equal(t, first.Epoch, late.VaryRecord().Epoch)
+		h.wantVariant(keyA, "de", "")
+	})
+}
+
+func TestFillOfAVoidedVariantIsRefused(t *testing.T) {
+	h := inMemory(t)
+	h.putVariant(keyA, "en", "hello")
+	late, _, _ := h.look(keyA, languages("de"), nil)
+	_, f := h.fillVariant(keyA, `"gzip"`, []string{"Accept-Encoding"}, nil, nil)
+	h.write(f, "zipped")
+	require.NoError(t, f.Finish())
+	record := h.record(keyA)
+
+	late.Miss()
+	late.SetMeta(freshMeta(`"de"`))
+	late.UpdateVariance(t.Context(), byLanguage, languages("de"), nil)
+	_, err := late.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
+	require.ErrorIs(t, err, cirque.ErrPurged)
+	require.Equal(t, record, h.record(keyA))
+	require.Empty(t, h.tally.Open())
+}
+
+func TestResponseThatVariesNoMore(t *testing.T) {
+	h := inMemory(t)
+	h.putVariant(keyA, "en", "hello")
+	c, f := h.fillVariant(keyA, `"all"`, nil, languages("en"), nil)
+	require.Equal(t, keyA, c.Key())
+	require.Nil(t, c.VaryRecord())
+	h.write(f, "for all")
+	require.NoError(t, f.Finish())
+	require.Nil(t, h.record(keyA))
+	h.wantVariant(keyA, "fr", "for all")
+
+	// And again: the primary slot is not a variant's.
+	h.putVariant(keyA, "en", "hello")
+	require.Equal(t, []string{`"en"`}, etags(h.record(keyA)))
+	h.wantVariant(keyA, "fr", "")
+}
+
+// Who skipped the lookup, or looked before there was anything, leaves the other variants alone all the same.
+func TestRecordIsKeptWithoutALookup(t *testing.T) {
+	h := inMemory(t)
+	early := h.begin(keyA)
+	_, _, err := early.Lookup(t.Context())
+	require.ErrorIs(t, err, cirque.ErrNotFound)
+	record, _ := h.putVariant(keyA, "en", "hello")
+
+	bypassing := h.begin(keyA)
+	bypassing.Bypass()
+	early.Miss()
+	for language, c := range map[string]*cirque.HttpCache{"fr": bypassing, "de": early} {
+		c.SetMeta(freshMeta(strconv.Quote(language)))
+		c.UpdateVariance(t.Context(), byLanguage, languages(language), nil)
+		f, err := c.StartFill(t.Context(), cirque.FillOptions{})
+		require.NoError(t, err)
+		h.write(f, language)
+		require.NoError(t, f.Finish())
+	}
+	require.Equal(t, record.Epoch, h.record(keyA).Epoch)
+	for language, body := range map[string]string{"en": "hello", "fr": "fr", "de": "de"} {
+		h.wantVariant(keyA, language, body)
+	}
+}
+
+func TestOldRecordIsNotTakenUp(t *testing.T) {
+	h := inMemory(t)
+	old, _ := h.putVariant(keyA, "en", "hello")
+	time.Sleep(time.Millisecond) // a tick of the clock
+	c := h.begin(keyA)
+	c.SetValidAfter(time.Now())
+	c.Bypass()
+	c.SetMeta(freshMeta(`"en"`))
+	c.UpdateVariance(t.Context(), byLanguage, languages("en"), nil)
+	require.NotEqual(t, old.Epoch, c.VaryRecord().Epoch, "those after would not find it")
+}
+
+func TestVariantsAreCapped(t *testing.T) {
+	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+		h := newHouse(t, nil)
+		var oldest cirque.CacheKey
+		for i := range cirque.MaxVariants {
+			_, key := h.putVariant(keyA, fmt.Sprintf("x-%d", i), strconv.Itoa(i))
+			if i == 0 {
+				oldest = key
+			}
+		}
+		full := h.record(keyA)
+		require.Len(t, full.Variants, cirque.MaxVariants)
+		require.True(t, h.Eviction.Peek(oldest.Compact()))
+		h.wantVariant(keyA, "x-0", "0")
+
+		last, _ := h.putVariant(keyA, "one-more", "one more")
+		require.Len(t, last.Variants, cirque.MaxVariants)
+		require.Equal(t, full.Epoch, last.Epoch)
+		require.Equal(t, `"x-1"`, last.Variants[0].ETag)
+		require.Equal(t, `"one-more"`, last.Variants[cirque.MaxVariants-1].ETag)
+		require.False(t, h.Eviction.Peek(oldest.Compact()))
+		_, _, err := h.Storage.Lookup(t.Context(), oldest)
+		require.ErrorIs(t, err, cirque.ErrNotFound)
+		h.wantVariant(keyA, "x-1", "1")
+		h.wantVariant(keyA, "one-more", "one more")
+	})
+}
+
+// Who sees a record finds its variant: others would fetch it a second time.
+func TestRecordIsPublishedAfterItsVariant(t *testing.T) {
+	h := inMemory(t)
+	_, f := h.fillVariant(keyA, `"en"`, byLanguage, languages("en"), nil)
+	require.Equal(t, []string{`"en"`}, etags(h.record(keyA)), "a store that streams has both at once")
+	h.write(f, "hel")
+	_, meta, hit := h.look(keyA, languages("en"), nil)
+	require.NotNil(t, hit)
+	require.NoError(t, hit.Close())
+	require.Equal(t, `"en"`, meta.Header().Get("Etag"))
+	f.Abort(cirque.UpstreamError)
+
+	plain := spooled(t, nil)
+	_, f = plain.fillVariant(keyA, `"en"`, byLanguage, languages("en"), nil)
+	plain.write(f, "hello")
+	require.Nil(t, plain.record(keyA))
+	require.NoError(t, f.Finish())
+	require.Equal(t, []string{`"en"`}, etags(plain.record(keyA)))
+}
+
+func TestDimensionsOfTheCallersOwn(t *testing.T) {
+	h := inMemory(t)
+	device := func(name string) func(*cirque.VarianceBuilder) {
+		return func(b *cirque.VarianceBuilder) { b.AddNameValue("device", name) }
+	}
+	put := func(name string) {
+		_, f := h.fillVariant(keyA, name, nil, nil, device(name))
+		h.write(f, "for "+name)
+		require.NoError(t, f.Finish())
+	}
+	put("phone")
+	epoch := h.record(keyA).Epoch
+	put("desk")
+	require.Equal(t, epoch, h.record(keyA).Epoch)
+	require.Empty(t, h.record(keyA).Fields)
+	for _, name := range []string{"phone", "desk"} {
+		_, meta, hit := h.look(keyA, nil, device(name))
+		require.NotNil(t, hit)
+		require.NoError(t, hit.Close())
+		require.Equal(t, name, meta.Header().Get("Etag"))
+	}
+	_, _, hit := h.look(keyA, nil, device("watch"))
+	require.Nil(t, hit)
+
+	// A builder that nothing is added to is no variance.
+	c, f := h.fillVariant(keyB, "b", nil, nil, func(*cirque.VarianceBuilder) {})
+	require.Equal(t, keyB, c.Key())
+	f.Abort(cirque.UpstreamError)
+}
+
+func TestSelectVariant(t *testing.T) {
+	h := inMemory(t)
+	h.putVariant(keyA, "en", "hello")
+	record, _ := h.putVariant(keyA, "fr", "bonjour")
+	c, _, _ := h.look(keyA, languages("de"), nil)
+	require.Equal(t, record, c.VaryRecord())
+	for i, want := range []string{"hello", "bonjour"} {
+		meta, hit, err := c.SelectVariant(t.Context(), record.Variants[i].Hash)
+		require.NoError(t, err)
+		c.Found(meta, hit, cirque.HitExpired)
+		require.Equal(t, record.Variants[i].Hash, c.Key().Variance())
+		require.Len(t, h.tally.Open(), 1, "the one before is closed")
+		if i == 1 {
+			require.Equal(t, want, h.read(c))
+		}
+	}
+}
+
+func TestRecordCountsAsUsed(t *testing.T) {
+	h := inMemory(t)
+	manager, err := eviction.NewSimpleLRU(eviction.Config{Limit: 1 << 20, MaxItems: 3})
+	require.NoError(t, err)
+	h.Eviction = manager
+	h.putVariant(keyA, "en", "hello")
+	h.put(keyB, freshMeta("b"), "body")
+	h.wantVariant(keyA, "en", "hello") // reads the record, and not the variant in the manager's eyes
+	h.put(cirque.NewCacheKey("", "c", ""), freshMeta("c"), "body")
+	require.True(t, manager.Peek(keyA.Compact()))
+}
+
+// The record is evicted while its variants are in place, and the next variant brings it back for all.
+func TestEvictedRecordComesBack(t *testing.T) {
+	h := inMemory(t)
+	before, _ := h.putVariant(keyA, "en", "hello")
+	c, _, _ := h.look(keyA, languages("fr"), nil)
+	require.NoError(t, h.Storage.Purge(t.Context(), keyA.Compact(), cirque.PurgeEviction))
+	c.Miss()
+	c.SetMeta(freshMeta(`"fr"`))
+	c.UpdateVariance(t.Context(), byLanguage, languages("fr"), nil)
+	f, err := c.StartFill(t.Context(), cirque.FillOptions{})
+	require.NoError(t, err)
+	h.write(f, "bonjour")
+	require.NoError(t, f.Finish())
+	after := h.record(keyA)
+	require.Equal(t, before.Epoch, after.Epoch)
+	require.Equal(t, []string{`"en"`, `"fr"`}, etags(after))
+	h.wantVariant(keyA, "en", "hello")
+	h.wantVariant(keyA, "fr", "bonjour")
+}
+
+// A purged record doesn't.
+func TestPurgedRecordStaysAway(t *testing.T) {
+	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+		h := newHouse(t, nil)
+		h.putVariant(keyA, "en", "hello")
+		_, f := h.fillVariant(keyA, `"fr"`, byLanguage, languages("fr"), nil)
+		require.NoError(t, h.Purge(t.Context(), keyA))
+		h.write(f, "bonjour")
+		require.ErrorIs(t, f.Finish(), cirque.ErrNotFound)
+		require.Nil(t, h.record(keyA))
+		h.wantVariant(keyA, "fr", "")
+	})
+}
+
+func TestDamagedRecord(t *testing.T) {
+	h := inMemory(t)
+	damaged := freshMeta("")
+	damaged.SetFlags(cirque.MetaVaryRecord)
+	h.put(keyA, damaged, "")
+	c, _, hit := h.look(keyA, languages("en"), nil)
+	require.Nil(t, hit)
+	require.Empty(t, h.tally.Open())
+	require.Equal(t, cirque.PhaseCacheKey, c.Phase())
+	require.Equal(t, keyA, c.Key())
+	h.putVariant(keyA, "en", "hello")
+	h.wantVariant(keyA, "en", "hello")
+}
+
+// Without its record a variant can't be found, so it is not kept either.
+func TestRecordThatCannotBeStored(t *testing.T) {
+	t.Run("streaming", func(t *testing.T) {
+		for _, fault := range []faultystorage.Script{
+			faultystorage.Nth(faultystorage.MissHandler, 2, faultystorage.Fault{Err: errBroken}),
+			faultystorage.Nth(faultystorage.MissFinish, 1, faultystorage.Fault{Err: errBroken}),
+			faultystorage.Nth(faultystorage.MissNewReader, 1, faultystorage.Fault{Err: errBroken}),
+		} {
+			h := newHouse(t, memcache.New(memcache.Config{}), fault)
+			c := h.miss(keyA)
+			c.SetMeta(freshMeta("a"))
+			c.UpdateVariance(t.Context(), byLanguage, languages("en"), nil)
+			_, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
+			require.ErrorIs(t, err, errBroken)
+			require.True(t, c.IsWriter(), "the permit is still the walk's")
+			require.Nil(t, c.Hit())
+			require.Empty(t, h.tally.Open())
+		}
+	})
+	t.Run("plain", func(t *testing.T) {
+		for _, fault := range []faultystorage.Script{
+			faultystorage.Nth(faultystorage.MissHandler, 2, faultystorage.Fault{Err: errBroken}),
+			faultystorage.Nth(faultystorage.MissFinish, 2, faultystorage.Fault{Err: errBroken}),
+			faultystorage.Nth(faultystorage.Lookup, 3, faultystorage.Fault{Err: errBroken}),
+		} {
+			h := spooled(t, fault)
+			c, f := h.fillVariant(keyA, `"en"`, byLanguage, languages("en"), nil)
+			h.write(f, "hello")
+			require.ErrorIs(t, f.Finish(), errBroken)
+			require.Equal(t, cirque.StorageError, f.NoCacheReason())
+			_, _, err := h.Storage.Lookup(t.Context(), c.Key())
+			require.ErrorIs(t, err, cirque.ErrNotFound)
+			require.False(t, h.Eviction.Peek(c.Key().Compact()))
+		}
+	})
+}
+
+// A growing record is weighed as it grows.
+func TestRecordsWeight(t *testing.T) {
+	budget := cirque.NewBudget(1 << 20)
+	h := newHouse(t, memcache.New(memcache.Config{Budget: budget}), nil)
+	for i := range 5 {
+		h.putVariant(keyA, fmt.Sprintf("x-%d", i), "body")
+		require.Equal(t, budget.Used(), h.Eviction.TotalWeight())
+	}
+}
