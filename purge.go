@@ -2,22 +2,69 @@ package cirque
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// purgeCounters count the purges of keys, many keys to a counter. A fetch that sees its counter move was under way
-// during a purge, and what it brings must not be stored. A false alarm costs one store.
+// purgeLog remembers the purges of late, so that a fetch can tell at its end whether its key was purged since it began.
 //
-// INVARIANT: a counter moves before the purge reaches the Storage. A fill compares it after its MissHandler is open
-// and its variant is in the vary record; from there on the purge finds the fill in the Storage and voids it.
-type purgeCounters [1 << 14]atomic.Uint32
+// INVARIANT: a purge is noted before it reaches the Storage. A fill looks after its MissHandler is open and its variant
+// is in the vary record; from there on the purge finds the fill in the Storage and voids it.
+type purgeLog struct {
+	mu     sync.Mutex
+	noted  atomic.Uint64          // how many purges there have been
+	recent [1 << 14]atomic.Uint64 // whose, the nth at n modulo the length
 
-func (p *purgeCounters) of(key CacheKey) *atomic.Uint32 {
+	// counts tell who came before a purge of the key from who came after it: many keys to a counter, which
+	// is good enough for telling locks apart.
+	counts [1 << 12]atomic.Uint32
+}
+
+// purgeMark is a point in a purgeLog, as a walk saw it.
+type purgeMark struct {
+	noted uint64
+	count uint32
+}
+
+func (l *purgeLog) count(primary HashBinary) *atomic.Uint32 {
+	return &l.counts[(uint(primary[0])|uint(primary[1])<<8)%uint(len(l.counts))]
+}
+
+// note enters a purge of key.
+func (l *purgeLog) note(key CacheKey) {
 	primary := key.PrimaryHash()
-	return &p[(uint(primary[0])|uint(primary[1])<<8)%uint(len(p))]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.count(primary).Add(1)
+	n := l.noted.Load() + 1
+	l.recent[n%uint64(len(l.recent))].Store(binary.LittleEndian.Uint64(primary[:]))
+	l.noted.Store(n)
+}
+
+// mark returns the present point.
+func (l *purgeLog) mark(key CacheKey) purgeMark {
+	return purgeMark{l.noted.Load(), l.count(key.PrimaryHash()).Load()}
+}
+
+// purgedSince reports whether key was purged after m. It says so too where more purges came after m than are remembered.
+func (l *purgeLog) purgedSince(key CacheKey, m purgeMark) bool {
+	now := l.noted.Load()
+	if now == m.noted {
+		return false
+	}
+	primary := key.PrimaryHash()
+	mine := binary.LittleEndian.Uint64(primary[:])
+	for n := m.noted + 1; n <= now && now-m.noted <= uint64(len(l.recent)); n++ {
+		if l.recent[n%uint64(len(l.recent))].Load() == mine {
+			return true
+		}
+	}
+	// What was overwritten while it was read was read in vain. The one being written now is counted in.
+	return l.noted.Load()-m.noted >= uint64(len(l.recent))
 }
 
 // Purge removes the response of the key, all of its variants, and voids what is on its way into the Storage: what was
@@ -55,8 +102,8 @@ func (o *CacheOptions) Purge(ctx context.Context, key CacheKey) error {
 func (o *CacheOptions) purge(ctx context.Context, trace *CacheTrace, key CacheKey) error {
 	start := time.Now()
 	key = key.WithVariance(HashBinary{})
-	// First the counter: from here on nothing fetched before can be stored.
-	o.purges.of(key).Add(1)
+	// First the log: from here on nothing fetched before can be stored.
+	o.purges.note(key)
 	record, _ := o.storedRecord(ctx, key)
 	err := o.drop(ctx, key)
 	if record != nil {
@@ -95,7 +142,7 @@ func (o *CacheOptions) storedRecord(ctx context.Context, key CacheKey) (*VaryRec
 // arrives there stale, or not at all. It returns ErrNotFound if nothing was stored.
 func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Time) error {
 	key = key.WithVariance(HashBinary{})
-	o.purges.of(key).Add(1)
+	o.purges.note(key)
 	record, err := o.storedRecord(ctx, key)
 	switch {
 	case err != nil:
@@ -121,7 +168,13 @@ func (o *CacheOptions) markSlotStale(ctx context.Context, key CacheKey, now time
 		return err
 	}
 	defer hit.Close()
-	return o.outdate(ctx, key, meta, hit.Tag(), now)
+	err = o.outdate(ctx, key, meta, hit.Tag(), now)
+	if errors.Is(err, ErrNotFound) && !hit.CountsAccess() {
+		// INVARIANT: nobody who asks after the purge reads, as fresh, a write that was under way before it. Its meta
+		// cannot be replaced, so it is voided; those who read it already go on.
+		return o.drop(ctx, key)
+	}
+	return err
 }
 
 // outdate makes the entry with that tag stale at now.

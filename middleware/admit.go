@@ -218,8 +218,8 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 	}
 	if selected := x.validators[i].Hash; x.hc.Phase() != cirque.PhaseStale || selected != x.hc.Key().Variance() {
 		meta, hit, err := x.hc.SelectVariant(x.client, selected)
-		if err == nil && !sameValidators(x.validators[i], cirque.VariantOf(x.hc.Key(), meta)) {
-			// Another response has taken its place since its validators were sent.
+		if err == nil && (meta.Has(cirque.MetaPartial) || !sameValidators(x.validators[i], cirque.VariantOf(x.hc.Key(), meta))) {
+			// It is but a part, or another response has taken its place since its validators were sent.
 			_ = hit.Close()
 			err = cirque.ErrNotFound
 		}

@@ -81,6 +81,8 @@ func (c *Cache) newExchange(d door, o origin, r *http.Request) *exchange {
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
 // free ends the walk of a request that was answered without asking the origin: nobody else has seen x.
+//
+// INVARIANT: it is the last that is done with x, which may belong to another request at once.
 func (x *exchange) free() {
 	x.hc.Release()
 	*x = exchange{}

@@ -40,16 +40,21 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := h.cache.newExchange(doorHandler, h, r)
-	defer x.hc.Release()
-	route, err := x.plan()
+	var to route
+	defer func() {
+		if to == routeServe {
+			x.free()
+		} else {
+			x.hc.Release()
+		}
+	}()
+	to, err := x.plan()
 	if err != nil {
 		panic(http.ErrAbortHandler) // the client is gone
 	}
-	switch route {
+	switch to {
 	case routeServe:
-		err := x.serveHTTP(w)
-		x.free()
-		if err != nil {
+		if x.serveHTTP(w) != nil {
 			panic(http.ErrAbortHandler)
 		}
 	case routeUnavailable:
