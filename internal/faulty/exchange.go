@@ -159,7 +159,10 @@ func (x *exchange) strike(ctx context.Context) error {
 	case BadChunkSize:
 		io.WriteString(x.conn, "many\r\nbytes\r\n")
 	case TruncatedChunk:
-		io.WriteString(x.conn, "ff\r\nfewer than that")
+		content := x.Content()
+		io.CopyN(io.Discard, content, x.at)
+		io.WriteString(x.conn, "ff\r\n")
+		io.CopyN(x.conn, content, 16) // fewer than that
 	}
 	switch x.ending {
 	case stalls:

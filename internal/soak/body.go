@@ -33,8 +33,8 @@ func rotated(unit []byte, from int64) string {
 	return string(unit[at:]) + string(unit[:at])
 }
 
-// verify reads a body that should be the bytes [from, to) of one made of unit, to its end, and describes the first
-// difference. The error is that of the reader.
+// verify reads a body that should be the bytes [from, to) of one made of unit, and describes the first difference. The
+// error is that of the reader.
 func verify(body io.Reader, unit []byte, from, to int64) (read int64, wrong string, err error) {
 	var buf [16 << 10]byte
 	at := from
@@ -54,12 +54,14 @@ func verify(body io.Reader, unit []byte, from, to int64) (read int64, wrong stri
 		}
 		read += int64(n)
 		switch {
-		case err == io.EOF && wrong == "" && read != to-from:
+		case wrong != "":
+			return read, wrong, nil
+		case err == io.EOF && read != to-from:
 			return read, fmt.Sprintf("a clean end after %d bytes of %d", read, to-from), nil
 		case err == io.EOF:
-			return read, wrong, nil
+			return read, "", nil
 		case err != nil:
-			return read, wrong, err
+			return read, "", err
 		}
 	}
 }

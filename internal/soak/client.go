@@ -167,7 +167,7 @@ func (c *client) receive(q *ask, b faulty.Behaviour, leave int64, behind bool) e
 	resp.Body = body
 	n, wrong, err := v.check(q, resp)
 	switch {
-	case wrong != "" && (err == nil || !s.world.garbled(q.resource, q.begun)):
+	case wrong != "":
 		s.violated(q, resp, v, "body: "+wrong)
 		return errLeft
 	case err != nil:

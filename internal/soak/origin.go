@@ -116,9 +116,7 @@ func (w *world) read(res *resource, r *http.Request, number uint64, random *rand
 	if kind == faulty.LengthAndChunked && r.Method == http.MethodHead {
 		kind = faulty.None // the wrong length would be all that the answer says
 	}
-	if i.kind = kind; kind == faulty.TruncatedChunk {
-		res.garbage.Store(int64(i.at))
-	}
+	i.kind = kind
 	w.issueFor(res, i)
 	h.Set("Cache-Control", strings.TrimPrefix(fmt.Sprintf("%s, issue=%d", cacheControl, i.number), ", "))
 	h.Set("X-Version", strconv.Itoa(i.version))

@@ -40,7 +40,6 @@ type resource struct {
 
 	invalidations
 	trouble atomic.Int64 // when the origin last failed to answer for it, in nanoseconds
-	garbage atomic.Int64 // when it last sent bytes that were wrong, before it broke off
 
 	mu      sync.Mutex
 	version int
@@ -185,13 +184,6 @@ func (w *world) failed(res *resource) { res.trouble.Store(int64(w.now())) }
 // troubled reports whether the origin failed for res since then.
 func (w *world) troubled(res *resource, since time.Duration) bool {
 	return max(res.trouble.Load(), w.outage.Load()) >= int64(since-troubleSlack)
-}
-
-// garbled reports whether a body that breaks off may have wrong bytes just before: one that the origin may still have been
-// sending at that time.
-func (w *world) garbled(res *resource, at time.Duration) bool {
-	garbage := res.garbage.Load()
-	return garbage > 0 && garbage >= int64(at-5*time.Second)
 }
 
 // span is the time that an invalidation took.
