@@ -31,7 +31,7 @@ var mutilations = []struct {
 }
 
 // TestMutilation: whatever is done to a file, before the store is opened or under its hands, what is served is what was
-// stored.
+// stored. A short run does each harm at every fourth place.
 func TestMutilation(t *testing.T) {
 	for _, size := range []int{0, 1000, 60_000, 400_000} {
 		s := openScanned(t, t.TempDir(), nil)
@@ -43,13 +43,16 @@ func TestMutilation(t *testing.T) {
 		require.NoError(t, err)
 		places := places(len(whole), size)
 		damaged := int64(0)
-		for _, m := range mutilations {
+		for j, m := range mutilations {
 			for i, at := range places {
+				if !long && (i+j)%4 != 0 {
+					continue
+				}
 				harmed := m.harm(bytes.Clone(whole), at)
 				if bytes.Equal(harmed, whole) {
 					continue
 				}
-				restart := i%8 == 0 && !testing.Short()
+				restart := i%16 == 0
 				if restart {
 					damaged += s.Stats().Damaged
 					require.NoError(t, s.Close())
@@ -69,7 +72,7 @@ func TestMutilation(t *testing.T) {
 				overwrite(t, s.path(key.Combined()), whole)
 			}
 		}
-		require.Greater(t, damaged+s.Stats().Damaged, int64(len(places)))
+		require.Greater(t, damaged+s.Stats().Damaged, int64(len(places)/4))
 		require.NoError(t, s.Close())
 	}
 }

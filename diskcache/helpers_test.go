@@ -20,6 +20,9 @@ import (
 
 var ctx = context.Background()
 
+// long: CIRQUE_LONG is set, so tests take the time they need to leave nothing out.
+var long = os.Getenv("CIRQUE_LONG") != ""
+
 func testKey(name string) cirque.CacheKey {
 	return cirque.NewCacheKey("diskcache", "https://example.com/"+name, "somebody")
 }

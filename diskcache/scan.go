@@ -40,7 +40,8 @@ func (s *Store) Scanned() <-chan struct{} { return s.scanner.first }
 func (s *Store) start(ctx context.Context) {
 	defer close(s.scanner.first)
 	s.loadIndex()
-	s.scanner.untracked = !s.loadEviction(ctx)
+	entries, _ := s.index.stats()
+	s.scanner.untracked = !s.loadEviction(ctx) || s.ledger.eviction.TotalItems() != entries
 	s.scanner.mu.Lock()
 	defer s.scanner.mu.Unlock()
 	s.scan(ctx)
@@ -163,17 +164,30 @@ func (s *Store) adopt(hash cirque.HashBinary) {
 		}
 		weight := weightOf(blocksOf(info.Size()))
 		if !s.ledger.found(weight) {
-			_ = s.remove(hash) // the budget has become smaller
+			// The budget has become smaller.
+			_ = s.remove(hash)
+			s.ledger.eviction.Remove(e.compact())
 			return
 		}
-		surplus, done := s.enlist(hash, info)
+		surplus, outcome := s.enlist(hash, info)
 		s.ledger.release(surplus)
-		if done {
-			if key := e.compact(); !s.ledger.eviction.Peek(key) {
-				s.ledger.evict(s.ledger.eviction.Admit(key, weight, e.meta.FreshUntil(), 0))
-			}
+		if outcome == enlisted {
+			s.track(e.compact(), weight, e.meta.FreshUntil())
+		}
+		if outcome != changed {
 			return
 		}
+	}
+}
+
+// track has the eviction manager track an entry.
+func (s *Store) track(key cirque.CompactCacheKey, weight int64, freshUntil time.Time) {
+	if s.ledger.eviction.Peek(key) {
+		return
+	}
+	s.ledger.evict(s.ledger.eviction.Admit(key, weight, freshUntil, 0))
+	if _, known, _ := s.index.get(key.Combined()); !known {
+		s.ledger.eviction.Remove(key) // it was purged before it was tracked
 	}
 }
 
@@ -212,9 +226,17 @@ func (s *Store) discardDamaged(hash cirque.HashBinary) {
 	s.ledger.release(release)
 }
 
-// enlist puts the file of hash, whose weight is reserved, into the index, if it is still the one that info describes. What
-// has to be released then is the weight itself or that of an older record. done is false if the file has changed.
-func (s *Store) enlist(hash cirque.HashBinary, info os.FileInfo) (surplus int64, done bool) {
+type outcome int
+
+const (
+	enlisted outcome = iota
+	obsolete         // the entry is gone, or known by now
+	changed          // the file is not what it was
+)
+
+// enlist puts the file of hash, whose weight is reserved, into the index, if it is still the one that info describes.
+// surplus is to be released: the weight itself if not, or that of an older record.
+func (s *Store) enlist(hash cirque.HashBinary, info os.FileInfo) (surplus int64, _ outcome) {
 	st := s.stripe(hash)
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -223,12 +245,12 @@ func (s *Store) enlist(hash cirque.HashBinary, info os.FileInfo) (surplus int64,
 	rec, _, _ := s.index.get(hash)
 	switch {
 	case err != nil || rec.flags&(flagSeen|flagPurged) != 0:
-		return weightOf(blocks), true
+		return weightOf(blocks), obsolete
 	case !os.SameFile(now, info) || blocksOf(now.Size()) != blocks:
-		return weightOf(blocks), false
+		return weightOf(blocks), changed
 	}
 	s.index.put(record{hash: hash, blocks: blocks, flags: flagSeen})
-	return rec.weight(), true
+	return rec.weight(), enlisted
 }
 
 // confirm looks for the file of hash, which a saved index speaks of and the directory did not list.

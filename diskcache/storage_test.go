@@ -25,8 +25,8 @@ func TestStorage(t *testing.T) {
 		"VerifyReads": {VerifyReads: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if testing.Short() && config != nil {
-				t.Skip("the default is enough for a short run")
+			if !long && config != nil {
+				t.Skip("CIRQUE_LONG is not set")
 			}
 			storagetest.Run(t, func(t testing.TB) cirque.Storage { return openTest(t, t.TempDir(), config) }, storagetest.Features{
 				Streaming: true,

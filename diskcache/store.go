@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -219,6 +220,8 @@ func (s *Store) reattach(reason error) error {
 	if _, err := s.root.attach(); err != nil {
 		return err
 	}
+	// It forgets what was there before; the scan tells it of what is there now.
+	s.ledger.eviction.Evict(math.MaxInt64)
 	s.spawn(s.rescan)
 	return nil
 }

@@ -1,0 +1,173 @@
+//go:build unix
+
+package diskcache
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+)
+
+const (
+	crashDir   = "CIRQUE_CRASH_DIR" // makes this binary the child
+	crashCount = "CIRQUE_CRASHES"
+
+	crashKeys  = 40
+	crashLimit = 3 << 20
+)
+
+var crashConfig = Config{MaxBytes: crashLimit}
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(crashDir); dir != "" {
+		underLoad(dir)
+	}
+	os.Exit(m.Run())
+}
+
+// taleBody returns a body that says all over which key and version it is of, so that its every part can be checked.
+func taleBody(key, version uint32, size int) []byte {
+	var unit [8]byte
+	binary.LittleEndian.PutUint32(unit[:], key)
+	binary.LittleEndian.PutUint32(unit[4:], version)
+	return bytes.Repeat(unit[:], 1+size/len(unit))
+}
+
+// underLoad is the child: it writes, overwrites, freshens, reads and purges until it is killed.
+func underLoad(dir string) {
+	s, err := Open(dir, &crashConfig)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("ready")
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				if err := crashStep(s); err != nil {
+					fmt.Println(err)
+					os.Exit(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func crashStep(s *Store) error {
+	n := rand.Uint32N(crashKeys)
+	key := testKey(name(int(n)))
+	switch rand.IntN(10) {
+	case 0:
+		_ = s.Purge(ctx, key.Compact(), cirque.PurgeInvalidation)
+		s.Eviction().Remove(key.Compact())
+		return nil
+	case 1, 2, 3:
+		_, hit, err := s.Lookup(ctx, key)
+		if err != nil {
+			return nil
+		}
+		defer hit.Close()
+		if rand.IntN(2) == 0 {
+			_ = s.UpdateMeta(ctx, key, testMeta(fmt.Sprint("fresh", rand.IntN(1000))), hit.Tag())
+			return nil
+		}
+		got, err := io.ReadAll(hit)
+		if err == nil {
+			err = checkTale(n, got)
+		}
+		return err
+	}
+	sizes := [...]int{10, 3000, 60_000, 100_000, 400_000}
+	_, _ = tryPut(s, key, taleBody(n, rand.Uint32(), sizes[rand.IntN(len(sizes))]))
+	return nil
+}
+
+func checkTale(key uint32, body []byte) error {
+	if len(body) < 8 || !bytes.Equal(body, taleBody(key, binary.LittleEndian.Uint32(body[4:]), len(body)-8)) {
+		return fmt.Errorf("wrong body of %d bytes for key %d", len(body), key)
+	}
+	return nil
+}
+
+// TestCrash kills a process under load, again and again, and looks at what is left. CIRQUE_CRASHES says how often.
+func TestCrash(t *testing.T) {
+	count := 4
+	if n, err := strconv.Atoi(os.Getenv(crashCount)); err == nil {
+		count = n
+	}
+	dir := t.TempDir()
+	served, temporary := 0, 0
+	for range count {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), crashDir+"="+dir)
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		cmd.Stderr = cmd.Stdout
+		require.NoError(t, cmd.Start())
+		ready := make([]byte, 6)
+		_, err = io.ReadFull(out, ready)
+		require.NoError(t, err)
+		require.Equal(t, "ready\n", string(ready))
+		time.Sleep(time.Duration(rand.Int64N(int64(150 * time.Millisecond))))
+		require.NoError(t, cmd.Process.Kill())
+		said, _ := io.ReadAll(out)
+		require.Error(t, cmd.Wait())
+		require.Empty(t, string(said))
+
+		used, left, err := diskUse(dir)
+		require.NoError(t, err)
+		require.LessOrEqual(t, used, int64(crashLimit)+2*blockSize, "lock file and saved index aside")
+		temporary += len(left)
+		served += afterCrash(t, dir)
+	}
+	require.Positive(t, served)
+	t.Logf("%d kills: %d bodies served right, %d temporary files left and removed", count, served, temporary)
+}
+
+// afterCrash opens the store that was left, checks all that it serves, before the scan and after, and closes it on every
+// other call only. It returns how many bodies there were.
+func afterCrash(t *testing.T, dir string) (served int) {
+	s := openTest(t, dir, &crashConfig)
+	for round := range 2 {
+		served = 0
+		for n := range uint32(crashKeys) {
+			body, err := get(s, testKey(name(int(n))), n%2 == 0)
+			if err != nil {
+				require.ErrorIs(t, err, cirque.ErrNotFound)
+				continue
+			}
+			require.NoError(t, checkTale(n, body))
+			served++
+		}
+		if round == 0 {
+			<-s.Scanned()
+		}
+	}
+	require.Zero(t, s.Stats().Damaged, "a crash of the process damages nothing")
+	used, temporary, err := diskUse(dir)
+	require.NoError(t, err)
+	require.Empty(t, temporary)
+	require.LessOrEqual(t, used, int64(crashLimit)+blockSize, "lock file aside")
+	require.LessOrEqual(t, s.Budget().Used(), int64(crashLimit))
+	wantBalanced(t, s)
+	if rand.IntN(2) == 0 {
+		require.NoError(t, s.Close())
+	} else {
+		crash(t, s)
+	}
+	return served
+}

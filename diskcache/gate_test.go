@@ -1,0 +1,128 @@
+package diskcache
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// testDisk is what the probe of a gate finds.
+type testDisk struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (d *testDisk) set(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.err = err
+}
+
+func (d *testDisk) probe() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
+}
+
+// testGate returns a gate that probes disk, and the reports it made.
+func testGate(t *testing.T, tolerate int32, disk *testDisk) (*gate, *[]error) {
+	var mu sync.Mutex
+	var reports []error
+	return &gate{
+		slow:     time.Second,
+		tolerate: tolerate,
+		probe:    disk.probe,
+		report: func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			reports = append(reports, err)
+		},
+		spawn: func(f func(context.Context)) { go f(t.Context()) },
+		start: time.Now(),
+	}, &reports
+}
+
+func TestGateShutsAndOpens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("broken")
+		disk := testDisk{err: broken}
+		g, reports := testGate(t, 2, &disk)
+		operation := func(failure error) error {
+			began, err := g.enter()
+			if err == nil {
+				g.leave(began, failure)
+			}
+			return err
+		}
+		for range 2 {
+			require.NoError(t, operation(broken))
+			require.NoError(t, operation(broken))
+			require.NoError(t, operation(nil), "two in a row are tolerated")
+		}
+		for range 3 {
+			require.NoError(t, operation(broken))
+		}
+		require.ErrorIs(t, operation(nil), broken)
+		require.ErrorIs(t, g.err(), broken)
+		time.Sleep(time.Minute)
+		require.ErrorIs(t, operation(nil), broken, "the probe still fails")
+		disk.set(nil)
+		time.Sleep(lastProbe)
+		synctest.Wait()
+		require.NoError(t, operation(nil))
+		require.NoError(t, g.err())
+		require.Equal(t, []error{broken, nil}, *reports)
+		require.EqualValues(t, 2, g.turned.Load())
+	})
+}
+
+// TestGateHungDisk: while operations don't come back, those that come after them are turned away.
+func TestGateHungDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var disk testDisk
+		g, reports := testGate(t, 2, &disk)
+		time.Sleep(time.Hour) // nothing is slow about doing nothing
+		hung, err := g.enter()
+		require.NoError(t, err)
+		time.Sleep(500 * time.Millisecond)
+		_, err = g.enter()
+		require.NoError(t, err)
+		time.Sleep(600 * time.Millisecond)
+		_, err = g.enter()
+		require.ErrorIs(t, err, errSlow)
+		_, err = g.enter()
+		require.ErrorIs(t, err, errSlow)
+
+		time.Sleep(firstProbe)
+		synctest.Wait()
+		require.NoError(t, g.err(), "the probe was quick")
+		g.leave(hung, nil)
+		require.ErrorIs(t, g.err(), errSlow, "that took too long")
+		time.Sleep(firstProbe)
+		synctest.Wait()
+		require.Equal(t, []error{errSlow, nil, errSlow, nil}, *reports)
+	})
+}
+
+func TestGateBoundsOperations(t *testing.T) {
+	var disk testDisk
+	g, _ := testGate(t, 0, &disk)
+	var began []int64
+	for range maxBusy {
+		b, err := g.enter()
+		require.NoError(t, err)
+		began = append(began, b)
+	}
+	_, err := g.enter()
+	require.ErrorIs(t, err, errBusy)
+	for _, b := range began {
+		g.leave(b, nil)
+	}
+	_, err = g.enter()
+	require.NoError(t, err)
+}
