@@ -31,7 +31,7 @@ type CacheOptions struct {
 	// Timings makes HttpCache measure its lookups, which takes two readings of the clock.
 	Timings bool
 
-	purges purgeCounters
+	purges purgeLog
 }
 
 const defaultLockWait = 5 * time.Second
@@ -45,20 +45,20 @@ func (o *CacheOptions) lockWait() time.Duration {
 
 // slot is the place in the cache that a walk, and then its fill, is about.
 type slot struct {
-	opts       *CacheOptions
-	trace      *CacheTrace
-	key        CacheKey
-	purgesSeen uint32 // the key's purge counter when it was last looked up
+	opts   *CacheOptions
+	trace  *CacheTrace
+	key    CacheKey
+	purges purgeMark // when the key was last looked up
 
 	record    *VaryRecord // the vary record that the key's variance belongs to; nil: none
 	newRecord bool        // it takes the place of what is in the primary slot
 }
 
-// notePurges remembers how many purges the key has seen.
-func (s *slot) notePurges() { s.purgesSeen = s.opts.purges.of(s.key).Load() }
+// notePurges remembers the purges so far.
+func (s *slot) notePurges() { s.purges = s.opts.purges.mark(s.key) }
 
 // purged reports whether a purge of the key began since it was last looked up.
-func (s *slot) purged() bool { return s.purgesSeen != s.opts.purges.of(s.key).Load() }
+func (s *slot) purged() bool { return s.opts.purges.purgedSince(s.key, s.purges) }
 
 // HttpCache is one request's walk through the cache: a state machine whose phases are CachePhase. The caller, a
 // proxy, makes the decisions (what is the key, is this entry fresh, may that response be stored) and tells them; HttpCache
@@ -204,7 +204,7 @@ func (c *HttpCache) predictionKey() CacheKey { return c.inClass(0) }
 
 // lockIdentity is the key that the lock knows the request by. It tells apart those who came before and after a purge: nobody
 // waits for a fetch whose outcome is void.
-func (c *HttpCache) lockIdentity() CacheKey { return c.inClass(c.purgesSeen) }
+func (c *HttpCache) lockIdentity() CacheKey { return c.inClass(c.purges.count) }
 
 func (c *HttpCache) inClass(purges uint32) CacheKey {
 	if c.class == "" && purges == 0 {
