@@ -7,11 +7,13 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -292,3 +294,44 @@ func TestOneFetchForManyClients(t *testing.T) {
 		require.EqualValues(t, 1, asked.Load())
 	})
 }
+
+// BenchmarkHit is why the handler is the default front door.
+func BenchmarkHit(b *testing.B) {
+	for _, front := range []string{frontHandler, frontTransport} {
+		b.Run(front, func(b *testing.B) {
+			origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60000")
+				w.Write(make([]byte, 1<<10))
+			}))
+			defer origin.Close()
+			o, err := parseOptions(nil, io.Discard)
+			require.NoError(b, err)
+			cache, err := newCache(o, slog.New(slog.DiscardHandler))
+			require.NoError(b, err)
+			target, err := url.Parse(origin.URL)
+			require.NoError(b, err)
+			proxy := newProxy(target, front, cache, http.DefaultTransport)
+			r := httptest.NewRequest("GET", "/", nil)
+			proxy.ServeHTTP(httptest.NewRecorder(), r)
+			b.ReportAllocs()
+			for b.Loop() {
+				w := &discard{header: make(http.Header)}
+				proxy.ServeHTTP(w, r)
+				if status := w.header.Get("Cache-Status"); !strings.Contains(status, "; hit") || w.n != 1<<10 {
+					b.Fatal("not a hit: ", status)
+				}
+			}
+		})
+	}
+}
+
+// discard is a ResponseWriter that costs next to nothing.
+type discard struct {
+	header http.Header
+	n      int
+}
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) WriteHeader(int)             {}
+func (d *discard) Write(p []byte) (int, error) { d.n += len(p); return len(p), nil }
+func (d *discard) Flush()                      {}
