@@ -232,8 +232,8 @@ func readAll(c *cirque.HttpCache) func() (string, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		defer hit.Close()
 		body, err := io.ReadAll(struct{ io.Reader }{hit})
+		_ = hit.Close()
 		done <- result{string(body), err}
 	}()
 	return func() (string, error) {
