@@ -173,19 +173,19 @@ func (cfg Config) withDefaults() (Config, error) {
 		errs = append(errs, fmt.Errorf("unknown Ranges(%d)", cfg.Ranges))
 	}
 	if cfg.SingleUser && !cfg.Private {
-		errs = append(errs, errors.New("SingleUser is for a Private cache"))
+		errs = append(errs, errors.New("only a Private cache has a SingleUser"))
 	}
 	if cfg.Eviction != nil && cfg.Storage == nil {
-		errs = append(errs, errors.New("Eviction is for a Storage of your own; EvictionPolicy chooses the default one's"))
+		errs = append(errs, errors.New("an Eviction is for a Storage of your own; EvictionPolicy chooses the default one's"))
 	}
 	if cfg.EvictionPolicy != "" && cfg.Storage != nil {
-		errs = append(errs, errors.New("EvictionPolicy is for the default Storage; set Eviction"))
+		errs = append(errs, errors.New("an EvictionPolicy is for the default Storage; set Eviction"))
 	}
 	if cfg.Name == "" {
 		cfg.Name = DefaultName
 	}
 	if !validToken(cfg.Name) {
-		errs = append(errs, fmt.Errorf("Name %q is not a token", cfg.Name))
+		errs = append(errs, fmt.Errorf("the Name %q is not a token", cfg.Name))
 	}
 	if cfg.Key == nil {
 		cfg.Key = DefaultKey
