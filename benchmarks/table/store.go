@@ -1,0 +1,156 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+)
+
+// newStoreRig serves as many resources as its second argument says, of 1 KiB each, through a Handler, if its first argument
+// is "handler", or straight from the bare one.
+func newStoreRig(args []string) (*rig, error) {
+	entries, err := strconv.Atoi(args[1])
+	if err != nil {
+		return nil, err
+	}
+	keys := newPaths(entries)
+	var h http.Handler = newBareHandler(1 << 10)
+	if args[0] == handler {
+		cache, err := newCache(ample)
+		if err != nil {
+			return nil, err
+		}
+		h = cache.Handler(h)
+		fill(h, keys)
+		for _, i := range []int{0, entries / 2, entries - 1} {
+			w, r := &blankWriter{}, newRequest(keys.at(i), "")
+			w.serve(h, r)
+			if err := checkHit(w.header); err != nil {
+				return nil, err
+			}
+		}
+	}
+	even, first, second := newWalker(h, keys, uniform(entries, 1)), newWalker(h, keys, zipf(entries, 1)), newWalker(h, keys, zipf(entries, 2))
+	return &rig{operations: map[string]func(int){
+		evenly: even.walk,
+		byOne:  first.walk,
+		byTwo: func(n int) {
+			var wg sync.WaitGroup
+			wg.Go(func() { first.walk(n / 2) })
+			wg.Go(func() { second.walk(n - n/2) })
+			wg.Wait()
+		},
+	}}, nil
+}
+
+// What a store rig does.
+const (
+	evenly = "evenly" // all resources alike
+	byOne  = "one"    // Zipf, one goroutine
+	byTwo  = "two"    // Zipf, two goroutines
+)
+
+// fill has each resource asked for once.
+func fill(h http.Handler, keys paths) {
+	w, r := &blankWriter{}, newRequest("", "")
+	for i := range keys.count() {
+		r.URL.Path = keys.at(i)
+		w.serve(h, r)
+	}
+}
+
+// walker asks for resources in the order of a sequence. It is one goroutine's.
+type walker struct {
+	handler  http.Handler
+	keys     paths
+	sequence []uint32
+	next     int
+	w        blankWriter
+	r        *http.Request
+}
+
+func newWalker(h http.Handler, keys paths, sequence []uint32) *walker {
+	return &walker{handler: h, keys: keys, sequence: sequence, r: newRequest("", "")}
+}
+
+func (w *walker) walk(n int) {
+	for range n {
+		w.r.URL.Path = w.keys.at(int(w.sequence[w.next]))
+		w.w.serve(w.handler, w.r)
+		if w.next++; w.next == len(w.sequence) {
+			w.next = 0
+		}
+	}
+}
+
+// measureParallel is the row about two goroutines. What two would do on cores that nobody else uses follows from how long
+// a hit keeps a goroutine busy, or waiting for a lock. What the clock says is true only while the bare handler's
+// throughput doubles too.
+func measureParallel(b *bench) ([]row, error) {
+	two := setting{procs: 2}
+	cached, err := b.startRig(two, "store", handler, strconv.Itoa(b.entries))
+	if err != nil {
+		return nil, err
+	}
+	plain, err := b.startRig(two, "store", bare, strconv.Itoa(b.entries))
+	if err != nil {
+		return nil, err
+	}
+	samples, err := b.contest(cached.contender(byOne), cached.contender(byTwo), plain.contender(byOne), plain.contender(byTwo))
+	if err != nil {
+		return nil, err
+	}
+	gain, limit := ratio(samples[0], samples[1], sample.wall), ratio(samples[2], samples[3], sample.wall)
+	free := ratio(samples[0], samples[1], sample.occupied).times(2)
+	return []row{{
+		what:     fmt.Sprintf("parallel hits through Handler, two goroutines, Zipf over %s keys", number(b.entries)),
+		against:  "one goroutine: " + rate(perSecond(samples[0], sample.wall)),
+		measured: rate(perSecond(samples[1], sample.wall)),
+		result: fmt.Sprintf("%s times its throughput on two free cores; by the clock %.2f, and the bare handler %.2f",
+			times(free), gain.median, limit.median),
+		wanted:  "≥ 1.8 times",
+		verdict: metIf(free.median >= 1.8),
+	}}, nil
+}
+
+// perSecond returns the spread of operations per second of the time that f returns.
+func perSecond(samples []sample, f func(sample) float64) spread {
+	return figure(samples, func(s sample) float64 { return 1e9 / f(s) })
+}
+
+// hitCosts measures the curves of the plot.
+func (b *bench) hitCosts() ([]curve, error) {
+	defer b.cleanUp()
+	curves := []curve{{name: "Handler, all alike"}, {name: "Handler, Zipf"}, {name: "bare handler"}}
+	var contenders []contender
+	var sizes []int
+	for size := 1000; size <= b.entries; size *= 10 {
+		for _, n := range []int{size, 3 * size} {
+			if n <= b.entries {
+				sizes = append(sizes, n)
+			}
+		}
+	}
+	for _, n := range sizes {
+		fmt.Fprintf(b.progress, "  %s entries\n", number(n))
+		cached, err := b.startRig(setting{procs: 1}, "store", handler, strconv.Itoa(n))
+		if err != nil {
+			return nil, err
+		}
+		plain, err := b.startRig(setting{procs: 1}, "store", bare, strconv.Itoa(n))
+		if err != nil {
+			return nil, err
+		}
+		contenders = append(contenders, cached.contender(evenly), cached.contender(byOne), plain.contender(evenly))
+	}
+	samples, err := b.contest(contenders...)
+	if err != nil {
+		return nil, err
+	}
+	for i := range samples {
+		c := &curves[i%len(curves)]
+		c.points = append(c.points, point{sizes[i/len(curves)], figure(samples[i], sample.cpu)})
+	}
+	return curves, nil
+}
