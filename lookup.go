@@ -146,17 +146,26 @@ func (c *HttpCache) WaitLock(ctx context.Context) (LockStatus, error) {
 	if lock == nil {
 		return 0, ErrNotLocked
 	}
-	c.transition(opWaitLock, PhaseCacheKey)
-	c.dropHit()
+	c.restart(opWaitLock)
 	c.readLock = nil
 	start := time.Now()
 	status := lock.Wait(ctx, max(0, c.opts.lockWait()-c.lockDuration))
 	spent := time.Since(start)
 	c.lockDuration += spent
 	c.trace.lockWait(c.key, status, spent)
-	// The walk starts over at the primary slot: what varies, and how, may have changed.
-	c.key, c.record = c.key.WithVariance(HashBinary{}), nil
 	return status, ctx.Err()
+}
+
+// StartOver takes the walk back to CacheKey, on the primary slot, to look up once more: who has become the writer may find
+// that another request filled the key between its lookup and its lock. A stale entry found before is closed. The permit is
+// kept.
+func (c *HttpCache) StartOver() { c.restart(opStartOver) }
+
+func (c *HttpCache) restart(o op) {
+	c.transition(o, PhaseCacheKey)
+	c.dropHit()
+	// What varies, and how, may have changed.
+	c.key, c.record = c.key.WithVariance(HashBinary{}), nil
 }
 
 // TakeWriteLock hands the write permit, and the key it is for, over to the caller, who releases it or gives it to another

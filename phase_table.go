@@ -17,6 +17,7 @@ const (
 	opMiss
 	opTryLock
 	opWaitLock
+	opStartOver
 	opSetWriteLock
 	opStaleUpdating
 	opSetMeta
@@ -35,7 +36,7 @@ const (
 
 var opNames = [opCount]string{
 	"Enable", "Disable", "Bypass", "SetKey", "Lookup", "VaryLookup", "SelectVariant", "Found", "Miss",
-	"TryLock", "WaitLock", "SetWriteLock", "StaleUpdating", "SetMeta", "UpdateVariance", "StartFill",
+	"TryLock", "WaitLock", "StartOver", "SetWriteLock", "StaleUpdating", "SetMeta", "UpdateVariance", "StartFill",
 	"Freshen", "Revalidate", "RevalidateUncacheable", "Supersede", "FinishHit", "TakeHit",
 	"Purge", "PurgeInBackground",
 }
@@ -75,6 +76,7 @@ var legalMoves = [opCount]struct{ from, to phaseSet }{
 	opMiss:                  {in(PhaseCacheKey, PhaseStale), in(PhaseMiss)},
 	opTryLock:               {in(PhaseCacheKey, PhaseStale, PhaseMiss), 0},
 	opWaitLock:              {in(PhaseCacheKey, PhaseStale, PhaseMiss), in(PhaseCacheKey)},
+	opStartOver:             {in(PhaseCacheKey, PhaseStale, PhaseMiss), in(PhaseCacheKey)},
 	opSetWriteLock:          {withKey, 0},
 	opStaleUpdating:         {in(PhaseStale), in(PhaseStaleUpdating)},
 	opSetMeta:               {in(PhaseBypass, PhaseMiss, PhaseStale, PhaseExpired), in(PhaseMiss, PhaseExpired)},

@@ -45,6 +45,7 @@ PurgeInBackground          !        !        .        .        .        .       
 TryLock                    !        !        !        .        !        .        .        !        !        !        !
 WaitLock                   !        !        !        .        !        .        .        !        !        !        !
 WaitLock,locked            !        !        !        .        !        CacheKey CacheKey !        !        !        !
+StartOver                  !        !        !        .        !        CacheKey CacheKey !        !        !        !
 SetWriteLock               !        !        .        .        .        .        .        .        .        .        .
 IsWriter                   .        .        .        .        .        .        .        .        .        .        .
 IsLocked                   .        .        .        .        .        .        .        .        .        .        .
@@ -341,6 +342,12 @@ var steps = map[string]func(s *stage){
 		_, err := s.c.WaitLock(s.t.Context())
 		require.ErrorIs(s.t, err, cirque.ErrNotLocked)
 		require.Equal(s.t, hit, s.c.Hit(), "nothing has changed")
+	},
+	"StartOver": func(s *stage) {
+		s.c.StartOver()
+		require.Nil(s.t, s.c.Hit())
+		require.Nil(s.t, s.c.Meta())
+		require.True(s.t, s.c.Key().Variance().IsZero())
 	},
 	"WaitLock,locked": func(s *stage) {
 		writer := s.begin(keyA)

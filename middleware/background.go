@@ -7,13 +7,14 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"time"
 
 	"github.com/cirquecache/cirque"
 )
 
 // revalidateInBackground asks the origin about a stale entry that was served, independently of the request it
 // was served to (RFC 5861 §3). It owns permit.
-func (x *exchange) revalidateInBackground(permit *cirque.WritePermit, lockKey cirque.CacheKey) {
+func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, permit *cirque.WritePermit, lockKey cirque.CacheKey) {
 	c := x.cache
 	b := &exchange{cache: c, door: x.door, origin: x.origin, background: true}
 	var cancel context.CancelFunc
@@ -37,20 +38,26 @@ func (x *exchange) revalidateInBackground(permit *cirque.WritePermit, lockKey ci
 		cancel()
 		return
 	}
+	served := stale.Updated()
 	go func() {
 		defer c.end()
 		defer c.revalidations.release()
 		defer cancel()
 		defer b.hc.Release()
 		defer c.recoverBackground("revalidation")
-		b.revalidate()
+		b.revalidate(served)
 	}()
 }
 
-// revalidate is the walk of a background revalidation.
-func (x *exchange) revalidate() {
+// revalidate is the walk of a background revalidation of what was last updated at served.
+func (x *exchange) revalidate(served time.Time) {
 	meta, hit, err := x.lookup()
 	switch {
+	case err == nil && meta.Updated().After(served):
+		// Another request has seen to it between this one's lookup and its lock.
+		_ = hit.Close()
+		x.hc.ReleaseWriteLock("")
+		return
 	case err == nil:
 		x.hc.Found(meta, hit, cirque.HitExpired)
 	case !errors.Is(err, cirque.ErrNotFound):

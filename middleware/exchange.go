@@ -40,8 +40,10 @@ type exchange struct {
 	validators []cirque.Variant // sent upstream to validate what is stored
 	stale      cirque.ReuseDecision
 	waitedFor  bool // a request that this one waited for failed
-	retried    bool
-	own        http.Header // the origin's answer to this very request, where that is being stored or freshened
+
+	lookedTwice bool // the second time with the write permit
+	retried     bool
+	own         http.Header // the origin's answer to this very request, where that is being stored or freshened
 
 	flight *flight
 }
@@ -112,6 +114,7 @@ func (x *exchange) plan() (route, error) {
 		switch {
 		case err == nil:
 			if x.reusable(meta, hit) {
+				x.hc.ReleaseWriteLock("")
 				return routeServe, nil
 			}
 		case errors.Is(err, cirque.ErrNotFound):
@@ -133,6 +136,12 @@ func (x *exchange) plan() (route, error) {
 			return x.forward(), nil
 		}
 		x.hc.TryLock()
+		if x.hc.IsWriter() && !x.lookedTwice {
+			// INVARIANT: one fill per key. Another may have filled this one, and left, since it was looked up.
+			x.lookedTwice = true
+			x.hc.StartOver()
+			continue
+		}
 		if !x.hc.IsLocked() {
 			return x.forward(), nil
 		}
@@ -295,7 +304,7 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 		permit, lockKey := x.hc.TakeWriteLock()
 		x.hc.StaleUpdating()
 		if permit != nil {
-			x.revalidateInBackground(permit, lockKey)
+			x.revalidateInBackground(meta, permit, lockKey)
 		}
 		x.servesStale(meta, d.Detail)
 		return true
