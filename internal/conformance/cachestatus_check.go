@@ -25,31 +25,42 @@ func (r *run) checkCacheStatus(st *Step, v *view, fromCache, other bool) (proble
 			want = []string{"hit", "-fwd"}
 		}
 	}
-	list, err := httpsfv.UnmarshalList(v.header.Values("Cache-Status"))
-	if err != nil || len(list) == 0 {
+	upstream, own, ok := v.cacheStatus()
+	if !ok {
 		return []string{fmt.Sprintf("has Cache-Status: %q", v.header.Values("Cache-Status"))}
 	}
-	item, ok := list[len(list)-1].(httpsfv.Item)
-	if !ok {
-		return []string{"has an inner list in Cache-Status"}
-	}
-	if st.Sees.Upstream != nil {
-		var names []string
-		for _, m := range list[:len(list)-1] {
-			if upstream, ok := m.(httpsfv.Item); ok {
-				names = append(names, fmt.Sprint(upstream.Value))
-			}
-		}
-		if !slices.Equal(names, st.Sees.Upstream) {
-			problems = append(problems, fmt.Sprintf("has %q before its own member of Cache-Status, not %q", names, st.Sees.Upstream))
-		}
+	if st.Sees.Upstream != nil && !slices.Equal(upstream, st.Sees.Upstream) {
+		problems = append(problems, fmt.Sprintf("has %q before its own member of Cache-Status, not %q", upstream, st.Sees.Upstream))
 	}
 	for _, w := range want {
-		if !hasParam(item.Params, r.expand(w)) {
+		if !hasParam(own, r.expand(w)) {
 			problems = append(problems, fmt.Sprintf("has Cache-Status: %q without %s", v.header.Values("Cache-Status"), w))
 		}
 	}
 	return problems
+}
+
+// cacheStatus returns the parameters of the cache's own member, and who has written before it.
+func (v *view) cacheStatus() (upstream []string, own *httpsfv.Params, ok bool) {
+	list, err := httpsfv.UnmarshalList(v.header.Values("Cache-Status"))
+	if err != nil || len(list) == 0 {
+		return nil, nil, false
+	}
+	for _, member := range list {
+		item, ok := member.(httpsfv.Item)
+		if !ok {
+			return nil, nil, false
+		}
+		upstream = append(upstream, fmt.Sprint(item.Value))
+		own = item.Params
+	}
+	return upstream[:len(upstream)-1], own, true
+}
+
+// collapsed reports whether the client was answered by what another one's request brought.
+func (v *view) collapsed() bool {
+	_, own, ok := v.cacheStatus()
+	return ok && hasParam(own, "collapsed")
 }
 
 // hasParam reports whether params are as want says: "name" is true, "-name" is absent or false, "name=value" has the
