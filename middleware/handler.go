@@ -108,7 +108,7 @@ func (h *handlerDoor) revalidate(x *exchange) { h.forward(x, nil) }
 // ask runs next and carries its answer to where it belongs. A nil w is a client that is not there.
 func (h *handlerDoor) ask(x *exchange, w http.ResponseWriter, r *http.Request) (retry bool) {
 	x.asked = time.Now()
-	rw := &responseWriter{x: x, client: w, header: make(http.Header), declared: -1}
+	rw := &responseWriter{x: x, client: w, method: r.Method, header: make(http.Header), declared: -1}
 	defer rw.settle()
 	h.call(rw, r)
 	rw.returned = true

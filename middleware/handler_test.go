@@ -352,3 +352,18 @@ func TestHandlerStreamsUncacheableAsItComes(t *testing.T) {
 	}
 	close(next)
 }
+
+func TestHandlerHeadAsGetFillsTheCache(t *testing.T) {
+	var methods []string
+	h := serveHandler(t, middleware.Config{HeadAsGet: true}, func(w http.ResponseWriter, r *http.Request) {
+		methods = append(methods, r.Method)
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, "<html>")
+	})
+	head := h.do("HEAD", "/")
+	require.Empty(t, head.body)
+	get := h.get("/")
+	require.Equal(t, "<html>", get.body)
+	require.Equal(t, "text/html; charset=utf-8", get.Header.Get("Content-Type"))
+	require.Equal(t, []string{"GET"}, methods)
+}

@@ -42,6 +42,7 @@ var errDiscarded = errors.New("middleware: this response is not wanted any more"
 type responseWriter struct {
 	x      *exchange
 	client http.ResponseWriter // nil: nobody is there
+	method string              // what the handler is asked
 	header http.Header         // the handler's own
 
 	mode     mode
@@ -118,7 +119,7 @@ func (rw *responseWriter) interim(status int) {
 func (rw *responseWriter) sniffs() bool {
 	_, typed := rw.snapshot["Content-Type"]
 	return !typed && rw.snapshot.Get("Content-Encoding") == "" && rw.snapshot.Get("Transfer-Encoding") == "" &&
-		rw.x.req.Method != http.MethodHead && bodyAllowed(rw.status) && rw.declared != 0
+		rw.method != http.MethodHead && bodyAllowed(rw.status) && rw.declared != 0
 }
 
 // sniffed settles the content type by the body's first bytes, and decides.
