@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -30,7 +31,8 @@ type house struct {
 	client *http.Client
 
 	mu    sync.Mutex
-	asked []*http.Request // what reached the origin
+	count int             // of the requests that reached the origin
+	asked []*http.Request // the latest of them
 }
 
 // eachDoor runs test against a house with the cache as a handler and one with the cache as a transport.
@@ -47,34 +49,68 @@ func newHouse(t testing.TB, door string, cfg middleware.Config, origin http.Hand
 	h := &house{t: t, door: door}
 	h.origin = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
-		h.asked = append(h.asked, r.Clone(context.Background()))
+		h.count++
+		h.asked = append(h.asked[max(0, len(h.asked)-99):], r.Clone(context.Background()))
 		h.mu.Unlock()
 		origin(w, r)
 	}))
 	h.origin.Config.ErrorLog = quiet
 	t.Cleanup(h.origin.Close)
-	var err error
-	h.cache, err = middleware.New(cfg)
-	require.NoError(t, err)
-	h.front = newFront(h.cache, door, h.origin.URL, t)
-	h.client = &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}}
-	t.Cleanup(h.client.CloseIdleConnections)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		require.NoError(t, h.cache.Close(ctx))
-	})
+	h.open(cfg, nil)
 	return h
 }
 
-// newFront serves the origin through the cache by one of its doors.
-func newFront(cache *middleware.Cache, door, origin string, t testing.TB) *httptest.Server {
+// newFaultyHouse is newHouse with an origin that misbehaves as the script says. Every body of the origin's has to be
+// closed at the end.
+func newFaultyHouse(t testing.TB, door string, cfg middleware.Config, script func(*http.Request) faulty.Answer) (*house, *faulty.Origin) {
+	t.Helper()
+	faulty.CheckGoroutines(t)
+	origin := faulty.NewOrigin(t, script)
+	h := &house{t: t, door: door, origin: &httptest.Server{URL: origin.URL}}
+	h.open(cfg, nil)
+	return h, origin
+}
+
+// newHTTP2House is newFaultyHouse with an origin that speaks HTTP/2.
+func newHTTP2House(t testing.TB, door string, cfg middleware.Config, script func(*http.Request) faulty.Answer) (*house, *faulty.HTTP2Origin) {
+	t.Helper()
+	faulty.CheckGoroutines(t)
+	origin := faulty.NewHTTP2Origin(t, script)
+	h := &house{t: t, door: door, origin: &httptest.Server{URL: origin.URL}}
+	h.open(cfg, origin.Transport())
+	return h, origin
+}
+
+// open builds what is before the origin. A nil base is a transport of the house's own.
+func (h *house) open(cfg middleware.Config, base http.RoundTripper) {
+	h.t.Helper()
+	var err error
+	h.cache, err = middleware.New(cfg)
+	require.NoError(h.t, err)
+	if base == nil {
+		transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}
+		h.t.Cleanup(transport.CloseIdleConnections)
+		base = transport
+	}
+	h.front = newFront(h.cache, h.door, h.origin.URL, faulty.TrackBodies(h.t, base), h.t)
+	h.client = &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}}
+	h.t.Cleanup(h.client.CloseIdleConnections)
+	h.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(h.t, h.cache.Close(ctx))
+	})
+}
+
+// newFront serves the origin, which transport reaches, through the cache by one of its doors.
+func newFront(cache *middleware.Cache, door, origin string, transport http.RoundTripper, t testing.TB) *httptest.Server {
 	target, err := url.Parse(origin)
 	require.NoError(t, err)
-	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}
-	t.Cleanup(transport.CloseIdleConnections)
 	proxy := &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host },
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host, r.Out.URL.RawQuery = r.In.Host, r.In.URL.RawQuery
+		},
 		Transport:     transport,
 		FlushInterval: -1,
 		ErrorLog:      quiet,
@@ -97,7 +133,7 @@ func newFront(cache *middleware.Cache, door, origin string, t testing.TB) *httpt
 func (h *house) requests() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.asked)
+	return h.count
 }
 
 // last returns the latest request that reached the origin.
@@ -161,3 +197,24 @@ func eventually(t testing.TB, condition func() bool, what string) {
 	t.Helper()
 	require.Eventually(t, condition, 10*time.Second, time.Millisecond, what)
 }
+
+// try is do for requests that may fail, from any goroutine.
+func (h *house) try(method, path string, header ...string) reply {
+	r, err := http.NewRequest(method, h.front.URL+path, nil)
+	if err != nil {
+		return reply{Response: &http.Response{}, err: err}
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	resp, err := h.client.Do(r)
+	if err != nil {
+		return reply{Response: &http.Response{}, err: err}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return reply{resp, string(body), err}
+}
+
+// long reports whether tests may take minutes and gigabytes.
+func long() bool { return os.Getenv("CIRQUE_LONG") != "" }

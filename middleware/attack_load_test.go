@@ -1,0 +1,212 @@
+package middleware_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/eviction"
+	"github.com/cirquecache/cirque/internal/faulty"
+	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// Attacks by sheer number and size.
+
+// Many clients of one endless body share a window of fixed size, and when the last one leaves the fetch ends
+// (CVE-2026-2581).
+func TestAttackCoalescingMemory(t *testing.T) {
+	const clients, each = 20, 4 << 20
+	for _, door := range []string{"handler", "transport"} {
+		t.Run(door, func(t *testing.T) {
+			ended := make(chan error, 1)
+			asked := atomic.Int32{}
+			h, _ := newFaultyHouse(t, door, middleware.Config{MaxBytes: 2 << 20, MaxObjectBytes: 1 << 20}, func(*http.Request) faulty.Answer {
+				asked.Add(1)
+				return faulty.Answer{
+					Length: faulty.Endless, Framing: faulty.Chunked, Header: http.Header{"Cache-Control": {"max-age=60"}},
+					Delay: 200 * time.Millisecond, // for all to come
+					Done:  func(_ int64, err error) { ended <- err },
+				}
+			})
+			var done sync.WaitGroup
+			for range clients {
+				done.Go(func() {
+					resp, err := h.client.Get(h.front.URL + "/endless")
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer resp.Body.Close()
+					if n, err := io.CopyN(io.Discard, resp.Body, each); err != nil {
+						t.Errorf("after %d bytes: %v", n, err)
+					}
+				})
+			}
+			var most uint64
+			finished := make(chan struct{})
+			go func() { done.Wait(); close(finished) }()
+			for running := true; running; {
+				select {
+				case <-finished:
+					running = false
+				case <-time.After(20 * time.Millisecond):
+					var m runtime.MemStats
+					runtime.GC()
+					runtime.ReadMemStats(&m)
+					most = max(most, m.HeapAlloc)
+				}
+			}
+			select {
+			case <-ended:
+			case <-time.After(10 * time.Second):
+				t.Fatal("the origin still sends to nobody")
+			}
+			require.EqualValues(t, 1, asked.Load())
+			require.Less(t, most, uint64(2<<20+24<<20), "the heap holds what no window should")
+		})
+	}
+}
+
+// A field with as many values as the attacker likes leaves few variants behind (varnishcache/varnish-cache#1120).
+func TestAttackVaryExplosion(t *testing.T) {
+	values := 1000
+	if long() {
+		values = 100_000
+	}
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "X-V")
+		fresh(r.Header.Get("X-V"))(w, r)
+	}
+	for _, door := range []string{"handler", "transport"} {
+		t.Run(door, func(t *testing.T) {
+			store, manager := newStore(t, 64<<20)
+			h := newHouse(t, door, middleware.Config{Storage: store, Eviction: manager}, origin)
+			for n := range values {
+				v := fmt.Sprint(n)
+				require.Equal(t, v, h.get("/", "X-V", v).body)
+			}
+			require.LessOrEqual(t, store.Len(), cirque.MaxVariants+1) // and the record
+			last := fmt.Sprint(values - 1)
+			require.Contains(t, h.get("/", "X-V", last).status(), "; hit")
+		})
+	}
+}
+
+// newStore returns a MemCache within limit.
+func newStore(t testing.TB, limit int64) (*memcache.MemCache, cirque.EvictionManager) {
+	manager, err := eviction.New(eviction.Default, limit)
+	require.NoError(t, err)
+	budget := cirque.NewBudget(limit)
+	store := memcache.New(memcache.Config{Budget: budget})
+	budget.EvictWith(manager, store)
+	return store, manager
+}
+
+// PURGE is for those whom an authoriser lets, and there is none by default (openai/pixel#33).
+func TestAttackPurgeByAnyone(t *testing.T) {
+	authorisers := map[string]func(*http.Request) bool{
+		"none": nil,
+		"one":  func(r *http.Request) bool { return r.Header.Get("X-Admin") == "secret" },
+	}
+	for name, authorise := range authorisers {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t, "handler", middleware.Config{AuthorizePurge: authorise}, fresh("page"))
+			h.get("/")
+			for _, header := range [][]string{nil, {"X-Admin", "guess"}, {"Soft-Purge", "1"}, {"X-Http-Method-Override", "PURGE"}} {
+				require.Equal(t, http.StatusForbidden, h.do("PURGE", "/", header...).StatusCode)
+				require.Contains(t, h.get("/").status(), "; hit; ttl=")
+			}
+			require.Equal(t, 1, h.requests(), "the origin was bothered")
+			if authorise != nil {
+				require.Equal(t, http.StatusOK, h.do("PURGE", "/", "X-Admin", "secret").StatusCode)
+				require.NotContains(t, h.get("/").status(), "; hit")
+			}
+		})
+	}
+	t.Run("transport", func(t *testing.T) {
+		h := newHouse(t, "transport", middleware.Config{AuthorizePurge: func(*http.Request) bool { return true }}, fresh("page"))
+		h.get("/")
+		require.NotContains(t, h.do("PURGE", "/").status(), "; hit") // a method like any other, for the origin to judge
+	})
+}
+
+// Thousands who miss at once cause one fetch.
+func TestAttackStampede(t *testing.T) {
+	const clients = 2000
+	hold := make(chan struct{})
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		<-hold
+		fresh("page")(w, r)
+	}
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+		hold = make(chan struct{})
+		var done, begun sync.WaitGroup
+		var served atomic.Int32
+		begun.Add(clients)
+		for range clients {
+			done.Go(func() {
+				begun.Done()
+				w := httptest.NewRecorder()
+				h.front.Config.Handler.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+				if w.Body.String() == "page" {
+					served.Add(1)
+				}
+			})
+		}
+		begun.Wait()
+		eventually(t, func() bool { return h.requests() == 1 }, "the first one asks")
+		time.Sleep(50 * time.Millisecond) // the others queue, or come later and find the answer
+		close(hold)
+		done.Wait()
+		require.EqualValues(t, clients, served.Load())
+		require.Equal(t, 1, h.requests())
+	})
+}
+
+// A client that reads a byte at a time delays neither the fetch nor another client.
+func TestAttackSlowClient(t *testing.T) {
+	body := strings.Repeat("0123456789abcdef", 128<<10) // 2 MiB: more than sockets buffer
+	for _, limit := range []int64{64 << 20, 4 << 20} {
+		t.Run(fmt.Sprintf("%d MiB", limit>>20), func(t *testing.T) {
+			for _, door := range []string{"handler", "transport"} {
+				t.Run(door, func(t *testing.T) {
+					fetched := make(chan struct{})
+					cfg := middleware.Config{MaxBytes: limit, MaxObjectBytes: limit - limit/4}
+					h, origin := newFaultyHouse(t, door, cfg, func(*http.Request) faulty.Answer {
+						return faulty.Answer{
+							Body: body, Header: http.Header{"Cache-Control": {"max-age=60"}}, Delay: 50 * time.Millisecond,
+							Done: func(sent int64, err error) { close(fetched) },
+						}
+					})
+					ctx, cancel := context.WithCancel(t.Context())
+					var slow sync.WaitGroup
+					for range 4 {
+						slow.Go(func() {
+							client := faulty.Client{Behaviour: faulty.DripReading, Drip: faulty.Drip{Bytes: 1, Every: time.Second}}
+							_, _ = client.Do(ctx, h.front.URL+"/")
+						})
+					}
+					eventually(t, func() bool { return origin.Total() == 1 }, "a slow one asks")
+					require.Equal(t, body, h.get("/").body)
+					<-fetched
+					cancel()
+					slow.Wait()
+					require.Contains(t, h.get("/").status(), "; hit")
+					require.Equal(t, 1, origin.Total())
+				})
+			}
+		})
+	}
+}

@@ -1,0 +1,297 @@
+package middleware_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/faulty"
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// Attacks that make the cache keep what it should not, or believe what it should not.
+
+// Error answers to requests that provoke errors are not stored, whatever their freshness says (CPDoS).
+func TestAttackCPDoS(t *testing.T) {
+	big := strings.Repeat("o", 9<<10)
+	attacks := map[string]http.Header{
+		"oversize":              {"X-Oversize": {big}},
+		"oversize in many":      {"X-A": {big[:3<<10]}, "X-B": {big[:3<<10]}, "X-C": {big[:3<<10]}},
+		"control character":     {"X-Control": {"a\x01b"}},
+		"method override":       {"X-Http-Method-Override": {"DELETE"}},
+		"method override short": {"X-Http-Method": {"DELETE"}},
+		"method override old":   {"X-Method-Override": {"DELETE"}},
+	}
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		for name := range r.Header {
+			if strings.HasPrefix(name, "X-") {
+				w.WriteHeader(http.StatusBadRequest)
+				return
+			}
+		}
+		io.WriteString(w, "page")
+	}
+	for name, header := range attacks {
+		t.Run(name, func(t *testing.T) {
+			eachBareDoor(t, origin, func(t *testing.T, ask func(http.Header) reply) {
+				require.Equal(t, http.StatusBadRequest, ask(header).StatusCode)
+				require.Equal(t, "page", ask(nil).body)
+				require.Contains(t, ask(nil).status(), "; hit")
+			})
+		})
+	}
+	t.Run("an error that nobody provoked is stored", func(t *testing.T) {
+		missing := func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.WriteHeader(http.StatusNotFound)
+		}
+		eachBareDoor(t, missing, func(t *testing.T, ask func(http.Header) reply) {
+			ask(http.Header{"X-Small": {"1"}})
+			require.Contains(t, ask(nil).status(), "; hit")
+		})
+	})
+}
+
+// eachBareDoor runs test against both doors without a server or client in between, which would refuse some of what
+// the test sends.
+func eachBareDoor(t *testing.T, origin http.HandlerFunc, test func(t *testing.T, ask func(http.Header) reply)) {
+	ask := func(t *testing.T, door http.RoundTripper) func(http.Header) reply {
+		return func(header http.Header) reply {
+			r, err := http.NewRequest("GET", "http://example.test/page", nil)
+			require.NoError(t, err)
+			if header != nil {
+				r.Header = header.Clone()
+			}
+			return roundTrip(t, door, r)
+		}
+	}
+	recorded := func(handler http.Handler) roundTripper {
+		return func(r *http.Request) *http.Response {
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			return w.Result()
+		}
+	}
+	for _, door := range []string{"handler", "transport"} {
+		t.Run(door, func(t *testing.T) {
+			cache, err := middleware.New(middleware.Config{})
+			require.NoError(t, err)
+			if door == "handler" {
+				test(t, ask(t, recorded(cache.Handler(origin))))
+			} else {
+				test(t, ask(t, cache.Transport(recorded(origin))))
+			}
+			require.NoError(t, cache.Close(t.Context()))
+		})
+	}
+}
+
+// A request with credentials, or with no-store, doesn't make the key uncacheable for others.
+func TestAttackPredictorPoisoning(t *testing.T) {
+	for name, field := range map[string][]string{
+		"authorization": {"Authorization", "Bearer mallory"},
+		"no-store":      {"Cache-Control", "no-store"},
+		"override":      {"X-Http-Method-Override", "DELETE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hold := make(chan struct{})
+			origin := func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get(field[0]) != "" {
+					w.Header().Set("Cache-Control", "max-age=60")
+					if name == "override" {
+						w.WriteHeader(http.StatusMethodNotAllowed)
+					}
+					return
+				}
+				<-hold
+				fresh("page")(w, r)
+			}
+			eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+				hold = make(chan struct{})
+				for range 3 {
+					h.get("/", field...)
+				}
+				attacks := h.requests()
+				var done sync.WaitGroup
+				var served atomic.Int32
+				for range 20 {
+					done.Go(func() {
+						if h.get("/").body == "page" {
+							served.Add(1)
+						}
+					})
+				}
+				// Were the key taken for uncacheable, the others would not wait for the first.
+				eventually(t, func() bool { return h.requests() > attacks }, "the first one asks")
+				time.Sleep(20 * time.Millisecond)
+				close(hold)
+				done.Wait()
+				require.EqualValues(t, 20, served.Load())
+				require.Equal(t, attacks+1, h.requests())
+			})
+		})
+	}
+}
+
+// A client's conditions never reach the origin with a fill, and what comes without freshness is not guessed to have
+// any (CVE-2025-49826).
+func TestAttackEmptyResponsePoisoning(t *testing.T) {
+	t.Run("conditions", func(t *testing.T) {
+		origin := func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Etag", `"e"`)
+			w.Header().Set("Last-Modified", "Tue, 15 Nov 2022 12:45:26 GMT")
+			http.ServeContent(w, r, "page.txt", time.Date(2022, 11, 15, 12, 45, 26, 0, time.UTC), strings.NewReader("page"))
+		}
+		for _, condition := range [][]string{
+			{"If-None-Match", `"e"`}, {"If-None-Match", "*"}, {"If-Modified-Since", "Tue, 15 Nov 2022 12:45:26 GMT"},
+			{"Range", "bytes=1-1"}, {"Range", "bytes=9-"}, {"If-Match", `"other"`}, {"If-Unmodified-Since", "Tue, 15 Nov 2021 12:45:26 GMT"},
+		} {
+			t.Run(condition[0], func(t *testing.T) {
+				eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+					h.get("/", condition...)
+					got := h.get("/")
+					require.Equal(t, http.StatusOK, got.StatusCode)
+					require.Equal(t, "page", got.body)
+				})
+			})
+		}
+	})
+	t.Run("odd statuses", func(t *testing.T) {
+		var calls atomic.Int32
+		origin := func(w http.ResponseWriter, r *http.Request) {
+			var status int
+			fmt.Sscanf(r.URL.Path, "/%d", &status)
+			w.Header().Set("Last-Modified", "Tue, 15 Nov 2022 12:45:26 GMT")
+			w.Header().Set("X-Call", fmt.Sprint(calls.Add(1)))
+			w.WriteHeader(status)
+		}
+		eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+			for _, status := range []int{201, 202, 205, 207, 226, 302, 303, 307, 400, 401, 403, 406, 409, 412, 413, 416, 418, 429, 431, 451, 500, 502, 503, 504, 599} {
+				path := fmt.Sprintf("/%d", status)
+				first, second := h.get(path), h.get(path)
+				require.Equal(t, status, second.StatusCode)
+				require.NotEqual(t, first.Header.Get("X-Call"), second.Header.Get("X-Call"), "%d was reused", status)
+			}
+		})
+	})
+}
+
+// A private page under a name that looks static is not stored without the origin's word for it.
+func TestAttackCacheDeception(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, "account of %s", r.Header.Get("Cookie"))
+	}
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+		for _, path := range []string{"/account/x.css", "/account/x.js?v=1", "/account;x.png", "/account%2Fx.ico", "/account/..%2Fstatic/x.css"} {
+			require.Equal(t, "account of alice", h.get(path, "Cookie", "alice").body)
+			require.Equal(t, "account of mallory", h.get(path, "Cookie", "mallory").body)
+		}
+	})
+}
+
+// An answer to credentials is for others only where the origin says so (RFC 9111 §3.5).
+func TestAttackAuthorization(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", strings.ReplaceAll(r.URL.Query().Get("cc"), "+", ", "))
+		fmt.Fprintf(w, "for %s", r.Header.Get("Authorization"))
+	}
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+		for cc, shared := range map[string]bool{
+			"max-age=60": false, "max-age=60%2Bproxy-revalidate": false, "max-age=60%2Bno-cache": false, "private%2Bmax-age=60": false,
+			"max-age=60%2Bpublic": true, "s-maxage=60": true, "max-age=60%2Bmust-revalidate": true,
+		} {
+			path := "/?cc=" + cc
+			require.Equal(t, "for alice", h.get(path, "Authorization", "alice").body)
+			for _, mallory := range [][]string{{"Authorization", "mallory"}, nil} {
+				require.Equal(t, shared, h.get(path, mallory...).body == "for alice", "%s %v", cc, mallory)
+			}
+		}
+	})
+}
+
+// A 304 that brings what the stored response never had does not change who may have it, how long it is, or whose cookie
+// it carries (nodejs/undici#5732).
+func TestAttackNotModifiedInjection(t *testing.T) {
+	for name, field := range map[string][]string{
+		"vary":           {"Vary", "X-Odd"},
+		"vary star":      {"Vary", "*"},
+		"content-length": {"Content-Length", "2"},
+		"set-cookie":     {"Set-Cookie", "session=mallory"},
+		"encoding":       {"Content-Encoding", "gzip"},
+		"range":          {"Content-Range", "bytes 0-1/4"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, door := range []string{"handler", "transport"} {
+				t.Run(door, func(t *testing.T) {
+					h, _ := newFaultyHouse(t, door, middleware.Config{}, func(r *http.Request) faulty.Answer {
+						if r.Header.Get("If-None-Match") != "" && r.Header.Get("X-Odd") == "" {
+							odd := http.Header{"Etag": {`"e"`}}
+							odd.Set(field[0], field[1])
+							return faulty.Answer{Status: http.StatusNotModified, Header: odd}
+						}
+						return faulty.Answer{
+							Header: http.Header{"Etag": {`"e"`}, "Cache-Control": {"max-age=60"}, "Age": {"100"}},
+							Body:   "page for " + r.Header.Get("X-Odd"),
+						}
+					})
+					h.get("/")
+					require.Contains(t, h.get("/").status(), "fwd-status=304") // fresh now, if the odd 304 can do that
+					if field[0] == "Vary" {
+						require.Equal(t, "page for 1", h.get("/", "X-Odd", "1").body)
+						return
+					}
+					for range 2 {
+						got := h.get("/")
+						require.NoError(t, got.err)
+						require.Equal(t, "page for ", got.body)
+						for _, name := range []string{"Set-Cookie", "Content-Encoding", "Content-Range"} {
+							if strings.Contains(got.status(), "; hit") {
+								require.Empty(t, got.Header.Get(name))
+							}
+						}
+					}
+				})
+			}
+		})
+	}
+}
+
+// A stored record that was tampered with, so that its header would split the response, is no record.
+func TestAttackResponseSplitting(t *testing.T) {
+	t.Run("a stored record", func(t *testing.T) {
+		now := time.Now()
+		meta := cirque.NewCacheMeta(200, http.Header{"X-Field": {"value..X-Injected: 1"}}, now, now.Add(time.Hour), 0, 0)
+		record, err := meta.MarshalBinary()
+		require.NoError(t, err)
+		var read cirque.CacheMeta
+		require.NoError(t, read.UnmarshalBinary(record))
+		for _, split := range []string{"\r\n", "\n\n", "\r\r", "\x00\x00"} {
+			tampered := strings.Replace(string(record), "..", split, 1)
+			require.ErrorIs(t, read.UnmarshalBinary([]byte(tampered)), cirque.ErrBadMeta)
+		}
+		named := strings.Replace(string(record), "X-Field", "X\r\nE: d", 1)
+		require.ErrorIs(t, read.UnmarshalBinary([]byte(named)), cirque.ErrBadMeta)
+	})
+	t.Run("a response", func(t *testing.T) {
+		split := func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["X-Field"] = []string{"value\r\nSet-Cookie: session=mallory"}
+			fresh("page")(w, r)
+		}
+		eachBareDoor(t, split, func(t *testing.T, ask func(http.Header) reply) {
+			ask(nil)
+			require.NotContains(t, ask(nil).status(), "hit")
+		})
+	})
+}
