@@ -1,43 +1,90 @@
 package memcache
 
 import (
+	"encoding/binary"
 	"sync/atomic"
 	"unsafe"
 
 	"github.com/cirquecache/cirque"
-	"github.com/cirquecache/cirque/internal/stream"
 )
 
 const (
 	// inlineMax is up to which size a body lives in its entry's block.
 	inlineMax = 4 << 10
 
-	// entryOverhead is what an entry weighs beyond its block and body: the struct, its share of the table
-	// at the table's average load, and what the allocator rounds up.
+	// entryOverhead is what an entry weighs beyond its block: record, block header, its share of the index, and
+	// the end of a page that was too short for it.
 	entryOverhead = 128
 
 	// bodyOverhead and segmentOverhead are what a body outside of the block weighs beyond its bytes.
-	bodyOverhead    = 64
+	bodyOverhead    = 128
 	segmentOverhead = 24
 )
 
-// entry is one stored response. It never changes but for refs: a new meta makes a new entry.
+// record is what a shard knows of an entry. It has no pointers, so that the garbage collector never looks at a million of
+// them. All but refs is guarded by the shard's lock.
 //
-// INVARIANT: while refs is above zero, charge() bytes of the budget are taken for the entry. The
-// table has one reference, each open hit one.
-type entry struct {
-	block string // key text, encoded meta, and the body where body is nil
-	body  *body
-	tag   cirque.Tag
-	refs  atomic.Int32
+// The entry's block is one piece of a page: key text, encoded meta, and the body unless that is kept outside.
+//
+// INVARIANT: while refs is above zero, weight() bytes of the budget are taken for the entry. The table has one
+// reference, each open hit one.
+type record struct {
+	tag          cirque.Tag
+	page, offset uint32 // of the block; noPage: the record is free
 
-	identityEnd, metaEnd uint32 // in block
+	identity, meta uint32 // lengths of the block's parts
+	inline         uint32 // ditto; outside: the body is in shard.bodies
+
+	refs atomic.Int32
 }
 
-// body is a finished body outside of its entry's block. Entries that differ in meta share it.
+// outside is the length of the inline part where the body is not inline.
+const outside = 1<<32 - 1
+
+func (r *record) blockSize() uint32 {
+	if r.inline == outside {
+		return r.identity + r.meta
+	}
+	return r.identity + r.meta + r.inline
+}
+
+// weight returns what is reserved for the entry without a body outside.
+func (r *record) weight() int64 { return entryOverhead + int64(r.blockSize()) }
+
+// recordsPerChunk records are one object, which never moves.
+const recordsPerChunk = 64
+
+// records are a shard's. Its methods are called with the shard's lock held.
+type records struct {
+	chunks []*[recordsPerChunk]record
+	free   []uint32
+}
+
+func (s *records) at(i uint32) *record { return &s.chunks[i/recordsPerChunk][i%recordsPerChunk] }
+
+// take returns the number of a free record.
+func (s *records) take() uint32 {
+	if len(s.free) == 0 {
+		s.chunks = append(s.chunks, new([recordsPerChunk]record))
+		for n := range uint32(recordsPerChunk) {
+			s.free = append(s.free, uint32(len(s.chunks))*recordsPerChunk-1-n)
+		}
+	}
+	last := len(s.free) - 1
+	i := s.free[last]
+	s.free = s.free[:last]
+	return i
+}
+
+func (s *records) put(i uint32) {
+	s.at(i).page = noPage
+	s.free = append(s.free, i)
+}
+
+// body is a finished body outside of its entry's block.
 //
-// INVARIANT: while refs is above zero, charged bytes of the budget are taken for the body. Each
-// entry has one reference, and one has the write it came from until its readers are gone.
+// INVARIANT: while refs is above zero, charged bytes of the budget are taken for the body. The entry has one
+// reference, and so has the write it came from while readers are attached to that.
 type body struct {
 	segments [][]byte // none empty
 	size     int64
@@ -45,73 +92,16 @@ type body struct {
 	refs     atomic.Int32
 }
 
-// newEntry returns an entry with one reference, which takes over that of body, or of an inline body. It
-// returns nil where the budget has no room; body keeps its reference then.
-func (c *MemCache) newEntry(identity string, meta *cirque.CacheMeta, tag cirque.Tag, body *body, inline int, appendInline func([]byte) []byte) *entry {
-	size := len(identity) + meta.MetaSize() + inline
-	if !c.config.Budget.Reserve(entryOverhead + int64(size)) {
-		return nil
-	}
-	e := &entry{body: body, tag: tag, identityEnd: uint32(len(identity))}
-	block := append(make([]byte, 0, size), identity...)
-	block, _ = meta.AppendBinary(block) // never fails
-	e.metaEnd = uint32(len(block))
-	if inline > 0 {
-		block = appendInline(block)
-	}
-	// From here on nobody writes to the block.
-	e.block = unsafe.String(unsafe.SliceData(block), len(block))
-	e.refs.Store(1)
-	return e
-}
-
-// takeBody takes the finished body over from b, with one reference, and reports whether the budget has room for
-// its bookkeeping too.
-func (c *MemCache) takeBody(b *stream.Buffer) (_ *body, ok bool) {
-	segments, charged := b.Take()
-	body := &body{segments: segments, size: b.Size(), charged: charged}
-	body.refs.Store(1)
-	overhead := int64(bodyOverhead + segmentOverhead*len(segments))
-	if ok = c.config.Budget.Reserve(overhead); ok {
-		body.charged += overhead
-	}
-	return body, ok
-}
-
-func (e *entry) identity() string { return e.block[:e.identityEnd] }
-func (e *entry) meta() string     { return e.block[e.identityEnd:e.metaEnd] }
-func (e *entry) inline() string   { return e.block[e.metaEnd:] }
-
-// charge returns what is reserved for the entry without its body outside.
-func (e *entry) charge() int64 { return entryOverhead + int64(len(e.block)) }
-
-func (e *entry) weight() int64 {
-	if e.body != nil {
-		return e.charge() + e.body.charged
-	}
-	return e.charge()
-}
-
-func (e *entry) size() int64 {
-	if e.body != nil {
-		return e.body.size
-	}
-	return int64(len(e.inline()))
-}
-
-// release gives up one reference to e.
-func (c *MemCache) release(e *entry) {
-	if e.refs.Add(-1) > 0 {
-		return
-	}
-	c.config.Budget.Release(e.charge())
-	if e.body != nil {
-		c.releaseBody(e.body)
-	}
-}
-
-func (c *MemCache) releaseBody(b *body) {
+func (b *body) release(budget *cirque.Budget) {
 	if b.refs.Add(-1) == 0 {
-		c.config.Budget.Release(b.charged)
+		budget.Release(b.charged)
 	}
+}
+
+// text returns b, which must never change again, as a string.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// readBlockHeader returns the number of the record of the block at the start of b, and the block's length.
+func readBlockHeader(b []byte) (record, n uint32) {
+	return binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
 }

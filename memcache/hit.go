@@ -13,8 +13,8 @@ import (
 // returns is part of it, so that a hit is one allocation.
 type hit struct {
 	meta  cirque.CacheMeta
-	cache *MemCache
-	entry *entry
+	shard *shard
+	entry stored
 
 	pos, end int64
 	segment  int   // of a body outside of the block: the one that pos is in or at the end of
@@ -27,11 +27,18 @@ var (
 	_ io.WriterTo       = (*hit)(nil)
 )
 
-// newHit takes over a reference to e.
-func newHit(c *MemCache, e *entry) *hit {
-	h := &hit{cache: c, entry: e, end: e.size()}
-	h.meta.UnmarshalTrusted(e.meta())
+// newHit returns a hit on e, to which it closes the reference.
+func newHit(s *shard, e stored) *hit {
+	h := &hit{shard: s, entry: e, end: e.size()}
+	h.meta.UnmarshalTrusted(e.meta)
 	return h
+}
+
+func (e *stored) size() int64 {
+	if e.body != nil {
+		return e.body.size
+	}
+	return int64(len(e.inline))
 }
 
 func (h *hit) Read(p []byte) (int, error) {
@@ -80,7 +87,7 @@ func (h *hit) next() ([]byte, error) {
 	}
 	if h.entry.body == nil {
 		// The writers that this is handed to must not change it, by the rules of io.Writer.
-		inline := h.entry.inline()[h.pos:h.end]
+		inline := h.entry.inline[h.pos:h.end]
 		return unsafe.Slice(unsafe.StringData(inline), len(inline)), nil
 	}
 	segments := h.entry.body.segments
@@ -110,7 +117,7 @@ func (h *hit) SeekRange(start, end int64) error {
 
 func (h *hit) Tag() cirque.Tag { return h.entry.tag }
 
-func (h *hit) Weight() int64 { return h.entry.weight() }
+func (h *hit) Weight() int64 { return h.entry.weight }
 
 func (h *hit) CountsAccess() bool { return true }
 
@@ -118,7 +125,7 @@ func (h *hit) CountsAccess() bool { return true }
 func (h *hit) Close() error {
 	if !h.closed {
 		h.closed = true
-		h.cache.release(h.entry)
+		h.shard.close(&h.entry)
 	}
 	return nil
 }

@@ -3,13 +3,15 @@
 //
 // # Memory
 //
-// An entry is two heap objects where its body is small: a struct and one pointer-free block with
-// key text, meta and body. A larger body is a few pointer-free segments. A million entries are thus little work
-// for the garbage collector, and a hit copies neither header nor body.
+// Key text, meta and small bodies lie one after the other in pointer-free pages, and what the table knows of them in
+// pointer-free records, so that a million entries are little work for the garbage collector. A larger body is a few
+// pointer-free segments. A hit copies neither header nor body.
 //
 // Everything is charged to the Budget before it is allocated: the segments of writes under way,
-// and entries until they are out of the table and their last reader has closed. Not counted is
-// what the allocator rounds up, at most an eighth, and 6 % on average.
+// and entries until they are out of the table and their last reader has closed. Not counted is what was
+// released in pages that are still in use, at most a fifth of them; one page of at most 32 KiB for each of 256 shards;
+// what the table has grown to, when it is empty again; and bytes that a reader goes on with after a new meta
+// has replaced them.
 //
 // # Locking
 //
@@ -26,6 +28,7 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/stream"
 )
 
 // Config configures a MemCache. The zero Config is a cache without limit: give it a Budget.
@@ -50,8 +53,9 @@ var errNoRoomForMeta = fmt.Errorf("memcache: no room for the new meta: %w", cirq
 // MemCache is a [cirque.StreamingStorage] in memory. It is safe for concurrent use, starts no goroutines and
 // needs no closing. Use New.
 type MemCache struct {
-	config Config
-	tags   atomic.Uint64 // the last one given out
+	budget *cirque.Budget
+	bodies stream.Options // of every body under way, but for its SizeHint
+	tags   atomic.Uint64  // the last one given out
 	shards [shardCount]shard
 }
 
@@ -59,11 +63,23 @@ var _ cirque.StreamingStorage = (*MemCache)(nil)
 
 // New returns an empty MemCache.
 func New(config Config) *MemCache {
-	c := &MemCache{config: config}
+	c := &MemCache{
+		budget: config.Budget,
+		bodies: stream.Options{
+			Reserve:      config.Budget.Reserve,
+			Release:      config.Budget.Release,
+			Window:       config.Window,
+			StallTimeout: config.StallTimeout,
+			Errors: stream.Errors{
+				Aborted:    cirque.ErrAborted,
+				Unlinked:   cirque.ErrUnlinked,
+				NoReaders:  cirque.ErrNoReaders,
+				SlowReader: cirque.ErrSlowReader,
+			},
+		},
+	}
 	for i := range c.shards {
-		s := &c.shards[i]
-		s.entries = make(map[cirque.HashBinary]*entry)
-		s.writes = make(map[cirque.HashBinary]*write)
+		c.shards[i].init(config.Budget)
 	}
 	return c
 }
@@ -78,7 +94,7 @@ func (c *MemCache) Len() int {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.RLock()
-		n += len(s.entries)
+		n += len(s.index)
 		s.mu.RUnlock()
 	}
 	return n
@@ -115,33 +131,30 @@ func (c *MemCache) lookup(ctx context.Context, key cirque.CacheKey, tag cirque.T
 			return meta, h, nil
 		}
 	}
-	e := s.entries[key.Combined()]
-	if e == nil || tag != 0 && e.tag != tag || e.identity() != string(identity) {
+	i, r := s.find(&key, identity, tag)
+	if r == nil {
 		s.mu.RUnlock()
 		return nil, nil, cirque.ErrNotFound
 	}
-	e.refs.Add(1)
+	e := s.open(i, r)
 	s.mu.RUnlock()
 
-	h := newHit(c, e)
+	h := newHit(s, e)
 	return &h.meta, h, nil
 }
 
 // Purge implements [cirque.Storage]. A linked write under way that an invalidation has voided counts as
 // removed: it is what Lookup found.
 func (c *MemCache) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.PurgeType) error {
-	combined := key.Combined()
 	s := c.shard(key.Primary)
-
+	combined := key.Combined()
 	s.mu.Lock()
-	e := s.entries[combined]
-	delete(s.entries, combined)
-	voided := typ != cirque.PurgeEviction && s.void(key)
-	s.mu.Unlock()
-
-	if e != nil {
-		c.release(e)
-	} else if !voided {
+	defer s.mu.Unlock()
+	removed := s.remove(combined)
+	if typ != cirque.PurgeEviction && s.void(key) {
+		removed = true
+	}
+	if !removed {
 		return cirque.ErrNotFound
 	}
 	return nil
@@ -154,27 +167,57 @@ func (c *MemCache) UpdateMeta(_ context.Context, key cirque.CacheKey, meta *cirq
 	if found, err := c.updateWrite(s, &key, meta, tag); found || err != nil {
 		return err
 	}
-	old := s.hold(key, tag)
-	if old == nil {
+	return c.updateEntry(s, &key, meta, tag)
+}
+
+func (c *MemCache) updateEntry(s *shard, key *cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) error {
+	var stack [256]byte
+	identity := key.AppendIdentity(stack[:0])
+	s.mu.RLock()
+	_, r := s.find(key, identity, tag)
+	if r == nil {
+		s.mu.RUnlock()
 		return cirque.ErrNotFound
 	}
-	defer c.release(old)
+	// Of an entry, nothing but the meta changes while it has its tag.
+	charge := r.weight() - int64(r.meta) + int64(meta.MetaSize())
+	s.mu.RUnlock()
 
-	inline := old.inline()
-	updated := c.newEntry(old.identity(), meta, tag, old.body, len(inline), func(block []byte) []byte {
-		return append(block, inline...)
-	})
-	if updated == nil {
+	if !c.budget.Reserve(charge) {
 		return errNoRoomForMeta
 	}
-	if old.body != nil {
-		old.body.refs.Add(1)
-	}
-	replaced := s.replace(key.Combined(), tag, updated)
-	if replaced == nil {
-		c.release(updated)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, r := s.find(key, identity, tag)
+	if r == nil {
+		c.budget.Release(charge)
 		return cirque.ErrNotFound
 	}
-	c.release(replaced)
+	c.budget.Release(r.weight())
+	s.update(i, r, meta)
 	return nil
+}
+
+// updateWrite replaces the meta of the linked write under way with that tag, if there is one.
+func (c *MemCache) updateWrite(s *shard, key *cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) (found bool, err error) {
+	s.mu.RLock()
+	w := s.linked(key, tag)
+	s.mu.RUnlock()
+	if w == nil {
+		return false, nil
+	}
+	size := int64(meta.MetaSize())
+	if !c.budget.Reserve(size) {
+		return true, errNoRoomForMeta
+	}
+	s.mu.Lock()
+	if s.linked(key, tag) == w && !w.refused {
+		old := int64(w.meta.MetaSize())
+		w.meta = meta
+		w.overhead += size - old
+		found, size = true, old
+	}
+	s.mu.Unlock()
+	c.budget.Release(size)
+	return found, nil
 }

@@ -6,116 +6,177 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// shard is one part of the table, chosen by primary hash.
+// shard is one part of the table, chosen by primary hash. All its fields are guarded by mu.
 type shard struct {
 	mu sync.RWMutex
 
-	// entries by combined hash. The table owns one reference to each.
-	entries map[cirque.HashBinary]*entry
+	index   map[cirque.HashBinary]uint32 // number of the record by combined hash
+	records records
+	pages   pages
+	bodies  map[uint32]*body // those outside of blocks, by number of the record
 
 	// writes under way by primary hash, the newest first. Voided ones are not among them any more, unlinked
 	// ones refuse readers.
 	writes map[cirque.HashBinary]*write
 
-	_ [24]byte // a cache line for each shard
+	budget *cirque.Budget
 }
 
-// hold returns key's entry, if it has that tag, with a reference taken.
-func (s *shard) hold(key cirque.CacheKey, tag cirque.Tag) *entry {
-	var stack [256]byte
-	identity := key.AppendIdentity(stack[:0])
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	e := s.entries[key.Combined()]
-	if e == nil || e.tag != tag || e.identity() != string(identity) {
-		return nil
+func (s *shard) init(budget *cirque.Budget) {
+	s.index = make(map[cirque.HashBinary]uint32)
+	s.bodies = make(map[uint32]*body)
+	s.writes = make(map[cirque.HashBinary]*write)
+	s.pages.current = noPage
+	s.budget = budget
+}
+
+// find returns the entry of key, if it has that tag; any, if tag is zero. identity is key's text. Called with mu held
+// for reading.
+func (s *shard) find(key *cirque.CacheKey, identity []byte, tag cirque.Tag) (i uint32, r *record) {
+	i, ok := s.index[key.Combined()]
+	if !ok {
+		return 0, nil
 	}
-	e.refs.Add(1)
+	r = s.records.at(i)
+	if tag != 0 && r.tag != tag || string(s.identity(r)) != string(identity) {
+		return 0, nil
+	}
+	return i, r
+}
+
+// inPlace reports whether the entry with that combined hash has this tag. Called with mu held for reading.
+func (s *shard) inPlace(combined cirque.HashBinary, tag cirque.Tag) bool {
+	i, ok := s.index[combined]
+	return ok && s.records.at(i).tag == tag
+}
+
+// block returns the three parts of r's block in one; identity, meta and inline return each.
+func (s *shard) block(r *record) []byte    { return s.pages.block(r.page, r.offset, r.blockSize()) }
+func (s *shard) identity(r *record) []byte { return s.block(r)[:r.identity] }
+func (s *shard) inline(r *record) []byte   { return s.block(r)[r.identity+r.meta:] }
+
+// insert puts an entry in the place of key. Its body is b, or if that is nil of inline bytes, which appendInline
+// appends. What is reserved for the entry, and a reference to b, pass to the table. Called with mu held.
+func (s *shard) insert(key *cirque.CacheKey, identity []byte, meta *cirque.CacheMeta, tag cirque.Tag, b *body, inline int, appendInline func([]byte) []byte) {
+	i := s.records.take()
+	r := s.records.at(i)
+	r.tag, r.identity, r.meta, r.inline = tag, uint32(len(identity)), uint32(meta.MetaSize()), uint32(inline)
+	if b != nil {
+		r.inline = outside
+		s.bodies[i] = b
+	}
+	r.refs.Store(1)
+	block := append(s.place(i, r), identity...)
+	block, _ = meta.AppendBinary(block) // never fails
+	if b == nil {
+		appendInline(block)
+	}
+	s.remove(key.Combined())
+	s.index[key.Combined()] = i
+}
+
+// place finds room for r's block, which is to be appended to the slice. The page that this may seal is not the one that
+// the block is in.
+func (s *shard) place(i uint32, r *record) []byte {
+	block, page, offset, sealed := s.pages.allocate(i, r.blockSize())
+	r.page, r.offset = page, offset
+	if sealed != noPage {
+		s.tidy(sealed)
+	}
+	return block
+}
+
+// update gives r another meta, in a block of its own. Called with mu held.
+func (s *shard) update(i uint32, r *record, meta *cirque.CacheMeta) {
+	identity, inline := s.identity(r), s.inline(r)
+	page := r.page
+	s.pages.release(page, r.blockSize())
+	r.meta = uint32(meta.MetaSize())
+	block := append(s.place(i, r), identity...)
+	block, _ = meta.AppendBinary(block) // never fails
+	_ = append(block, inline...)
+	s.tidy(page)
+}
+
+// tidy moves what is in use of a page elsewhere, if that is little; readers go on with the old bytes. The current page
+// is left alone until it is sealed. One that is sealed on the way is full of what was just placed, some of it not even
+// written yet, and not sparse. Called with mu held.
+func (s *shard) tidy(at uint32) {
+	p := s.pages.all[at]
+	if at == s.pages.current || !p.sparse() {
+		return
+	}
+	for offset := uint32(0); offset < uint32(len(p.buf)); {
+		i, n := readBlockHeader(p.buf[offset:])
+		if r := s.records.at(i); r.page == at && r.offset == offset {
+			_ = append(s.place(i, r), s.pages.block(at, offset, n)...)
+		}
+		offset += blockHeader + n
+	}
+	s.pages.drop(at)
+}
+
+// remove takes the entry of that combined hash out of the table and reports whether there was one. Called with mu
+// held.
+func (s *shard) remove(combined cirque.HashBinary) bool {
+	i, ok := s.index[combined]
+	if ok {
+		delete(s.index, combined)
+		s.unref(i)
+	}
+	return ok
+}
+
+// unref gives up a reference. Called with mu held.
+func (s *shard) unref(i uint32) {
+	if r := s.records.at(i); r.refs.Add(-1) == 0 {
+		s.erase(i, r)
+	}
+}
+
+// erase frees a record that nobody refers to. Called with mu held.
+func (s *shard) erase(i uint32, r *record) {
+	s.budget.Release(r.weight())
+	if r.inline == outside {
+		s.bodies[i].release(s.budget)
+		delete(s.bodies, i)
+	}
+	page := r.page
+	s.pages.release(page, r.blockSize())
+	s.records.put(i)
+	s.tidy(page)
+}
+
+// stored is an entry as a hit sees it. It stays as it is when the record changes.
+type stored struct {
+	number uint32
+	record *record
+	tag    cirque.Tag
+	weight int64
+	meta   string
+	inline string
+	body   *body // nil: it is inline
+}
+
+// open returns the entry with a reference taken. Called with mu held for reading.
+func (s *shard) open(i uint32, r *record) stored {
+	r.refs.Add(1)
+	block := text(s.block(r))
+	e := stored{number: i, record: r, tag: r.tag, weight: r.weight(), meta: block[r.identity:][:r.meta]}
+	if r.inline == outside {
+		e.body = s.bodies[i]
+		e.weight += e.body.charged
+	} else {
+		e.inline = block[r.identity+r.meta:]
+	}
 	return e
 }
 
-// replace puts e in the place of the entry with that tag and returns that one, or nil if it is gone.
-func (s *shard) replace(combined cirque.HashBinary, tag cirque.Tag, e *entry) *entry {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old := s.entries[combined]
-	if old == nil || old.tag != tag {
-		return nil
+// close gives up the reference that open took.
+func (s *shard) close(e *stored) {
+	if e.record.refs.Add(-1) == 0 { // so it is out of the table, and nobody else comes
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.erase(e.number, e.record)
 	}
-	s.entries[combined] = e
-	return old
-}
-
-// begin lists w as the newest write for its key.
-func (s *shard) begin(w *write) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	primary := w.key.PrimaryHash()
-	w.next = s.writes[primary]
-	s.writes[primary] = w
-}
-
-// unlist takes w off the writes under way, if it is among them. Called with mu held.
-func (s *shard) unlist(w *write) {
-	primary := w.key.PrimaryHash()
-	first := s.writes[primary]
-	for at := &first; *at != nil; at = &(*at).next {
-		if *at == w {
-			*at, w.next = w.next, nil
-			break
-		}
-	}
-	if first == nil {
-		delete(s.writes, primary)
-	} else {
-		s.writes[primary] = first
-	}
-}
-
-// void voids the writes under way for key and, if it names the primary slot, for its variants. It reports
-// whether a linked one was among them. Called with mu held.
-func (s *shard) void(key cirque.CompactCacheKey) (linked bool) {
-	for w := s.writes[key.Primary]; w != nil; {
-		next := w.next
-		if key.IsPrimary() || w.key.Variance() == key.Variance {
-			w.voided = true
-			linked = linked || !w.buffer.Unlinked()
-			s.unlist(w)
-		}
-		w = next
-	}
-	return linked
-}
-
-// commit puts e, which w has written with meta, in the place of its key and returns what was there. It returns
-// ErrNotFound if w was voided or the entry it was to replace is no longer there.
-func (s *shard) commit(w *write, e *entry, meta *cirque.CacheMeta) (old *entry, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	combined := w.key.Combined()
-	old = s.entries[combined]
-	switch {
-	case w.voided, w.opts.Replaces != 0 && (old == nil || old.tag != w.opts.Replaces):
-		return nil, cirque.ErrNotFound
-	case w.meta != meta:
-		return nil, errMetaChanged
-	}
-	s.entries[combined] = e
-	s.unlist(w)
-	for other := s.writes[w.key.PrimaryHash()]; other != nil; other = other.next {
-		if other.key.Combined() == combined {
-			other.overtaken = true
-		}
-	}
-	return old, nil
-}
-
-// linked returns the linked write under way for key with that tag, or nil. Called with mu held.
-func (s *shard) linked(key *cirque.CacheKey, tag cirque.Tag) *write {
-	for w := s.writes[key.PrimaryHash()]; w != nil; w = w.next {
-		if w.tag == tag && w.isFor(key) && !w.buffer.Unlinked() {
-			return w
-		}
-	}
-	return nil
 }

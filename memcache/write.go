@@ -48,6 +48,8 @@ var _ cirque.StreamingMissHandler = (*write)(nil)
 // MissHandler implements [cirque.Storage]. The handler is a [cirque.StreamingMissHandler]. Where
 // the budget refuses even the bookkeeping, the write is unlinked before its first byte.
 func (c *MemCache) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
+	body := c.bodies
+	body.SizeHint = opts.SizeHint
 	w := &write{
 		cache:    c,
 		shard:    c.shard(key.PrimaryHash()),
@@ -56,22 +58,10 @@ func (c *MemCache) MissHandler(ctx context.Context, key cirque.CacheKey, meta *c
 		tag:      cirque.Tag(c.tags.Add(1)),
 		opts:     opts,
 		overhead: writeOverhead + int64(len(key.Namespace())+len(key.Primary())+meta.MetaSize()),
-		buffer: stream.New(ctx, stream.Options{
-			SizeHint:     opts.SizeHint,
-			Reserve:      c.config.Budget.Reserve,
-			Release:      c.config.Budget.Release,
-			Window:       c.config.Window,
-			StallTimeout: c.config.StallTimeout,
-			Errors: stream.Errors{
-				Aborted:    cirque.ErrAborted,
-				Unlinked:   cirque.ErrUnlinked,
-				NoReaders:  cirque.ErrNoReaders,
-				SlowReader: cirque.ErrSlowReader,
-			},
-		}),
+		buffer:   stream.New(ctx, body),
 	}
 	w.refs.Store(1)
-	w.refused = !c.config.Budget.Reserve(w.overhead)
+	w.refused = !c.budget.Reserve(w.overhead)
 	w.shard.begin(w)
 	return w, nil
 }
@@ -128,25 +118,50 @@ func (w *write) Finish() (cirque.MissFinish, error) {
 	if err := w.buffer.Finish(); err != nil {
 		return cirque.MissFinish{}, err
 	}
-	for {
-		meta := w.currentMeta()
-		e := w.newEntry(meta)
-		if e == nil {
+	return w.store()
+}
+
+// store makes an entry of the finished buffer.
+func (w *write) store() (cirque.MissFinish, error) {
+	budget, size := w.cache.budget, w.buffer.Size()
+	weight := int64(0)
+	if size > inlineMax {
+		if !w.takeBody() {
 			return cirque.MissFinish{}, cirque.ErrUnlinked
 		}
-		old, err := w.shard.commit(w, e, meta)
-		switch {
-		case err == nil:
-			if old != nil {
-				w.cache.release(old)
-			}
-			return cirque.MissFinish{Size: e.weight()}, nil
-		case err != errMetaChanged:
-			w.cache.release(e)
+		size, weight = 0, w.body.charged
+	}
+	var stack [256]byte
+	identity := w.key.AppendIdentity(stack[:0])
+	for {
+		meta := w.currentMeta()
+		block := entryOverhead + int64(len(identity)+meta.MetaSize()) + size
+		if !budget.Reserve(block) {
+			return cirque.MissFinish{}, cirque.ErrUnlinked
+		}
+		err := w.commit(identity, meta, int(size))
+		if err == nil {
+			return cirque.MissFinish{Size: weight + block}, nil
+		}
+		budget.Release(block)
+		if err != errMetaChanged {
 			return cirque.MissFinish{}, err
 		}
-		w.cache.release(e)
 	}
+}
+
+// takeBody takes the finished body over from the buffer and reports whether the budget has room for its
+// bookkeeping.
+func (w *write) takeBody() bool {
+	segments, charged := w.buffer.Take()
+	w.body = &body{segments: segments, size: w.buffer.Size(), charged: charged}
+	w.body.refs.Store(1)
+	overhead := int64(bodyOverhead + segmentOverhead*len(segments))
+	if !w.cache.budget.Reserve(overhead) {
+		return false
+	}
+	w.body.charged += overhead
+	return true
 }
 
 func (w *write) currentMeta() *cirque.CacheMeta {
@@ -155,24 +170,25 @@ func (w *write) currentMeta() *cirque.CacheMeta {
 	return w.meta
 }
 
-// newEntry returns the entry that the finished buffer makes with meta, or nil where there is no room for it.
-func (w *write) newEntry(meta *cirque.CacheMeta) *entry {
-	identity := string(w.key.AppendIdentity(nil))
-	if size := w.buffer.Size(); size <= inlineMax {
-		return w.cache.newEntry(identity, meta, w.tag, nil, int(size), w.buffer.AppendTo)
+// commit puts the entry, with this meta and so many bytes of inline body, in the place of its key. It returns
+// ErrNotFound if w was voided or the entry that it was to replace is no longer there.
+func (w *write) commit(identity []byte, meta *cirque.CacheMeta, inline int) error {
+	s := w.shard
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case w.voided, w.opts.Replaces != 0 && !s.inPlace(w.key.Combined(), w.opts.Replaces):
+		return cirque.ErrNotFound
+	case w.meta != meta:
+		return errMetaChanged
 	}
-	if w.body == nil {
-		var ok bool
-		if w.body, ok = w.cache.takeBody(w.buffer); !ok {
-			return nil
-		}
+	if w.body != nil {
+		w.body.refs.Add(1)
 	}
-	w.body.refs.Add(1)
-	e := w.cache.newEntry(identity, meta, w.tag, w.body, 0, nil)
-	if e == nil {
-		w.cache.releaseBody(w.body)
-	}
-	return e
+	s.insert(&w.key, identity, meta, w.tag, w.body, inline, w.buffer.AppendTo)
+	s.unlist(w)
+	s.overtake(&w.key)
+	return nil
 }
 
 func (w *write) Abort() {
@@ -198,33 +214,9 @@ func (w *write) release() {
 		return
 	}
 	if !w.refused {
-		w.cache.config.Budget.Release(w.overhead)
+		w.cache.budget.Release(w.overhead)
 	}
 	if w.body != nil {
-		w.cache.releaseBody(w.body)
+		w.body.release(w.cache.budget)
 	}
-}
-
-// updateWrite replaces the meta of the linked write under way with that tag, if there is one.
-func (c *MemCache) updateWrite(s *shard, key *cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) (found bool, err error) {
-	s.mu.RLock()
-	w := s.linked(key, tag)
-	s.mu.RUnlock()
-	if w == nil {
-		return false, nil
-	}
-	size := int64(meta.MetaSize())
-	if !c.config.Budget.Reserve(size) {
-		return true, errNoRoomForMeta
-	}
-	s.mu.Lock()
-	if s.linked(key, tag) == w && !w.refused {
-		old := int64(w.meta.MetaSize())
-		w.meta = meta
-		w.overhead += size - old
-		found, size = true, old
-	}
-	s.mu.Unlock()
-	c.config.Budget.Release(size)
-	return found, nil
 }
