@@ -36,11 +36,18 @@ func config(setup conformance.Setup) middleware.Config {
 }
 
 func TestConformance(t *testing.T) {
-	run(t, conformance.Doors(), func(conformance.Setup) (cirque.Storage, error) { return nil, nil })
+	doors := conformance.Doors()
+	if testing.Short() {
+		doors = oneOfEachDoor
+	}
+	run(t, doors, func(conformance.Setup) (cirque.Storage, error) { return nil, nil })
 }
 
 // TestConformanceOverPlainStorage: a storage whose writes can't be read while they are under way.
 func TestConformanceOverPlainStorage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the default storage will do")
+	}
 	run(t, oneOfEachDoor, func(conformance.Setup) (cirque.Storage, error) {
 		return plainStorage{memcache.New(memcache.Config{})}, nil
 	})
@@ -50,6 +57,9 @@ func TestConformanceOverPlainStorage(t *testing.T) {
 type plainStorage struct{ cirque.Storage }
 
 func TestConformanceOverDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the default storage will do")
+	}
 	run(t, oneOfEachDoor, func(conformance.Setup) (cirque.Storage, error) {
 		store, err := diskcache.Open(t.TempDir(), nil)
 		if err == nil {

@@ -84,8 +84,8 @@ func (r *run) take(ctx context.Context, st *Step, index int) ([]*view, []ask, er
 	if st.Clients > 1 {
 		return r.takeTogether(ctx, st, index)
 	}
+	came := r.begin(index, st, nil)
 	for end := time.Now().Add(r.suite.patience); ; time.Sleep(time.Millisecond) {
-		came := r.begin(index, st, nil)
 		v, err := r.send(ctx, st)
 		if err != nil {
 			return nil, nil, err
@@ -93,13 +93,15 @@ func (r *run) take(ctx context.Context, st *Step, index int) ([]*view, []ask, er
 		if st.Background {
 			select {
 			case <-came:
-			case <-time.After(r.patience(st)):
+			case <-time.After(r.suite.patience / 10):
 			}
 		}
 		asks := r.asked()
-		// A client can have the whole of a response before the cache has stored it, and its next request can
-		// then join the fill. The step is about what is stored.
-		if !v.collapsed() || len(asks) > 0 || time.Now().After(end) {
+		// A client can have the whole of a response before the cache has stored it and has let go of its key. Its next
+		// request can then join the fill, or find that nothing may be asked in the background yet. The step is about what
+		// is stored, so it asks again.
+		early := len(asks) == 0 && (v.collapsed() || st.Background)
+		if !early || time.Now().After(end) {
 			return []*view{v}, asks, nil
 		}
 	}
@@ -126,15 +128,6 @@ func (r *run) takeTogether(ctx context.Context, st *Step, index int) ([]*view, [
 	close(hold)
 	clients.Wait()
 	return views, r.asked(), errors.Join(errs...)
-}
-
-// patience is how long a step waits for the background request that it expects: one that is repeated may find that its
-// predecessor's is still under way.
-func (r *run) patience(st *Step) time.Duration {
-	if st.Eventually {
-		return r.suite.patience / 50
-	}
-	return r.suite.patience
 }
 
 // view is what a client saw.

@@ -20,24 +20,25 @@ var storingRules = []Requirement{
 	{
 		Section: "RFC 9111 §3", Level: MustNot,
 		Rule: "Store no 206 or 304, and with must-understand no status at all, that the cache does not understand.",
-		Cases: []Case{
-			{Name: "must-understand keeps an unknown status out", Steps: []Step{
-				get().answered(299, "Cache-Control: max-age=3600, must-understand", `ETag: "a"`),
-				get().answered(299, "Cache-Control: max-age=3600, must-understand").asked("-If-None-Match"),
-			}},
-			{Name: "must-understand and no-store keep an unknown status out", Steps: []Step{
+		Cases: append(statuses(func(status int) Case {
+			return Case{Name: fmt.Sprintf("%d is not understood", status), Steps: []Step{
+				get().answered(status, "Cache-Control: max-age=3600, must-understand", `ETag: "a"`),
+				get().answered(status, "Cache-Control: max-age=3600, must-understand").asked("-If-None-Match"),
+			}}
+		}, 207, 299, 305, 306, 309, 399, 418, 423, 428, 499, 506, 599),
+			Case{Name: "must-understand and no-store keep an unknown status out", Steps: []Step{
 				get().answered(499, "Cache-Control: max-age=3600, no-store, must-understand", `ETag: "a"`),
 				get().answered(499, "Cache-Control: max-age=3600, no-store, must-understand").asked("-If-None-Match"),
 			}},
-			{Name: "an unasked-for 304 is not stored", Steps: []Step{
+			Case{Name: "an unasked-for 304 is not stored", Steps: []Step{
 				get().answered(304, "Cache-Control: max-age=3600", `ETag: "a"`),
 				get().answered(200, "Cache-Control: max-age=3600").asked("-If-None-Match"),
 			}},
-			{Name: "a 206 to a request without Range is not stored", Steps: []Step{
+			Case{Name: "a 206 to a request without Range is not stored", Steps: []Step{
 				get().answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 0-4/10").with("01234"),
 				get().answered(200, "Cache-Control: max-age=3600").with("0123456789"),
 			}},
-		},
+		),
 	},
 	{
 		Section: "RFC 9111 §3, §5.2.2.5", Level: MustNot,
@@ -156,16 +157,17 @@ var storingRules = []Requirement{
 	{
 		Section: "RFC 9111 §5.2.2.3", Level: Should,
 		Rule: "With must-understand, ignore no-store where the status and its caching rules are understood.",
-		Cases: []Case{
+		Cases: append(statuses(func(status int) Case {
+			return Case{Name: fmt.Sprintf("%d is understood", status), Steps: []Step{
+				get().answered(status, "Cache-Control: max-age=3600, no-store, must-understand", "Location: /x"),
+				get().reuses(0),
+			}}
+		}, 200, 201, 205, 300, 301, 302, 308, 400, 404, 417, 421, 422, 426, 500, 505),
 			reused("must-understand lifts no-store from 200", "Cache-Control: max-age=3600, no-store, must-understand"),
 			reused("must-understand before no-store lifts it too", "Cache-Control: must-understand, no-store, max-age=3600"),
-			{Name: "must-understand lifts no-store from 404", Steps: []Step{
-				get().answered(404, "Cache-Control: max-age=3600, no-store, must-understand"),
-				get().reuses(0),
-			}},
 			reused("must-understand alone on 200 changes nothing", "Cache-Control: max-age=3600, must-understand"),
 			notStored("must-understand does not lift private", "Cache-Control: max-age=3600, private, must-understand"),
-		},
+		),
 	},
 	{
 		Section: "RFC 9111 §5.2.2.9", Level: May,

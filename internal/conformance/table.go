@@ -28,8 +28,22 @@ func WriteTable(w io.Writer) error {
 		}
 		fmt.Fprintf(out, "| %s | %s | %s | %s |\n", sections(r.Section, rfc), r.Level, escape(r.Rule), r.answer())
 	}
+	fmt.Fprint(out, survivorsIntro)
+	for _, s := range survivors {
+		fmt.Fprintf(out, "| %s | `%s` | %s | %s |\n", s.File, strings.ReplaceAll(s.Source, "|", `\|`), escape(s.Mutation), escape(s.Why))
+	}
 	return out.Flush()
 }
+
+const survivorsIntro = `
+## Changes that no test can notice
+
+The program internal/mutate breaks the rules one branch at a time and counts how many of the breaks the tests notice. These they
+cannot, because nothing that a rule asks for changes:
+
+| file | line | change | why it makes no difference |
+|---|---|---|---|
+`
 
 const intro = `# Conformance
 
