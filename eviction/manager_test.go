@@ -87,6 +87,13 @@ func TestWeightsAreClamped(t *testing.T) {
 		require.EqualValues(t, 31, m.TotalWeight(), "a maximum lowers nothing")
 		m.IncrementWeight(key(9), 5, 0)
 		require.False(t, m.Peek(key(9)), "an unknown key stays unknown")
+
+		for n := range 100 {
+			m.Access(key(10+n), math.MaxInt64, time.Time{})
+			require.Positive(t, m.TotalWeight())
+		}
+		m.Evict(0)
+		require.LessOrEqual(t, m.TotalWeight(), int64(100))
 	})
 }
 

@@ -2,7 +2,9 @@ package eviction
 
 import (
 	"math"
+	"time"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/eviction/internal/state"
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
@@ -29,7 +31,8 @@ type order interface {
 	// victim returns the entry to leave next and its rank: of two shards' victims, the lower one
 	// leaves. It is zero where the order is empty.
 	victim() (id uint32, rank uint64)
-	// unlink takes out a node that leaves the table: as the victim, or because it was purged or became too heavy. Its number may be used again at once, unless the order parks it and releases it later.
+	// unlink takes out a node that leaves the table: as the victim, or because it was purged or became
+	// too heavy. Its number may be used again at once, unless the order parks it, to release it later.
 	unlink(n *table.Node, id uint32, victim bool) (parked bool)
 
 	// snapshot returns all nodes in order, that which leaves last first. Of two shards' nodes, that with the lower
@@ -51,12 +54,40 @@ type candidate struct {
 	cost       float32 // seconds; zero: unknown
 }
 
+func newCandidate(key *cirque.CompactCacheKey, weight int64, freshUntil time.Time) *candidate {
+	c := &candidate{
+		key:        table.MakeKey(key),
+		weight:     clampWeight(weight),
+		freshUntil: unixSeconds(freshUntil),
+	}
+	c.hash = c.key.Hash()
+	return c
+}
+
+// heaviest keeps sums of weights from overflowing, even of entries far over the limit.
+const heaviest = 1 << 47
+
+func clampWeight(weight int64) int64 { return min(max(weight, 1), heaviest) }
+
+// unixSeconds returns t in whole seconds, rounded up; zero, for an unknown time, stays zero.
+func unixSeconds(t time.Time) uint32 {
+	if t.IsZero() {
+		return 0
+	}
+	sec := t.Unix()
+	if t.Nanosecond() > 0 {
+		sec++
+	}
+	return uint32(min(max(sec, 1), math.MaxUint32))
+}
+
 // place is a node's in a saved order.
 type place struct {
 	rank uint64
 	id   uint32
 }
 
+// unbeatable is the rank of a newcomer that is admitted whoever has to leave.
 const unbeatable = math.MaxUint64
 
 // welcoming is the half of an order that admits every newcomer.

@@ -28,8 +28,10 @@ func fill(m cirque.EvictionManager, n int) {
 		for j := range i % 4 {
 			m.Access(key(i/(j+2)), weight(i/(j+2)), time.Time{})
 		}
+		if i%50 == 49 {
+			m.Evict(weight(i)) // moves hands and clocks
+		}
 	}
-	m.Evict(weight(n) * 2) // moves hands and clocks
 }
 
 // weight differs for every key, so that no two priorities are the same by chance.

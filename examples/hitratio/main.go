@@ -16,7 +16,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"flag"
 	"fmt"
@@ -45,72 +44,98 @@ func main() {
 
 var errUsage = errors.New("bad usage")
 
-func run(args []string, stdout, stderr io.Writer) (err error) {
+// options are what the flags say.
+type options struct {
+	trace      string
+	policies   []string
+	capacities []capacity
+	plot       string
+	evictFirst bool
+}
+
+func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("hitratio", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	var (
-		file       = flags.String("trace", "", "replay `FILE`, lines of \"key,size\", gzipped or not; - is standard input (default: a Zipf trace)")
-		policy     = flags.String("policy", "default", "policies `NAME,...`: "+strings.Join(eviction.Names(), ", ")+", default or all")
-		capacity   = flags.String("capacity", "0.1%,1%,10%", "capacities `SIZE,...`: bytes, with or without unit (64MiB), or % of the trace's distinct bytes")
-		plotFile   = flags.String("plot", "", "write the hit ratios as a picture to `FILE.svg`")
-		evictFirst = flags.Bool("evict-first", false, "make room before an entry is admitted, as a store with a budget does")
-	)
+	flags.StringVar(&o.trace, "trace", "", "replay `FILE`, lines of \"key,size\", gzipped or not; - is standard input (default: a Zipf trace)")
+	policies := flags.String("policy", "default", "policies `NAME,...`: "+strings.Join(eviction.Names(), ", ")+", default or all")
+	capacities := flags.String("capacity", "0.1%,1%,10%", "capacities `SIZE,...`: bytes, with or without unit (64MiB), or % of the trace's distinct bytes")
+	flags.StringVar(&o.plot, "plot", "", "draw the hit ratios in `FILE.svg`")
+	flags.BoolVar(&o.evictFirst, "evict-first", false, "make room before an entry is admitted, as a store with a budget does")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			return err
+			return o, err
 		}
-		return errUsage
+		return o, errUsage
 	}
 	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	policies, err := parsePolicies(*policy)
-	if err != nil {
-		return err
+	if o.policies, err = parsePolicies(*policies); err != nil {
+		return o, err
 	}
-	capacities, err := parseCapacities(*capacity)
-	if err != nil {
-		return err
-	}
+	o.capacities, err = parseCapacities(*capacities)
+	return o, err
+}
 
-	t, err := openTrace(*file)
+func run(args []string, stdout, stderr io.Writer) (err error) {
+	o, err := parseOptions(args, stderr)
 	if err != nil {
 		return err
 	}
-	bar := newProgress(stderr, len(policies)*len(capacities)*len(t.requests))
-	defer bar.clear()
-	out := bufio.NewWriter(stdout)
-	if isTerminal(stdout) {
-		fmt.Fprintln(out, "policy\tcapacity\trequests\tobject%\tbyte%\tevictions\tns/request")
+	t, err := openTrace(o.trace)
+	if err != nil {
+		return err
 	}
-	var rows []row
-	for _, name := range policies {
-		for _, c := range capacities {
+	for _, c := range o.capacities {
+		if c.of(t) < 1 {
+			return fmt.Errorf("-capacity: %s of %d bytes is less than one byte", c.text, t.distinctBytes)
+		}
+	}
+	if o.plot == "" {
+		_, err = replayAll(o, t, stdout, stderr)
+		return err
+	}
+	// Made first: better to fail now than after the replays.
+	picture, err := os.Create(o.plot)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, picture.Close()) }()
+	rows, err := replayAll(o, t, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	_, err = picture.Write(plot(rows))
+	return err
+}
+
+// replayAll replays the trace for every policy and capacity and prints a line for each.
+func replayAll(o options, t *trace, stdout, stderr io.Writer) (rows []row, err error) {
+	bar := newProgress(stderr, len(o.policies)*len(o.capacities)*len(t.requests))
+	defer bar.clear()
+	if isTerminal(stdout) {
+		fmt.Fprintln(stdout, "policy\tcapacity\trequests\tobject%\tbyte%\tevictions\tns/request")
+	}
+	for _, policy := range o.policies {
+		for _, c := range o.capacities {
 			limit := c.of(t)
-			if limit < 1 {
-				return fmt.Errorf("capacity %s of %d bytes is less than one byte", c.text, t.distinctBytes)
-			}
-			manager, err := eviction.New(name, limit)
+			manager, err := eviction.New(policy, limit)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			result, err := replay(t, manager, limit, *evictFirst, bar.add)
+			result, err := replay(t, manager, limit, o.evictFirst, bar.add)
 			if err != nil {
-				return fmt.Errorf("%s at %s: %w", name, c.text, err)
+				return nil, fmt.Errorf("%s at %s: %w", policy, c.text, err)
 			}
-			rows = append(rows, row{name, c.text, limit, result})
+			row := row{policy, c.text, limit, result}
+			rows = append(rows, row)
 			bar.clear()
-			fmt.Fprintf(out, "%s\t%s\t%d\t%.2f\t%.2f\t%d\t%.0f\n", name, c.text, result.requests,
-				result.objectPercent(), result.bytePercent(), result.evictions, result.nsPerRequest())
-			if err := out.Flush(); err != nil {
-				return err
+			if _, err := fmt.Fprintln(stdout, row); err != nil {
+				return nil, err
 			}
 		}
 	}
-	if *plotFile == "" {
-		return nil
-	}
-	return os.WriteFile(*plotFile, plot(rows), 0o644)
+	return rows, nil
 }
 
 // row is a line of the output.
@@ -119,6 +144,11 @@ type row struct {
 	capacity string // as the user wrote it
 	limit    int64
 	result   result
+}
+
+func (r row) String() string {
+	return fmt.Sprintf("%s\t%s\t%d\t%.2f\t%.2f\t%d\t%.0f", r.policy, r.capacity, r.result.requests,
+		r.result.objectPercent(), r.result.bytePercent(), r.result.evictions, r.result.nsPerRequest())
 }
 
 func parsePolicies(s string) ([]string, error) {

@@ -50,6 +50,24 @@ func TestRemembersTwiceTheResidents(t *testing.T) {
 	}
 }
 
+func TestGrowthKeepsWhatThereWas(t *testing.T) {
+	g := New(2)
+	rnd := rand.New(rand.NewPCG(1, 1))
+	var put []uint64
+	for range 500 {
+		put = append(put, rnd.Uint64())
+		g.Put(put[len(put)-1], 7, 1000)
+	}
+	for _, residents := range []int{2000, 5000, 100_000} {
+		for segment := range uint64(segmentCount) {
+			g.Put(segment<<16, 1, residents)
+		}
+		for _, hash := range put {
+			require.EqualValues(t, 7, g.Uses(hash))
+		}
+	}
+}
+
 func BenchmarkPut(b *testing.B) {
 	g := New(2)
 	rnd := rand.New(rand.NewPCG(1, 1))

@@ -1,0 +1,201 @@
+package eviction
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/eviction/internal/table"
+)
+
+// Admit implements [cirque.EvictionManager]. For a key that is tracked it is a hit as well. A weight below one counts as one, one above
+// 2^47 as that. An entry heavier than the limit is handed back.
+func (m *manager) Admit(key cirque.CompactCacheKey, weight int64, freshUntil time.Time, cost time.Duration) (evicted []cirque.CompactCacheKey) {
+	c := newCandidate(&key, weight, freshUntil)
+	c.cost = max(float32(cost.Seconds()), 0)
+	weight, used := c.weight, false
+	return m.change(key, c, func(s *shard, n *table.Node, id uint32) int64 {
+		if n != nil && !used {
+			used = true // also before others make room for it
+			s.hit(n, id, c.freshUntil)
+			if tag := n.Tag; m.tags.text(tag) != key.UserTag {
+				n.Tag = m.tags.acquire(key.UserTag)
+				m.tags.release(tag)
+			}
+		}
+		return weight
+	})
+}
+
+// IncrementWeight implements [cirque.EvictionManager]. maxWeight never lowers a weight. A negative delta does, down to
+// one.
+func (m *manager) IncrementWeight(key cirque.CompactCacheKey, delta, maxWeight int64) (evicted []cirque.CompactCacheKey) {
+	c := newCandidate(&key, 1, time.Time{})
+	return m.change(key, c, func(_ *shard, n *table.Node, _ uint32) int64 {
+		if n == nil {
+			return 0
+		}
+		weight := n.Weight + min(delta, heaviest)
+		if delta > 0 && maxWeight > 0 {
+			weight = min(weight, max(n.Weight, maxWeight))
+		}
+		return clampWeight(weight)
+	})
+}
+
+// change gives the entry of c the weight that weigh returns for its node, which is nil where it isn't tracked;
+// zero leaves it untracked.
+func (m *manager) change(key cirque.CompactCacheKey, c *candidate, weigh func(*shard, *table.Node, uint32) int64) (evicted []cirque.CompactCacheKey) {
+	s := m.shard(c.hash)
+	var held room
+	for {
+		s.mu.Lock()
+		n, id := s.table.Find(c.hash, &c.key)
+		c.weight = weigh(s, n, id)
+		if c.weight == 0 {
+			s.mu.Unlock()
+			m.ledger.release(held)
+			return m.enforce(evicted)
+		}
+		need := room{weight: c.weight, items: 1}
+		if n != nil {
+			need = room{weight: c.weight - n.Weight}
+		}
+		if held != need {
+			m.ledger.release(held)
+			held = room{}
+			if c.weight > m.ledger.limit {
+				m.refuse(s, c)
+				s.mu.Unlock()
+				return m.enforce(append(evicted, key))
+			}
+			if !m.ledger.reserve(need) {
+				rank := uint64(unbeatable)
+				if n == nil {
+					rank = s.order.contend(c)
+				}
+				s.mu.Unlock()
+				if !m.makeRoom(need, rank, c, &evicted) {
+					s.mu.Lock()
+					if rank != unbeatable {
+						s.order.decline(c, rank)
+					}
+					m.refuse(s, c)
+					s.mu.Unlock()
+					return m.enforce(append(evicted, key))
+				}
+				held = need
+				continue
+			}
+		}
+		if n == nil {
+			m.insert(s, c, key.UserTag)
+		} else if n.Weight != c.weight {
+			old := n.Weight
+			n.Weight = c.weight
+			s.order.reweigh(n, old)
+		}
+		s.mu.Unlock()
+		return m.enforce(evicted)
+	}
+}
+
+// refuse makes sure that c, which is handed back, is not tracked in s, which is locked.
+func (m *manager) refuse(s *shard, c *candidate) {
+	if n, id := s.table.Find(c.hash, &c.key); n != nil {
+		m.drop(s, n, id, false)
+	}
+	m.ledger.evicted(c.weight)
+}
+
+// makeRoom reserves need for c, evicting what ranks no higher. It reports false, with nothing reserved, where c
+// itself is the one to leave.
+func (m *manager) makeRoom(need room, rank uint64, c *candidate, evicted *[]cirque.CompactCacheKey) bool {
+	for !m.ledger.reserve(need) {
+		victim, _, ok := m.evictOne(rank, c)
+		if !ok {
+			return false
+		}
+		*evicted = append(*evicted, victim)
+	}
+	return true
+}
+
+// enforce evicts what an Access of an unknown key brought past the limits.
+func (m *manager) enforce(evicted []cirque.CompactCacheKey) []cirque.CompactCacheKey {
+	for m.ledger.over() {
+		victim, _, ok := m.evictOne(unbeatable, nil)
+		if !ok {
+			break
+		}
+		evicted = append(evicted, victim)
+	}
+	return evicted
+}
+
+// evictOne evicts the next victim, if there is one, it ranks no higher than rank, and it isn't c.
+func (m *manager) evictOne(rank uint64, c *candidate) (key cirque.CompactCacheKey, weight int64, ok bool) {
+	for s := m.pickShard(); s != nil; s = m.pickShard() {
+		s.mu.Lock()
+		id, r := s.order.victim()
+		if id == 0 && len(m.shards) > 1 { // emptied since it was picked
+			s.mu.Unlock()
+			continue
+		}
+		if id == 0 || r > rank || c != nil && s.table.At(id).Key() == c.key {
+			s.mu.Unlock()
+			break
+		}
+		n := s.table.At(id)
+		weight = n.Weight
+		key = m.drop(s, n, id, true)
+		s.mu.Unlock()
+		m.ledger.evicted(weight)
+		return key, weight, true
+	}
+	return key, 0, false
+}
+
+// pickShard returns the shard to evict from: of two random ones that whose victim has the lower rank, which comes close
+// to one order over all. It returns nil where several are all empty.
+func (m *manager) pickShard() *shard {
+	if len(m.shards) == 1 {
+		return &m.shards[0]
+	}
+	r := rand.Uint64()
+	a, b := m.shard(r), m.shard(r>>32)
+	idA, rankA := a.victim()
+	idB, rankB := b.victim()
+	switch {
+	case idA != 0 && (idB == 0 || rankA <= rankB):
+		return a
+	case idB != 0:
+		return b
+	}
+	for i := range m.shards {
+		s := m.shard(r + uint64(i))
+		if id, _ := s.victim(); id != 0 {
+			return s
+		}
+	}
+	return nil
+}
+
+func (s *shard) victim() (id uint32, rank uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.order.victim()
+}
+
+// Evict implements [cirque.EvictionManager].
+func (m *manager) Evict(weight int64) (evicted []cirque.CompactCacheKey) {
+	for given := int64(0); given < weight; {
+		victim, w, ok := m.evictOne(unbeatable, nil)
+		if !ok {
+			return evicted
+		}
+		given += w
+		evicted = append(evicted, victim)
+	}
+	return m.enforce(evicted)
+}
