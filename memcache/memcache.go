@@ -1,5 +1,5 @@
-// Package memcache is the in-memory Storage: a sharded table of immutable entries, and writes that
-// any number of readers can follow while they are under way.
+// Package memcache is the in-memory Storage: a sharded table of entries whose bytes never change, and writes that any
+// number of readers can follow while they are under way.
 //
 // # Memory
 //

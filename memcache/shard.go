@@ -50,7 +50,7 @@ func (s *shard) inPlace(combined cirque.HashBinary, tag cirque.Tag) bool {
 	return ok && s.records.at(i).tag == tag
 }
 
-// block returns the three parts of r's block in one; identity, meta and inline return each.
+// block returns r's block: key text, meta and inline body. identity and inline return one part each.
 func (s *shard) block(r *record) []byte    { return s.pages.block(r.page, r.offset, r.blockSize()) }
 func (s *shard) identity(r *record) []byte { return s.block(r)[:r.identity] }
 func (s *shard) inline(r *record) []byte   { return s.block(r)[r.identity+r.meta:] }
