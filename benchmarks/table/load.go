@@ -53,9 +53,11 @@ func (l *load) ask(n int) {
 	wg.Wait()
 }
 
-// connection asks for one URL again and again.
+// connection asks for one URL again and again. It is opened by the first request, for servers close those on which
+// none comes.
 type connection struct {
 	conn    net.Conn
+	host    string
 	request []byte
 	buffer  []byte
 	length  int // of the bodies; the path tells
@@ -70,12 +72,8 @@ func newConnection(target string) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("a path that is no length: %w", err)
 	}
-	conn, err := net.Dial("tcp", u.Host)
-	if err != nil {
-		return nil, err
-	}
 	return &connection{
-		conn: conn,
+		host: u.Host,
 		request: fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n"+
 			"Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nAccept-Encoding: gzip, br\r\nAccept-Language: en-GB,en;q=0.5\r\n\r\n",
 			u.RequestURI(), u.Host),
@@ -85,7 +83,12 @@ func newConnection(target string) (*connection, error) {
 }
 
 // ask makes a request and reads the answer.
-func (c *connection) ask() error {
+func (c *connection) ask() (err error) {
+	if c.conn == nil {
+		if c.conn, err = net.Dial("tcp", c.host); err != nil {
+			return err
+		}
+	}
 	if _, err := c.conn.Write(c.request); err != nil {
 		return err
 	}
