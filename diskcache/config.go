@@ -44,7 +44,7 @@ type Config struct {
 	StallTimeout time.Duration
 
 	// SlowAfter is how long the disk may take for one operation before the store counts it as failing. Zero
-	// or less: 5 seconds.
+	// or less: 10 seconds.
 	SlowAfter time.Duration
 
 	// OnHealth is called with the reason when the store stops to use the disk, for reading or for writing, and with
@@ -67,7 +67,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxBytes = cmp.Or(c.MaxBytes, 10<<30)
 	c.MaxOpenFiles = cmp.Or(c.MaxOpenFiles, 4096)
 	if c.SlowAfter <= 0 {
-		c.SlowAfter = 5 * time.Second
+		c.SlowAfter = 10 * time.Second
 	}
 	if c.OnHealth == nil {
 		c.OnHealth = func(error) {}

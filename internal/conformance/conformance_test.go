@@ -11,6 +11,7 @@ import (
 	"github.com/cirquecache/cirque/internal/conformance"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/tiered"
 )
 
 // Cases wait for the network and, a few of them, for the clock; they should not wait for each other.
@@ -66,6 +67,17 @@ func TestConformanceOverDisk(t *testing.T) {
 			t.Cleanup(func() { require.NoError(t, store.Close()) })
 		}
 		return store, err
+	})
+}
+
+func TestConformanceOverMemoryAndDisk(t *testing.T) {
+	run(t, oneOfEachDoor, func(conformance.Setup) (cirque.Storage, error) {
+		store, err := diskcache.Open(t.TempDir(), nil)
+		if err != nil {
+			return nil, err
+		}
+		t.Cleanup(func() { require.NoError(t, store.Close()) })
+		return tiered.New(memcache.New(memcache.Config{}), store, tiered.Config{}), nil
 	})
 }
 
