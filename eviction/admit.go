@@ -57,6 +57,12 @@ func (m *manager) change(key cirque.CompactCacheKey, c *candidate, weigh func(*s
 			m.ledger.release(held)
 			return m.enforce(evicted)
 		}
+		if c.weight > m.ledger.limit {
+			m.refuse(s, c)
+			s.mu.Unlock()
+			m.ledger.release(held)
+			return m.enforce(append(evicted, key))
+		}
 		need := room{weight: c.weight, items: 1}
 		if n != nil {
 			need = room{weight: c.weight - n.Weight}
@@ -64,11 +70,6 @@ func (m *manager) change(key cirque.CompactCacheKey, c *candidate, weigh func(*s
 		if held != need {
 			m.ledger.release(held)
 			held = room{}
-			if c.weight > m.ledger.limit {
-				m.refuse(s, c)
-				s.mu.Unlock()
-				return m.enforce(append(evicted, key))
-			}
 			if !m.ledger.reserve(need) {
 				rank := uint64(unbeatable)
 				if n == nil {

@@ -262,15 +262,20 @@ type gdsfReference struct {
 
 type gdsfEntry struct {
 	uses            int
-	worth, clock    float64
+	weight          int64
+	clock           float64
 	noted, priority float64 // noted is what the order knows, until the entry comes to its turn
 }
 
-func worthOf(weight int64) float64 { return math.Pow(float64(weight)/refSize, -defaultAlpha) }
+// valueOf is uses / size^alpha with the manager's rounding: a thousand runs do meet priorities that differ only by that.
+func valueOf(uses int, weight int64) float64 {
+	worth := float32(one * math.Pow(refSize/float64(weight), defaultAlpha))
+	return math.Floor(float64(uses) * float64(worth))
+}
 
 func (g *gdsfReference) admit(key int, weight int64) {
-	e := &gdsfEntry{uses: min(g.ghost[key]+1, maxUses), worth: worthOf(weight), clock: g.clock}
-	e.noted = e.clock + float64(e.uses)*e.worth
+	e := &gdsfEntry{uses: min(g.ghost[key]+1, maxUses), weight: weight, clock: g.clock}
+	e.noted = e.clock + valueOf(e.uses, weight)
 	delete(g.ghost, key)
 	g.entries[key] = e
 }
@@ -278,7 +283,7 @@ func (g *gdsfReference) hit(key int) {
 	e := g.entries[key]
 	e.uses, e.clock = min(e.uses+1, maxUses), g.clock
 }
-func (g *gdsfReference) reweigh(key int, weight int64) { g.entries[key].worth = worthOf(weight) }
+func (g *gdsfReference) reweigh(key int, weight int64) { g.entries[key].weight = weight }
 func (g *gdsfReference) remove(key int)                { delete(g.entries, key) }
 func (g *gdsfReference) victim() int {
 	for {
@@ -289,7 +294,7 @@ func (g *gdsfReference) victim() int {
 			}
 		}
 		e := g.entries[least]
-		e.priority = e.clock + float64(e.uses)*e.worth
+		e.priority = e.clock + valueOf(e.uses, e.weight)
 		if e.priority <= e.noted {
 			return least
 		}
@@ -298,12 +303,12 @@ func (g *gdsfReference) victim() int {
 }
 func (g *gdsfReference) evict(key int) {
 	e := g.entries[key]
-	g.clock = max(g.clock, e.clock+float64(e.uses)*e.worth)
+	g.clock = max(g.clock, e.clock+valueOf(e.uses, e.weight))
 	g.ghost[key] = e.uses
 	g.remove(key)
 }
 func (g *gdsfReference) contend(key int, weight int64) float64 {
-	return g.clock + float64(min(g.ghost[key]+1, maxUses))*worthOf(weight)
+	return g.clock + valueOf(min(g.ghost[key]+1, maxUses), weight)
 }
 func (g *gdsfReference) rank(victim int) float64 { return g.entries[victim].priority }
 func (g *gdsfReference) decline(key int, rank float64) {
@@ -387,14 +392,15 @@ func compare(t *testing.T, manager cirque.EvictionManager, m *model, rnd *rand.R
 			}
 		case op < 16:
 			var want []int
-			delta, most := int64(rnd.IntN(40)-5)*int64(len(testKeys)), int64(rnd.IntN(2)*rnd.IntN(5000))
+			delta, most := int64(rnd.IntN(40)-5)*int64(len(testKeys)), int64(rnd.IntN(2)*(rnd.IntN(80)*len(testKeys)+k))
 			if tracked {
 				old := m.weights[k]
+				delta = max(delta, int64(len(testKeys)+k)-old)
 				weight := old + delta
 				if delta > 0 && most > 0 {
 					weight = max(old, min(weight, most))
 				}
-				want = m.resize(k, max(weight, 1))
+				want = m.resize(k, weight)
 			} else {
 				want = m.enforce(nil)
 			}
