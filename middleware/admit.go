@@ -33,7 +33,7 @@ const (
 func (x *exchange) admit(a *answerHead) verdict {
 	x.now = time.Now()
 	e := &cirque.Exchange{
-		Request: x.req, Status: a.status, Header: a.header,
+		Request: x.sent(), Status: a.status, Header: a.header,
 		RequestTime: x.asked, ResponseTime: x.now, Decoded: a.decoded,
 	}
 	x.invalidate(a)
@@ -55,7 +55,7 @@ func (x *exchange) admit(a *answerHead) verdict {
 		return x.admitNotModified(e)
 	case stale && x.standsInFor(a.status, nil):
 		return verdictServe
-	case x.req.Method == http.MethodHead && !x.cache.cfg.HeadAsGet:
+	case x.sent().Method == http.MethodHead:
 		return x.admitHead(a, e)
 	}
 	return x.admitFull(a, e)
