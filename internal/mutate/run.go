@@ -71,7 +71,7 @@ func (r *runner) check(ctx context.Context) error {
 func (r *runner) test(ctx context.Context, pkg string, flags ...string) (fate, error) {
 	limited, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	args := append([]string{"test", "-vet=off", "-failfast", "-short", "-count=1"}, flags...)
+	args := append([]string{"test", "-vet=off", "-ldflags=-s -w", "-failfast", "-short", "-count=1"}, flags...)
 	cmd := exec.CommandContext(limited, "go", append(args, pkg)...)
 	cmd.WaitDelay = time.Second
 	var out bytes.Buffer
