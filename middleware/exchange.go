@@ -336,7 +336,7 @@ func (x *exchange) wantsLock() bool {
 	switch {
 	case x.rd.NoStore: // RFC 9111 §5.2.1.5: its answer is nobody else's
 		return false
-	case x.req.Method == http.MethodHead && !x.cache.cfg.HeadAsGet:
+	case x.sent().Method == http.MethodHead:
 		return false // brings no body
 	}
 	return x.hc.PredictCacheable()

@@ -48,18 +48,25 @@ func (x *exchange) storedValidators() []cirque.Variant {
 	return validators
 }
 
+// sent returns the request as far as the origin gets it: a HEAD may be a GET there.
+func (x *exchange) sent() *http.Request {
+	if !x.cache.cfg.HeadAsGet || x.req.Method != http.MethodHead || x.noStore {
+		return x.req
+	}
+	get := *x.req
+	get.Method = http.MethodGet
+	return &get
+}
+
 // upstream returns the request to send to the origin, with a context of its own.
 func (x *exchange) upstream(ctx context.Context) *http.Request {
-	r := x.req.Clone(ctx)
+	r := x.sent().Clone(ctx)
 	switch {
 	case x.post, x.asIs:
 	case x.part != nil:
 		x.part.ask(r.Header)
 	default:
 		cirque.UpstreamHeader(r.Header, x.validators, x.keepRange)
-		if x.cache.cfg.HeadAsGet && r.Method == http.MethodHead {
-			r.Method = http.MethodGet
-		}
 	}
 	return r
 }

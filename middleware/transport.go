@@ -225,9 +225,11 @@ func (t *transportDoor) fly(x *exchange, deliver func(result)) (retry bool) {
 			deliver(result{})
 			return false
 		}
-		closed, ours = true, false
 		passed := x.passed(response, nil)
-		passed.Body = passedBody(flight, body)
+		if passed.Body = http.NoBody; x.req.Method != http.MethodHead {
+			closed, ours = true, false
+			passed.Body = passedBody(flight, body)
+		}
 		deliver(result{response: passed})
 	case verdictFill:
 		defer flight.fill.Load().Abort(cirque.UpstreamError) // nothing, after Finish
