@@ -30,20 +30,22 @@ func TestAttackCoalescingMemory(t *testing.T) {
 	const clients, each = 20, 4 << 20
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
-			ended := make(chan error, 1)
-			asked := atomic.Int32{}
+			ended, hold := make(chan struct{}, clients), make(chan struct{})
+			var asked atomic.Int32
 			h, _ := newFaultyHouse(t, door, middleware.Config{MaxBytes: 2 << 20, MaxObjectBytes: 1 << 20}, func(*http.Request) faulty.Answer {
 				asked.Add(1)
 				return faulty.Answer{
 					Length: faulty.Endless, Framing: faulty.Chunked, Header: http.Header{"Cache-Control": {"max-age=60"}},
-					Delay: 200 * time.Millisecond, // for all to come
-					Done:  func(_ int64, err error) { ended <- err },
+					Hold: hold, At: 1, // until all have come
+					Done: func(int64, error) { ended <- struct{}{} },
 				}
 			})
-			var done sync.WaitGroup
+			var come, done sync.WaitGroup
+			come.Add(clients)
 			for range clients {
 				done.Go(func() {
 					resp, err := h.client.Get(h.front.URL + "/endless")
+					come.Done()
 					if err != nil {
 						t.Error(err)
 						return
@@ -54,6 +56,8 @@ func TestAttackCoalescingMemory(t *testing.T) {
 					}
 				})
 			}
+			come.Wait()
+			close(hold)
 			var most uint64
 			finished := make(chan struct{})
 			go func() { done.Wait(); close(finished) }()
