@@ -127,6 +127,11 @@ func (b *bodyFile) create() error {
 		if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
+		if b.store.config.Sync {
+			if err := syncDir(b.store.root.dir); err != nil {
+				return err
+			}
+		}
 		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	}
 	b.f = f

@@ -91,11 +91,20 @@ func (w *write) place(blocks uint32) (release int64, err error) {
 	if release, err = w.placeLocked(st, blocks); err != nil || !s.config.Sync {
 		return release, err
 	}
-	dir, err := os.Open(filepath.Dir(s.path(w.hash)))
-	if err != nil {
+	if err := syncDir(filepath.Dir(s.path(w.hash))); err != nil {
+		_ = s.remove(w.hash) // or it would be there after Finish has failed
 		return release, err
 	}
-	return release, errors.Join(dir.Sync(), dir.Close())
+	return release, nil
+}
+
+// syncDir makes the names in a directory last.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func (w *write) placeLocked(st *stripe, blocks uint32) (release int64, err error) {

@@ -48,8 +48,8 @@ type Config struct {
 	SlowAfter time.Duration
 
 	// OnHealth is called with the reason when the store stops to use the disk, for reading or for writing, and with
-	// nil when it goes on. It may be called from several goroutines at once, and must not call Close. Nil: nobody is
-	// told; see Store.Err.
+	// nil when it goes on. It is called from goroutines of the store's, for reading and writing perhaps at once, and must
+	// not call Close, which waits for it. Nil: nobody is told; see Store.Err.
 	OnHealth func(error)
 }
 

@@ -99,12 +99,12 @@ func (g *gate) fail(reason error) {
 // shut turns everybody away until a probe succeeds.
 func (g *gate) shut(reason error) {
 	if g.down.CompareAndSwap(nil, &reason) {
-		g.report(reason)
-		g.spawn(g.recover)
+		g.spawn(func(ctx context.Context) { g.recover(ctx, reason) })
 	}
 }
 
-func (g *gate) recover(ctx context.Context) {
+func (g *gate) recover(ctx context.Context, reason error) {
+	g.report(reason)
 	for wait := firstProbe; ; wait = min(2*wait, lastProbe) {
 		select {
 		case <-ctx.Done():

@@ -3,6 +3,7 @@ package diskcache
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +40,21 @@ func testBody(seed uint64, n int) []byte {
 	b := make([]byte, n)
 	_, _ = r.Read(b)
 	return b
+}
+
+// taleBody returns a body that says all over which key and version it is of, so that its every part can be checked.
+func taleBody(key, version uint32, size int) []byte {
+	var unit [8]byte
+	binary.LittleEndian.PutUint32(unit[:], key)
+	binary.LittleEndian.PutUint32(unit[4:], version)
+	return bytes.Repeat(unit[:], 1+size/len(unit))
+}
+
+func checkTale(key uint32, body []byte) error {
+	if len(body) < 8 || !bytes.Equal(body, taleBody(key, binary.LittleEndian.Uint32(body[4:]), len(body)-8)) {
+		return fmt.Errorf("wrong body of %d bytes for key %d", len(body), key)
+	}
+	return nil
 }
 
 // put stores body, the way HttpCache does.

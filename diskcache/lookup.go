@@ -137,7 +137,7 @@ func (h *smallHit) decodeFor(q *query, whole []byte) error {
 
 // openLocked opens the entry file of q, whatever its size. Called with the stripe locked.
 func (s *Store) openLocked(st *stripe, q *query) (*cirque.CacheMeta, cirque.HitHandler, error) {
-	f, err := os.Open(s.path(q.hash))
+	f, err := openFile(s.path(q.hash))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -149,6 +149,9 @@ func (s *Store) openLocked(st *stripe, q *query) (*cirque.CacheMeta, cirque.HitH
 	info, err := f.Stat()
 	if err != nil {
 		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, damaged("not a file")
 	}
 	if info.Size() <= smallMax {
 		h := &smallHit{buf: getBuffer(int(info.Size()))}
@@ -177,6 +180,7 @@ func (s *Store) openLocked(st *stripe, q *query) (*cirque.CacheMeta, cirque.HitH
 	h.identity = nil
 	if s.open.Add(1) > int64(s.config.MaxOpenFiles) {
 		s.open.Add(-1)
+		s.reads.turned.Add(1)
 		return nil, nil, errBusy
 	}
 	h.reset(h.bodyLen)

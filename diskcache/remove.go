@@ -18,11 +18,10 @@ func (s *Store) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.
 	}
 	// A write that does not see this makes its entry before the stripe is locked here.
 	voided := typ != cirque.PurgeEviction && s.writes.void(key)
-	err := s.remove(key.Combined())
-	if voided && err == cirque.ErrNotFound {
-		return nil
+	if err := s.remove(key.Combined()); err != cirque.ErrNotFound || !voided {
+		return err
 	}
-	return err
+	return nil
 }
 
 // remove removes the entry of hash.
@@ -38,6 +37,9 @@ func (s *Store) remove(hash cirque.HashBinary) error {
 // unlink removes the file of hash, and returns what there is to release: now, not when its last reader has left.
 // If there is no entry, or no file for it, the error is ErrNotFound. Called with the stripe locked.
 func (s *Store) unlink(st *stripe, hash cirque.HashBinary) (release int64, err error) {
+	if s.closed.Load() {
+		return 0, ErrClosed
+	}
 	rec, known, missing := s.index.get(hash)
 	if missing {
 		return 0, cirque.ErrNotFound
@@ -94,11 +96,27 @@ func (s *Store) discard(st *stripe, hash cirque.HashBinary, reason error) (relea
 	return st.leave(hash, rec.weight()), cirque.ErrNotFound
 }
 
-// dropPurged removes the files that the disk would not let go of when their entries were purged.
+// dropPurged removes the files that the disk would not let go of when their entries were purged. What it cannot
+// remove is left for the next time.
 func (s *Store) dropPurged() {
+	isPurged := func(r *record) bool { return r.flags&flagPurged != 0 }
 	for shard := range shardCount {
-		for _, r := range s.index.collect(shard, func(r *record) bool { return r.flags&flagPurged != 0 }) {
-			_ = s.remove(r.hash) // what fails again is tried again
+		for _, r := range s.index.collect(shard, isPurged) {
+			st := s.stripe(r.hash)
+			st.mu.Lock()
+			var release int64
+			if now, _, _ := s.index.get(r.hash); isPurged(&now) && s.removed(r.hash) {
+				s.index.remove(r.hash)
+				release = st.leave(r.hash, now.weight())
+			}
+			st.mu.Unlock()
+			s.ledger.release(release)
 		}
 	}
+}
+
+// removed removes the file of hash and reports whether it is gone.
+func (s *Store) removed(hash cirque.HashBinary) bool {
+	err := os.Remove(s.path(hash))
+	return err == nil || errors.Is(err, fs.ErrNotExist)
 }

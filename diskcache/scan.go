@@ -193,7 +193,7 @@ func (s *Store) track(key cirque.CompactCacheKey, weight int64, freshUntil time.
 
 // inspect reads the entry in the file of hash.
 func (s *Store) inspect(hash cirque.HashBinary) (*entry, os.FileInfo, error) {
-	f, err := os.Open(s.path(hash))
+	f, err := openFile(s.path(hash))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -201,6 +201,9 @@ func (s *Store) inspect(hash cirque.HashBinary) (*entry, os.FileInfo, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, damaged("not a file")
 	}
 	buf := getBuffer(blockSize)
 	defer putBuffer(buf)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -138,13 +137,13 @@ func (s *Store) Close() error {
 	s.background.closed = true
 	s.background.Unlock()
 	s.background.Wait()
+	s.dropPurged()
 	// Whoever changes a file looks at closed with the stripe locked.
 	for i := range s.stripes {
 		s.stripes[i].mu.Lock()
 		//lint:ignore SA2001 to wait for those who came before
 		s.stripes[i].mu.Unlock()
 	}
-	s.dropPurged()
 	return errors.Join(s.saveIndex(), s.saveEviction(), s.root.close())
 }
 
@@ -221,7 +220,8 @@ func (s *Store) reattach(reason error) error {
 		return err
 	}
 	// It forgets what was there before; the scan tells it of what is there now.
-	s.ledger.eviction.Evict(math.MaxInt64)
+	for len(s.ledger.eviction.Evict(s.ledger.budget.Limit()/64)) > 0 {
+	}
 	s.spawn(s.rescan)
 	return nil
 }

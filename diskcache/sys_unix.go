@@ -38,17 +38,34 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// readFile reads as much of the file at path as fits into buf. It is os.Open, ReadAt and Close without what they do
-// for files that may block, a third of the time.
-func readFile(path string, buf []byte) (n int, err error) {
-	var fd int
+// openFD opens a file for reading. It is os.Open without what that does for files which may block: a third less time.
+func openFD(path string) (int, error) {
 	for {
-		if fd, err = syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0); err != syscall.EINTR {
-			break
+		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+		switch err {
+		case nil:
+			return fd, nil
+		case syscall.EINTR:
+			continue
 		}
-	}
-	if err != nil {
 		return 0, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+}
+
+// openFile opens a file for reading.
+func openFile(path string) (*os.File, error) {
+	fd, err := openFD(path)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// readFile reads as much of the file at path as fits into buf.
+func readFile(path string, buf []byte) (n int, err error) {
+	fd, err := openFD(path)
+	if err != nil {
+		return 0, err
 	}
 	defer syscall.Close(fd)
 	for n < len(buf) {
