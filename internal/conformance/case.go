@@ -11,6 +11,7 @@ type Case struct {
 	Setup Setup
 	Steps []Step
 	Doors []string // names of the only doors it makes sense at; nil: all
+	Seeks bool     // it takes a Storage whose hits can seek; over another the cache does less, as it may
 
 	// Of the requirement that the case stands under; set by Cases.
 	Section string

@@ -27,7 +27,7 @@ var interimRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §3", Level: MustNot,
-		Rule: "Store no interim response.",
+		Rule: "Store no response that is not final.",
 		Cases: []Case{
 			interimNotStored("103 is not stored", Interim{103, Lines{"Link: </a>", "Cache-Control: max-age=3600"}}),
 			interimNotStored("102 is not stored", Interim{102, Lines{"Cache-Control: max-age=3600"}}),

@@ -94,36 +94,36 @@ var partialRules = []Requirement{
 		Section: "RFC 9111 §3.3, §3.4", Level: May,
 		Rule: "Complete an incomplete response by asking for what is missing.",
 		Cases: []Case{
-			{Name: "a whole is completed from a part at the start", Setup: forwarding, Steps: []Step{
+			{Name: "a whole is completed from a part at the start", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				get().answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 5-9/10").with("56789").
 					asked("Range: bytes=5-9", `If-Range: "a"`).sees(200, "Content-Length: 10", "-Content-Range").seesBody(digits),
 				get().sees(200, "Content-Length: 10").seesBody(digits),
 			}},
-			{Name: "a whole is completed from a part at the end", Setup: forwarding, Steps: []Step{
+			{Name: "a whole is completed from a part at the end", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("5-9", "56789"),
 				get().answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 0-4/10").with("01234").
 					asked("Range: bytes=0-4", `If-Range: "a"`).sees(200, "Content-Length: 10").seesBody(digits),
 				get().sees(200).seesBody(digits),
 			}},
-			{Name: "a whole is completed by date where the date is strong", Setup: forwarding, Steps: []Step{
+			{Name: "a whole is completed by date where the date is strong", Setup: forwarding, Seeks: true, Steps: []Step{
 				get("Range: bytes=0-4").answered(206, "Cache-Control: max-age=3600", "Last-Modified: {now-1000}", "Content-Range: bytes 0-4/10").with("01234"),
 				get().answered(206, "Cache-Control: max-age=3600", "Last-Modified: {now-1000}", "Content-Range: bytes 5-9/10").with("56789").
 					asked("Range: bytes=5-9", "If-Range: {now-1000}").sees(200).seesBody(digits),
 			}},
-			{Name: "what is missing between parts is asked for as one range", Setup: forwarding, Steps: []Step{
+			{Name: "what is missing between parts is asked for as one range", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-1", "01"),
 				part("8-9", "89"),
 				part("4-4", "4"),
 				get().answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 2-7/10").with("234567").
 					asked("Range: bytes=2-7").sees(200).seesBody(digits),
 			}},
-			{Name: "a range is completed from the parts it overlaps", Setup: forwarding, Steps: []Step{
+			{Name: "a range is completed from the parts it overlaps", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				get("Range: bytes=3-6").answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 5-6/10").with("56").
 					asked("Range: bytes=5-6", `If-Range: "a"`).sees(206, "Content-Range: bytes 3-6/10").seesBody("3456"),
 			}},
-			{Name: "a representation that has changed is not completed", Setup: forwarding, Steps: []Step{
+			{Name: "a representation that has changed is not completed", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				get().answered(200, "Cache-Control: max-age=3600", `ETag: "b"`).with("all new").asked(`If-Range: "a"`).sees(200, `ETag: "b"`).seesBody("all new"),
 				get().sees(200, `ETag: "b"`).seesBody("all new"),
@@ -144,31 +144,31 @@ var partialRules = []Requirement{
 		Section: "RFC 9111 §3.4", Level: May,
 		Rule: "Combine parts that have the same strong validator.",
 		Cases: []Case{
-			{Name: "two parts that adjoin are combined", Setup: forwarding, Steps: []Step{
+			{Name: "two parts that adjoin are combined", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				part("5-7", "567"),
 				get("Range: bytes=3-6").sees(206, "Content-Range: bytes 3-6/10").seesBody("3456"),
 			}},
-			{Name: "two parts that complete each other are a whole", Setup: forwarding, Steps: []Step{
+			{Name: "two parts that complete each other are a whole", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				part("5-9", "56789"),
 				get().sees(200, "Content-Length: 10", "-Content-Range").seesBody(digits),
 			}},
-			{Name: "parts of another entity tag are not combined", Setup: forwarding, Steps: []Step{
+			{Name: "parts of another entity tag are not combined", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				get("Range: bytes=5-9").answered(206, "Cache-Control: max-age=3600", `ETag: "b"`, "Content-Range: bytes 5-9/10").with("uvwxy").
 					again(Answer{Status: 206, Header: Lines{"Cache-Control: max-age=3600", `ETag: "b"`, "Content-Range: bytes 5-9/10"}, Body: "vwxyz"}).
 					asked(`If-Range: "a"`).sees(206, `ETag: "b"`, "Content-Range: bytes 5-9/10"),
 				get("Range: bytes=0-4").answered(206, "Cache-Control: max-age=3600", `ETag: "b"`, "Content-Range: bytes 0-4/10").with("abcde").sees(206, `ETag: "b"`),
 			}},
-			{Name: "parts of another length are not combined", Setup: forwarding, Steps: []Step{
+			{Name: "parts of another length are not combined", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				get("Range: bytes=5-9").answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 5-9/20").with("uvwxy").
 					again(Answer{Status: 206, Header: Lines{"Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 5-9/20"}, Body: "vwxyz"}).
 					sees(206, "Content-Range: bytes 5-9/20"),
 				get("Range: bytes=0-4").answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 0-4/20").with("abcde").sees(206, "Content-Range: bytes 0-4/20"),
 			}},
-			{Name: "a whole that answers for a part replaces it", Setup: forwarding, Steps: []Step{
+			{Name: "a whole that answers for a part replaces it", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				get("Range: bytes=5-9").answered(200, "Cache-Control: max-age=3600", `ETag: "b"`).with("abcdefghij").asked("Range: bytes=5-9", `If-Range: "a"`).
 					sees(206, `ETag: "b"`, "Content-Range: bytes 5-9/10").seesBody("fghij"),
@@ -180,18 +180,18 @@ var partialRules = []Requirement{
 		Section: "RFC 9111 §3.4, RFC 9110 §15.3.7.3", Level: Must,
 		Rule: "Combined, the newest fields replace the stored ones, and those the newest lacks are kept.",
 		Cases: []Case{
-			{Name: "a new part brings newer fields", Setup: forwarding, Steps: []Step{
+			{Name: "a new part brings newer fields", Setup: forwarding, Seeks: true, Steps: []Step{
 				get("Range: bytes=0-4").answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 0-4/10", "X-Test: old", "X-Kept: 1").with("01234"),
 				get("Range: bytes=5-9").answered(206, "Cache-Control: max-age=3600, new", `ETag: "a"`, "Content-Range: bytes 5-9/10", "X-Test: new").with("56789"),
 				get("Range: bytes=1-2").sees(206, "Content-Range: bytes 1-2/10", "X-Test: new", "X-Kept: 1", "Cache-Control: max-age=3600, new").seesBody("12"),
 				get().sees(200, "X-Test: new", "X-Kept: 1", "-Content-Range", "Content-Length: 10").seesBody(digits),
 			}},
-			{Name: "a completing part brings newer fields to its own client", Setup: forwarding, Steps: []Step{
+			{Name: "a completing part brings newer fields to its own client", Setup: forwarding, Seeks: true, Steps: []Step{
 				get("Range: bytes=0-4").answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 0-4/10", "X-Test: old", "X-Kept: 1").with("01234"),
 				get().answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 5-9/10", "X-Test: new").with("56789").
 					sees(200, "X-Test: new", "X-Kept: 1", "-Content-Range").seesBody(digits),
 			}},
-			{Name: "a combined whole has the complete Content-Length", Setup: forwarding, Steps: []Step{
+			{Name: "a combined whole has the complete Content-Length", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				part("5-9", "56789"),
 				head().sees(200, "Content-Length: 10", "-Content-Range"),
@@ -202,7 +202,7 @@ var partialRules = []Requirement{
 		Section: "RFC 9110 §14.4", Level: MustNot,
 		Rule: "Combine nothing whose Content-Range is invalid or in a unit that is not understood.",
 		Cases: []Case{
-			{Name: "a part with an invalid Content-Range is passed on and combined with nothing", Setup: forwarding, Steps: []Step{
+			{Name: "a part with an invalid Content-Range is passed on and combined with nothing", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				get("Range: bytes=5-9").answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 9-5/10").with("56789").
 					again(Answer{Status: 206, Header: Lines{"Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 9-5/10"}, Body: "56789"}),

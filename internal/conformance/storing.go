@@ -14,11 +14,6 @@ var storingRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §3", Level: MustNot,
-		Rule:   "Store no response that is not final.",
-		KeptBy: []string{"103 is not stored", "102 is not stored"},
-	},
-	{
-		Section: "RFC 9111 §3", Level: MustNot,
 		Rule: "Store no 206 or 304, and with must-understand no status at all, that the cache does not understand.",
 		Cases: append(statuses(func(status int) Case {
 			return Case{Name: fmt.Sprintf("%d is not understood", status), Steps: []Step{

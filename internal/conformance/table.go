@@ -54,9 +54,13 @@ is a scripted exchange over real connections, and runs through each front door (
 reverse proxy, a transport behind a reverse proxy and in a client) and over each kind of storage.
 
 A requirement is either *kept*, and the cases show it; or *not kept*, by choice, for the reason given; or *not
-observable* at a cache from outside, for want of the observation named. Requirements on origins and on user agents alone are left out. The level is the key word of the RFC;
-“encouraged” stands for its softer words, and “ours” for rules that we set ourselves where the RFC leaves a choice.
+observable* at a cache from outside, for want of the observation named. Requirements on origins and on user agents alone
+are left out. The level is the key word of the RFC; “encouraged” stands for its softer words, and “ours” for rules that we
+set ourselves where the RFC leaves a choice.
 `
+
+// mostNames is how many cases are named in the table; the others are found beside them.
+const mostNames = 8
 
 func (r *Requirement) answer() string {
 	switch {
@@ -70,7 +74,12 @@ func (r *Requirement) answer() string {
 		names = append(names, c.Name)
 	}
 	names = append(names, r.KeptBy...)
-	return "**kept**: " + escape(strings.Join(names, "; "))
+	more := ""
+	if len(names) > mostNames {
+		more = fmt.Sprintf("; and %d more", len(names)-mostNames)
+		names = names[:mostNames]
+	}
+	return "**kept**: " + escape(strings.Join(names, "; ")) + more
 }
 
 // sections drops the name of the RFC from sections of its own.

@@ -1,0 +1,17 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/conformance/conformancetest"
+)
+
+// A cache over this store keeps the rules of HTTP caching as over any other.
+func TestConformance(t *testing.T) {
+	conformancetest.Run(t, conformancetest.Options{
+		Doors:   conformancetest.OneOfEach,
+		Storage: func() (cirque.Storage, error) { return newStore(), nil },
+		NoSeek:  true, // compressed bodies are read from their start
+	})
+}

@@ -1,0 +1,75 @@
+// Package conformancetest runs the conformance suite in a test.
+package conformancetest
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/conformance"
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// OneOfEach is a handler door and a transport door, for tests that are about something else than doors.
+var OneOfEach = []string{conformance.InFrontOfProxy, conformance.InClient}
+
+// Options say what to run.
+type Options struct {
+	// Doors are the doors that every case goes through.
+	Doors []string
+
+	// Storage opens a Storage for each configuration that cases ask for. Nil: the default one.
+	Storage func() (cirque.Storage, error)
+
+	// NoSeek skips the cases that take hits that can seek.
+	NoSeek bool
+}
+
+// Run runs every case through each door, as subtests.
+func Run(t *testing.T, opts Options) {
+	suite := conformance.NewSuite(func(setup conformance.Setup) (conformance.Subject, error) {
+		cfg := config(setup)
+		if opts.Storage != nil {
+			var err error
+			if cfg.Storage, err = opts.Storage(); err != nil {
+				return nil, err
+			}
+		}
+		return middleware.New(cfg)
+	})
+	t.Cleanup(func() { require.NoError(t, suite.Close()) })
+	for _, door := range opts.Doors {
+		t.Run(door, func(t *testing.T) {
+			for _, c := range conformance.Cases() {
+				if !c.SuitsDoor(door) {
+					continue
+				}
+				t.Run(c.Name, func(t *testing.T) {
+					t.Parallel()
+					if c.Seeks && opts.NoSeek {
+						t.Skip("hits cannot seek")
+					}
+					if err := suite.Run(t.Context(), &c, door); err != nil {
+						t.Errorf("%s %s: %v", c.Section, c.Level, err)
+					}
+				})
+			}
+		})
+	}
+}
+
+func config(setup conformance.Setup) middleware.Config {
+	cfg := middleware.Config{
+		MaxBytes:             64 << 20,
+		Private:              setup.Private,
+		SingleUser:           setup.SingleUser,
+		CacheStatusKey:       setup.CacheStatusKey,
+		StaleWhileRevalidate: setup.StaleWhileRevalidate,
+		StaleIfError:         setup.StaleIfError,
+	}
+	if setup.ForwardRanges {
+		cfg.Ranges = middleware.RangesForward
+	}
+	return cfg
+}
