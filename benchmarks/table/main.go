@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	rows := flags.String("rows", "", "measure only the experiments whose name matches this `regexp`: "+experimentNames())
 	plotFile := flags.String("plot", "", "write the plot of hit cost against entries to this `file`, an SVG")
 	document := flags.String("write", "", "put the table into this Markdown `file`, between its markers")
-	flags.StringVar(&b.profiles, "profile", "", "write CPU and allocation profiles of what is measured in process to this `directory`")
+	flags.StringVar(&b.profiles, "profile", "", "write profiles (CPU, allocations, heap) of what is measured in process to this `directory`")
 	_ = flags.Parse(args) // exits
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))

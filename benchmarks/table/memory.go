@@ -90,6 +90,9 @@ func measureEntries(entries int) (map[string]float64, error) {
 	h = cache.Handler(origin)
 	fill(h, keys)
 	total := inUse() - before
+	if err := profileHeap("memory"); err != nil {
+		return nil, err
+	}
 	held := resident(h, keys)
 	runtime.KeepAlive(cache)
 

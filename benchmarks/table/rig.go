@@ -160,6 +160,20 @@ func profile(operation string) (stop func(), err error) {
 	}, nil
 }
 
+// profileHeap writes what is in the heap now, if there are to be profiles.
+func profileHeap(experiment string) error {
+	name := os.Getenv(profileVariable)
+	if name == "" {
+		return nil
+	}
+	f, err := os.Create(name + "-" + experiment + ".heap.prof")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return pprof.Lookup("heap").WriteTo(f, 0)
+}
+
 // process is a rig from outside, or another program.
 type process struct {
 	cmd     *exec.Cmd
