@@ -128,19 +128,37 @@ func TestGDSFEvictsStaleEntriesFirst(t *testing.T) {
 		}
 		require.Equal(t, []int{0}, numbers(g.Evict(1)), "all are fresh")
 		time.Sleep(2 * time.Minute)
-		// The sweep takes back the credit they have from their hits, and then takes them.
-		require.Equal(t, []int{1}, numbers(g.Evict(1)))
-		g.Access(key(13), 1000, time.Now().Add(-time.Minute)) // served stale
 		require.Equal(t, []int{7}, numbers(g.Evict(1)))
-		require.Equal(t, []int{2}, numbers(g.Evict(1)))
-		require.True(t, g.Peek(key(13)))
 		require.Equal(t, []int{13}, numbers(g.Evict(1)))
+		require.Equal(t, []int{1}, numbers(g.Evict(1)), "none is stale")
 
+		g.Access(key(2), 1000, time.Now().Add(-time.Second))
 		g.Access(key(3), 1000, time.Now().Add(-time.Second))
 		g.Access(key(3), 1000, time.Now().Add(time.Hour))
 		g.Access(key(3), 1000, time.Time{})
-		require.Equal(t, []int{4}, numbers(g.Evict(1)), "revalidated, key 3 is fresh again")
+		require.Equal(t, []int{2}, numbers(g.Evict(1)), "key 3 was revalidated")
+		require.Equal(t, []int{4}, numbers(g.Evict(1)), "which was its 15th use")
 	})
+}
+
+// TestGDSFKeepsThePopularAmongTheStale has entries only that need revalidation at every use. They are worth less than fresh ones,
+// but which of them are worth more is as it was.
+func TestGDSFKeepsThePopularAmongTheStale(t *testing.T) {
+	g := newGDSF(t, eviction.GDSFConfig{Config: eviction.Config{Limit: 100 * 1000}})
+	stale := time.Now().Add(-time.Second)
+	for range 40 {
+		for i := range 50 {
+			g.Admit(key(i), 1000, stale, 0)
+		}
+	}
+	for i := range 500 {
+		g.Admit(key(1000+i), 1000, stale, 0)
+	}
+	for i := range 50 {
+		require.True(t, g.Peek(key(i)))
+	}
+	g.Admit(key(2000), 1000, time.Now().Add(time.Hour), 0)
+	require.NotContains(t, numbers(g.Evict(49*1000)), 2000, "one use of a fresh entry is worth sixteen")
 }
 
 func TestGDSFEntryAdmittedStale(t *testing.T) {

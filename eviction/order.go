@@ -52,6 +52,7 @@ type candidate struct {
 	weight     int64
 	freshUntil uint32  // Unix seconds; zero: unknown
 	cost       float32 // seconds; zero: unknown
+	worth      float32 // what GDSF made of weight and cost; zero: nothing yet
 }
 
 func newCandidate(key *cirque.CompactCacheKey, weight int64, freshUntil time.Time) *candidate {
