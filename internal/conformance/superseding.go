@@ -1,5 +1,7 @@
 package conformance
 
+import "strings"
+
 // supersedingRules: which of several responses is used (RFC 9111 §4 and §4.3.3).
 var supersedingRules = []Requirement{
 	{
@@ -60,6 +62,11 @@ var supersedingRules = []Requirement{
 			{Name: "a response that varies by everything ends a stored one", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600"),
 				get("Cache-Control: no-cache").answered(200, "Cache-Control: max-age=3600", "Vary: *"),
+				get().answered(200, "Cache-Control: max-age=3600"),
+			}},
+			{Name: "a response with more header than is stored ends a stored one", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600"),
+				get("Cache-Control: no-cache").answered(200, "Cache-Control: max-age=3600", "X-Long: "+strings.Repeat("x", 70_000)),
 				get().answered(200, "Cache-Control: max-age=3600"),
 			}},
 			{Name: "an error without freshness leaves a stored page alone", Steps: []Step{
