@@ -5,19 +5,71 @@ import (
 	"os"
 	"runtime/debug"
 
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/diskcache"
+	"github.com/cirquecache/cirque/eviction"
+	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/tiered"
 )
 
-// newCache builds the cache. Its Storage is the default one, in memory.
-func newCache(o *options, logger *slog.Logger) (*middleware.Cache, error) {
-	return middleware.New(middleware.Config{
+// newCache builds the cache: in memory, on disk, or on disk with memory in front. closeStore is called when nothing uses
+// the cache any more.
+func newCache(o *options, logger *slog.Logger) (cache *middleware.Cache, closeStore func() error, err error) {
+	cfg := middleware.Config{
 		MaxBytes:       int64(o.memory),
 		MaxObjectBytes: int64(o.maxObject),
 		LockWait:       o.lockTimeout,
-		EvictionPolicy: o.eviction,
 		AuthorizePurge: mayPurge,
 		Logger:         logger,
+	}
+	if o.disk == "" {
+		cfg.EvictionPolicy = o.eviction
+		cache, err = middleware.New(cfg)
+		return cache, func() error { return nil }, err
+	}
+	manager, err := eviction.New(o.eviction, int64(o.diskSize))
+	if err != nil {
+		return nil, nil, err
+	}
+	disk, err := diskcache.Open(o.disk, &diskcache.Config{
+		MaxBytes: int64(o.diskSize),
+		Eviction: manager,
+		OnHealth: func(err error) {
+			if err != nil {
+				logger.Error("the disk fails, going on without it", "err", err)
+			} else {
+				logger.Info("the disk works again")
+			}
+		},
 	})
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg.Storage, cfg.Eviction = disk, manager
+	if o.memoryToo {
+		if cfg.Storage, err = inFront(disk, int64(o.memory), o.eviction); err != nil {
+			_ = disk.Close()
+			return nil, nil, err
+		}
+	}
+	if cache, err = middleware.New(cfg); err != nil {
+		_ = disk.Close()
+		return nil, nil, err
+	}
+	return cache, disk.Close, nil
+}
+
+// inFront puts memory of limit bytes in front of disk.
+func inFront(disk cirque.Storage, limit int64, policy string) (cirque.Storage, error) {
+	manager, err := eviction.New(policy, limit)
+	if err != nil {
+		return nil, err
+	}
+	budget := cirque.NewBudget(limit)
+	memory := memcache.New(memcache.Config{Budget: budget})
+	budget.EvictWith(manager, memory)
+	return tiered.New(memory, disk, tiered.Config{UpperEviction: manager}), nil
 }
 
 // limitGarbage makes the collector work harder before the process grows past about twice the cache. That is

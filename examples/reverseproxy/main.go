@@ -74,7 +74,7 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 		origin = site.url
 	}
 
-	cache, err := newCache(o, logger)
+	cache, closeStore, err := newCache(o, logger)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 		_ = server.Close() // what streams without end is cut
 	}
 	_ = cache.Close(grace) // fills that do not end in time are aborted
-	return err
+	return errors.Join(err, closeStore())
 }
 
 // announce says where the cache is, and for the demo what to do with it.

@@ -25,6 +25,9 @@ type options struct {
 	listen      string
 	origin      *url.URL // nil: the demo origin
 	memory      size
+	disk        string // a directory; empty: nothing is kept on disk
+	diskSize    size
+	memoryToo   bool // -memory was given: memory in front of the disk
 	maxObject   size
 	lockTimeout time.Duration
 	eviction    string
@@ -36,6 +39,7 @@ type options struct {
 func parseOptions(args []string, stdout io.Writer) (*options, error) {
 	o := &options{
 		memory:      middleware.DefaultMaxBytes,
+		diskSize:    10 << 30,
 		maxObject:   middleware.DefaultMaxObjectBytes,
 		lockTimeout: middleware.DefaultLockWait,
 		eviction:    eviction.Default,
@@ -49,9 +53,11 @@ func parseOptions(args []string, stdout io.Writer) (*options, error) {
 		return err
 	})
 	flags.Var(&o.memory, "memory", "bytes for cached responses, a `size` such as 64MiB")
+	flags.StringVar(&o.disk, "disk", "", "keep responses in this `directory`, across restarts; with -memory, memory is in front of it")
+	flags.Var(&o.diskSize, "disk-size", "bytes for cached responses on disk, a `size`")
 	flags.Var(&o.maxObject, "max-object", "largest body admitted, a `size`")
 	flags.DurationVar(&o.lockTimeout, "lock-timeout", o.lockTimeout, "how long a request may wait for another's fill to yield a header")
-	flags.Var(choice{&o.eviction, eviction.Names()}, "eviction", "what leaves when the memory is full, a `policy`: "+strings.Join(eviction.Names(), ", "))
+	flags.Var(choice{&o.eviction, eviction.Names()}, "eviction", "what leaves when there is no more room, a `policy`: "+strings.Join(eviction.Names(), ", "))
 	flags.Var(choice{&o.front, []string{frontHandler, frontTransport}}, "front", "front `door` of the cache that serves: handler or transport")
 	flags.BoolVar(&o.verbose, "v", false, "log one line a request: method, URL, status, phase, bytes, duration")
 	switch err := flags.Parse(args); {
@@ -66,6 +72,14 @@ func parseOptions(args []string, stdout io.Writer) (*options, error) {
 		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case o.lockTimeout <= 0:
 		return nil, fmt.Errorf("invalid value %q for flag -lock-timeout: must be more than zero", o.lockTimeout)
+	}
+	var sized bool
+	flags.Visit(func(f *flag.Flag) {
+		o.memoryToo = o.memoryToo || f.Name == "memory"
+		sized = sized || f.Name == "disk-size"
+	})
+	if sized && o.disk == "" {
+		return nil, errors.New("-disk-size is for -disk")
 	}
 	return o, nil
 }

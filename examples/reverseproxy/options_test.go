@@ -19,17 +19,18 @@ func TestDefaults(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, &options{
 		listen: "127.0.0.1:8080", memory: 256 << 20, maxObject: 32 << 20, lockTimeout: 5 * time.Second,
-		eviction: eviction.Default, front: "handler",
+		eviction: eviction.Default, front: "handler", diskSize: 10 << 30,
 	}, o)
 }
 
 func TestOptions(t *testing.T) {
 	o, err := parseOptions(strings.Fields("-listen :0 -origin https://example.com/below -memory 64MiB -max-object 1GB "+
-		"-lock-timeout 250ms -eviction simple-lru -front transport -v"), io.Discard)
+		"-lock-timeout 250ms -eviction simple-lru -front transport -disk /cache -disk-size 1TiB -v"), io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, &options{
 		listen: ":0", origin: &url.URL{Scheme: "https", Host: "example.com", Path: "/below"}, memory: 64 << 20, maxObject: 1e9,
 		lockTimeout: 250 * time.Millisecond, eviction: "simple-lru", front: "transport", verbose: true,
+		disk: "/cache", diskSize: 1 << 40, memoryToo: true,
 	}, o)
 }
 
@@ -50,6 +51,7 @@ func TestBadOptions(t *testing.T) {
 		"-front door":                  "want one of handler, transport",
 		"-v=perhaps":                   "invalid boolean",
 		"extra":                        `unexpected argument "extra"`,
+		"-disk-size 1GiB":              "-disk-size is for -disk",
 		"-memory":                      "needs an argument",
 		"-memory 1KiB -memory nothing": "-memory",
 	} {

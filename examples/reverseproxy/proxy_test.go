@@ -306,7 +306,7 @@ func BenchmarkHit(b *testing.B) {
 			defer origin.Close()
 			o, err := parseOptions(nil, io.Discard)
 			require.NoError(b, err)
-			cache, err := newCache(o, slog.New(slog.DiscardHandler))
+			cache, _, err := newCache(o, slog.New(slog.DiscardHandler))
 			require.NoError(b, err)
 			target, err := url.Parse(origin.URL)
 			require.NoError(b, err)
