@@ -59,12 +59,19 @@ func New(cfg Config) (*Cache, error) {
 	return c, nil
 }
 
+// Options returns what the cache drives its HttpCaches with, for those who want to drive one themselves beside it, or to
+// put responses into the cache (package put).
+func (c *Cache) Options() *cirque.CacheOptions { return c.opts }
+
+// Policy returns the rules that the cache goes by.
+func (c *Cache) Policy() *cirque.Policy { return c.policy }
+
 // ErrClosed is why fills and revalidations end that were under way when Close ran out of time.
 var ErrClosed = errors.New("middleware: cache closed")
 
 // Close lets the fills and background revalidations under way come to their end, or aborts them when ctx
-// ends, and returns when none is left; its error is ctx's. From Close on requests pass through
-// uncached. The Storage stays open: who made it closes it.
+// ends, and returns when none is left; its error is ctx's. From Close on nothing more is stored: hits are still served, and
+// what else is asked for passes through. The Storage stays open: who made it closes it.
 func (c *Cache) Close(ctx context.Context) error {
 	c.mu.Lock()
 	if !c.mu.closing {

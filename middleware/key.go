@@ -61,6 +61,16 @@ func DefaultKey(r *http.Request) (key string, ok bool) {
 	return scheme + "\x00" + host + "\x00" + asked + "\x00" + path, true
 }
 
+// HandlerKey returns the key that a GET for r's URL has behind the cache's handlers; ok is false where it has none.
+func (c *Cache) HandlerKey(r *http.Request) (key cirque.CacheKey, ok bool) {
+	return c.key(doorHandler, r, r.Header)
+}
+
+// TransportKey is HandlerKey for the cache's transports.
+func (c *Cache) TransportKey(r *http.Request) (key cirque.CacheKey, ok bool) {
+	return c.key(doorTransport, r, r.Header)
+}
+
 // key returns the cache key of a request that came in by d.
 func (c *Cache) key(d door, r *http.Request, header http.Header) (cirque.CacheKey, bool) {
 	primary, ok := c.cfg.Key(r)
