@@ -138,8 +138,8 @@ func (b *bodyFile) create() error {
 	return err
 }
 
-// temp returns the path of the temporary file: in the directory where it is to stay, because moving within a directory is
-// the cheapest, and atomic on any file system.
+// temp returns the path of the temporary file: in the directory where it is to stay, because moving within a
+// directory is the cheapest, and atomic on any file system.
 func (b *bodyFile) temp() string {
 	return filepath.Join(filepath.Dir(b.store.path(b.hash)), fmt.Sprintf("%s%016x", tempPrefix, uint64(b.tag)))
 }

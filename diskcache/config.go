@@ -16,8 +16,8 @@ type Config struct {
 	MaxBytes int64
 
 	// MinFreeBytes is what the store leaves free on its file system for others: below that it gives up entries, and
-	// takes nothing new until there is room. Zero means that it uses the last byte; a negative number is an error. It
-	// has no effect where the standard library cannot tell what is free: on systems other than Linux, macOS and
+	// takes nothing new until there is room. Zero means that it uses the last byte; a negative number is an error.
+	// It has no effect where the standard library cannot tell what is free: on systems other than Linux, macOS and
 	// FreeBSD.
 	MinFreeBytes int64
 
@@ -25,8 +25,9 @@ type Config struct {
 	// Open, and tells it of the entries that it finds on disk. Nil: the default policy of the package eviction.
 	Eviction cirque.EvictionManager
 
-	// Sync makes Finish and UpdateMeta wait until the disk has what they wrote. Without it, a power cut or a crash of
-	// the operating system loses entries of the last seconds; a crash of the process loses nothing that was finished.
+	// Sync makes Finish and UpdateMeta wait until the disk has what they wrote. Without it, a power cut or a crash
+	// of the operating system loses entries of the last seconds; a crash of the process loses nothing that was
+	// finished.
 	Sync bool
 
 	// VerifyReads checks every byte against its checksum each time it is served. Without it, a body is checked when
@@ -43,13 +44,13 @@ type Config struct {
 	Window       int64
 	StallTimeout time.Duration
 
-	// SlowAfter is how long the disk may take for one operation before the store counts it as failing. Zero
-	// or less: 10 seconds.
+	// SlowAfter is how long the disk may take for one operation before the store counts it as failing. Zero or less:
+	// 10 seconds.
 	SlowAfter time.Duration
 
 	// OnHealth is called with the reason when the store stops to use the disk, for reading or for writing, and with
-	// nil when it goes on. It is called from goroutines of the store's, for reading and writing perhaps at once, and must
-	// not call Close, which waits for it. Nil: nobody is told; see Store.Err.
+	// nil when it goes on. It is called from goroutines of the store's, for reading and writing perhaps at once, and
+	// must not call Close, which waits for it. Nil: nobody is told; see Store.Err.
 	OnHealth func(error)
 }
 

@@ -121,8 +121,8 @@ func TestCrash(t *testing.T) {
 	t.Logf("%d kills: %d bodies served right, %d temporary files left and removed", count, served, temporary)
 }
 
-// afterCrash opens the store that was left, checks all that it serves, before the scan and after, and closes it on every
-// other call only. It returns how many bodies there were.
+// afterCrash opens the store that was left, checks all that it serves, before the scan and after, and closes it on
+// every other call only. It returns how many bodies there were.
 func afterCrash(t *testing.T, dir string) (served int) {
 	s := openTest(t, dir, &crashConfig)
 	for round := range 2 {

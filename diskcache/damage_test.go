@@ -30,8 +30,8 @@ var mutilations = []struct {
 	}},
 }
 
-// TestMutilation: whatever is done to a file, before the store is opened or under its hands, what is served is what was
-// stored. A short run does each harm at every fourth place.
+// TestMutilation: whatever is done to a file, before the store is opened or under its hands, what is served is what
+// was stored. A short run does each harm at every fourth place.
 func TestMutilation(t *testing.T) {
 	for _, size := range []int{0, 1000, 60_000, 400_000} {
 		s := openScanned(t, t.TempDir(), nil)
@@ -215,7 +215,8 @@ func TestSwappedFiles(t *testing.T) {
 	}
 }
 
-// TestVerifiedOnce: what was found intact is not compared again, until the file changes; freshening is no such change.
+// TestVerifiedOnce: what was found intact is not compared again, until the file changes; freshening is no such
+// change.
 func TestVerifiedOnce(t *testing.T) {
 	s := openScanned(t, t.TempDir(), nil)
 	key := testKey("a")

@@ -78,8 +78,8 @@ func setImmutable(path string, on bool) error {
 	return nil
 }
 
-// fetch fills key through s as HttpCache does, and returns what its client got: from the store, or, where that is of no
-// help, from the origin itself.
+// fetch fills key through s as HttpCache does, and returns what its client got: from the store, or, where that is of
+// no help, from the origin itself.
 func fetch(s *Store, key cirque.CacheKey, body []byte) ([]byte, error) {
 	if got, err := get(s, key, false); err == nil || !errors.Is(err, cirque.ErrNotFound) && s.Err() == nil {
 		return got, err

@@ -19,9 +19,8 @@ import (
 //	key text, user tag
 //	meta area                encoded metas; grows at the end of the file where it has to
 //
-// Only the slots and the meta area ever change. A new meta goes where the current one is not, then the slot that
-// is not the current one is written: until its last byte is there, its checksum fails and the other slot
-// counts.
+// Only the slots and the meta area ever change. A new meta goes where the current one is not, then the slot that is
+// not the current one is written: until its last byte is there, its checksum fails and the other slot counts.
 //
 // The fixed part:
 //
@@ -163,8 +162,8 @@ func (s *slot) decode(b []byte, tag cirque.Tag) bool {
 	return true
 }
 
-// following returns the slot for meta, which comes after the one that s is about: at the start of the meta
-// area if there is room before the current meta, else behind that.
+// following returns the slot for meta, which comes after the one that s is about: at the start of the meta area if
+// there is room before the current meta, else behind that.
 func (s slot) following(h *header, meta []byte) slot {
 	next := slot{number: s.number + 1, length: uint32(len(meta)), offset: h.metaAt(), metaSum: xxhash.Sum64(meta)}
 	if next.offset+int64(len(meta)) > s.offset {
@@ -173,12 +172,12 @@ func (s slot) following(h *header, meta []byte) slot {
 	return next
 }
 
-// metaAreaFor returns the bytes to reserve for a meta of n bytes: twice that and some, so that an entry
-// can be freshened for ever without growing.
+// metaAreaFor returns the bytes to reserve for a meta of n bytes: twice that and some, so that an entry can be
+// freshened for ever without growing.
 func metaAreaFor(n int) int { return 2 * (n + n/8 + 64) }
 
-// What a file weighs: the blocks it takes, and its inode, directory entry and share of the saved
-// index and eviction order.
+// What a file weighs: the blocks it takes, and its inode, directory entry and share of the saved index and eviction
+// order.
 const (
 	blockSize     = 4096
 	entryOverhead = 512

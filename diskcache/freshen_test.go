@@ -86,7 +86,7 @@ func TestFresheningForEver(t *testing.T) {
 	}
 	require.Less(t, size(), first+3*10_000)
 	require.Equal(t, weightOf(blocksOf(size())), s.Budget().Used())
-	require.ErrorIs(t, s.UpdateMeta(ctx, key, cirque.NewCacheMeta(200, http.Header{"X": {strings.Repeat("x", maxTail)}}, time.Now(), time.Now(), 0, 0), tag), errMetaTooLarge)
+	require.ErrorIs(t, s.UpdateMeta(ctx, key, large(maxTail), tag), errMetaTooLarge)
 	wantBody(t, s, key, testBody(1, 100_000))
 }
 

@@ -20,11 +20,10 @@ const (
 	lastProbe  = 2 * time.Second
 )
 
-// gate keeps requests off a disk that fails or hangs, so that they go on without it. It shuts when operations
-// fail, and opens by itself when a probe succeeds.
+// gate keeps requests off a disk that fails or hangs, so that they go on without it. It shuts when operations fail,
+// and opens by itself when a probe succeeds.
 //
-// An operation that the kernel does not return from holds up its caller; those who come after it are turned
-// away.
+// An operation that the kernel does not return from holds up its caller; those who come after it are turned away.
 type gate struct {
 	slow     time.Duration
 	tolerate int32 // failures in a row that don't shut the gate

@@ -156,8 +156,8 @@ func (h *fileHit) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo. What is known to be intact goes by w's ReadFrom, and so by sendfile where w has that; the
-// rest is checked in memory and written from there.
+// WriteTo implements io.WriterTo. What is known to be intact goes by w's ReadFrom, and so by sendfile where w has
+// that; the rest is checked in memory and written from there.
 func (h *fileHit) WriteTo(w io.Writer) (total int64, err error) {
 	for {
 		if err := h.left(); err == io.EOF {

@@ -17,8 +17,8 @@ type ledger struct {
 	root     *root
 	minFree  int64
 
-	// unscanned is reserved for entries that are on disk but not in the index yet: what the last owner recorded, less
-	// what was found.
+	// unscanned is reserved for entries that are on disk but not in the index yet: what the last owner recorded,
+	// less what was found.
 	unscanned atomic.Int64
 
 	step     int64        // what is recorded moves by this much at a time
@@ -35,8 +35,8 @@ type ledger struct {
 
 const freeInterval = time.Second
 
-// reserve takes n bytes for something new, evicting to make room, and reports whether it could. No lock
-// that Purge takes may be held.
+// reserve takes n bytes for something new, evicting to make room, and reports whether it could. No lock that Purge
+// takes may be held.
 func (l *ledger) reserve(n int64) bool {
 	if n > 0 && (!l.leavesFree(n) || !l.budget.Reserve(n)) {
 		return false
@@ -106,8 +106,7 @@ func (l *ledger) far() bool {
 	return used > recorded || recorded-used > 3*l.step
 }
 
-// leavesFree reports whether others have their free bytes after another n are taken, and gives up entries
-// if not.
+// leavesFree reports whether others have their free bytes after another n are taken, and gives up entries if not.
 func (l *ledger) leavesFree(n int64) bool {
 	if l.minFree == 0 {
 		return true

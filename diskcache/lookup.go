@@ -19,8 +19,8 @@ const (
 )
 
 // Lookup implements [cirque.Storage]. A linked write under way that began after the entry in place was finished comes
-// before that entry. Small bodies are read, and checked, at once; of others what is not known to be intact is
-// checked as it is read, and a read that finds damage fails and removes the entry.
+// before that entry. Small bodies are read, and checked, at once; of others what is not known to be intact is checked
+// as it is read, and a read that finds damage fails and removes the entry.
 //
 // Hits on entries implement io.WriterTo, by which bodies above 64 KiB go to network connections through sendfile.
 func (s *Store) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {

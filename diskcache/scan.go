@@ -17,8 +17,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// scanWorkers is how many directories are scanned at once: a few reads in the queue of the disk without keeping it from the
-// requests.
+// scanWorkers is how many directories are scanned at once: a few reads in the queue of the disk without keeping it
+// from the requests.
 const scanWorkers = 4
 
 // scanner looks into the directories to learn what they hold. The entries that it has not come to are found by name
@@ -32,8 +32,8 @@ type scanner struct {
 	untracked bool
 }
 
-// Scanned is closed when what was in the directory at Open has been looked into: damaged and unfinished files are removed
-// then, and all that is left is in the index.
+// Scanned is closed when what was in the directory at Open has been looked into: damaged and unfinished files are
+// removed then, and all that is left is in the index.
 func (s *Store) Scanned() <-chan struct{} { return s.scanner.first }
 
 // start takes up what the last process left. It runs in the background.
@@ -151,8 +151,8 @@ func (s *Store) scanFile(dir, name string, shard int) {
 	s.adopt(hash)
 }
 
-// adopt puts the entry in the file of hash into the index, where it is not known for sure yet, and has the eviction manager
-// track it.
+// adopt puts the entry in the file of hash into the index, where it is not known for sure yet, and has the eviction
+// manager track it.
 func (s *Store) adopt(hash cirque.HashBinary) {
 	for range 3 {
 		e, info, err := s.inspect(hash)

@@ -25,8 +25,8 @@ const stripeCount = 1024
 
 // Store is a [cirque.StreamingStorage] in a directory. It is safe for concurrent use. Use Open.
 //
-// Lock order: stripe, then a shard of the index or of the registry. A stream.Buffer's lock comes before a stripe. Nothing is
-// reserved while one of these is held.
+// Lock order: stripe, then a shard of the index or of the registry. A stream.Buffer's lock comes before a stripe.
+// Nothing is reserved while one of these is held.
 type Store struct {
 	config   Config
 	root     root
@@ -65,9 +65,9 @@ func (s *Store) stripe(hash cirque.HashBinary) *stripe {
 	return &s.stripes[(uint(hash[1])|uint(hash[2])<<8)%stripeCount]
 }
 
-// Open opens the store in dir, which is created if missing, and locks it; ErrInUse says that somebody else has it. A nil
-// config is the zero Config. What is in the directory is looked into in the background: entries are served from the
-// first moment on.
+// Open opens the store in dir, which is created if missing, and locks it; ErrInUse says that somebody else has it. A
+// nil config is the zero Config. What is in the directory is looked into in the background: entries are served from
+// the first moment on.
 //
 // The directory must be the store's own. Files in it that don't have a name of the store's are left alone.
 func Open(dir string, config *Config) (*Store, error) {
@@ -126,8 +126,8 @@ func (s *Store) spawn(f func(context.Context)) {
 	}
 }
 
-// Close saves the index and the eviction manager's state, for a quick start, and unlocks the directory. Hits that are open
-// can be read to their end; writes under way are not stored. The Store cannot be used any more.
+// Close saves the index and the eviction manager's state, for a quick start, and unlocks the directory. Hits that are
+// open can be read to their end; writes under way are not stored. The Store cannot be used any more.
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return ErrClosed
@@ -167,8 +167,8 @@ func (s *Store) path(hash cirque.HashBinary) string {
 	return string(hex.AppendEncode(b, hash[:]))
 }
 
-// newTag returns the tag of the next write. Tags start at a random number, which tells those of this process from older
-// ones.
+// newTag returns the tag of the next write. Tags start at a random number, which tells those of this process from
+// older ones.
 func (s *Store) newTag() cirque.Tag {
 	for {
 		if tag := s.firstTag + cirque.Tag(s.tags.Add(1)); tag != 0 {
@@ -226,8 +226,7 @@ func (s *Store) reattach(reason error) error {
 	return nil
 }
 
-// diskFailure returns err if it says that the disk failed, and nil where it is about one file, or about this
-// process.
+// diskFailure returns err if it says that the disk failed, and nil where it is about one file, or about this process.
 func diskFailure(err error) error {
 	for _, harmless := range [...]error{errDamaged, errBusy, errMetaTooLarge, ErrClosed, cirque.ErrNotFound, fs.ErrNotExist} {
 		if errors.Is(err, harmless) {

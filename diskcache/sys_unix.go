@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// stampOf returns a number that changes whenever the file does, and when it last did. Change time and inode
-// are among what it stands for: they tell of changes that leave size and modification time as they were.
+// stampOf returns a number that changes whenever the file does, and when it last did. Change time and inode are among
+// what it stands for: they tell of changes that leave size and modification time as they were.
 func stampOf(info os.FileInfo) (stamp uint64, changed time.Time) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -27,8 +27,7 @@ func sameFileSystem(a, b os.FileInfo) bool {
 	return ok && ok2 && sa.Dev == sb.Dev
 }
 
-// isBusy reports whether err says that this process has no file descriptor to spare, which is not the
-// disk's fault.
+// isBusy reports whether err says that this process has no file descriptor to spare, which is not the disk's fault.
 func isBusy(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }

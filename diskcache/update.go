@@ -127,8 +127,8 @@ func (u *update) write(f *os.File, e *entry, next slot) error {
 	return nil
 }
 
-// updated notes that f, which info describes as it was, has a new meta. The body is the same, so what is known of it goes
-// on to hold.
+// updated notes that f, which info describes as it was, has a new meta. The body is the same, so what is known of it
+// goes on to hold.
 func (s *Store) updated(st *stripe, hash cirque.HashBinary, f *os.File, before os.FileInfo, blocks uint32) error {
 	after, err := f.Stat()
 	if err != nil {

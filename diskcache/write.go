@@ -35,8 +35,8 @@ type write struct {
 
 var _ cirque.StreamingMissHandler = (*write)(nil)
 
-// MissHandler implements [cirque.Storage]. The handler is a [cirque.StreamingMissHandler]. While the disk cannot be written
-// to, it returns an error.
+// MissHandler implements [cirque.Storage]. The handler is a [cirque.StreamingMissHandler]. While the disk cannot be
+// written to, it returns an error.
 //
 // When the disk fails in the middle of a write, that becomes unlinked, and Finish returns the disk's error.
 func (s *Store) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {

@@ -87,7 +87,10 @@ func (t *streamingTier) beginAlone(ctx context.Context, key cirque.CacheKey, met
 	if _, ok := t.upper.(cirque.StreamingStorage); !ok || opts.SizeHint > t.config.MaxUpperBytes {
 		return nil, cause
 	}
-	w := &aloneWrite{tier: t.tier, ctx: ctx, key: key, meta: meta, replaces: t.replaced(ctx, key, opts.Replaces), cause: cause}
+	w := &aloneWrite{
+		tier: t.tier, ctx: ctx, key: key, meta: meta, cause: cause,
+		replaces: t.replaced(ctx, key, opts.Replaces),
+	}
 	if opts.SizeHint >= 0 {
 		opts.SizeHint += labelSize
 	}

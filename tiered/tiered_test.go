@@ -274,8 +274,8 @@ func TestLowerHasNoRoom(t *testing.T) {
 	require.Zero(t, lower.Len())
 }
 
-// TestNothingOldAbove writes, purges, updates and reads from all sides: what the upper Storage answers with is what the lower
-// one has.
+// TestNothingOldAbove writes, purges, updates and reads from all sides: what the upper Storage answers with is what
+// the lower one has.
 func TestNothingOldAbove(t *testing.T) {
 	e := newEnv(t)
 	var wg sync.WaitGroup

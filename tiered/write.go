@@ -199,8 +199,8 @@ func (w *write) finishUpper(weight int64) (cirque.MissFinish, error) {
 	return w.upper.Finish()
 }
 
-// clearLower removes what is below in favour of a newer entry that is above only, and would come back to light when that
-// leaves. It reports whether it could; if not, nothing is above either.
+// clearLower removes what is below in favour of a newer entry that is above only, and would come back to light when
+// that leaves. It reports whether it could; if not, nothing is above either.
 func (t *tier) clearLower(ctx context.Context, key cirque.CacheKey) bool {
 	err := t.lower.Purge(context.WithoutCancel(ctx), key.Compact(), cirque.PurgeEviction)
 	if err != nil && !errors.Is(err, cirque.ErrNotFound) {
