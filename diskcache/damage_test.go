@@ -64,6 +64,7 @@ func TestMutilation(t *testing.T) {
 					s = openTest(t, s.root.dir, nil)
 				}
 				wantServed(t, s, key, body)
+				<-s.Scanned() // or it finds the file half overwritten
 
 				// Whether or not it was removed: put back what was there.
 				_ = s.Purge(ctx, key.Compact(), cirque.PurgeEviction)
