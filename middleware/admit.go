@@ -93,7 +93,7 @@ func (x *exchange) storable(a *answerHead, e *cirque.Exchange) (*cirque.CacheMet
 	case x.post:
 		meta, refusal = x.cache.policy.StorePost(e)
 	case a.status == http.StatusPartialContent && x.keepRange && x.cache.cfg.Ranges == RangesForward:
-		meta, refusal = x.storablePart(e)
+		meta, refusal = x.storablePart(a, e)
 	default:
 		meta, refusal = x.cache.policy.Store(e)
 	}
@@ -113,6 +113,9 @@ func (x *exchange) refuse(a *answerHead, refusal *cirque.Refusal) verdict {
 	}
 	if slices.Contains(staleStatuses, a.status) {
 		return x.passOn(x.failed())
+	}
+	if a.status == http.StatusNotModified || a.status == http.StatusPartialContent || a.status == http.StatusRequestedRangeNotSatisfiable {
+		return x.passOn(cirque.Deferred) // an answer to this client's conditions or range, which is no news about the whole
 	}
 	if refusal.ByResponse {
 		x.hc.ResponseBecameUncacheable(refusal.Reason)
@@ -163,6 +166,12 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 		x.status.detail = "too-many-fills"
 		return x.passOn(cirque.Deferred)
 	}
+	begun := false
+	defer func() {
+		if !begun { // a hook or the Storage may have panicked
+			c.fills.release()
+		}
+	}()
 	x.hc.SetMeta(meta)
 	fields, _ := cirque.VaryFields(meta.Header().Header())
 	x.hc.UpdateVariance(x.flight.ctx, fields, x.req.Header, x.varianceHook())
@@ -170,7 +179,6 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 		Reader: x.readerContext(), SizeHint: src.size, Replaces: src.replaces, Cost: time.Since(x.asked),
 	})
 	if err != nil {
-		c.fills.release()
 		if errors.Is(err, cirque.ErrPurged) {
 			x.status.detail = "purged"
 			return x.passOn(cirque.Deferred)
@@ -179,6 +187,7 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 		x.status.detail = "storage-error"
 		return x.passOn(cirque.StorageError)
 	}
+	begun = true
 	x.flight.begin(fill)
 	x.status.stored = true
 	x.status.setTTL(meta, x.now)
@@ -231,12 +240,16 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 	}
 	fresh, refusal := x.hc.Freshen(x.cache.policy, e)
 	if refusal == nil && x.overtaken(fresh) {
-		refusal = &cirque.Refusal{Reason: cirque.Deferred, Detail: "purged"}
+		refusal = &cirque.Refusal{Reason: cirque.Deferred, Detail: "purged", ByResponse: true}
+	}
+	if refusal != nil && !refusal.ByResponse {
+		// This client's wishes are no reason to take from the others what they have: the entry stays as it was.
+		x.status.detail = refusal.Detail
+		x.own = e.Header
+		x.hc.ReleaseWriteLock(cirque.Deferred)
+		return verdictServe
 	}
 	if refusal != nil {
-		if fresh == nil {
-			return x.again()
-		}
 		x.status.detail = refusal.Detail
 		if err := x.hc.RevalidateUncacheable(x.flightContext(), fresh, refusal.Reason); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 			x.cache.storageFailed("purge", err)

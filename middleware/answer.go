@@ -28,16 +28,17 @@ func (x *exchange) answer(header http.Header) answer {
 	meta.Header().CopyTo(header)
 	x.addOwn(header)
 	x.finishHeader(header, meta)
+	current := !x.post && cirque.HasPreconditions(x.req.Header) && x.notModified(meta) // before the hit is ours to close
 	hit := x.hc.TakeHit()
 	a := answer{status: meta.StatusCode(), length: -1, flight: x.flight}
 	if a.flight == nil || a.flight.fill.Load() == nil {
 		a.flight = x.cache.flights.of(hit)
 	}
+	if current {
+		return x.notModifiedAnswer(a, header, meta, hit)
+	}
 	if meta.Has(cirque.MetaPartial) && x.req.Method != http.MethodHead {
 		return x.partAnswer(a, header, meta, hit)
-	}
-	if !x.post && cirque.HasPreconditions(x.req.Header) && x.notModified(meta) {
-		return x.notModifiedAnswer(a, header, meta, hit)
 	}
 	size, known := hit.Size()
 	if !known {

@@ -168,7 +168,7 @@ func (c colliding) MissHandler(ctx context.Context, key cirque.CacheKey, meta *c
 
 // Two URLs whose hashes collide are told apart where entries are kept, and writes under way too (haproxy/haproxy#988).
 func TestAttackHashCollision(t *testing.T) {
-	hold := make(chan struct{})
+	var hold chan struct{}
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		fresh(r.URL.Path)(w, r)
 		if r.URL.Path == "/slow" {
@@ -178,9 +178,10 @@ func TestAttackHashCollision(t *testing.T) {
 	}
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
-			hold = make(chan struct{})
 			store := colliding{memcache.New(memcache.Config{})}
 			h := newHouse(t, door, middleware.Config{Storage: store}, origin)
+			var release func()
+			hold, release = gate(t)
 			for range 3 {
 				for _, path := range []string{"/a", "/b"} {
 					require.Equal(t, path, h.get(path).body)
@@ -189,7 +190,7 @@ func TestAttackHashCollision(t *testing.T) {
 			resp, err := h.client.Get(h.front.URL + "/slow") // its write is under way until hold is closed
 			require.NoError(t, err)
 			require.Equal(t, "/c", h.get("/c").body)
-			close(hold)
+			release()
 			body, err := io.ReadAll(resp.Body)
 			require.NoError(t, err)
 			resp.Body.Close()

@@ -30,7 +30,8 @@ func TestAttackCoalescingMemory(t *testing.T) {
 	const clients, each = 20, 4 << 20
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
-			ended, hold := make(chan struct{}, clients), make(chan struct{})
+			ended := make(chan struct{}, clients)
+			hold, release := gate(t)
 			var asked atomic.Int32
 			h, _ := newFaultyHouse(t, door, middleware.Config{MaxBytes: 2 << 20, MaxObjectBytes: 1 << 20}, func(*http.Request) faulty.Answer {
 				asked.Add(1)
@@ -57,7 +58,7 @@ func TestAttackCoalescingMemory(t *testing.T) {
 				})
 			}
 			come.Wait()
-			close(hold)
+			release()
 			var most uint64
 			finished := make(chan struct{})
 			go func() { done.Wait(); close(finished) }()
@@ -149,13 +150,14 @@ func TestAttackPurgeByAnyone(t *testing.T) {
 // Thousands who miss at once cause one fetch.
 func TestAttackStampede(t *testing.T) {
 	const clients = 2000
-	hold := make(chan struct{})
+	var hold chan struct{}
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		<-hold
 		fresh("page")(w, r)
 	}
 	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
-		hold = make(chan struct{})
+		var release func()
+		hold, release = gate(t)
 		var done, begun sync.WaitGroup
 		var served atomic.Int32
 		begun.Add(clients)
@@ -172,7 +174,7 @@ func TestAttackStampede(t *testing.T) {
 		begun.Wait()
 		eventually(t, func() bool { return h.requests() == 1 }, "the first one asks")
 		time.Sleep(50 * time.Millisecond) // the others queue, or come later and find the answer
-		close(hold)
+		release()
 		done.Wait()
 		require.EqualValues(t, clients, served.Load())
 		require.Equal(t, 1, h.requests())
@@ -186,12 +188,12 @@ func TestAttackSlowClient(t *testing.T) {
 		t.Run(fmt.Sprintf("%d MiB", limit>>20), func(t *testing.T) {
 			for _, door := range []string{"handler", "transport"} {
 				t.Run(door, func(t *testing.T) {
-					fetched := make(chan struct{})
+					fetched := make(chan struct{}, 10)
 					cfg := middleware.Config{MaxBytes: limit, MaxObjectBytes: limit - limit/4}
 					h, origin := newFaultyHouse(t, door, cfg, func(*http.Request) faulty.Answer {
 						return faulty.Answer{
 							Body: body, Header: http.Header{"Cache-Control": {"max-age=60"}}, Delay: 50 * time.Millisecond,
-							Done: func(sent int64, err error) { close(fetched) },
+							Done: func(int64, error) { fetched <- struct{}{} },
 						}
 					})
 					ctx, cancel := context.WithCancel(t.Context())

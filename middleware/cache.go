@@ -104,6 +104,12 @@ func (c *Cache) begin() bool {
 	return !c.mu.closing
 }
 
+func (c *Cache) closed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.closing
+}
+
 func (c *Cache) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

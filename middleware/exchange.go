@@ -110,6 +110,7 @@ func (x *exchange) plan() (route, error) {
 	x.rd = c.policy.RequestDirectives(x.req.Header)
 	x.enable(key)
 	for {
+		x.part, x.stale, x.status.detail = nil, cirque.ReuseDecision{}, ""
 		meta, hit, err := x.lookup()
 		switch {
 		case err == nil:
@@ -270,7 +271,6 @@ func (x *exchange) missReason() string {
 // reusable decides whether what was found answers the request without asking the origin (RFC 9111 §4), and takes it if
 // so. Otherwise the walk stands at Stale, with the entry at hand to be validated, or at CacheKey, with nothing.
 func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
-	x.part = nil
 	var forced cirque.ForcedFreshness
 	if x.cache.cfg.HitFilter != nil {
 		forced = x.cache.cfg.HitFilter(x.req, meta)

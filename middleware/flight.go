@@ -29,27 +29,36 @@ type flight struct {
 	cancel context.CancelCauseFunc
 	unhook func() bool // stops listening to Cache.Close
 	client context.Context
+	waited bool // the client waits for the header; else client is no more than where values come from
 
-	// adopted reports that the answer proved to be the client's alone: it is cancelled when the client leaves.
-	adopted  atomic.Bool
 	progress atomic.Int64 // when bytes last came, Unix nanoseconds
 	unread   time.Time    // since when there has been no reader; guarded by the timer's being the only one to use it
 	fill     atomic.Pointer[cirque.Fill]
 	timer    *time.Timer
 	disown   func() bool
 
+	landing sync.Once
 	once    sync.Once
 	trailer atomic.Pointer[http.Header]
 }
 
-// newFlight begins a fetch on behalf of client, whose context's values it keeps.
-func (c *Cache) newFlight(client context.Context) *flight {
-	f := &flight{cache: c, client: client}
-	f.ctx, f.cancel = context.WithCancelCause(context.WithoutCancel(client))
-	f.unhook = context.AfterFunc(c.background, func() { f.cancel(ErrClosed) })
-	f.progress.Store(time.Now().UnixNano())
+// newFlight begins a fetch on behalf of x, the values of whose context it keeps. What is fetched for a POST is the client's
+// until it turns out to be of use to others.
+func (x *exchange) newFlight() *flight {
+	c := x.cache
+	f := &flight{cache: c, client: x.client, waited: !x.background}
+	f.ctx, f.cancel = context.WithCancelCause(context.WithoutCancel(x.client))
 	f.timer = time.AfterFunc(time.Hour, f.watch) // set before it can fire
-	f.timer.Reset(c.cfg.FillIdle)
+	if !c.begin() {
+		f.landing.Do(func() {})
+	}
+	f.unhook = context.AfterFunc(c.background, func() { f.cancel(ErrClosed) })
+	f.moved()
+	if x.post {
+		f.disown = context.AfterFunc(x.client, func() { f.cancel(context.Cause(x.client)) })
+	} else {
+		f.timer.Reset(c.cfg.FillIdle)
+	}
 	return f
 }
 
@@ -63,7 +72,7 @@ func (f *flight) watch() {
 	wait := f.cache.cfg.FillIdle - idle
 	fill := f.fill.Load()
 	switch {
-	case fill == nil && f.client.Err() == nil:
+	case fill == nil && f.waited && f.client.Err() == nil:
 		// The client is still waiting for a header: how long, is for the client to say.
 		wait = f.cache.cfg.FillIdle
 	case wait <= 0:
@@ -86,14 +95,20 @@ func (f *flight) watch() {
 // moved notes that the origin made progress.
 func (f *flight) moved() { f.progress.Store(time.Now().UnixNano()) }
 
-// adopt makes the flight the client's own: nothing of it is stored, it ends when the client leaves.
+// adopt makes the flight the client's own: nothing of it is stored, it ends when the client leaves, and Cache.Close has
+// nothing to do with it any more.
 func (f *flight) adopt() {
-	if f.adopted.Swap(true) {
-		return
-	}
 	f.timer.Stop()
-	f.disown = context.AfterFunc(f.client, func() { f.cancel(context.Cause(f.client)) })
+	f.unhook()
+	if f.disown == nil {
+		f.disown = context.AfterFunc(f.client, func() { f.cancel(context.Cause(f.client)) })
+	}
+	f.land()
 }
+
+// land says that what is left of the flight is between the origin and a client, or a client and the Storage: Cache.Close
+// need not wait for it.
+func (f *flight) land() { f.landing.Do(f.cache.end) }
 
 // end releases what the flight holds. The fill, if there is one, must have ended.
 func (f *flight) end() {
@@ -108,11 +123,16 @@ func (f *flight) end() {
 			f.cache.flights.Delete(fill.Tag())
 			f.cache.fills.release()
 		}
+		f.land()
 	})
 }
 
 // begin makes the flight carry a fill, for which the caller took a place in Cache.fills.
 func (f *flight) begin(fill *cirque.Fill) {
+	if f.disown != nil && f.disown() {
+		f.disown = nil // it is the cache's now
+		f.timer.Reset(f.cache.cfg.FillIdle)
+	}
 	f.fill.Store(fill)
 	f.cache.flights.Store(fill.Tag(), f)
 	f.moved()

@@ -86,9 +86,7 @@ func (x *exchange) retry() bool {
 func syntheticGet(r *http.Request, u *url.URL) *http.Request {
 	target := *u
 	target.Host = r.URL.Host
-	if r.URL.Host != "" {
-		target.Scheme = r.URL.Scheme
-	}
+	target.Scheme = cirque.TargetScheme(r)
 	get := &http.Request{
 		Method: http.MethodGet, URL: &target, Host: r.Host, TLS: r.TLS, Header: http.Header{},
 		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, RemoteAddr: r.RemoteAddr,

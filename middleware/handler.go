@@ -61,8 +61,7 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// RFC 9211 §2: nothing is said about what the cache makes up itself.
 		http.Error(w, "not in the cache, and the request asks for nothing else", http.StatusGatewayTimeout)
 	case routeForward:
-		if h.cache.begin() {
-			defer h.cache.end()
+		if !h.cache.closed() {
 			h.forward(x, w)
 			return
 		}
@@ -97,7 +96,7 @@ func (h *handlerDoor) forward(x *exchange, w http.ResponseWriter) {
 
 // fly is one fetch; it reports whether next is to be asked again.
 func (h *handlerDoor) fly(x *exchange, w http.ResponseWriter) (retry bool) {
-	x.flight = h.cache.newFlight(x.client)
+	x.flight = x.newFlight()
 	defer x.flight.end()
 	return h.ask(x, w, x.upstream(x.flight.ctx))
 }
@@ -133,7 +132,14 @@ func (h *handlerDoor) call(rw *responseWriter, r *http.Request) {
 // for a complete response.
 func (x *exchange) serveHTTP(w http.ResponseWriter) error {
 	header := w.Header()
-	a := x.answer(header)
+	var a answer
+	if len(header) == 0 {
+		a = x.answer(header)
+	} else {
+		own := make(http.Header)
+		a = x.answer(own)
+		merge(header, own)
+	}
 	if a.body != nil {
 		defer a.body.Close()
 	}
@@ -157,6 +163,18 @@ func (x *exchange) serveHTTP(w http.ResponseWriter) error {
 		header[http.TrailerPrefix+name] = values
 	}
 	return nil
+}
+
+// merge puts an answer's fields among those that handlers around the cache have set for the client already. Of what is a
+// list, theirs stay too.
+func merge(header, answer http.Header) {
+	for name, values := range answer {
+		switch name {
+		case "Set-Cookie", "Vary", "Link", "Cache-Status", "Server-Timing":
+			values = append(header[name][:len(header[name]):len(header[name])], values...)
+		}
+		header[name] = values
+	}
 }
 
 // liveWriter flushes what comes live, and tells errors of the client from errors of the body.

@@ -216,5 +216,13 @@ func (h *house) try(method, path string, header ...string) reply {
 	return reply{resp, string(body), err}
 }
 
+// gate returns a channel to wait at and the function that closes it, which is called at the end of t at the latest.
+func gate(t testing.TB) (wait chan struct{}, open func()) {
+	wait = make(chan struct{})
+	open = sync.OnceFunc(func() { close(wait) })
+	t.Cleanup(open)
+	return wait, open
+}
+
 // long reports whether tests may take minutes and gigabytes.
 func long() bool { return os.Getenv("CIRQUE_LONG") != "" }

@@ -83,8 +83,11 @@ func (p *partFill) ask(h http.Header) {
 }
 
 // storablePart decides about the 206 to a range that was sent on.
-func (x *exchange) storablePart(e *cirque.Exchange) (*cirque.CacheMeta, *cirque.Refusal) {
-	meta, _, refusal := x.cache.policy.StorePartial(e)
+func (x *exchange) storablePart(a *answerHead, e *cirque.Exchange) (*cirque.CacheMeta, *cirque.Refusal) {
+	meta, got, refusal := x.cache.policy.StorePartial(e)
+	if refusal == nil {
+		a.length = got.Len() // whether Content-Length says so or not
+	}
 	return meta, refusal
 }
 
@@ -102,9 +105,10 @@ func (x *exchange) admitPart(a *answerHead, e *cirque.Exchange) verdict {
 	asked.Request = x.req.Clone(x.client)
 	part.ask(asked.Request.Header)
 	meta, got, refusal := x.cache.policy.CombinePartial(part.meta, &asked)
-	if refusal != nil || a.length >= 0 && a.length != got.Len() {
+	if refusal != nil || a.length >= 0 && a.length != got.Len() || !x.satisfiedBy(meta) {
 		return x.afresh()
 	}
+	a.length = got.Len()
 	tag := x.hc.Hit().Tag()
 	part.hit = x.hc.TakeHit()
 	part.splice(got)
@@ -122,6 +126,17 @@ func (x *exchange) admitPart(a *answerHead, e *cirque.Exchange) verdict {
 		}
 	}
 	return verdict
+}
+
+// satisfiedBy reports whether what meta says is held is all that the request wants: the origin may have sent less than it
+// was asked for.
+func (x *exchange) satisfiedBy(meta *cirque.CacheMeta) bool {
+	held, ok := meta.Partial()
+	if !ok {
+		return !meta.Has(cirque.MetaPartial)
+	}
+	wanted, ok := x.wantedRange(meta, held)
+	return ok && held.Covers(wanted)
 }
 
 // afresh asks again, as if nothing were stored.
@@ -193,9 +208,6 @@ func (x *exchange) partAnswer(a answer, header http.Header, meta *cirque.CacheMe
 		wanted = held.Intervals[0]
 	}
 	offset, _ := held.Offset(wanted)
-	if cirque.HasPreconditions(x.req.Header) && x.notModified(meta) {
-		return x.notModifiedAnswer(a, header, meta, hit)
-	}
 	_, complete := hit.Size()
 	a.live = !complete
 	a.setRanges(header, hit, []cirque.ByteRange{wanted}, held.Size, wanted.Start-offset)

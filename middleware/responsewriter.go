@@ -48,6 +48,7 @@ type responseWriter struct {
 	mode     mode
 	status   int
 	snapshot http.Header // header when the status was written
+	sniff    []byte      // what the body begins with, until that tells its type
 	declared int64       // Content-Length; negative where there is none
 	written  int64
 	broken   bool // the body is not what it was declared to be
@@ -110,9 +111,11 @@ func (rw *responseWriter) interim(status int) {
 		return
 	}
 	out := rw.client.Header()
-	maps.Copy(out, rw.header)
+	before := maps.Clone(out)
+	merge(out, rw.header)
 	rw.client.WriteHeader(status)
 	clear(out)
+	maps.Copy(out, before)
 }
 
 // sniffs reports whether net/http would take the content type from the body.
@@ -122,12 +125,19 @@ func (rw *responseWriter) sniffs() bool {
 		rw.method != http.MethodHead && bodyAllowed(rw.status) && rw.declared != 0
 }
 
-// sniffed settles the content type by the body's first bytes, and decides.
-func (rw *responseWriter) sniffed(p []byte) {
+// sniffed settles the content type by the body's first bytes, decides, and sends them on their way.
+func (rw *responseWriter) sniffed() error {
+	p := rw.sniff
+	rw.sniff = nil
 	if len(p) > 0 {
 		rw.snapshot["Content-Type"] = []string{http.DetectContentType(p)}
 	}
 	rw.decide()
+	if len(p) == 0 {
+		return nil
+	}
+	_, err := rw.Write(p)
+	return err
 }
 
 // decide asks what becomes of the answer, and sets out on it.
@@ -136,7 +146,10 @@ func (rw *responseWriter) decide() {
 	if x.flight != nil && x.flight.ctx.Err() != nil {
 		x.noStore = true // cut short: whatever this is, it is not the resource
 	}
-	switch x.admit(&answerHead{status: rw.status, header: rw.snapshot, length: rw.expected()}) {
+	head := &answerHead{status: rw.status, header: rw.snapshot, length: rw.expected()}
+	verdict := x.admit(head)
+	rw.declared = max(rw.declared, head.length) // a part says how long it is in more than one way
+	switch verdict {
 	case verdictPass:
 		rw.mode = modePass
 		if x.flight != nil {
@@ -170,7 +183,7 @@ func (rw *responseWriter) pass() {
 		return
 	}
 	out := rw.client.Header()
-	maps.Copy(out, rw.snapshot)
+	merge(out, rw.snapshot)
 	rw.x.setCacheStatus(out, nil)
 	rw.client.WriteHeader(rw.status)
 }
@@ -188,21 +201,37 @@ func (rw *responseWriter) serve() {
 	}()
 }
 
-// ready makes sure that a decision has fallen; p is what the body begins with.
-func (rw *responseWriter) ready(p []byte) {
+// ready makes sure that a decision has fallen.
+func (rw *responseWriter) ready() error {
 	if rw.mode == modeOpen {
 		rw.WriteHeader(http.StatusOK)
 	}
 	if rw.mode == modePending {
-		rw.sniffed(p)
+		return rw.sniffed()
 	}
+	return nil
 }
+
+// sniffBytes is how much of a body its content type is told by, as with net/http.
+const sniffBytes = 512
 
 // Write implements io.Writer.
 func (rw *responseWriter) Write(p []byte) (int, error) {
-	rw.ready(p)
+	if rw.mode == modeOpen {
+		rw.WriteHeader(http.StatusOK)
+	}
 	if !bodyAllowed(rw.status) {
 		return 0, http.ErrBodyNotAllowed
+	}
+	if rw.mode == modePending {
+		rw.sniff = append(rw.sniff, p...)
+		if n := len(rw.sniff); n < sniffBytes && (rw.declared < 0 || int64(n) < rw.declared) {
+			return len(p), nil
+		}
+		if err := rw.sniffed(); err != nil {
+			return 0, err
+		}
+		return len(p), nil
 	}
 	switch rw.mode {
 	case modePass:
@@ -247,7 +276,7 @@ func (rw *responseWriter) WriteString(s string) (int, error) { return rw.Write([
 func (rw *responseWriter) ReadFrom(r io.Reader) (total int64, err error) {
 	if rw.mode == modeOpen || rw.mode == modePending {
 		// The first bytes may settle the content type, and with it the decision.
-		first := make([]byte, 512)
+		first := make([]byte, sniffBytes)
 		n, err := io.ReadFull(r, first)
 		if n > 0 {
 			wrote, werr := rw.Write(first[:n])
@@ -277,7 +306,9 @@ func (rw *responseWriter) Flush() { _ = rw.FlushError() }
 // FlushError makes the decision fall, and flushes what goes to the client directly. What goes through the cache
 // reaches the client as it comes.
 func (rw *responseWriter) FlushError() error {
-	rw.ready(nil)
+	if err := rw.ready(); err != nil {
+		return err
+	}
 	if rw.mode == modePass && rw.client != nil {
 		return http.NewResponseController(rw.client).Flush()
 	}
@@ -310,7 +341,9 @@ func (rw *responseWriter) control(set func(*http.ResponseController) error) erro
 
 // finish takes the handler's return: the response is complete, or it is not what it was declared to be.
 func (rw *responseWriter) finish() {
-	rw.ready(nil)
+	if rw.ready() != nil {
+		rw.broken = true
+	}
 	switch rw.mode {
 	case modePass:
 		rw.passTrailer()
@@ -338,6 +371,9 @@ func (rw *responseWriter) settle() {
 		if rw.x.part != nil {
 			rw.x.part.close()
 		}
+	}
+	if rw.x.flight != nil && rw.mode != modeRetry {
+		rw.x.flight.land()
 	}
 	if rw.served == nil {
 		return

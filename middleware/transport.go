@@ -55,12 +55,18 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 		return response, err
 	}
 	x := t.cache.newExchange(doorTransport, t, canonical(r))
+	planned := false
+	defer func() {
+		if !planned { // a hook or the Storage panicked
+			x.hc.Release()
+			closeBody(r)
+		}
+	}()
 	route, err := x.plan()
 	if err != nil {
-		x.hc.Release()
-		closeBody(r)
 		return nil, err
 	}
+	planned = true
 	switch route {
 	case routeServe:
 		defer x.free()
@@ -71,7 +77,7 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 		closeBody(r)
 		return unavailable(r), nil
 	case routeForward:
-		if t.cache.begin() {
+		if !t.cache.closed() {
 			return t.forward(x, r)
 		}
 		x.passOn(cirque.Deferred)
@@ -119,21 +125,21 @@ func headOf(response *http.Response) *answerHead {
 
 // passed returns the origin's response with this cache's mark on it.
 func (x *exchange) passed(response *http.Response, r *http.Request) *http.Response {
-	own := *response
-	own.Request = r
-	own.Header = response.Header.Clone()
-	if own.Header == nil {
-		own.Header = make(http.Header)
+	// In place: net/http puts the trailer into the response that it returned.
+	response.Request = r
+	if response.Header = response.Header.Clone(); response.Header == nil {
+		response.Header = make(http.Header)
 	}
-	x.setCacheStatus(own.Header, nil)
-	return &own
+	x.setCacheStatus(response.Header, nil)
+	return response
 }
 
 // forward asks the origin on behalf of the cache, on a goroutine that outlives a client who leaves.
 func (t *transportDoor) forward(x *exchange, r *http.Request) (*http.Response, error) {
 	answers := make(chan result)
+	// A caller who leaves may do with the request what it likes.
+	x.req = x.req.Clone(x.client)
 	go func() {
-		defer t.cache.end()
 		defer x.hc.Release()
 		t.fetch(x, func(a result) {
 			if a.response != nil {
@@ -190,7 +196,7 @@ func (t *transportDoor) fetch(x *exchange, deliver func(result)) {
 
 // fly is one fetch; it reports whether the origin is to be asked again.
 func (t *transportDoor) fly(x *exchange, deliver func(result)) (retry bool) {
-	flight := t.cache.newFlight(x.client)
+	flight := x.newFlight()
 	x.flight = flight
 	ours := true // until a passed body takes the flight over
 	defer func() {
@@ -218,7 +224,10 @@ func (t *transportDoor) fly(x *exchange, deliver func(result)) (retry bool) {
 			_ = body.Close()
 		}
 	}()
-	switch x.admit(headOf(response)) {
+	head := headOf(response)
+	verdict := x.admit(head)
+	response.ContentLength = max(response.ContentLength, head.length) // a part says how long it is in more than one way
+	switch verdict {
 	case verdictPass:
 		flight.adopt()
 		if x.background {
