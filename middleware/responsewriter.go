@@ -146,6 +146,13 @@ func (rw *responseWriter) decide() {
 	if x.flight != nil && x.flight.ctx.Err() != nil {
 		x.noStore = true // cut short: whatever this is, it is not the resource
 	}
+	defer func() {
+		if p := recover(); p != nil {
+			// A hook's or the Storage's. The handler is to end its answer in order, then the server hears of it.
+			rw.mode, rw.servePanc = modeDiscard, p
+			rw.cancel(errDiscarded)
+		}
+	}()
 	head := &answerHead{status: rw.status, header: rw.snapshot, length: rw.expected()}
 	verdict := x.admit(head)
 	rw.declared = max(rw.declared, head.length) // a part says how long it is in more than one way
@@ -165,6 +172,13 @@ func (rw *responseWriter) decide() {
 	case verdictRetry:
 		rw.mode = modeRetry
 		x.flight.cancel(errDiscarded)
+	}
+}
+
+// cancel ends the fetch, where that is not the client's own request.
+func (rw *responseWriter) cancel(cause error) {
+	if rw.x.flight != nil {
+		rw.x.flight.cancel(cause)
 	}
 }
 
@@ -243,7 +257,7 @@ func (rw *responseWriter) Write(p []byte) (int, error) {
 		if rw.written += int64(len(p)); rw.written <= maxDiscarded {
 			return len(p), nil
 		}
-		rw.x.flight.cancel(errDiscarded)
+		rw.cancel(errDiscarded)
 		return 0, errDiscarded
 	case modeRetry:
 		return 0, errDiscarded
@@ -376,6 +390,9 @@ func (rw *responseWriter) settle() {
 		rw.x.flight.land()
 	}
 	if rw.served == nil {
+		if rw.returned && rw.servePanc != nil {
+			panic(rw.servePanc)
+		}
 		return
 	}
 	if !rw.returned {
