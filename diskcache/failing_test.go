@@ -78,11 +78,16 @@ func setImmutable(path string, on bool) error {
 	return nil
 }
 
-// fetch fills key through s as HttpCache does, and returns what its client got: from the store, or, where that is of
-// no help, from the origin itself.
+// fetch asks s for key and fills it as HttpCache does. It returns what a client gets: what is stored, what is being
+// stored, or, where the store is of no help, what the origin says.
 func fetch(s *Store, key cirque.CacheKey, body []byte) ([]byte, error) {
-	if got, err := get(s, key, false); err == nil || !errors.Is(err, cirque.ErrNotFound) && s.Err() == nil {
-		return got, err
+	_, hit, err := s.Lookup(ctx, key)
+	switch {
+	case err == nil:
+		defer hit.Close()
+		return io.ReadAll(hit)
+	case !errors.Is(err, cirque.ErrNotFound):
+		return body, nil // goes on without the cache
 	}
 	w, err := s.MissHandler(ctx, key, testMeta("a"), cirque.MissOptions{SizeHint: int64(len(body))})
 	if err != nil {
