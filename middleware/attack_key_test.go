@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -182,6 +183,7 @@ func TestAttackHashCollision(t *testing.T) {
 			h := newHouse(t, door, middleware.Config{Storage: store}, origin)
 			var release func()
 			hold, release = gate(t)
+			h.client.Timeout = 10 * time.Second
 			for range 3 {
 				for _, path := range []string{"/a", "/b"} {
 					require.Equal(t, path, h.get(path).body)
