@@ -100,6 +100,7 @@ func (b *bodyFile) reserve(weight int64) bool {
 			return true
 		}
 	}
+	b.store.trackAll()
 	return false
 }
 

@@ -341,3 +341,25 @@ func TestPermissions(t *testing.T) {
 		return err
 	}))
 }
+
+// TestUntoldManager: a store whose eviction manager hears of nothing goes on to store all the same.
+func TestUntoldManager(t *testing.T) {
+	s := openScanned(t, t.TempDir(), &Config{MaxBytes: 1 << 20})
+	stored := func(i int) bool {
+		w, err := s.MissHandler(ctx, testKey(name(i)), testMeta("a"), cirque.MissOptions{SizeHint: -1})
+		require.NoError(t, err)
+		defer w.Abort()
+		if _, err := w.Write(testBody(uint64(i), 50_000)); err != nil {
+			require.ErrorIs(t, err, cirque.ErrNoReaders)
+			return false
+		}
+		_, err = w.Finish()
+		return err == nil
+	}
+	i := 0
+	for ; stored(i); i++ {
+		require.Less(t, i, 100, "the budget is never used up")
+	}
+	eventually(t, "nothing is stored any more", func() bool { return stored(i) })
+	wantBody(t, s, testKey(name(i)), testBody(uint64(i), 50_000))
+}

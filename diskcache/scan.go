@@ -28,6 +28,8 @@ type scanner struct {
 	first chan struct{} // closed when the first scan has ended
 	took  atomic.Int64  // nanoseconds, of the last one
 
+	tracking atomic.Bool // trackAll is at work
+
 	// untracked: the eviction manager may not know entries that the saved index does. Written before the first scan.
 	untracked bool
 }
@@ -189,6 +191,28 @@ func (s *Store) track(key cirque.CompactCacheKey, weight int64, freshUntil time.
 	if _, known, _ := s.index.get(key.Combined()); !known {
 		s.ledger.eviction.Remove(key) // it was purged before it was tracked
 	}
+}
+
+// trackAll is for a store that is full of entries which its eviction manager does not know, because the cache was not
+// given that and tells it nothing: it would never store anything again.
+func (s *Store) trackAll() {
+	entries, _ := s.index.stats()
+	if s.ledger.eviction.TotalItems() > entries/2 || !s.scanner.tracking.CompareAndSwap(false, true) {
+		return
+	}
+	s.spawn(func(ctx context.Context) {
+		defer s.scanner.tracking.Store(false)
+		for shard := range shardCount {
+			for _, r := range s.index.collect(shard, func(*record) bool { return true }) {
+				if ctx.Err() != nil {
+					return
+				}
+				if e, _, err := s.inspect(r.hash); err == nil {
+					s.track(e.compact(), r.weight(), e.meta.FreshUntil())
+				}
+			}
+		}
+	})
 }
 
 // inspect reads the entry in the file of hash.

@@ -150,8 +150,9 @@ func (s *Store) Close() error {
 // Budget returns the account of the disk space that is taken.
 func (s *Store) Budget() *cirque.Budget { return s.ledger.budget }
 
-// Eviction returns the manager that decides what leaves. The cache that uses the Store must tell it of hits and new
-// entries: pass both on together.
+// Eviction returns the manager that decides what leaves. The cache that uses the Store is to tell it of hits and new
+// entries: pass both on together. If nobody does, the Store tells it what it has when it is full, and what leaves is
+// as good as random.
 func (s *Store) Eviction() cirque.EvictionManager { return s.config.Eviction }
 
 // Err returns why the disk is not used at present, for reading or for writing; nil if it is.
