@@ -6,9 +6,8 @@ import (
 )
 
 // Budget is one hard limit, in bytes, on what a Storage holds: entries with their headers and bookkeeping,
-// writes in flight, and evicted bodies that a reader still has open. The Storage reserves before it
-// takes and releases when it has given back; a reservation that does not fit evicts
-// first, synchronously.
+// writes in flight, and evicted bodies that a reader still has open. The Storage reserves before it takes and
+// releases when it has given back; a reservation that does not fit evicts first, synchronously.
 //
 // A Budget is safe for concurrent use. A nil *Budget has no limit.
 //
@@ -17,8 +16,8 @@ type Budget struct {
 	limit int64
 	used  atomic.Int64
 
-	// evict gives up entries worth at least the bytes asked for and reports whether there were any.
-	// Written once, by EvictWith, before the Budget is shared.
+	// evict gives up entries worth at least the bytes asked for and reports whether there were any. Written
+	// once, by EvictWith, before the Budget is shared.
 	evict func(need int64) bool
 }
 
@@ -26,14 +25,14 @@ type Budget struct {
 // fails.
 func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
 
-// EvictWith lets the budget make room: manager names the victims, storage drops them. Call it once,
-// before the Budget is in use. The Storage must not hold, while it reserves, a lock that its Purge takes.
+// EvictWith lets the budget make room: manager names the victims, storage drops them. Call it once, before
+// the Budget is in use. The Storage must not hold, while it reserves, a lock that its Purge takes.
 func (b *Budget) EvictWith(manager EvictionManager, storage Storage) {
 	b.evict = func(need int64) bool {
 		victims := manager.Evict(need)
 		for _, key := range victims {
-			// What cannot be dropped was not there or the store is failing; either way its bytes
-			// stay counted until the store releases them.
+			// What cannot be dropped was not there or the store is failing; either way its bytes stay counted
+			// until the store releases them.
 			_ = storage.Purge(context.Background(), key, PurgeEviction)
 		}
 		return len(victims) > 0
@@ -57,8 +56,8 @@ func (b *Budget) Reserve(n int64) bool {
 			}
 			continue
 		}
-		// An evicted body that is still being read frees nothing yet, so this may take several
-		// rounds; each shortens the manager's list, so the rounds end.
+		// An evicted body that is still being read frees nothing yet, so this may take several rounds; each
+		// shortens the manager's list, so the rounds end.
 		if b.evict == nil || !b.evict(used+n-b.limit) {
 			return false
 		}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// CacheOptions is what the requests of one cache share: where responses are kept, who decides what
-// leaves, and the limits. Set the fields before the first use and never after; share it by pointer, it must not be
+// CacheOptions is what the requests of one cache share: where responses are kept, who decides what leaves,
+// and the limits. Set the fields before the first use and never after; share it by pointer, it must not be
 // copied.
 type CacheOptions struct {
 	// Storage keeps the responses. Required.
@@ -22,8 +22,8 @@ type CacheOptions struct {
 	LockWait time.Duration
 	// MaxObjectBytes is the largest body that is stored. Zero or less means no maximum.
 	MaxObjectBytes int64
-	// CustomLockStatus says what those who wait for a fill learn when it ended for a custom
-	// reason. Nil: LockGiveUp.
+	// CustomLockStatus says what those who wait for a fill learn when it ended for a custom reason. Nil:
+	// LockGiveUp.
 	CustomLockStatus func(NoCacheReason) LockStatus
 	// Spool bounds the memory for bodies that a request reads while a Storage that does not stream stores
 	// them. Where it is used up, slow readers slow their fills. Nil: no bound.
@@ -31,7 +31,8 @@ type CacheOptions struct {
 	// Timings makes HttpCache measure its lookups, which takes two readings of the clock.
 	Timings bool
 
-	purges purgeLog
+	purges   purgeLog
+	inFlight inFlight
 }
 
 const defaultLockWait = 5 * time.Second
@@ -60,18 +61,19 @@ func (s *slot) notePurges() { s.purges = s.opts.purges.mark(s.key) }
 // purged reports whether a purge of the key began since it was last looked up.
 func (s *slot) purged() bool { return s.opts.purges.purgedSince(s.key, s.purges) }
 
-// HttpCache is one request's walk through the cache: a state machine whose phases are CachePhase. The caller, a
-// proxy, makes the decisions (what is the key, is this entry fresh, may that response be stored) and tells them; HttpCache
-// keeps the books, talks to the Storage and holds the lock.
+// HttpCache is one request's walk through the cache: a state machine whose phases are CachePhase. The caller,
+// a proxy, makes the decisions (what is the key, is this entry fresh, may that response be stored) and tells
+// them; HttpCache keeps the books, talks to the Storage and holds the lock.
 //
-//	Enable → SetKey → Lookup ─┬─ Found ──▶ Hit ──────────────▶ FinishHit
-//	                          │        └─▶ Stale ─┬─ StaleUpdating ─▶ FinishHit
-//	                          │                   ├─ Revalidate ─▶ FinishHit
-//	                          │                   └─ SetMeta ▶ Expired ─┐
-//	                          └─ Miss ─▶ SetMeta ───────────────────────┴─ StartFill
+//	Enable → SetKey ─┬─ Lookup ─┬─ Found ──▶ Hit ──────────────▶ FinishHit
+//	                 │          │        └─▶ Stale ─┬─ StaleUpdating ─▶ FinishHit
+//	                 │          │                   ├─ Revalidate ─▶ FinishHit
+//	                 │          │                   └─ SetMeta ─▶ Expired ─┐
+//	                 │          └─ Miss ─▶ SetMeta ────────────────────────┼─ StartFill
+//	                 └─ Bypass ─▶ SetMeta ─────────────────────────────────┘
 //
-// A step taken in a phase that does not allow it panics with *PhaseError: the caller has a bug.
-// Whatever happens at run time, a failing Storage above all, is an error.
+// A step taken in a phase that does not allow it panics with *PhaseError: the caller has a bug. Whatever
+// happens at run time, a failing Storage above all, is an error.
 //
 // The zero HttpCache is disabled, with NeverEnabled. One goroutine drives it; the *Fill it hands out is
 // another's to drive. Release must be called at the end of the walk.
@@ -116,8 +118,7 @@ func (c *HttpCache) Enabled() bool { return c.phase != PhaseDisabled }
 // Bypassing reports whether the lookup was skipped.
 func (c *HttpCache) Bypassing() bool { return c.phase == PhaseBypass }
 
-// UpstreamUsed reports whether this request's answer had to come from, or be confirmed by, the
-// origin.
+// UpstreamUsed reports whether this request's answer had to come from, or be confirmed by, the origin.
 func (c *HttpCache) UpstreamUsed() bool {
 	return !in(PhaseUninit, PhaseCacheKey, PhaseHit, PhaseStale, PhaseStaleUpdating).has(c.phase)
 }
@@ -132,8 +133,8 @@ func (c *HttpCache) Enable(opts *CacheOptions) {
 // SetTrace makes t's hooks see this walk. Nil is no trace.
 func (c *HttpCache) SetTrace(t *CacheTrace) { c.trace = t }
 
-// Disable turns the cache off for this request: what is held is let go, and those who wait for this request's fill
-// learn of it in the way that suits the reason.
+// Disable turns the cache off for this request: what is held is let go, and those who wait for this request's
+// fill learn of it in the way that suits the reason.
 func (c *HttpCache) Disable(reason NoCacheReason) {
 	c.transition(opDisable, PhaseDisabled)
 	c.ReleaseWriteLock(reason)
@@ -157,8 +158,8 @@ func (c *HttpCache) Key() CacheKey { return c.key }
 // Meta returns the meta of what is being served or stored; nil where there is none yet.
 func (c *HttpCache) Meta() *CacheMeta { return c.meta }
 
-// Hit returns the body to serve from: the stored one, or after StartFill the reader of that fill. Nil where there
-// is none. FinishHit closes it.
+// Hit returns the body to serve from: the stored one, or after StartFill the reader of that fill. Nil where
+// there is none. FinishHit closes it.
 func (c *HttpCache) Hit() HitHandler { return c.hit }
 
 // TakeHit hands the open body over to the caller, who closes it; nil where there is none.
@@ -178,8 +179,8 @@ func (c *HttpCache) SetValidAfter(t time.Time) { c.validAfter = t }
 // SetMaxObjectBytes overrides CacheOptions.MaxObjectBytes for this request; zero or less is no maximum.
 func (c *HttpCache) SetMaxObjectBytes(n int64) { c.tracker.Max = n }
 
-// TrackBodyBytes counts n more bytes of the response's body, for callers who want to know before
-// they fill, and reports whether the body is still within the maximum.
+// TrackBodyBytes counts n more bytes of the response's body, for callers who want to know before they fill,
+// and reports whether the body is still within the maximum.
 func (c *HttpCache) TrackBodyBytes(n int64) bool { return c.tracker.Add(n) }
 
 // ExceedsMaxObject reports whether a body of n bytes would pass the maximum.
@@ -187,23 +188,23 @@ func (c *HttpCache) ExceedsMaxObject(n int64) bool {
 	return c.tracker.exceeds(n)
 }
 
-// LookupDuration returns the time spent in Lookup and VaryLookup, if CacheOptions.Timings or a
-// trace asked for it.
+// LookupDuration returns the time spent in Lookup and VaryLookup, if CacheOptions.Timings or a trace asked
+// for it.
 func (c *HttpCache) LookupDuration() time.Duration { return c.lookupDuration }
 
 // LockDuration returns the time spent in WaitLock.
 func (c *HttpCache) LockDuration() time.Duration { return c.lockDuration }
 
-// SetLockClass sets this request apart, for the lock and the predictor, from those of other classes: it waits only for
-// its own kind, and what it finds uncacheable is no news for the others. The empty class is the
+// SetLockClass sets this request apart, for the lock and the predictor, from those of other classes: it waits
+// only for its own kind, and what it finds uncacheable is no news for the others. The empty class is the
 // default.
 func (c *HttpCache) SetLockClass(class string) { c.class = class }
 
 // predictionKey is the key that the predictor knows the request by.
 func (c *HttpCache) predictionKey() CacheKey { return c.inClass(0) }
 
-// lockIdentity is the key that the lock knows the request by. It tells apart those who came before and after a purge: nobody
-// waits for a fetch whose outcome is void.
+// lockIdentity is the key that the lock knows the request by. It tells apart those who came before and after
+// a purge: nobody waits for a fetch whose outcome is void.
 func (c *HttpCache) lockIdentity() CacheKey { return c.inClass(c.purges.count) }
 
 func (c *HttpCache) inClass(purges uint32) CacheKey {
@@ -240,8 +241,8 @@ func (c *HttpCache) FinishHit() error {
 	return c.closeHit()
 }
 
-// Release ends the walk, in whatever phase it is: the body is closed, a write permit still held is released so that another
-// request takes its turn. It is safe to defer and to repeat.
+// Release ends the walk, in whatever phase it is: the body is closed, a write permit still held is released
+// so that another request takes its turn. It is safe to defer and to repeat.
 func (c *HttpCache) Release() {
 	c.ReleaseWriteLock(UpstreamError)
 	_ = c.closeHit()

@@ -705,3 +705,50 @@ func TestStorageFailsAtEveryCall(t *testing.T) {
 		}
 	})
 }
+
+// A panic out of the Storage leaves no lock, no write and no hit behind, for those who defer Release and Abort.
+func TestStoragePanics(t *testing.T) {
+	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+		for _, op := range []faultystorage.Op{
+			faultystorage.Lookup, faultystorage.MissHandler, faultystorage.MissNewReader, faultystorage.MissWrite, faultystorage.MissFinish,
+		} {
+			for nth := 1; nth <= 2; nth++ {
+				t.Run(fmt.Sprintf("%v/%d", op, nth), func(t *testing.T) {
+					h := newHouse(t, faultystorage.Nth(op, nth, faultystorage.Fault{Panic: errBroken}))
+					func() {
+						defer func() { _ = recover() }()
+						var c cirque.HttpCache
+						defer c.Release()
+						c.Enable(h.CacheOptions)
+						c.SetKey(keyA)
+						c.TryLock()
+						_, _, _ = c.Lookup(t.Context())
+						c.Miss()
+						c.SetMeta(freshMeta("a"))
+						c.UpdateVariance(t.Context(), byLanguage, languages("en"), nil)
+						f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
+						require.NoError(t, err)
+						defer f.Abort(cirque.InternalError)
+						h.write(f, "body")
+						h.write(f, "body")
+						_ = f.Finish()
+					}()
+					require.Empty(t, h.tally.Open())
+					h.Storage, h.tally = faultystorage.Wrap(h.Storage, nil)
+					c := h.begin(keyA)
+					c.TryLock()
+					require.True(t, c.IsWriter())
+					c.Bypass()
+					c.SetMeta(freshMeta("a"))
+					f, err := c.StartFill(t.Context(), cirque.FillOptions{})
+					require.NoError(t, err)
+					h.write(f, "body")
+					require.NoError(t, f.Finish())
+					require.NoError(t, h.MarkStale(t.Context(), keyA, time.Now()))
+					_, body, _ := h.stored(keyA, nil)
+					require.Equal(t, "body", body, "nothing else is on its way there")
+				})
+			}
+		}
+	})
+}

@@ -287,6 +287,23 @@ func TestStoreFailsInMidBody(t *testing.T) {
 	require.True(t, h.begin(keyA).PredictCacheable())
 }
 
+// From then on the reader paces the fill, so that the memory for it is bounded.
+func TestStoreFailsInALongBody(t *testing.T) {
+	h := spooled(t, faultystorage.Nth(faultystorage.MissWrite, 2, faultystorage.Fault{Err: errBroken}))
+	budget := h.limitSpool(1 << 30)
+	c, f := h.fill(keyA, freshMeta("a"))
+	reading := readAll(c)
+	piece := strings.Repeat("0123456789", 1000)
+	for range 100 {
+		h.write(f, piece)
+		require.LessOrEqual(t, budget.Used(), int64(100_000))
+	}
+	require.ErrorIs(t, f.Finish(), errBroken)
+	got, err := reading()
+	require.NoError(t, err)
+	require.True(t, strings.Repeat(piece, 100) == got)
+}
+
 func TestStoreFailsAndNobodyReads(t *testing.T) {
 	h := spooled(t, faultystorage.Nth(faultystorage.MissWrite, 1, faultystorage.Fault{Err: errBroken}))
 	c, f := h.fill(keyA, freshMeta("a"))

@@ -3,14 +3,12 @@ package cirque
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"time"
 )
 
-// SetMeta sets the meta of the response that is about to be stored: a miss being filled, or a stale
-// entry being replaced (the phase becomes Expired). meta must not change afterwards, UpdateVariance
-// excepted.
+// SetMeta sets the meta of the response that is about to be stored: a miss being filled, or a stale entry
+// being replaced (the phase becomes Expired). meta must not change afterwards, UpdateVariance excepted.
 func (c *HttpCache) SetMeta(meta *CacheMeta) {
 	to := PhaseMiss
 	if c.phase == PhaseStale || c.phase == PhaseExpired {
@@ -21,32 +19,6 @@ func (c *HttpCache) SetMeta(meta *CacheMeta) {
 	c.meta = meta
 }
 
-// UpdateVariance says which request fields the response to be stored varies by (its Vary, canonical and sorted; none
-// where it doesn't vary) and with what request header it was fetched; extra, if not nil, adds the caller's own
-// dimensions. The key becomes the variant's. If the resource's vary record names the same fields it is kept, and with
-// it the other variants; otherwise the fill starts a new one, which voids them. Where the walk has not come by a record,
-// the Storage is asked for it under ctx.
-func (c *HttpCache) UpdateVariance(
-	ctx context.Context, fields []string, header http.Header, extra func(*VarianceBuilder),
-) {
-	c.requireMeta(opUpdateVariance)
-	var variance HashBinary
-	if len(fields) == 0 && !addsVariance(extra) {
-		c.record, c.newRecord = nil, false
-	} else {
-		if c.record == nil {
-			c.record = c.currentRecord(ctx)
-		}
-		if c.record == nil || !slices.Equal(c.record.Fields, fields) {
-			c.record, c.newRecord = NewVaryRecord(fields), true
-		}
-		variance = c.record.variance(header, extra)
-	}
-	c.key = c.key.WithVariance(variance)
-	c.meta = c.meta.Clone()
-	c.meta.SetVariance(variance)
-}
-
 // requireMeta is require for a step that SetMeta must precede.
 func (c *HttpCache) requireMeta(o op) {
 	c.require(o)
@@ -55,89 +27,70 @@ func (c *HttpCache) requireMeta(o op) {
 	}
 }
 
-// currentRecord returns the vary record in the primary slot, or nil. The lookup has not found one if it was skipped, or
-// another request has stored the first variant since.
-func (c *HttpCache) currentRecord(ctx context.Context) *VaryRecord {
-	meta, hit, err := c.find(ctx, c.key.WithVariance(HashBinary{}))
-	if err != nil {
-		return nil
-	}
-	defer hit.Close()
-	record, _ := meta.VaryRecord()
-	return record
-}
-
 // FillOptions are facts about one fill.
 type FillOptions struct {
-	// Reader is the context of the request that reads the body while it is written; it lives as long
-	// as that reading. Nil: nobody reads.
+	// Reader is the context of the request that reads the body while it is written; it lives as long as that
+	// reading. Nil: nobody reads.
 	Reader context.Context
 	// SizeHint is the body's expected length in bytes; negative where it is unknown.
 	SizeHint int64
 	// Cost is what it took to get the response, for eviction policies that weigh it.
 	Cost time.Duration
-	// Replaces, if not zero, is the tag of the entry that the fill is built upon; if that is gone
-	// at the end, nothing is stored.
+	// Replaces, if not zero, is the tag of the entry that the fill is built upon; if that is gone at the end,
+	// nothing is stored.
 	Replaces Tag
 }
 
-// ErrPurged says that the response must not be stored: while it was being fetched the key was purged, or its vary record
-// gave way to another.
+// ErrPurged says that the response must not be stored: while it was being fetched the key was purged, or its
+// vary record gave way to another.
 var ErrPurged = errors.New("cirque: purged while being fetched")
 
-// StartFill begins to store the response whose meta was set. The *Fill owns the write permit and outlives the request;
-// Hit returns the reader of its body, if FillOptions asked for one. Those who wait for the lock are let go as soon as
-// they can read along, else when the fill ends.
+// StartFill begins to store the response whose meta was set. The *Fill owns the write permit and outlives the
+// request; Hit returns the reader of its body, if FillOptions asked for one. Those who wait for the lock are
+// let go as soon as they can read along, else when the fill ends.
 //
-// ctx covers the whole fill. After an error the caller still has the permit, and the response has to go out uncached.
+// ctx covers the whole fill. After an error the caller still has the permit, and the response has to go out
+// uncached.
 func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, error) {
 	c.requireMeta(opStartFill)
 	if c.purged() {
 		return nil, ErrPurged
 	}
-	handler, err := c.opts.Storage.MissHandler(ctx, c.key, c.meta, MissOptions{
-		SizeHint: opts.SizeHint, Replaces: opts.Replaces,
-	})
-	if err != nil {
-		return nil, err
-	}
 	f := &Fill{
 		slot: c.slot, ctx: ctx, meta: c.meta, lockKey: c.lockKey, predictionKey: c.predictionKey(),
-		tracker: SizeTracker{Max: c.tracker.Max}, cost: opts.Cost, started: time.Now(),
+		tracker: SizeTracker{Max: c.tracker.Max}, cost: opts.Cost, started: time.Now(), ended: true,
 	}
-	f.writer, f.streams = c.opts.asStreaming(ctx, handler)
-	tooLarge := f.tracker.exceeds(opts.SizeHint)
-	if f.streams && !tooLarge {
-		err = f.enterVariant(ctx, f.meta)
-	}
-	// INVARIANT: a purge that this check does not see finds the write, and voids it.
-	if err == nil && f.purged() {
-		err = ErrPurged
-	}
-	var reader HitHandler
-	if err == nil && opts.Reader != nil {
-		reader, err = f.writer.NewReader(opts.Reader)
-	}
+	f.opts.inFlight.enter(f.key)
+	defer func() {
+		if f.ended {
+			f.leave()
+		}
+	}()
+	reader, err := f.open(opts)
 	if err != nil {
-		f.writer.Abort()
 		return nil, err
 	}
+	f.ended = false
 	_ = c.closeHit()
 	c.hit = reader
 	f.permit, _ = c.TakeWriteLock()
 	f.trace.fillStart(f.key, f.meta)
 	switch {
-	case tooLarge:
-		f.unlink()
+	case f.purged():
+		// INVARIANT: a purge that this check does not see finds the write, and voids it. As others may have
+		// found the write too, it is not aborted.
+		f.refuse(Deferred)
+	case f.tracker.exceeds(opts.SizeHint):
+		f.refuse(ResponseTooLarge)
 	case f.streams:
 		f.release("")
 	}
 	return f, nil
 }
 
-// Fill is one response on its way into the Storage. It owns the write permit, the MissHandler and the size tracker, and
-// tells the predictor how it ended. It outlives the request that began it: its end is Finish or Abort, one of which must
-// be called; Abort after either does nothing.
+// Fill is one response on its way into the Storage. It owns the write permit, the MissHandler and the size
+// tracker, and tells the predictor how it ended. It outlives the request that began it: its end is Finish or
+// Abort, one of which must be called; Abort after either does nothing.
 //
 // One goroutine at a time writes and ends it. Readers, Key, Meta and Tag may be called from others.
 type Fill struct {
@@ -158,6 +111,35 @@ type Fill struct {
 	ended  bool
 }
 
+// open begins the write, and makes one that streams known to those who look for a variant. The reader is nil
+// where nobody wants one.
+func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
+	handler, err := f.opts.Storage.MissHandler(f.ctx, f.key, f.meta, MissOptions{
+		SizeHint: opts.SizeHint, Replaces: opts.Replaces,
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.writer, f.streams = f.opts.asStreaming(f.ctx, handler)
+	if f.streams && !f.tracker.exceeds(opts.SizeHint) {
+		if err := f.enterVariant(f.ctx, f.meta); err != nil {
+			return nil, err
+		}
+	}
+	if opts.Reader == nil {
+		return nil, nil
+	}
+	return f.writer.NewReader(opts.Reader)
+}
+
+// leave ends the write, if nothing has, and the fill's being in flight.
+func (f *Fill) leave() {
+	if f.writer != nil {
+		f.writer.Abort()
+	}
+	f.opts.inFlight.leave(f.key)
+}
+
 // Key returns the key that is being filled.
 func (f *Fill) Key() CacheKey { return f.key }
 
@@ -176,39 +158,40 @@ func (f *Fill) Written() int64 { return f.tracker.Seen() }
 // NoCacheReason returns why nothing will be, or was, stored; empty as long as nothing stands against it.
 func (f *Fill) NoCacheReason() NoCacheReason { return f.reason }
 
-// Write appends to the body. A body that passes the maximum size is not stored, but its readers get all of it. Any error
-// means that nobody needs the rest: abort.
+// Write appends to the body. A body that passes the maximum size is not stored, but its readers get all of
+// it. Any error means that nobody needs the rest: abort.
 func (f *Fill) Write(p []byte) (int, error) {
 	if !f.tracker.Add(int64(len(p))) && f.reason == "" {
-		f.unlink()
+		f.refuse(ResponseTooLarge)
 	}
 	return f.writer.Write(p)
 }
 
-// unlink lets a body that is too large go on for its readers alone.
-func (f *Fill) unlink() {
+// refuse lets the body go on for its readers alone.
+func (f *Fill) refuse(reason NoCacheReason) {
 	f.writer.Unlink()
-	f.tooLarge()
+	f.giveUp(reason)
 }
 
-// tooLarge lets those go who wait to have the body from the Storage, and has the next ones not wait at all.
-func (f *Fill) tooLarge() {
-	f.reason = ResponseTooLarge
+// giveUp lets those go who wait to have the body from the Storage, and tells the predictor why.
+func (f *Fill) giveUp(reason NoCacheReason) {
+	f.reason = reason
 	if f.opts.Predictor != nil {
-		f.opts.Predictor.MarkUncacheable(f.predictionKey, f.reason)
+		f.opts.Predictor.MarkUncacheable(f.predictionKey, reason)
 	}
-	f.release(f.reason)
+	f.release(reason)
 }
 
-// Finish ends a body that is complete. It returns nil if the response is stored now, ErrUnlinked if it was too large or
-// there was no room, ErrNotFound if a purge voided it, or the Storage's error. Readers see the body's clean end in the
-// first three.
+// Finish ends a body that is complete. It returns nil if the response is stored now, ErrUnlinked if it was
+// too large, there was no room or NoCacheReason says otherwise, ErrNotFound if a purge voided it, or the
+// Storage's error. Readers see the body's clean end in the first three.
 func (f *Fill) Finish() error {
 	if f.ended {
 		return nil
 	}
+	err := f.store() // if it panics, there is still Abort
 	f.ended = true
-	err := f.store()
+	f.leave()
 	switch {
 	case err == nil:
 		if f.opts.Predictor != nil {
@@ -216,7 +199,7 @@ func (f *Fill) Finish() error {
 		}
 	case errors.Is(err, ErrUnlinked):
 		if f.reason == "" {
-			f.tooLarge()
+			f.giveUp(ResponseTooLarge)
 		}
 	case errors.Is(err, ErrNotFound):
 		f.reason = Deferred
@@ -243,17 +226,17 @@ func (f *Fill) store() error {
 			return err
 		}
 	}
-	f.heedPurges(f.ctx, f.meta, f.writer.Tag())
 	return f.admit(done)
 }
 
-// Abort ends a body that is not complete: nothing is stored, readers get an error, and another request may take its turn.
+// Abort ends a body that is not complete: nothing is stored, readers get an error, and another request may
+// take its turn.
 func (f *Fill) Abort(reason NoCacheReason) {
 	if f.ended {
 		return
 	}
 	f.ended = true
-	f.writer.Abort()
+	f.leave()
 	if f.reason == "" {
 		f.reason = reason
 	}
@@ -261,7 +244,8 @@ func (f *Fill) Abort(reason NoCacheReason) {
 	f.trace.fillDone(f.key, f.meta, f.tracker.Seen(), time.Since(f.started), f.reason, ErrAborted)
 }
 
-// admit has the eviction manager make room for the entry. It returns ErrUnlinked where the manager declines it.
+// admit has the eviction manager make room for the entry. It returns ErrUnlinked where the manager declines
+// it.
 func (f *Fill) admit(done MissFinish) error {
 	manager, key := f.opts.Eviction, f.key.Compact()
 	if manager == nil {

@@ -122,8 +122,8 @@ func (s HitStatus) IsFresh() bool { return s == HitFresh || s == HitForceFresh }
 // IsMiss reports whether the entry is to be treated as if it weren't there.
 func (s HitStatus) IsMiss() bool { return s == HitForceMiss || s == HitFailedFilter }
 
-// ForcedFreshness is what a hit filter may decide about an entry. The zero value leaves the
-// decision to the entry's own freshness.
+// ForcedFreshness is what a hit filter may decide about an entry. The zero value leaves the decision to the
+// entry's own freshness.
 type ForcedFreshness uint8
 
 // The decisions.

@@ -62,8 +62,8 @@ var (
 	served  = in(PhaseHit, PhaseMiss, PhaseStale, PhaseStaleUpdating, PhaseExpired, PhaseRevalidated, PhaseRevalidatedNoCache)
 )
 
-// legalMoves is the one table of the walk: from which phases each step may be taken, and to which
-// it leads. A step that leads nowhere leaves the phase as it is.
+// legalMoves is the one table of the walk: from which phases each step may be taken, and to which it leads. A
+// step that leads nowhere leaves the phase as it is.
 var legalMoves = [opCount]struct{ from, to phaseSet }{
 	opEnable:                {in(PhaseDisabled), in(PhaseUninit)},
 	opDisable:               {anyPhase, in(PhaseDisabled)},
@@ -92,8 +92,9 @@ var legalMoves = [opCount]struct{ from, to phaseSet }{
 	opPurgeInBackground:     {withKey, 0},
 }
 
-// PhaseError is the panic value of a step that HttpCache's phase does not allow: of UpdateVariance and StartFill also
-// where SetMeta has not been called. It is a bug in the code that drives the HttpCache, never an event at run time.
+// PhaseError is the panic value of a step that HttpCache's phase does not allow: of UpdateVariance and
+// StartFill also where SetMeta has not been called. It is a bug in the code that drives the HttpCache, never
+// an event at run time.
 type PhaseError struct {
 	Op    string     // the method that was called
 	Phase CachePhase // the phase it was called in

@@ -5,10 +5,10 @@ import (
 	"errors"
 )
 
-// Revalidate says that the stale entry was validated (RFC 9111 §4.3.3): fresh is its meta, freshened by the origin's
-// answer, and must not change afterwards. It is written to the Storage, and the entry is served. ErrNotFound means that
-// the entry was purged or replaced meanwhile: it may still be served to this request, which asked before. The write
-// permit is released either way.
+// Revalidate says that the stale entry was validated (RFC 9111 §4.3.3): fresh is its meta, freshened by the
+// origin's answer, and must not change afterwards. It is written to the Storage, and the entry is served.
+// ErrNotFound means that the entry was purged or replaced meanwhile: it may still be served to this request,
+// which asked before. The write permit is released either way.
 func (c *HttpCache) Revalidate(ctx context.Context, fresh *CacheMeta) error {
 	c.transition(opRevalidate, PhaseRevalidated)
 	fresh.SetVariance(c.key.Variance())
@@ -28,15 +28,17 @@ func (c *HttpCache) Revalidate(ctx context.Context, fresh *CacheMeta) error {
 
 // freshen writes the new meta to the Storage, unless the key was purged.
 func (c *HttpCache) freshen(ctx context.Context, old, fresh *CacheMeta) error {
+	c.opts.inFlight.enter(c.key)
+	defer c.opts.inFlight.leave(c.key)
 	if c.purged() {
 		return ErrNotFound
 	}
 	if err := c.opts.updateMeta(ctx, c.trace, c.key, old, fresh, c.tag); err != nil {
 		return err
 	}
-	c.heedPurges(ctx, fresh, c.tag)
 	if a, b := VariantOf(c.key, old), VariantOf(c.key, fresh); a != b {
-		// The record's copy of the validators. If it can't be kept current, a later validation fails, and no more.
+		// The record's copy of the validators. If it can't be kept current, a later validation fails, and no
+		// more.
 		_ = c.enterVariant(ctx, fresh)
 	}
 	return nil
@@ -55,25 +57,28 @@ func (o *CacheOptions) updateMeta(
 	return nil
 }
 
-// RevalidateUncacheable says that the stale entry was validated by an answer that forbids storing it any longer: it is
-// served once more, with the meta given, and removed. Then the write permit is released.
+// RevalidateUncacheable says that the stale entry was validated by an answer that forbids storing it any
+// longer: it is served once more, with the meta given, and removed. Then the write permit is released. With the reason
+// Deferred it is this request that forbids it, not the answer, and the entry stays as it was.
 func (c *HttpCache) RevalidateUncacheable(ctx context.Context, fresh *CacheMeta, reason NoCacheReason) error {
 	c.transition(opRevalidateUncacheable, PhaseRevalidatedNoCache)
 	c.meta, c.reason = fresh, reason
-	err := c.opts.drop(ctx, c.key)
-	c.ReleaseWriteLock(reason)
-	return err
+	defer c.ReleaseWriteLock(reason)
+	if reason == Deferred {
+		return nil
+	}
+	return c.opts.drop(ctx, c.key)
 }
 
-// Supersede removes the stored entry that an answer replaces which may itself not be stored (RFC 9111 §4: the most recent
-// response decides). It returns ErrNotFound if there is none any more.
+// Supersede removes the stored entry that an answer replaces which may itself not be stored (RFC 9111 §4: the
+// most recent response decides). It returns ErrNotFound if there is none any more.
 func (c *HttpCache) Supersede(ctx context.Context) error {
 	c.require(opSupersede)
 	return c.opts.drop(ctx, c.key)
 }
 
-// Freshen merges an answer that validates the stale entry into its meta, by p's rules (RFC 9111 §3.2 and §4.3.4). See
-// [Policy.Freshen].
+// Freshen merges an answer that validates the stale entry into its meta, by p's rules (RFC 9111 §3.2 and
+// §4.3.4). See [Policy.Freshen].
 func (c *HttpCache) Freshen(p *Policy, x *Exchange) (*CacheMeta, *Refusal) {
 	c.require(opFreshen)
 	return p.Freshen(c.meta, x)

@@ -5,16 +5,56 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
 
-// A response that varies leaves two kinds of entry: in the resource's primary slot a vary record, which names the fields
-// and the variants, and each variant in a slot of its own, whose key holds the record's epoch. When the record is purged,
-// or replaced because Vary changed, the next one has another epoch and every older variant is out of reach at once,
-// those under way included.
+// A response that varies leaves two kinds of entry: in the resource's primary slot a vary record, which names
+// the fields and the variants, and each variant in a slot of its own, whose key holds the record's epoch.
+// When the record is purged, or replaced because Vary changed, the next one has another epoch and every older
+// variant is out of reach at once, those under way included.
 
-// NewVaryRecord returns a record of no variants for these fields (canonical and sorted), with an epoch of its own.
+// UpdateVariance says which request fields the response to be stored varies by (its Vary, canonical and
+// sorted; none where it doesn't vary) and with what request header it was fetched; extra, if not nil, adds
+// the caller's own dimensions. The key becomes the variant's. If the resource's vary record names the same
+// fields it is kept, and with it the other variants; otherwise the fill starts a new one, which voids them.
+// Where the walk has not come by a record, the Storage is asked for it under ctx.
+func (c *HttpCache) UpdateVariance(
+	ctx context.Context, fields []string, header http.Header, extra func(*VarianceBuilder),
+) {
+	c.requireMeta(opUpdateVariance)
+	var variance HashBinary
+	if len(fields) == 0 && !addsVariance(extra) {
+		c.record, c.newRecord = nil, false
+	} else {
+		if c.record == nil {
+			c.record = c.currentRecord(ctx)
+		}
+		if c.record == nil || !slices.Equal(c.record.Fields, fields) {
+			c.record, c.newRecord = NewVaryRecord(fields), true
+		}
+		variance = c.record.variance(header, extra)
+	}
+	c.key = c.key.WithVariance(variance)
+	c.meta = c.meta.Clone()
+	c.meta.SetVariance(variance)
+}
+
+// currentRecord returns the vary record in the primary slot, or nil. The lookup has not found one if it was
+// skipped, or another request has stored the first variant since.
+func (c *HttpCache) currentRecord(ctx context.Context) *VaryRecord {
+	meta, hit, err := c.find(ctx, c.key.WithVariance(HashBinary{}))
+	if err != nil {
+		return nil
+	}
+	defer hit.Close()
+	record, _ := meta.VaryRecord()
+	return record
+}
+
+// NewVaryRecord returns a record of no variants for these fields (canonical and sorted), with an epoch of its
+// own.
 func NewVaryRecord(fields []string) *VaryRecord {
 	return &VaryRecord{Epoch: rand.Uint64(), Fields: fields}
 }
@@ -60,10 +100,10 @@ func VariantOf(key CacheKey, meta *CacheMeta) Variant {
 	}
 }
 
-// enterVariant enters the response with this meta in its vary record, and puts that into the primary slot if it isn't
-// there. Not before the variant can be found: who sees the record looks for the variant next, and would fetch it a
-// second time. But before it is served, so that a purge finds it. ErrPurged means that the record may not be brought
-// back, or that another has taken its place.
+// enterVariant enters the response with this meta in its vary record, and puts that into the primary slot if
+// it isn't there. Not before the variant can be found: who sees the record looks for the variant next, and
+// would fetch it a second time. But before it is served, so that a purge finds it. ErrPurged means that the
+// record may not be brought back, or that another has taken its place.
 func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
 	if s.record == nil {
 		return nil
@@ -113,6 +153,8 @@ func (s *slot) updateRecord(
 
 // putRecord puts a record into the primary slot, unless that was purged since the walk began.
 func (s *slot) putRecord(ctx context.Context, primary CacheKey, record *VaryRecord) error {
+	s.opts.inFlight.enter(primary)
+	defer s.opts.inFlight.leave(primary)
 	meta := NewVaryMeta(record, time.Now())
 	writer, err := s.opts.Storage.MissHandler(ctx, primary, meta, MissOptions{})
 	if err != nil {

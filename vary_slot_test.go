@@ -345,6 +345,66 @@ func TestPurgedRecordStaysAway(t *testing.T) {
 	})
 }
 
+// Nor one that is purged while it is on its way back.
+func TestRecordPurgedOnItsWay(t *testing.T) {
+	for name, purge := range purges {
+		t.Run(name, func(t *testing.T) {
+			var h *house
+			h = newHouse(t, memcache.New(memcache.Config{}), func(op faultystorage.Op, call int) faultystorage.Fault {
+				if op == faultystorage.MissHandler && call == 2 {
+					_ = purge(h, keyA)
+				}
+				return faultystorage.Fault{}
+			})
+			c := h.miss(keyA)
+			c.SetMeta(freshMeta(`"en"`))
+			c.UpdateVariance(t.Context(), byLanguage, languages("en"), nil)
+			_, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
+			require.ErrorIs(t, err, cirque.ErrPurged)
+			require.Empty(t, h.tally.Open())
+			require.Nil(t, h.record(keyA))
+		})
+	}
+}
+
+// A soft purge that cannot see a record that is on its way back leaves none of its variants fresh.
+func TestRecordMarkedStaleOnItsWay(t *testing.T) {
+	var h *house
+	var finishing int
+	h = spooled(t, func(op faultystorage.Op, call int) faultystorage.Fault {
+		if op == faultystorage.MissFinish && finishing > 0 {
+			if finishing--; finishing == 0 { // the record's, after the variant's
+				_ = h.MarkStale(t.Context(), keyA, time.Now())
+			}
+		}
+		return faultystorage.Fault{}
+	})
+	h.putVariant(keyA, "en", "hello")
+	_, f := h.fillVariant(keyA, `"fr"`, byLanguage, languages("fr"), nil)
+	require.NoError(t, h.Storage.Purge(t.Context(), keyA.Compact(), cirque.PurgeEviction))
+	h.write(f, "bonjour")
+	finishing = 2
+	require.ErrorIs(t, f.Finish(), cirque.ErrNotFound)
+	require.Zero(t, finishing)
+	h.wantNotFresh(keyA, "en")
+	h.wantNotFresh(keyA, "fr")
+}
+
+// A record can be evicted for its own growth.
+func TestRecordEvictedWhileItChanges(t *testing.T) {
+	var h *house
+	h = newHouse(t, memcache.New(memcache.Config{}), func(op faultystorage.Op, call int) faultystorage.Fault {
+		if op == faultystorage.UpdateMeta && call == 1 {
+			_ = h.Storage.Purge(t.Context(), keyA.Compact(), cirque.PurgeEviction)
+		}
+		return faultystorage.Fault{}
+	})
+	before, _ := h.putVariant(keyA, "en", "hello")
+	after, _ := h.putVariant(keyA, "fr", "bonjour")
+	require.Equal(t, before.Epoch, after.Epoch)
+	require.Equal(t, []string{`"en"`, `"fr"`}, etags(after))
+}
+
 func TestDamagedRecord(t *testing.T) {
 	h := inMemory(t)
 	damaged := freshMeta("")

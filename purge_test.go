@@ -1,0 +1,314 @@
+package cirque_test
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/eviction"
+	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
+	"github.com/cirquecache/cirque/memcache"
+)
+
+// purges are the two kinds of purge: what they have in common is tested with both.
+var purges = map[string]func(*house, cirque.CacheKey) error{
+	"Purge": func(h *house, key cirque.CacheKey) error { return h.Purge(h.t.Context(), key) },
+	"MarkStale": func(h *house, key cirque.CacheKey) error {
+		return h.MarkStale(h.t.Context(), key, time.Now())
+	},
+}
+
+// eachPurge runs test with each kind of purge over each kind of store.
+func eachPurge(t *testing.T, test func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error)) {
+	for name, purge := range purges {
+		t.Run(name, func(t *testing.T) {
+			eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+				test(t, newHouse(t, nil), purge)
+			})
+		})
+	}
+}
+
+// wantNotFresh demands that nothing fresh is found.
+func (h *house) wantNotFresh(key cirque.CacheKey, language string) {
+	h.t.Helper()
+	_, meta, hit := h.look(key, languages(language), nil)
+	if hit != nil {
+		require.NoError(h.t, hit.Close())
+		require.False(h.t, meta.IsFresh(time.Now()))
+	}
+}
+
+func TestPurgeTakesAllVariants(t *testing.T) {
+	eachPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error) {
+		_, en := h.putVariant(keyA, "en", "hello")
+		_, fr := h.putVariant(keyA, "fr", "bonjour")
+		h.put(keyB, freshMeta("b"), "body")
+		require.NoError(t, purge(h, fr), "a variant's key stands for its resource")
+		h.wantNotFresh(keyA, "en")
+		h.wantNotFresh(keyA, "fr")
+		h.wantStored(keyB, "body")
+		for _, key := range []cirque.CacheKey{keyA, en, fr} {
+			meta, hit, err := h.Storage.Lookup(t.Context(), key)
+			if err == nil {
+				require.NoError(t, hit.Close())
+				require.True(t, meta.Has(cirque.MetaVaryRecord) || !meta.IsFresh(time.Now()))
+				require.True(t, h.Eviction.Peek(key.Compact()))
+			} else {
+				require.False(t, h.Eviction.Peek(key.Compact()))
+			}
+		}
+	})
+}
+
+func TestPurgeOfNothing(t *testing.T) {
+	eachPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error) {
+		require.ErrorIs(t, purge(h, keyA), cirque.ErrNotFound)
+	})
+}
+
+func TestSoftPurgeKeepsWhatIsStored(t *testing.T) {
+	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+		h := newHouse(t, nil)
+		h.put(keyA, freshMeta("a"), "body")
+		h.putVariant(keyB, "en", "hello")
+		now := time.Now()
+		for _, key := range []cirque.CacheKey{keyA, keyB} {
+			require.NoError(t, h.MarkStale(t.Context(), key, now))
+			etag, body, fresh := h.stored(key, languages("en"))
+			require.NotEmpty(t, etag)
+			require.NotEmpty(t, body)
+			require.False(t, fresh)
+			require.NoError(t, h.MarkStale(t.Context(), key, now.Add(time.Second)), "it is stale already")
+		}
+		_, meta, hit := h.look(keyA, nil, nil)
+		require.True(t, now.Equal(meta.FreshUntil()))
+		require.NoError(t, hit.Close())
+	})
+}
+
+// What was fetched before a purge is not stored after it.
+func TestPurgeBeforeTheFill(t *testing.T) {
+	eachPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error) {
+		c := h.miss(keyA)
+		_ = purge(h, keyA)
+		c.SetMeta(freshMeta("a"))
+		_, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
+		require.ErrorIs(t, err, cirque.ErrPurged)
+		require.Zero(t, h.tally.Calls(faultystorage.MissHandler))
+		require.True(t, c.IsWriter(), "the permit is still the walk's")
+
+		other := h.miss(keyB) // other keys are not concerned
+		other.SetMeta(freshMeta("b"))
+		f, err := other.StartFill(t.Context(), cirque.FillOptions{})
+		require.NoError(t, err)
+		require.NoError(t, f.Finish())
+	})
+}
+
+// A purge that comes while a fill starts may have missed it. Who reads along already gets the whole body.
+func TestPurgeWhileTheFillStarts(t *testing.T) {
+	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+		var h *house
+		h = newHouse(t, func(op faultystorage.Op, call int) faultystorage.Fault {
+			if op == faultystorage.MissHandler {
+				_ = h.Purge(t.Context(), keyA)
+			}
+			return faultystorage.Fault{}
+		})
+		c, f := h.fill(keyA, freshMeta("a"))
+		require.Equal(t, cirque.Deferred, f.NoCacheReason())
+		h.miss(keyA)
+		reading := readAll(c)
+		h.write(f, "body")
+		require.ErrorIs(t, f.Finish(), cirque.ErrUnlinked)
+		body, err := reading()
+		require.NoError(t, err)
+		require.Equal(t, "body", body)
+		h.wantStored(keyA, "")
+		require.True(t, h.begin(keyA).PredictCacheable())
+	})
+}
+
+// A purge voids a fill under way; who caused it gets the whole body.
+func TestPurgeDuringTheFill(t *testing.T) {
+	eachPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error) {
+		for _, varies := range []bool{false, true} {
+			for _, before := range []string{"", "older"} {
+				if before != "" {
+					if varies {
+						h.putVariant(keyA, "en", before)
+					} else {
+						h.put(keyA, freshMeta("older"), before)
+					}
+				}
+				c := h.begin(keyA)
+				c.Bypass()
+				c.SetMeta(freshMeta(`"en"`))
+				if varies {
+					c.UpdateVariance(t.Context(), byLanguage, languages("en"), nil)
+				}
+				f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context(), SizeHint: -1})
+				require.NoError(t, err)
+				h.write(f, "half")
+				_ = purge(h, keyA)
+				h.wantNotFresh(keyA, "en")
+				h.write(f, " and half")
+				err = f.Finish()
+				h.wantNotFresh(keyA, "en")
+				if err != nil {
+					require.ErrorIs(t, err, cirque.ErrNotFound)
+					require.Equal(t, cirque.Deferred, f.NoCacheReason())
+				}
+				require.Equal(t, "half and half", h.read(c))
+				require.True(t, h.begin(keyA).PredictCacheable())
+				_ = h.Purge(t.Context(), keyA)
+				require.Zero(t, h.Eviction.TotalItems())
+			}
+		}
+	})
+}
+
+// What a failing fill had hidden does not come to light as fresh.
+func TestPurgeReachesBelowAWriteUnderWay(t *testing.T) {
+	eachPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error) {
+		h.put(keyA, freshMeta("old"), "old")
+		var fills []*cirque.Fill
+		for range 2 {
+			c := h.begin(keyA)
+			c.Bypass()
+			c.SetMeta(freshMeta("new"))
+			f, err := c.StartFill(t.Context(), cirque.FillOptions{})
+			require.NoError(t, err)
+			fills = append(fills, f)
+		}
+		require.NoError(t, purge(h, keyA))
+		fills[1].Abort(cirque.UpstreamError)
+		h.wantNotFresh(keyA, "")
+		_ = fills[0].Finish()
+		h.wantNotFresh(keyA, "")
+	})
+}
+
+// Nobody waits for a fetch that a purge has made void.
+func TestPurgeFreesTheLock(t *testing.T) {
+	eachPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error) {
+		h.miss(keyA)
+		_ = purge(h, keyA)
+		h.miss(keyA) // and is the writer
+	})
+}
+
+func TestPurgeFails(t *testing.T) {
+	for name, script := range map[string]faultystorage.Script{
+		"of the resource": faultystorage.Nth(faultystorage.Purge, 1, faultystorage.Fault{Err: errBroken}),
+		"of a variant":    faultystorage.Nth(faultystorage.Purge, 2, faultystorage.Fault{Err: errBroken}),
+		"every time":      faultystorage.Nth(faultystorage.Purge, 0, faultystorage.Fault{Err: errBroken}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t, memcache.New(memcache.Config{}), script)
+			h.putVariant(keyA, "en", "hello")
+			h.putVariant(keyA, "fr", "bonjour")
+			err := h.Purge(t.Context(), keyA)
+			require.ErrorIs(t, err, errBroken)
+			require.NotErrorIs(t, err, cirque.ErrNotFound)
+			require.Equal(t, 3, h.tally.Calls(faultystorage.Purge), "the others are purged all the same")
+		})
+	}
+	for name, script := range map[string]faultystorage.Script{
+		"Lookup":                  faultystorage.Nth(faultystorage.Lookup, 0, faultystorage.Fault{Err: errBroken}),
+		"UpdateMeta":              faultystorage.Nth(faultystorage.UpdateMeta, 0, faultystorage.Fault{Err: errBroken}),
+		"UpdateMeta of the first": faultystorage.Nth(faultystorage.UpdateMeta, 1, faultystorage.Fault{Err: errBroken}),
+	} {
+		t.Run("softly/"+name, func(t *testing.T) {
+			h := newHouse(t, memcache.New(memcache.Config{}), nil)
+			h.putVariant(keyA, "en", "hello")
+			h.putVariant(keyA, "fr", "bonjour")
+			sound := h.Storage
+			h.Storage, _ = faultystorage.Wrap(sound, script)
+			err := h.MarkStale(t.Context(), keyA, time.Now())
+			require.ErrorIs(t, err, errBroken)
+			h.Storage = sound
+			_, _, fresh := h.stored(keyA, languages("fr"))
+			require.Equal(t, name != "UpdateMeta of the first", fresh)
+		})
+	}
+}
+
+func TestPurgeInBackgroundReports(t *testing.T) {
+	h := newHouse(t, memcache.New(memcache.Config{}), faultystorage.Nth(faultystorage.Purge, 1, faultystorage.Fault{Panic: "disk on fire"}))
+	h.put(keyA, freshMeta("a"), "body")
+	c := h.begin(keyA)
+	reports := make(chan error)
+	report := func(err error) { reports <- err }
+	c.PurgeInBackground(t.Context(), report)
+	require.ErrorContains(t, <-reports, "disk on fire")
+	c.PurgeInBackground(t.Context(), report)
+	require.NoError(t, <-reports)
+	c.PurgeInBackground(t.Context(), nil)
+	h.wantStored(keyA, "")
+}
+
+// Many walks over one cache, with purges of both kinds. Nobody who asks after a purge has returned gets, as fresh, what
+// the origin said before it.
+func TestNothingStaleAfterAPurge(t *testing.T) {
+	const resources, walkers, rounds = 3, 6, 150
+	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+		h := newHouse(t, nil)
+		manager, err := eviction.NewSimpleLRU(eviction.Config{Limit: 1 << 20, MaxItems: 2 * resources})
+		require.NoError(t, err)
+		h.Eviction = manager
+		// What the origin says, and what it said at the last purge that has returned.
+		var versions, purged [resources]atomic.Int64
+		key := func(i int) cirque.CacheKey { return cirque.NewCacheKey("", fmt.Sprint(i), "") }
+		request := func(who, round int) error {
+			i := round % resources
+			atLeast := purged[i].Load()
+			body, err := h.serve(t.Context(), key(i), languages(strconv.Itoa(who%2)), func() ([]string, string) {
+				return [][]string{nil, byLanguage}[i%2], strconv.FormatInt(versions[i].Load(), 10)
+			})
+			if err != nil {
+				return err
+			}
+			if got, _ := strconv.ParseInt(body, 10, 64); got < atLeast {
+				return fmt.Errorf("resource %d: version %d after a purge at %d", i, got, atLeast)
+			}
+			return nil
+		}
+		var wg sync.WaitGroup
+		for who := range walkers {
+			wg.Go(func() {
+				for round := range rounds {
+					if err := request(who, who+round); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Go(func() {
+			for round := range rounds {
+				i := round % resources
+				version := versions[i].Add(1)
+				var err error
+				if round%2 == 0 {
+					err = h.Purge(t.Context(), key(i))
+				} else {
+					err = h.MarkStale(t.Context(), key(i), time.Now())
+				}
+				if err != nil && !errors.Is(err, cirque.ErrNotFound) {
+					t.Error(err)
+				}
+				purged[i].Store(version)
+			}
+		})
+		wg.Wait()
+	})
+}
