@@ -3,6 +3,7 @@ package cirque_test
 import (
 	"context"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -170,6 +171,34 @@ func TestEvictedEntriesLeaveTheStorage(t *testing.T) {
 		require.Equal(t, 2, manager.TotalItems())
 		require.Equal(t, int64(1), manager.EvictedItems())
 	})
+}
+
+// A Budget makes room through the same manager, which then knows what is stored and nothing else.
+func TestBudgetMakesRoomForFills(t *testing.T) {
+	const limit = 64 << 10
+	budget := cirque.NewBudget(limit)
+	store := memcache.New(memcache.Config{Budget: budget})
+	h := newHouse(t, store, nil)
+	manager, err := eviction.NewSimpleLRU(eviction.Config{Limit: limit})
+	require.NoError(t, err)
+	h.Eviction = manager
+	budget.EvictWith(manager, h.Storage)
+	keys := make([]cirque.CacheKey, 60)
+	for i := range keys {
+		keys[i] = cirque.NewCacheKey("", strconv.Itoa(i), "")
+		h.put(keys[i], freshMeta("a"), strings.Repeat("0123456789", 300))
+		require.LessOrEqual(t, budget.Used(), int64(limit))
+		require.Equal(t, budget.Used(), manager.TotalWeight())
+		require.Equal(t, store.Len(), manager.TotalItems())
+	}
+	require.Positive(t, manager.EvictedItems())
+	h.wantStored(keys[0], "")
+	h.wantStored(keys[59], strings.Repeat("0123456789", 300))
+	for _, key := range keys {
+		_ = h.Purge(t.Context(), key)
+	}
+	require.Zero(t, budget.Used())
+	require.Zero(t, manager.TotalWeight())
 }
 
 // What the eviction manager would rather not have is not stored, and that is no news about the response.

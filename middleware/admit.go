@@ -240,18 +240,16 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 	}
 	fresh, refusal := x.hc.Freshen(x.cache.policy, e)
 	if refusal == nil && x.overtaken(fresh) {
-		refusal = &cirque.Refusal{Reason: cirque.Deferred, Detail: "purged", ByResponse: true}
-	}
-	if refusal != nil && !refusal.ByResponse {
-		// This client's wishes are no reason to take from the others what they have: the entry stays as it was.
-		x.status.detail = refusal.Detail
-		x.own = e.Header
-		x.hc.ReleaseWriteLock(cirque.Deferred)
-		return verdictServe
+		refusal = &cirque.Refusal{Reason: cirque.UpstreamError, Detail: "purged", ByResponse: true}
 	}
 	if refusal != nil {
 		x.status.detail = refusal.Detail
-		if err := x.hc.RevalidateUncacheable(x.flightContext(), fresh, refusal.Reason); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+		reason := refusal.Reason
+		if !refusal.ByResponse {
+			// This client's wishes are no reason to take from the others what they have.
+			reason = cirque.Deferred
+		}
+		if err := x.hc.RevalidateUncacheable(x.flightContext(), fresh, reason); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 			x.cache.storageFailed("purge", err)
 		}
 		return verdictServe
