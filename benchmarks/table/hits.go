@@ -129,22 +129,22 @@ func measureHits(b *bench) ([]row, error) {
 	}
 	bare, handler, varying, transport, peer := samples[0], samples[1], samples[2], samples[3], samples[4]
 	bareCost := cost(bare)
-	time, allocs := difference(handler, bare, sample.cpu), difference(handler, bare, sample.allocs).median
-	varyTime, varyAllocs := difference(varying, bare, sample.cpu), difference(varying, bare, sample.allocs).median
+	spent, allocs := difference(handler, bare, sample.cpu), difference(handler, bare, sample.allocs).median
+	varySpent, varyAllocs := difference(varying, bare, sample.cpu), difference(varying, bare, sample.allocs).median
 	hit, hitAllocs := figure(transport, sample.cpu), figure(transport, sample.allocs).median
 	faster := ratio(peer, transport, sample.cpu)
 	return []row{{
 		what:     "hit through Handler, in process",
 		against:  "bare handler: " + bareCost,
 		measured: cost(handler),
-		result:   fmt.Sprintf("%s and %s beyond it; %.2f times its time", microseconds(time), count(allocs), ratio(handler, bare, sample.cpu).median),
+		result:   fmt.Sprintf("%s and %s beyond it; %.2f times its time", microseconds(spent), count(allocs), ratio(handler, bare, sample.cpu).median),
 		wanted:   "≤ 1 µs and ≤ 4 allocs beyond",
-		verdict:  metIf(time.median <= 1000 && allocs < 4.5),
+		verdict:  metIf(spent.median <= 1000 && allocs < 4.5),
 	}, {
 		what:     "the same, of a response that varies",
 		against:  "bare handler: " + bareCost,
 		measured: cost(varying),
-		result:   fmt.Sprintf("%s and %s beyond it", microseconds(varyTime), count(varyAllocs)),
+		result:   fmt.Sprintf("%s and %s beyond it", microseconds(varySpent), count(varyAllocs)),
 	}, {
 		what:     "hit through Transport, in process, body read",
 		against:  "gregjones/httpcache: " + cost(peer),

@@ -27,7 +27,7 @@ const (
 	plotEntries, plotLegend = 16.0, 20.0
 )
 
-var colours = []string{"#d62728", "#1f77b4", "#7f7f7f", "#2ca02c"}
+var colours = []string{"#d62728", "#1f77b4", "#2ca02c", "#7f7f7f"}
 
 // plot draws the curves as an SVG, with a bar from the lower to the upper quartile at each point.
 func plot(curves []curve) []byte {

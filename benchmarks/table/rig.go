@@ -15,6 +15,7 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -197,8 +198,10 @@ func (b *bench) startRig(s setting, name string, args ...string) (*process, erro
 	cmd := exec.CommandContext(b.ctx, self, append([]string{rigCommand, name}, args...)...)
 	if b.profiles != "" {
 		file := name
-		if len(args) > 0 {
-			file += "-" + args[0]
+		for _, arg := range args {
+			if !strings.ContainsAny(arg, "/{") { // no URL, and no JSON
+				file += "-" + arg
+			}
 		}
 		cmd.Env = append(cmd.Environ(), profileVariable+"="+filepath.Join(b.profiles, file))
 	}

@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 )
 
-// newStoreRig serves as many resources as its second argument says, of 1 KiB each, through a Handler, if its first argument
-// is "handler", or straight from the bare one.
+// newStoreRig serves as many resources as its second argument says, of 1 KiB each. Its first argument is who does: Handler, the
+// bare handler, or a map of responses.
 func newStoreRig(args []string) (*rig, error) {
 	entries, err := strconv.Atoi(args[1])
 	if err != nil {
@@ -16,7 +17,8 @@ func newStoreRig(args []string) (*rig, error) {
 	}
 	keys := newPaths(entries)
 	var h http.Handler = newBareHandler(1 << 10)
-	if args[0] == handler {
+	switch args[0] {
+	case handler:
 		cache, err := newCache(ample)
 		if err != nil {
 			return nil, err
@@ -30,6 +32,8 @@ func newStoreRig(args []string) (*rig, error) {
 				return nil, err
 			}
 		}
+	case mapped:
+		h = newResponseMap(keys)
 	}
 	even, first, second := newWalker(h, keys, uniform(entries, 1)), newWalker(h, keys, zipf(entries, 1)), newWalker(h, keys, zipf(entries, 2))
 	return &rig{operations: map[string]func(int){
@@ -42,6 +46,37 @@ func newStoreRig(args []string) (*rig, error) {
 			wg.Wait()
 		},
 	}}, nil
+}
+
+// mapped is the contender that has a map of responses.
+const mapped = "map"
+
+// responseMap is the least that a cache could do: it has a response for each path and no rules. It shows what of a hit's
+// cost in a large cache is the memory's.
+type responseMap struct {
+	responses map[string][]field
+	body      []byte
+}
+
+func newResponseMap(keys paths) *responseMap {
+	m := &responseMap{make(map[string][]field), bodyOf(1 << 10)}
+	for i := range keys.count() {
+		fields := fieldsFor(1 << 10)
+		for i, f := range fields {
+			fields[i].Value = strings.Clone(f.Value)
+		}
+		m.responses[strings.Clone(keys.at(i))] = fields
+	}
+	return m
+}
+
+// ServeHTTP implements http.Handler.
+func (m *responseMap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	for _, f := range m.responses[r.URL.Path] {
+		header[f.Name] = []string{f.Value}
+	}
+	w.Write(m.body)
 }
 
 // What a store rig does.
@@ -122,7 +157,7 @@ func perSecond(samples []sample, f func(sample) float64) spread {
 // hitCosts measures the curves of the plot.
 func (b *bench) hitCosts() ([]curve, error) {
 	defer b.cleanUp()
-	curves := []curve{{name: "Handler, all alike"}, {name: "Handler, Zipf"}, {name: "bare handler"}}
+	curves := []curve{{name: "Handler, all alike"}, {name: "Handler, Zipf"}, {name: "map, all alike"}, {name: "bare handler"}}
 	var contenders []contender
 	var sizes []int
 	for size := 1000; size <= b.entries; size *= 10 {
@@ -134,15 +169,16 @@ func (b *bench) hitCosts() ([]curve, error) {
 	}
 	for _, n := range sizes {
 		fmt.Fprintf(b.progress, "  %s entries\n", number(n))
-		cached, err := b.startRig(setting{procs: 1}, "store", handler, strconv.Itoa(n))
-		if err != nil {
-			return nil, err
+		rigs := make(map[string]*process)
+		for _, name := range []string{handler, mapped, bare} {
+			p, err := b.startRig(setting{procs: 1}, "store", name, strconv.Itoa(n))
+			if err != nil {
+				return nil, err
+			}
+			rigs[name] = p
 		}
-		plain, err := b.startRig(setting{procs: 1}, "store", bare, strconv.Itoa(n))
-		if err != nil {
-			return nil, err
-		}
-		contenders = append(contenders, cached.contender(evenly), cached.contender(byOne), plain.contender(evenly))
+		contenders = append(contenders, rigs[handler].contender(evenly), rigs[handler].contender(byOne),
+			rigs[mapped].contender(evenly), rigs[bare].contender(evenly))
 	}
 	samples, err := b.contest(contenders...)
 	if err != nil {

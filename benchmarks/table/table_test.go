@@ -50,7 +50,7 @@ func TestTableAndPlot(t *testing.T) {
 
 	svg, err := os.ReadFile(picture)
 	require.NoError(t, err)
-	require.Equal(t, 3, bytes.Count(svg, []byte("<polyline")))
+	require.Equal(t, 4, bytes.Count(svg, []byte("<polyline")))
 	decoder := xml.NewDecoder(bytes.NewReader(svg))
 	for err == nil {
 		_, err = decoder.Token()
