@@ -73,6 +73,9 @@ func (x *exchange) admitFull(a *answerHead, e *cirque.Exchange) verdict {
 			return x.passOn(cirque.PredictedResponseTooLarge)
 		}
 		x.hc.ResponseBecameUncacheable(cirque.ResponseTooLarge)
+		if x.hc.HitStatus() != 0 {
+			x.supersede()
+		}
 		if x.req.Header["Range"] != nil && !x.keepRange && x.retry() {
 			// The client wants a part of what is too large to be fetched whole for the cache's sake.
 			x.keepRange, x.asIs, x.noStore = true, true, true

@@ -275,7 +275,7 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 	if x.cache.cfg.HitFilter != nil {
 		forced = x.cache.cfg.HitFilter(x.req, meta)
 	}
-	if x.status.collapsed && !meta.Updated().Before(x.arrived) {
+	if forced == 0 && x.status.collapsed && !meta.Updated().Before(x.arrived) {
 		// The origin answered, or validated, after this request had come in: that is as good as
 		// having asked it, whatever the freshness (RFC 9111 §4: collapsed requests).
 		forced = cirque.ForceFresh

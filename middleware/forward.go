@@ -18,6 +18,7 @@ func (x *exchange) forward() route {
 	if x.hc.Phase() == cirque.PhaseCacheKey {
 		x.hc.Miss()
 	}
+	x.status.collapsed = false // it waited, and asks all the same
 	x.validators = x.storedValidators()
 	if x.part == nil && !x.hc.PredictCacheable() {
 		// Most likely the client's alone: it gets what it asked for (RFC 9110 §13.2.1), and what was too large to be fetched

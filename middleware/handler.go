@@ -32,11 +32,11 @@ type handlerDoor struct {
 // ServeHTTP implements http.Handler.
 func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
-	case r.Method == http.MethodConnect || upgrades(r.Header):
-		h.next.ServeHTTP(w, r)
-		return
 	case r.Method == methodPurge:
 		h.cache.servePurge(w, r)
+		return
+	case r.Method == http.MethodConnect || upgrades(r.Header):
+		h.next.ServeHTTP(w, r)
 		return
 	}
 	x := h.cache.newExchange(doorHandler, h, r)
@@ -69,13 +69,18 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.pass(x.status.fwd, "closing")
 		fallthrough
 	case routePass:
+		if r.Header["Upgrade"] != nil {
+			r = x.req // less an upgrade that is not for us to make
+		}
 		h.ask(x, w, r)
 	}
 }
 
-// upgrades reports whether the connection may become something else than HTTP (RFC 9110 §7.8).
+// upgrades reports whether the connection may become something else than HTTP (RFC 9110 §7.8). That to HTTP/2, which some
+// clients offer with whatever they ask for, is obsolete (RFC 9113 §3.1) and ignored: it must not lead past the cache.
 func upgrades(header http.Header) bool {
-	if len(header["Upgrade"]) == 0 {
+	offered := strings.Join(header["Upgrade"], ",")
+	if offered == "" || strings.EqualFold(offered, "h2c") {
 		return false
 	}
 	for _, line := range header["Connection"] {

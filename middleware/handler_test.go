@@ -367,3 +367,19 @@ func TestHandlerHeadAsGetFillsTheCache(t *testing.T) {
 	require.Equal(t, "text/html; charset=utf-8", get.Header.Get("Content-Type"))
 	require.Equal(t, []string{"GET"}, methods)
 }
+
+// Some clients offer HTTP/2 with their first request, whatever it is: that leads neither past the cache nor past its rules.
+func TestHandlerIgnoresTheUpgradeToHTTP2(t *testing.T) {
+	calls := 0
+	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		calls++
+		fresh("x")(w, r)
+	})
+	offer := []string{"Connection", "Upgrade, HTTP2-Settings", "Upgrade", "h2c", "HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA"}
+	h.get("/", offer...)
+	require.Contains(t, h.get("/", offer...).status(), "; hit")
+	require.Equal(t, 1, calls)
+	require.Equal(t, 403, h.do("PURGE", "/", offer...).StatusCode)
+	require.Equal(t, 200, h.do("POST", "/", offer...).StatusCode)
+	require.NotContains(t, h.get("/").status(), "; hit")
+}
