@@ -86,8 +86,8 @@ func (s *spool) Finish() (done MissFinish, err error) {
 
 // Abort implements MissHandler.
 func (s *spool) Abort() {
+	defer s.body.Close()
 	s.MissHandler.Abort()
-	s.body.Close()
 }
 
 // NewReader implements StreamingMissHandler.

@@ -134,10 +134,10 @@ func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
 
 // leave ends the write, if nothing has, and the fill's being in flight.
 func (f *Fill) leave() {
+	defer f.opts.inFlight.leave(f.key)
 	if f.writer != nil {
 		f.writer.Abort()
 	}
-	f.opts.inFlight.leave(f.key)
 }
 
 // Key returns the key that is being filled.
@@ -191,6 +191,7 @@ func (f *Fill) Finish() error {
 	}
 	err := f.store() // if it panics, there is still Abort
 	f.ended = true
+	defer f.release(StorageError) // nothing, unless the Storage panics now
 	f.leave()
 	switch {
 	case err == nil:
@@ -236,6 +237,7 @@ func (f *Fill) Abort(reason NoCacheReason) {
 		return
 	}
 	f.ended = true
+	defer f.release(reason) // even if the Storage panics
 	f.leave()
 	if f.reason == "" {
 		f.reason = reason

@@ -40,11 +40,11 @@ func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, permit *cirqu
 	}
 	served := stale.Updated()
 	go func() {
+		defer c.recoverBackground("revalidation")
 		defer c.end()
 		defer c.revalidations.release()
 		defer cancel()
 		defer b.hc.Release()
-		defer c.recoverBackground("revalidation")
 		b.revalidate(served)
 	}()
 }
@@ -83,8 +83,10 @@ func (c *Cache) backgroundContext(r *http.Request) (context.Context, context.Can
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// recoverBackground is the one recover boundary of a background goroutine: it reports. What the
-// goroutine held is released by its other defers.
+// recoverBackground is the one recover boundary of a background goroutine: it reports.
+//
+// INVARIANT: it is the goroutine's first defer, and so the last to run: what the goroutine held is released by the others,
+// where a broken Storage can panic once more.
 func (c *Cache) recoverBackground(what string) {
 	if p := recover(); p != nil && p != http.ErrAbortHandler {
 		c.reportPanic(what, p)

@@ -380,6 +380,7 @@ func (rw *responseWriter) finish() {
 // settle ends what the request holds, whether the handler returned or panicked, and
 // makes sure that a client does not take half a response for a whole one.
 func (rw *responseWriter) settle() {
+	defer rw.join() // even if the Storage panics
 	if rw.mode == modeFill {
 		rw.x.flight.fill.Load().Abort(cirque.UpstreamError) // nothing, after Finish
 		if rw.x.part != nil {
@@ -389,6 +390,10 @@ func (rw *responseWriter) settle() {
 	if rw.x.flight != nil && rw.mode != modeRetry {
 		rw.x.flight.land()
 	}
+}
+
+// join waits for the second goroutine, and passes on how that ended.
+func (rw *responseWriter) join() {
 	if rw.served == nil {
 		if rw.returned && rw.servePanc != nil {
 			panic(rw.servePanc)

@@ -140,6 +140,7 @@ func (t *transportDoor) forward(x *exchange, r *http.Request) (*http.Response, e
 	// A caller who leaves may do with the request what it likes.
 	x.req = x.req.Clone(x.client)
 	go func() {
+		defer t.cache.recoverBackground("fetch")
 		defer x.hc.Release()
 		t.fetch(x, func(a result) {
 			if a.response != nil {
@@ -181,13 +182,13 @@ func (t *transportDoor) fetch(x *exchange, deliver func(result)) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			x.hc.Release()
-			if !delivered {
-				deliver(result{err: fmt.Errorf("middleware: panic behind the cache: %v", p)})
-			}
 			if p != http.ErrAbortHandler {
 				t.cache.reportPanic("fetch", p)
 			}
+			if !delivered {
+				deliver(result{err: fmt.Errorf("middleware: panic behind the cache: %v", p)})
+			}
+			x.hc.Release()
 		}
 	}()
 	for t.fly(x, once) {
