@@ -34,7 +34,7 @@ func (p *Policy) RequestCacheable(req *http.Request) (ok bool, detail string) {
 // hasContent reports whether req brings content. A server's request says so by its length, while its Body is
 // never nil; RequestURI tells the two kinds apart.
 func hasContent(req *http.Request) bool {
-	if req.ContentLength != 0 || len(req.TransferEncoding) > 0 {
+	if req.ContentLength != 0 { // -1 where it is not known, as with chunks
 		return true
 	}
 	return req.RequestURI == "" && req.Body != nil && req.Body != http.NoBody

@@ -33,6 +33,10 @@ var immutableRules = []Requirement{
 		Rule: "Validate a stale response with immutable as any other.",
 		Cases: []Case{
 			validated("a stale immutable response is validated", "Cache-Control: max-age=60, immutable", "Age: 61"),
+			{Name: "immutable does not make a stale response young enough", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=60, immutable", "Age: 100", `ETag: "a"`),
+				get("Cache-Control: max-age=10, max-stale").answered(304, `ETag: "a"`).asked(`If-None-Match: "a"`).reuses(0),
+			}},
 			notReused("immutable gives no freshness", "Cache-Control: immutable"),
 		},
 	},
