@@ -240,6 +240,25 @@ func TestRevalidateUncacheable(t *testing.T) {
 	})
 }
 
+// What the request forbids, and not the answer, leaves the entry to the others.
+func TestRevalidateForThisRequestAlone(t *testing.T) {
+	h := inMemory(t)
+	h.put(keyA, staleMeta("a"), "body")
+	c := h.stale(keyA)
+	c.TryLock()
+	other := h.stale(keyA)
+	other.TryLock()
+	require.NoError(t, c.RevalidateUncacheable(t.Context(), freshMeta("a"), cirque.Deferred))
+	require.Equal(t, cirque.Deferred, c.NoCacheReason())
+	require.Equal(t, "body", h.read(c))
+	status, err := other.WaitLock(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, cirque.LockTransientError, status)
+	_, body, fresh := h.stored(keyA, nil)
+	require.Equal(t, "body", body)
+	require.False(t, fresh)
+}
+
 // Nobody gets the lock before the entry is gone: it would be validated once more.
 func TestRevalidateUncacheableFails(t *testing.T) {
 	var h *house
