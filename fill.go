@@ -60,6 +60,7 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 		slot: c.slot, ctx: ctx, meta: c.meta, lockKey: c.lockKey, predictionKey: c.predictionKey(),
 		tracker: SizeTracker{Max: c.tracker.Max}, cost: opts.Cost, started: time.Now(), ended: true,
 	}
+	_ = c.closeHit()
 	f.opts.inFlight.enter(f.key)
 	defer func() {
 		if f.ended {
@@ -71,7 +72,6 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 		return nil, err
 	}
 	f.ended = false
-	_ = c.closeHit()
 	c.hit = reader
 	f.permit, _ = c.TakeWriteLock()
 	f.trace.fillStart(f.key, f.meta)

@@ -28,7 +28,10 @@ const (
 // maxDiscarded is how much of a body that nobody wants is waited for, rather than broken off.
 const maxDiscarded = 64 << 10
 
-var errDiscarded = errors.New("middleware: this response is not wanted any more")
+var (
+	errDiscarded       = errors.New("middleware: this response is not wanted any more")
+	errStoragePanicked = errors.New("middleware: the storage panicked")
+)
 
 // responseWriter is the http.ResponseWriter that the handler behind the cache writes to. The
 // decision about its answer falls when the header is complete. What is cacheable then goes into a
@@ -266,14 +269,7 @@ func (rw *responseWriter) Write(p []byte) (int, error) {
 		rw.broken = true
 		return 0, http.ErrContentLength
 	}
-	fill := rw.x.flight.fill.Load()
-	if rw.x.part != nil && rw.written == 0 {
-		if err := rw.x.part.prepend(fill); err != nil {
-			rw.broken = true
-			return 0, err
-		}
-	}
-	n, err := fill.Write(p)
+	n, err := rw.store(p)
 	rw.written += int64(n)
 	rw.x.flight.moved()
 	if err != nil {
@@ -281,6 +277,23 @@ func (rw *responseWriter) Write(p []byte) (int, error) {
 		rw.x.flight.cancel(err)
 	}
 	return n, err
+}
+
+// store writes to the fill. A panic of the Storage ends the fill, and is none of the handler's business.
+func (rw *responseWriter) store(p []byte) (n int, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			rw.x.cache.reportPanic("storage", v)
+			err = errStoragePanicked
+		}
+	}()
+	fill := rw.x.flight.fill.Load()
+	if rw.x.part != nil && rw.written == 0 {
+		if err := rw.x.part.prepend(fill); err != nil {
+			return 0, err
+		}
+	}
+	return fill.Write(p)
 }
 
 // WriteString implements io.StringWriter.
