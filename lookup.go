@@ -50,12 +50,14 @@ func (c *HttpCache) VaryLookup(
 	ctx context.Context, meta *CacheMeta, hit HitHandler, header http.Header, extra func(*VarianceBuilder),
 ) (*CacheMeta, HitHandler, error) {
 	c.require(opVaryLookup)
-	defer hit.Close()
 	record, ok := meta.VaryRecord()
+	if ok {
+		c.countAccess(c.key, meta, hit)
+	}
+	_ = hit.Close()
 	if !ok {
 		return nil, nil, ErrNotFound
 	}
-	c.countAccess(c.key, meta, hit)
 	c.record = record
 	return c.lookupVariant(ctx, record.variance(header, extra))
 }
