@@ -1,0 +1,171 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
+	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// plain hides that a storage streams, so that bodies are spooled beside it.
+type plain struct{ cirque.Storage }
+
+// storageScript answers by path: pages with and without variants, that are fresh, stale, or served while they are
+// revalidated.
+func storageScript(w http.ResponseWriter, r *http.Request) {
+	variant := ""
+	if r.URL.Path == "/vary" {
+		variant = r.Header.Get("X-V")
+	}
+	w.Header().Set("Etag", fmt.Sprintf("%q", "e"+variant))
+	w.Header().Set("Cache-Control", "max-age=60")
+	switch r.URL.Path {
+	case "/stale":
+		aged(w, 100*time.Second)
+	case "/swr":
+		aged(w, 100*time.Second)
+		w.Header().Set("Cache-Control", "max-age=60, stale-while-revalidate=600")
+	case "/vary":
+		w.Header().Set("Vary", "X-V")
+	case "/uncacheable":
+		w.Header().Set("Cache-Control", "no-store")
+	}
+	if strings.Contains(r.Header.Get("If-None-Match"), w.Header().Get("Etag")) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	io.WriteString(w, storedBody(r.URL.Path, variant))
+}
+
+// storedBody is larger than what an entry has room for beside its meta.
+func storedBody(path, variant string) string {
+	if path != "/vary" {
+		variant = ""
+	}
+	return strings.Repeat(path+" "+variant+"\n", 8<<10/len(path))
+}
+
+// visit asks for everything there is, in every way. Answers may be missing, or break off; they must not be wrong.
+func (h *house) visit(rounds int) {
+	for range rounds {
+		for _, path := range []string{"/fresh", "/stale", "/swr", "/vary", "/uncacheable"} {
+			for _, v := range []string{"1", "2"} {
+				if path != "/vary" {
+					v = ""
+				}
+				whole := storedBody(path, v)
+				h.check("GET", path, v, whole)
+				h.check("GET", path, v, whole[100:200], "Range", "bytes=100-199")
+				h.check("HEAD", path, v, "")
+				h.check("GET", path, v, "", "If-None-Match", fmt.Sprintf("%q", "e"+v))
+			}
+			h.purgeAnyhow(path, h.cache.SoftPurge)
+			h.check("GET", path, "1", storedBody(path, "1"))
+		}
+		for _, path := range []string{"/fresh", "/vary"} {
+			h.purgeAnyhow(path, h.cache.Purge)
+			h.try("POST", path)
+		}
+	}
+}
+
+// check asks, and fails the test if the answer is neither an error, nor what was wanted, nor the whole of that.
+func (h *house) check(method, path, variant, want string, header ...string) {
+	h.t.Helper()
+	got := h.try(method, path, append(header, "X-V", variant)...)
+	whole := storedBody(path, variant)
+	switch {
+	case got.err != nil && (strings.HasPrefix(want, got.body) || strings.HasPrefix(whole, got.body)):
+	case got.err == nil && got.StatusCode >= 500:
+	case got.err == nil && (got.body == want || got.StatusCode == http.StatusOK && got.body == whole):
+	default:
+		h.t.Errorf("%s %s %q %v: status %d, %d bytes %.50q, %v", method, path, variant, header, got.StatusCode, len(got.body), got.body, got.err)
+	}
+}
+
+// purgeAnyhow purges, whatever comes of it: a panic of the storage is the caller's.
+func (h *house) purgeAnyhow(path string, purge func(context.Context, *http.Request) error) {
+	defer func() { _ = recover() }()
+	_ = purge(context.Background(), h.keyed(path))
+}
+
+var errDisk = errors.New("disk on fire")
+
+// A storage that fails, delays or panics at any call of any method never makes the cache crash, hang or serve wrong
+// bytes; nothing that it handed out stays open, and when the fault is over all is well again.
+//
+// It keeps: whoever begins a flight ends it, exactly once, on every path.
+func TestFaultyStorage(t *testing.T) {
+	faults := map[string]faultystorage.Fault{
+		"fails":  {Err: errDisk},
+		"delays": {Delay: time.Millisecond},
+		"panics": {Panic: "storage broken"},
+		"tears":  {Err: errDisk, Partial: 10},
+	}
+	// The calls that fail, by door; 0: all.
+	nths, rounds := map[string][]int{"handler": {0}, "transport": {2}}, 1
+	if long() {
+		every := []int{0, 1, 2, 3, 4, 7}
+		nths, rounds = map[string][]int{"handler": every, "transport": every}, 3
+	}
+	for _, stores := range []string{"streaming", "plain"} {
+		for name, fault := range faults {
+			for _, op := range faultystorage.Ops() {
+				if name == "tears" && op != faultystorage.HitRead && op != faultystorage.MissWrite && op != faultystorage.HitWriteTo {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s/%s/%v", stores, name, op), func(t *testing.T) {
+					for door, nths := range nths {
+						for _, nth := range nths {
+							testFaultyStorage(t, door, stores, op, nth, fault, rounds)
+						}
+					}
+				})
+			}
+		}
+		// The other way round.
+		nths["handler"], nths["transport"] = nths["transport"], nths["handler"]
+	}
+}
+
+func testFaultyStorage(t *testing.T, door, stores string, op faultystorage.Op, nth int, fault faultystorage.Fault, rounds int) {
+	t.Run(fmt.Sprintf("%s/%d", door, nth), func(t *testing.T) {
+		var over atomic.Bool
+		script := faultystorage.Nth(op, nth, fault)
+		var base cirque.Storage = memcache.New(memcache.Config{})
+		if stores == "plain" {
+			base = plain{base}
+		}
+		store, tally := faultystorage.Wrap(base, func(op faultystorage.Op, call int) faultystorage.Fault {
+			if over.Load() {
+				return faultystorage.Fault{}
+			}
+			return script(op, call)
+		})
+		h := newHouse(t, door, middleware.Config{Storage: store, LockWait: time.Second}, storageScript)
+		h.client.Timeout = 20 * time.Second
+		h.visit(rounds)
+		over.Store(true)
+		for _, path := range []string{"/fresh", "/vary"} {
+			for range 2 {
+				require.True(t, storedBody(path, "1") == h.get(path, "X-V", "1").body, "after the fault")
+			}
+		}
+		if fault.Panic != nil && door == "transport" && (op == faultystorage.HitRead || op == faultystorage.HitWriteTo || op == faultystorage.HitSeekRange) {
+			return // httputil.ReverseProxy, whose the body is, does not close one that panics
+		}
+		eventually(t, func() bool { return len(tally.Open()) == 0 }, "handlers are closed")
+	})
+}
