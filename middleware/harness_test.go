@@ -104,8 +104,21 @@ func (h *house) open(cfg middleware.Config, base http.RoundTripper) {
 
 // newFront serves the origin, which transport reaches, through the cache by one of its doors.
 func newFront(cache *middleware.Cache, door, origin string, transport http.RoundTripper, t testing.TB) *httptest.Server {
-	target, err := url.Parse(origin)
+	handler, err := newProxy(cache, door, origin, transport)
 	require.NoError(t, err)
+	front := httptest.NewUnstartedServer(handler)
+	front.Config.ErrorLog = quiet
+	front.Start()
+	t.Cleanup(front.Close)
+	return front
+}
+
+// newProxy is a reverse proxy of origin, which transport reaches, with the cache around it or in it.
+func newProxy(cache *middleware.Cache, door, origin string, transport http.RoundTripper) (http.Handler, error) {
+	target, err := url.Parse(origin)
+	if err != nil {
+		return nil, err
+	}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
@@ -116,17 +129,11 @@ func newFront(cache *middleware.Cache, door, origin string, transport http.Round
 		ErrorLog:      quiet,
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
-	var handler http.Handler = proxy
 	if door == "handler" {
-		handler = cache.Handler(proxy)
-	} else {
-		proxy.Transport = cache.Transport(transport)
+		return cache.Handler(proxy), nil
 	}
-	front := httptest.NewUnstartedServer(handler)
-	front.Config.ErrorLog = quiet
-	front.Start()
-	t.Cleanup(front.Close)
-	return front
+	proxy.Transport = cache.Transport(transport)
+	return proxy, nil
 }
 
 // requests returns how often the origin was asked.
