@@ -32,7 +32,8 @@ func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, permit *cirqu
 		cancel()
 		return
 	}
-	if !c.begin() {
+	number := c.underWay.begin()
+	if number == 0 {
 		c.revalidations.release()
 		b.hc.Release()
 		cancel()
@@ -41,7 +42,7 @@ func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, permit *cirqu
 	served := stale.Updated()
 	go func() {
 		defer c.recoverBackground("revalidation")
-		defer c.end()
+		defer c.underWay.end(number)
 		defer c.revalidations.release()
 		defer cancel()
 		defer b.hc.Release()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,12 +28,7 @@ type Cache struct {
 	abort      context.CancelCauseFunc
 	validAfter atomic.Int64 // Unix nanoseconds; zero for none
 
-	mu struct {
-		sync.Mutex
-		closing bool
-		running int           // fills and background revalidations
-		idle    chan struct{} // closed by the last of them, once closing
-	}
+	underWay underWay
 }
 
 // New returns a cache. The zero Config is a shared cache of 256 MiB in memory.
@@ -73,49 +67,29 @@ var ErrClosed = errors.New("middleware: cache closed")
 // ends, and returns when none is left; its error is ctx's. From Close on nothing more is stored: hits are still served, and
 // what else is asked for passes through. The Storage stays open: who made it closes it.
 func (c *Cache) Close(ctx context.Context) error {
-	c.mu.Lock()
-	if !c.mu.closing {
-		c.mu.closing = true
-		c.mu.idle = make(chan struct{})
-		if c.mu.running == 0 {
-			close(c.mu.idle)
-		}
-	}
-	idle := c.mu.idle
-	c.mu.Unlock()
+	c.underWay.close()
+	ended := c.underWay.ended()
 	defer c.abort(ErrClosed)
 	select {
-	case <-idle:
+	case <-ended:
 		return nil
 	case <-ctx.Done():
 		c.abort(ErrClosed)
-		<-idle
+		<-ended
 		return ctx.Err()
 	}
 }
 
-// begin counts one more thing that outlives its request; end must follow. It reports false when the cache is closing.
-func (c *Cache) begin() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.mu.closing {
-		c.mu.running++
-	}
-	return !c.mu.closing
-}
-
-func (c *Cache) closed() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.mu.closing
-}
-
-func (c *Cache) end() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.mu.running--
-	if c.mu.closing && c.mu.running == 0 {
-		close(c.mu.idle)
+// Wait returns when the fills and background revalidations have ended that are under way now, or when ctx ends, with its
+// error. A client can have the whole of a response before the Storage has; after Wait the next request finds
+// what became of it. It is for tests above all, and must not be called from inside a fill: by a handler behind the
+// cache, or a hook.
+func (c *Cache) Wait(ctx context.Context) error {
+	select {
+	case <-c.underWay.ended():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -37,6 +37,7 @@ type flight struct {
 	timer    *time.Timer
 	disown   func() bool
 
+	number  uint64 // among what is under way
 	landing sync.Once
 	once    sync.Once
 	trailer atomic.Pointer[http.Header]
@@ -49,9 +50,7 @@ func (x *exchange) newFlight() *flight {
 	f := &flight{cache: c, client: x.client, waited: !x.background}
 	f.ctx, f.cancel = context.WithCancelCause(context.WithoutCancel(x.client))
 	f.timer = time.AfterFunc(time.Hour, f.watch) // set before it can fire
-	if !c.begin() {
-		f.landing.Do(func() {})
-	}
+	f.number = c.underWay.begin()
 	f.unhook = context.AfterFunc(c.background, func() { f.cancel(ErrClosed) })
 	f.moved()
 	if x.post {
@@ -108,7 +107,9 @@ func (f *flight) adopt() {
 
 // land says that what is left of the flight is between the origin and a client, or a client and the Storage: Cache.Close
 // need not wait for it.
-func (f *flight) land() { f.landing.Do(f.cache.end) }
+func (f *flight) land() {
+	f.landing.Do(func() { f.cache.underWay.end(f.number) })
+}
 
 // end releases what the flight holds. The fill, if there is one, must have ended.
 func (f *flight) end() {

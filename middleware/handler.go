@@ -61,7 +61,7 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// RFC 9211 §2: nothing is said about what the cache makes up itself.
 		http.Error(w, "not in the cache, and the request asks for nothing else", http.StatusGatewayTimeout)
 	case routeForward:
-		if !h.cache.closed() {
+		if !h.cache.underWay.closed() {
 			h.forward(x, w)
 			return
 		}

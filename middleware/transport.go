@@ -77,7 +77,7 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 		closeBody(r)
 		return unavailable(r), nil
 	case routeForward:
-		if !t.cache.closed() {
+		if !t.cache.underWay.closed() {
 			return t.forward(x, r)
 		}
 		x.passOn(cirque.Deferred)

@@ -1,0 +1,82 @@
+package middleware_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// slowToFinish is a Storage that does not stream, and whose writes end when they may.
+type slowToFinish struct {
+	cirque.Storage
+	may <-chan struct{}
+}
+
+func (s slowToFinish) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
+	handler, err := s.Storage.MissHandler(ctx, key, meta, opts)
+	return slowMissHandler{handler, s.may}, err
+}
+
+type slowMissHandler struct {
+	cirque.MissHandler
+	may <-chan struct{}
+}
+
+func (h slowMissHandler) Finish() (cirque.MissFinish, error) {
+	<-h.may
+	return h.MissHandler.Finish()
+}
+
+// TestWait: a client has all of a response before the Storage has. Whoever waits for the cache finds it stored.
+func TestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		may := make(chan struct{})
+		cache, err := middleware.New(middleware.Config{Storage: slowToFinish{memcache.New(memcache.Config{}), may}})
+		require.NoError(t, err)
+		asked := 0
+		transport := cache.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			asked++
+			w := httptest.NewRecorder()
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Content-Length", "5")
+			_, _ = w.WriteString("whole")
+			return w.Result(), nil
+		}))
+		get := func() {
+			response, err := transport.RoundTrip(httptest.NewRequest("GET", "http://example.com/", nil))
+			require.NoError(t, err)
+			body := make([]byte, response.ContentLength)
+			_, err = io.ReadFull(response.Body, body)
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			require.Equal(t, "whole", string(body))
+		}
+		get()
+
+		impatient, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, cache.Wait(impatient), context.Canceled)
+		waited := make(chan error)
+		go func() { waited <- cache.Wait(t.Context()) }()
+		synctest.Wait()
+		select {
+		case <-waited:
+			t.Fatal("the write is under way")
+		default:
+		}
+		close(may)
+		require.NoError(t, <-waited)
+		get()
+		require.Equal(t, 1, asked)
+		require.NoError(t, cache.Close(t.Context()))
+	})
+}
