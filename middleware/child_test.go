@@ -44,7 +44,7 @@ type clientsTask struct {
 
 // clientsReport is about the clients of one child.
 type clientsReport struct {
-	Right   int    // how many got 200, and Body
+	Right   int // how many got 200, and Body
 	Body    string
 	Slowest time.Duration
 	Err     string // one of those that failed
