@@ -57,12 +57,6 @@ func (v *view) cacheStatus() (upstream []string, own *httpsfv.Params, ok bool) {
 	return upstream[:len(upstream)-1], own, true
 }
 
-// collapsed reports whether the client was answered by what another one's request brought.
-func (v *view) collapsed() bool {
-	_, own, ok := v.cacheStatus()
-	return ok && hasParam(own, "collapsed")
-}
-
 // hasParam reports whether params are as want says: "name" is true, "-name" is absent or false, "name=value" has the
 // value, "name=*" any, and "name=~60" is 60 or up to slack less.
 func hasParam(params *httpsfv.Params, want string) bool {

@@ -29,7 +29,8 @@ type Setup struct {
 	StaleIfError         time.Duration // where the response says nothing
 }
 
-// Step is one request and what becomes of it. The steps of a case run one after the other.
+// Step is one request and what becomes of it. The steps of a case run one after the other, each when the cache has
+// done what the one before set going: stored the response, and asked in the background.
 type Step struct {
 	// The request.
 	Method  string // "": GET
@@ -48,10 +49,6 @@ type Step struct {
 
 	// Background means that the client is answered from the cache and the origin is asked behind its back.
 	Background bool
-
-	// Eventually means that the step is repeated for a while until it comes out as it should: what the
-	// cache does in the background has no other visible end.
-	Eventually bool
 
 	Sees  Sees
 	Asked Asked
@@ -215,3 +212,8 @@ func validated(name string, header ...string) Case {
 
 // SuitsDoor reports whether the case makes sense at door.
 func (c *Case) SuitsDoor(door string) bool { return c.Doors == nil || slices.Contains(c.Doors, door) }
+
+// slow reports whether the origin takes its time.
+func (c *Case) slow() bool {
+	return slices.ContainsFunc(c.Steps, func(st Step) bool { return st.Answer != nil && st.Answer.Delay > 0 })
+}

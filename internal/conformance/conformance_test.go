@@ -1,8 +1,10 @@
 package conformance_test
 
 import (
+	"context"
 	"flag"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,7 +30,8 @@ func TestConformance(t *testing.T) {
 	conformancetest.Run(t, conformancetest.Options{Doors: doors})
 }
 
-// TestConformanceOverPlainStorage: a storage whose writes can't be read while they are under way.
+// TestConformanceOverPlainStorage: a storage whose writes can't be read while they are under way, and which ends them when
+// their clients have long had the whole body.
 func TestConformanceOverPlainStorage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the default storage will do")
@@ -41,6 +44,18 @@ func TestConformanceOverPlainStorage(t *testing.T) {
 
 // plainStorage hides what is more than a Storage.
 type plainStorage struct{ cirque.Storage }
+
+func (s plainStorage) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
+	handler, err := s.Storage.MissHandler(ctx, key, meta, opts)
+	return tardy{handler}, err
+}
+
+type tardy struct{ cirque.MissHandler }
+
+func (w tardy) Finish() (cirque.MissFinish, error) {
+	time.Sleep(5 * time.Millisecond)
+	return w.MissHandler.Finish()
+}
 
 func TestConformanceOverDisk(t *testing.T) {
 	if testing.Short() {

@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +20,14 @@ import (
 type Subject interface {
 	Handler(next http.Handler) http.Handler
 	Transport(base http.RoundTripper) http.RoundTripper
+
+	// Wait returns when all has ended that is under way behind the clients' backs: responses being stored, requests
+	// to the origin.
+	Wait(ctx context.Context) error
+
+	// Waiting returns how many requests for URLs with path in them have been made to wait for another's answer.
+	Waiting(path string) int
+
 	Close(ctx context.Context) error
 }
 
@@ -49,7 +56,7 @@ type Suite struct {
 	runs   atomic.Int64
 	log    errorLog
 
-	patience time.Duration // how long background work may take
+	patience time.Duration // how long what has to come is waited for
 
 	// SkipCacheStatus leaves Cache-Status alone but in the cases that name it: for subjects without one.
 	SkipCacheStatus bool
@@ -63,9 +70,11 @@ type Suite struct {
 type benchKey struct {
 	door  string
 	setup Setup
+	slow  string // the name of the only case that it is for; "": all others
 }
 
-// bench is a door with a subject in it, shared by the cases of one Setup.
+// bench is a door with a subject in it, shared by the cases of one Setup. A case that takes its time has one of its own:
+// as each step waits for what its subject does, the other cases would have to wait with it.
 type bench struct {
 	subject Subject
 	client  *http.Client
@@ -103,10 +112,14 @@ func (s *Suite) Close() error {
 	return errors.Join(append(errs, s.log.err())...)
 }
 
-func (s *Suite) bench(door string, setup Setup) (*bench, error) {
+func (s *Suite) bench(door string, c *Case) (*bench, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := benchKey{door, setup}
+	setup := c.Setup
+	key := benchKey{door: door, setup: setup}
+	if c.slow() {
+		key.slow = c.Name
+	}
 	if b := s.mu.benches[key]; b != nil {
 		return b, nil
 	}
@@ -208,7 +221,7 @@ func newClient(transport http.RoundTripper) *http.Client {
 
 // newExchange starts a run of a case at b, under an id of its own.
 func (s *Suite) newExchange(b *bench) (e *exchange, id string) {
-	id = "c" + strconv.FormatInt(s.runs.Add(1), 36)
+	id = fmt.Sprintf("c%06d", s.runs.Add(1)) // none is the beginning of another
 	inside, _ := url.Parse(b.inside)
 	e = &exchange{scope: scope{
 		now: time.Now().UTC().Truncate(time.Second),

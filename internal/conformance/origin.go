@@ -43,17 +43,14 @@ type exchange struct {
 	index int // of the step under way
 	step  *Step
 	asks  []ask         // of the step under way
-	came  chan struct{} // closed with the first of them
 	hold  chan struct{} // answers wait until it is closed; nil: they don't
 }
 
 // begin sets the step under way.
-func (e *exchange) begin(index int, step *Step, hold chan struct{}) (came <-chan struct{}) {
+func (e *exchange) begin(index int, step *Step, hold chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.index, e.step, e.hold = index, step, hold
-	e.asks, e.came = nil, make(chan struct{})
-	return e.came
+	e.index, e.step, e.hold, e.asks = index, step, hold, nil
 }
 
 // asked returns what came in since begin.
@@ -76,9 +73,6 @@ func (e *exchange) serve(w http.ResponseWriter, r *http.Request) {
 	e.asks = append(e.asks, ask{
 		method: r.Method, host: r.Host, uri: r.RequestURI, body: string(body), header: r.Header.Clone(),
 	})
-	if len(e.asks) == 1 {
-		close(e.came)
-	}
 	e.mu.Unlock()
 
 	if answer == nil {

@@ -17,12 +17,9 @@ import (
 	"time"
 )
 
-// gather is how long clients that ask at once have to reach the cache.
-const gather = 300 * time.Millisecond
-
 // Run runs c at door. The error, if any, lists everything that was not as it should be.
 func (s *Suite) Run(ctx context.Context, c *Case, door string) error {
-	b, err := s.bench(door, c.Setup)
+	b, err := s.bench(door, c)
 	if err != nil {
 		return err
 	}
@@ -30,14 +27,7 @@ func (s *Suite) Run(ctx context.Context, c *Case, door string) error {
 	defer s.origin.running.Delete(id)
 	run := run{suite: s, bench: b, exchange: e, c: c}
 	for i := range c.Steps {
-		problems := run.step(ctx, i)
-		if c.Steps[i].Eventually {
-			for end := time.Now().Add(s.patience); len(problems) > 0 && time.Now().Before(end); {
-				time.Sleep(10 * time.Millisecond)
-				problems = run.step(ctx, i)
-			}
-		}
-		if len(problems) > 0 {
+		if problems := run.step(ctx, i); len(problems) > 0 {
 			// The steps after a wrong one mean nothing.
 			return fmt.Errorf("step %d, %s: %s", i, describe(&c.Steps[i]), strings.Join(problems, "; "))
 		}
@@ -79,55 +69,58 @@ func (r *run) step(ctx context.Context, index int) (problems []string) {
 	return problems
 }
 
-// take sends the requests of a step and gathers what both ends saw.
-func (r *run) take(ctx context.Context, st *Step, index int) ([]*view, []ask, error) {
+// take sends the requests of a step and gathers what both ends saw. It returns when nothing is left to be done in the
+// background: a client can have the whole of a response before the cache has stored it, and before the origin has
+// been asked again.
+func (r *run) take(ctx context.Context, st *Step, index int) (views []*view, asks []ask, err error) {
 	if st.Clients > 1 {
-		return r.takeTogether(ctx, st, index)
+		views, err = r.sendTogether(ctx, st, index)
+	} else {
+		r.begin(index, st, nil)
+		views = make([]*view, 1)
+		views[0], err = r.send(ctx, st)
 	}
-	came := r.begin(index, st, nil)
-	for end := time.Now().Add(r.suite.patience); ; time.Sleep(time.Millisecond) {
-		v, err := r.send(ctx, st)
-		if err != nil {
-			return nil, nil, err
-		}
-		if st.Background {
-			select {
-			case <-came:
-			case <-time.After(r.suite.patience / 10):
-			}
-		}
-		asks := r.asked()
-		// A client can have the whole of a response before the cache has stored it and has let go of its key. Its next
-		// request can then join the fill, or find that nothing may be asked in the background yet. The step is about what
-		// is stored, so it asks again.
-		early := len(asks) == 0 && (v.collapsed() || st.Background)
-		if !early || time.Now().After(end) {
-			return []*view{v}, asks, nil
-		}
+	if err != nil {
+		return nil, nil, err
 	}
+	limited, cancel := context.WithTimeout(ctx, r.suite.patience)
+	defer cancel()
+	if err := r.bench.subject.Wait(limited); err != nil {
+		return nil, nil, fmt.Errorf("the cache does not come to an end: %w", err)
+	}
+	return views, r.asked(), nil
 }
 
-// takeTogether is take for several clients: the others follow when the first one's request has reached the origin, and
-// the origin answers when they have had the time to reach the cache.
-func (r *run) takeTogether(ctx context.Context, st *Step, index int) ([]*view, []ask, error) {
+// sendTogether is send for several clients: the others follow when the first one's request has reached the origin, and
+// the origin answers when each of them has reached it too, or waits in the cache.
+func (r *run) sendTogether(ctx context.Context, st *Step, index int) ([]*view, error) {
 	hold := make(chan struct{})
-	came := r.begin(index, st, hold)
+	r.begin(index, st, hold)
+	waiting := r.bench.subject.Waiting(r.words["path"])
+	reached := func(n int) bool {
+		for end := time.Now().Add(r.suite.patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if len(r.asked())+r.bench.subject.Waiting(r.words["path"])-waiting >= n {
+				return true
+			}
+		}
+		return false
+	}
 	views, errs := make([]*view, st.Clients), make([]error, st.Clients)
 	var clients sync.WaitGroup
 	client := func(i int) { views[i], errs[i] = r.send(ctx, st) }
 	clients.Go(func() { client(0) })
-	select {
-	case <-came:
-	case <-time.After(r.suite.patience):
+	if !reached(1) {
 		errs = append(errs, errors.New("the origin was not asked"))
 	}
 	for i := 1; i < st.Clients; i++ {
 		clients.Go(func() { client(i) })
 	}
-	time.Sleep(gather)
+	if !reached(st.Clients) {
+		errs = append(errs, errors.New("clients reached neither the origin nor its lock"))
+	}
 	close(hold)
 	clients.Wait()
-	return views, r.asked(), errors.Join(errs...)
+	return views, errors.Join(errs...)
 }
 
 // view is what a client saw.

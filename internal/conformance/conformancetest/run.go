@@ -36,7 +36,10 @@ func Run(t *testing.T, opts Options) {
 				return nil, err
 			}
 		}
-		return middleware.New(cfg)
+		lock := newLock()
+		cfg.Lock = lock
+		cache, err := middleware.New(cfg)
+		return &subject{cache, lock}, err
 	})
 	t.Cleanup(func() { require.NoError(t, suite.Close()) })
 	for _, door := range opts.Doors {
@@ -57,6 +60,12 @@ func Run(t *testing.T, opts Options) {
 			}
 		})
 	}
+}
+
+// subject is a cache under test.
+type subject struct {
+	*middleware.Cache
+	*lock
 }
 
 func config(setup conformance.Setup) middleware.Config {

@@ -1,0 +1,43 @@
+package conformancetest
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/cirquecache/cirque"
+)
+
+// lock is a CacheKeyLock that knows who was made to wait.
+type lock struct {
+	cirque.CacheKeyLock
+
+	mu      sync.Mutex
+	waiting []string // primary keys
+}
+
+func newLock() *lock {
+	return &lock{CacheKeyLock: cirque.NewCacheLock(cirque.CacheLockConfig{})}
+}
+
+// Lock implements cirque.CacheKeyLock.
+func (l *lock) Lock(key cirque.CacheKey, staleWriter bool) cirque.Locked {
+	locked := l.CacheKeyLock.Lock(key, staleWriter)
+	if locked.Read != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.waiting = append(l.waiting, key.Primary())
+	}
+	return locked
+}
+
+// Waiting implements conformance.Subject.
+func (l *lock) Waiting(path string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, key := range l.waiting {
+		if strings.Contains(key, path) {
+			n++
+		}
+	}
+	return n
+}
