@@ -3,6 +3,8 @@ package cirque
 import (
 	"context"
 	"errors"
+	"io"
+	"sync"
 
 	"github.com/cirquecache/cirque/internal/stream"
 )
@@ -21,6 +23,19 @@ func (o *CacheOptions) asStreaming(ctx context.Context, handler MissHandler) (wr
 		Release: o.Spool.Release,
 		Errors:  stream.Errors{Aborted: ErrAborted, Unlinked: ErrUnlinked, NoReaders: ErrNoReaders, SlowReader: ErrSlowReader},
 	})}, false
+}
+
+// copyBuffers are for bodies on their way to writers that are no io.ReaderFrom.
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// readFrom appends what r yields to writer, and lets it read by itself if it can.
+func readFrom(writer MissHandler, r io.Reader) (int64, error) {
+	if w, ok := writer.(io.ReaderFrom); ok {
+		return w.ReadFrom(r)
+	}
+	buffer := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buffer)
+	return io.CopyBuffer(writer, r, buffer[:])
 }
 
 // LookupStreaming finds a write under way, or the entry it became, by its tag, if storage can;

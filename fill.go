@@ -3,6 +3,7 @@ package cirque
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"time"
 )
@@ -161,10 +162,34 @@ func (f *Fill) NoCacheReason() NoCacheReason { return f.reason }
 // Write appends to the body. A body that passes the maximum size is not stored, but its readers get all of
 // it. Any error means that nobody needs the rest: abort.
 func (f *Fill) Write(p []byte) (int, error) {
-	if !f.tracker.Add(int64(len(p))) && f.reason == "" {
+	f.count(len(p))
+	return f.writer.Write(p)
+}
+
+// ReadFrom implements io.ReaderFrom: it appends what r yields up to its end, read straight into the Storage where that
+// can do so. After an error of r, which it returns, the body can be gone on with.
+func (f *Fill) ReadFrom(r io.Reader) (int64, error) {
+	return readFrom(f.writer, &countedReader{f, r})
+}
+
+// countedReader counts what is read into a fill before that has it.
+type countedReader struct {
+	fill *Fill
+	from io.Reader
+}
+
+// Read implements io.Reader.
+func (r *countedReader) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	r.fill.count(n)
+	return n, err
+}
+
+// count counts n bytes that are about to be appended.
+func (f *Fill) count(n int) {
+	if !f.tracker.Add(int64(n)) && f.reason == "" {
 		f.refuse(ResponseTooLarge)
 	}
-	return f.writer.Write(p)
 }
 
 // refuse lets the body go on for its readers alone.

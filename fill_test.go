@@ -75,7 +75,11 @@ func TestBodyTooLarge(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, hint < 0, f.NoCacheReason() == "", "it is known from the start, or not")
 				reading := readAll(c)
-				for rest := body; rest != ""; rest = rest[10_000:] {
+				h.write(f, body[:10_000])
+				n, err := f.ReadFrom(strings.NewReader(body[10_000:150_000]))
+				require.NoError(t, err)
+				require.EqualValues(t, 140_000, n)
+				for rest := body[150_000:]; rest != ""; rest = rest[10_000:] {
 					h.write(f, rest[:10_000])
 				}
 				require.Equal(t, cirque.ResponseTooLarge, f.NoCacheReason())

@@ -138,6 +138,10 @@ type MissFinish struct {
 // MissHandler writes one body. One goroutine at a time uses it. Either Finish or Abort must be
 // called; Abort after either does nothing, so that deferring it is safe. There is no Close, which
 // could not tell a whole body from half of one.
+//
+// A MissHandler may also be an io.ReaderFrom, which [Fill.ReadFrom] finds; stores should offer it where a body can be
+// read straight to where it is kept. It appends and publishes what each Read yields before the next. The reader may call
+// Unlink. An error of the reader is returned and leaves the write open.
 type MissHandler interface {
 	// Write appends p, which stays the caller's. After an error the write can only be aborted.
 	// A store that has no room for more does not fail: it unlinks (see [StreamingMissHandler]) or

@@ -3,6 +3,7 @@ package memcache
 import (
 	"context"
 	"errors"
+	"io"
 	"sync/atomic"
 
 	"github.com/cirquecache/cirque"
@@ -43,7 +44,10 @@ type write struct {
 	ended     bool
 }
 
-var _ cirque.StreamingMissHandler = (*write)(nil)
+var (
+	_ cirque.StreamingMissHandler = (*write)(nil)
+	_ io.ReaderFrom               = (*write)(nil)
+)
 
 // MissHandler implements [cirque.Storage]. The handler is a [cirque.StreamingMissHandler]. Where
 // the budget refuses even the bookkeeping, the write is unlinked before its first byte.
@@ -75,6 +79,14 @@ func (w *write) Write(p []byte) (int, error) {
 		w.buffer.Unlink()
 	}
 	return w.buffer.Write(p)
+}
+
+// ReadFrom implements io.ReaderFrom.
+func (w *write) ReadFrom(r io.Reader) (int64, error) {
+	if w.refused {
+		w.buffer.Unlink()
+	}
+	return w.buffer.ReadFrom(r)
 }
 
 func (w *write) Unlink() { w.buffer.Unlink() }

@@ -18,7 +18,7 @@ var plainBugs = map[string][]string{
 	"drops empty bodies":                        {"EmptyBody"},
 	"loses the tail":                            {"LargeBody"},
 	"loses what follows an empty write":         {"OddWrites"},
-	"believes the hint":                         {"WrongHint"},
+	"believes the hint":                         {"WrongHint", "ReadFrom"},
 	"keeps the caller's buffer":                 {"CallerReusesItsBuffer"},
 	"changes the caller's buffer":               {"WriteLeavesBufferAlone"},
 	"keeps the reader's buffer":                 {"ReaderOwnsItsBuffer"},
@@ -55,6 +55,7 @@ var plainBugs = map[string][]string{
 	"ignores Replaces of the purged":            {"ReplacesPurged"},
 	"ignores Replaces of the replaced":          {"ReplacesReplaced"},
 	"refuses all that replaces":                 {"Replaces", "ReplacesUpdated"},
+	"reads all or nothing":                      {"ReadFrom"},
 	"shares positions":                          {"ReadersAreIndependent"},
 	"WriteTo starts over":                       {"WriteTo", "Seek"},
 	"WriteTo hides errors":                      {"WriteToFailingWriter"},
@@ -100,7 +101,7 @@ var streamerBugs = map[string][]string{
 	"reads on only until a purge":            {"StreamReadOn", "StreamVoided", "BudgetPartialHit"},
 	"ignores the context of Lookup":          {"StreamCancelRead"},
 	"ignores Unlink":                         {"Unlink", "UnlinkLeavesTheEntryBefore", "UnlinkWithoutReaders", "UnlinkPacesWrite", "BudgetUnlink", "StreamPurge"},
-	"keeps all that is unlinked":             {"UnlinkPacesWrite"},
+	"keeps all that is unlinked":             {"UnlinkPacesWrite", "BudgetUnlink"},
 }
 
 func TestBugsArePlainlyFound(t *testing.T) {

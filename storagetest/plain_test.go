@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -300,6 +301,15 @@ func (w *plainWrite) Write(p []byte) (int, error) {
 		p[len(p)-1]++
 	}
 	return len(p), nil
+}
+
+func (w *plainWrite) ReadFrom(r io.Reader) (int64, error) {
+	body, err := io.ReadAll(r)
+	if err != nil && w.s.has("reads all or nothing") {
+		return 0, err
+	}
+	n, writeErr := w.Write(body)
+	return int64(n), cmp.Or(err, writeErr)
 }
 
 func (w *plainWrite) Finish() (cirque.MissFinish, error) {

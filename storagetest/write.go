@@ -1,7 +1,10 @@
 package storagetest
 
 import (
+	"bytes"
+	"errors"
 	"io"
+	"testing/iotest"
 
 	"github.com/cirquecache/cirque"
 )
@@ -77,6 +80,32 @@ var writeCases = []testCase{
 			e.append(w, p[:500])
 			e.finish(w)
 			e.same(p, append(pattern(500), "beyond"...))
+		},
+	},
+	{
+		name: "ReadFrom",
+		rule: "a MissHandler that is an io.ReaderFrom appends all that its reader yields, and can be gone on with when that fails",
+		run: func(e *env) {
+			body, broken := pattern(70_000), errors.New("broken")
+			for _, hint := range []int64{-1, 50_000, 70_000, 100_000} {
+				w := e.begin(key("a"), meta("a"), cirque.MissOptions{SizeHint: hint})
+				reader, ok := w.(io.ReaderFrom)
+				if !ok {
+					return
+				}
+				n, err := reader.ReadFrom(io.MultiReader(bytes.NewReader(body[:60_000]), iotest.ErrReader(broken)))
+				if n != 60_000 || err != broken {
+					e.broken("ReadFrom of 60000 bytes and an error: got %d, %v", n, err)
+				}
+				e.append(w, body[60_000:65_000])
+				n, err = reader.ReadFrom(iotest.HalfReader(bytes.NewReader(body[65_000:])))
+				if n != 5000 || err != nil {
+					e.broken("ReadFrom of 5000 bytes: got %d, %v", n, err)
+				}
+				e.finish(w)
+				_, h := e.lookup(key("a"))
+				e.wantBody(h, body)
+			}
 		},
 	},
 	{

@@ -90,7 +90,7 @@ func (p piece) read(dst []byte) (int, error) {
 	return 0, err
 }
 
-// copyBuffers are for what goes from the backing to an io.Writer.
+// copyBuffers are for what goes from the backing to an io.Writer, and from an io.Reader to the backing.
 var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
 // writeTo writes the piece, or the first part of it, to w.

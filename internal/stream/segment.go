@@ -1,13 +1,27 @@
 package stream
 
+import (
+	"bytes"
+	"strings"
+	"unsafe"
+)
+
 const (
 	minSegment = 4 << 10
-	maxSegment = 256 << 10
 
-	// compactMax is up to which size Take makes one piece of a body in several: a copy this small costs
-	// less than the extra writes of a single hit.
-	compactMax = 64 << 10
+	// maxSegment is also up to which size Take makes one piece of a body in several. To a socket, 1 MiB in one write
+	// takes little more than half the time that it takes in pieces of 64 KiB; the copy is less than one hit saves.
+	maxSegment = 1 << 20
 )
+
+// unzeroed returns an empty slice of capacity n, whose memory has yet to be written. Of a body of 1 MiB, a fifth of the
+// cost of the fetch would be zeroing what is overwritten at once.
+func unzeroed(n int) []byte {
+	var b strings.Builder // the one way to such memory that is open to packages outside of the standard library
+	b.Grow(n)
+	b.WriteByte(0) // gives the memory an address
+	return unsafe.Slice(unsafe.StringData(b.String()), n)[:0]
+}
 
 // segment is one piece of the body, pointer-free in memory or in the backing. All but what buf[:len] points to is
 // guarded by Buffer.mu.
@@ -173,7 +187,7 @@ func (b *Buffer) compact() {
 	switch {
 	case size == 0:
 		return
-	case size <= compactMax && b.mu.head.next != b.mu.tail:
+	case size <= maxSegment && b.mu.head.next != b.mu.tail:
 		from = b.mu.head.next
 	case slack <= size/16:
 		return
@@ -182,10 +196,11 @@ func (b *Buffer) compact() {
 	if !b.opts.Reserve(n) {
 		return
 	}
-	whole := &segment{start: from.start, buf: make([]byte, 0, n), charged: n}
+	var pieces [][]byte
 	for s := from; s != nil; s = s.next {
-		whole.buf = append(whole.buf, s.buf...)
+		pieces = append(pieces, s.buf)
 	}
+	whole := &segment{start: from.start, buf: bytes.Join(pieces, nil), charged: n}
 
 	b.mu.Lock()
 	defer b.mu.Unlock()

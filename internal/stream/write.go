@@ -2,8 +2,13 @@ package stream
 
 import (
 	"context"
+	"errors"
+	"io"
 	"time"
 )
+
+// errBadCount is what ReadFrom returns where its reader is none.
+var errBadCount = errors.New("stream: read of an impossible number of bytes")
 
 // Write appends p, which stays the caller's. While the buffer is linked it does not block. It
 // returns the NoReaders error when the buffer is unlinked and nobody reads it, and the cause
@@ -24,6 +29,72 @@ func (b *Buffer) Write(p []byte) (n int, err error) {
 		n += b.publish(copy(free, p[n:]))
 	}
 	return n, nil
+}
+
+// ReadFrom implements io.ReaderFrom: it appends what r yields until io.EOF, and publishes each Read. r reads into the
+// memory that readers will be given, wherever more is sure to be needed. It may call Unlink. Errors are those of Write,
+// and r's.
+func (b *Buffer) ReadFrom(r io.Reader) (total int64, err error) {
+	for {
+		n, err := b.readOnce(r)
+		total += int64(n)
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+func (b *Buffer) readOnce(r io.Reader) (n int, err error) {
+	if b.failed != nil {
+		return 0, b.failed
+	}
+	if !b.awaits() {
+		return b.copyOnce(r)
+	}
+	free, err := b.room(minSegment)
+	if err != nil {
+		b.failed = err
+		return 0, err
+	}
+	n, err = readInto(free, r)
+	if n > 0 {
+		b.publish(n)
+	}
+	return n, err
+}
+
+// awaits reports whether there is memory for what comes next, or a reason to get some before it has come.
+func (b *Buffer) awaits() bool {
+	if b.opts.Backing != nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.mu.tail.full() || b.mu.size < b.opts.SizeHint
+}
+
+// copyOnce reads through a buffer: at the end of a body whose length was not known nothing must have been reserved for
+// more.
+func (b *Buffer) copyOnce(r io.Reader) (int, error) {
+	buf := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buf)
+	n, err := readInto(buf[:], r)
+	if wrote, err := b.Write(buf[:n]); err != nil {
+		return wrote, err
+	}
+	return n, err
+}
+
+// readInto is r.Read, held to the rules of io.Reader.
+func readInto(p []byte, r io.Reader) (int, error) {
+	n, err := r.Read(p)
+	if n < 0 || n > len(p) {
+		return 0, errBadCount
+	}
+	return n, err
 }
 
 // publish makes the next n bytes of the tail visible to readers.
@@ -83,7 +154,7 @@ func (b *Buffer) grow(want int) {
 		s.charged = int64(size)
 	}
 	if s.charged > 0 || unlinked {
-		s.buf = make([]byte, 0, size)
+		s.buf = unzeroed(size)
 	}
 	b.mu.Lock()
 	if s.buf == nil {

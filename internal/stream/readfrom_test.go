@@ -1,0 +1,162 @@
+package stream
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+// readerFunc is an io.Reader.
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestReadFrom(t *testing.T) {
+	readers := map[string]func(io.Reader) io.Reader{
+		"as it is":           func(r io.Reader) io.Reader { return r },
+		"in halves":          iotest.HalfReader,
+		"end with the bytes": iotest.DataErrReader,
+	}
+	for _, size := range []int{0, 1, minSegment, 100_000, maxSegment, maxSegment + 100_000} {
+		for _, hint := range []int64{-1, int64(size), int64(size / 2), 2 * int64(size), 1 << 40} {
+			for name, as := range readers {
+				body := pattern(size)
+				a := &account{limit: 1 << 30}
+				opts := a.options()
+				opts.SizeHint = hint
+				b := New(t.Context(), opts)
+				r := newReader(t, b)
+				n, err := b.ReadFrom(as(bytes.NewReader(body)))
+				require.NoError(t, err)
+				require.EqualValues(t, size, n)
+				require.NoError(t, b.Finish())
+				require.True(t, bytes.Equal(body, b.AppendTo(nil)), "%d bytes, %d announced, %s", size, hint, name)
+				require.True(t, bytes.Equal(body, readAll(t, r)))
+				switch {
+				case hint == int64(size):
+					require.LessOrEqual(t, a.peak.Load(), max(hint, 0), "nothing is reserved for the end of the body")
+				case hint < 0:
+					require.LessOrEqual(t, a.peak.Load(), max(3*int64(size), minSegment*min(int64(size), 1)))
+				}
+				b.Close()
+				r.Close()
+				require.Zero(t, a.used.Load())
+			}
+		}
+	}
+}
+
+func TestReadFromReadsIntoTheBuffersOwnMemory(t *testing.T) {
+	body := pattern(300_000)
+	b := New(t.Context(), Options{SizeHint: int64(len(body))})
+	rest := body
+	var into []*byte
+	_, err := b.ReadFrom(readerFunc(func(p []byte) (int, error) {
+		if len(rest) == 0 {
+			return 0, io.EOF
+		}
+		require.EqualValues(t, len(body)-len(rest), b.Size(), "each Read is published before the next")
+		n := copy(p[:min(len(p), 100_000)], rest)
+		rest = rest[n:]
+		into = append(into, &p[0])
+		return n, nil
+	}))
+	require.NoError(t, err)
+	require.NoError(t, b.Finish())
+	segments, _ := b.Take()
+	require.Len(t, segments, 1)
+	require.True(t, bytes.Equal(body, segments[0]))
+	for i, p := range into {
+		require.Same(t, &segments[0][100_000*i], p)
+	}
+}
+
+func TestReadFromWithBacking(t *testing.T) {
+	body := pattern(300_000)
+	a := &account{limit: 0}
+	opts := a.options()
+	f := &file{limit: 200_000}
+	opts.Backing = f
+	b := New(t.Context(), opts)
+	r := newReader(t, b)
+	result := make(chan error, 1)
+	go func() {
+		_, err := b.ReadFrom(bytes.NewReader(body))
+		result <- err
+	}()
+	require.Equal(t, body, readFull(t, r, len(body)), "what the backing did not take comes through the window")
+	require.NoError(t, <-result)
+	require.LessOrEqual(t, len(f.body), 200_000)
+	require.ErrorIs(t, b.Finish(), ErrUnlinked)
+	b.Close()
+}
+
+// Whoever counts what is read may find in the middle of a Read that it is too much.
+func TestReadFromAReaderThatUnlinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		body := pattern(2 << 20)
+		source := bytes.NewReader(body)
+		b := New(t.Context(), Options{SizeHint: int64(len(body))})
+		r := newReader(t, b)
+		result := make(chan error, 1)
+		go func() {
+			_, err := b.ReadFrom(readerFunc(func(p []byte) (int, error) {
+				n, err := source.Read(p[:min(len(p), 10_000)])
+				if source.Len() < len(body)-100_000 {
+					b.Unlink()
+				}
+				return n, err
+			}))
+			result <- err
+		}()
+		synctest.Wait()
+		require.LessOrEqual(t, b.Size(), int64(maxSegment+DefaultWindow), "the writer waits for the reader")
+		require.True(t, bytes.Equal(body, readFull(t, r, len(body))))
+		require.NoError(t, <-result)
+		require.ErrorIs(t, b.Finish(), ErrUnlinked)
+		b.Close()
+	})
+}
+
+func TestReadFromFails(t *testing.T) {
+	broken := errors.New("connection reset")
+	t.Run("reader", func(t *testing.T) {
+		b := New(t.Context(), Options{SizeHint: 100})
+		n, err := b.ReadFrom(io.MultiReader(bytes.NewReader(pattern(50)), iotest.ErrReader(broken)))
+		require.ErrorIs(t, err, broken)
+		require.EqualValues(t, 50, n)
+		write(t, b, []byte("more"))
+		require.NoError(t, b.Finish(), "whether the body is whole is for the caller to say")
+		require.EqualValues(t, 54, b.Size())
+	})
+	for name, n := range map[string]int{"reads less than nothing": -1, "reads more than there is room for": 1 << 30} {
+		for _, hint := range []int64{-1, 100} {
+			t.Run(name, func(t *testing.T) {
+				b := New(t.Context(), Options{SizeHint: hint})
+				defer b.Close()
+				_, err := b.ReadFrom(readerFunc(func([]byte) (int, error) { return n, nil }))
+				require.ErrorIs(t, err, errBadCount)
+				require.Zero(t, b.Size())
+			})
+		}
+	}
+	t.Run("nobody reads", func(t *testing.T) {
+		b := New(t.Context(), Options{SizeHint: 100})
+		defer b.Close()
+		b.Unlink()
+		_, err := b.ReadFrom(bytes.NewReader(pattern(50)))
+		require.ErrorIs(t, err, ErrNoReaders)
+		require.ErrorIs(t, b.Finish(), ErrNoReaders)
+	})
+	t.Run("ended", func(t *testing.T) {
+		b := New(t.Context(), Options{})
+		require.NoError(t, b.Finish())
+		_, err := b.ReadFrom(bytes.NewReader(pattern(50)))
+		require.ErrorIs(t, err, ErrEnded)
+	})
+}
