@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/cirquecache/cirque"
@@ -285,37 +284,35 @@ func (b endingBody) Close() error {
 	return err
 }
 
-// pumpBuffers are for copying bodies into fills.
-var pumpBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+// fetchedBody is the origin's body on its way into a fill.
+type fetchedBody struct {
+	io.Reader
+	flight *flight
+}
+
+// Read implements io.Reader.
+func (b fetchedBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if n > 0 {
+		b.flight.moved()
+	}
+	return n, err
+}
 
 // pump carries the origin's body into the fill. A body that ends early, or is not as long as declared, is
 // left for the caller to abort.
 func (t *transportDoor) pump(x *exchange, response *http.Response) {
-	buffer := pumpBuffers.Get().(*[32 << 10]byte)
-	defer pumpBuffers.Put(buffer)
 	flight := x.flight
 	fill := flight.fill.Load()
-	var fetched int64
 	if x.part != nil {
 		defer x.part.close()
 		if x.part.prepend(fill) != nil {
 			return
 		}
 	}
-	for {
-		n, err := response.Body.Read(buffer[:])
-		if fetched += int64(n); n > 0 {
-			flight.moved()
-			if _, err := fill.Write(buffer[:n]); err != nil {
-				return
-			}
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return
-		}
+	fetched, err := fill.ReadFrom(fetchedBody{response.Body, flight})
+	if err != nil {
+		return
 	}
 	if response.ContentLength >= 0 && fetched != response.ContentLength || flight.ctx.Err() != nil {
 		return
