@@ -40,9 +40,9 @@ type ReuseDecision struct {
 	// 5861 §4).
 	StaleIfError bool
 
-	// Fwd is the value of the fwd parameter of Cache-Status where the request goes forward: "stale", or
-	// "request" where the response is fresh and the request does not allow its use (RFC 9211 §2.2). It is empty
-	// where the request is answered at once.
+	// Fwd is the value of the fwd parameter of Cache-Status where the request goes forward: "stale", "request"
+	// where the response is fresh and the request does not allow its use, or "miss" where it counts as not found
+	// (RFC 9211 §2.2). It is empty where the request is answered at once.
 	Fwd string
 
 	// Detail names the directive or decision behind it as a token; empty where freshness alone decided.
@@ -59,8 +59,10 @@ func (p *Policy) Reuse(meta *CacheMeta, rd *RequestDirectives, now time.Time, fo
 	switch forced {
 	case ForceFresh:
 		return ReuseDecision{Reuse: ReuseFresh, Detail: "forced"}
-	case ForceExpired, ForceMiss:
+	case ForceExpired:
 		return ReuseDecision{Reuse: ReuseValidate, Fwd: "stale", Detail: "forced"}
+	case ForceMiss:
+		return ReuseDecision{Reuse: ReuseValidate, Fwd: "miss", Detail: "forced"}
 	}
 	if rd != nil && rd.Present {
 		return reuseAsAsked(meta, rd, now)

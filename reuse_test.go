@@ -139,8 +139,8 @@ func TestReuseForced(t *testing.T) {
 	fresh := aged(5*s, 10*s, 9*s, 9*s, 0)
 	gone := aged(99*s, 10*s, 0, 0, MetaNoCache|MetaNoStale)
 	for _, rd := range []*RequestDirectives{nil, asked("max-stale"), asked("no-cache, stale-if-error=9")} {
-		for _, forced := range []ForcedFreshness{ForceExpired, ForceMiss} {
-			require.Equal(t, ReuseDecision{Reuse: ReuseValidate, Fwd: "stale", Detail: "forced"},
+		for forced, fwd := range map[ForcedFreshness]string{ForceExpired: "stale", ForceMiss: "miss"} {
+			require.Equal(t, ReuseDecision{Reuse: ReuseValidate, Fwd: fwd, Detail: "forced"},
 				shared.Reuse(fresh, rd, testNow, forced))
 		}
 		require.Equal(t, ReuseDecision{Reuse: ReuseFresh, Detail: "forced"}, shared.Reuse(gone, rd, testNow, ForceFresh))

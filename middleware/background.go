@@ -13,8 +13,8 @@ import (
 )
 
 // revalidateInBackground asks the origin about a stale entry that was served, independently of the request it
-// was served to (RFC 5861 §3). It owns permit.
-func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, permit *cirque.WritePermit, lockKey cirque.CacheKey) {
+// was served to (RFC 5861 §3). The write permit of x goes there.
+func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta) {
 	c := x.cache
 	b := &exchange{cache: c, door: x.door, origin: x.origin, background: true}
 	var cancel context.CancelFunc
@@ -26,7 +26,7 @@ func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, permit *cirqu
 		b.req.Header.Del(name) // they were this client's wishes, not the resource's
 	}
 	b.enable(x.hc.Key().WithVariance(cirque.HashBinary{}))
-	b.hc.SetWriteLock(permit, lockKey)
+	b.hc.SetWriteLock(x.hc.TakeWriteLock()) // now that no hook can panic any more
 	if !c.revalidations.tryAcquire() {
 		b.hc.Release()
 		cancel()

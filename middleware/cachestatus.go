@@ -19,15 +19,12 @@ type cacheStatus struct {
 	detail    string
 }
 
-// The values of fwd.
+// The values of fwd that are not a ReuseDecision's.
 const (
 	fwdBypass   = "bypass"
 	fwdMethod   = "method"
 	fwdURIMiss  = "uri-miss"
 	fwdVaryMiss = "vary-miss"
-	fwdMiss     = "miss"
-	fwdRequest  = "request"
-	fwdStale    = "stale"
 	fwdPartial  = "partial"
 )
 

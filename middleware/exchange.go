@@ -122,7 +122,7 @@ func (x *exchange) plan() (route, error) {
 			x.status.fwd = x.missReason()
 		default:
 			if x.client.Err() != nil {
-				return 0, x.client.Err()
+				return 0, context.Cause(x.client)
 			}
 			c.storageFailed("lookup", err)
 			x.hc.Disable(cirque.StorageError)
@@ -149,7 +149,7 @@ func (x *exchange) plan() (route, error) {
 		status, err := x.hc.WaitLock(x.client)
 		x.now = time.Now()
 		if err != nil {
-			return 0, err
+			return 0, context.Cause(x.client)
 		}
 		switch status {
 		case cirque.LockGiveUp:
@@ -209,7 +209,7 @@ func (x *exchange) lookup() (*cirque.CacheMeta, cirque.HitHandler, error) {
 		return nil, nil, err
 	}
 	if !meta.Has(cirque.MetaVaryRecord) {
-		if x.varianceHook() != nil && x.addsVariance() {
+		if x.varianceHook() != nil && guarded(hit, x.addsVariance) {
 			// Stored before the hook told requests apart.
 			_ = hit.Close()
 			return nil, nil, cirque.ErrNotFound
@@ -244,6 +244,19 @@ func (x *exchange) varianceHook() func(*cirque.VarianceBuilder) {
 	return func(b *cirque.VarianceBuilder) { x.cache.cfg.Variance(x.req, b) }
 }
 
+// guarded calls a hook while hit is nobody's: a panic closes it.
+func guarded[Result any](hit cirque.HitHandler, hook func() Result) Result {
+	returned := false
+	defer func() {
+		if !returned {
+			_ = hit.Close()
+		}
+	}()
+	result := hook()
+	returned = true
+	return result
+}
+
 func (x *exchange) addsVariance() bool {
 	b := cirque.NewVarianceBuilder()
 	x.cache.cfg.Variance(x.req, b)
@@ -273,7 +286,7 @@ func (x *exchange) missReason() string {
 func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
 	var forced cirque.ForcedFreshness
 	if x.cache.cfg.HitFilter != nil {
-		forced = x.cache.cfg.HitFilter(x.req, meta)
+		forced = guarded(hit, func() cirque.ForcedFreshness { return x.cache.cfg.HitFilter(x.req, meta) })
 	}
 	if forced == 0 && x.status.collapsed && !meta.Updated().Before(x.arrived) {
 		// The origin answered, or validated, after this request had come in: that is as good as
@@ -301,10 +314,9 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 	case cirque.ReuseWhileRevalidate:
 		x.hc.Found(meta, hit, cirque.HitExpired)
 		x.hc.TryLock()
-		permit, lockKey := x.hc.TakeWriteLock()
 		x.hc.StaleUpdating()
-		if permit != nil {
-			x.revalidateInBackground(meta, permit, lockKey)
+		if x.hc.IsWriter() {
+			x.revalidateInBackground(meta)
 		}
 		x.servesStale(meta, d.Detail)
 		return true
@@ -312,11 +324,7 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 	x.status.fwd = d.Fwd
 	x.status.detail = d.Detail
 	x.stale = d
-	status := forced.HitStatus(false)
-	if status == cirque.HitForceFresh {
-		status = cirque.HitExpired
-	}
-	x.hc.Found(meta, hit, status)
+	x.hc.Found(meta, hit, forced.HitStatus(false))
 	if x.waitedFor && d.StaleIfError && x.mayServeStale(meta, 0, errWriterFailed) {
 		x.servesStale(meta, "stale-if-error")
 		return true

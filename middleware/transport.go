@@ -111,7 +111,14 @@ func (t *transportDoor) pass(x *exchange, r *http.Request) (*http.Response, erro
 	if err != nil {
 		return nil, err
 	}
+	handedOn := false
+	defer func() {
+		if !handedOn { // a hook or the Storage panicked
+			_ = response.Body.Close()
+		}
+	}()
 	x.admit(headOf(response))
+	handedOn = true
 	return x.passed(response, r), nil
 }
 

@@ -1,0 +1,115 @@
+package middleware_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
+	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// hooksThatPanic are all hooks of a Config, each of which calls panics first.
+func hooksThatPanic(panics func()) map[string]middleware.Config {
+	return map[string]middleware.Config{
+		"Key":           {Key: func(r *http.Request) (string, bool) { panics(); return middleware.DefaultKey(r) }},
+		"UserTag":       {UserTag: func(*http.Request) string { panics(); return "" }},
+		"RequestFilter": {RequestFilter: func(*http.Request) bool { panics(); return true }},
+		"HitFilter": {HitFilter: func(*http.Request, *cirque.CacheMeta) cirque.ForcedFreshness {
+			panics()
+			return 0
+		}},
+		"ResponseFilter": {ResponseFilter: func(*http.Request, int, http.Header) cirque.NoCacheReason {
+			panics()
+			return ""
+		}},
+		"Variance": {Variance: func(*http.Request, *cirque.VarianceBuilder) { panics() }},
+		"ServeStale": {ServeStale: func(*http.Request, *cirque.CacheMeta, int, error) bool {
+			panics()
+			return true
+		}},
+		"NotModified":    {NotModified: func(*http.Request, *cirque.CacheMeta) bool { panics(); return false }},
+		"AuthorizePurge": {AuthorizePurge: func(*http.Request) bool { panics(); return false }},
+		"BackgroundContext": {BackgroundContext: func(*http.Request) context.Context {
+			panics()
+			return context.Background()
+		}},
+	}
+}
+
+// A hook that panics costs the request that it was called for, and no other: no body stays open, no
+// place for a fill is lost, and nobody waits for a turn that nobody will end.
+func TestHooksThatPanic(t *testing.T) {
+	var armed atomic.Int32 // panics at the nth call from now
+	var version atomic.Int32
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		switch r.URL.Path {
+		case "/stale":
+			aged(w, 100*time.Second)
+			w.Header().Set("Cache-Control", "max-age=60, stale-if-error=600")
+			if armed.Load() > 0 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+		case "/swr":
+			aged(w, 100*time.Second)
+			w.Header().Set("Cache-Control", "max-age=60, stale-while-revalidate=600")
+		}
+		w.Header().Set("Etag", `"e"`)
+		if r.Header.Get("If-None-Match") != "" {
+			w.Header().Set("X-Version", fmt.Sprint(version.Add(1)))
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		io.WriteString(w, r.URL.Path)
+	}
+	for name, cfg := range hooksThatPanic(func() {
+		if armed.Add(-1) == 0 {
+			panic("broken hook")
+		}
+	}) {
+		t.Run(name, func(t *testing.T) {
+			store, tally := faultystorage.Wrap(memcache.New(memcache.Config{}), nil)
+			cfg.Storage, cfg.MaxFills, cfg.MaxRevalidations = store, 1, 1
+			cfg.LockWait, cfg.LockAge = time.Minute, time.Hour
+			eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+				h.client.Timeout = 30 * time.Second // less than LockWait
+				settled := func() { require.NoError(t, h.cache.Wait(t.Context())) }
+				for _, path := range []string{"/fresh", "/stale", "/swr"} {
+					armed.Store(0)
+					h.get(path)
+					settled()
+					for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, "PURGE"} {
+						for nth := int32(1); nth <= 4; nth++ {
+							armed.Store(nth)
+							h.try(method, path, "If-None-Match", `"other"`)
+							h.try(method, "/absent")
+							settled()
+							armed.Store(0)
+							require.Equal(t, path, h.get(path).body)
+							settled()
+						}
+					}
+				}
+				h.get("/swr") // causes a revalidation
+				settled()
+				before := version.Load()
+				h.get("/swr")
+				settled()
+				require.Equal(t, before+1, version.Load(), "stale-while-revalidate goes on")
+				require.Contains(t, h.get("/new").status(), "; stored")
+				settled()
+				eventually(t, func() bool { return len(tally.Open()) == 0 }, "bodies are closed")
+			})
+		})
+	}
+}
