@@ -94,7 +94,7 @@ func sameBytes(got, want io.Reader) error {
 
 // Many large misses at once, each of another URL, take no more memory than the cache may have; all get their bytes.
 func TestMemoryOfDistinctMisses(t *testing.T) {
-	count, size, limit := 100, int64(2<<20), int64(16<<20)
+	count, size, limit := 60, int64(2<<20), int64(32<<20)
 	if long() {
 		count, size, limit = 1000, 10<<20, 64<<20
 	}
@@ -107,7 +107,7 @@ func TestMemoryOfDistinctMisses(t *testing.T) {
 
 // Clients of one body without end share a window, those that stall among them.
 func TestMemoryOfEndlessBody(t *testing.T) {
-	count, each, limit := 100, int64(4<<20), int64(16<<20)
+	count, each, limit := 100, int64(1<<20), int64(16<<20)
 	if long() {
 		count, each, limit = 1000, 32<<20, 64<<20
 	}
@@ -122,7 +122,7 @@ func TestMemoryOfEndlessBody(t *testing.T) {
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 		wait, release := gate(t)
 		hold.Store(wait)
-		time.AfterFunc(time.Second, release) // most have come; the others find the window, or a fetch of their own
+		time.AfterFunc(300*time.Millisecond, release) // most have come; the others find the window, or a fetch of their own
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var stalled sync.WaitGroup
@@ -140,7 +140,7 @@ func TestMemoryOfEndlessBody(t *testing.T) {
 
 // A field of many values, and many URLs, leave behind what the limit has room for.
 func TestMemoryOfManyKeys(t *testing.T) {
-	values, urls, limit := 500, 5000, int64(4<<20)
+	values, urls, limit := 300, 3000, int64(2<<20)
 	if long() {
 		values, urls, limit = 100_000, 1_000_000, 64<<20
 	}
