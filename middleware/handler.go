@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -14,7 +15,8 @@ import (
 // http.DefaultServeMux.
 //
 // next runs on the goroutine of the request that caused it, with a request of its own whose context keeps its
-// values; cancellation reaches it only once its answer has proved uncacheable. ServeHTTP returns after next has. What
+// values; cancellation, a deadline included, reaches it only once its answer has proved uncacheable. ServeHTTP returns after
+// next has; where a deadline has passed by then, and nothing was sent, the answer is 504. What
 // next may do with its ResponseWriter is what net/http allows, but for hijacking: requests that ask for an
 // upgrade, and CONNECT, get the server's own writer and no cache.
 func (c *Cache) Handler(next http.Handler) http.Handler {
@@ -50,7 +52,10 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 	to, err := x.plan()
 	if err != nil {
-		panic(http.ErrAbortHandler) // the client is gone
+		if !x.late(w) {
+			panic(http.ErrAbortHandler) // the client is gone
+		}
+		return
 	}
 	switch to {
 	case routeServe:
@@ -91,6 +96,16 @@ func upgrades(header http.Header) bool {
 		}
 	}
 	return false
+}
+
+// late answers a request whose deadline, which a handler around the cache has set, passed before there was an answer (RFC
+// 9110 §15.6.5). It reports false where that is not so. A client who is gone cancels, and has no deadline.
+func (x *exchange) late(w http.ResponseWriter) bool {
+	if !errors.Is(x.client.Err(), context.DeadlineExceeded) {
+		return false
+	}
+	http.Error(w, "the time for an answer is over", http.StatusGatewayTimeout)
+	return true
 }
 
 // forward asks next on behalf of the cache, again where the first answer is of no use.

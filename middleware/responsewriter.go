@@ -210,6 +210,10 @@ func (rw *responseWriter) serve() {
 	if rw.client == nil {
 		return
 	}
+	if rw.x.late(rw.client) {
+		rw.x.hc.Release() // a reader that does not read would hold the fill up
+		return
+	}
 	rw.served = make(chan struct{})
 	go func() {
 		defer close(rw.served)
