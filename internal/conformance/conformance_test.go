@@ -2,7 +2,6 @@ package conformance_test
 
 import (
 	"context"
-	"flag"
 	"testing"
 	"time"
 
@@ -15,14 +14,8 @@ import (
 	"github.com/cirquecache/cirque/memcache"
 )
 
-// Cases wait for the network and, a few of them, for the clock; they should not wait for each other.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	_ = flag.Set("test.parallel", "32")
-	m.Run()
-}
-
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	doors := conformance.Doors()
 	if testing.Short() {
 		doors = conformancetest.OneOfEach
@@ -36,6 +29,7 @@ func TestConformanceOverPlainStorage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the default storage will do")
 	}
+	t.Parallel()
 	conformancetest.Run(t, conformancetest.Options{
 		Doors:   conformancetest.OneOfEach,
 		Storage: func() (cirque.Storage, error) { return plainStorage{memcache.New(memcache.Config{})}, nil },

@@ -91,6 +91,7 @@ func TestEveryCaseCanFail(t *testing.T) {
 	if testing.Short() {
 		t.Skip("cases don't change by themselves")
 	}
+	t.Parallel()
 	var suites []*Suite
 	for _, subject := range []wrong{passThrough, hoarder, meddler} {
 		suite := NewSuite(subject.open)
