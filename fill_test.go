@@ -310,7 +310,7 @@ func TestLockIsHandedOver(t *testing.T) {
 		"Disable InternalError":             {disable(cirque.InternalError), cirque.LockTransientError},
 		"Disable Deferred":                  {disable(cirque.Deferred), cirque.LockTransientError},
 		"Disable DeclinedToUpstream":        {disable(cirque.DeclinedToUpstream), cirque.LockTransientError},
-		"Disable UpstreamError":             {disable(cirque.UpstreamError), cirque.LockTransientError},
+		"Disable UpstreamError":             {disable(cirque.UpstreamError), cirque.LockUpstreamError},
 		"Disable Custom":                    {disable(cirque.Custom("mine")), cirque.LockGiveUp},
 		"Disable Custom with a status":      {disable(cirque.Custom("transient")), cirque.LockTransientError},
 		"Finish":                            {func(h *house, c *cirque.HttpCache) { require.NoError(h.t, start(h, c).Finish()) }, cirque.LockDone},
@@ -319,7 +319,7 @@ func TestLockIsHandedOver(t *testing.T) {
 			_ = h.Storage.Purge(h.t.Context(), keyA.Compact(), cirque.PurgeInvalidation)
 			require.ErrorIs(h.t, f.Finish(), cirque.ErrNotFound)
 		}, cirque.LockTransientError},
-		"Abort UpstreamError":  {abort(cirque.UpstreamError), cirque.LockTransientError},
+		"Abort UpstreamError":  {abort(cirque.UpstreamError), cirque.LockUpstreamError},
 		"Abort OriginNotCache": {abort(cirque.OriginNotCache), cirque.LockGiveUp},
 		"another walk": {func(h *house, c *cirque.HttpCache) {
 			other := h.begin(keyB)

@@ -126,7 +126,7 @@ func (l *CacheLock) Release(_ CacheKey, permit *WritePermit, status LockStatus) 
 		return
 	}
 	switch status {
-	case LockDone, LockGiveUp, LockDangling:
+	case LockDone, LockGiveUp, LockDangling, LockUpstreamError:
 	default:
 		status = LockTransientError
 	}
@@ -147,7 +147,7 @@ func (t lostTurn) end() { t.lock.end(t.turn, LockDangling) }
 // its methods are safe for concurrent use.
 //
 //	held ──── Done, GiveUp, or nobody waits ────▶ over: all wake
-//	held ──── TransientError, Dangling, age ────▶ vacant: one wakes
+//	held ──── any error, Dangling, age ─────────▶ vacant: one wakes
 //	vacant ── Lock ─────────────────────────────▶ held
 //	vacant ── nobody waits or electionGrace ────▶ over: all wake
 //
@@ -173,7 +173,7 @@ type ReadLock struct {
 }
 
 // Wait blocks while the key has a writer. It returns LockDone or LockGiveUp when a writer ended so;
-// LockTransientError, LockDangling or LockAgeTimeout when it is this waiter's turn to call Lock again;
+// LockTransientError, LockUpstreamError, LockDangling or LockAgeTimeout when it is this waiter's turn to call Lock again;
 // LockWaitTimeout after timeout; and LockWaiting when ctx ends first (ctx.Err says why). A timeout of
 // zero or less does no more than look.
 //

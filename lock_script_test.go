@@ -139,7 +139,7 @@ func (s *scriptedLock) do(words []string) {
 				status := u.Read.Wait(ctx, s.duration(words[2]))
 				wakes++
 				switch status {
-				case LockTransientError, LockDangling, LockAgeTimeout:
+				case LockTransientError, LockUpstreamError, LockDangling, LockAgeTimeout:
 				default:
 					s.event("%s goes: %s", name, status)
 					return
@@ -164,5 +164,5 @@ func (s *scriptedLock) duration(text string) time.Duration {
 }
 
 var lockStatuses = []LockStatus{
-	LockWaiting, LockDone, LockTransientError, LockGiveUp, LockDangling, LockWaitTimeout, LockAgeTimeout,
+	LockWaiting, LockDone, LockTransientError, LockGiveUp, LockDangling, LockWaitTimeout, LockAgeTimeout, LockUpstreamError,
 }

@@ -21,12 +21,15 @@ const (
 	LockWaitTimeout
 	// LockAgeTimeout: the writer takes too long; another may try.
 	LockAgeTimeout
+	// LockUpstreamError: the writer met with an error of the origin; another may try, or take that for an error that
+	// it met with itself (RFC 5861 §4).
+	LockUpstreamError
 )
 
 // String returns the status's name.
 func (s LockStatus) String() string {
 	names := [...]string{
-		"", "Waiting", "Done", "TransientError", "GiveUp", "Dangling", "WaitTimeout", "AgeTimeout",
+		"", "Waiting", "Done", "TransientError", "GiveUp", "Dangling", "WaitTimeout", "AgeTimeout", "UpstreamError",
 	}
 	if s == 0 || int(s) >= len(names) {
 		return fmt.Sprintf("LockStatus(%d)", uint8(s))
@@ -37,8 +40,8 @@ func (s LockStatus) String() string {
 // LockStatusFor returns what those who wait for a fill learn when it ended for reason.
 //
 // The empty reason, no hindrance, is LockDone. What the response itself caused would meet the next
-// writer too: LockGiveUp. So would a custom reason, unless custom, where not nil, says otherwise.
-// Every other reason is a matter of this one attempt: LockTransientError. NeverEnabled,
+// writer too: LockGiveUp. So would a custom reason, unless custom, where not nil, says otherwise. UpstreamError is
+// LockUpstreamError. Every other reason is a matter of this one attempt: LockTransientError. NeverEnabled,
 // CacheLockGiveUp and CacheLockTimeout, which no writer should have, count among those.
 func LockStatusFor(reason NoCacheReason, custom func(NoCacheReason) LockStatus) LockStatus {
 	switch reason {
@@ -46,6 +49,8 @@ func LockStatusFor(reason NoCacheReason, custom func(NoCacheReason) LockStatus) 
 		return LockDone
 	case OriginNotCache, ResponseTooLarge, PredictedResponseTooLarge:
 		return LockGiveUp
+	case UpstreamError:
+		return LockUpstreamError
 	}
 	switch {
 	case !reason.IsCustom():

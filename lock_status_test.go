@@ -10,7 +10,8 @@ func TestLockStatusString(t *testing.T) {
 	for s, want := range map[LockStatus]string{
 		LockWaiting: "Waiting", LockDone: "Done", LockTransientError: "TransientError", LockGiveUp: "GiveUp",
 		LockDangling: "Dangling", LockWaitTimeout: "WaitTimeout", LockAgeTimeout: "AgeTimeout",
-		0: "LockStatus(0)", 8: "LockStatus(8)", 255: "LockStatus(255)",
+		LockUpstreamError: "UpstreamError",
+		0:                 "LockStatus(0)", 9: "LockStatus(9)", 255: "LockStatus(255)",
 	} {
 		require.Equal(t, want, s.String())
 	}
@@ -28,7 +29,7 @@ func TestLockStatusFor(t *testing.T) {
 		InternalError:              LockTransientError,
 		Deferred:                   LockTransientError,
 		DeclinedToUpstream:         LockTransientError,
-		UpstreamError:              LockTransientError,
+		UpstreamError:              LockUpstreamError,
 		CacheLockGiveUp:            LockTransientError,
 		CacheLockTimeout:           LockTransientError,
 		"not made by Custom":       LockTransientError,

@@ -25,7 +25,7 @@ func fillOnce(ctx context.Context, l CacheKeyLock, key CacheKey, timeout time.Du
 		status = locked.Read.Wait(ctx, timeout)
 		wakes++
 		switch status {
-		case LockTransientError, LockDangling, LockAgeTimeout:
+		case LockTransientError, LockUpstreamError, LockDangling, LockAgeTimeout:
 		default:
 			return nil, wakes, status
 		}
@@ -90,7 +90,7 @@ func TestLockUnderLoad(t *testing.T) {
 					}
 					time.Sleep(time.Duration(rng.IntN(4)) * time.Millisecond)
 					writers[n].Add(-1)
-					l.Release(key, permit, []LockStatus{LockDone, LockGiveUp, LockTransientError, LockTransientError}[rng.IntN(4)])
+					l.Release(key, permit, []LockStatus{LockDone, LockGiveUp, LockTransientError, LockUpstreamError}[rng.IntN(4)])
 				}
 			})
 		}

@@ -40,6 +40,7 @@ type exchange struct {
 	validators []cirque.Variant // sent upstream to validate what is stored
 	stale      cirque.ReuseDecision
 	waitedFor  bool // a request that this one waited for failed
+	originDown bool // and it was the origin that failed it
 
 	lookedTwice bool // the second time with the write permit
 	retried     bool
@@ -162,6 +163,8 @@ func (x *exchange) plan() (route, error) {
 			x.status.collapsed = true
 		case cirque.LockTransientError:
 			x.waitedFor = true
+		case cirque.LockUpstreamError:
+			x.waitedFor, x.originDown = true, true
 		}
 	}
 }
@@ -325,7 +328,7 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 	x.status.detail = d.Detail
 	x.stale = d
 	x.hc.Found(meta, hit, forced.HitStatus(false))
-	if x.waitedFor && d.StaleIfError && x.mayServeStale(meta, 0, errWriterFailed) {
+	if x.originDown && d.StaleIfError && x.mayServeStale(meta, 0, errWriterFailed) {
 		x.servesStale(meta, "stale-if-error")
 		return true
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // errWriterFailed stands for the error that another request met when it asked the origin for this one.
-var errWriterFailed = errors.New("middleware: the request that this one waited for failed")
+var errWriterFailed = errors.New("middleware: the origin failed the request that this one waited for")
 
 // forward routes the request to the origin, and decides what is asked there.
 func (x *exchange) forward() route {

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
+	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )
 
@@ -271,4 +273,45 @@ func TestUnsafeMethodsInvalidate(t *testing.T) {
 			}
 		}
 	})
+}
+
+// That a response could not be stored is no error of the origin: those who waited for it are not served what is stale
+// (RFC 5861 §4).
+func TestStaleIfErrorOfTheOriginOnly(t *testing.T) {
+	for _, door := range []string{"handler", "transport"} {
+		t.Run(door, func(t *testing.T) {
+			var full, slow atomic.Bool
+			store, _ := faultystorage.Wrap(plain{memcache.New(memcache.Config{})}, func(op faultystorage.Op, _ int) faultystorage.Fault {
+				if op == faultystorage.MissFinish && full.Load() {
+					return faultystorage.Fault{Err: errDisk}
+				}
+				return faultystorage.Fault{}
+			})
+			hold, release := gate(t)
+			var version atomic.Int32
+			h := newHouse(t, door, middleware.Config{Storage: store}, func(w http.ResponseWriter, _ *http.Request) {
+				n := version.Add(1)
+				if slow.Load() {
+					<-hold
+				}
+				w.Header().Set("Cache-Control", "max-age=1, stale-if-error=100")
+				aged(w, 10*time.Second)
+				fmt.Fprintf(w, "v%d", n)
+			})
+			require.Equal(t, "v1", h.get("/").body)
+			require.NoError(t, h.cache.Wait(t.Context()))
+			full.Store(true)
+			slow.Store(true)
+			bodies := make(chan string, 10)
+			for range cap(bodies) {
+				go func() { bodies <- h.try("GET", "/").body }()
+			}
+			eventually(t, func() bool { return h.requests() == 2 }, "one of them asks")
+			time.Sleep(20 * time.Millisecond) // the others wait, or come later
+			release()
+			for range cap(bodies) {
+				require.NotEqual(t, "v1", <-bodies)
+			}
+		})
+	}
 }

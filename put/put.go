@@ -226,7 +226,7 @@ func (p *Putter) fail(err error) {
 	p.err = err
 	p.to("Write", PhaseFailed)
 	if p.fill != nil {
-		p.fill.Abort(cirque.UpstreamError) // nothing, after its Finish
+		p.fill.Abort(cirque.InternalError) // nothing, after its Finish
 		p.fill = nil
 	}
 	p.hc.Release()
