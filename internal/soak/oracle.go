@@ -217,6 +217,9 @@ func (w *world) implausible(q *ask, i *issue, resp *http.Response, status cacheS
 	age, err := strconv.Atoi(text)
 	least := (q.begun - i.at) / time.Second * time.Second
 	most := w.now() - i.at + ageSlack + seconds(i.aged)
+	if asked := time.Duration(i.asked.Load()); asked != 0 {
+		most += i.at - asked // the response delay counts (RFC 9111 §4.2.3), however long a busy machine makes it
+	}
 	if got := seconds(age); err != nil || got < least || got > most {
 		return fmt.Sprintf("Age %s is not within %v and %v", text, least, most)
 	}

@@ -16,6 +16,7 @@ type upstream struct {
 // RoundTrip implements http.RoundTripper.
 func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	res := u.world.byPath[r.URL.Path]
+	asked := u.world.now()
 	resp, err := u.base.RoundTrip(r)
 	if res == nil {
 		return resp, err
@@ -29,6 +30,7 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if number, ok := issueNumber(resp.Header); ok {
 		if i := res.issue(number); i != nil {
+			i.asked.CompareAndSwap(0, int64(asked))
 			i.received.CompareAndSwap(0, int64(u.world.now()))
 		}
 	}

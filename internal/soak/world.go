@@ -51,6 +51,7 @@ type issue struct {
 	number   uint64
 	resource *resource
 	at       time.Duration // when the origin was asked
+	asked    atomic.Int64  // when the cache set out to ask it, in nanoseconds; zero: not known yet
 	received atomic.Int64  // when the cache had the header, in nanoseconds; zero: not yet
 	request  uint64        // which of the clients' requests the cache was asking for
 	version  int
