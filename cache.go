@@ -55,6 +55,12 @@ type slot struct {
 	newRecord bool        // it takes the place of what is in the primary slot
 }
 
+// storedEntry is what a walk found: what the answer of the origin validates, or takes the place of.
+type storedEntry struct {
+	variance HashBinary
+	tag      Tag // zero: nothing was found
+}
+
 // notePurges remembers the purges so far.
 func (s *slot) notePurges() { s.purges = s.opts.purges.mark(s.key) }
 
@@ -86,7 +92,7 @@ type HttpCache struct {
 	meta      *CacheMeta
 	hit       HitHandler // what FinishHit closes: a stored body, or the reader of our own fill
 	hitStatus HitStatus
-	tag       Tag // of the stored entry, for UpdateMeta
+	found     storedEntry
 
 	permit   *WritePermit
 	lockKey  CacheKey // the key that permit and readLock were taken for
@@ -244,7 +250,7 @@ func (c *HttpCache) FinishHit() error {
 // Release ends the walk, in whatever phase it is: the body is closed, a write permit still held is released
 // so that another request takes its turn. It is safe to defer and to repeat.
 func (c *HttpCache) Release() {
-	c.ReleaseWriteLock(UpstreamError)
+	c.ReleaseWriteLock(InternalError)
 	_ = c.closeHit()
 }
 

@@ -37,6 +37,9 @@ type FillOptions struct {
 	SizeHint int64
 	// Cost is what it took to get the response, for eviction policies that weigh it.
 	Cost time.Duration
+	// LastTurn says that the request got its turn because the fill before failed. If this one fails too, those who
+	// wait are let go: each further turn could take as long.
+	LastTurn bool
 	// Replaces, if not zero, is the tag of the entry that the fill is built upon; if that is gone at the end,
 	// nothing is stored.
 	Replaces Tag
@@ -59,7 +62,11 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	}
 	f := &Fill{
 		slot: c.slot, ctx: ctx, meta: c.meta, lockKey: c.lockKey, predictionKey: c.predictionKey(),
-		tracker: SizeTracker{Max: c.tracker.Max}, cost: opts.Cost, started: time.Now(), ended: true,
+		tracker: SizeTracker{Max: c.tracker.Max}, cost: opts.Cost, lastTurn: opts.LastTurn,
+		started: time.Now(), ended: true,
+	}
+	if opts.Replaces == 0 {
+		f.older = c.found
 	}
 	_ = c.closeHit()
 	f.opts.inFlight.enter(f.key)
@@ -103,10 +110,12 @@ type Fill struct {
 
 	permit        *WritePermit
 	lockKey       CacheKey
+	lastTurn      bool
 	predictionKey CacheKey
 	tracker       SizeTracker
 	cost          time.Duration
 	started       time.Time
+	older         storedEntry // what the response is more recent than
 
 	reason NoCacheReason // why nothing will be stored, once that is known
 	ended  bool
@@ -205,6 +214,27 @@ func (f *Fill) giveUp(reason NoCacheReason) {
 		f.opts.Predictor.MarkUncacheable(f.predictionKey, reason)
 	}
 	f.release(reason)
+	if reason == ResponseTooLarge {
+		f.supersede()
+	}
+}
+
+// supersede ends the life of the entry that was found before the origin sent this response: that is the more recent one,
+// stored or not (RFC 9111 §4). What others have stored since stays.
+func (f *Fill) supersede() {
+	if f.older.tag == 0 {
+		return
+	}
+	ctx, key := context.WithoutCancel(f.ctx), f.key.WithVariance(f.older.variance)
+	_, hit, err := f.opts.Storage.Lookup(ctx, key)
+	if err != nil {
+		return
+	}
+	defer hit.Close()
+	if hit.Tag() == f.older.tag {
+		// No invalidation, which would void what others are writing.
+		_ = f.opts.drop(ctx, key, PurgeEviction)
+	}
 }
 
 // Finish ends a body that is complete. It returns nil if the response is stored now, ErrUnlinked if it was
@@ -245,7 +275,7 @@ func (f *Fill) store() error {
 	}
 	if !f.streams {
 		if err := f.enterVariant(f.ctx, f.meta); err != nil {
-			_ = f.opts.drop(f.ctx, f.key) // nobody would find it
+			_ = f.opts.drop(f.ctx, f.key, PurgeInvalidation) // nobody would find it
 			if errors.Is(err, ErrPurged) {
 				err = ErrNotFound
 			}
@@ -296,9 +326,14 @@ func (f *Fill) admit(done MissFinish) error {
 func (f *Fill) release(reason NoCacheReason) {
 	permit := f.permit
 	f.permit = nil
-	if permit != nil {
-		f.opts.Lock.Release(f.lockKey, permit, f.opts.lockStatus(reason))
+	if permit == nil {
+		return
 	}
+	status := f.opts.lockStatus(reason)
+	if status != LockDone && f.lastTurn {
+		status = LockGiveUp
+	}
+	f.opts.Lock.Release(f.lockKey, permit, status)
 }
 
 // evict drops what the eviction manager gave up.

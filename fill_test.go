@@ -319,7 +319,19 @@ func TestLockIsHandedOver(t *testing.T) {
 			_ = h.Storage.Purge(h.t.Context(), keyA.Compact(), cirque.PurgeInvalidation)
 			require.ErrorIs(h.t, f.Finish(), cirque.ErrNotFound)
 		}, cirque.LockTransientError},
-		"Abort UpstreamError":  {abort(cirque.UpstreamError), cirque.LockUpstreamError},
+		"Abort UpstreamError": {abort(cirque.UpstreamError), cirque.LockUpstreamError},
+		"Abort on the last turn": {func(h *house, c *cirque.HttpCache) {
+			c.SetMeta(freshMeta("a"))
+			f, err := c.StartFill(h.t.Context(), cirque.FillOptions{LastTurn: true})
+			require.NoError(h.t, err)
+			f.Abort(cirque.UpstreamError)
+		}, cirque.LockGiveUp},
+		"Finish on the last turn": {func(h *house, c *cirque.HttpCache) {
+			c.SetMeta(freshMeta("a"))
+			f, err := c.StartFill(h.t.Context(), cirque.FillOptions{LastTurn: true})
+			require.NoError(h.t, err)
+			require.NoError(h.t, f.Finish())
+		}, cirque.LockDone},
 		"Abort OriginNotCache": {abort(cirque.OriginNotCache), cirque.LockGiveUp},
 		"another walk": {func(h *house, c *cirque.HttpCache) {
 			other := h.begin(keyB)

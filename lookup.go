@@ -82,6 +82,7 @@ func (c *HttpCache) VaryRecord() *VaryRecord { return c.record }
 // Found takes what Lookup or VaryLookup returned and moves on by status: to Hit, to Stale, or, where the
 // entry is not to be used, to Miss.
 func (c *HttpCache) Found(meta *CacheMeta, hit HitHandler, status HitStatus) {
+	c.found = storedEntry{c.key.Variance(), hit.Tag()}
 	switch {
 	case status.IsMiss():
 		c.transition(opFound, PhaseMiss)
@@ -94,7 +95,7 @@ func (c *HttpCache) Found(meta *CacheMeta, hit HitHandler, status HitStatus) {
 	default:
 		c.transition(opFound, PhaseStale)
 	}
-	c.meta, c.hit, c.hitStatus, c.tag = meta, hit, status, hit.Tag()
+	c.meta, c.hit, c.hitStatus = meta, hit, status
 	c.countAccess(c.key, meta, hit)
 	c.trace.hit(c.key, c.phase, status, meta)
 }
@@ -139,7 +140,7 @@ var ErrNotLocked = errors.New("cirque: no lock to wait for")
 // WaitLock waits until the writer is done, this request's share of waiting (CacheOptions.LockWait, over all
 // of its waits) is used up, or ctx ends. The walk then stands at CacheKey again, on the primary slot, and a
 // stale entry found before is closed. The status says how it goes on: LockDone, look up again;
-// LockTransientError, LockDangling and LockAgeTimeout, look up again and try to become the writer; LockGiveUp
+// LockTransientError, LockUpstreamError, LockDangling and LockAgeTimeout, look up again and try to become the writer; LockGiveUp
 // and LockWaitTimeout, fetch without the cache. The error is ctx's; or ErrNotLocked, and then nothing has
 // changed.
 func (c *HttpCache) WaitLock(ctx context.Context) (LockStatus, error) {

@@ -46,10 +46,10 @@ func (o *CacheOptions) purge(ctx context.Context, trace *CacheTrace, key CacheKe
 	// First the log: from here on no fill can start with what was fetched before.
 	o.purges.note(key)
 	variants := o.variants(ctx, key)
-	err := o.drop(ctx, key)
+	err := o.drop(ctx, key, PurgeInvalidation)
 	// The variants are out of reach already; this gives their room back.
 	for _, v := range variants {
-		if failed := o.drop(ctx, key.WithVariance(v.Hash)); failed != nil && !errors.Is(failed, ErrNotFound) {
+		if failed := o.drop(ctx, key.WithVariance(v.Hash), PurgeInvalidation); failed != nil && !errors.Is(failed, ErrNotFound) {
 			err = failed
 		}
 	}
@@ -70,12 +70,12 @@ func (o *CacheOptions) variants(ctx context.Context, key CacheKey) []Variant {
 	return nil
 }
 
-// drop removes what is in key's slot, and voids what is on its way there.
-func (o *CacheOptions) drop(ctx context.Context, key CacheKey) error {
+// drop removes what is in key's slot; with an invalidation it voids what is on its way there, too.
+func (o *CacheOptions) drop(ctx context.Context, key CacheKey, typ PurgeType) error {
 	if o.Eviction != nil {
 		o.Eviction.Remove(key.Compact())
 	}
-	return o.Storage.Purge(context.WithoutCancel(ctx), key.Compact(), PurgeInvalidation)
+	return o.Storage.Purge(context.WithoutCancel(ctx), key.Compact(), typ)
 }
 
 // MarkStale makes the response of key and all of its variants stale at now, so that they are validated before
@@ -96,7 +96,7 @@ func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Tim
 		}
 	}
 	for _, variance := range o.inFlight.of(key) {
-		collect(o.drop(ctx, key.WithVariance(variance)))
+		collect(o.drop(ctx, key.WithVariance(variance), PurgeInvalidation))
 	}
 	if variants := o.variants(ctx, key); variants == nil {
 		collect(o.markSlotStale(ctx, key, now))

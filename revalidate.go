@@ -33,7 +33,7 @@ func (c *HttpCache) freshen(ctx context.Context, old, fresh *CacheMeta) error {
 	if c.purged() {
 		return ErrNotFound
 	}
-	if err := c.opts.updateMeta(ctx, c.trace, c.key, old, fresh, c.tag); err != nil {
+	if err := c.opts.updateMeta(ctx, c.trace, c.key, old, fresh, c.found.tag); err != nil {
 		return err
 	}
 	if a, b := VariantOf(c.key, old), VariantOf(c.key, fresh); a != b {
@@ -67,14 +67,14 @@ func (c *HttpCache) RevalidateUncacheable(ctx context.Context, fresh *CacheMeta,
 	if reason == Deferred {
 		return nil
 	}
-	return c.opts.drop(ctx, c.key)
+	return c.opts.drop(ctx, c.key, PurgeInvalidation)
 }
 
 // Supersede removes the stored entry that an answer replaces which may itself not be stored (RFC 9111 §4: the
 // most recent response decides). It returns ErrNotFound if there is none any more.
 func (c *HttpCache) Supersede(ctx context.Context) error {
 	c.require(opSupersede)
-	return c.opts.drop(ctx, c.key)
+	return c.opts.drop(ctx, c.key, PurgeInvalidation)
 }
 
 // Freshen merges an answer that validates the stale entry into its meta, by p's rules (RFC 9111 §3.2 and

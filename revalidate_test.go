@@ -305,3 +305,48 @@ func TestSupersede(t *testing.T) {
 		h.wantVariant(keyA, "de", "hallo")
 	})
 }
+
+// A body that turns out too large while it comes ends the life of the entry that it would have replaced, but not of one
+// that another stored meanwhile.
+func TestBodyTooLargeSupersedes(t *testing.T) {
+	for name, test := range map[string]struct {
+		found  cirque.HitStatus
+		others bool   // store something meanwhile
+		want   string // is what is stored in the end
+	}{
+		"stale":          {found: cirque.HitExpired},
+		"not to be used": {found: cirque.HitForceMiss},
+		"stored since":   {found: cirque.HitExpired, others: true, want: "new"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+				h := newHouse(t, nil)
+				h.MaxObjectBytes = 3
+				h.put(keyA, freshMeta("a"), "old")
+				c := h.begin(keyA)
+				meta, hit, err := c.Lookup(t.Context())
+				require.NoError(t, err)
+				c.Found(meta, hit, test.found)
+				c.SetMeta(freshMeta("b"))
+				f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context(), SizeHint: -1})
+				require.NoError(t, err)
+				defer c.Release()
+				h.write(f, "far")
+				if test.others {
+					other := h.begin(keyA)
+					other.Bypass()
+					other.SetMeta(freshMeta("c"))
+					newer, err := other.StartFill(t.Context(), cirque.FillOptions{})
+					require.NoError(t, err)
+					h.write(newer, "new")
+					require.NoError(t, newer.Finish())
+				}
+				h.write(f, " too large")
+				h.wantStored(keyA, test.want)
+				require.Equal(t, test.want != "", h.Eviction.Peek(keyA.Compact()))
+				require.ErrorIs(t, f.Finish(), cirque.ErrUnlinked)
+				h.wantStored(keyA, test.want)
+			})
+		})
+	}
+}

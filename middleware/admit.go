@@ -115,7 +115,7 @@ func (x *exchange) refuse(a *answerHead, refusal *cirque.Refusal) verdict {
 		return x.passOn(refusal.Reason) // and no news about what a GET would bring
 	}
 	if slices.Contains(staleStatuses, a.status) {
-		return x.passOn(x.failed())
+		return x.passOn(x.failed(cirque.UpstreamError))
 	}
 	if a.status == http.StatusNotModified || a.status == http.StatusPartialContent || a.status == http.StatusRequestedRangeNotSatisfiable {
 		return x.passOn(cirque.Deferred) // an answer to this client's conditions or range, which is no news about the whole
@@ -163,11 +163,11 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	c := x.cache
 	if x.overtaken(meta) {
 		x.status.detail = "purged"
-		return x.passOn(cirque.Deferred)
+		return x.passOn(x.failed(cirque.Deferred))
 	}
 	if !c.fills.tryAcquire() {
 		x.status.detail = "too-many-fills"
-		return x.passOn(cirque.Deferred)
+		return x.passOn(x.failed(cirque.Deferred))
 	}
 	begun := false
 	defer func() {
@@ -180,20 +180,28 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	x.hc.UpdateVariance(x.flight.ctx, fields, x.req.Header, x.varianceHook())
 	fill, err := x.hc.StartFill(x.flight.ctx, cirque.FillOptions{
 		Reader: x.readerContext(), SizeHint: src.size, Replaces: src.replaces, Cost: time.Since(x.asked),
+		LastTurn: x.waitedFor,
 	})
 	if err != nil {
 		if errors.Is(err, cirque.ErrPurged) {
 			x.status.detail = "purged"
-			return x.passOn(cirque.Deferred)
+			return x.passOn(x.failed(cirque.Deferred))
 		}
 		c.storageFailed("miss", err)
 		x.status.detail = "storage-error"
-		return x.passOn(cirque.StorageError)
+		return x.passOn(x.failed(cirque.StorageError))
 	}
 	begun = true
 	x.flight.begin(fill)
-	x.status.stored = true
-	x.status.setTTL(meta, x.now)
+	switch fill.NoCacheReason() {
+	case "":
+		x.status.stored = true
+		x.status.setTTL(meta, x.now)
+	case cirque.ResponseTooLarge:
+		x.status.detail = "too-large"
+	default:
+		x.status.detail = "purged"
+	}
 	return verdictFill
 }
 
@@ -243,7 +251,7 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 	}
 	fresh, refusal := x.hc.Freshen(x.cache.policy, e)
 	if refusal == nil && x.overtaken(fresh) {
-		refusal = &cirque.Refusal{Reason: cirque.UpstreamError, Detail: "purged", ByResponse: true}
+		refusal = &cirque.Refusal{Reason: cirque.Deferred, Detail: "purged", ByResponse: true}
 	}
 	if refusal != nil {
 		x.status.detail = refusal.Detail
@@ -344,16 +352,16 @@ func (x *exchange) fail(err error) bool {
 		return true
 	}
 	if x.hc.Enabled() {
-		x.hc.Disable(x.failed())
+		x.hc.Disable(x.failed(cirque.UpstreamError))
 	}
 	return false
 }
 
-// failed is why a request ends uncached whose origin failed. The first failure hands the turn to one waiter; when
-// that one meets with the same, the others are let go, for each turn could take as long as the origin takes to fail.
-func (x *exchange) failed() cirque.NoCacheReason {
+// failed is why a request ends uncached that the origin or the Storage failed for that reason. The first failure hands the
+// turn to one waiter; when that one meets with the same, the others are let go, for each turn could take as long.
+func (x *exchange) failed(reason cirque.NoCacheReason) cirque.NoCacheReason {
 	if x.waitedFor {
 		return cirque.OriginNotCache
 	}
-	return cirque.UpstreamError
+	return reason
 }
