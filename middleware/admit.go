@@ -222,6 +222,15 @@ func (x *exchange) readerContext() context.Context {
 	return x.client
 }
 
+// readingContext is the context in which what is stored is read for an answer. A client who has left does not keep the
+// answer from the others.
+func (x *exchange) readingContext() context.Context {
+	if x.client.Err() != nil {
+		return context.WithoutCancel(x.client)
+	}
+	return x.client
+}
+
 func (x *exchange) flightContext() context.Context {
 	if x.flight != nil {
 		return x.flight.ctx
@@ -237,7 +246,7 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 		return x.again()
 	}
 	if selected := x.validators[i].Hash; x.hc.Phase() != cirque.PhaseStale || selected != x.hc.Key().Variance() {
-		meta, hit, err := x.hc.SelectVariant(x.client, selected)
+		meta, hit, err := x.hc.SelectVariant(x.readingContext(), selected)
 		if err == nil && (meta.Has(cirque.MetaPartial) || !sameValidators(x.validators[i], cirque.VariantOf(x.hc.Key(), meta))) {
 			// It is but a part, or another response has taken its place since its validators were sent.
 			_ = hit.Close()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/cirquecache/cirque"
@@ -31,20 +32,29 @@ func (x *exchange) forward() route {
 	return routeForward
 }
 
+// maxTagBytes is how much If-None-Match may hold of other variants' tags: servers refuse header lines that are too long.
+const maxTagBytes = 2 << 10
+
 // storedValidators returns what can be validated with one request: the stale entry, and the other variants of the resource
-// (RFC 9111 §4.3.1). Of those only the ones with a strong tag: several variants may share a weak one, which would not
-// tell them apart.
+// (RFC 9111 §4.3.1), as far as there is room for them, the newest first. Of those only the ones with a strong tag: several
+// variants may share a weak one, which would not tell them apart.
 func (x *exchange) storedValidators() []cirque.Variant {
 	var validators []cirque.Variant
 	if meta := x.hc.Meta(); meta != nil {
 		validators = append(validators, cirque.VariantOf(x.hc.Key(), meta))
 	}
-	if record := x.hc.VaryRecord(); record != nil {
-		for _, v := range record.Variants {
-			if v.Hash != x.hc.Key().Variance() && strings.HasPrefix(v.ETag, `"`) {
-				validators = append(validators, v)
-			}
+	record, room := x.hc.VaryRecord(), maxTagBytes
+	if record == nil {
+		return validators
+	}
+	for _, v := range slices.Backward(record.Variants) {
+		if v.Hash == x.hc.Key().Variance() || !strings.HasPrefix(v.ETag, `"`) {
+			continue
 		}
+		if room -= len(v.ETag) + len(", "); room < 0 {
+			break
+		}
+		validators = append(validators, v)
 	}
 	return validators
 }
@@ -56,6 +66,12 @@ func (x *exchange) sent() *http.Request {
 	}
 	get := *x.req
 	get.Method = http.MethodGet
+	if get.Header["Range"] != nil {
+		// RFC 9110 §14.2: with a HEAD it had no meaning.
+		get.Header = get.Header.Clone()
+		get.Header.Del("Range")
+		get.Header.Del("If-Range")
+	}
 	return &get
 }
 

@@ -1,0 +1,112 @@
+package middleware_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// The tags of many variants go upstream as far as a server can be expected to take them in one line, the newest first.
+func TestValidatorsOfManyVariants(t *testing.T) {
+	tag := func(v string) string { return fmt.Sprintf("%q", v+strings.Repeat("-", 200)) }
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "X-V")
+		w.Header().Set("Etag", tag(r.Header.Get("X-V")))
+		fresh("x")(w, r)
+	}
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+		for n := range cirque.MaxVariants {
+			h.get("/", "X-V", fmt.Sprint("v", n))
+			require.NoError(t, h.cache.Wait(t.Context()))
+		}
+		sent := h.last().Header.Get("If-None-Match")
+		require.LessOrEqual(t, len(sent), 2<<10)
+		require.Contains(t, sent, tag(fmt.Sprint("v", cirque.MaxVariants-2)))
+		require.NotContains(t, sent, tag("v0"))
+	})
+}
+
+// HEAD has no ranges (RFC 9110 §14.2): what is fetched for it with GET is the whole.
+func TestHeadAsGetAsksForTheWhole(t *testing.T) {
+	body := strings.Repeat("0123456789", 10)
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Etag", `"e"`)
+		http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(body))
+	}
+	cfg := middleware.Config{HeadAsGet: true, Ranges: middleware.RangesForward}
+	eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+		head := h.do(http.MethodHead, "/", "Range", "bytes=0-9", "If-Range", `"e"`)
+		require.Equal(t, http.StatusOK, head.StatusCode)
+		require.Equal(t, "100", head.Header.Get("Content-Length"))
+		require.Equal(t, http.MethodGet, h.last().Method)
+		require.Empty(t, h.last().Header["Range"])
+		require.Empty(t, h.last().Header["If-Range"])
+		require.Equal(t, body, h.get("/").body)
+		require.Equal(t, 1, h.requests())
+	})
+}
+
+// remote is a Storage that heeds its contexts.
+type remote struct{ cirque.Storage }
+
+func (s remote) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	return s.Storage.Lookup(ctx, key)
+}
+
+// A 304 freshens the variant that it names though the client who caused the validation has left.
+func TestValidationOutlivesItsClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cache, err := middleware.New(middleware.Config{Storage: remote{memcache.New(memcache.Config{})}})
+		require.NoError(t, err)
+		var asked []string
+		door := cache.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			asked = append(asked, r.Header.Get("X-V"))
+			time.Sleep(time.Second)
+			w := httptest.NewRecorder()
+			w.Header().Set("Vary", "X-V")
+			w.Header().Set("Etag", `"e"`)
+			w.Header().Set("Cache-Control", "max-age=60")
+			if r.Header.Get("If-None-Match") == `"e"` {
+				w.WriteHeader(http.StatusNotModified)
+			} else {
+				io.WriteString(w, "body")
+			}
+			return w.Result(), nil
+		}))
+		get := func(ctx context.Context, v string) error {
+			r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://example.com/", nil)
+			r.Header.Set("X-V", v)
+			response, err := door.RoundTrip(r)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(io.Discard, response.Body)
+			require.NoError(t, response.Body.Close())
+			return err
+		}
+		require.NoError(t, get(t.Context(), "1"))
+		time.Sleep(time.Minute) // "1" is stale
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, get(ctx, "2"), context.DeadlineExceeded)
+		require.NoError(t, cache.Wait(t.Context()))
+		require.NoError(t, get(t.Context(), "1"))
+		require.Equal(t, []string{"1", "2"}, asked, "once each, and \"1\" is fresh again")
+	})
+}
