@@ -40,10 +40,7 @@ func PackHeader(h http.Header) HeaderSection {
 	b = binary.AppendUvarint(b, uint64(lines))
 	for _, name := range names {
 		for _, v := range h[name] {
-			b = binary.AppendUvarint(b, uint64(len(name)))
-			b = append(b, name...)
-			b = binary.AppendUvarint(b, uint64(len(v)))
-			b = append(b, v...)
+			b = appendString(appendName(b, name), v)
 		}
 	}
 	return HeaderSection{string(b)}
@@ -64,7 +61,7 @@ func (h HeaderSection) All() iter.Seq2[string, string] {
 		n, rest := uvarint(h.packed)
 		for ; n > 0; n-- {
 			var name, value string
-			name, rest = lengthPrefixed(rest)
+			name, rest = nameIn(rest)
 			value, rest = lengthPrefixed(rest)
 			if !yield(name, value) {
 				return
@@ -111,12 +108,12 @@ func (h HeaderSection) CopyTo(dst http.Header) {
 	values := make([]string, n)
 	for i := 0; i < len(values); {
 		var name string
-		name, rest = lengthPrefixed(rest)
+		name, rest = nameIn(rest)
 		values[i], rest = lengthPrefixed(rest)
 		from := i
 		i++
 		for i < len(values) {
-			next, after := lengthPrefixed(rest)
+			next, after := nameIn(rest)
 			if next != name {
 				break
 			}
@@ -148,12 +145,12 @@ func (h HeaderSection) check() error {
 		return errBadHeader
 	}
 	for ; n > 0; n-- {
-		var size uint64
-		for _, valid := range [...]func(string) bool{validFieldName, validFieldValue} {
-			if size, rest, ok = checkedUvarint(rest); !ok || size > uint64(len(rest)) || !valid(rest[:size]) {
-				return errBadHeader
-			}
-			rest = rest[size:]
+		var name, value string
+		if name, rest, ok = checkedName(rest); !ok || !validFieldName(name) {
+			return errBadHeader
+		}
+		if value, rest, ok = checkedString(rest); !ok || !validFieldValue(value) {
+			return errBadHeader
 		}
 	}
 	if rest != "" {
@@ -197,6 +194,14 @@ func uvarint(s string) (n uint64, rest string) {
 func lengthPrefixed(s string) (part, rest string) {
 	n, s := uvarint(s)
 	return s[:n], s[n:]
+}
+
+func checkedString(s string) (part, rest string, ok bool) {
+	n, s, ok := checkedUvarint(s)
+	if !ok || n > uint64(len(s)) {
+		return "", "", false
+	}
+	return s[:n], s[n:], true
 }
 
 func checkedUvarint(s string) (n uint64, rest string, ok bool) {

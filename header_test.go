@@ -98,7 +98,9 @@ func TestHeaderSectionRefusesDamage(t *testing.T) {
 		"LF in a name":         "\x01" + line("A\n", "1"),
 		"a colon in a name":    "\x01" + line("A:", "1"),
 		"a space in a name":    "\x01" + line("A B", "1"),
-		"no name":              "\x01" + line("", "1"),
+		"no name":              "\x01" + line("\x00\x00", "1")[1:],
+		"an unknown name":      "\x01" + line("\x00\xff", "1")[1:],
+		"half a known name":    "\x01\x00",
 	} {
 		require.ErrorIs(t, HeaderSection{packed}.check(), errBadHeader, name)
 	}

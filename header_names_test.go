@@ -1,0 +1,33 @@
+package cirque
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/stretchr/testify/require"
+)
+
+func TestKnownNames(t *testing.T) {
+	require.LessOrEqual(t, len(knownNames), 256)
+	require.Len(t, nameNumbers, len(knownNames), "no name is there twice")
+	h := make(http.Header)
+	for _, name := range knownNames[1:] {
+		require.Equal(t, http.CanonicalHeaderKey(name), name)
+		require.True(t, validFieldName(name))
+		h.Add(name, "1")
+		h.Add(name, "2")
+	}
+	section := PackHeader(h)
+	require.Equal(t, h, section.Header())
+	require.NoError(t, section.check())
+	require.Equal(t, "1", section.Get("Etag"))
+	require.Less(t, section.Size(), 8*len(h)+5, "two lines of two bytes for the name, and two for the value")
+}
+
+// What was written by an older version is read by a newer one: the names of the first one keep their numbers.
+func TestKnownNamesStay(t *testing.T) {
+	const first = 68
+	require.Equal(t, uint64(0x2aa8f919a30e3b58), xxhash.Sum64String(strings.Join(knownNames[:first], "\n")))
+}
