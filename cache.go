@@ -211,14 +211,14 @@ func (c *HttpCache) predictionKey() CacheKey { return c.inClass(0) }
 
 // lockIdentity is the key that the lock knows the request by. It tells apart those who came before and after
 // a purge: nobody waits for a fetch whose outcome is void.
-func (c *HttpCache) lockIdentity() CacheKey { return c.inClass(c.purges.count) }
+func (c *HttpCache) lockIdentity() CacheKey { return c.inClass(c.purges.latest) }
 
-func (c *HttpCache) inClass(purges uint32) CacheKey {
+func (c *HttpCache) inClass(purges uint64) CacheKey {
 	if c.class == "" && purges == 0 {
 		return c.key
 	}
 	primary := c.key.PrimaryHash()
-	b := binary.AppendUvarint(primary[:], uint64(purges))
+	b := binary.AppendUvarint(primary[:], purges)
 	return c.key.WithPrimaryHash(hash128(append(b, c.class...)))
 }
 

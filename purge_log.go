@@ -16,19 +16,52 @@ type purgeLog struct {
 	noted  atomic.Uint64          // how many purges there have been
 	recent [1 << 14]atomic.Uint64 // whose, the nth at n modulo the length
 
-	// counts tell who came before a purge of the key from who came after it: many keys to a counter, which is
-	// good enough for telling locks apart.
-	counts [1 << 12]atomic.Uint32
+	// latest are the keys purged of late, each in the set that its hash selects.
+	latest [1 << 10]purgedSet
 }
+
+// purgedSet has the number of the latest purge of each of a few keys. Where a key gives way to another, or is read just
+// then, its number is wrong for once: that is good enough for telling locks apart.
+type purgedSet [4]struct{ key, number atomic.Uint64 }
 
 // purgeMark is a point in a purgeLog, as a walk saw it.
 type purgeMark struct {
-	noted uint64
-	count uint32
+	noted  uint64
+	latest uint64 // number of the key's latest purge: who came before it has another one; zero where none is known
 }
 
-func (l *purgeLog) count(primary HashBinary) *atomic.Uint32 {
-	return &l.counts[(uint(primary[0])|uint(primary[1])<<8)%uint(len(l.counts))]
+// short is what a key is known by in the log.
+func short(primary HashBinary) uint64 { return binary.LittleEndian.Uint64(primary[:]) }
+
+// set returns the set that may have the key.
+func (l *purgeLog) set(primary HashBinary) *purgedSet {
+	return &l.latest[binary.LittleEndian.Uint16(primary[8:])%uint16(len(l.latest))]
+}
+
+// number returns the number of the latest purge of the key, or zero.
+func (s *purgedSet) number(key uint64) uint64 {
+	for i := range s {
+		if s[i].key.Load() == key {
+			return s[i].number.Load()
+		}
+	}
+	return 0
+}
+
+// enter notes the nth purge, in place of the key's one before, or of the oldest one.
+func (s *purgedSet) enter(key, n uint64) {
+	at := &s[0]
+	for i := range s {
+		if s[i].key.Load() == key {
+			at = &s[i]
+			break
+		}
+		if s[i].number.Load() < at.number.Load() {
+			at = &s[i]
+		}
+	}
+	at.key.Store(key)
+	at.number.Store(n)
 }
 
 // note enters a purge of key.
@@ -36,15 +69,20 @@ func (l *purgeLog) note(key CacheKey) {
 	primary := key.PrimaryHash()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.count(primary).Add(1)
 	n := l.noted.Load() + 1
-	l.recent[n%uint64(len(l.recent))].Store(binary.LittleEndian.Uint64(primary[:]))
+	l.recent[n%uint64(len(l.recent))].Store(short(primary))
+	l.set(primary).enter(short(primary), n)
 	l.noted.Store(n)
 }
 
 // mark returns the present point.
 func (l *purgeLog) mark(key CacheKey) purgeMark {
-	return purgeMark{l.noted.Load(), l.count(key.PrimaryHash()).Load()}
+	noted := l.noted.Load()
+	if noted == 0 {
+		return purgeMark{}
+	}
+	primary := key.PrimaryHash()
+	return purgeMark{noted, l.set(primary).number(short(primary))}
 }
 
 // purgedSince reports whether key was purged after m. It says so too where more purges came after m than are
@@ -54,8 +92,7 @@ func (l *purgeLog) purgedSince(key CacheKey, m purgeMark) bool {
 	if now == m.noted {
 		return false
 	}
-	primary := key.PrimaryHash()
-	mine := binary.LittleEndian.Uint64(primary[:])
+	mine := short(key.PrimaryHash())
 	for n := m.noted + 1; n <= now && now-m.noted <= uint64(len(l.recent)); n++ {
 		if l.recent[n%uint64(len(l.recent))].Load() == mine {
 			return true

@@ -24,8 +24,28 @@ func TestPurgeLogKnowsWhatWasPurgedSince(t *testing.T) {
 	mark = log.mark(mine)
 	log.note(mine)
 	require.True(t, log.purgedSince(mine, mark))
-	require.NotEqual(t, mark.count, log.mark(mine).count)
 	require.False(t, log.purgedSince(mine, log.mark(mine)))
+}
+
+// Those who come before and after a purge of their key are told apart, and those of other keys are not, however many are
+// purged.
+func TestPurgeLogTellsTheOnesBeforeAPurgeFromThoseAfter(t *testing.T) {
+	var log purgeLog
+	mine, untouched := NewCacheKey("", "mine", ""), NewCacheKey("", "untouched", "")
+	before := log.mark(mine).latest
+	log.note(mine)
+	after := log.mark(mine).latest
+	require.NotEqual(t, before, after)
+	for n := range 100 {
+		log.note(NewCacheKey("", fmt.Sprint(n), ""))
+	}
+	require.Equal(t, after, log.mark(mine).latest)
+	for n := range 4 * len(log.latest) * len(log.latest[0]) {
+		log.note(NewCacheKey("", fmt.Sprint(n), ""))
+		require.Zero(t, log.mark(untouched).latest)
+	}
+	log.note(mine)
+	require.Greater(t, log.mark(mine).latest, after)
 }
 
 func TestPurgeLogUnderConcurrency(t *testing.T) {

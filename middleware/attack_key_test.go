@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +130,26 @@ func TestAttackKeysAreInjective(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A request target in absolute form is not the path that is spelt alike.
+func TestAttackOpaqueTargetIsNoPath(t *testing.T) {
+	cache, err := middleware.New(middleware.Config{})
+	require.NoError(t, err)
+	door := cache.Transport(roundTripper(func(r *http.Request) *http.Response {
+		return respond(r.URL.String(), "Cache-Control", "max-age=60")
+	}))
+	for range 2 {
+		for _, u := range []*url.URL{
+			{Scheme: "http", Host: "a.test", Path: "//b.test/"},
+			{Scheme: "http", Host: "a.test", Opaque: "//b.test/"},
+			{Scheme: "http", Host: "a.test", Opaque: "//b.test/", RawQuery: "x"},
+		} {
+			r := &http.Request{Method: http.MethodGet, URL: u, Host: "a.test", Header: http.Header{}}
+			require.Equal(t, u.String(), roundTrip(t, door, r).body)
+		}
+	}
+	require.NoError(t, cache.Wait(t.Context()))
 }
 
 // A GET with a body never reads or writes an entry.

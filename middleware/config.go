@@ -58,7 +58,7 @@ type Config struct {
 	Namespace string
 	// Private makes the cache a private one (RFC 9111 §1): it stores what is meant for one user, and the keys
 	// hold hashes of Authorization and Cookie, so that one client that carries many users' credentials
-	// never mixes them.
+	// never mixes them. What one user's request purges or invalidates is that user's.
 	Private bool
 	// SingleUser leaves the credentials out of a private cache's keys: everything belongs to one user.
 	SingleUser bool

@@ -45,13 +45,13 @@ func DefaultKey(r *http.Request) (key string, ok bool) {
 	}
 	path := r.URL.EscapedPath()
 	if r.URL.Opaque != "" {
-		path = r.URL.Opaque
+		path = "\x00" + r.URL.Opaque // "//host/" is another target than the path "//host/" (RFC 9112 §3.2)
 	}
 	if path == "" {
 		path = "/" // RFC 9110 §4.2.3: an empty path component is equivalent to "/"
 	}
-	// NUL ends each part but the last two, which a "?" parts that no escaped path holds. So no two
-	// requests share a key; one that smuggles a NUL in has none.
+	// NUL ends each part but the last two, which a "?" parts that no escaped path holds, nor does one begin with a NUL. So
+	// no two requests share a key; one that smuggles a NUL in has none.
 	if strings.IndexByte(scheme, 0) >= 0 || strings.IndexByte(host, 0) >= 0 || strings.IndexByte(asked, 0) >= 0 {
 		return "", false
 	}

@@ -14,6 +14,9 @@ const softPurgeField = "Soft-Purge"
 
 // Purge removes what a GET for r's URL would find through either door, with all of its variants. What was
 // being fetched before is not served after it. It returns cirque.ErrNotFound if there was nothing.
+//
+// In a private cache of many users it reaches the entries of one: of whom r's Authorization and Cookie are. The same goes for
+// SoftPurge, and for PURGE requests.
 func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
 	return c.purge(r, func(key cirque.CacheKey) error { return c.opts.Purge(ctx, key) })
 }
