@@ -1,13 +1,13 @@
 // Command mutate breaks the caching rules one branch at a time and tells which of the breaks the tests don't notice. It
 // is run at the root of the module:
 //
-//	go run ./internal/mutate                         # every mutant of every rule file
+//	go run ./internal/mutate                         # every mutant of every rule file; some ten minutes
 //	go run ./internal/mutate -seed 7 -n 20           # a sample
 //	go run ./internal/mutate -files reuse.go,vary.go
 //
 // A mutant negates a condition, drops a clause of one, drops a case, shifts a bound or an operator, changes a number,
 // a truth value or a name in a list, or deletes a statement. It is killed when a test fails, does not
-// end, or panics. Survivors are printed; those that internal/conformance explains don't count. The exit status is 1
+// end, or panics. All of them are compiled into one test binary for each package, behind switches. Survivors are printed; those that internal/conformance explains don't count. The exit status is 1
 // if others are left.
 package main
 
@@ -21,7 +21,6 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/cirquecache/cirque/internal/conformance"
 )
@@ -38,7 +37,6 @@ func main() {
 		files    = flag.String("files", ruleFiles, "comma-separated `files` to mutate")
 		packages = flag.String("packages", ".,./internal/conformance", "comma-separated `packages` whose tests are run, in this order")
 		jobs     = flag.Int("j", 2, "how `many` mutants to try at a time")
-		timeout  = flag.Duration("timeout", 2*time.Minute, "how long the tests of a package may take before the mutant counts as killed")
 		list     = flag.Bool("list", false, "list the mutants and try none")
 		verbose  = flag.Bool("v", false, "print the fate of every mutant")
 	)
@@ -46,7 +44,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 
-	all, err := collect(strings.Split(*files, ","))
+	p, err := load(".")
+	if err != nil {
+		log.Fatal(err)
+	}
+	all, err := p.collect(strings.Split(*files, ","))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -61,37 +63,45 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
-	r := &runner{packages: strings.Split(*packages, ","), timeout: *timeout, dir: dir}
-	if err := r.check(ctx); err != nil {
-		log.Fatal(err)
-	}
-	rep, err := try(ctx, r, all, *jobs, *verbose)
-	rep.print(os.Stdout)
+	unexplained, err := run(ctx, p, strings.Split(*packages, ","), all, dir, *jobs, *verbose)
+	os.RemoveAll(dir)
 	if err != nil {
 		log.Fatal(err)
 	}
-	if rep.unexplained > 0 {
-		os.RemoveAll(dir)
+	if unexplained > 0 {
 		os.Exit(1)
 	}
 }
 
-func collect(files []string) ([]mutant, error) {
+// run tries the mutants and prints the report.
+func run(ctx context.Context, p *pkg, packages []string, all []mutant, dir string, jobs int, verbose bool) (unexplained int, err error) {
+	r, err := newRunner(ctx, p, packages, all, dir)
+	if err != nil {
+		return 0, err
+	}
+	rep, err := try(ctx, r, jobs, verbose)
+	rep.print(os.Stdout)
+	return rep.unexplained, err
+}
+
+// collect returns the mutants of files.
+func (p *pkg) collect(files []string) ([]mutant, error) {
+	c, err := p.check(nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.errs) > 0 {
+		return nil, c.errs[0]
+	}
 	var all []mutant
 	for _, file := range files {
-		src, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
+		if c.files[file] == nil {
+			return nil, fmt.Errorf("mutate: no file %s in %s", file, p.dir)
 		}
-		found, err := mutants(file, src)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found...)
+		all = append(all, p.mutants(file, c)...)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("nothing to mutate in %s", strings.Join(files, ", "))
+		return nil, fmt.Errorf("mutate: nothing to change in %s", strings.Join(files, ", "))
 	}
 	return all, nil
 }
@@ -106,7 +116,7 @@ func sample(all []mutant, seed uint64, n int) []mutant {
 }
 
 // try finds out the fate of every mutant, several at a time. After an error the report is of what was done.
-func try(ctx context.Context, r *runner, all []mutant, jobs int, verbose bool) (*report, error) {
+func try(ctx context.Context, r *runner, jobs int, verbose bool) (*report, error) {
 	rep := &report{files: map[string]*tally{}}
 	next := make(chan int)
 	errs := make(chan error, jobs)
@@ -115,15 +125,15 @@ func try(ctx context.Context, r *runner, all []mutant, jobs int, verbose bool) (
 	for range jobs {
 		workers.Go(func() {
 			for i := range next {
-				f, pkg, err := r.run(ctx, i, &all[i])
+				f, pkg, err := r.run(ctx, i)
 				if err != nil {
 					errs <- err
 					return
 				}
 				mu.Lock()
-				rep.add(&all[i], f, pkg)
+				rep.add(&r.mutants[i], f, pkg)
 				if verbose {
-					fmt.Printf("%s %s\n", []string{"survived", "killed", "stillborn"}[f], &all[i])
+					fmt.Printf("%s %s\n", []string{"survived", "killed", "stillborn"}[f], &r.mutants[i])
 				}
 				mu.Unlock()
 			}
@@ -131,7 +141,7 @@ func try(ctx context.Context, r *runner, all []mutant, jobs int, verbose bool) (
 	}
 	var err error
 feed:
-	for i := range all {
+	for i := range r.mutants {
 		select {
 		case next <- i:
 		case err = <-errs:

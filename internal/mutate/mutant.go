@@ -3,17 +3,19 @@ package main
 import (
 	"fmt"
 	"go/ast"
-	"go/parser"
 	"go/token"
+	"go/types"
 	"strconv"
 	"strings"
 )
 
-// mutant is one change to one file: the bytes [start, end) give way to text.
+// mutant is one change to one file: the bytes [start, end), which are an expression or a statement, give way to text.
 type mutant struct {
-	file       string // as named on the command line
+	file       string
 	start, end int
 	text       string
+	typ        string // of the expression; "": it is a statement
+	fixed      bool   // the expression is in the declaration of a constant
 	line       int
 	source     string // the line that is changed
 	what       string // what is done to it
@@ -30,14 +32,17 @@ func (m *mutant) apply(src []byte) []byte {
 	return append(out, src[m.end:]...)
 }
 
-// mutants returns every mutant of a Go source file, in the order of the source.
-func mutants(file string, src []byte) ([]mutant, error) {
-	fset := token.NewFileSet()
-	f, err := parser.ParseFile(fset, file, src, parser.SkipObjectResolution)
-	if err != nil {
-		return nil, err
+// mutants returns every mutant of one file, in the order of the source.
+func (p *pkg) mutants(file string, in *checked) []mutant {
+	f, src := in.files[file], p.sources[file]
+	c := &collector{
+		whole: map[ast.Expr]bool{}, file: file, src: src, lines: strings.Split(string(src), "\n"),
+		tokens: in.fset.File(f.FileStart), in: in, imports: map[string]bool{},
 	}
-	c := &collector{whole: map[ast.Expr]bool{}, file: file, src: src, lines: strings.Split(string(src), "\n"), tokens: fset.File(f.FileStart)}
+	for _, i := range f.Imports {
+		path, _ := strconv.Unquote(i.Path.Value)
+		c.imports[path] = i.Name == nil
+	}
 	for _, decl := range f.Decls {
 		switch d := decl.(type) {
 		case *ast.FuncDecl:
@@ -45,21 +50,26 @@ func mutants(file string, src []byte) ([]mutant, error) {
 				ast.Inspect(d, c.visit)
 			}
 		case *ast.GenDecl:
+			c.fixed = d.Tok == token.CONST
 			if d.Tok == token.VAR || d.Tok == token.CONST && !strings.Contains(c.text(d), "iota") {
 				ast.Inspect(d, c.visit)
 			}
+			c.fixed = false
 		}
 	}
-	return c.found, nil
+	return c.found
 }
 
 type collector struct {
-	file   string
-	src    []byte
-	lines  []string
-	tokens *token.File
-	found  []mutant
-	whole  map[ast.Expr]bool // conditions that are negated as a whole
+	file    string
+	src     []byte
+	lines   []string
+	tokens  *token.File
+	in      *checked
+	imports map[string]bool // those that have their own names
+	found   []mutant
+	whole   map[ast.Expr]bool // conditions that are negated as a whole
+	fixed   bool
 }
 
 func (c *collector) offset(p token.Pos) int { return c.tokens.Offset(p) }
@@ -68,15 +78,36 @@ func (c *collector) text(n ast.Node) string {
 	return string(c.src[c.offset(n.Pos()):c.offset(n.End())])
 }
 
-func (c *collector) add(from, to token.Pos, text, what string) {
-	line := c.tokens.Line(from)
-	c.found = append(c.found, mutant{
-		file: c.file, start: c.offset(from), end: c.offset(to), text: text,
+// replace adds the mutant that has text in the place of n. Its line is that of at.
+func (c *collector) replace(n ast.Node, at token.Pos, text, what string) {
+	line := c.tokens.Line(at)
+	m := mutant{
+		file: c.file, start: c.offset(n.Pos()), end: c.offset(n.End()), text: text, fixed: c.fixed,
 		line: line, source: strings.TrimSpace(c.lines[line-1]), what: what,
-	})
+	}
+	if e, ok := n.(ast.Expr); ok {
+		m.typ = c.typeOf(e)
+	}
+	c.found = append(c.found, m)
 }
 
-func (c *collector) replace(n ast.Node, text, what string) { c.add(n.Pos(), n.End(), text, what) }
+// typeOf returns the type of an expression as the file can write it. What the file can't write nothing is made
+// of.
+func (c *collector) typeOf(e ast.Expr) string {
+	t := c.in.info.Types[e].Type
+	if t == nil {
+		return "invalid"
+	}
+	return types.TypeString(types.Default(t), func(p *types.Package) string {
+		switch {
+		case p == c.in.pkg:
+			return ""
+		case c.imports[p.Path()]:
+			return p.Name()
+		}
+		return "unknown_" + p.Name()
+	})
+}
 
 // visit adds the mutants of one node.
 func (c *collector) visit(n ast.Node) bool {
@@ -85,7 +116,7 @@ func (c *collector) visit(n ast.Node) bool {
 		c.negate(n.Cond)
 	case *ast.ForStmt:
 		if n.Cond != nil {
-			c.replace(n.Cond, "false && ("+c.text(n.Cond)+")", "never loop")
+			c.replace(n.Cond, n.Cond.Pos(), "false && ("+c.text(n.Cond)+")", "never loop")
 		}
 	case *ast.SwitchStmt:
 		if n.Tag == nil {
@@ -108,9 +139,9 @@ func (c *collector) visit(n ast.Node) bool {
 	case *ast.Ident:
 		switch n.Name {
 		case "true":
-			c.replace(n, "false", "true → false")
+			c.replace(n, n.Pos(), "false", "true → false")
 		case "false":
-			c.replace(n, "true", "false → true")
+			c.replace(n, n.Pos(), "true", "false → true")
 		}
 	case *ast.CallExpr:
 		c.call(n)
@@ -126,7 +157,7 @@ func (c *collector) visit(n ast.Node) bool {
 
 func (c *collector) negate(cond ast.Expr) {
 	c.whole[cond] = true
-	c.replace(cond, "!("+c.text(cond)+")", "negate "+c.text(cond))
+	c.replace(cond, cond.Pos(), "!("+c.text(cond)+")", "negate "+c.text(cond))
 }
 
 // isCondition reports whether an expression is surely a boolean one that is worth negating as a whole.
@@ -152,27 +183,21 @@ func (c *collector) cases(n *ast.SwitchStmt) {
 		for _, cond := range list {
 			c.negate(cond)
 			if len(list) > 1 {
-				c.replace(cond, "false && ("+c.text(cond)+")", "drop "+c.text(cond))
+				c.replace(cond, cond.Pos(), "false && ("+c.text(cond)+")", "drop "+c.text(cond))
 			}
 		}
 	}
 }
 
-// labels drops the labels of a switch with a tag, one at a time.
+// labels drops the labels of a switch with a tag, one at a time: others take their place that nothing equals.
 func (c *collector) labels(n *ast.SwitchStmt) {
 	for _, clause := range n.Body.List {
-		list := clause.(*ast.CaseClause).List
-		for i, label := range list {
-			what := "drop case " + c.text(label)
-			switch {
-			case len(list) == 1:
-				// The whole clause goes.
-				c.add(clause.Pos(), clause.End(), "", what)
-			case i > 0:
-				c.add(list[i-1].End(), label.End(), "", what)
-			default:
-				c.add(label.Pos(), list[1].Pos(), "", what)
+		for _, label := range clause.(*ast.CaseClause).List {
+			other := "127"
+			if c.isText(label) {
+				other = `"-mutant-"`
 			}
+			c.replace(label, label.Pos(), other, "drop case "+c.text(label))
 		}
 	}
 }
@@ -187,22 +212,23 @@ var other = map[token.Token]token.Token{
 func (c *collector) binary(n *ast.BinaryExpr) {
 	switch n.Op {
 	case token.LAND, token.LOR:
-		c.replace(n, c.text(n.X), "drop "+c.text(n.Y))
-		c.replace(n, c.text(n.Y), "drop "+c.text(n.X))
+		c.replace(n, n.Pos(), c.text(n.X), "drop "+c.text(n.Y))
+		c.replace(n, n.Pos(), c.text(n.Y), "drop "+c.text(n.X))
 		return
 	}
 	op, ok := other[n.Op]
 	negated := c.whole[n] && (n.Op == token.EQL || n.Op == token.NEQ)
-	if !ok || negated || n.Op == token.ADD && (isText(n.X) || isText(n.Y)) {
+	if !ok || negated || n.Op == token.ADD && c.isText(n) {
 		return
 	}
-	c.add(n.OpPos, n.OpPos+token.Pos(len(n.Op.String())), op.String(), n.Op.String()+" → "+op.String())
+	shifted := string(c.src[c.offset(n.Pos()):c.offset(n.OpPos)]) + op.String() + string(c.src[c.offset(n.OpPos)+len(n.Op.String()):c.offset(n.End())])
+	c.replace(n, n.OpPos, shifted, n.Op.String()+" → "+op.String())
 }
 
-// isText reports whether an expression is a string literal, to which + is no arithmetic.
-func isText(e ast.Expr) bool {
-	lit, ok := e.(*ast.BasicLit)
-	return ok && lit.Kind == token.STRING
+// isText reports whether an expression is a string: + is no arithmetic then.
+func (c *collector) isText(e ast.Expr) bool {
+	basic, ok := c.in.info.Types[e].Type.Underlying().(*types.Basic)
+	return ok && basic.Info()&types.IsString != 0
 }
 
 func (c *collector) integer(n *ast.BasicLit) {
@@ -210,7 +236,7 @@ func (c *collector) integer(n *ast.BasicLit) {
 	if err != nil {
 		return
 	}
-	c.replace(n, strconv.FormatInt(value+1, 10), fmt.Sprintf("%d → %d", value, value+1))
+	c.replace(n, n.Pos(), strconv.FormatInt(value+1, 10), fmt.Sprintf("%d → %d", value, value+1))
 }
 
 // call exchanges min and max.
@@ -219,19 +245,16 @@ func (c *collector) call(n *ast.CallExpr) {
 	if !ok {
 		return
 	}
-	switch f.Name {
-	case "min":
-		c.replace(f, "max", "min → max")
-	case "max":
-		c.replace(f, "min", "max → min")
+	if opposite := map[string]string{"min": "max", "max": "min"}[f.Name]; opposite != "" {
+		c.replace(n, n.Pos(), opposite+c.text(n)[len(f.Name):], f.Name+" → "+opposite)
 	}
 }
 
 // elements drops the strings of a list, one at a time: names of fields, mostly.
 func (c *collector) elements(n *ast.CompositeLit) {
 	for _, e := range n.Elts {
-		if isText(e) {
-			c.replace(e, `"-mutant-"`, "drop "+c.text(e))
+		if lit, ok := e.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			c.replace(e, e.Pos(), `"-mutant-"`, "drop "+c.text(e))
 		}
 	}
 }
@@ -244,10 +267,10 @@ func (c *collector) statements(list []ast.Stmt) {
 			if b, ok := s.(*ast.BranchStmt); ok && b.Tok == token.FALLTHROUGH {
 				continue
 			}
-			c.replace(s, "", "delete "+c.text(s))
+			c.replace(s, s.Pos(), "", "delete "+c.text(s))
 		case *ast.AssignStmt:
 			if s.Tok != token.DEFINE {
-				c.replace(s, "", "delete "+c.text(s))
+				c.replace(s, s.Pos(), "", "delete "+c.text(s))
 			}
 		}
 	}

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"go/format"
+	"go/importer"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,19 +16,27 @@ import (
 
 const source = `package rules
 
+type kind struct{}
+
 var names = []string{"a", "b"}
 
 const size = 3
 
 func (k kind) String() string { return "k" }
 
-func rule(x, y int, on bool) (n int) {
+func drop() {}
+
+func rule(x, y int, s string, on bool) (n int) {
 	if x < y && on {
 		n = 7
 	}
 	switch {
 	case x == 1, y == 1:
 		n++
+	}
+	switch s + s {
+	case "s":
+		return 1
 	}
 	switch x {
 	case 1, 2:
@@ -40,8 +51,13 @@ func rule(x, y int, on bool) (n int) {
 }
 `
 
+// rules is a package of one file, rules.go.
+func rules(source string) *pkg {
+	return &pkg{dir: "/rules", sources: map[string][]byte{"rules.go": []byte(source)}}
+}
+
 func TestMutants(t *testing.T) {
-	found, err := mutants("rules.go", []byte(source))
+	found, err := rules(source).collect([]string{"rules.go"})
 	require.NoError(t, err)
 	var what []string
 	for _, m := range found {
@@ -55,26 +71,56 @@ func TestMutants(t *testing.T) {
 		`drop "a"`, `drop "b"`, "3 → 4",
 		"negate x < y && on", "drop on", "drop x < y", "< → <=", "delete n = 7", "7 → 8",
 		"negate x == 1", "drop x == 1", "negate y == 1", "drop y == 1", "1 → 2", "1 → 2", "delete n++",
+		`drop case "s"`, "1 → 2",
 		"drop case 1", "drop case 2", "1 → 2", "2 → 3", "1 → 2", "drop case 3", "3 → 4", "delete drop()",
 		"never loop", "delete on = false", "false → true", "max → min",
 	}, what)
-	require.Equal(t, "rules.go:10: < → <=\n\tif x < y && on {", found[indexOf(what, "< → <=")].String())
+	require.Equal(t, "rules.go:14: < → <=\n\tif x < y && on {", found[slices.Index(what, "< → <=")].String())
 
-	_, err = mutants("broken.go", []byte("package"))
-	require.Error(t, err)
+	for _, broken := range []string{"package", "package rules\nvar a int = true", "package rules"} {
+		_, err = rules(broken).collect([]string{"rules.go"})
+		require.Error(t, err)
+	}
+	_, err = rules(source).collect([]string{"others.go"})
+	require.ErrorContains(t, err, "no file others.go")
 }
 
-func indexOf(list []string, s string) int {
-	for i, e := range list {
-		if e == s {
-			return i
+// TestSwitches: the text with all mutants compiles, but for those that it says are not in it.
+func TestSwitches(t *testing.T) {
+	p := rules(source)
+	p.importer = importer.Default()
+	all, err := p.collect([]string{"rules.go"})
+	require.NoError(t, err)
+	files, alone, err := p.withSwitches(all)
+	require.NoError(t, err)
+	c, err := p.check(files)
+	require.NoError(t, err)
+	require.Empty(t, c.errs)
+	text := string(files["rules.go"])
+	for i, m := range all {
+		require.Equal(t, m.what == "3 → 4" && m.source == "const size = 3", alone[i], m.String())
+		if !alone[i] {
+			require.Regexp(t, fmt.Sprintf(`(case %d:|activeMutant != %[1]d )`, i+1), text)
 		}
 	}
-	return -1
+	require.Contains(t, text, `var names = []string{func() string { switch activeMutant { case 1: return "-mutant-"; }; return "a" }(), `)
+
+	// Without panic the function lacks a return; an array's length must be known when it is compiled.
+	p = rules("package rules\n\nfunc f(x int) int {\n\tif x > 1 {\n\t\treturn 1\n\t}\n\tpanic(x)\n}\n\nvar a = [2]int{1}\n\nfunc g() bool { return true }\n")
+	p.importer = importer.Default()
+	all, err = p.collect([]string{"rules.go"})
+	require.NoError(t, err)
+	_, alone, err = p.withSwitches(all)
+	require.NoError(t, err)
+	var what []string
+	for i := range alone {
+		what = append(what, all[i].what)
+	}
+	require.ElementsMatch(t, []string{"negate x > 1", "> → >=", "1 → 2", "1 → 2", "delete panic(x)", "2 → 3"}, what)
 }
 
 func TestSample(t *testing.T) {
-	all, err := mutants("rules.go", []byte(source))
+	all, err := rules(source).collect([]string{"rules.go"})
 	require.NoError(t, err)
 	pick := func(seed uint64, n int) []mutant {
 		return sample(append([]mutant(nil), all...), seed, n)
@@ -86,55 +132,62 @@ func TestSample(t *testing.T) {
 	require.NotEqual(t, pick(1, 5), pick(2, 5))
 }
 
-// TestRun tries mutants of a module of its own: one that its test notices, one that it doesn't, one that hangs it, and one
-// that is no Go.
+// TestRun tries mutants of a module of its own: one that its test notices, one that it doesn't, one that hangs it, one
+// that can only be compiled by itself, and one that is no Go.
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"go.mod":        "module example.com/rules\n\ngo 1.26\n",
-		"rules.go":      "package rules\n\nfunc Small(n int) bool { return n < 10 }\n",
+		"rules.go":      "package rules\n\nconst most = 10\n\nfunc Small(n int) bool { return n < most }\n",
 		"rules_test.go": "package rules\n\nimport \"testing\"\n\nfunc TestSmall(t *testing.T) {\n\tif !Small(3) || Small(20) {\n\t\tt.Fail()\n\t}\n}\n",
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
-	t.Chdir(dir)
-	src, err := os.ReadFile("rules.go")
+	p, err := load(dir)
 	require.NoError(t, err)
-	at := bytes.Index(src, []byte("n < 10"))
-	change := func(text string) *mutant {
-		return &mutant{file: "rules.go", start: at, end: at + len("n < 10"), text: text, what: text, line: 3}
+	src := p.sources["rules.go"]
+	change := func(old, text string) mutant {
+		at := bytes.Index(src, []byte(old))
+		return mutant{
+			file: "rules.go", start: at, end: at + len(old), text: text, typ: "bool", fixed: old == "10",
+			what: text, line: 5,
+		}
 	}
-	r := &runner{packages: []string{"."}, timeout: time.Minute, dir: t.TempDir()}
-	require.NoError(t, r.check(t.Context()))
-	rep := &report{files: map[string]*tally{}}
-	for i, tc := range []struct {
-		text string
+	tries := []struct {
+		mutant
 		want fate
 	}{
-		{"n <= 10", survived},
-		{"n > 10", killed},
-		{"func() bool { for { } }()", killed},
-		{"n < ten", stillborn},
-	} {
-		if tc.text == "func() bool { for { } }()" {
-			r.timeout = 2 * time.Second
-		}
-		m := change(tc.text)
-		got, pkg, err := r.run(t.Context(), i, m)
-		require.NoError(t, err)
-		require.Equal(t, tc.want, got, tc.text)
-		rep.add(m, got, pkg)
+		{change("n < most", "n <= most"), survived},
+		{change("n < most", "n > most"), killed},
+		{change("n < most", "func() bool { for { } }()"), killed},
+		{change("10", "30"), killed},
+		{change("10", "ten"), stillborn},
 	}
-	now, err := os.ReadFile("rules.go")
+	var all []mutant
+	for _, try := range tries {
+		all = append(all, try.mutant)
+	}
+	r, err := newRunner(t.Context(), p, []string{"."}, all, t.TempDir())
+	require.NoError(t, err)
+	r.tests[0].limit = 2 * time.Second
+	rep := &report{files: map[string]*tally{}}
+	for i, try := range tries {
+		got, pkg, err := r.run(t.Context(), i)
+		require.NoError(t, err)
+		require.Equal(t, try.want, got, try.what)
+		rep.add(&all[i], got, pkg)
+	}
+	now, err := os.ReadFile(filepath.Join(dir, "rules.go"))
 	require.NoError(t, err)
 	require.Equal(t, src, now)
 
 	var out bytes.Buffer
 	rep.print(&out)
 	require.Equal(t, 1, rep.unexplained)
-	require.Contains(t, out.String(), "survived rules.go:3: n <= 10")
-	require.Regexp(t, `rules\.go +3 +2 +0 +1 +66\.7% +\. 2`, out.String())
+	require.Contains(t, out.String(), "survived rules.go:5: n <= most")
+	require.Regexp(t, `rules\.go +4 +3 +0 +1 +75\.0% +\. 3`, out.String())
 
-	require.NoError(t, os.WriteFile("rules_test.go", []byte("package rules\n\nfunc init() { panic(1) }\n"), 0o600))
-	require.ErrorContains(t, r.check(t.Context()), "without a mutant")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "rules_test.go"), []byte("package rules\n\nfunc init() { panic(1) }\n"), 0o600))
+	_, err = newRunner(t.Context(), p, []string{"."}, all, t.TempDir())
+	require.ErrorContains(t, err, "without a mutant")
 }

@@ -9,6 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -23,56 +26,146 @@ const (
 
 // runner runs the tests of packages against mutants.
 type runner struct {
-	packages []string
-	timeout  time.Duration
-	dir      string // for the mutants' files
+	pkg      *pkg
+	packages []string // whose tests are run, in this order
+	dir      string   // for what is compiled
+	mutants  []mutant
+
+	alone map[int]bool // mutants that are compiled by themselves
+	tests []testBinary // of the others
 }
 
-// run returns the fate of m, and the package whose tests killed it. The tree stays as it is: the changed file is laid over the
-// real one by the go command.
-func (r *runner) run(ctx context.Context, id int, m *mutant) (fate, string, error) {
-	src, err := os.ReadFile(m.file)
+// testBinary is the compiled tests of a package.
+type testBinary struct {
+	pkg, path, dir string
+	limit          time.Duration // what takes longer hangs
+}
+
+// newRunner compiles the tests with all mutants in them, and makes sure that they pass with none.
+func newRunner(ctx context.Context, p *pkg, packages []string, all []mutant, dir string) (*runner, error) {
+	r := &runner{pkg: p, packages: packages, dir: dir, mutants: all}
+	files, alone, err := p.withSwitches(all)
 	if err != nil {
-		return 0, "", err
+		return nil, err
 	}
-	real, err := filepath.Abs(m.file)
+	r.alone = alone
+	var ok bool
+	if r.tests, ok, err = r.compile(ctx, "all", files); err != nil {
+		return nil, err
+	} else if !ok {
+		return nil, errors.New("mutate: the tests don't compile with switches")
+	}
+	for i := range r.tests {
+		t := &r.tests[i]
+		t.limit = time.Minute
+		begin := time.Now()
+		f, err := t.run(ctx, 0, "")
+		if err != nil {
+			return nil, err
+		}
+		if f != survived {
+			return nil, fmt.Errorf("mutate: the tests of %s fail without a mutant", t.pkg)
+		}
+		t.limit = 10*time.Second + 5*time.Since(begin)
+	}
+	return r, nil
+}
+
+// compile compiles the tests of all packages with changed files of the package laid over the real ones; the tree stays as it is.
+// ok is false if they don't compile.
+func (r *runner) compile(ctx context.Context, name string, changed map[string][]byte) (tests []testBinary, ok bool, err error) {
+	dir := filepath.Join(r.dir, name)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, false, err
+	}
+	replace := map[string]string{}
+	for file, text := range changed {
+		replace[filepath.Join(r.pkg.dir, file)] = filepath.Join(dir, file)
+		if err := os.WriteFile(filepath.Join(dir, file), text, 0o600); err != nil {
+			return nil, false, err
+		}
+	}
+	mapping, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
-		return 0, "", err
+		return nil, false, err
 	}
-	changed := filepath.Join(r.dir, fmt.Sprintf("%d.go", id))
-	overlay := filepath.Join(r.dir, fmt.Sprintf("%d.json", id))
-	mapping, err := json.Marshal(map[string]any{"Replace": map[string]string{real: changed}})
-	if err != nil {
-		return 0, "", err
+	overlay := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(overlay, mapping, 0o600); err != nil {
+		return nil, false, err
 	}
-	if err := errors.Join(os.WriteFile(changed, m.apply(src), 0o600), os.WriteFile(overlay, mapping, 0o600)); err != nil {
-		return 0, "", err
+	for i, pkg := range r.packages {
+		t := testBinary{pkg: pkg, path: filepath.Join(dir, fmt.Sprintf("%d.test", i)), dir: filepath.Join(r.pkg.dir, pkg)}
+		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", overlay, "-o", t.path, pkg)
+		cmd.Dir = r.pkg.dir
+		out, err := cmd.CombinedOutput()
+		var exit *exec.ExitError
+		switch {
+		case ctx.Err() != nil:
+			return nil, false, ctx.Err()
+		case errors.As(err, &exit):
+			return nil, false, nil
+		case err != nil:
+			return nil, false, fmt.Errorf("%w: %s", err, out)
+		}
+		tests = append(tests, t)
 	}
-	for _, pkg := range r.packages {
-		f, err := r.test(ctx, pkg, "-overlay", overlay)
-		if err != nil || f != survived {
-			return f, pkg, err
+	return tests, true, nil
+}
+
+// run returns the fate of a mutant, and the package whose tests killed it.
+func (r *runner) run(ctx context.Context, i int) (fate, string, error) {
+	m, number, tests := &r.mutants[i], i+1, r.tests
+	if r.alone[i] {
+		name := fmt.Sprint("mutant", i)
+		defer os.RemoveAll(filepath.Join(r.dir, name))
+		compiled, ok, err := r.compile(ctx, name, map[string][]byte{m.file: m.apply(r.pkg.sources[m.file])})
+		if err != nil || !ok {
+			return stillborn, "", err
+		}
+		for i := range compiled {
+			compiled[i].limit = r.tests[i].limit
+		}
+		number, tests = 0, compiled
+	}
+	// The file's own tests are quick, and kill most.
+	if own := r.ownTests(m.file); own != "" {
+		if f, err := tests[0].run(ctx, number, own); err != nil || f != survived {
+			return f, tests[0].pkg, err
+		}
+	}
+	for _, t := range tests {
+		if f, err := t.run(ctx, number, ""); err != nil || f != survived {
+			return f, t.pkg, err
 		}
 	}
 	return survived, "", nil
 }
 
-// check makes sure that the tests pass without a mutant.
-func (r *runner) check(ctx context.Context) error {
-	for _, pkg := range r.packages {
-		if f, err := r.test(ctx, pkg); err != nil || f != survived {
-			return errors.Join(fmt.Errorf("the tests of %s fail without a mutant", pkg), err)
+var testFunction = regexp.MustCompile(`(?m)^func (Test\w+|Fuzz\w+|Example\w*)\(`)
+
+// ownTests returns a pattern of the tests that are named after a file; "" if there are none.
+func (r *runner) ownTests(file string) string {
+	files, _ := filepath.Glob(filepath.Join(r.pkg.dir, strings.TrimSuffix(file, ".go")+"_*test.go"))
+	var names []string
+	for _, f := range files {
+		src, _ := os.ReadFile(f)
+		for _, match := range testFunction.FindAllSubmatch(src, -1) {
+			names = append(names, string(match[1]))
 		}
 	}
-	return nil
+	if len(names) == 0 || !slices.Contains(r.packages, ".") {
+		return ""
+	}
+	return "^(" + strings.Join(names, "|") + ")$"
 }
 
-// test runs the tests of one package. A mutant that hangs them is killed too.
-func (r *runner) test(ctx context.Context, pkg string, flags ...string) (fate, error) {
-	limited, cancel := context.WithTimeout(ctx, r.timeout)
+// run runs the tests that match pattern with a mutant; 0 is none.
+func (t *testBinary) run(ctx context.Context, mutant int, pattern string) (fate, error) {
+	limited, cancel := context.WithTimeout(ctx, t.limit)
 	defer cancel()
-	args := append([]string{"test", "-vet=off", "-ldflags=-s -w", "-failfast", "-short", "-count=1"}, flags...)
-	cmd := exec.CommandContext(limited, "go", append(args, pkg)...)
+	cmd := exec.CommandContext(limited, t.path, "-test.failfast", "-test.short", "-test.run="+pattern)
+	cmd.Dir = t.dir
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", mutantVariable, mutant))
 	cmd.WaitDelay = time.Second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -83,11 +176,7 @@ func (r *runner) test(ctx context.Context, pkg string, flags ...string) (fate, e
 		return 0, ctx.Err()
 	case err == nil:
 		return survived, nil
-	case limited.Err() != nil:
-		return killed, nil
-	case bytes.Contains(out.Bytes(), []byte("[build failed]")):
-		return stillborn, nil
-	case errors.As(err, &exit):
+	case limited.Err() != nil, errors.As(err, &exit):
 		return killed, nil
 	}
 	return 0, err

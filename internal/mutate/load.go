@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// pkg is the package that the mutants are of, as it stands.
+type pkg struct {
+	dir      string
+	sources  map[string][]byte // by the file's name
+	importer types.Importer
+}
+
+// load reads the package in dir.
+func load(dir string) (*pkg, error) {
+	cmd := exec.Command("go", "list", "-export", "-deps", "-json=Dir,ImportPath,Export,GoFiles", "os", "strconv", ".") // the two are the switch's
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w: %s", err, stderr.Bytes())
+	}
+	type listing struct {
+		Dir, ImportPath, Export string
+		GoFiles                 []string
+	}
+	var listed listing // of the package itself, which comes last
+	exports := map[string]string{}
+	for decoder := json.NewDecoder(bytes.NewReader(out)); decoder.More(); {
+		listed = listing{}
+		if err := decoder.Decode(&listed); err != nil {
+			return nil, err
+		}
+		exports[listed.ImportPath] = listed.Export
+	}
+	p := &pkg{dir: listed.Dir, sources: map[string][]byte{}}
+	p.importer = importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) {
+		return os.Open(exports[path])
+	})
+	for _, name := range listed.GoFiles {
+		if p.sources[name], err = os.ReadFile(filepath.Join(p.dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// checked is the outcome of type checking.
+type checked struct {
+	fset  *token.FileSet
+	files map[string]*ast.File
+	info  *types.Info
+	pkg   *types.Package
+	errs  []types.Error
+}
+
+// check type checks the package with the files in changed in the place of its own, or beside them. The error is
+// one of syntax.
+func (p *pkg) check(changed map[string][]byte) (*checked, error) {
+	c := &checked{
+		fset: token.NewFileSet(), files: map[string]*ast.File{},
+		info: &types.Info{Types: map[ast.Expr]types.TypeAndValue{}},
+	}
+	var files []*ast.File
+	parse := func(name string, src []byte) error {
+		f, err := parser.ParseFile(c.fset, name, src, parser.SkipObjectResolution)
+		c.files[name] = f
+		files = append(files, f)
+		return err
+	}
+	for name, src := range p.sources {
+		if changed[name] == nil {
+			if err := parse(name, src); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for name, src := range changed {
+		if err := parse(name, src); err != nil {
+			return nil, err
+		}
+	}
+	config := types.Config{Importer: p.importer, Error: func(err error) {
+		var e types.Error
+		if errors.As(err, &e) && !e.Soft {
+			c.errs = append(c.errs, e)
+		}
+	}}
+	c.pkg, _ = config.Check(p.dir, c.fset, files, c.info) // its error is the first of errs
+	return c, nil
+}
