@@ -51,9 +51,22 @@ type slot struct {
 	key    CacheKey
 	purges purgeMark // when the key was last looked up
 
-	record    *VaryRecord // the vary record that the key's variance belongs to; nil: none
+	record    *VaryRecord // see varyRecord
+	packed    string      // record as it was found, until somebody asks for it
 	newRecord bool        // it takes the place of what is in the primary slot
 }
+
+// varyRecord returns the vary record that the key's variance belongs to; nil where there is none. It is unpacked
+// late: a hit has no use for the variants, which may be many.
+func (s *slot) varyRecord() *VaryRecord {
+	if s.packed != "" {
+		s.record, _ = DecodeVaryRecord(s.packed)
+		s.packed = ""
+	}
+	return s.record
+}
+
+func (s *slot) setVaryRecord(r *VaryRecord) { s.record, s.packed = r, "" }
 
 // storedEntry is what a walk found: what the answer of the origin validates, or takes the place of.
 type storedEntry struct {
@@ -154,7 +167,8 @@ func (c *HttpCache) Bypass() { c.transition(opBypass, PhaseBypass) }
 // SetKey sets the key of the request.
 func (c *HttpCache) SetKey(key CacheKey) {
 	c.transition(opSetKey, PhaseCacheKey)
-	c.key, c.record, c.newRecord = key, nil, false
+	c.key, c.newRecord = key, false
+	c.setVaryRecord(nil)
 	c.notePurges()
 }
 

@@ -13,7 +13,8 @@ import (
 // like another better, the origin may have it. Among equals, the newest is selected. A wildcard selects
 // nothing.
 func SelectByLanguage(acceptLanguage []string, candidates []string) int {
-	ranges, ok := parsePreferences(acceptLanguage, nil)
+	var stack [8]preference
+	ranges, ok := parsePreferences(stack[:0], acceptLanguage, nil)
 	if !ok {
 		return -1
 	}

@@ -45,12 +45,16 @@ func (c *HttpCache) find(ctx context.Context, key CacheKey) (*CacheMeta, HitHand
 
 // VaryLookup goes on from the vary record that Lookup returned to the variant that a request with these
 // header fields selects (RFC 9111 §4.1), and looks that up. extra, if not nil, adds the caller's own
-// dimensions. It closes hit, the record's. A meta that holds no record, or a damaged one, is ErrNotFound.
+// dimensions. It closes hit, the record's. A meta that holds no record, or one whose fields cannot be read, is
+// ErrNotFound.
 func (c *HttpCache) VaryLookup(
 	ctx context.Context, meta *CacheMeta, hit HitHandler, header http.Header, extra func(*VarianceBuilder),
 ) (*CacheMeta, HitHandler, error) {
 	c.require(opVaryLookup)
-	record, ok := meta.VaryRecord()
+	var stack [4]string
+	packed, _ := meta.packedVaryRecord()
+	d := decoder{rest: packed}
+	epoch, fields, ok := d.varyHead(stack[:0])
 	if ok {
 		c.countAccess(c.key, meta, hit)
 	}
@@ -58,8 +62,8 @@ func (c *HttpCache) VaryLookup(
 	if !ok {
 		return nil, nil, ErrNotFound
 	}
-	c.record = record
-	return c.lookupVariant(ctx, record.variance(header, extra))
+	c.record, c.packed = nil, packed
+	return c.lookupVariant(ctx, varyHash(fields, header, epoch, extra))
 }
 
 // SelectVariant looks up one of the variants of the record that VaryLookup read, by its hash: the one that a
@@ -76,8 +80,8 @@ func (c *HttpCache) lookupVariant(ctx context.Context, variance HashBinary) (*Ca
 	return c.lookup(ctx)
 }
 
-// VaryRecord returns the record of the resource's variants; nil where none was found.
-func (c *HttpCache) VaryRecord() *VaryRecord { return c.record }
+// VaryRecord returns the record of the resource's variants; nil where none was found, or it is damaged.
+func (c *HttpCache) VaryRecord() *VaryRecord { return c.varyRecord() }
 
 // Found takes what Lookup or VaryLookup returned and moves on by status: to Hit, to Stale, or, where the
 // entry is not to be used, to Miss.
@@ -168,7 +172,8 @@ func (c *HttpCache) restart(o op) {
 	c.transition(o, PhaseCacheKey)
 	c.dropHit()
 	// What varies, and how, may have changed.
-	c.key, c.record = c.key.WithVariance(HashBinary{}), nil
+	c.key = c.key.WithVariance(HashBinary{})
+	c.setVaryRecord(nil)
 }
 
 // TakeWriteLock hands the write permit, and the key it is for, over to the caller, who releases it or gives

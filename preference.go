@@ -2,7 +2,6 @@ package cirque
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -20,11 +19,9 @@ var codingAliases = map[string]string{"x-compress": "compress", "x-gzip": "gzip"
 
 // parsePreferences reads the lines of a field such as Accept-Language, whose members are values without
 // parameters of their own and whose order has no meaning. ok is false where there is something else in it, or
-// two weights for one value.
-func parsePreferences(lines []string, aliases map[string]string) (list preferences, ok bool) {
-	if len(lines) > 0 {
-		list = make(preferences, 0, len(lines)+strings.Count(lines[0], ","))
-	}
+// two weights for one value. What there is room for in buffer, which is empty, costs no allocation.
+func parsePreferences(buffer preferences, lines []string, aliases map[string]string) (list preferences, ok bool) {
+	list = buffer
 	for element := range tokens(lines) {
 		p, ok := parsePreference(element)
 		if !ok {
@@ -82,8 +79,8 @@ func (list preferences) String() string {
 		}
 		b = append(b, p.value...)
 		if p.weight != 1000 {
-			b = append(b, ";q=0."...)
-			b = append(b, strconv.Itoa(1000 + p.weight)[1:]...)
+			w := p.weight
+			b = append(b, ';', 'q', '=', '0', '.', '0'+byte(w/100), '0'+byte(w/10%10), '0'+byte(w%10))
 		}
 	}
 	return string(b)

@@ -20,6 +20,9 @@ type VarianceBuilder struct {
 	n     int
 	first [8]variancePair
 	all   []variancePair // every pair, once there are more than first holds; nil until then
+
+	epoch   uint64 // of the vary record; zero for none
+	ofEpoch bool   // there is a vary record, so there is variance
 }
 
 // variancePair is one dimension. Its name is compared and hashed as if in lower case: Vary's names
@@ -57,12 +60,12 @@ func (b *VarianceBuilder) add(p variancePair) {
 }
 
 // HasVariance reports whether anything was added.
-func (b *VarianceBuilder) HasVariance() bool { return b.n > 0 }
+func (b *VarianceBuilder) HasVariance() bool { return b.n > 0 || b.ofEpoch }
 
 // Finalize returns the hash of what was added so far; ok is false, and the hash zero, where that is
 // nothing.
 func (b *VarianceBuilder) Finalize() (hash HashBinary, ok bool) {
-	if b.n == 0 {
+	if !b.HasVariance() {
 		return HashBinary{}, false
 	}
 	pairs := b.all
@@ -71,7 +74,7 @@ func (b *VarianceBuilder) Finalize() (hash HashBinary, ok bool) {
 	}
 	slices.SortFunc(pairs, variancePair.compare)
 	var stack [512]byte
-	text := stack[:0]
+	text := binary.LittleEndian.AppendUint64(stack[:0], b.epoch)
 	for i, p := range pairs {
 		if i == 0 || p.compare(pairs[i-1]) != 0 {
 			text = p.appendTo(text)

@@ -3,7 +3,6 @@ package cirque
 import (
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -22,9 +21,6 @@ func VaryFields(h http.Header) (fields []string, star bool) {
 	return slices.Compact(fields), star
 }
 
-// epochDimension takes the vary record's epoch into the variance. It is no field name.
-const epochDimension = "cirque epoch"
-
 // VaryVariance enters into a builder what a request with header h has in fields, so that two requests have one
 // variance if their fields match (RFC 9111 §4.1). Lines are combined and whitespace between list elements does
 // not count; for Accept-Encoding and Accept-Language neither do order and case. A field that is missing matches
@@ -32,8 +28,12 @@ const epochDimension = "cirque epoch"
 //
 // The epoch is part of the variance, which therefore always has a hash.
 func VaryVariance(fields []string, h http.Header, epoch uint64) *VarianceBuilder {
-	b := NewVarianceBuilder()
-	b.AddNameValue(epochDimension, strconv.FormatUint(epoch, 16))
+	b := &VarianceBuilder{epoch: epoch, ofEpoch: true}
+	b.addFields(fields, h)
+	return b // short enough to be inlined, so that b can stay on the caller's stack
+}
+
+func (b *VarianceBuilder) addFields(fields []string, h http.Header) {
 	for _, name := range fields {
 		if lines := h[name]; len(lines) > 0 {
 			b.AddNameValue(name, normalizeField(name, lines))
@@ -41,18 +41,19 @@ func VaryVariance(fields []string, h http.Header, epoch uint64) *VarianceBuilder
 			b.AddNameMissing(name)
 		}
 	}
-	return b
 }
 
 // normalizeField returns one value for all spellings of a request field that mean the same.
 func normalizeField(name string, lines []string) string {
 	switch name {
 	case "Accept-Encoding":
-		if list, ok := parsePreferences(lines, codingAliases); ok {
+		var stack [8]preference
+		if list, ok := parsePreferences(stack[:0], lines, codingAliases); ok {
 			return list.withoutRefused().String()
 		}
 	case "Accept-Language":
-		if list, ok := parsePreferences(lines, nil); ok {
+		var stack [8]preference
+		if list, ok := parsePreferences(stack[:0], lines, nil); ok {
 			return list.String()
 		}
 	case "Authorization", "Cookie", "Origin", "Referer", "User-Agent":

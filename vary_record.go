@@ -95,13 +95,10 @@ func appendString(b []byte, s string) []byte {
 // DecodeVaryRecord is the inverse of [VaryRecord.Encode], for input that anybody may have made. Its errors wrap
 // ErrBadMeta. The record's strings share s.
 func DecodeVaryRecord(s string) (*VaryRecord, error) {
-	d := decoder{rest: s}
-	if version := d.bytes(1); version != string(rune(varyRecordVersion)) {
-		return nil, fmt.Errorf("%w: vary record of an unknown version", ErrBadMeta)
-	}
-	r := &VaryRecord{Epoch: d.uint64()}
-	for n := d.uvarint(); n > 0 && !d.failed; n-- {
-		r.Fields = append(r.Fields, d.string())
+	d, r := decoder{rest: s}, new(VaryRecord)
+	var ok bool
+	if r.Epoch, r.Fields, ok = d.varyHead(nil); !ok {
+		return nil, fmt.Errorf("%w: vary record of an unknown version, or damaged", ErrBadMeta)
 	}
 	n := d.uvarint()
 	if n > MaxVariants {
@@ -118,6 +115,18 @@ func DecodeVaryRecord(s string) (*VaryRecord, error) {
 		return nil, fmt.Errorf("%w: vary record", ErrBadMeta)
 	}
 	return r, nil
+}
+
+// varyHead reads what comes before the variants of a vary record. It appends the fields to buffer.
+func (d *decoder) varyHead(buffer []string) (epoch uint64, fields []string, ok bool) {
+	if version := d.bytes(1); version != string(rune(varyRecordVersion)) {
+		return 0, nil, false
+	}
+	epoch, fields = d.uint64(), buffer
+	for n := d.uvarint(); n > 0 && !d.failed; n-- {
+		fields = append(fields, d.string())
+	}
+	return epoch, fields, !d.failed
 }
 
 // decoder reads what is packed in a string. After a failure everything it returns is empty.
@@ -172,10 +181,17 @@ func NewVaryMeta(r *VaryRecord, now time.Time) *CacheMeta {
 // VaryRecord returns the vary record that m holds. ok is false where m is a response's, or the record is
 // damaged.
 func (m *CacheMeta) VaryRecord() (r *VaryRecord, ok bool) {
-	if !m.Has(MetaVaryRecord) {
+	s, ok := m.packedVaryRecord()
+	if !ok {
 		return nil, false
 	}
-	s, _ := m.Extension(extensionVary)
 	r, err := DecodeVaryRecord(s)
 	return r, err == nil
+}
+
+func (m *CacheMeta) packedVaryRecord() (s string, ok bool) {
+	if !m.Has(MetaVaryRecord) {
+		return "", false
+	}
+	return m.Extension(extensionVary)
 }

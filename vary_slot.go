@@ -26,15 +26,18 @@ func (c *HttpCache) UpdateVariance(
 	c.requireMeta(opUpdateVariance)
 	var variance HashBinary
 	if len(fields) == 0 && !addsVariance(extra) {
-		c.record, c.newRecord = nil, false
+		c.setVaryRecord(nil)
+		c.newRecord = false
 	} else {
-		if c.record == nil {
-			c.record = c.currentRecord(ctx)
+		record := c.varyRecord()
+		if record == nil {
+			record = c.currentRecord(ctx)
 		}
-		if c.record == nil || !slices.Equal(c.record.Fields, fields) {
-			c.record, c.newRecord = NewVaryRecord(fields), true
+		if record == nil || !slices.Equal(record.Fields, fields) {
+			record, c.newRecord = NewVaryRecord(fields), true
 		}
-		variance = c.record.variance(header, extra)
+		c.setVaryRecord(record)
+		variance = varyHash(record.Fields, header, record.Epoch, extra)
 	}
 	c.key = c.key.WithVariance(variance)
 	c.meta = c.meta.Clone()
@@ -59,12 +62,15 @@ func NewVaryRecord(fields []string) *VaryRecord {
 	return &VaryRecord{Epoch: rand.Uint64(), Fields: fields}
 }
 
-// variance returns the variance hash of a request with this header, and with extra's dimensions.
-func (r *VaryRecord) variance(header http.Header, extra func(*VarianceBuilder)) HashBinary {
-	b := VaryVariance(r.Fields, header, r.Epoch)
-	if extra != nil {
-		extra(b)
+// varyHash returns the variance hash of a request with this header, by a vary record with these fields and this epoch,
+// and by extra's dimensions.
+func varyHash(fields []string, header http.Header, epoch uint64, extra func(*VarianceBuilder)) HashBinary {
+	if extra == nil {
+		hash, _ := VaryVariance(fields, header, epoch).Finalize() // apart: this builder stays on the stack
+		return hash
 	}
+	b := VaryVariance(fields, header, epoch)
+	extra(b)
 	hash, _ := b.Finalize()
 	return hash
 }
@@ -105,7 +111,8 @@ func VariantOf(key CacheKey, meta *CacheMeta) Variant {
 // would fetch it a second time. But before it is served, so that a purge finds it. ErrPurged means that the
 // record may not be brought back, or that another has taken its place.
 func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
-	if s.record == nil {
+	found := s.varyRecord()
+	if found == nil {
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
@@ -115,7 +122,7 @@ func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
 	if err == nil {
 		defer hit.Close()
 		record, ok := old.VaryRecord()
-		if ok && record.Epoch == s.record.Epoch {
+		if ok && record.Epoch == found.Epoch {
 			return s.updateRecord(ctx, primary, record, variant, old, hit.Tag())
 		}
 		if !s.newRecord {
@@ -125,7 +132,7 @@ func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
 		return err
 	}
 	// It is new, or was evicted.
-	record, dropped := s.record.With(variant)
+	record, dropped := found.With(variant)
 	if err := s.putRecord(ctx, primary, record); err != nil {
 		return err
 	}

@@ -106,6 +106,27 @@ func TestVariantsAreSiblings(t *testing.T) {
 	})
 }
 
+// To match a request takes the fields of a record alone. One whose variants cannot be read gives way to another.
+func TestRecordWithDamagedVariants(t *testing.T) {
+	h := inMemory(t)
+	first, _ := h.putVariant(keyA, "en", "hello")
+	meta, hit, err := h.Storage.Lookup(t.Context(), keyA)
+	require.NoError(t, err)
+	damaged := meta.Clone()
+	packed, _ := meta.Extension("cirque.vary")
+	damaged.SetExtension("cirque.vary", packed+"x")
+	require.NoError(t, h.Storage.UpdateMeta(t.Context(), keyA, damaged, hit.Tag()))
+	require.NoError(t, hit.Close())
+	require.Nil(t, h.record(keyA))
+
+	h.wantVariant(keyA, "en", "hello")
+	c, _, _ := h.look(keyA, languages("fr"), nil)
+	require.Nil(t, c.VaryRecord())
+	second, _ := h.putVariant(keyA, "fr", "bonjour")
+	require.NotEqual(t, first.Epoch, second.Epoch)
+	require.Equal(t, []string{`"fr"`}, etags(second))
+}
+
 func TestChangedVaryVoidsTheVariants(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)

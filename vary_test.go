@@ -143,7 +143,7 @@ func FuzzNormalizeField(f *testing.F) {
 			require.Equal(t, normalizeList([]string{first, second}), normalizeList([]string{first + " , " + second}), "lines combine")
 		}
 		for _, name := range []string{"Accept-Encoding", "Accept-Language"} {
-			if _, ok := parsePreferences([]string{first, second}, nil); !ok {
+			if _, ok := parsePreferences(nil, []string{first, second}, nil); !ok {
 				continue
 			}
 			once := normalizeField(name, []string{first, second})

@@ -106,19 +106,32 @@ func BenchmarkHandlerMiss(b *testing.B) {
 	}
 }
 
-// BenchmarkHandlerHitVary is a hit on the most usual of varying responses.
-func BenchmarkHandlerHitVary(b *testing.B) {
-	handler := newBenchCache(b).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// varyingHandler returns a cache's handler that has a response stored which varies, in so many variants, and the request
+// for one of them.
+func varyingHandler(tb testing.TB, variants int) (http.Handler, *http.Request) {
+	handler := newBenchCache(tb).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Vary"] = []string{"Accept-Encoding"}
 		bareHandler(w, r)
 	}))
 	r := httptest.NewRequest("GET", "http://example.test/path/to/page?id=1", nil)
-	r.Header.Set("Accept-Encoding", "gzip, deflate, br, zstd")
-	w := &discardWriter{make(http.Header)}
-	handler.ServeHTTP(w, r)
-	b.ReportAllocs()
-	for b.Loop() {
-		w.header = make(http.Header)
-		handler.ServeHTTP(w, r)
+	for i := range variants {
+		r.Header.Set("Accept-Encoding", fmt.Sprintf("gzip, deflate, br, zstd;q=0.%03d", i+1))
+		handler.ServeHTTP(&discardWriter{make(http.Header)}, r)
+	}
+	return handler, r
+}
+
+// BenchmarkHandlerHitVary is a hit on the most usual of varying responses.
+func BenchmarkHandlerHitVary(b *testing.B) {
+	for _, variants := range []int{1, 64} {
+		b.Run(fmt.Sprint("variants=", variants), func(b *testing.B) {
+			handler, r := varyingHandler(b, variants)
+			w := &discardWriter{}
+			b.ReportAllocs()
+			for b.Loop() {
+				w.header = make(http.Header)
+				handler.ServeHTTP(w, r)
+			}
+		})
 	}
 }

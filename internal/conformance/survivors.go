@@ -30,6 +30,5 @@ var survivors = []Survivor{
 	{"reuse.go", "decision.StaleIfError = mayBeStale && window > 0 && staleness < window // RFC 5861 §4", "0 → 1", aNanosecond},
 	{"reuse.go", "return maxAge > 0 && meta.Age(now) <= maxAge", "0 → 1", aNanosecond},
 	{"request.go", `if lines := h["Pragma"]; len(lines) > 0 {`, "> → >=", "there is nothing to look at in no lines"},
-	{"vary.go", "b.AddNameValue(epochDimension, strconv.FormatUint(epoch, 16))", "16 → 17", "any notation tells epochs apart"},
 	{"vary.go", "b.AddNameMissing(name)", "delete b.AddNameMissing(name)", "a name that is left out is told from one that has a value, too"},
 }
