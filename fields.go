@@ -9,7 +9,9 @@ import (
 
 // hopByHop are the fields that concern one connection only, whether Connection lists them or not (RFC 9110
 // §7.6.1).
-var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Transfer-Encoding", "Upgrade"}
+var hopByHop = []string{
+	"Connection", "Http2-Settings", "Keep-Alive", "Proxy-Connection", "Te", "Transfer-Encoding", "Upgrade",
+}
 
 // RemoveConnectionFields deletes from h the fields that concern only the connection it came over: Connection,
 // what Connection lists, and the fields known to be of that kind (RFC 9110 §7.6.1). Of a request it is to be
@@ -19,15 +21,21 @@ var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Te", "T
 // Age, Cache-Control, Date, Expires, Vary and targeted fields stay even where Connection lists them: a sender
 // must not list what is meant for all recipients, and a response without its Vary or its no-store would be
 // served to those it was not meant for.
-func RemoveConnectionFields(h http.Header) {
-	for option := range tokens(h["Connection"]) {
-		if name := http.CanonicalHeaderKey(option); !meantForAll(name) {
-			delete(h, name)
-		}
-	}
+//
+// It reports whether Connection took a field away that is not known to be of that kind: see [Exchange.Stripped].
+func RemoveConnectionFields(h http.Header) (stripped bool) {
+	listed := h["Connection"]
 	for _, name := range hopByHop {
 		delete(h, name)
 	}
+	for option := range tokens(listed) {
+		name := http.CanonicalHeaderKey(option)
+		if _, there := h[name]; there && !meantForAll(name) {
+			delete(h, name)
+			stripped = true
+		}
+	}
+	return stripped
 }
 
 func meantForAll(name string) bool {

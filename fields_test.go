@@ -14,8 +14,13 @@ func TestConnectionFieldsAreRemoved(t *testing.T) {
 		"Connection: a, close", "Connection: B ,,c", "A: 1", "B: 2", "C: 3", "D: 4",
 		"Keep-Alive: timeout=5", "Proxy-Connection: x", "TE: trailers", "Transfer-Encoding: chunked", "Upgrade: h2c",
 	)
-	RemoveConnectionFields(h)
+	require.True(t, RemoveConnectionFields(h))
 	require.Equal(t, lines("D: 4"), h)
+	require.False(t, RemoveConnectionFields(h))
+
+	h = lines("Connection: upgrade, HTTP2-Settings, TE, Not-There", "HTTP2-Settings: x", "TE: trailers", "Upgrade: h2c")
+	require.False(t, RemoveConnectionFields(h), "these are between client and cache")
+	require.Empty(t, h)
 }
 
 func TestConnectionCannotRemoveWhatIsMeantForAll(t *testing.T) {
@@ -23,7 +28,7 @@ func TestConnectionCannotRemoveWhatIsMeantForAll(t *testing.T) {
 		"Cache-Control: no-store", "CDN-Cache-Control: private", "Vary: Cookie", "Age: 5", "Expires: 0", "Date: x",
 	}
 	h := lines(append(fields, "Connection: cache-control, vary, age, expires, date, cdn-cache-control")...)
-	RemoveConnectionFields(h)
+	require.False(t, RemoveConnectionFields(h))
 	require.Equal(t, lines(fields...), h)
 }
 

@@ -47,6 +47,10 @@ type Exchange struct {
 	// URL, the scheme and host matter where URIs are compared; a server's request may leave them out.
 	Request *http.Request
 
+	// Stripped is what [RemoveConnectionFields] reported of the request: that the origin did not get a field because
+	// Connection listed it. Whoever sent Connection may have done so to provoke what an origin answers without.
+	Stripped bool
+
 	// Status and Header are the response's, as received.
 	Status int
 	Header http.Header

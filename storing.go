@@ -137,7 +137,7 @@ func (c *candidate) refusedByRequest() *Refusal {
 		return refuseRequest("request-no-store") // RFC 9111 §5.2.1.5
 	case c.authorized() && !c.directives.shareAuthorized():
 		return refuseRequest("authorization") // RFC 9111 §3.5
-	case c.status >= 400 && c.policy.provokes(h, c.header):
+	case c.status >= 300 && c.exchange.Stripped, c.status >= 400 && c.policy.provokes(h, c.header):
 		return refuseRequest("cpdos-request") // RFC 9111 §7.1
 	}
 	return nil

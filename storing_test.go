@@ -288,6 +288,20 @@ func TestStoreNoProvokedErrors(t *testing.T) {
 	}
 }
 
+// What an origin answers for want of a field that Connection listed is not for others.
+func TestNothingProvokedByConnectionIsStored(t *testing.T) {
+	for status, want := range map[int]string{200: "", 299: "", 300: "cpdos-request", 301: "cpdos-request", 400: "cpdos-request", 500: "cpdos-request"} {
+		x := get("Cache-Control: public, max-age=60").withStatus(status)
+		require.Empty(t, detail(t, shared, x))
+		x.Stripped = true
+		require.Equal(t, want, detail(t, shared, x), status)
+	}
+	x := get("Cache-Control: no-store").withStatus(400)
+	x.Stripped = true
+	_, refusal := shared.Store(x)
+	require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "no-store"}, refusal)
+}
+
 func TestRefusalByResponse(t *testing.T) {
 	_, refusal := shared.Store(get("Cache-Control: no-store"))
 	require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "no-store", ByResponse: true}, refusal)

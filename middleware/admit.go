@@ -34,7 +34,7 @@ func (x *exchange) admit(a *answerHead) verdict {
 	x.now = time.Now()
 	e := &cirque.Exchange{
 		Request: x.sent(), Status: a.status, Header: a.header,
-		RequestTime: x.asked, ResponseTime: x.now, Decoded: a.decoded,
+		RequestTime: x.asked, ResponseTime: x.now, Decoded: a.decoded, Stripped: x.stripped,
 	}
 	x.invalidate(a)
 	if x.noStore {

@@ -52,6 +52,24 @@ func TestAttackCPDoS(t *testing.T) {
 			})
 		})
 	}
+	t.Run("a field taken away by Connection", func(t *testing.T) {
+		behindTLS := func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "public, max-age=60")
+			if r.Header.Get("X-Forwarded-Proto") != "https" {
+				w.Header().Set("Location", "https://example.test/page")
+				w.WriteHeader(http.StatusMovedPermanently)
+				return
+			}
+			io.WriteString(w, "page")
+		}
+		proto := http.Header{"X-Forwarded-Proto": {"https"}} // set by the proxy in front
+		attack := http.Header{"X-Forwarded-Proto": {"https"}, "Connection": {"close, x-forwarded-proto"}}
+		eachBareDoor(t, behindTLS, func(t *testing.T, ask func(http.Header) reply) {
+			require.Equal(t, http.StatusMovedPermanently, ask(attack).StatusCode)
+			require.Equal(t, "page", ask(proto).body)
+			require.Contains(t, ask(proto).status(), "; hit")
+		})
+	})
 	t.Run("an error that nobody provoked is stored", func(t *testing.T) {
 		missing := func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")

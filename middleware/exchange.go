@@ -17,12 +17,13 @@ import (
 //	request → key → plan (lookup, reuse, lock) ─┬─▶ answer                      (answer.go)
 //	                                            └─▶ ask the origin → admit → answer  (admit.go)
 type exchange struct {
-	cache  *Cache
-	door   door
-	origin origin
-	req    *http.Request // the client's, less the fields its connection keeps to itself
-	hc     cirque.HttpCache
-	rd     cirque.RequestDirectives
+	cache    *Cache
+	door     door
+	origin   origin
+	req      *http.Request // the client's, less the fields its connection keeps to itself
+	stripped bool          // of fields that may matter to the origin
+	hc       cirque.HttpCache
+	rd       cirque.RequestDirectives
 
 	arrived time.Time // when the request came in
 	now     time.Time // the present, as far as decisions go: read once a hit, and anew after every wait
@@ -74,7 +75,7 @@ func (c *Cache) newExchange(d door, o origin, r *http.Request) *exchange {
 		// the key depends on goes missing in between.
 		clean := *r
 		clean.Header = r.Header.Clone()
-		cirque.RemoveConnectionFields(clean.Header)
+		x.stripped = cirque.RemoveConnectionFields(clean.Header)
 		x.req = &clean
 	}
 	return x
