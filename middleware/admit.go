@@ -205,6 +205,28 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	return verdictFill
 }
 
+// complete ends the fill, whose body has come whole. Where that was for nothing the fill is left for the caller to abort.
+func (x *exchange) complete(trailer http.Header) {
+	fill := x.flight.fill.Load()
+	if x.flight.ctx.Err() != nil || x.part != nil && x.part.append(fill) != nil {
+		return
+	}
+	x.flight.setTrailer(trailer)
+	err := fill.Finish()
+	if err != nil && !errors.Is(err, cirque.ErrUnlinked) && !errors.Is(err, cirque.ErrNotFound) {
+		x.cache.storageFailed("finish", err)
+	}
+}
+
+// freshen merges an answer that validates the stale entry into its meta.
+func (x *exchange) freshen(e *cirque.Exchange) (*cirque.CacheMeta, *cirque.Refusal) {
+	fresh, refusal := x.hc.Freshen(x.cache.policy, e)
+	if refusal == nil && x.overtaken(fresh) {
+		refusal = &cirque.Refusal{Reason: cirque.Deferred, Detail: "purged"}
+	}
+	return fresh, refusal
+}
+
 // overtaken reports whether an invalidation of everything, or of a group that the response is in, came while the origin
 // was being asked.
 //
@@ -258,10 +280,7 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 		}
 		x.hc.Found(meta, hit, cirque.HitExpired)
 	}
-	fresh, refusal := x.hc.Freshen(x.cache.policy, e)
-	if refusal == nil && x.overtaken(fresh) {
-		refusal = &cirque.Refusal{Reason: cirque.Deferred, Detail: "purged", ByResponse: true}
-	}
+	fresh, refusal := x.freshen(e)
 	if refusal != nil {
 		x.status.detail = refusal.Detail
 		reason := refusal.Reason
@@ -315,10 +334,7 @@ func (x *exchange) admitHead(a *answerHead, e *cirque.Exchange) verdict {
 		x.supersede()
 		return x.passOn(cirque.OriginNotCache)
 	}
-	fresh, refusal := x.hc.Freshen(x.cache.policy, e)
-	if refusal == nil && x.overtaken(fresh) {
-		refusal = &cirque.Refusal{Reason: cirque.Deferred, Detail: "purged"}
-	}
+	fresh, refusal := x.freshen(e)
 	if refusal != nil {
 		return x.refuse(a, refusal)
 	}

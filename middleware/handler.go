@@ -85,17 +85,7 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // clients offer with whatever they ask for, is obsolete (RFC 9113 §3.1) and ignored: it must not lead past the cache.
 func upgrades(header http.Header) bool {
 	offered := strings.Join(header["Upgrade"], ",")
-	if offered == "" || strings.EqualFold(offered, "h2c") {
-		return false
-	}
-	for _, line := range header["Connection"] {
-		for token := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(token), "upgrade") {
-				return true
-			}
-		}
-	}
-	return false
+	return offered != "" && !strings.EqualFold(offered, "h2c") && contains(header["Connection"], "upgrade")
 }
 
 // late answers a request whose deadline, which a handler around the cache has set, passed before there was an answer (RFC

@@ -3,6 +3,7 @@ package middleware
 import (
 	"errors"
 	"io"
+	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -379,17 +380,9 @@ func (rw *responseWriter) finish() {
 	case modePass:
 		rw.passTrailer()
 	case modeFill:
-		flight := rw.x.flight
 		short := rw.declared >= 0 && rw.written != rw.declared && bodyAllowed(rw.status)
-		if rw.broken || short || flight.ctx.Err() != nil {
-			return // settle aborts
-		}
-		if rw.x.part != nil && rw.x.part.append(flight.fill.Load()) != nil {
-			return
-		}
-		flight.setTrailer(rw.trailer())
-		if err := flight.fill.Load().Finish(); err != nil && !errors.Is(err, cirque.ErrUnlinked) && !errors.Is(err, cirque.ErrNotFound) {
-			rw.x.cache.storageFailed("finish", err)
+		if !rw.broken && !short {
+			rw.x.complete(rw.trailer())
 		}
 	}
 }
@@ -443,12 +436,9 @@ func (rw *responseWriter) trailer() http.Header {
 		}
 		trailer[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 	}
-	for _, line := range rw.snapshot["Trailer"] {
-		for name := range strings.SplitSeq(line, ",") {
-			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
-			if values := rw.header[name]; len(values) > 0 {
-				set(name, values)
-			}
+	for name := range tokens(rw.snapshot["Trailer"]) {
+		if values := rw.header[http.CanonicalHeaderKey(name)]; len(values) > 0 {
+			set(name, values)
 		}
 	}
 	for name, values := range rw.header {
@@ -466,19 +456,31 @@ func (rw *responseWriter) passTrailer() {
 	}
 	out := rw.client.Header()
 	for name, values := range rw.trailer() {
-		if out[http.TrailerPrefix+name] == nil && !announced(rw.snapshot["Trailer"], name) {
+		if out[http.TrailerPrefix+name] == nil && !contains(rw.snapshot["Trailer"], name) {
 			name = http.TrailerPrefix + name
 		}
 		out[name] = values
 	}
 }
 
-func announced(lines []string, name string) bool {
-	for _, line := range lines {
-		for announced := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(announced), name) {
-				return true
+// tokens yields the elements of a list field over all its lines (RFC 9110 §5.6.1).
+func tokens(lines []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range lines {
+			for element := range strings.SplitSeq(line, ",") {
+				if !yield(strings.TrimSpace(element)) {
+					return
+				}
 			}
+		}
+	}
+}
+
+// contains reports whether the token is in a list field, whatever its case.
+func contains(lines []string, token string) bool {
+	for element := range tokens(lines) {
+		if strings.EqualFold(element, token) {
+			return true
 		}
 	}
 	return false

@@ -309,27 +309,16 @@ func (b fetchedBody) Read(p []byte) (int, error) {
 // pump carries the origin's body into the fill. A body that ends early, or is not as long as declared, is
 // left for the caller to abort.
 func (t *transportDoor) pump(x *exchange, response *http.Response) {
-	flight := x.flight
-	fill := flight.fill.Load()
+	fill := x.flight.fill.Load()
 	if x.part != nil {
 		defer x.part.close()
 		if x.part.prepend(fill) != nil {
 			return
 		}
 	}
-	fetched, err := fill.ReadFrom(fetchedBody{response.Body, flight})
-	if err != nil {
-		return
-	}
-	if response.ContentLength >= 0 && fetched != response.ContentLength || flight.ctx.Err() != nil {
-		return
-	}
-	if x.part != nil && x.part.append(fill) != nil {
-		return
-	}
-	flight.setTrailer(response.Trailer)
-	if err := fill.Finish(); err != nil && !errors.Is(err, cirque.ErrUnlinked) && !errors.Is(err, cirque.ErrNotFound) {
-		t.cache.storageFailed("finish", err)
+	fetched, err := fill.ReadFrom(fetchedBody{response.Body, x.flight})
+	if err == nil && (response.ContentLength < 0 || fetched == response.ContentLength) {
+		x.complete(response.Trailer)
 	}
 }
 
