@@ -54,6 +54,7 @@ type slot struct {
 	record    *VaryRecord // see varyRecord
 	packed    string      // record as it was found, until somebody asks for it
 	newRecord bool        // it takes the place of what is in the primary slot
+	voided    *VaryRecord // whose variants are out of reach once the fill is stored; nil: none
 }
 
 // varyRecord returns the vary record that the key's variance belongs to; nil where there is none. It is unpacked
@@ -167,7 +168,7 @@ func (c *HttpCache) Bypass() { c.transition(opBypass, PhaseBypass) }
 // SetKey sets the key of the request.
 func (c *HttpCache) SetKey(key CacheKey) {
 	c.transition(opSetKey, PhaseCacheKey)
-	c.key, c.newRecord = key, false
+	c.key, c.newRecord, c.voided = key, false, nil
 	c.setVaryRecord(nil)
 	c.notePurges()
 }

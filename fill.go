@@ -263,6 +263,9 @@ func (f *Fill) Finish() error {
 		f.reason = StorageError
 	}
 	f.release(f.reason)
+	if err == nil {
+		f.evictVoided(f.ctx)
+	}
 	f.trace.fillDone(f.key, f.meta, f.tracker.Seen(), time.Since(f.started), f.reason, err)
 	return err
 }

@@ -26,6 +26,7 @@ func (c *HttpCache) UpdateVariance(
 	c.requireMeta(opUpdateVariance)
 	var variance HashBinary
 	if len(fields) == 0 && !addsVariance(extra) {
+		c.voided = c.varyRecord()
 		c.setVaryRecord(nil)
 		c.newRecord = false
 	} else {
@@ -34,6 +35,7 @@ func (c *HttpCache) UpdateVariance(
 			record = c.currentRecord(ctx)
 		}
 		if record == nil || !slices.Equal(record.Fields, fields) {
+			c.voided = record
 			record, c.newRecord = NewVaryRecord(fields), true
 		}
 		c.setVaryRecord(record)
@@ -195,4 +197,14 @@ func (s *slot) evictVariant(ctx context.Context, dropped *Variant) {
 		s.opts.Eviction.Remove(key)
 	}
 	s.opts.evict(ctx, s.trace, []CompactCacheKey{key})
+}
+
+// evictVoided drops the variants that the fill put out of reach, which gives their room back.
+func (s *slot) evictVoided(ctx context.Context) {
+	if s.voided == nil {
+		return
+	}
+	for _, v := range s.voided.Variants {
+		s.evictVariant(ctx, &v)
+	}
 }

@@ -72,6 +72,14 @@ func (h *house) record(key cirque.CacheKey) *cirque.VaryRecord {
 	return record
 }
 
+// wantGone checks that nothing is in key's slot any more, and that no room is taken for it.
+func (h *house) wantGone(key cirque.CacheKey) {
+	h.t.Helper()
+	_, _, err := h.Storage.Lookup(h.t.Context(), key)
+	require.ErrorIs(h.t, err, cirque.ErrNotFound)
+	require.False(h.t, h.Eviction.Peek(key.Compact()))
+}
+
 func etags(record *cirque.VaryRecord) []string {
 	var all []string
 	for _, v := range record.Variants {
@@ -130,7 +138,7 @@ func TestRecordWithDamagedVariants(t *testing.T) {
 func TestChangedVaryVoidsTheVariants(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
-		first, _ := h.putVariant(keyA, "en", "hello")
+		first, firstKey := h.putVariant(keyA, "en", "hello")
 		late, lateFill := h.fillVariant(keyA, `"de"`, byLanguage, languages("de"), nil)
 		h.write(lateFill, "hallo")
 
@@ -143,6 +151,7 @@ func TestChangedVaryVoidsTheVariants(t *testing.T) {
 		require.Equal(t, []string{`"gzip"`}, etags(second))
 		h.wantVariant(keyA, "en", "")
 		h.wantVariant(keyA, "fr", "bonjour")
+		h.wantGone(firstKey)
 
 		// One that was under way does not bring the old record back.
 		_ = lateFill.Finish()
@@ -172,7 +181,7 @@ func TestFillOfAVoidedVariantIsRefused(t *testing.T) {
 
 func TestResponseThatVariesNoMore(t *testing.T) {
 	h := inMemory(t)
-	h.putVariant(keyA, "en", "hello")
+	_, variant := h.putVariant(keyA, "en", "hello")
 	c, f := h.fillVariant(keyA, `"all"`, nil, languages("en"), nil)
 	require.Equal(t, keyA, c.Key())
 	require.Nil(t, c.VaryRecord())
@@ -180,6 +189,7 @@ func TestResponseThatVariesNoMore(t *testing.T) {
 	require.NoError(t, f.Finish())
 	require.Nil(t, h.record(keyA))
 	h.wantVariant(keyA, "fr", "for all")
+	h.wantGone(variant)
 
 	// And again: the primary slot is not a variant's.
 	h.putVariant(keyA, "en", "hello")
