@@ -101,6 +101,13 @@ func TestHeuristicFreshness(t *testing.T) {
 	}
 }
 
+// A private cache may guess for any status, but only where the response says private (RFC 9111 §5.2.2.7).
+func TestHeuristicFreshnessOfPrivate(t *testing.T) {
+	private, modified := &Policy{Private: true}, "Last-Modified: "+at(-100*time.Second)
+	require.True(t, private.Freshness(get("Cache-Control: private", modified).withStatus(299)).Heuristic)
+	require.False(t, private.Freshness(get(modified).withStatus(299)).Heuristic)
+}
+
 // RFC 9110 §15.1.
 func TestHeuristicallyCacheableStatuses(t *testing.T) {
 	allowed := map[int]bool{

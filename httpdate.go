@@ -19,12 +19,13 @@ import (
 // past.
 func ParseHTTPDate(s string, now time.Time) (t time.Time, ok bool) {
 	day, rest, _ := strings.Cut(s, " ")
+	name, comma := strings.CutSuffix(day, ",")
 	switch {
-	case len(day) == 4 && day[3] == ',' && indexFold(shortDays, day[:3]) >= 0:
+	case comma && indexFold(shortDays, name) >= 0:
 		return parseIMFFixdate(rest)
-	case len(day) > 4 && day[len(day)-1] == ',' && indexFold(longDays, day[:len(day)-1]) >= 0:
+	case comma && indexFold(longDays, name) >= 0:
 		return parseRFC850Date(rest, now)
-	case len(day) == 3 && indexFold(shortDays, day) >= 0:
+	case indexFold(shortDays, day) >= 0:
 		return parseASCTime(rest)
 	}
 	return time.Time{}, false
@@ -96,11 +97,11 @@ func dateOf(year int, month, day, clock string) (time.Time, bool) {
 	second, secondOK := digits(clock[6:])
 	m := indexFold(months, month) + 1
 	if !dayOK || !hourOK || !minuteOK || !secondOK || clock[2] != ':' || clock[5] != ':' ||
-		m == 0 || hour > 23 || minute > 59 || second > 60 {
+		m == 0 || minute > 59 || second > 60 {
 		return time.Time{}, false
 	}
 	t := time.Date(year, time.Month(m), d, hour, minute, min(second, 59), 0, time.UTC)
-	if t.Day() != d { // time.Date takes the 30th of February for the 1st of March
+	if t.Day() != d { // time.Date takes the 30th of February for the 1st of March, and hour 24 for the next day
 		return time.Time{}, false
 	}
 	return t, true
@@ -109,7 +110,7 @@ func dateOf(year int, month, day, clock string) (time.Time, bool) {
 func digits(s string) (n int, ok bool) {
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
-			return 0, false
+			return n, false
 		}
 		n = 10*n + int(s[i]-'0')
 	}

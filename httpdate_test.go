@@ -2,6 +2,7 @@ package cirque
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -73,10 +74,98 @@ func TestHTTPDateRefuses(t *testing.T) {
 		"asctime, one space":         "Sun Nov 6 08:49:37 1994",
 		"asctime, letters in year":   "Sun Nov  6 08:49:37 199x",
 		"asctime, blank day":         "Sun Nov    08:49:37 1994",
+		"asctime, two spaces":        "Sun  Nov  6 08:49:37 1994",
+		"RFC 850, no comma":          "Sunday 06-Nov-94 08:49:37 GMT",
+		"RFC 850, no day's name":     "Foo, 06-Nov-94 08:49:37 GMT",
+		"RFC 850, a letter like S":   "\u017funday, 06-Nov-94 08:49:37 GMT",
 	} {
 		_, ok := ParseHTTPDate(s, testNow)
 		require.False(t, ok, name)
 	}
+}
+
+func TestHTTPDateNames(t *testing.T) {
+	for day := range 7 {
+		for month := time.January; month <= time.December; month++ {
+			want := time.Date(1995, month, 1+day, 8, 49, 37, 0, time.UTC)
+			for _, layout := range []string{http.TimeFormat, "Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC} {
+				got, ok := ParseHTTPDate(want.Format(layout), testNow)
+				require.True(t, ok, want.Format(layout))
+				require.Equal(t, want, got)
+			}
+		}
+	}
+}
+
+// httpDates is the grammar of RFC 9110 §5.6.7, in its three forms: day, month, year and time.
+var httpDates = func() []*regexp.Regexp {
+	const days, months, clock = `(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat)`, `(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)`, `(\d\d:\d\d:\d\d)`
+	return []*regexp.Regexp{
+		regexp.MustCompile(`^(?i)` + days + `, (?P<d>\d\d) (?P<m>` + months + `) (?P<y>\d{4}) (?P<t>` + clock + `) GMT$`),
+		regexp.MustCompile(`^(?i)(?:Sun|Mon|Tues|Wednes|Thurs|Fri|Satur)day, (?P<d>\d\d)-(?P<m>` + months + `)-(?P<y>\d\d) (?P<t>` + clock + `) GMT$`),
+		regexp.MustCompile(`^(?i)` + days + ` (?P<m>` + months + `) (?P<d>[ \d]\d) (?P<t>` + clock + `) (?P<y>\d{4})$`),
+	}
+}()
+
+// dateByGrammar is ParseHTTPDate by way of httpDates and package time.
+func dateByGrammar(s string) (time.Time, bool) {
+	for _, form := range httpDates {
+		match := form.FindStringSubmatch(s)
+		if match == nil {
+			continue
+		}
+		part := func(name string) string { return match[form.SubexpIndex(name)] }
+		clock := part("t")
+		if strings.HasSuffix(clock, ":60") {
+			clock = clock[:6] + "59"
+		}
+		year := part("y")
+		for _, century := range []string{"20", "19"} {
+			if len(part("y")) == 2 {
+				year = century + part("y")
+			}
+			date, err := time.Parse("_2 Jan 2006 15:04:05", part("d")+" "+part("m")+" "+year+" "+clock)
+			if err == nil && (len(part("y")) == 4 || !date.After(testNow.AddDate(50, 0, 0))) {
+				return date, true
+			}
+		}
+	}
+	return time.Time{}, false
+}
+
+// TestHTTPDateByteByByte changes, inserts and takes away one byte after the other.
+func TestHTTPDateByteByByte(t *testing.T) {
+	dates := 0
+	for _, valid := range []string{
+		"Sun, 06 Nov 1994 08:49:37 GMT", "Sat, 31 Dec 2016 23:59:60 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun Nov 16 08:49:37 1994",
+	} {
+		for i := range len(valid) {
+			changed := []string{valid[:i], valid[:i] + valid[i+1:]}
+			for _, c := range " 0123456789,:-+/.;nNaA\t\x00" {
+				changed = append(changed, valid[:i]+string(c)+valid[i+1:], valid[:i]+string(c)+valid[i:], valid+string(c))
+			}
+			for _, s := range changed {
+				got, ok := ParseHTTPDate(s, testNow)
+				want, wantOK := dateByGrammar(s)
+				require.Equal(t, wantOK, ok, s)
+				require.Equal(t, want, got, s)
+				if ok {
+					dates++
+				}
+			}
+		}
+	}
+	require.Greater(t, dates, 200)
+}
+
+func TestSameDate(t *testing.T) {
+	const first = "Mon, 01 Jan 0001 00:00:00 GMT" // which is the zero Time
+	require.True(t, sameDate("Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", testNow))
+	require.False(t, sameDate("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:38 GMT", testNow))
+	require.True(t, sameDate(first, first, testNow))
+	require.False(t, sameDate("none", "none", testNow))
+	require.False(t, sameDate("none", first, testNow))
+	require.False(t, sameDate(first, "none", testNow))
 }
 
 // RFC 9111 §4.2: not later than what was meant.
@@ -104,6 +193,9 @@ func TestHTTPDateCentury(t *testing.T) {
 	got, ok := ParseHTTPDate("Sunday, 06-Nov-10 08:49:37 GMT", now.AddDate(60, 0, 0))
 	require.True(t, ok)
 	require.Equal(t, 2110, got.Year())
+	got, ok = ParseHTTPDate("Saturday, 01-Jan-01 00:00:00 GMT", now.AddDate(25, 0, 0))
+	require.True(t, ok)
+	require.Equal(t, 2101, got.Year())
 	// 2100 has no such day, and 2000 is the year before it that ends so.
 	got, ok = ParseHTTPDate("Tuesday, 29-Feb-00 08:49:37 GMT", now.AddDate(60, 0, 0))
 	require.True(t, ok)

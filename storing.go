@@ -119,7 +119,7 @@ func (c *candidate) refusedByResponse() *Refusal {
 	case !validFields(c.stored):
 		return refuseResponse("header-invalid") // RFC 9110 §5.5
 	case headerSize(c.stored, nil) > c.policy.maxHeaderBytes():
-		return &Refusal{Reason: ResponseTooLarge, Detail: "header-too-large", ByResponse: true}
+		return &Refusal{Reason: ResponseTooLarge, Detail: "header-too-large"}
 	case c.validatable():
 		return nil
 	case d.NoCache:
@@ -260,7 +260,7 @@ func final(status int) bool { return 200 <= status && status <= 599 }
 // that RFC 9110 §15 defines.
 func understood(status int) bool {
 	switch {
-	case 200 <= status && status <= 206, 300 <= status && status <= 308, 400 <= status && status <= 417,
+	case status <= 206, 300 <= status && status <= 308, 400 <= status && status <= 417,
 		status == 421, status == 422, status == 426, 500 <= status && status <= 505:
 		return status != 305 && status != 306 // deprecated, and unused
 	}

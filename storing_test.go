@@ -243,6 +243,22 @@ func TestStoreNoHeaderThatCannotBeSent(t *testing.T) {
 	}
 }
 
+// RFC 9110 §15 defines these, and no others.
+func TestUnderstood(t *testing.T) {
+	var got []int
+	for status := 200; status < 600; status++ {
+		if understood(status) {
+			got = append(got, status)
+		}
+	}
+	require.Equal(t, []int{
+		200, 201, 202, 203, 204, 205, 206,
+		300, 301, 302, 303, 304, 307, 308,
+		400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 426,
+		500, 501, 502, 503, 504, 505,
+	}, got)
+}
+
 func TestStoreLargeHeader(t *testing.T) {
 	x := get("Cache-Control: max-age=60", "Date: "+at(0))
 	rest := headerSize(x.Header, nil) + len("A: \r\n")
