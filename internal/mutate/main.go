@@ -6,9 +6,9 @@
 //	go run ./internal/mutate -files reuse.go,vary.go
 //
 // A mutant negates a condition, drops a clause of one, drops a case, shifts a bound or an operator, changes a number,
-// a truth value or a name in a list, or deletes a statement. It is killed when a test fails, does not
-// end, or panics. All of them are compiled into one test binary for each package, behind switches. Survivors are printed; those that internal/conformance explains don't count. The exit status is 1
-// if others are left.
+// a truth value or a name in a list, or deletes a statement. It is killed when a test fails, does not end, or panics. All
+// are compiled into one test binary for each package, behind switches. Survivors are printed; those that internal/conformance
+// explains don't count. The exit status is 1 if others are left.
 package main
 
 import (
@@ -81,6 +81,9 @@ func run(ctx context.Context, p *pkg, packages []string, all []mutant, dir strin
 	}
 	rep, err := try(ctx, r, jobs, verbose)
 	rep.print(os.Stdout)
+	if err == nil {
+		err = r.check(ctx)
+	}
 	return rep.unexplained, err
 }
 

@@ -41,7 +41,7 @@ type testBinary struct {
 	limit          time.Duration // what takes longer hangs
 }
 
-// newRunner compiles the tests with all mutants in them, and makes sure that they pass with none.
+// newRunner compiles the tests with all mutants in them, and checks them.
 func newRunner(ctx context.Context, p *pkg, packages []string, all []mutant, dir string) (*runner, error) {
 	r := &runner{pkg: p, packages: packages, dir: dir, mutants: all}
 	files, alone, err := p.withSwitches(all)
@@ -55,20 +55,27 @@ func newRunner(ctx context.Context, p *pkg, packages []string, all []mutant, dir
 	} else if !ok {
 		return nil, errors.New("mutate: the tests don't compile with switches")
 	}
+	return r, r.check(ctx)
+}
+
+// check makes sure that the tests pass without a mutant, and sees how long they take. What they read besides their own code,
+// such as documentation, must be as it should be before the first mutant is tried, and still after the last, or
+// it would seem to be the mutants that were noticed.
+func (r *runner) check(ctx context.Context) error {
 	for i := range r.tests {
 		t := &r.tests[i]
 		t.limit = time.Minute
 		begin := time.Now()
 		f, err := t.run(ctx, 0, "")
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if f != survived {
-			return nil, fmt.Errorf("mutate: the tests of %s fail without a mutant", t.pkg)
+			return fmt.Errorf("mutate: the tests of %s fail without a mutant", t.pkg)
 		}
 		t.limit = 10*time.Second + 5*time.Since(begin)
 	}
-	return r, nil
+	return nil
 }
 
 // compile compiles the tests of all packages with changed files of the package laid over the real ones; the tree stays as it is.
