@@ -15,7 +15,7 @@ type mutant struct {
 	start, end int
 	text       string
 	typ        string // of the expression; "": it is a statement
-	fixed      bool   // the expression is in the declaration of a constant
+	fixed      bool   // the expression is a constant, and has to be one
 	line       int
 	source     string // the line that is changed
 	what       string // what is done to it
@@ -87,6 +87,9 @@ func (c *collector) replace(n ast.Node, at token.Pos, text, what string) {
 	}
 	if e, ok := n.(ast.Expr); ok {
 		m.typ = c.typeOf(e)
+		// The 1 of -1, say, has no type.
+		basic, ok := c.in.info.Types[e].Type.(*types.Basic)
+		m.fixed = m.fixed || ok && basic.Info()&types.IsUntyped != 0 && basic.Info()&types.IsBoolean == 0
 	}
 	c.found = append(c.found, m)
 }
