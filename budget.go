@@ -16,9 +16,9 @@ type Budget struct {
 	limit int64
 	used  atomic.Int64
 
-	// evict gives up entries worth at least the bytes asked for and reports whether there were any. Written
-	// once, by EvictWith, before the Budget is shared.
-	evict func(need int64) bool
+	// evict gives up entries worth at least the bytes asked for, tells the trace, and reports whether there were
+	// any. Written once, by EvictWith, before the Budget is shared.
+	evict func(trace *CacheTrace, need int64) bool
 }
 
 // NewBudget returns a Budget of limit bytes. Until EvictWith is called, a reservation that does not fit
@@ -28,12 +28,13 @@ func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
 // EvictWith lets the budget make room: manager names the victims, storage drops them. Call it once, before
 // the Budget is in use. The Storage must not hold, while it reserves, a lock that its Purge takes.
 func (b *Budget) EvictWith(manager EvictionManager, storage Storage) {
-	b.evict = func(need int64) bool {
+	b.evict = func(trace *CacheTrace, need int64) bool {
 		victims := manager.Evict(need)
 		for _, key := range victims {
 			// What cannot be dropped was not there or the store is failing; either way its bytes stay counted
 			// until the store releases them.
-			_ = storage.Purge(context.Background(), key, PurgeEviction)
+			err := storage.Purge(context.Background(), key, PurgeEviction)
+			trace.evicted(key, err)
 		}
 		return len(victims) > 0
 	}
@@ -41,7 +42,11 @@ func (b *Budget) EvictWith(manager EvictionManager, storage Storage) {
 
 // Reserve takes n bytes, evicting to make room where it must, and reports whether it could. Where it could
 // not, nothing is taken.
-func (b *Budget) Reserve(n int64) bool {
+func (b *Budget) Reserve(n int64) bool { return b.ReserveFor(nil, n) }
+
+// ReserveFor is Reserve on behalf of a request: its trace, nil for none, sees what has to leave. A Storage finds that with
+// [ContextCacheTrace].
+func (b *Budget) ReserveFor(trace *CacheTrace, n int64) bool {
 	if b == nil || n <= 0 {
 		return true
 	}
@@ -58,7 +63,7 @@ func (b *Budget) Reserve(n int64) bool {
 		}
 		// An evicted body that is still being read frees nothing yet, so this may take several rounds; each
 		// shortens the manager's list, so the rounds end.
-		if b.evict == nil || !b.evict(used+n-b.limit) {
+		if b.evict == nil || !b.evict(trace, used+n-b.limit) {
 			return false
 		}
 	}

@@ -124,7 +124,7 @@ type Fill struct {
 // open begins the write, and makes one that streams known to those who look for a variant. The reader is nil
 // where nobody wants one.
 func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
-	handler, err := f.opts.Storage.MissHandler(f.ctx, f.key, f.meta, MissOptions{
+	handler, err := f.opts.Storage.MissHandler(f.trace.in(f.ctx), f.key, f.meta, MissOptions{
 		SizeHint: opts.SizeHint, Replaces: opts.Replaces,
 	})
 	if err != nil {

@@ -187,15 +187,28 @@ func TestBudgetMakesRoomForFills(t *testing.T) {
 	require.NoError(t, err)
 	h.Eviction = manager
 	budget.EvictWith(manager, h.Storage)
+	var left []cirque.CompactCacheKey
+	trace := &cirque.CacheTrace{Evicted: func(info cirque.EvictionInfo) {
+		require.NoError(t, info.Err)
+		left = append(left, info.Key)
+	}}
 	keys := make([]cirque.CacheKey, 60)
 	for i := range keys {
 		keys[i] = cirque.NewCacheKey("", strconv.Itoa(i), "")
-		h.put(keys[i], freshMeta("a"), strings.Repeat("0123456789", 300))
+		c := h.miss(keys[i])
+		c.SetTrace(trace)
+		c.SetMeta(freshMeta("a"))
+		f, err := c.StartFill(t.Context(), cirque.FillOptions{})
+		require.NoError(t, err)
+		h.write(f, strings.Repeat("0123456789", 300))
+		require.NoError(t, f.Finish())
+		require.EqualValues(t, manager.EvictedItems(), len(left), "the trace sees all of them")
 		require.LessOrEqual(t, budget.Used(), int64(limit))
 		require.Equal(t, budget.Used(), manager.TotalWeight())
 		require.Equal(t, store.Len(), manager.TotalItems())
 	}
 	require.Positive(t, manager.EvictedItems())
+	require.Equal(t, keys[0].Compact(), left[0])
 	h.wantStored(keys[0], "")
 	h.wantStored(keys[59], strings.Repeat("0123456789", 300))
 	for _, key := range keys {

@@ -34,7 +34,8 @@ type CacheTrace struct {
 	FillDone  func(FillInfo)
 
 	// Evicted is called for each entry that left the Storage because this request's response needed
-	// the room.
+	// the room. Storages that make room by themselves say so through [Budget.ReserveFor], as far as they can
+	// tell whom it was for.
 	Evicted func(EvictionInfo)
 
 	// Purged is called when a purge has ended.
@@ -130,6 +131,14 @@ func WithCacheTrace(ctx context.Context, trace *CacheTrace) context.Context {
 func ContextCacheTrace(ctx context.Context) *CacheTrace {
 	trace, _ := ctx.Value(cacheTraceKey{}).(*CacheTrace)
 	return trace
+}
+
+// in returns ctx with the trace, which is where a Storage finds it.
+func (t *CacheTrace) in(ctx context.Context) context.Context {
+	if t == nil || t == ContextCacheTrace(ctx) {
+		return ctx
+	}
+	return context.WithValue(ctx, cacheTraceKey{}, t)
 }
 
 func inTurn[Info any](first, second func(Info)) func(Info) {

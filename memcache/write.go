@@ -29,6 +29,7 @@ type write struct {
 	key    cirque.CacheKey
 	tag    cirque.Tag
 	opts   cirque.MissOptions
+	trace  *cirque.CacheTrace // of the request that it is for; sees what has to make room
 	buffer *stream.Buffer
 	body   *body // set before the writer gives up its reference
 	refs   atomic.Int32
@@ -52,8 +53,11 @@ var (
 // MissHandler implements [cirque.Storage]. The handler is a [cirque.StreamingMissHandler]. Where
 // the budget refuses even the bookkeeping, the write is unlinked before its first byte.
 func (c *MemCache) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
-	body := c.bodies
+	body, trace := c.bodies, cirque.ContextCacheTrace(ctx)
 	body.SizeHint = opts.SizeHint
+	if trace != nil {
+		body.Reserve = func(n int64) bool { return c.budget.ReserveFor(trace, n) }
+	}
 	w := &write{
 		cache:    c,
 		shard:    c.shard(key.PrimaryHash()),
@@ -61,11 +65,12 @@ func (c *MemCache) MissHandler(ctx context.Context, key cirque.CacheKey, meta *c
 		meta:     meta,
 		tag:      cirque.Tag(c.tags.Add(1)),
 		opts:     opts,
+		trace:    trace,
 		overhead: writeOverhead + int64(len(key.Namespace())+len(key.Primary())+meta.MetaSize()),
 		buffer:   stream.New(ctx, body),
 	}
 	w.refs.Store(1)
-	w.refused = !c.budget.Reserve(w.overhead)
+	w.refused = !c.budget.ReserveFor(trace, w.overhead)
 	w.shard.begin(w)
 	return w, nil
 }
@@ -148,7 +153,7 @@ func (w *write) store() (cirque.MissFinish, error) {
 	for {
 		meta := w.currentMeta()
 		block := entryOverhead + int64(len(identity)+meta.MetaSize()) + size
-		if !budget.Reserve(block) {
+		if !budget.ReserveFor(w.trace, block) {
 			return cirque.MissFinish{}, cirque.ErrUnlinked
 		}
 		err := w.commit(identity, meta, int(size))
@@ -169,7 +174,7 @@ func (w *write) takeBody() bool {
 	w.body = &body{segments: segments, size: w.buffer.Size(), charged: charged}
 	w.body.refs.Store(1)
 	overhead := int64(bodyOverhead + segmentOverhead*len(segments))
-	if !w.cache.budget.Reserve(overhead) {
+	if !w.cache.budget.ReserveFor(w.trace, overhead) {
 		return false
 	}
 	w.body.charged += overhead
