@@ -112,6 +112,20 @@ func TestVariance(t *testing.T) {
 	}
 }
 
+// There is one spelling for all that mean the same, and nothing in it that the field does not say.
+func TestNormalizeField(t *testing.T) {
+	for name, c := range map[string]struct{ field, line, want string }{
+		"a language":      {"Accept-Language", "EN", "en"},
+		"languages":       {"Accept-Language", "fr;q=0.25,en , de; q=1.0", "de,en,fr;q=0.250"},
+		"no languages":    {"Accept-Language", ", ", ""},
+		"codings":         {"Accept-Encoding", "x-gzip, BR;q=0.5, zstd;q=0", "br;q=0.500,gzip"},
+		"what is no list": {"Accept-Language", "en, de;v=1", "en,de;v=1"},
+		"another field":   {"Accept", "b, a", "b,a"},
+	} {
+		require.Equal(t, c.want, normalizeField(c.field, []string{c.line}), name)
+	}
+}
+
 func TestVarianceOfSeveralFields(t *testing.T) {
 	fields := []string{"A", "B"}
 	seen := map[HashBinary]bool{}

@@ -64,7 +64,7 @@ var dateRules = []Requirement{
 	{
 		Section: "RFC 9111 §4.2", Level: Must,
 		Rule:          "Represent Expires by the nearest earlier instant where the clock is coarser than a second.",
-		NotObservable: "the clock in use has a resolution of nanoseconds; a coarser one would have to be seen",
+		NotObservable: "a cache with a clock coarser than a second; the one in use tells nanoseconds apart",
 	},
 	{
 		Section: "RFC 9111 §5.3", Level: Must,

@@ -138,6 +138,7 @@ var freshnessRules = []Requirement{
 		Rule: "Of several values for one directive or Expires, use the first or none; of directives that conflict, the most restrictive.",
 		Cases: []Case{
 			notReused("stale and then fresh max-age in one line is stale", "Cache-Control: max-age=60, max-age=3600", "Age: 120"),
+			reused("fresh and then stale max-age is fresh", "Cache-Control: max-age=3600, max-age=60", "Age: 120"),
 			notReused("stale and then fresh max-age in two lines is stale", "Cache-Control: max-age=60", "Cache-Control: max-age=3600", "Age: 120"),
 			notReused("stale and then fresh s-maxage is stale", "Cache-Control: s-maxage=60, s-maxage=3600", "Age: 120"),
 			notReused("several Expires lines are no date", "Expires: {now+3600}", "Expires: {now+3600}"),

@@ -12,7 +12,10 @@ type Survivor struct {
 // Survivors returns the mutants that are explained.
 func Survivors() []Survivor { return survivors }
 
-const aNanosecond = "times have whole seconds, so a bound that moves by a nanosecond parts nothing"
+const (
+	aNanosecond = "times in HTTP have whole seconds, and nothing takes as little as a nanosecond: a bound that moves by one parts nothing"
+	room        = "room that is set aside; what needs more gets it"
+)
 
 var survivors = []Survivor{
 	{
@@ -26,9 +29,13 @@ var survivors = []Survivor{
 	},
 	{"storing.go", "if f.InitialAge > 0 {", "0 → 1", aNanosecond},
 	{"storing.go", "if c.freshness.Lifetime > 0 {", "0 → 1", aNanosecond},
+	{"freshness.go", "case p.Defaults.FreshDuration(status) > 0:", "0 → 1", aNanosecond},
+	{"freshness.go", "if f.Lifetime = heuristicLifetime(h, date, x.ResponseTime); f.Lifetime > 0 {", "0 → 1", "a tenth of whole seconds is no single nanosecond"},
 	{"reuse.go", "if rd != nil && rd.Present {", "drop rd.Present", "directives that are not there change nothing, and only cost time"},
 	{"reuse.go", "decision.StaleIfError = mayBeStale && window > 0 && staleness < window // RFC 5861 §4", "0 → 1", aNanosecond},
 	{"reuse.go", "return maxAge > 0 && meta.Age(now) <= maxAge", "0 → 1", aNanosecond},
 	{"request.go", `if lines := h["Pragma"]; len(lines) > 0 {`, "> → >=", "there is nothing to look at in no lines"},
 	{"vary.go", "b.AddNameMissing(name)", "delete b.AddNameMissing(name)", "a name that is left out is told from one that has a value, too"},
+	{"vary.go", "var stack [8]preference", "8 → 9", room},
+	{"vary_record.go", "b := make([]byte, 0, 64+len(r.Variants)*96)", "64 → 65", room},
 }
