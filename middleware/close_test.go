@@ -1,0 +1,167 @@
+package middleware_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// Close waits for what is under way, until its context ends; then that ends too. In whatever phase a request is, it gets an
+// answer or an error, and none hangs.
+func TestClose(t *testing.T) {
+	const fill = 10 * time.Second
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		switch r.URL.Path {
+		case "/late": // no header yet
+			select {
+			case <-time.After(fill):
+			case <-r.Context().Done():
+				panic(http.ErrAbortHandler)
+			}
+		case "/long": // a part of the body
+			io.WriteString(w, strings.Repeat("long", 1000))
+			select {
+			case <-time.After(fill):
+			case <-r.Context().Done():
+				panic(http.ErrAbortHandler)
+			}
+		}
+		io.WriteString(w, "end")
+	}
+	for name, test := range map[string]struct {
+		patience time.Duration
+		err      error
+	}{
+		"as long as it takes": {time.Minute, nil},
+		"no longer than that": {fill / 2, context.DeadlineExceeded},
+		"not at all":          {0, context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachBubble(t, middleware.Config{LockWait: time.Hour}, origin, func(t *testing.T, b *bubble) {
+				b.get("/")
+				require.NoError(t, b.cache.Wait(t.Context()))
+				whole := make(chan bool)
+				for _, path := range []string{"/late", "/late", "/long", "/long"} { // the second waits for the first
+					go func() {
+						response, err := b.ask(t.Context(), http.MethodGet, path)
+						if err != nil {
+							whole <- false
+							return
+						}
+						defer response.Body.Close()
+						body, err := io.ReadAll(response.Body)
+						whole <- err == nil && strings.HasSuffix(string(body), "end")
+					}()
+					synctest.Wait()
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), test.patience)
+				defer cancel()
+				start := time.Now()
+				require.ErrorIs(t, b.cache.Close(ctx), test.err)
+				require.Equal(t, min(test.patience, fill), time.Since(start))
+				for range 4 {
+					if test.err == nil {
+						require.True(t, <-whole)
+					} else {
+						<-whole // a waiter may have had it from the origin
+					}
+				}
+				// From now on hits are served, the rest passes, nothing is stored.
+				require.Contains(t, b.get("/").status(), "; hit")
+				for range 2 {
+					r := b.get("/new")
+					require.Equal(t, "end", r.body)
+					require.Contains(t, r.status(), "; detail=closing")
+				}
+				require.NoError(t, b.cache.Close(t.Context()), "once more")
+			})
+		})
+	}
+}
+
+// What is passed to one client alone is no business of Close's.
+func TestCloseLeavesAloneWhatPasses(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		io.WriteString(w, "first, ")
+		w.(http.Flusher).Flush()
+		select {
+		case <-time.After(time.Minute):
+		case <-r.Context().Done():
+			panic(http.ErrAbortHandler)
+		}
+		io.WriteString(w, "last")
+	}
+	eachBubble(t, middleware.Config{}, origin, func(t *testing.T, b *bubble) {
+		response, err := b.ask(t.Context(), http.MethodGet, "/")
+		require.NoError(t, err)
+		defer response.Body.Close()
+		first := make([]byte, len("first, "))
+		_, err = io.ReadFull(response.Body, first)
+		require.NoError(t, err)
+		start := time.Now()
+		require.NoError(t, b.cache.Close(t.Context()))
+		require.Zero(t, time.Since(start))
+		rest, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Equal(t, "last", string(rest))
+	})
+}
+
+// A client who does not read what it asked for, and that is stored by now, does not hold Close up.
+func TestCloseDoesNotWaitForClients(t *testing.T) {
+	eachBubble(t, middleware.Config{}, fresh(strings.Repeat("x", 100)), func(t *testing.T, b *bubble) {
+		response, err := b.ask(t.Context(), http.MethodGet, "/")
+		require.NoError(t, err)
+		synctest.Wait()
+		start := time.Now()
+		require.NoError(t, b.cache.Close(t.Context()))
+		require.Zero(t, time.Since(start))
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Len(t, body, 100)
+	})
+}
+
+// A background revalidation whose origin hangs ends: by itself, and with Close.
+func TestHangingRevalidationEnds(t *testing.T) {
+	var asked, ended atomic.Int32
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) > 1 {
+			<-r.Context().Done()
+			ended.Add(1)
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=36000")
+		io.WriteString(w, "old")
+	}
+	cfg := middleware.Config{FillIdle: time.Minute, MaxRevalidations: 1}
+	eachBubble(t, cfg, origin, func(t *testing.T, b *bubble) {
+		asked.Store(0)
+		ended.Store(0)
+		b.get("/")
+		for n := range int32(3) {
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			require.Equal(t, n, ended.Load(), "it ended when nothing came")
+			require.Equal(t, "old", b.get("/").body)
+			synctest.Wait()
+			require.Equal(t, n+2, asked.Load(), "the next one may begin")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, b.cache.Close(ctx), context.Canceled)
+		synctest.Wait()
+		require.EqualValues(t, 3, ended.Load())
+	})
+}
