@@ -32,6 +32,7 @@ const (
 
 	sectionHeader     = 1
 	sectionExtensions = 2
+	sectionVariance   = 3 // none where it is zero
 )
 
 // Offsets within the fixed part. It is read by position, so that decoding costs a hit little.
@@ -44,22 +45,29 @@ const (
 	offUpdated    = offCreated + 8
 	offFreshUntil = offUpdated + 8
 	offEpoch      = offFreshUntil + 8
-	offVariance   = offEpoch + 8
-	fixedV1       = offVariance + 16
+	fixedV1       = offEpoch + 8
 )
 
 // ErrBadMeta is wrapped by every error of UnmarshalBinary.
 var ErrBadMeta = errors.New("cirque: damaged or unknown meta")
 
 func (m *CacheMeta) encodedSize() int {
-	return metaFixedAt + fixedV1 + sectionSize(m.header.packed) + sectionSize(m.extensions)
+	return metaFixedAt + fixedV1 + sectionSize(len(m.header.packed)) + sectionSize(len(m.extensions)) + sectionSize(len(m.encodedVariance()))
 }
 
-func sectionSize(s string) int {
-	if s == "" {
+// encodedVariance returns the variance, or nothing where it is zero.
+func (m *CacheMeta) encodedVariance() []byte {
+	if m.variance.IsZero() {
+		return nil
+	}
+	return m.variance[:]
+}
+
+func sectionSize(n int) int {
+	if n == 0 {
 		return 0
 	}
-	return 1 + uvarintSize(len(s)) + len(s)
+	return 1 + uvarintSize(n) + n
 }
 
 func uvarintSize(n int) int {
@@ -85,15 +93,15 @@ func (m *CacheMeta) AppendBinary(dst []byte) ([]byte, error) {
 	dst = le.AppendUint64(dst, uint64(m.updated))
 	dst = le.AppendUint64(dst, uint64(m.freshUntil))
 	dst = le.AppendUint64(dst, uint64(m.epoch))
-	dst = append(dst, m.variance[:]...)
 	dst = appendSection(dst, sectionHeader, m.header.packed)
 	dst = appendSection(dst, sectionExtensions, m.extensions)
+	dst = appendSection(dst, sectionVariance, m.encodedVariance())
 	le.PutUint64(dst[start+2:], xxhash.Sum64(dst[start+metaPrefix:]))
 	return dst, nil
 }
 
-func appendSection(dst []byte, id byte, s string) []byte {
-	if s == "" {
+func appendSection[T string | []byte](dst []byte, id byte, s T) []byte {
+	if len(s) == 0 {
 		return dst
 	}
 	dst = append(dst, id)
@@ -143,8 +151,7 @@ func (m *CacheMeta) decode(s string, check bool) error {
 	m.updated = int64(uint64At(fixed, offUpdated))
 	m.freshUntil = int64(uint64At(fixed, offFreshUntil))
 	m.epoch = int64(uint64At(fixed, offEpoch))
-	copy(m.variance[:], fixed[offVariance:])
-	m.header, m.extensions = HeaderSection{}, ""
+	m.variance, m.header, m.extensions = HashBinary{}, HeaderSection{}, ""
 
 	rest := s[metaFixedAt+int(uint16(s[metaPrefix])|uint16(s[metaPrefix+1])<<8):]
 	for rest != "" {
@@ -161,6 +168,11 @@ func (m *CacheMeta) decode(s string, check bool) error {
 			m.header.packed = after[:size]
 		case sectionExtensions:
 			m.extensions = after[:size]
+		case sectionVariance:
+			if size != uint64(len(m.variance)) {
+				return fmt.Errorf("%w: variance of %d bytes", ErrBadMeta, size)
+			}
+			copy(m.variance[:], after)
 		}
 		rest = after[size:]
 	}

@@ -103,6 +103,7 @@ func TestMetaRefusesTamperedRecords(t *testing.T) {
 		"a cut extension":          section(sectionExtensions, "\x01a\x05b"),
 		"an endless id":            resealed(append(encoded(t, new(CacheMeta)), 0xff, 0xff)),
 		"an endless length":        resealed(append(encoded(t, new(CacheMeta)), 9, 0xff)),
+		"half a variance":          section(sectionVariance, "12345678"),
 		"a length too large":       resealed(append(encoded(t, new(CacheMeta)), 9, 5, 1)),
 	} {
 		require.ErrorIs(t, m.UnmarshalBinary(data), ErrBadMeta, name)

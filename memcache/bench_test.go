@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"runtime"
 	"runtime/metrics"
 	"testing"
@@ -82,6 +83,31 @@ func BenchmarkWrite(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkChurn stores an entry and drops another at a time, at random, so that pages are given up and their rest moves.
+func BenchmarkChurn(b *testing.B) {
+	const resident = 100_000
+	c := New(Config{})
+	meta, body := newMeta(), make([]byte, 1<<10)
+	keys := make([]cirque.CacheKey, 2*resident)
+	for i := range keys {
+		keys[i] = keyOf(i)
+	}
+	in, out := keys[:resident], keys[resident:]
+	for _, key := range in {
+		put(b, c, key, meta, body)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	b.ReportAllocs()
+	for b.Loop() {
+		i, j := random.IntN(resident), random.IntN(resident)
+		if err := c.Purge(context.Background(), in[i].Compact(), cirque.PurgeEviction); err != nil {
+			b.Fatal(err)
+		}
+		put(b, c, out[j], meta, body)
+		in[i], out[j] = out[j], in[i]
 	}
 }
 

@@ -12,8 +12,8 @@ const (
 	// inlineMax is up to which size a body lives in its entry's block.
 	inlineMax = 4 << 10
 
-	// entryOverhead is what an entry weighs beyond its block: record, block header, its share of the index, and
-	// the end of a page that was too short for it.
+	// entryOverhead is what an entry weighs beyond its block: record (48 bytes), its share of the index (up to 10),
+	// block header (8), and of the end of a page that was too short for the next block.
 	entryOverhead = 128
 
 	// bodyOverhead and segmentOverhead are what a body outside of the block weighs beyond its bytes.
@@ -29,6 +29,7 @@ const (
 // INVARIANT: while refs is above zero, weight() bytes of the budget are taken for the entry. The table has one
 // reference, each open hit one.
 type record struct {
+	hash         cirque.HashBinary // the combined one
 	tag          cirque.Tag
 	page, offset uint32 // of the block; noPage: the record is free
 

@@ -9,7 +9,7 @@
 //
 // Everything is charged to the Budget before it is allocated: the segments of writes under way,
 // and entries until they are out of the table and their last reader has closed. Not counted is what was
-// released in pages that are still in use, at most a fifth of them; one page of at most 32 KiB for each of 256 shards;
+// released in pages that are still in use, at most an eighth of them; one page of at most 64 KiB for each of 256 shards;
 // what the table has grown to, when it is empty again; and bytes that a reader goes on with after a new meta
 // has replaced them.
 //
@@ -94,7 +94,7 @@ func (c *MemCache) Len() int {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.RLock()
-		n += len(s.index)
+		n += s.index.count
 		s.mu.RUnlock()
 	}
 	return n

@@ -4,13 +4,15 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+
+	"github.com/cirquecache/cirque/internal/unzeroed"
 )
 
 const (
-	// A page of 32 KiB holds some twenty entries: few enough objects for the garbage collector (at a million entries
-	// of 1 KiB a collection takes half as long as with 16 KiB), and not too much that one header string, which
+	// A page of 64 KiB holds some forty entries of 1 KiB: few enough objects for the garbage collector (at a million
+	// entries a collection takes half as long as with 32 KiB), and not too much that one header string, which
 	// somebody got from a hit and keeps, keeps with it.
-	maxPage = 32 << 10
+	maxPage = 64 << 10
 	minPage = 2 << 10
 
 	// Blocks larger than maxShared have a page of their own.
@@ -30,12 +32,13 @@ type page struct {
 	live int    // of those, in use by records
 }
 
-// sparse reports whether so little of a page is in use that what is should move: more than a fifth is not.
-func (p *page) sparse() bool { return p.live < len(p.buf)/5*4 }
+// sparse reports whether so little of a page is in use that what is should move: more than an eighth is not. So
+// seven bytes are moved for each that leaves; a stricter rule would move many more, a laxer one waste more.
+func (p *page) sparse() bool { return p.live < len(p.buf)/8*7 }
 
 // pages is the memory of one shard's blocks. Its methods are called with the shard's lock held.
 //
-// INVARIANT: of what was handed out of all pages but the current one, at least four fifths is in use.
+// INVARIANT: of what was handed out of all pages but the current one, at least seven eighths are in use.
 type pages struct {
 	all     []page
 	free    []uint32 // indexes of all that are not in use
@@ -73,14 +76,19 @@ func (s *pages) allocate(record, n uint32) (block []byte, at, offset, sealed uin
 	return s.block(at, offset, n)[:0], at, offset, sealed
 }
 
-// pageSize returns the size of the next page: a small shard has small ones.
+// pageSize returns the size of the next page: a small shard has small ones, and the largest are for shards of which half of
+// one, which is what the current page wastes, is less than what the ends of more pages would.
 func (s *pages) pageSize() int {
-	return min(max(1<<bits.Len(uint(s.live)), minPage), maxPage)
+	size := min(max(1<<bits.Len(uint(s.live)), minPage), maxPage)
+	if s.live < 16*maxPage {
+		return min(size, maxPage/2)
+	}
+	return size
 }
 
 // add returns the index of a new page.
 func (s *pages) add(size int) uint32 {
-	p := page{buf: make([]byte, 0, size)}
+	p := page{buf: unzeroed.Make(size)}
 	if last := len(s.free) - 1; last >= 0 {
 		at := s.free[last]
 		s.free = s.free[:last]

@@ -28,8 +28,17 @@ func requireTidy(t *testing.T, s *shard, budget *cirque.Budget) {
 	defer s.mu.RUnlock()
 	live := make([]int, len(s.pages.all))
 	weight := int64(0)
-	for _, i := range s.index {
+	entries := 0
+	for slot, mark := range s.index.marks {
+		if mark == 0 {
+			continue
+		}
+		entries++
+		i := s.index.numbers[slot]
 		r := s.records.at(i)
+		found, number := s.index.find(&r.hash, &s.records)
+		require.Same(t, r, found)
+		require.Equal(t, i, number)
 		live[r.page] += int(r.blockSize()) + blockHeader
 		weight += r.weight()
 		if r.inline == outside {
@@ -45,7 +54,8 @@ func requireTidy(t *testing.T, s *shard, budget *cirque.Budget) {
 		require.True(t, uint32(at) == s.pages.current || !p.sparse(), "page %d: %d of %d bytes in use", at, p.live, len(p.buf))
 	}
 	require.Equal(t, total, s.pages.live)
-	require.Equal(t, len(s.records.chunks)*recordsPerChunk, len(s.index)+len(s.records.free))
+	require.Equal(t, entries, s.index.count)
+	require.Equal(t, len(s.records.chunks)*recordsPerChunk, entries+len(s.records.free))
 }
 
 // Entries come, change and go; their blocks move. Each lookup finds what was stored last, and hits that were opened at any

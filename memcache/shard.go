@@ -10,7 +10,7 @@ import (
 type shard struct {
 	mu sync.RWMutex
 
-	index   map[cirque.HashBinary]uint32 // number of the record by combined hash
+	index   index
 	records records
 	pages   pages
 	bodies  map[uint32]*body // those outside of blocks, by number of the record
@@ -23,7 +23,6 @@ type shard struct {
 }
 
 func (s *shard) init(budget *cirque.Budget) {
-	s.index = make(map[cirque.HashBinary]uint32)
 	s.bodies = make(map[uint32]*body)
 	s.writes = make(map[cirque.HashBinary]*write)
 	s.pages.current = noPage
@@ -33,12 +32,9 @@ func (s *shard) init(budget *cirque.Budget) {
 // find returns the entry of key, if it has that tag; any, if tag is zero. identity is key's text. Called with mu held
 // for reading.
 func (s *shard) find(key *cirque.CacheKey, identity []byte, tag cirque.Tag) (i uint32, r *record) {
-	i, ok := s.index[key.Combined()]
-	if !ok {
-		return 0, nil
-	}
-	r = s.records.at(i)
-	if tag != 0 && r.tag != tag || string(s.identity(r)) != string(identity) {
+	combined := key.Combined()
+	r, i = s.index.find(&combined, &s.records)
+	if r == nil || tag != 0 && r.tag != tag || string(s.identity(r)) != string(identity) {
 		return 0, nil
 	}
 	return i, r
@@ -46,8 +42,8 @@ func (s *shard) find(key *cirque.CacheKey, identity []byte, tag cirque.Tag) (i u
 
 // inPlace reports whether the entry with that combined hash has this tag. Called with mu held for reading.
 func (s *shard) inPlace(combined cirque.HashBinary, tag cirque.Tag) bool {
-	i, ok := s.index[combined]
-	return ok && s.records.at(i).tag == tag
+	r, _ := s.index.find(&combined, &s.records)
+	return r != nil && r.tag == tag
 }
 
 // block returns r's block: key text, meta and inline body. identity and inline return one part each.
@@ -60,7 +56,7 @@ func (s *shard) inline(r *record) []byte   { return s.block(r)[r.identity+r.meta
 func (s *shard) insert(key *cirque.CacheKey, identity []byte, meta *cirque.CacheMeta, tag cirque.Tag, b *body, inline int, appendInline func([]byte) []byte) {
 	i := s.records.take()
 	r := s.records.at(i)
-	r.tag, r.identity, r.meta, r.inline = tag, uint32(len(identity)), uint32(meta.MetaSize()), uint32(inline)
+	r.hash, r.tag, r.identity, r.meta, r.inline = key.Combined(), tag, uint32(len(identity)), uint32(meta.MetaSize()), uint32(inline)
 	if b != nil {
 		r.inline = outside
 		s.bodies[i] = b
@@ -72,7 +68,7 @@ func (s *shard) insert(key *cirque.CacheKey, identity []byte, meta *cirque.Cache
 		appendInline(block)
 	}
 	s.remove(key.Combined())
-	s.index[key.Combined()] = i
+	s.index.insert(i, &s.records)
 }
 
 // place finds room for r's block, which is to be appended to the slice. The page that this may seal is not the one that
@@ -119,17 +115,16 @@ func (s *shard) tidy(at uint32) {
 // remove takes the entry of that combined hash out of the table and reports whether there was one. Called with mu
 // held.
 func (s *shard) remove(combined cirque.HashBinary) bool {
-	i, ok := s.index[combined]
-	if ok {
-		delete(s.index, combined)
-		s.unref(i)
+	r, i := s.index.remove(&combined, &s.records)
+	if r != nil {
+		s.unref(i, r)
 	}
-	return ok
+	return r != nil
 }
 
 // unref gives up a reference. Called with mu held.
-func (s *shard) unref(i uint32) {
-	if r := s.records.at(i); r.refs.Add(-1) == 0 {
+func (s *shard) unref(i uint32, r *record) {
+	if r.refs.Add(-1) == 0 {
 		s.erase(i, r)
 	}
 }

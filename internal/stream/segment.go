@@ -1,10 +1,6 @@
 package stream
 
-import (
-	"bytes"
-	"strings"
-	"unsafe"
-)
+import "bytes"
 
 const (
 	minSegment = 4 << 10
@@ -13,15 +9,6 @@ const (
 	// takes little more than half the time that it takes in pieces of 64 KiB; the copy is less than one hit saves.
 	maxSegment = 1 << 20
 )
-
-// unzeroed returns an empty slice of capacity n, whose memory has yet to be written. Of a body of 1 MiB, a fifth of the
-// cost of the fetch would be zeroing what is overwritten at once.
-func unzeroed(n int) []byte {
-	var b strings.Builder // the one way to such memory that is open to packages outside of the standard library
-	b.Grow(n)
-	b.WriteByte(0) // gives the memory an address
-	return unsafe.Slice(unsafe.StringData(b.String()), n)[:0]
-}
 
 // segment is one piece of the body, pointer-free in memory or in the backing. All but what buf[:len] points to is
 // guarded by Buffer.mu.
