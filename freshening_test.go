@@ -134,6 +134,8 @@ func TestFreshenInjection(t *testing.T) {
 	// Or where it isn't stored.
 	fresh = freshened(t, shared, old, later("Set-Cookie: c=d", `Cache-Control: max-age=5, no-cache="set-cookie"`))
 	require.False(t, fresh.Header().Has("Set-Cookie"))
+	fresh = freshened(t, shared, old, later("Set-Cookie: c=d", `Cache-Control: no-cache="set-cookie"`))
+	require.False(t, fresh.Header().Has("Set-Cookie"))
 }
 
 // RFC 9111 §4.3.4.
@@ -150,6 +152,7 @@ func TestSelectForFreshening(t *testing.T) {
 	}{
 		"strong":                          {[]string{`ETag: "b"`}, []Variant{a, b, weak}, 1},
 		"strong, the newest":              {[]string{`ETag: "a"`}, []Variant{a, v(`"a"`, "", 1), v(`"a"`, "", 3), b}, 1},
+		"strong, the first is the newest": {[]string{`ETag: "a"`}, []Variant{v(`"a"`, "", 1), v(`"a"`, "", 3)}, 0},
 		"strong, none":                    {[]string{`ETag: "c"`}, []Variant{a, b}, -1},
 		"strong, none of one":             {[]string{`ETag: "c"`}, []Variant{a}, -1},
 		"strong against weak":             {[]string{`ETag: "a"`}, []Variant{weak}, -1},
@@ -192,6 +195,8 @@ func TestHeadMatches(t *testing.T) {
 		"a date that is new":     {bare, 5, []string{"Last-Modified: " + at(0)}, false},
 		"the body's length":      {bare, 5, []string{"Content-Length: 5"}, true},
 		"not the body's length":  {bare, 5, []string{"Content-Length: 6"}, false},
+		"a length of two digits": {bare, 12, []string{"Content-Length: 12"}, true},
+		"no length":              {bare, 0, []string{"Content-Length: 6"}, false},
 		"an unknown length":      {bare, -1, []string{"Content-Length: 6"}, true},
 		"the length undecoded":   {decoded, 5, []string{"Content-Length: 3"}, true},
 		"but another tag, still": {decoded, 5, []string{"Content-Length: 3", `ETag: "b"`}, false},

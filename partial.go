@@ -65,11 +65,11 @@ func ParseRange(value string, size int64) ([]ByteRange, RangeVerdict) {
 	return ranges, RangeSatisfiable
 }
 
-// cutBytesUnit returns what follows the unit and the separator, if the unit is bytes. Units match in any case
-// (RFC 9110 §14.1).
+// cutBytesUnit returns what follows the unit and the separator, if the unit is bytes: nothing, where there is no
+// separator. Units match in any case (RFC 9110 §14.1).
 func cutBytesUnit(s, separator string) (string, bool) {
-	unit, rest, ok := strings.Cut(trimOWS(s), separator)
-	return rest, ok && strings.EqualFold(unit, "bytes")
+	unit, rest, _ := strings.Cut(trimOWS(s), separator)
+	return rest, strings.EqualFold(unit, "bytes")
 }
 
 // parseRangeSpec reads an int-range or a suffix-range (RFC 9110 §14.1.2). An unsatisfiable one is empty.
@@ -112,7 +112,8 @@ func parseOffset(s string) (int64, bool) {
 	return n, true
 }
 
-// coalesce adds r to ranges, in the place of the first that it touches if there is one.
+// coalesce adds r to ranges, none of which touch each other, in the place of the first that it touches if there is
+// one.
 func coalesce(ranges []ByteRange, r ByteRange) []ByteRange {
 	at := slices.IndexFunc(ranges, r.touches)
 	if at < 0 {
@@ -120,7 +121,6 @@ func coalesce(ranges []ByteRange, r ByteRange) []ByteRange {
 	}
 	for i := at; i >= 0; i = slices.IndexFunc(ranges, r.touches) {
 		r = ByteRange{min(r.Start, ranges[i].Start), max(r.End, ranges[i].End)}
-		at = min(at, i)
 		ranges = slices.Delete(ranges, i, i+1)
 	}
 	return slices.Insert(ranges, at, r)

@@ -73,8 +73,11 @@ func TestParseRangeIgnores(t *testing.T) {
 		require.Equal(t, RangeNone, verdict, value)
 		require.Nil(t, got, value)
 	}
+	got, verdict := ParseRange("bytes=0-0", 1)
+	require.Equal(t, RangeSatisfiable, verdict)
+	require.Equal(t, ranges{{0, 1}}, got)
 	for _, value := range []string{"bytes=0-", "bytes=-1", "bytes=5-"} {
-		_, verdict := ParseRange(value, 0)
+		_, verdict = ParseRange(value, 0)
 		require.Equal(t, RangeNone, verdict, "there is nothing to take a part of")
 	}
 }
@@ -120,6 +123,7 @@ func TestContentRange(t *testing.T) {
 	require.Equal(t, "bytes 42-1233/1234", ContentRange(ByteRange{42, 1234}, 1234))
 	require.Equal(t, "bytes 42-1233/*", ContentRange(ByteRange{42, 1234}, -1))
 	require.Equal(t, "bytes */1234", UnsatisfiedRange(1234))
+	require.Equal(t, "bytes=42-1233", RangeField(ByteRange{42, 1234}))
 
 	for value, want := range map[string]struct {
 		r    ByteRange

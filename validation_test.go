@@ -32,6 +32,7 @@ func TestEntityTagComparison(t *testing.T) {
 		{`1`, `"1"`, false, false},
 		{`1`, `1`, false, true}, // no entity tags, but what cannot differ is not to be told apart
 		{`"`, `"`, false, true},
+		{`"1`, `"1`, false, true},
 		{``, ``, false, false},
 		{`W/`, `W/`, false, false},
 		{`W/`, ``, false, false},
@@ -48,6 +49,7 @@ func TestEntityTagLists(t *testing.T) {
 	for line, want := range map[string][]string{
 		``:                       nil,
 		` , ,`:                   nil,
+		`,"a","b"`:               {`"a"`, `"b"`},
 		`"a"`:                    {`"a"`},
 		`"a" ,W/"b",  "c"`:       {`"a"`, `W/"b"`, `"c"`},
 		`"a,b", "c"`:             {`"a,b"`, `"c"`},
@@ -77,6 +79,7 @@ func TestPreconditions(t *testing.T) {
 	}{
 		"none at all":                 {"GET", []string{tag}, nil, none},
 		"If-None-Match":               {"GET", []string{tag}, []string{`If-None-Match: "a"`}, notModified},
+		"an asterisk among tags":      {"GET", []string{tag}, []string{"If-None-Match: *", `If-None-Match: "b"`}, none},
 		"If-None-Match, HEAD":         {"HEAD", []string{tag}, []string{`If-None-Match: "a"`}, notModified},
 		"If-None-Match, no method":    {"", []string{tag}, []string{`If-None-Match: "a"`}, notModified},
 		"If-None-Match, POST":         {"POST", []string{tag}, []string{`If-None-Match: "a"`}, none},
