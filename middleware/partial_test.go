@@ -1,0 +1,128 @@
+package middleware_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/middleware"
+)
+
+var numbers = strings.Repeat("0123456789", 10)
+
+// rangedOrigin serves parts of numbers; send gives of the bytes that were asked for those that come.
+func rangedOrigin(send func(w http.ResponseWriter, start, end int)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Etag", `"e"`)
+		var start, last int
+		if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &start, &last); n == 2 {
+			send(w, start, last+1)
+			return
+		}
+		io.WriteString(w, numbers)
+	}
+}
+
+// A part that is shorter than it says it is, and has no Content-Length to tell, is neither stored nor taken for whole.
+func TestPartThatIsTooShort(t *testing.T) {
+	var honest atomic.Bool
+	origin := rangedOrigin(func(w http.ResponseWriter, start, end int) {
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", start, end-1, len(numbers)))
+		w.WriteHeader(http.StatusPartialContent)
+		w.(http.Flusher).Flush() // chunked
+		if !honest.Load() {
+			end -= 10
+		}
+		io.WriteString(w, numbers[start:end])
+	})
+	eachDoor(t, middleware.Config{Ranges: middleware.RangesForward}, origin, func(t *testing.T, h *house) {
+		honest.Store(false)
+		short := h.try(http.MethodGet, "/", "Range", "bytes=0-49")
+		require.Error(t, short.err)
+		require.Equal(t, numbers[:40], short.body)
+		honest.Store(true)
+		for _, want := range []string{numbers[50:], numbers[:50]} {
+			asked := "bytes=50-99"
+			if want == numbers[:50] {
+				asked = "bytes=0-49"
+			}
+			r := h.get("/", "Range", asked)
+			require.NoError(t, r.err)
+			require.Equal(t, http.StatusPartialContent, r.StatusCode)
+			require.Equal(t, want, r.body)
+			require.NoError(t, h.cache.Wait(t.Context()))
+		}
+		require.Equal(t, numbers, h.get("/").body)
+		require.Equal(t, 3, h.requests(), "the whole is put together from parts")
+	})
+}
+
+// An origin may send less of a range than it was asked for. Who wants more gets it all the same, and who asks for no range
+// gets none.
+func TestOriginThatSendsLessOfARange(t *testing.T) {
+	origin := rangedOrigin(func(w http.ResponseWriter, start, end int) {
+		end = min(end, start+20)
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", start, end-1, len(numbers)))
+		w.Header().Set("Content-Length", fmt.Sprint(end-start))
+		w.WriteHeader(http.StatusPartialContent)
+		io.WriteString(w, numbers[start:end])
+	})
+	eachDoor(t, middleware.Config{Ranges: middleware.RangesForward}, origin, func(t *testing.T, h *house) {
+		for path, c := range map[string]struct {
+			before []string
+			asked  []string
+			status int
+			body   string
+		}{
+			"/whole":    {[]string{"bytes=0-9"}, nil, 200, numbers},
+			"/beyond":   {[]string{"bytes=0-9"}, []string{"Range", "bytes=40-99"}, 206, numbers[40:60]},
+			"/parts":    {[]string{"bytes=0-9", "bytes=40-49"}, []string{"Range", "bytes=45-99"}, 206, numbers[45:65]},
+			"/in reach": {[]string{"bytes=0-9"}, []string{"Range", "bytes=5-24"}, 206, numbers[5:25]},
+		} {
+			path = strings.ReplaceAll(path, " ", "-")
+			for _, before := range c.before {
+				h.get(path, "Range", before)
+				require.NoError(t, h.cache.Wait(t.Context()))
+			}
+			r := h.get(path, c.asked...)
+			require.NoError(t, r.err, path)
+			require.Equal(t, c.status, r.StatusCode, path)
+			require.Equal(t, c.body, r.body, path)
+		}
+	})
+}
+
+// A stored part can go between two lookups of one request.
+func TestPartThatGoesMeanwhile(t *testing.T) {
+	var purge atomic.Pointer[func()]
+	cfg := middleware.Config{Ranges: middleware.RangesForward}
+	cfg.HitFilter = func(*http.Request, *cirque.CacheMeta) cirque.ForcedFreshness {
+		if p := purge.Swap(nil); p != nil {
+			(*p)()
+		}
+		return 0
+	}
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Etag", `"e"`)
+		http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(numbers))
+	}
+	eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+		h.get("/", "Range", "bytes=0-9")
+		require.NoError(t, h.cache.Wait(t.Context()))
+		purged := func() { require.NoError(t, h.purge("/")) }
+		purge.Store(&purged)
+		r := h.get("/", "Range", "bytes=20-29")
+		require.Equal(t, http.StatusPartialContent, r.StatusCode)
+		require.Equal(t, "bytes 20-29/100", r.Header.Get("Content-Range"))
+		require.Equal(t, numbers[20:30], r.body)
+	})
+}
