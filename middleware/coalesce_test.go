@@ -8,10 +8,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/middleware"
 )
 
@@ -209,6 +211,40 @@ func TestUncacheableEndsWithItsClient(t *testing.T) {
 		case <-gone:
 		case <-time.After(10 * time.Second):
 			t.Fatal("the origin still serves a client who is gone")
+		}
+	})
+}
+
+// Who waited for another's fill and then asks for itself, because that was another variant or a hit filter will not have
+// it, is not said to have been collapsed.
+func TestNotCollapsedAfterAll(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Second)
+		w.Header().Set("Cache-Control", "max-age=60")
+		if r.URL.Path == "/vary" {
+			w.Header().Set("Vary", "X-V")
+		}
+		io.WriteString(w, "for "+r.Header.Get("X-V"))
+	}
+	cfg := middleware.Config{HitFilter: func(r *http.Request, _ *cirque.CacheMeta) cirque.ForcedFreshness {
+		if r.Header.Get("X-V") == "picky" {
+			return cirque.ForceMiss
+		}
+		return 0
+	}}
+	eachBubble(t, cfg, origin, func(t *testing.T, b *bubble) {
+		for path, c := range map[string]struct{ v, fwd string }{
+			"/vary":  {"second", "fwd=vary-miss"},
+			"/plain": {"picky", "fwd=miss"},
+		} {
+			first := make(chan reply)
+			go func() { first <- b.get(path, "X-V", "first") }()
+			synctest.Wait()
+			second := b.get(path, "X-V", c.v)
+			require.Equal(t, "for "+c.v, second.body)
+			require.Contains(t, second.status(), c.fwd)
+			require.NotContains(t, second.status(), "collapsed")
+			require.Equal(t, "for first", (<-first).body)
 		}
 	})
 }

@@ -110,3 +110,27 @@ func TestValidationOutlivesItsClient(t *testing.T) {
 		require.Equal(t, []string{"1", "2"}, asked, "once each, and \"1\" is fresh again")
 	})
 }
+
+// What one client's directives or credentials keep out of the cache is not taken from the others.
+func TestValidationThatIsForOneClientAlone(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Etag", `"e"`)
+		if r.Header.Get("If-None-Match") != "" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		io.WriteString(w, "x")
+	}
+	for _, header := range [][]string{
+		{"Cache-Control", "no-cache, no-store"},
+		{"Cache-Control", "no-cache", "Authorization", "Basic eDp5"},
+	} {
+		eachBubble(t, middleware.Config{}, origin, func(t *testing.T, b *bubble) {
+			b.get("/")
+			require.NoError(t, b.cache.Wait(t.Context()))
+			require.Equal(t, "x", b.get("/", header...).body)
+			require.Contains(t, b.get("/").status(), "; hit")
+		})
+	}
+}

@@ -77,3 +77,45 @@ func TestTransportReturnsTheCauseOfCancellation(t *testing.T) {
 		require.NoError(t, cache.Wait(t.Context()))
 	})
 }
+
+// A POST belongs to its client as long as nobody knows whether its answer is of use to others: it ends with that client.
+func TestPostEndsWithItsClient(t *testing.T) {
+	origin := func(_ http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
+	}
+	eachBubble(t, middleware.Config{}, origin, func(t *testing.T, b *bubble) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		_, _ = b.ask(ctx, http.MethodPost, "/")
+		require.NoError(t, b.cache.Wait(t.Context()))
+		require.Equal(t, time.Second, time.Since(start))
+	})
+}
+
+// After RoundTrip has returned, the request is the caller's to change, though the fetch goes on.
+func TestTransportLeavesTheRequestAloneAfterwards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cache, err := middleware.New(middleware.Config{})
+		require.NoError(t, err)
+		door := cache.Transport(serving{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second)
+			w.Header().Set("Vary", "X-V")
+			fresh("x")(w, r)
+		})})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		r := httptest.NewRequest(http.MethodGet, "http://example.com/", nil)
+		r.Header.Set("X-V", "1")
+		_, err = door.RoundTrip(r.WithContext(ctx))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		r.Header.Set("X-V", "2")
+		require.NoError(t, cache.Wait(t.Context()))
+		r.Header.Set("X-V", "1")
+		response, err := door.RoundTrip(r)
+		require.NoError(t, err)
+		require.Contains(t, response.Header.Get("Cache-Status"), "; hit")
+		require.NoError(t, response.Body.Close())
+	})
+}
