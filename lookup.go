@@ -52,7 +52,7 @@ func (c *HttpCache) VaryLookup(
 ) (*CacheMeta, HitHandler, error) {
 	c.require(opVaryLookup)
 	var stack [4]string
-	packed, _ := meta.packedVaryRecord()
+	packed := meta.packedVaryRecord()
 	d := decoder{rest: packed}
 	epoch, fields, ok := d.varyHead(stack[:0])
 	if ok {

@@ -148,18 +148,18 @@ func UnsatisfiedRange(size int64) string { return "bytes */" + strconv.FormatInt
 // known. ok is false where the value is invalid, in another unit than bytes, or that of a 416.
 func ParseContentRange(v string) (r ByteRange, size int64, ok bool) {
 	rest, ok := cutBytesUnit(v, " ")
-	positions, complete, found := strings.Cut(rest, "/")
-	first, last, both := strings.Cut(positions, "-")
+	positions, complete, _ := strings.Cut(rest, "/") // what is missing is empty, and so no number
+	first, last, _ := strings.Cut(positions, "-")
 	start, ok1 := parseOffset(first)
 	end, ok2 := parseOffset(last)
-	if !ok || !found || !both || !ok1 || !ok2 || end < start || end == math.MaxInt64 {
+	if !ok || !ok1 || !ok2 || end < start || end == math.MaxInt64 {
 		return ByteRange{}, 0, false
 	}
 	if complete == "*" {
 		return ByteRange{start, end + 1}, -1, true
 	}
-	size, ok = parseOffset(complete)
-	if !ok || size <= end {
+	size, _ = parseOffset(complete) // zero, if it is none
+	if size <= end {
 		return ByteRange{}, 0, false
 	}
 	return ByteRange{start, end + 1}, size, true

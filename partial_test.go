@@ -141,6 +141,7 @@ func TestContentRange(t *testing.T) {
 	for _, value := range []string{
 		"", "bytes", "bytes ", "bytes */1234", "bytes 0-1", "bytes 0-1/", "bytes 5-4/10", "bytes 0-9/9", "bytes 0-10/10", "bytes -1/10",
 		"bytes 1-/10", "bytes a-b/c", "bytes 0-1/x", "items 0-1/2", "bytes=0-1/2", "bytes  0-1/2", "bytes 0-1/2, bytes 0-1/2",
+		"bytes 0-/2", "bytes 0/2", "bytes 0-x/2", "bytes x-1/2",
 		"bytes 0-9223372036854775807/*", "bytes 0-99999999999999999999/99999999999999999999", "bytes 0-1/-1",
 	} {
 		_, _, ok := ParseContentRange(value)

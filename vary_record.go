@@ -104,7 +104,7 @@ func DecodeVaryRecord(s string) (*VaryRecord, error) {
 	if n > MaxVariants {
 		return nil, fmt.Errorf("%w: vary record of %d variants", ErrBadMeta, n)
 	}
-	for ; n > 0 && !d.failed; n-- {
+	for range n {
 		var v Variant
 		copy(v.Hash[:], d.bytes(uint64(len(v.Hash))))
 		v.Created = time.Unix(0, int64(d.uint64()))
@@ -129,14 +129,15 @@ func (d *decoder) varyHead(buffer []string) (epoch uint64, fields []string, ok b
 	return epoch, fields, !d.failed
 }
 
-// decoder reads what is packed in a string. After a failure everything it returns is empty.
+// decoder reads what is packed in a string. After a failure there is nothing left to read, and everything it returns is
+// empty.
 type decoder struct {
 	rest   string
 	failed bool
 }
 
 func (d *decoder) bytes(n uint64) string {
-	if d.failed || n > uint64(len(d.rest)) {
+	if n > uint64(len(d.rest)) {
 		d.rest, d.failed = "", true
 		return ""
 	}
@@ -147,8 +148,10 @@ func (d *decoder) bytes(n uint64) string {
 
 func (d *decoder) uvarint() uint64 {
 	n, rest, ok := checkedUvarint(d.rest)
-	d.rest = rest
-	d.failed = d.failed || !ok
+	d.rest = rest // empty, if there was no number
+	if !ok {
+		d.failed = true
+	}
 	return n
 }
 
@@ -181,17 +184,15 @@ func NewVaryMeta(r *VaryRecord, now time.Time) *CacheMeta {
 // VaryRecord returns the vary record that m holds. ok is false where m is a response's, or the record is
 // damaged.
 func (m *CacheMeta) VaryRecord() (r *VaryRecord, ok bool) {
-	s, ok := m.packedVaryRecord()
-	if !ok {
-		return nil, false
-	}
-	r, err := DecodeVaryRecord(s)
+	r, err := DecodeVaryRecord(m.packedVaryRecord())
 	return r, err == nil
 }
 
-func (m *CacheMeta) packedVaryRecord() (s string, ok bool) {
+// packedVaryRecord returns the encoded record that m holds; empty, which is none, where m is a response's.
+func (m *CacheMeta) packedVaryRecord() string {
 	if !m.Has(MetaVaryRecord) {
-		return "", false
+		return ""
 	}
-	return m.Extension(extensionVary)
+	packed, _ := m.Extension(extensionVary)
+	return packed
 }

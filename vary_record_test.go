@@ -51,7 +51,7 @@ func TestVaryRecordIsCapped(t *testing.T) {
 		}
 		r = with
 	}
-	require.Len(t, r.Variants, MaxVariants)
+	require.Len(t, r.Variants, 64)
 	// Replacing one drops none.
 	_, dropped := r.With(r.Variants[5])
 	require.Nil(t, dropped)
@@ -101,6 +101,7 @@ func TestVaryRecordRefusesDamage(t *testing.T) {
 func TestVaryMeta(t *testing.T) {
 	m := NewVaryMeta(record(3), testNow)
 	require.True(t, m.Has(MetaVaryRecord))
+	require.Zero(t, m.StatusCode(), "it is no response")
 	require.True(t, m.IsFresh(testNow.Add(20*365*day)), "it must outlive its variants")
 	r, ok := m.VaryRecord()
 	require.True(t, ok)

@@ -15,6 +15,7 @@ func Survivors() []Survivor { return survivors }
 const (
 	aNanosecond = "times in HTTP have whole seconds, and nothing takes as little as a nanosecond: a bound that moves by one parts nothing"
 	anEmptyPart = "there are no parts of a representation without content"
+	falseSays   = "with false there is no number to look at"
 	room        = "room that is set aside; what needs more gets it"
 )
 
@@ -39,8 +40,13 @@ var survivors = []Survivor{
 	{"vary.go", "b.AddNameMissing(name)", "delete b.AddNameMissing(name)", "a name that is left out is told from one that has a value, too"},
 	{"vary.go", "var stack [8]preference", "8 → 9", room},
 	{"vary_record.go", "b := make([]byte, 0, 64+len(r.Variants)*96)", "64 → 65", room},
-	{"partial.go", "return 0, false", "0 → 1", "with false there is no number to look at"},
-	{"partial.go", "return ByteRange{}, 0, false", "0 → 1", "with false there is no number to look at"},
+	{"vary_record.go", "b := make([]byte, 0, 64+len(r.Variants)*96)", "96 → 97", room},
+	{"vary_record.go", "b := make([]byte, 0, 64+len(r.Variants)*96)", "* → /", room},
+	{"vary_record.go", "return 0, nil, false", "0 → 1", falseSays},
+	{"vary_record.go", "return 0", "0 → 1", "what failed is not looked at"},
+	{"vary_record.go", "m := NewCacheMeta(0, nil, now, now.Add(farFuture), 0, 0)", "0 → 1", aNanosecond},
+	{"partial.go", "return 0, false", "0 → 1", falseSays},
+	{"partial.go", "return ByteRange{}, 0, false", "0 → 1", falseSays},
 	{"partial.go", "if size >= 0 {", ">= → >", anEmptyPart},
 	{"partial.go", "if size >= 0 {", "0 → 1", anEmptyPart},
 }
