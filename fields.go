@@ -2,6 +2,7 @@ package cirque
 
 import (
 	"iter"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -54,11 +55,14 @@ var notStored = []string{"Proxy-Authenticate", "Proxy-Authentication-Info", "Pro
 // that shares the value slices of h: everything but the fields of [RemoveConnectionFields], those that only
 // concern a proxy, and except.
 func StoredHeader(h http.Header, except ...string) http.Header {
-	stored := make(http.Header, len(h)+1)
-	for name, lines := range h {
+	stored := maps.Clone(h)
+	if stored == nil {
+		stored = make(http.Header)
+	}
+	for name, lines := range stored {
 		// net/http keeps trailers that were not announced under such names.
-		if len(lines) > 0 && !strings.HasPrefix(name, http.TrailerPrefix) {
-			stored[name] = lines
+		if len(lines) == 0 || strings.HasPrefix(name, http.TrailerPrefix) {
+			delete(stored, name)
 		}
 	}
 	RemoveConnectionFields(stored)

@@ -36,8 +36,8 @@ func (p *Policy) Freshness(x *Exchange) Freshness {
 
 // freshness is Freshness for the status and header that a response has been given by an update (RFC 9111 §3.2).
 func (p *Policy) freshness(x *Exchange, status int, h http.Header, d responseDirectives) Freshness {
-	f := Freshness{InitialAge: initialAge(x, h)}
 	date := dateValue(x, h)
+	f := Freshness{InitialAge: initialAge(x, h, date)}
 	switch {
 	case d.SMaxAge.Present: // RFC 9111 §4.2.1; applicable took it from private caches
 		f.Lifetime, f.Explicit, f.Source = d.SMaxAge.Duration, true, "s-maxage"
@@ -90,8 +90,8 @@ func heuristicallyCacheable(status int) bool {
 
 // initialAge is corrected_initial_age (RFC 9111 §4.2.3). Date has no fractions of a second, and so the apparent age has
 // none: with them, whatever is made just before the clock strikes would be a second old when it arrives.
-func initialAge(x *Exchange, h http.Header) time.Duration {
-	apparentAge := max(0, x.ResponseTime.Sub(dateValue(x, h)).Truncate(time.Second))
+func initialAge(x *Exchange, h http.Header, date time.Time) time.Duration {
+	apparentAge := max(0, x.ResponseTime.Sub(date).Truncate(time.Second))
 	responseDelay := max(0, x.ResponseTime.Sub(x.RequestTime))
 	correctedAgeValue := ageValue(h["Age"]) + responseDelay
 	return withinSeconds(max(apparentAge, correctedAgeValue))

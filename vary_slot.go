@@ -42,8 +42,10 @@ func (c *HttpCache) UpdateVariance(
 		variance = varyHash(record.Fields, header, record.Epoch, extra)
 	}
 	c.key = c.key.WithVariance(variance)
-	c.meta = c.meta.Clone()
-	c.meta.SetVariance(variance)
+	if variance != c.meta.Variance() {
+		c.meta = c.meta.Clone()
+		c.meta.SetVariance(variance)
+	}
 }
 
 // currentRecord returns the vary record in the primary slot, or nil. The lookup has not found one if it was

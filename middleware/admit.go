@@ -176,10 +176,10 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 		}
 	}()
 	x.hc.SetMeta(meta)
-	fields, _ := cirque.VaryFields(meta.Header().Header())
+	fields, _ := cirque.VaryFields(http.Header{"Vary": meta.Header().Values("Vary")})
 	x.hc.UpdateVariance(x.flight.ctx, fields, x.req.Header, x.varianceHook())
 	fill, err := x.hc.StartFill(x.flight.ctx, cirque.FillOptions{
-		Reader: x.readerContext(), SizeHint: src.size, Replaces: src.replaces, Cost: time.Since(x.asked),
+		Reader: x.readerContext(), SizeHint: src.size, Replaces: src.replaces, Cost: x.now.Sub(x.asked),
 		LastTurn: x.waitedFor,
 	})
 	if err != nil {

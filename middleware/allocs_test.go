@@ -5,9 +5,9 @@
 package middleware_test
 
 import (
-	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -46,27 +46,28 @@ func TestAllocsOfTransportHit(t *testing.T) {
 	asked := 0
 	rt := newBenchCache(t).Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
 		asked++
-		recorder := httptest.NewRecorder()
-		bareHandler(recorder, nil)
-		response := recorder.Result()
-		response.Request = r
-		return response, nil
+		return benchOrigin(r)
 	}))
 	r := httptest.NewRequest("GET", "http://example.test/path/to/page?id=1", nil)
 	buffer := make([]byte, 2*len(benchBody))
-	get := func() {
-		response, err := rt.RoundTrip(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, err := io.ReadFull(response.Body, buffer)
-		if n != len(benchBody) || err != io.ErrUnexpectedEOF {
-			t.Fatalf("read %d bytes: %v", n, err)
-		}
-		response.Body.Close()
-	}
-	get()
-	hit := testing.AllocsPerRun(1000, get)
+	readAll(t, rt, r, buffer)
+	hit := testing.AllocsPerRun(1000, func() { readAll(t, rt, r, buffer) })
 	require.Equal(t, 1, asked, "hits do not ask the origin")
 	require.LessOrEqual(t, hit, 10.0)
+}
+
+func TestAllocsOfTransportMiss(t *testing.T) {
+	buffer := make([]byte, 2*len(benchBody))
+	allocs := func(rt http.RoundTripper) float64 {
+		r := httptest.NewRequest("GET", "http://example.test/", nil)
+		asked := 0
+		return testing.AllocsPerRun(1000, func() {
+			asked++
+			r.URL.RawQuery = strconv.Itoa(asked)
+			readAll(t, rt, r, buffer)
+		})
+	}
+	origin := roundTripFunc(benchOrigin)
+	bare, miss := allocs(origin), allocs(newBenchCache(t).Transport(origin))
+	require.LessOrEqual(t, miss, bare+70, "without a cache it takes %v", bare)
 }

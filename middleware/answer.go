@@ -79,10 +79,16 @@ func (x *exchange) addOwn(header http.Header) {
 	if x.own == nil || x.background {
 		return
 	}
-	own := maps.Clone(x.own)
-	cirque.RemoveConnectionFields(own)
-	for name, values := range own {
-		if header[name] == nil && len(values) > 0 && !slices.Contains(notOurs, name) {
+	var own http.Header // less what concerns the connection alone; made for the first field that is missing, if any is
+	for name, values := range x.own {
+		if header[name] != nil || len(values) == 0 || slices.Contains(notOurs, name) {
+			continue
+		}
+		if own == nil {
+			own = maps.Clone(x.own)
+			cirque.RemoveConnectionFields(own)
+		}
+		if own[name] != nil {
 			header[name] = slices.Clone(values)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,33 +66,119 @@ func BenchmarkHandlerHit(b *testing.B) {
 	benchHandler(b, newBenchCache(b).Handler(http.HandlerFunc(bareHandler)))
 }
 
+// benchOrigin is a RoundTripper that answers as bareHandler does.
+func benchOrigin(r *http.Request) (*http.Response, error) {
+	header := make(http.Header, len(benchFields))
+	for _, f := range benchFields {
+		header[f[0]] = []string{f[1]}
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: header,
+		Body: io.NopCloser(strings.NewReader(benchBody)), ContentLength: int64(len(benchBody)), Request: r,
+	}, nil
+}
+
+// readAll makes a request and reads the response's body, which must be benchBody's length.
+func readAll(tb testing.TB, rt http.RoundTripper, r *http.Request, buffer []byte) {
+	resp, err := rt.RoundTrip(r)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	bytes := 0
+	for err == nil {
+		var n int
+		n, err = resp.Body.Read(buffer)
+		bytes += n
+	}
+	if err != io.EOF || bytes != len(benchBody) {
+		tb.Fatalf("read %d bytes: %v", bytes, err)
+	}
+	resp.Body.Close()
+}
+
 func BenchmarkTransportHit(b *testing.B) {
-	recorder := httptest.NewRecorder()
-	bareHandler(recorder, nil)
+	rt := newBenchCache(b).Transport(roundTripFunc(benchOrigin))
+	r, _ := http.NewRequest("GET", "http://example.test/path/to/page?id=1", nil)
+	buffer := make([]byte, 2048)
+	readAll(b, rt, r, buffer)
+	b.ReportAllocs()
+	for b.Loop() {
+		readAll(b, rt, r, buffer)
+	}
+}
+
+func BenchmarkTransportMiss(b *testing.B) {
+	rt := newBenchCache(b).Transport(roundTripFunc(benchOrigin))
+	buffer := make([]byte, 2048)
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		i++
+		r, _ := http.NewRequest("GET", fmt.Sprint("http://example.test/", i), nil)
+		readAll(b, rt, r, buffer)
+	}
+}
+
+// BenchmarkTransportRevalidation is a request for what is stored and has to be validated each time; the origin says 304.
+func BenchmarkTransportRevalidation(b *testing.B) {
 	rt := newBenchCache(b).Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
-		resp := recorder.Result()
-		resp.Request = r
+		resp, _ := benchOrigin(r)
+		resp.Header["Cache-Control"] = []string{"no-cache"}
+		if r.Header["If-None-Match"] != nil {
+			resp.StatusCode, resp.Body, resp.ContentLength = http.StatusNotModified, http.NoBody, 0
+		}
 		return resp, nil
 	}))
 	r, _ := http.NewRequest("GET", "http://example.test/path/to/page?id=1", nil)
 	buffer := make([]byte, 2048)
-	get := func() {
-		resp, err := rt.RoundTrip(r)
-		if err != nil {
-			b.Fatal(err)
-		}
-		for {
-			if _, err := resp.Body.Read(buffer); err != nil {
-				break
-			}
-		}
-		resp.Body.Close()
-	}
-	get()
+	readAll(b, rt, r, buffer)
 	b.ReportAllocs()
 	for b.Loop() {
-		get()
+		readAll(b, rt, r, buffer)
 	}
+}
+
+// BenchmarkHandlerHitParallel is hits of a thousand resources, by all processors at once.
+func BenchmarkHandlerHitParallel(b *testing.B) {
+	handler := newBenchCache(b).Handler(http.HandlerFunc(bareHandler))
+	requests := make([]*http.Request, 1000)
+	for i := range requests {
+		requests[i] = httptest.NewRequest("GET", fmt.Sprint("http://example.test/", i), nil)
+		handler.ServeHTTP(&discardWriter{make(http.Header)}, requests[i])
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		w := &discardWriter{}
+		for i := 0; pb.Next(); i++ {
+			w.header = make(http.Header)
+			handler.ServeHTTP(w, requests[i%len(requests)])
+		}
+	})
+}
+
+// BenchmarkCoalescing is a hundred requests at once for what nobody has asked for before.
+func BenchmarkCoalescing(b *testing.B) {
+	const clients = 100
+	var fetches atomic.Int64
+	handler := newBenchCache(b).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fetches.Add(1)
+		bareHandler(w, r)
+	}))
+	b.ReportAllocs()
+	misses := 0
+	for b.Loop() {
+		misses++
+		var wg sync.WaitGroup
+		for range clients {
+			wg.Go(func() {
+				r := httptest.NewRequest("GET", fmt.Sprint("http://example.test/", misses), nil)
+				handler.ServeHTTP(&discardWriter{make(http.Header)}, r)
+			})
+		}
+		wg.Wait()
+	}
+	require.EqualValues(b, misses, fetches.Load())
 }
 
 func BenchmarkHandlerMiss(b *testing.B) {

@@ -97,14 +97,27 @@ func (rw *responseWriter) WriteHeader(status int) {
 // snapshot copies a header. Names that the handler spelt in a way of its own ("ETag" is common) are one field on the wire
 // whatever their case, and become so here.
 func snapshot(header http.Header) http.Header {
-	s := make(http.Header, len(header))
+	lines := 0
+	for _, values := range header {
+		lines += len(values)
+	}
+	s, room := make(http.Header, len(header)), make([]string, 0, lines)
+	var odd []string
 	for name, values := range header {
-		canonical := http.CanonicalHeaderKey(name)
-		if values == nil {
-			s[canonical] = s[canonical][:len(s[canonical]):len(s[canonical])] // stays suppressed, or as it is
-			continue
+		switch {
+		case http.CanonicalHeaderKey(name) != name:
+			odd = append(odd, name)
+		case len(values) == 0:
+			s[name] = nil // stays suppressed
+		default:
+			from := len(room)
+			room = append(room, values...)
+			s[name] = room[from:len(room):len(room)]
 		}
-		s[canonical] = append(s[canonical], values...)
+	}
+	for _, name := range odd {
+		canonical := http.CanonicalHeaderKey(name)
+		s[canonical] = append(s[canonical], header[name]...)
 	}
 	return s
 }

@@ -88,14 +88,21 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // canonical returns r with the names of its fields in canonical form, which is how the rules know them.
 func canonical(r *http.Request) *http.Request {
-	for name := range r.Header {
+	if isCanonical(r.Header) {
+		return r
+	}
+	own := *r
+	own.Header = snapshot(r.Header)
+	return &own
+}
+
+func isCanonical(header http.Header) bool {
+	for name := range header {
 		if http.CanonicalHeaderKey(name) != name {
-			own := *r
-			own.Header = snapshot(r.Header)
-			return &own
+			return false
 		}
 	}
-	return r
+	return true
 }
 
 func closeBody(r *http.Request) {
@@ -123,9 +130,12 @@ func (t *transportDoor) pass(x *exchange, r *http.Request) (*http.Response, erro
 }
 
 func headOf(response *http.Response) *answerHead {
+	header := response.Header // only read
+	if !isCanonical(header) {
+		header = snapshot(header)
+	}
 	return &answerHead{
-		status: response.StatusCode, header: snapshot(response.Header),
-		length: response.ContentLength, decoded: response.Uncompressed,
+		status: response.StatusCode, header: header, length: response.ContentLength, decoded: response.Uncompressed,
 	}
 }
 
