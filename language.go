@@ -18,12 +18,9 @@ func SelectByLanguage(acceptLanguage []string, candidates []string) int {
 	if !ok {
 		return -1
 	}
-	best := 0
+	best := 1 // of a thousand; a weight of zero is a refusal
 	for _, r := range ranges {
 		best = max(best, r.weight)
-	}
-	if best == 0 {
-		return -1
 	}
 	for i := len(candidates) - 1; i >= 0; i-- {
 		for tag := range tokens(candidates[i : i+1]) {

@@ -28,6 +28,7 @@ func TestSelectByLanguage(t *testing.T) {
 		"a better one elsewhere":     {[]string{"fr, de;q=0.9"}, []string{"de"}, -1},
 		"a wildcard is no wish":      {[]string{"*"}, []string{"de"}, -1},
 		"nor beside one":             {[]string{"*, de;q=0.5"}, []string{"de"}, -1},
+		"the smallest wish":          {[]string{"de;q=0.001, fr;q=0"}, []string{"fr", "de"}, 1},
 		"all refused":                {[]string{"de;q=0"}, []string{"de"}, -1},
 		"unreadable":                 {[]string{"de;q=x"}, []string{"de"}, -1},
 		"no field":                   {nil, []string{"de"}, -1},

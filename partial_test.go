@@ -173,6 +173,7 @@ func TestIfRange(t *testing.T) {
 		"date, earlier":          {[]string{modified, date + at(0)}, []string{at(-2 * time.Second)}, false},
 		"date within the second": {[]string{modified, date + at(-time.Second)}, []string{at(-time.Second)}, false},
 		"date without Date":      {[]string{modified}, []string{at(-time.Second)}, false},
+		"the first date of all":  {[]string{"Last-Modified: Sat, 01 Jan 0000 00:00:00 GMT"}, []string{"Sat, 01 Jan 0000 00:00:00 GMT"}, false},
 		"no Last-Modified":       {[]string{date + at(0)}, []string{at(-time.Second)}, false},
 		"no date":                {[]string{"Last-Modified: x", date + at(0)}, []string{"x"}, false},
 	} {

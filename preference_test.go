@@ -25,7 +25,7 @@ func TestParsePreferences(t *testing.T) {
 		require.Equal(t, want, list, line)
 	}
 	for _, line := range []string{
-		"a;q=2", "a;q=1.001", "a;q=0.0001", "a;q=", "a;q", "a;", "a;q=-1", "a;q=.5", "a;q=0,5;q", "a;q=x", "a;q=00.5", "a;level=1",
+		"a;q=2", "a;q=1.001", "a;q=0.0001", "a;q=", "a;q", "a;", "a;q=-1", "a;q=.5", "a;q=0.x", "a;q=1.x", "a;q=0,5;q", "a;q=x", "a;q=00.5", "a;level=1",
 		"a;level=1;q=0.5", "a;q=0.5;x=1", "a b", ";q=1", `"a"`, "a/b", "a, a;q=0.5", "a;q =1",
 	} {
 		_, ok := parsePreferences(preferences{}, []string{line}, nil)

@@ -80,6 +80,7 @@ func TestPreconditions(t *testing.T) {
 		"none at all":                 {"GET", []string{tag}, nil, none},
 		"If-None-Match":               {"GET", []string{tag}, []string{`If-None-Match: "a"`}, notModified},
 		"an asterisk among tags":      {"GET", []string{tag}, []string{"If-None-Match: *", `If-None-Match: "b"`}, none},
+		"no date, the first of all":   {"GET", []string{"Last-Modified: Sat, 01 Jan 0000 00:00:00 GMT"}, []string{"If-Modified-Since: x"}, none},
 		"If-None-Match, HEAD":         {"HEAD", []string{tag}, []string{`If-None-Match: "a"`}, notModified},
 		"If-None-Match, no method":    {"", []string{tag}, []string{`If-None-Match: "a"`}, notModified},
 		"If-None-Match, POST":         {"POST", []string{tag}, []string{`If-None-Match: "a"`}, none},
