@@ -13,8 +13,9 @@ const (
 	inlineMax = 4 << 10
 
 	// entryOverhead is what an entry weighs beyond its block: record (48 bytes), its share of the index (up to 10),
-	// block header (8), and of the end of a page that was too short for the next block.
-	entryOverhead = 128
+	// block header (8), its share of the end of a page that was too short for the next block (20), and what the managers of
+	// package eviction keep of it (up to 107).
+	entryOverhead = 192
 
 	// bodyOverhead and segmentOverhead are what a body outside of the block weighs beyond its bytes.
 	bodyOverhead    = 128

@@ -101,7 +101,7 @@ var streamerBugs = map[string][]string{
 	"reads on only until a purge":            {"StreamReadOn", "StreamVoided", "BudgetPartialHit"},
 	"ignores the context of Lookup":          {"StreamCancelRead"},
 	"ignores Unlink":                         {"Unlink", "UnlinkLeavesTheEntryBefore", "UnlinkWithoutReaders", "UnlinkPacesWrite", "BudgetUnlink", "StreamPurge"},
-	"keeps all that is unlinked":             {"UnlinkPacesWrite", "BudgetUnlink"},
+	"keeps all that is unlinked":             {"UnlinkPacesWrite"},
 }
 
 func TestBugsArePlainlyFound(t *testing.T) {
