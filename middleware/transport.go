@@ -114,7 +114,7 @@ func closeBody(r *http.Request) {
 // pass sends the request on, and only looks at the answer.
 func (t *transportDoor) pass(x *exchange, r *http.Request) (*http.Response, error) {
 	x.asked = time.Now()
-	response, err := t.base.RoundTrip(r)
+	response, err := t.roundTrip(r)
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +127,23 @@ func (t *transportDoor) pass(x *exchange, r *http.Request) (*http.Response, erro
 	x.admit(headOf(response))
 	handedOn = true
 	return x.passed(response, r), nil
+}
+
+// roundTrip asks base. Its answers need not be as complete as a server's: like http.Client it puts up with those that have no
+// body, and with a ContentLength that nobody set.
+func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.base.RoundTrip(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case response == nil:
+		return nil, errors.New("middleware: the base RoundTripper returned neither a response nor an error")
+	case response.Body == nil:
+		response.Body = http.NoBody
+	case response.ContentLength == 0 && response.Body != http.NoBody && response.Header["Content-Length"] == nil:
+		response.ContentLength = -1
+	}
+	return response, nil
 }
 
 func headOf(response *http.Response) *answerHead {
@@ -222,7 +239,7 @@ func (t *transportDoor) fly(x *exchange, deliver func(result)) (retry bool) {
 		}
 	}()
 	x.asked = time.Now()
-	response, err := t.base.RoundTrip(x.upstream(flight.ctx))
+	response, err := t.roundTrip(x.upstream(flight.ctx))
 	if err != nil {
 		if x.fail(err) {
 			deliver(result{response: x.response(x.req)})
@@ -386,9 +403,22 @@ type liveBody struct {
 func (b *liveBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err == io.EOF {
-		for name, values := range b.flight.trailers() {
-			b.trailer[name] = values
-		}
+		b.ended()
 	}
 	return n, err
+}
+
+// WriteTo implements io.WriterTo: w gets the stored bytes themselves.
+func (b *liveBody) WriteTo(w io.Writer) (int64, error) {
+	n, err := io.Copy(w, b.ReadCloser)
+	if err == nil {
+		b.ended()
+	}
+	return n, err
+}
+
+func (b *liveBody) ended() {
+	for name, values := range b.flight.trailers() {
+		b.trailer[name] = values
+	}
 }

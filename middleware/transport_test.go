@@ -215,6 +215,39 @@ func TestTransportReadErrorOnTruncation(t *testing.T) {
 	}
 }
 
+// However the body is read, at its end the trailer is there (RFC 9110 §6.5).
+func TestTransportTrailers(t *testing.T) {
+	body := strings.Repeat("0123456789", 50_000)
+	for name, read := range map[string]func(io.Reader) (string, error){
+		"Read": func(r io.Reader) (string, error) {
+			b, err := io.ReadAll(r)
+			return string(b), err
+		},
+		"WriteTo": func(r io.Reader) (string, error) {
+			var b strings.Builder
+			_, err := r.(io.WriterTo).WriteTo(&b)
+			return b.String(), err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("Trailer", "X-Sum")
+				io.WriteString(w, body)
+				w.Header().Set("X-Sum", "42")
+			})
+			resp, err := h.client.Get(h.front.URL)
+			require.NoError(t, err)
+			defer resp.Body.Close()
+			require.Empty(t, resp.Trailer.Get("X-Sum"))
+			got, err := read(resp.Body)
+			require.NoError(t, err)
+			require.True(t, body == got)
+			require.Equal(t, "42", resp.Trailer.Get("X-Sum"))
+		})
+	}
+}
+
 func TestTransportNilBaseAndEmptyMethod(t *testing.T) {
 	h := transportHouse(t, middleware.Config{}, fresh("x"))
 	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
