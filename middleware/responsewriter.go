@@ -230,6 +230,7 @@ func (rw *responseWriter) serve() {
 	}
 	rw.served = make(chan struct{})
 	go func() {
+		growStack()
 		defer close(rw.served)
 		defer func() { rw.servePanc = recover() }()
 		rw.serveErr = rw.x.serveHTTP(rw.client)

@@ -173,6 +173,7 @@ func (t *transportDoor) forward(x *exchange, r *http.Request) (*http.Response, e
 	// A caller who leaves may do with the request what it likes.
 	x.req = x.req.Clone(x.client)
 	go func() {
+		growStack()
 		defer t.cache.recoverBackground("fetch")
 		defer x.hc.Release()
 		t.fetch(x, func(a result) {
