@@ -63,15 +63,18 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	f := &Fill{
 		slot: c.slot, ctx: ctx, meta: c.meta, lockKey: c.lockKey, predictionKey: c.predictionKey(),
 		tracker: SizeTracker{Max: c.tracker.Max}, cost: opts.Cost, lastTurn: opts.LastTurn,
-		started: time.Now(), ended: true,
+		started: time.Now(),
 	}
 	if opts.Replaces == 0 {
 		f.older = c.found
 	}
 	_ = c.closeHit()
 	f.opts.inFlight.enter(f.key)
+	begun := false
 	defer func() {
-		if f.ended {
+		if !begun { // the Storage failed, or panicked
+			f.ended = true
+			defer f.release(InternalError)
 			f.leave()
 		}
 	}()
@@ -79,7 +82,6 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	if err != nil {
 		return nil, err
 	}
-	f.ended = false
 	c.hit = reader
 	f.permit, _ = c.TakeWriteLock()
 	f.trace.fillStart(f.key, f.meta)
@@ -93,6 +95,7 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	case f.streams:
 		f.release("")
 	}
+	begun = true
 	return f, nil
 }
 

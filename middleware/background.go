@@ -62,7 +62,9 @@ func (x *exchange) revalidate(served time.Time) {
 	case err == nil:
 		x.hc.Found(meta, hit, cirque.HitExpired)
 	case !errors.Is(err, cirque.ErrNotFound):
-		x.cache.storageFailed("lookup", err)
+		if x.client.Err() == nil {
+			x.cache.storageFailed("lookup", err)
+		}
 		return
 	}
 	x.forward()

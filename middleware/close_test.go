@@ -165,3 +165,75 @@ func TestHangingRevalidationEnds(t *testing.T) {
 		require.EqualValues(t, 3, ended.Load())
 	})
 }
+
+// A fetch that has to be asked for again, when Close has begun, is its client's alone.
+func TestCloseBetweenTwoFetches(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Second)
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Etag", `"e"`)
+		if r.Header.Get("If-None-Match") != "" {
+			w.Header().Set("Etag", `"of nothing that is stored"`)
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		io.WriteString(w, "whole")
+	}
+	eachBubble(t, middleware.Config{}, origin, func(t *testing.T, b *bubble) {
+		b.get("/")
+		time.Sleep(2 * time.Minute)
+		again := make(chan reply)
+		go func() { again <- b.get("/") }()
+		synctest.Wait()
+		require.NoError(t, b.cache.Close(t.Context()))
+		r := <-again
+		require.NoError(t, r.err)
+		require.Equal(t, http.StatusOK, r.StatusCode)
+		require.Equal(t, "whole", r.body)
+		require.Contains(t, r.status(), "closing")
+		require.NotContains(t, r.status(), "stored")
+	})
+}
+
+// A handler whose fetch is cancelled returns, and says nothing, or not all. That is not an answer.
+func TestCloseWhileTheHandlerHasNotAnswered(t *testing.T) {
+	for begun, body := range map[string]string{"nothing": "", "a type to be told": "half"} {
+		for path, want := range map[string]struct {
+			status int
+			body   string
+		}{
+			"/":      {http.StatusServiceUnavailable, "the fetch was cut short\n"},
+			"/stale": {http.StatusOK, "old"},
+		} {
+			t.Run(begun+path, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					cache, err := middleware.New(middleware.Config{})
+					require.NoError(t, err)
+					hang := false
+					b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						w.Header().Set("Cache-Control", "max-age=1, stale-if-error=600")
+						if !hang {
+							io.WriteString(w, "old")
+							return
+						}
+						io.WriteString(w, body)
+						<-r.Context().Done()
+					}))}}
+					b.get("/stale")
+					time.Sleep(time.Minute)
+					hang = true
+					got := make(chan reply)
+					go func() { got <- b.get(path) }()
+					synctest.Wait()
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					require.ErrorIs(t, cache.Close(ctx), context.DeadlineExceeded)
+					r := <-got
+					require.NoError(t, r.err)
+					require.Equal(t, want.status, r.StatusCode)
+					require.Equal(t, want.body, r.body)
+				})
+			})
+		}
+	}
+}

@@ -202,7 +202,8 @@ func (x *exchange) planUncacheable(why string) route {
 // pass routes the request around the cache.
 func (x *exchange) pass(fwd, detail string) route {
 	x.status.fwd, x.status.detail = fwd, detail
-	x.keepRange, x.noStore = true, true
+	x.validators, x.part = nil, nil
+	x.keepRange, x.asIs, x.noStore = true, true, true
 	return routePass
 }
 

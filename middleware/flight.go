@@ -44,15 +44,21 @@ type flight struct {
 }
 
 // newFlight begins a fetch on behalf of x, the values of whose context it keeps. What is fetched for a POST is the client's
-// until it turns out to be of use to others.
+// until it turns out to be of use to others; so is what is fetched once the cache is closing, and that stays so.
 func (x *exchange) newFlight() *flight {
 	c := x.cache
 	f := &flight{cache: c, client: x.client, waited: !x.background}
 	f.ctx, f.cancel = context.WithCancelCause(context.WithoutCancel(x.client))
 	f.timer = time.AfterFunc(time.Hour, f.watch) // set before it can fire
-	f.number = c.underWay.begin()
-	f.unhook = context.AfterFunc(c.background, func() { f.cancel(ErrClosed) })
 	f.moved()
+	if f.number = c.underWay.begin(); f.number == 0 && !x.background { // which is under way itself
+		x.passOn(cirque.Deferred)
+		x.pass(x.status.fwd, "closing")
+		f.unhook = func() bool { return true }
+		f.adopt()
+		return f
+	}
+	f.unhook = context.AfterFunc(c.background, func() { f.cancel(ErrClosed) })
 	if x.post {
 		f.disown = context.AfterFunc(x.client, func() { f.cancel(context.Cause(x.client)) })
 	} else {

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"context"
 	"errors"
 	"io"
 	"iter"
@@ -387,6 +388,10 @@ func (rw *responseWriter) control(set func(*http.ResponseController) error) erro
 
 // finish takes the handler's return: the response is complete, or it is not what it was declared to be.
 func (rw *responseWriter) finish() {
+	if (rw.mode == modeOpen || rw.mode == modePending) && rw.x.flight != nil && rw.x.flight.ctx.Err() != nil {
+		rw.unanswered()
+		return
+	}
 	if rw.ready() != nil {
 		rw.broken = true
 	}
@@ -398,6 +403,18 @@ func (rw *responseWriter) finish() {
 		if !rw.broken && !short {
 			rw.x.complete(rw.trailer())
 		}
+	}
+}
+
+// unanswered takes the return of a handler whose fetch was cancelled before its answer had begun: what it left out, or left
+// unfinished, is not the answer.
+func (rw *responseWriter) unanswered() {
+	rw.mode = modeDiscard
+	switch x := rw.x; {
+	case x.fail(context.Cause(x.flight.ctx)):
+		rw.serve()
+	case rw.client != nil && !x.late(rw.client):
+		http.Error(rw.client, "the fetch was cut short", http.StatusServiceUnavailable)
 	}
 }
 

@@ -140,7 +140,8 @@ func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("middleware: the base RoundTripper returned neither a response nor an error")
 	case response.Body == nil:
 		response.Body = http.NoBody
-	case response.ContentLength == 0 && response.Body != http.NoBody && response.Header["Content-Length"] == nil:
+	case response.ContentLength == 0 && response.Body != http.NoBody && response.Header["Content-Length"] == nil &&
+		bodyAllowed(response.StatusCode):
 		response.ContentLength = -1
 	}
 	return response, nil

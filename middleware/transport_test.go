@@ -322,3 +322,45 @@ type countedBody struct {
 }
 
 func (b countedBody) Close() error { b.closed.Add(1); return nil }
+
+// The answers of a RoundTripper that is no server's may lack what a server's have, as with http.Client.
+func TestTransportTakesIncompleteAnswers(t *testing.T) {
+	for _, header := range []http.Header{{"Cache-Control": {"max-age=60"}}, {"Cache-Control": {"no-store"}}, nil} {
+		for method, body := range map[string]string{http.MethodGet: "body", http.MethodPut: "body", http.MethodHead: ""} {
+			var answer *http.Response
+			cache, err := middleware.New(middleware.Config{})
+			require.NoError(t, err)
+			client := &http.Client{Transport: cache.Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
+				return answer, nil
+			}))}
+			ask := func() (string, error) {
+				r, err := http.NewRequest(method, "http://example.com/", nil)
+				require.NoError(t, err)
+				response, err := client.Do(r)
+				if err != nil {
+					return "", err
+				}
+				defer response.Body.Close()
+				text, err := io.ReadAll(response.Body)
+				return string(text), err
+			}
+			_, err = ask()
+			require.ErrorContains(t, err, "neither a response nor an error")
+
+			answer = &http.Response{StatusCode: http.StatusOK, Header: header.Clone()} // no body
+			got, err := ask()
+			require.NoError(t, err)
+			require.Empty(t, got)
+
+			require.NoError(t, cache.Wait(t.Context()))
+			cache.PurgeAll()
+			answer = &http.Response{StatusCode: http.StatusOK, Header: header.Clone()} // no length
+			if body != "" {
+				answer.Body = io.NopCloser(strings.NewReader(body))
+			}
+			got, err = ask()
+			require.NoError(t, err)
+			require.Equal(t, body, got, method)
+		}
+	}
+}
