@@ -207,6 +207,7 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 
 // complete ends the fill, whose body has come whole. Where that was for nothing the fill is left for the caller to abort.
 func (x *exchange) complete(trailer http.Header) {
+	x.flight.turn(true)
 	fill := x.flight.fill.Load()
 	if x.flight.ctx.Err() != nil || x.part != nil && x.part.append(fill) != nil {
 		return

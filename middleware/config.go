@@ -86,7 +86,8 @@ type Config struct {
 	LockAge time.Duration
 	// FillIdle ends a fill that makes no progress. Default 60 s.
 	FillIdle time.Duration
-	// FillUnread ends a fill that has had no reader for this long. Default 5 min.
+	// FillUnread ends a fill that has had no reader for this long, or that the Storage or a slow reader holds up for so long
+	// at one write. Default 5 min.
 	FillUnread time.Duration
 	// MaxFills bounds the fills at one time; further misses pass through uncached. Default 256.
 	MaxFills int

@@ -31,7 +31,8 @@ type flight struct {
 	client context.Context
 	waited bool // the client waits for the header; else client is no more than where values come from
 
-	progress atomic.Int64 // when bytes last came, Unix nanoseconds
+	progress atomic.Int64 // when bytes last came, or were stored, Unix nanoseconds
+	storing  atomic.Bool  // it is the Storage, or a reader who paces it, that is waited for, not the origin
 	unread   time.Time    // since when there has been no reader; guarded by the timer's being the only one to use it
 	fill     atomic.Pointer[cirque.Fill]
 	timer    *time.Timer
@@ -74,14 +75,18 @@ func (f *flight) watch() {
 	}
 	now := time.Now()
 	idle := now.Sub(time.Unix(0, f.progress.Load()))
-	wait := f.cache.cfg.FillIdle - idle
+	limit, cause := f.cache.cfg.FillIdle, ErrFillIdle
+	if f.storing.Load() {
+		limit, cause = f.cache.cfg.FillUnread, ErrFillUnread
+	}
+	wait := min(limit-idle, f.cache.cfg.FillIdle) // whom the fill waits for can change any time
 	fill := f.fill.Load()
 	switch {
 	case fill == nil && f.waited && f.client.Err() == nil:
 		// The client is still waiting for a header: how long, is for the client to say.
 		wait = f.cache.cfg.FillIdle
 	case wait <= 0:
-		f.cancel(ErrFillIdle)
+		f.cancel(cause)
 		return
 	case fill == nil || fill.Readers() > 0:
 		f.unread = time.Time{}
@@ -100,10 +105,15 @@ func (f *flight) watch() {
 // moved notes that the origin made progress.
 func (f *flight) moved() { f.progress.Store(time.Now().UnixNano()) }
 
+// turn notes that it is the Storage's turn, or the origin's.
+func (f *flight) turn(storing bool) {
+	f.storing.Store(storing)
+	f.moved()
+}
+
 // adopt makes the flight the client's own: nothing of it is stored, it ends when the client leaves, and Cache.Close has
 // nothing to do with it any more.
 func (f *flight) adopt() {
-	f.timer.Stop()
 	f.unhook()
 	if f.disown == nil {
 		f.disown = context.AfterFunc(f.client, func() { f.cancel(context.Cause(f.client)) })
@@ -112,24 +122,26 @@ func (f *flight) adopt() {
 }
 
 // land says that what is left of the flight is between the origin and a client, or a client and the Storage: Cache.Close
-// need not wait for it.
+// need not wait for it, nor does it take the place of a fill. The fill, if there is one, must have ended.
 func (f *flight) land() {
-	f.landing.Do(func() { f.cache.underWay.end(f.number) })
+	f.landing.Do(func() {
+		f.timer.Stop()
+		if fill := f.fill.Load(); fill != nil {
+			f.cache.flights.Delete(fill.Tag())
+			f.cache.fills.release()
+		}
+		f.cache.underWay.end(f.number)
+	})
 }
 
 // end releases what the flight holds. The fill, if there is one, must have ended.
 func (f *flight) end() {
 	f.once.Do(func() {
-		f.timer.Stop()
 		f.unhook()
 		if f.disown != nil {
 			f.disown()
 		}
 		f.cancel(nil)
-		if fill := f.fill.Load(); fill != nil {
-			f.cache.flights.Delete(fill.Tag())
-			f.cache.fills.release()
-		}
 		f.land()
 	})
 }

@@ -290,8 +290,6 @@ func (rw *responseWriter) Write(p []byte) (int, error) {
 		return 0, http.ErrContentLength
 	}
 	n, err := rw.store(p)
-	rw.written += int64(n)
-	rw.x.flight.moved()
 	if err != nil {
 		rw.broken = true
 		rw.x.flight.cancel(err)
@@ -299,21 +297,36 @@ func (rw *responseWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// storedAtOnce bounds what one write to a fill holds, where a slow reader may pace it.
+const storedAtOnce = 256 << 10
+
 // store writes to the fill. A panic of the Storage ends the fill, and is none of the handler's business.
 func (rw *responseWriter) store(p []byte) (n int, err error) {
+	flight := rw.x.flight
+	flight.turn(true)
+	defer flight.turn(false)
 	defer func() {
 		if v := recover(); v != nil {
 			rw.x.cache.reportPanic("storage", v)
 			err = errStoragePanicked
 		}
 	}()
-	fill := rw.x.flight.fill.Load()
+	fill := flight.fill.Load()
 	if rw.x.part != nil && rw.written == 0 {
 		if err := rw.x.part.prepend(fill); err != nil {
 			return 0, err
 		}
 	}
-	return fill.Write(p)
+	for piece := range slices.Chunk(p, storedAtOnce) {
+		wrote, err := fill.Write(piece)
+		flight.moved()
+		n += wrote
+		rw.written += int64(wrote)
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // WriteString implements io.StringWriter.

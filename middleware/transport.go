@@ -320,7 +320,7 @@ func (b endingBody) Close() error {
 	return err
 }
 
-// fetchedBody is the origin's body on its way into a fill.
+// fetchedBody is the origin's body on its way into a fill, which is at work between two reads.
 type fetchedBody struct {
 	io.Reader
 	flight *flight
@@ -328,11 +328,9 @@ type fetchedBody struct {
 
 // Read implements io.Reader.
 func (b fetchedBody) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	if n > 0 {
-		b.flight.moved()
-	}
-	return n, err
+	b.flight.turn(false)
+	defer b.flight.turn(true)
+	return b.Reader.Read(p)
 }
 
 // pump carries the origin's body into the fill. A body that ends early, or is not as long as declared, is
@@ -341,6 +339,7 @@ func (t *transportDoor) pump(x *exchange, response *http.Response) {
 	fill := x.flight.fill.Load()
 	if x.part != nil {
 		defer x.part.close()
+		x.flight.turn(true)
 		if x.part.prepend(fill) != nil {
 			return
 		}
