@@ -118,6 +118,7 @@ func TestNormalizeField(t *testing.T) {
 		"a language":      {"Accept-Language", "EN", "en"},
 		"languages":       {"Accept-Language", "fr;q=0.25,en , de; q=1.0", "de,en,fr;q=0.250"},
 		"no languages":    {"Accept-Language", ", ", ""},
+		"a wildcard":      {"Accept-Encoding", "gzip, *;q=0.1", "*;q=0.100,gzip"},
 		"codings":         {"Accept-Encoding", "x-gzip, BR;q=0.5, zstd;q=0", "br;q=0.500,gzip"},
 		"what is no list": {"Accept-Language", "en, de;v=1", "en,de;v=1"},
 		"another field":   {"Accept", "b, a", "b,a"},

@@ -85,7 +85,7 @@ type bench struct {
 
 // NewSuite returns a suite that tests what open opens, once for each door and Setup.
 func NewSuite(open func(Setup) (Subject, error)) *Suite {
-	s := &Suite{open: open, origin: &origin{}, direct: newTransport(), patience: 5 * time.Second}
+	s := &Suite{open: open, origin: &origin{}, direct: newTransport(), patience: 20 * time.Second}
 	s.remote = s.newServer(s.origin)
 	s.secure = httptest.NewTLSServer(s.origin)
 	s.mu.benches = make(map[benchKey]*bench)
