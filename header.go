@@ -6,7 +6,6 @@ import (
 	"iter"
 	"net/http"
 	"slices"
-	"strings"
 )
 
 // HeaderSection is a header section (RFC 9110 §6.3) packed into one immutable string: field
@@ -162,16 +161,20 @@ func (h HeaderSection) check() error {
 // validFieldName reports whether s is a token (RFC 9110 §5.1 and §5.6.2).
 func validFieldName(s string) bool {
 	for i := range len(s) {
-		c := s[i]
-		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' {
-			continue
-		}
-		if strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+		if !tokenBytes[s[i]] {
 			return false
 		}
 	}
 	return s != ""
 }
+
+// tokenBytes holds the tchar of RFC 9110 §5.6.2.
+var tokenBytes = func() (t [256]bool) {
+	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+		t[c] = true
+	}
+	return t
+}()
 
 // validFieldValue reports whether s has none of the characters that RFC 9110 §5.5 calls
 // dangerous, nor another control character but HTAB.

@@ -14,21 +14,29 @@ type preference struct {
 // preferences are sorted by value, each value once.
 type preferences []preference
 
-// codingAliases are to be taken for the codings they name (RFC 9110 §8.4.1).
-var codingAliases = map[string]string{"x-compress": "compress", "x-gzip": "gzip"}
+// codingAlias returns the coding that a name is to be taken for (RFC 9110 §8.4.1).
+func codingAlias(name string) string {
+	switch name {
+	case "x-compress":
+		return "compress"
+	case "x-gzip":
+		return "gzip"
+	}
+	return name
+}
 
 // parsePreferences reads the lines of a field such as Accept-Language, whose members are values without
 // parameters of their own and whose order has no meaning. ok is false where there is something else in it, or
 // two weights for one value. What there is room for in buffer, which is empty, costs no allocation.
-func parsePreferences(buffer preferences, lines []string, aliases map[string]string) (list preferences, ok bool) {
+func parsePreferences(buffer preferences, lines []string, alias func(string) string) (list preferences, ok bool) {
 	list = buffer
 	for element := range tokens(lines) {
 		p, ok := parsePreference(element)
 		if !ok {
 			return nil, false
 		}
-		if name, ok := aliases[p.value]; ok {
-			p.value = name
+		if alias != nil {
+			p.value = alias(p.value)
 		}
 		list = append(list, p)
 	}

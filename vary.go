@@ -48,7 +48,7 @@ func normalizeField(name string, lines []string) string {
 	switch name {
 	case "Accept-Encoding":
 		var stack [8]preference
-		if list, ok := parsePreferences(stack[:0], lines, codingAliases); ok {
+		if list, ok := parsePreferences(stack[:0], lines, codingAlias); ok {
 			return list.withoutRefused().String()
 		}
 	case "Accept-Language":

@@ -49,8 +49,6 @@ var survivors = []Survivor{
 	{"partial.go", "return ByteRange{}, 0, false", "0 → 1", falseSays},
 	{"partial.go", "if size >= 0 {", ">= → >", anEmptyPart},
 	{"partial.go", "if size >= 0 {", "0 → 1", anEmptyPart},
-	{"fields.go", "stored := make(http.Header, len(h)+1)", "+ → -", room},
-	{"fields.go", "stored := make(http.Header, len(h)+1)", "1 → 2", room},
 	{"language.go", "var stack [8]preference", "8 → 9", room},
 	{"language.go", "ranges, ok := parsePreferences(stack[:0], acceptLanguage, nil)", "0 → 1", "a preference for no language, of weight zero, wins nothing"},
 	{"language.go", "if i < 0 {", "< → <=", "before a hyphen at the start there is no language"},
