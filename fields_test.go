@@ -43,6 +43,7 @@ func TestStoredHeaderKeepsAllButWhatConcernsTheConnection(t *testing.T) {
 	h["Suppressed"] = nil
 	before := h.Clone()
 
+	require.NotNil(t, StoredHeader(nil), "it is the caller's to add to")
 	got := StoredHeader(h, "Secret", "Not-There")
 	require.Equal(t, lines(
 		"Set-Cookie: a=b", "Set-Cookie: c=d", "X-Odd!#$%&'*+.^_`|~Name: 1", "Content-Type: text/plain", "Age: 3",

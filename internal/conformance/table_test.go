@@ -2,6 +2,8 @@ package conformance
 
 import (
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +30,15 @@ func TestEveryRequirementIsAnswered(t *testing.T) {
 		for _, name := range r.KeptBy {
 			require.True(t, known[name], "%s: no case is named %q", r.Section, name)
 		}
+	}
+}
+
+func TestSurvivorsAreOfLinesThatExist(t *testing.T) {
+	for _, s := range Survivors() {
+		src, err := os.ReadFile(filepath.Join("..", "..", s.File))
+		require.NoError(t, err)
+		lines := strings.Split(string(src), "\n")
+		require.True(t, slices.ContainsFunc(lines, func(line string) bool { return strings.TrimSpace(line) == s.Source }), "%s: %s", s.File, s.Source)
 	}
 }
 
