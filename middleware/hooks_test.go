@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -112,4 +113,36 @@ func TestHooksThatPanic(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Nor does the stored part stay open that was to be added to.
+func TestHookThatPanicsWhileAPartIsAddedTo(t *testing.T) {
+	var armed atomic.Int32
+	store, tally := faultystorage.Wrap(memcache.New(memcache.Config{}), nil)
+	cfg := middleware.Config{
+		Storage: store, Ranges: middleware.RangesForward,
+		Variance: func(*http.Request, *cirque.VarianceBuilder) {
+			if armed.Add(-1) == 0 {
+				panic("broken hook")
+			}
+		},
+	}
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Etag", `"e"`)
+		http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(numbers))
+	}
+	eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+		armed.Store(0)
+		h.get("/", "Range", "bytes=0-9")
+		for nth := int32(1); nth < 8; nth++ {
+			h.client.CloseIdleConnections() // over a new one the client does not ask again by itself
+			armed.Store(nth)
+			h.try(http.MethodGet, "/", "Range", "bytes=10-19")
+			require.NoError(t, h.cache.Wait(t.Context()))
+		}
+		armed.Store(0)
+		require.Equal(t, numbers[:20], h.get("/", "Range", "bytes=0-19").body)
+		eventually(t, func() bool { return len(tally.Open()) == 0 }, "bodies are closed")
+	})
 }

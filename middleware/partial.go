@@ -116,7 +116,7 @@ func (x *exchange) admitPart(a *answerHead, e *cirque.Exchange) verdict {
 	for _, s := range append(part.before, part.after...) {
 		size += s.end - s.start
 	}
-	verdict := x.fill(meta, fillSource{size: size, replaces: tag})
+	verdict := guarded(part.hit, func() verdict { return x.fill(meta, fillSource{size: size, replaces: tag}) })
 	if verdict != verdictFill {
 		part.close()
 		if x.retry() {

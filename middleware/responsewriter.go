@@ -436,10 +436,10 @@ func (rw *responseWriter) unanswered() {
 func (rw *responseWriter) settle() {
 	defer rw.join() // even if the Storage panics
 	if rw.mode == modeFill {
-		rw.x.flight.fill.Load().Abort(cirque.UpstreamError) // nothing, after Finish
 		if rw.x.part != nil {
-			rw.x.part.close()
+			defer rw.x.part.close()
 		}
+		rw.x.flight.fill.Load().Abort(cirque.UpstreamError) // nothing, after Finish
 	}
 	if rw.x.flight != nil && rw.mode != modeRetry {
 		rw.x.flight.land()
