@@ -67,7 +67,7 @@ func (c *candidate) refusedUpdate(stored *CacheMeta) *Refusal {
 	if p.Private || len(x.Header["Set-Cookie"]) == 0 || len(c.stored["Set-Cookie"]) == 0 {
 		return nil
 	}
-	if !p.candidate(x, c.status, x.Header).reusableAsItIs() {
+	if update := p.candidate(x, c.status, x.Header); !update.reusableAsItIs() {
 		return refuseResponse("set-cookie") // RFC 9111 §7.3
 	}
 	return nil

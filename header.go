@@ -19,7 +19,9 @@ type HeaderSection struct {
 // PackHeader packs h. Names are kept as they are spelt. Fields without a value line (as net/http
 // uses to suppress one) are left out.
 func PackHeader(h http.Header) HeaderSection {
-	names := make([]string, 0, len(h))
+	var fields [32]string // on the stack, as room is: what is usual needs no other
+	var room [1 << 10]byte
+	names := fields[:0]
 	size, lines := binary.MaxVarintLen32, 0
 	for name, values := range h {
 		if len(values) == 0 {
@@ -35,8 +37,7 @@ func PackHeader(h http.Header) HeaderSection {
 		return HeaderSection{}
 	}
 	slices.Sort(names)
-	b := make([]byte, 0, size)
-	b = binary.AppendUvarint(b, uint64(lines))
+	b := binary.AppendUvarint(slices.Grow(room[:0], size), uint64(lines))
 	for _, name := range names {
 		for _, v := range h[name] {
 			b = appendString(appendName(b, name), v)

@@ -74,7 +74,7 @@ type candidate struct {
 	freshness  Freshness
 }
 
-func (p *Policy) candidate(x *Exchange, status int, h http.Header) *candidate {
+func (p *Policy) candidate(x *Exchange, status int, h http.Header) candidate {
 	d := p.directives(h)
 	stored := StoredHeader(h, d.NoCacheFields...) // RFC 9111 §5.2.2.4
 	for _, name := range d.PrivateFields {        // RFC 9111 §5.2.2.7
@@ -83,7 +83,7 @@ func (p *Policy) candidate(x *Exchange, status int, h http.Header) *candidate {
 	if len(h["Date"]) == 0 {
 		stored["Date"] = []string{x.ResponseTime.UTC().Format(http.TimeFormat)} // RFC 9110 §6.6.1
 	}
-	return &candidate{p, x, status, h, stored, d, p.freshness(x, status, h, d)}
+	return candidate{p, x, status, h, stored, d, p.freshness(x, status, h, d)}
 }
 
 // refusal applies the prohibitions of RFC 9111 §3, and those that keep a shared cache from handing one client's
