@@ -53,17 +53,25 @@ func TestReadFrom(t *testing.T) {
 
 func TestReadFromReadsIntoTheBuffersOwnMemory(t *testing.T) {
 	body := pattern(300_000)
-	b := New(t.Context(), Options{SizeHint: int64(len(body))})
+	a := &account{limit: 1 << 30}
+	opts := a.options()
+	opts.SizeHint = int64(len(body))
+	b := New(t.Context(), opts)
 	rest := body
-	var into []*byte
+	into := map[int]*byte{}
 	_, err := b.ReadFrom(readerFunc(func(p []byte) (int, error) {
 		if len(rest) == 0 {
 			return 0, io.EOF
 		}
 		require.EqualValues(t, len(body)-len(rest), b.Size(), "each Read is published before the next")
+		at := len(body) - len(rest)
+		if at == 0 {
+			require.Zero(t, a.used.Load(), "nothing is taken before the first byte")
+		} else {
+			into[at] = &p[0]
+		}
 		n := copy(p[:min(len(p), 100_000)], rest)
 		rest = rest[n:]
-		into = append(into, &p[0])
 		return n, nil
 	}))
 	require.NoError(t, err)
@@ -71,8 +79,9 @@ func TestReadFromReadsIntoTheBuffersOwnMemory(t *testing.T) {
 	segments, _ := b.Take()
 	require.Len(t, segments, 1)
 	require.True(t, bytes.Equal(body, segments[0]))
-	for i, p := range into {
-		require.Same(t, &segments[0][100_000*i], p)
+	require.Len(t, into, 3)
+	for at, p := range into {
+		require.Same(t, &segments[0][at], p)
 	}
 }
 

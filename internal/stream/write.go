@@ -68,18 +68,18 @@ func (b *Buffer) readOnce(r io.Reader) (n int, err error) {
 	return n, err
 }
 
-// awaits reports whether there is memory for what comes next, or a reason to get some before it has come.
+// awaits reports whether there is memory for what comes next, or a reason to get some before it has come: of an announced
+// body at least the first byte is there.
 func (b *Buffer) awaits() bool {
 	if b.opts.Backing != nil {
 		return false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return !b.mu.tail.full() || b.mu.size < b.opts.SizeHint
+	return !b.mu.tail.full() || b.mu.size > 0 && b.mu.size < b.opts.SizeHint
 }
 
-// copyOnce reads through a buffer: at the end of a body whose length was not known nothing must have been reserved for
-// more.
+// copyOnce reads through a buffer: nothing is reserved for a body that never begins, nor at the end of one for more.
 func (b *Buffer) copyOnce(r io.Reader) (int, error) {
 	buf := copyBuffers.Get().(*[32 << 10]byte)
 	defer copyBuffers.Put(buf)
