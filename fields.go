@@ -59,20 +59,29 @@ func StoredHeader(h http.Header, except ...string) http.Header {
 	if stored == nil {
 		stored = make(http.Header)
 	}
-	for name, lines := range stored {
-		// net/http keeps trailers that were not announced under such names.
-		if len(lines) == 0 || strings.HasPrefix(name, http.TrailerPrefix) {
-			delete(stored, name)
-		}
-	}
 	RemoveConnectionFields(stored)
-	for _, name := range notStored {
-		delete(stored, name)
-	}
+	maps.DeleteFunc(stored, unstorable)
 	for _, name := range except {
 		delete(stored, name)
 	}
 	return stored
+}
+
+// storableWhole reports whether StoredHeader would leave nothing out.
+func storableWhole(h http.Header) bool {
+	for name, lines := range h {
+		if unstorable(name, lines) {
+			return false
+		}
+	}
+	return true
+}
+
+// unstorable reports whether a field is never stored. Connection is such a field.
+func unstorable(name string, lines []string) bool {
+	// net/http keeps trailers that were not announced under names with a prefix.
+	return len(lines) == 0 || slices.Contains(hopByHop, name) || slices.Contains(notStored, name) ||
+		strings.HasPrefix(name, http.TrailerPrefix)
 }
 
 // headerSize returns the bytes that h takes in HTTP/1.1, apart from the fields named by except.

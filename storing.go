@@ -3,6 +3,7 @@ package cirque
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -69,18 +70,20 @@ type candidate struct {
 	exchange   *Exchange
 	status     int
 	header     http.Header // as received
-	stored     http.Header // what of it may be stored
+	stored     http.Header // what of it may be stored; only read, as it may be the same
 	directives responseDirectives
 	freshness  Freshness
 }
 
 func (p *Policy) candidate(x *Exchange, status int, h http.Header) candidate {
 	d := p.directives(h)
-	stored := StoredHeader(h, d.NoCacheFields...) // RFC 9111 §5.2.2.4
-	for _, name := range d.PrivateFields {        // RFC 9111 §5.2.2.7
-		delete(stored, name)
+	except := slices.Concat(d.NoCacheFields, d.PrivateFields) // RFC 9111 §5.2.2.4 and §5.2.2.7
+	dated := len(h["Date"]) > 0
+	stored := h // which needs no copy where all of it is stored
+	if !dated || len(except) > 0 || !storableWhole(h) {
+		stored = StoredHeader(h, except...)
 	}
-	if len(h["Date"]) == 0 {
+	if !dated {
 		stored["Date"] = []string{x.ResponseTime.UTC().Format(http.TimeFormat)} // RFC 9110 §6.6.1
 	}
 	return candidate{p, x, status, h, stored, d, p.freshness(x, status, h, d)}
