@@ -65,10 +65,12 @@ func (s serving) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case response := <-w.ready:
 		response.Request = r
+		context.AfterFunc(r.Context(), func() { pr.Close() }) // nothing, once all is read
 		return response, nil
 	case err := <-failed:
 		return nil, err
 	case <-r.Context().Done():
+		pr.Close()
 		return nil, context.Cause(r.Context())
 	}
 }
