@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -134,13 +133,13 @@ func (r *runner) run(ctx context.Context, i int) (fate, string, error) {
 		}
 		number, tests = 0, compiled
 	}
-	// The file's own tests are quick, and kill most.
-	if own := r.ownTests(m.file); own != "" {
-		if f, err := tests[0].run(ctx, number, own); err != nil || f != survived {
-			return f, tests[0].pkg, err
-		}
-	}
 	for _, t := range tests {
+		// The file's own tests are quick, and kill most.
+		if own := r.ownTests(m.file); own != "" && t.pkg == "." {
+			if f, err := t.run(ctx, number, own); err != nil || f != survived {
+				return f, t.pkg, err
+			}
+		}
 		if f, err := t.run(ctx, number, ""); err != nil || f != survived {
 			return f, t.pkg, err
 		}
@@ -160,7 +159,7 @@ func (r *runner) ownTests(file string) string {
 			names = append(names, string(match[1]))
 		}
 	}
-	if len(names) == 0 || !slices.Contains(r.packages, ".") {
+	if len(names) == 0 {
 		return ""
 	}
 	return "^(" + strings.Join(names, "|") + ")$"
