@@ -197,7 +197,9 @@ func TestCloseBetweenTwoFetches(t *testing.T) {
 
 // A handler whose fetch is cancelled returns, and says nothing, or not all. That is not an answer.
 func TestCloseWhileTheHandlerHasNotAnswered(t *testing.T) {
-	for begun, body := range map[string]string{"nothing": "", "a type to be told": "half"} {
+	for begun, body := range map[string][2]string{
+		"nothing": {}, "a type to be told": {"half"}, "half of it later": {"", strings.Repeat("half", 1000)},
+	} {
 		for path, want := range map[string]struct {
 			status int
 			body   string
@@ -216,8 +218,9 @@ func TestCloseWhileTheHandlerHasNotAnswered(t *testing.T) {
 							io.WriteString(w, "old")
 							return
 						}
-						io.WriteString(w, body)
+						io.WriteString(w, body[0])
 						<-r.Context().Done()
+						io.WriteString(w, body[1])
 					}))}}
 					b.get("/stale")
 					time.Sleep(time.Minute)

@@ -1,10 +1,13 @@
 package middleware_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -35,4 +38,27 @@ func TestAbsoluteFormInvalidatesWhatItIsFor(t *testing.T) {
 		ask(http.MethodPut, target)
 	}
 	require.NoError(t, cache.Close(t.Context()))
+}
+
+// What an unsafe request has done stays done though its client has left.
+func TestInvalidationOutlivesItsClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		cache, err := middleware.New(middleware.Config{})
+		require.NoError(t, err)
+		b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				time.Sleep(time.Second)
+			}
+			n++
+			fresh(fmt.Sprint(n))(w, r)
+		}))}}
+		require.Equal(t, "1", b.get("/").body)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err = b.ask(ctx, http.MethodPost, "/")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NoError(t, cache.Wait(t.Context()))
+		require.Equal(t, "3", b.get("/").body)
+	})
 }

@@ -161,9 +161,6 @@ func (rw *responseWriter) sniffed() error {
 // decide asks what becomes of the answer, and sets out on it.
 func (rw *responseWriter) decide() {
 	x := rw.x
-	if x.flight != nil && x.flight.ctx.Err() != nil {
-		x.noStore = true // cut short: whatever this is, it is not the resource
-	}
 	defer func() {
 		if p := recover(); p != nil {
 			// A hook's or the Storage's. The handler is to end its answer in order, then the server hears of it.
@@ -172,6 +169,11 @@ func (rw *responseWriter) decide() {
 		}
 	}()
 	head := &answerHead{status: rw.status, header: rw.snapshot, length: rw.expected()}
+	if x.flight != nil && x.flight.ctx.Err() != nil {
+		x.invalidate(head)
+		rw.unanswered()
+		return
+	}
 	verdict := x.admit(head)
 	rw.declared = max(rw.declared, head.length) // a part says how long it is in more than one way
 	switch verdict {
@@ -401,10 +403,6 @@ func (rw *responseWriter) control(set func(*http.ResponseController) error) erro
 
 // finish takes the handler's return: the response is complete, or it is not what it was declared to be.
 func (rw *responseWriter) finish() {
-	if (rw.mode == modeOpen || rw.mode == modePending) && rw.x.flight != nil && rw.x.flight.ctx.Err() != nil {
-		rw.unanswered()
-		return
-	}
 	if rw.ready() != nil {
 		rw.broken = true
 	}
@@ -419,8 +417,8 @@ func (rw *responseWriter) finish() {
 	}
 }
 
-// unanswered takes the return of a handler whose fetch was cancelled before its answer had begun: what it left out, or left
-// unfinished, is not the answer.
+// unanswered takes what a handler says, or leaves unsaid, whose fetch was cancelled before it answered: whatever that is, it
+// is not the resource, nor need it be whole.
 func (rw *responseWriter) unanswered() {
 	rw.mode = modeDiscard
 	switch x := rw.x; {
