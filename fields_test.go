@@ -49,6 +49,13 @@ func TestStoredHeaderKeepsAllButWhatConcernsTheConnection(t *testing.T) {
 		"Set-Cookie: a=b", "Set-Cookie: c=d", "X-Odd!#$%&'*+.^_`|~Name: 1", "Content-Type: text/plain", "Age: 3",
 	), got)
 	require.Equal(t, before, h, "the caller's header must stay as it is")
+
+	require.True(t, storableWhole(got))
+	for name, lines := range h {
+		// What Connection lists is kept out by that, and what else is unwanted by whoever calls.
+		alone := got[name] != nil || name == "X-Hop" || name == "Secret"
+		require.Equal(t, alone, storableWhole(http.Header{name: lines}), name)
+	}
 }
 
 func TestHeaderSizeIsThatOfItsLines(t *testing.T) {

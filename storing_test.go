@@ -243,6 +243,18 @@ func TestStoreNoHeaderThatCannotBeSent(t *testing.T) {
 	}
 }
 
+// What is stored may be the header that was received, or a changed copy.
+func TestStoreLeavesTheHeaderAlone(t *testing.T) {
+	for _, fields := range [][]string{
+		{"Cache-Control: max-age=60"}, {"Cache-Control: max-age=60", "Date: " + at(0)},
+		{`Cache-Control: max-age=60, no-cache="a", private="b"`, "Date: " + at(0), "A: 1", "B: 1", "Connection: c", "C: 1"},
+	} {
+		x := get(fields...)
+		require.NotEmpty(t, stored(t, shared, x).Header().Get("Date"))
+		require.Equal(t, lines(fields...), x.Header)
+	}
+}
+
 // RFC 9110 §15 defines these, and no others.
 func TestUnderstood(t *testing.T) {
 	var got []int

@@ -194,6 +194,16 @@ var storingRules = []Requirement{
 				get().answered(200, "Last-Modified: {now-1000000}", "Set-Cookie: a=1"),
 				get().answered(200, "Last-Modified: {now-1000000}", "Set-Cookie: a=2").sees(0, "Set-Cookie: a=2"),
 			}},
+			{Name: "Set-Cookie of a 304 with max-age is reused", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=60", "Age: 61", `ETag: "a"`),
+				get().answered(304, "Cache-Control: max-age=3600", "Set-Cookie: a=1", `ETag: "a"`).reuses(0, "Set-Cookie: a=1"),
+				get().reuses(0, "Set-Cookie: a=1"),
+			}},
+			{Name: "Set-Cookie of a 304 without freshness is for its client", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=60", "Age: 61", `ETag: "a"`),
+				get().answered(304, "Set-Cookie: a=1", `ETag: "a"`).reuses(0, "Set-Cookie: a=1"),
+				get().answered(200, "Cache-Control: max-age=60").sees(0, "-Set-Cookie"),
+			}},
 			{Name: "a Cookie in the request is no obstacle", Steps: []Step{
 				get("Cookie: a=1").answered(200, "Cache-Control: max-age=3600"),
 				get("Cookie: a=2").reuses(0),

@@ -31,6 +31,7 @@ var survivors = []Survivor{
 	},
 	{"storing.go", "if f.InitialAge > 0 {", "0 → 1", aNanosecond},
 	{"storing.go", "if c.freshness.Lifetime > 0 {", "0 → 1", aNanosecond},
+	{"storing.go", "if !dated || len(except) > 0 || !storableWhole(h) {", "> → >=", "a copy where none is needed only costs time"},
 	{"freshness.go", "case p.Defaults.FreshDuration(status) > 0:", "0 → 1", aNanosecond},
 	{"freshness.go", "if f.Lifetime = heuristicLifetime(h, date, x.ResponseTime); f.Lifetime > 0 {", "0 → 1", "a tenth of whole seconds is no single nanosecond"},
 	{"reuse.go", "if rd != nil && rd.Present {", "drop rd.Present", "directives that are not there change nothing, and only cost time"},

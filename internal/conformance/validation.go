@@ -24,6 +24,11 @@ var validationRules = []Requirement{
 				get("X-A: 2").answered(200, "Cache-Control: max-age=3600", "Vary: X-A", `ETag: "b"`).asked(`If-None-Match: "a"`),
 				get("X-A: 3").answered(304, "Vary: X-A", `ETag: "b"`).asked(`If-None-Match: "a", "b"`, "X-A: 3").reuses(1, `ETag: "b"`),
 			}},
+			{Name: "an entity tag that variants share is sent once", Steps: []Step{
+				get("X-A: 1").answered(200, "Cache-Control: max-age=0", "Vary: X-A", `ETag: "a"`).with("the same"),
+				get("X-A: 2").answered(200, "Cache-Control: max-age=0", "Vary: X-A", `ETag: "a"`).with("the same").asked(`If-None-Match: "a"`),
+				get("X-A: 1").answered(304, "Vary: X-A", `ETag: "a"`).asked(`If-None-Match: "a"`).reuses(1),
+			}},
 			{Name: "the tag of a stale variant is sent with the others'", Steps: []Step{
 				get("X-A: 1").answered(200, "Cache-Control: max-age=0", "Vary: X-A", `ETag: "a"`),
 				get("X-A: 2").answered(200, "Cache-Control: max-age=3600", "Vary: X-A", `ETag: "b"`),

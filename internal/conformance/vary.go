@@ -14,6 +14,7 @@ var varyRules = []Requirement{
 			varies("the order of a field's values", "Vary: X-A", Lines{"X-A: 1, 2"}, Lines{"X-A: 2, 1"}),
 			varies("the number of a field's values", "Vary: X-A", Lines{"X-A: 1"}, Lines{"X-A: 1", "X-A: 1"}),
 			varies("Accept-Encoding", "Vary: Accept-Encoding", Lines{"Accept-Encoding: gzip"}, Lines{"Accept-Encoding: br"}),
+			varies("a refusal of identity", "Vary: Accept-Encoding", Lines{"Accept-Encoding: gzip"}, Lines{"Accept-Encoding: gzip, identity;q=0"}),
 			varies("Accept-Language", "Vary: Accept-Language", Lines{"Accept-Language: de"}, Lines{"Accept-Language: fr"}),
 			varies("the q-values of Accept-Language", "Vary: Accept-Language", Lines{"Accept-Language: de, en;q=0.5"}, Lines{"Accept-Language: de;q=0.5, en"}),
 			varies("Cookie", "Vary: Cookie", Lines{"Cookie: a=1"}, Lines{"Cookie: a=2"}),
@@ -63,6 +64,7 @@ var varyRules = []Requirement{
 			matches("the case of Accept-Language does not count", "Vary: Accept-Language", Lines{"Accept-Language: en, DE"}, Lines{"Accept-Language: EN, de"}),
 			matches("the spacing of Accept-Language does not count", "Vary: Accept-Language", Lines{"Accept-Language: en;q=0.5,de"}, Lines{"Accept-Language: en; q=0.5 , de"}),
 			matches("the order of Accept-Encoding does not count", "Vary: Accept-Encoding", Lines{"Accept-Encoding: gzip, br"}, Lines{"Accept-Encoding: br, gzip"}),
+			matches("a coding that is refused is as one that is not named", "Vary: Accept-Encoding", Lines{"Accept-Encoding: gzip"}, Lines{"Accept-Encoding: gzip, br;q=0"}),
 			matches("the case and spacing of Accept-Encoding do not count", "Vary: Accept-Encoding", Lines{"Accept-Encoding: gzip,BR"}, Lines{"Accept-Encoding: GZIP ,  br"}),
 		},
 	},
@@ -128,6 +130,10 @@ var varyRules = []Requirement{
 				get("Accept-Language: de").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: de"),
 				get("Accept-Language: fr;q=0.1, de, en;q=0.5").reuses(1, "Content-Language: de"),
 				get("Accept-Language: en, de;q=0.9").reuses(0, "Content-Language: en"),
+			}},
+			{Name: "the stored variant in a language that the preferred one covers is selected", Steps: []Step{
+				get("Accept-Language: de-CH").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: de-CH"),
+				get("Accept-Language: de, fr;q=0.5").reuses(0, "Content-Language: de-CH"),
 			}},
 			{Name: "no variant is selected where the preferred language may exist at the origin", Steps: []Step{
 				get("Accept-Language: en").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: en"),
