@@ -3,7 +3,9 @@ package main
 import (
 	"io"
 	"log"
+	"maps"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,13 +35,17 @@ func TestCleanRun(t *testing.T) {
 	}
 }
 
-// An oracle that finds nothing is worth as much as what it can find.
+// An oracle that finds nothing is worth as much as what it can find. CIRQUE_LONG has it look through both doors.
 func TestBrokenCachesAreCaught(t *testing.T) {
-	for broken := range breakages {
+	fronts := []string{frontHandler, frontTransport}
+	for n, broken := range slices.Sorted(maps.Keys(breakages)) {
 		if broken == "" {
 			continue
 		}
-		for _, front := range []string{frontHandler, frontTransport} {
+		for m, front := range fronts {
+			if (n+m)%len(fronts) != 0 && os.Getenv("CIRQUE_LONG") == "" {
+				continue
+			}
 			t.Run(broken+"/"+front, func(t *testing.T) {
 				require.False(t, shortRun(t, front, broken, 30*time.Second), "nobody noticed")
 			})
