@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -140,9 +141,8 @@ func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("middleware: the base RoundTripper returned neither a response nor an error")
 	case response.Body == nil:
 		response.Body = http.NoBody
-	case response.ContentLength == 0 && response.Body != http.NoBody && response.Header["Content-Length"] == nil &&
-		bodyAllowed(response.StatusCode):
-		response.ContentLength = -1
+	case response.ContentLength == 0 && response.Body != http.NoBody && bodyAllowed(response.StatusCode):
+		response.ContentLength = declaredLength(response.Header)
 	}
 	return response, nil
 }
@@ -420,6 +420,6 @@ func (b *liveBody) WriteTo(w io.Writer) (int64, error) {
 
 func (b *liveBody) ended() {
 	for name, values := range b.flight.trailers() {
-		b.trailer[name] = values
+		b.trailer[name] = slices.Clone(values) // each caller's own
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/middleware"
 )
 
@@ -362,5 +363,58 @@ func TestTransportTakesIncompleteAnswers(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, body, got, method)
 		}
+	}
+}
+
+// Where only the header of an answer has its length, that is the length.
+func TestTransportTakesLengthsFromHeaders(t *testing.T) {
+	for length, whole := range map[string]bool{"4": true, "5": false, "0": false} {
+		cache, err := middleware.New(middleware.Config{})
+		require.NoError(t, err)
+		rt := cache.Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
+			return &http.Response{
+				StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("body")),
+				Header: http.Header{"Cache-Control": {"max-age=60"}, "Content-Length": {length}},
+			}, nil
+		}))
+		r, err := http.NewRequest(http.MethodGet, "http://example.com/", nil)
+		require.NoError(t, err)
+		response, err := rt.RoundTrip(r)
+		require.NoError(t, err)
+		_, err = io.ReadAll(response.Body)
+		require.NoError(t, response.Body.Close())
+		require.NoError(t, cache.Wait(t.Context()))
+		if whole {
+			require.NoError(t, err, length)
+		} else {
+			require.ErrorIs(t, err, cirque.ErrAborted, length)
+		}
+	}
+}
+
+// Of the trailer, too, each client has its own.
+func TestTransportTrailerIsTheCallers(t *testing.T) {
+	h := transportHouse(t, middleware.Config{}, nil)
+	sent, body := io.Pipe()
+	rt := h.cache.Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: http.StatusOK, ContentLength: -1, Body: sent,
+			Header: http.Header{"Cache-Control": {"max-age=60"}}, Trailer: http.Header{"X-Sum": {"42"}},
+		}, nil
+	}))
+	var responses [2]*http.Response
+	for i := range responses {
+		r, err := http.NewRequest(http.MethodGet, "http://example.com/", nil)
+		require.NoError(t, err)
+		responses[i], err = rt.RoundTrip(r)
+		require.NoError(t, err)
+	}
+	require.NoError(t, body.Close())
+	for _, response := range responses {
+		_, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, []string{"42"}, response.Trailer["X-Sum"])
+		response.Trailer["X-Sum"][0] = "changed"
 	}
 }
