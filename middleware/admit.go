@@ -161,6 +161,10 @@ type fillSource struct {
 // fill begins to store the answer.
 func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	c := x.cache
+	if x.post && !x.flight.claim() {
+		x.status.detail = "closing"
+		return x.passOn(cirque.Deferred)
+	}
 	if x.overtaken(meta) {
 		x.status.detail = "purged"
 		return x.passOn(x.failed(cirque.Deferred))

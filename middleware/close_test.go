@@ -240,3 +240,59 @@ func TestCloseWhileTheHandlerHasNotAnswered(t *testing.T) {
 		}
 	}
 }
+
+// A POST may change something at the origin. Close waits for it, but when that takes too long leaves it to its client; it is
+// not stored any more then.
+func TestCloseCutsNoPostShort(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			select {
+			case <-time.After(time.Minute):
+			case <-r.Context().Done():
+				panic(http.ErrAbortHandler)
+			}
+		}
+		w.Header().Set("Cache-Control", "max-age=3600")
+		w.Header().Set("Content-Location", "http://example.com/")
+		io.WriteString(w, r.Method)
+	}
+	for name, test := range map[string]struct {
+		patience time.Duration
+		err      error
+		status   string
+	}{
+		"as long as it takes": {time.Hour, nil, "; stored"},
+		"no longer than that": {time.Second, context.DeadlineExceeded, "; detail=closing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachBubble(t, middleware.Config{}, origin, func(t *testing.T, b *bubble) {
+				answers := make(chan reply, 1)
+				go func() {
+					response, err := b.ask(t.Context(), http.MethodPost, "/")
+					if err != nil {
+						answers <- reply{err: err}
+						return
+					}
+					body, err := io.ReadAll(response.Body)
+					response.Body.Close()
+					answers <- reply{response, string(body), err}
+				}()
+				synctest.Wait()
+				ctx, cancel := context.WithTimeout(t.Context(), test.patience)
+				defer cancel()
+				start := time.Now()
+				require.ErrorIs(t, b.cache.Close(ctx), test.err)
+				require.Equal(t, min(test.patience, time.Minute), time.Since(start))
+				posted := <-answers
+				require.NoError(t, posted.err)
+				require.Equal(t, http.MethodPost, posted.body)
+				require.Contains(t, posted.status(), test.status)
+				want := http.MethodGet
+				if test.err == nil {
+					want = http.MethodPost
+				}
+				require.Equal(t, want, b.get("/").body)
+			})
+		})
+	}
+}

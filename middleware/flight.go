@@ -59,13 +59,28 @@ func (x *exchange) newFlight() *flight {
 		f.adopt()
 		return f
 	}
-	f.unhook = context.AfterFunc(c.background, func() { f.cancel(ErrClosed) })
 	if x.post {
+		f.unhook = context.AfterFunc(c.background, f.land) // what it does at the origin is not for Close to cut short
 		f.disown = context.AfterFunc(x.client, func() { f.cancel(context.Cause(x.client)) })
 	} else {
+		f.endOnClose()
 		f.timer.Reset(c.cfg.FillIdle)
 	}
 	return f
+}
+
+func (f *flight) endOnClose() {
+	f.unhook = context.AfterFunc(f.cache.background, func() { f.cancel(ErrClosed) })
+}
+
+// claim makes what is fetched for a POST Close's business, as it is to be stored. It reports false where Close has given it
+// up already.
+func (f *flight) claim() bool {
+	if !f.unhook() {
+		return false
+	}
+	f.endOnClose()
+	return true
 }
 
 // watch is called by the timer until the flight ends.
