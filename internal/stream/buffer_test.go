@@ -354,3 +354,28 @@ func TestStress(t *testing.T) {
 		require.Zero(t, b.Readers())
 	}
 }
+
+// Reserve evicts, which runs code of others: what panics there leaves the buffer as it was.
+func TestReservePanics(t *testing.T) {
+	panics := false
+	b := New(t.Context(), Options{
+		Reserve: func(int64) bool {
+			if panics {
+				panic("evicting")
+			}
+			return true
+		},
+		Release: func(int64) {},
+	})
+	_, err := b.Write([]byte("body"))
+	require.NoError(t, err)
+	r, err := b.NewReader(t.Context())
+	require.NoError(t, err)
+	defer r.Close()
+	panics = true
+	require.PanicsWithValue(t, "evicting", func() { _, _ = b.Write(make([]byte, 2*minSegment)) })
+	require.EqualValues(t, minSegment, b.Size(), "what there was room for")
+	b.Abort(nil)
+	_, err = io.ReadAll(r)
+	require.ErrorIs(t, err, ErrAborted)
+}

@@ -149,22 +149,29 @@ func (b *Buffer) grow(want int) {
 		b.push(s)
 		return
 	}
-	size, unlinked := b.segmentSize(want), b.mu.unlinked
-	b.mu.Unlock()
-	s := new(segment)
-	if b.opts.Reserve(int64(size)) {
-		s.charged = int64(size)
-	}
-	if s.charged > 0 || unlinked {
-		// Of a body of 1 MiB, a fifth of what its fetch costs would be zeroing what is overwritten at once.
-		s.buf = unzeroed.Make(size)
-	}
-	b.mu.Lock()
-	if s.buf == nil {
+	s := b.newSegment(b.segmentSize(want))
+	if s == nil {
 		b.unlink()
 		return
 	}
 	b.push(s)
+}
+
+// newSegment returns an empty segment, or nil where there is no room for it: an unlinked buffer has one all the same.
+// Called with mu held, which it gives up meanwhile; even a panic of Reserve, which runs code of others, finds it held.
+func (b *Buffer) newSegment(size int) *segment {
+	unlinked := b.mu.unlinked
+	b.mu.Unlock()
+	defer b.mu.Lock()
+	s := new(segment)
+	if b.opts.Reserve(int64(size)) {
+		s.charged = int64(size)
+	} else if !unlinked {
+		return nil
+	}
+	// Of a body of 1 MiB, a fifth of what its fetch costs would be zeroing what is overwritten at once.
+	s.buf = unzeroed.Make(size)
+	return s
 }
 
 // awaitReaders waits until there is news of the window: the head was dropped, no reader is left,
