@@ -126,6 +126,9 @@ func TestFaultyStorage(t *testing.T) {
 				if name == "tears" && op != faultystorage.HitRead && op != faultystorage.MissWrite && op != faultystorage.HitWriteTo {
 					continue
 				}
+				if stores == "plain" && !long() && !strings.HasPrefix(op.String(), "Miss") {
+					continue // it differs in how it is written
+				}
 				t.Run(fmt.Sprintf("%s/%s/%v", stores, name, op), func(t *testing.T) {
 					for door, nths := range nths {
 						for _, nth := range nths {
