@@ -88,12 +88,12 @@ func (f *flight) watch() {
 	if f.ctx.Err() != nil {
 		return
 	}
-	now := time.Now()
-	idle := now.Sub(time.Unix(0, f.progress.Load()))
 	limit, cause := f.cache.cfg.FillIdle, ErrFillIdle
-	if f.storing.Load() {
+	if f.storing.Load() { // before progress; see turn
 		limit, cause = f.cache.cfg.FillUnread, ErrFillUnread
 	}
+	now := time.Now()
+	idle := now.Sub(time.Unix(0, f.progress.Load()))
 	wait := min(limit-idle, f.cache.cfg.FillIdle) // whom the fill waits for can change any time
 	fill := f.fill.Load()
 	switch {
@@ -120,10 +120,11 @@ func (f *flight) watch() {
 // moved notes that the origin made progress.
 func (f *flight) moved() { f.progress.Store(time.Now().UnixNano()) }
 
-// turn notes that it is the Storage's turn, or the origin's.
+// turn notes that it is the Storage's turn, or the origin's. Progress comes first, so that the time one of them took is
+// never held against the other.
 func (f *flight) turn(storing bool) {
-	f.storing.Store(storing)
 	f.moved()
+	f.storing.Store(storing)
 }
 
 // adopt makes the flight the client's own: nothing of it is stored, it ends when the client leaves, and Cache.Close has
