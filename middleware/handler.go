@@ -125,13 +125,18 @@ func (h *handlerDoor) ask(x *exchange, w http.ResponseWriter, r *http.Request) (
 	return rw.mode == modeRetry
 }
 
-// call runs next. That it aborts an answer which nobody wants is as good as a return.
+// call runs next. That it aborts an answer which nobody wants is as good as a return. Of one that goes into a fill it is
+// the end of that; whether the client's own answer is cut short by it, the client's reader finds out.
 func (h *handlerDoor) call(rw *responseWriter, r *http.Request) {
 	defer func() {
-		if rw.mode != modeRetry && rw.mode != modeDiscard {
+		switch rw.mode {
+		case modeRetry, modeDiscard, modeFill:
+		default:
 			return // whatever it panics with goes on its way
 		}
-		if p := recover(); p != nil && p != http.ErrAbortHandler {
+		if p := recover(); p == http.ErrAbortHandler {
+			rw.broken = true
+		} else if p != nil {
 			panic(p)
 		}
 	}()
