@@ -12,6 +12,7 @@ import (
 	"github.com/cirquecache/cirque/internal/conformance"
 	"github.com/cirquecache/cirque/internal/conformance/conformancetest"
 	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/tiered"
 )
 
 func TestConformance(t *testing.T) {
@@ -55,14 +56,34 @@ func TestConformanceOverDisk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the default storage will do")
 	}
+	t.Parallel()
+	conformancetest.Run(t, conformancetest.Options{
+		Doors:   conformancetest.OneOfEach,
+		Storage: func() (cirque.Storage, error) { return openDisk(t) },
+	})
+}
+
+func TestConformanceOverTier(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the default storage will do")
+	}
+	t.Parallel()
 	conformancetest.Run(t, conformancetest.Options{
 		Doors: conformancetest.OneOfEach,
 		Storage: func() (cirque.Storage, error) {
-			store, err := diskcache.Open(t.TempDir(), nil)
-			if err == nil {
-				t.Cleanup(func() { require.NoError(t, store.Close()) })
+			disk, err := openDisk(t)
+			if err != nil {
+				return nil, err
 			}
-			return store, err
+			return tiered.New(memcache.New(memcache.Config{}), disk, tiered.Config{}), nil
 		},
 	})
+}
+
+func openDisk(t *testing.T) (*diskcache.Store, error) {
+	store, err := diskcache.Open(t.TempDir(), nil)
+	if err == nil {
+		t.Cleanup(func() { require.NoError(t, store.Close()) })
+	}
+	return store, err
 }
