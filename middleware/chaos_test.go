@@ -228,7 +228,7 @@ func (c *chaos) visit() {
 // purged. Nobody gets a wrong answer or waits for ever; when it is over nothing is left open, and the cache works. The same
 // goes for a cache that is closed in the middle of it.
 func TestChaos(t *testing.T) {
-	seeds := int64(4)
+	seeds := int64(2)
 	if long() {
 		seeds = 200
 	}

@@ -140,7 +140,7 @@ func TestMemoryOfEndlessBody(t *testing.T) {
 
 // A field of many values, and many URLs, leave behind what the limit has room for.
 func TestMemoryOfManyKeys(t *testing.T) {
-	values, urls, limit := 300, 3000, int64(2<<20)
+	values, urls, limit := 200, 1500, int64(1<<20)
 	if long() {
 		values, urls, limit = 100_000, 1_000_000, 64<<20
 	}

@@ -30,7 +30,7 @@ func shortRun(t *testing.T, front, broken string, d time.Duration) bool {
 func TestCleanRun(t *testing.T) {
 	for _, front := range []string{frontHandler, frontTransport} {
 		t.Run(front, func(t *testing.T) {
-			require.True(t, shortRun(t, front, "", 1500*time.Millisecond))
+			require.True(t, shortRun(t, front, "", time.Second))
 		})
 	}
 }
