@@ -286,6 +286,9 @@ func (x *exchange) missReason() string {
 	return fwdURIMiss
 }
 
+// errWriterFailed stands for the error that another request met when it asked the origin for this one.
+var errWriterFailed = errors.New("middleware: the origin failed the request that this one waited for")
+
 // reusable decides whether what was found answers the request without asking the origin (RFC 9111 §4), and takes it if
 // so. Otherwise the walk stands at Stale, with the entry at hand to be validated, or at CacheKey, with nothing.
 func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {

@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,9 +9,6 @@ import (
 
 	"github.com/cirquecache/cirque"
 )
-
-// errWriterFailed stands for the error that another request met when it asked the origin for this one.
-var errWriterFailed = errors.New("middleware: the origin failed the request that this one waited for")
 
 // forward routes the request to the origin, and decides what is asked there.
 func (x *exchange) forward() route {
