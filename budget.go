@@ -30,13 +30,17 @@ func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
 func (b *Budget) EvictWith(manager EvictionManager, storage Storage) {
 	b.evict = func(trace *CacheTrace, need int64) bool {
 		victims := manager.Evict(need)
-		for _, key := range victims {
-			// What cannot be dropped was not there or the store is failing; either way its bytes stay counted
-			// until the store releases them.
-			err := storage.Purge(context.Background(), key, PurgeEviction)
-			trace.evicted(key, err)
-		}
+		evict(context.Background(), storage, trace, victims)
 		return len(victims) > 0
+	}
+}
+
+// evict drops the victims from storage, and tells the trace of each. What cannot be dropped was not there or the store is
+// failing; either way its bytes stay counted until the store releases them.
+func evict(ctx context.Context, storage Storage, trace *CacheTrace, victims []CompactCacheKey) {
+	for _, key := range victims {
+		err := storage.Purge(ctx, key, PurgeEviction)
+		trace.evicted(key, err)
 	}
 }
 

@@ -344,8 +344,5 @@ func (f *Fill) release(reason NoCacheReason) {
 
 // evict drops what the eviction manager gave up.
 func (o *CacheOptions) evict(ctx context.Context, trace *CacheTrace, keys []CompactCacheKey) {
-	for _, key := range keys {
-		err := o.Storage.Purge(context.WithoutCancel(ctx), key, PurgeEviction)
-		trace.evicted(key, err)
-	}
+	evict(context.WithoutCancel(ctx), o.Storage, trace, keys)
 }
