@@ -61,7 +61,7 @@ func (x *exchange) newFlight() *flight {
 	}
 	if x.post {
 		f.unhook = context.AfterFunc(c.background, f.land) // what it does at the origin is not for Close to cut short
-		f.disown = context.AfterFunc(x.client, func() { f.cancel(context.Cause(x.client)) })
+		f.endWithClient()
 	} else {
 		f.endOnClose()
 		f.timer.Reset(c.cfg.FillIdle)
@@ -71,6 +71,10 @@ func (x *exchange) newFlight() *flight {
 
 func (f *flight) endOnClose() {
 	f.unhook = context.AfterFunc(f.cache.background, func() { f.cancel(ErrClosed) })
+}
+
+func (f *flight) endWithClient() {
+	f.disown = context.AfterFunc(f.client, func() { f.cancel(context.Cause(f.client)) })
 }
 
 // claim makes what is fetched for a POST Close's business, as it is to be stored. It reports false where Close has given it
@@ -132,7 +136,7 @@ func (f *flight) turn(storing bool) {
 func (f *flight) adopt() {
 	f.unhook()
 	if f.disown == nil {
-		f.disown = context.AfterFunc(f.client, func() { f.cancel(context.Cause(f.client)) })
+		f.endWithClient()
 	}
 	f.land()
 }
