@@ -57,9 +57,6 @@ var ErrPurged = errors.New("cirque: purged while being fetched")
 // uncached.
 func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, error) {
 	c.requireMeta(opStartFill)
-	if c.purged() {
-		return nil, ErrPurged
-	}
 	f := &Fill{
 		slot: c.slot, ctx: ctx, meta: c.meta, lockKey: c.lockKey, predictionKey: c.predictionKey(),
 		tracker: SizeTracker{Max: c.tracker.Max}, cost: opts.Cost, lastTurn: opts.LastTurn,
@@ -68,16 +65,19 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	if opts.Replaces == 0 {
 		f.older = c.found
 	}
-	_ = c.closeHit()
-	f.opts.inFlight.enter(f.key)
+	f.opts.inFlight.enter(f.key, &f.pending)
 	begun := false
 	defer func() {
-		if !begun { // the Storage failed, or panicked
+		if !begun { // it was purged, or the Storage failed or panicked
 			f.ended = true
 			defer f.release(InternalError)
 			f.leave()
 		}
 	}()
+	if f.purged() {
+		return nil, ErrPurged
+	}
+	_ = c.closeHit()
 	reader, err := f.open(opts)
 	if err != nil {
 		return nil, err
@@ -85,18 +85,28 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	c.hit = reader
 	f.permit, _ = c.TakeWriteLock()
 	f.trace.fillStart(f.key, f.meta)
-	switch {
-	case f.purged():
-		// INVARIANT: a purge that this check does not see finds the write, and voids it. As others may have
-		// found the write too, it is not aborted.
-		f.refuse(Deferred)
-	case f.tracker.exceeds(opts.SizeHint):
+	// From here on the write is not aborted for what stands against it: others may have found it too.
+	if f.tracker.exceeds(opts.SizeHint) {
 		f.refuse(ResponseTooLarge)
-	case f.streams:
-		f.release("")
+	} else if f.streams {
+		f.publish()
 	}
 	begun = true
 	return f, nil
+}
+
+// publish has others find a write that streams: those who look for a variant, and those who wait.
+func (f *Fill) publish() {
+	err := f.enterVariant(f.ctx, f.meta)
+	switch {
+	case err == nil:
+		f.release("")
+	case errors.Is(err, ErrPurged):
+		f.refuse(Deferred)
+	default:
+		f.err = err
+		f.refuse(StorageError)
+	}
 }
 
 // Fill is one response on its way into the Storage. It owns the write permit, the MissHandler and the size
@@ -110,6 +120,7 @@ type Fill struct {
 	meta    *CacheMeta
 	writer  StreamingMissHandler
 	streams bool // others find the write in the Storage while it is under way
+	pending pendingWrite
 
 	permit        *WritePermit
 	lockKey       CacheKey
@@ -121,11 +132,11 @@ type Fill struct {
 	older         storedEntry // what the response is more recent than
 
 	reason NoCacheReason // why nothing will be stored, once that is known
+	err    error         // the Storage's, where that is why
 	ended  bool
 }
 
-// open begins the write, and makes one that streams known to those who look for a variant. The reader is nil
-// where nobody wants one.
+// open begins the write. The reader is nil where nobody wants one.
 func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
 	handler, err := f.opts.Storage.MissHandler(f.trace.in(f.ctx), f.key, f.meta, MissOptions{
 		SizeHint: opts.SizeHint, Replaces: opts.Replaces,
@@ -133,12 +144,8 @@ func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
 	if err != nil {
 		return nil, err
 	}
+	f.opts.inFlight.begun(&f.pending)
 	f.writer, f.streams = f.opts.asStreaming(f.ctx, handler)
-	if f.streams && !f.tracker.exceeds(opts.SizeHint) {
-		if err := f.enterVariant(f.ctx, f.meta); err != nil {
-			return nil, err
-		}
-	}
 	if opts.Reader == nil {
 		return nil, nil
 	}
@@ -147,7 +154,7 @@ func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
 
 // leave ends the write, if nothing has, and the fill's being in flight.
 func (f *Fill) leave() {
-	defer f.opts.inFlight.leave(f.key)
+	defer f.opts.inFlight.leave(f.key, &f.pending)
 	if f.writer != nil {
 		f.writer.Abort()
 	}
@@ -170,6 +177,9 @@ func (f *Fill) Written() int64 { return f.tracker.Seen() }
 
 // NoCacheReason returns why nothing will be, or was, stored; empty as long as nothing stands against it.
 func (f *Fill) NoCacheReason() NoCacheReason { return f.reason }
+
+// Err returns the Storage's error where NoCacheReason is StorageError, else nil.
+func (f *Fill) Err() error { return f.err }
 
 // Write appends to the body. A body that passes the maximum size is not stored, but its readers get all of
 // it. Any error means that nobody needs the rest: abort.
@@ -263,7 +273,7 @@ func (f *Fill) Finish() error {
 	case errors.Is(err, ErrNotFound):
 		f.reason = Deferred
 	default:
-		f.reason = StorageError
+		f.reason, f.err = StorageError, err
 	}
 	f.release(f.reason)
 	if err == nil {

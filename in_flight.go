@@ -1,6 +1,7 @@
 package cirque
 
 import (
+	"context"
 	"slices"
 	"sync"
 )
@@ -10,41 +11,89 @@ import (
 //
 // INVARIANT: who writes enters the slot before asking the purgeLog, and leaves it when the Storage has what
 // was written. Who purges enters the purge into the log before asking here. So one of them knows of the
-// other.
+// other. Who purges goes on when the writes that had been entered have begun: then the Storage can void them.
 type inFlight struct {
 	mu struct {
 		sync.Mutex
-		slots map[HashBinary][]HashBinary // variances by primary hash; one for each writer
+		writes map[HashBinary][]*pendingWrite // by primary hash
 	}
 }
 
-// enter notes a writer to key's slot.
-func (f *inFlight) enter(key CacheKey) {
+// pendingWrite is one write to a slot. inFlight's lock guards it.
+type pendingWrite struct {
+	variance HashBinary
+	begun    bool
+	awaited  chan struct{} // closed once the write has begun, or was given up; nil where nobody waits for that
+}
+
+// begin ends the wait of those who wait for the write to begin.
+func (w *pendingWrite) begin() {
+	w.begun = true
+	if w.awaited != nil {
+		close(w.awaited)
+		w.awaited = nil
+	}
+}
+
+// enter notes w, a zero pendingWrite, as on its way to key's slot.
+func (f *inFlight) enter(key CacheKey, w *pendingWrite) {
+	w.variance = key.variance
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.mu.slots == nil {
-		f.mu.slots = make(map[HashBinary][]HashBinary)
+	if f.mu.writes == nil {
+		f.mu.writes = make(map[HashBinary][]*pendingWrite)
 	}
-	f.mu.slots[key.primaryHash] = append(f.mu.slots[key.primaryHash], key.variance)
+	f.mu.writes[key.primaryHash] = append(f.mu.writes[key.primaryHash], w)
+}
+
+// begun says that the Storage knows of the write, so that a purge voids it.
+func (f *inFlight) begun(w *pendingWrite) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w.begin()
 }
 
 // leave ends what enter began.
-func (f *inFlight) leave(key CacheKey) {
+func (f *inFlight) leave(key CacheKey, w *pendingWrite) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	slots := f.mu.slots[key.primaryHash]
-	if len(slots) == 1 {
-		delete(f.mu.slots, key.primaryHash)
+	w.begin()
+	writes := f.mu.writes[key.primaryHash]
+	if len(writes) == 1 {
+		delete(f.mu.writes, key.primaryHash)
 		return
 	}
-	i := slices.Index(slots, key.variance)
-	f.mu.slots[key.primaryHash] = slices.Delete(slots, i, i+1)
+	i := slices.Index(writes, w)
+	f.mu.writes[key.primaryHash] = slices.Delete(writes, i, i+1)
 }
 
-// of returns the variances of the slots of key's resource into which something is on its way: zero for the
-// primary slot.
-func (f *inFlight) of(key CacheKey) []HashBinary {
+// settle waits until what is on its way into the slots of key's resource has begun, and returns the variances of those
+// slots: zero for the primary one. The error is ctx's.
+func (f *inFlight) settle(ctx context.Context, key CacheKey) ([]HashBinary, error) {
+	variances, waits := f.of(key)
+	for _, begun := range waits {
+		select {
+		case <-begun:
+		case <-ctx.Done():
+			return variances, ctx.Err()
+		}
+	}
+	return variances, nil
+}
+
+// of returns the variances of the slots of key's resource into which something is on its way, and what to wait for.
+func (f *inFlight) of(key CacheKey) (variances []HashBinary, waits []<-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Clone(f.mu.slots[key.primaryHash])
+	for _, w := range f.mu.writes[key.primaryHash] {
+		variances = append(variances, w.variance)
+		if w.begun {
+			continue
+		}
+		if w.awaited == nil {
+			w.awaited = make(chan struct{})
+		}
+		waits = append(waits, w.awaited)
+	}
+	return variances, waits
 }

@@ -36,6 +36,9 @@ func (c *HttpCache) PurgeInBackground(ctx context.Context, report func(error)) {
 // Purge removes the response of key and all of its variants, and voids what is on its way into the Storage.
 // It returns ErrNotFound if nothing was stored. It may be called from any goroutine. The trace that ctx has
 // sees it.
+//
+// A write to the key that is just beginning is waited for. Where ctx ends first, everything else is purged, and the error
+// is ctx's: what that write stores may have been fetched before.
 func (o *CacheOptions) Purge(ctx context.Context, key CacheKey) error {
 	return o.purge(ctx, ContextCacheTrace(ctx), key)
 }
@@ -45,13 +48,22 @@ func (o *CacheOptions) purge(ctx context.Context, trace *CacheTrace, key CacheKe
 	key = key.WithVariance(HashBinary{})
 	// First the log: from here on no fill can start with what was fetched before.
 	o.purges.note(key)
-	variants := o.variants(ctx, key)
+	variances, late := o.inFlight.settle(ctx, key)
+	for _, v := range o.variants(ctx, key) {
+		variances = append(variances, v.Hash)
+	}
 	err := o.drop(ctx, key, PurgeInvalidation)
-	// The variants are out of reach already; this gives their room back.
-	for _, v := range variants {
-		if failed := o.drop(ctx, key.WithVariance(v.Hash), PurgeInvalidation); failed != nil && !errors.Is(failed, ErrNotFound) {
+	// The variants are out of reach now, but a fill that began meanwhile may bring the record back.
+	for _, variance := range variances {
+		if variance == (HashBinary{}) {
+			continue
+		}
+		if failed := o.drop(ctx, key.WithVariance(variance), PurgeInvalidation); failed != nil && !errors.Is(failed, ErrNotFound) {
 			err = failed
 		}
+	}
+	if late != nil {
+		err = late
 	}
 	trace.purged(key, time.Since(start), err)
 	return err
@@ -95,7 +107,11 @@ func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Tim
 			failed = err
 		}
 	}
-	for _, variance := range o.inFlight.of(key) {
+	underWay, late := o.inFlight.settle(ctx, key)
+	if late != nil {
+		failed = late
+	}
+	for _, variance := range underWay {
 		collect(o.drop(ctx, key.WithVariance(variance), PurgeInvalidation))
 	}
 	if variants := o.variants(ctx, key); variants == nil {

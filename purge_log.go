@@ -9,8 +9,8 @@ import (
 // purgeLog remembers the purges of late, so that a fetch can tell at its end whether its key was purged since
 // it began.
 //
-// INVARIANT: a purge is noted before it reaches the Storage. A fill looks after its MissHandler is open and
-// its variant is in the vary record; from there on the purge finds the fill in the Storage and voids it.
+// INVARIANT: a purge is noted before it reaches the Storage. A fill looks before its MissHandler is open. A purge that it
+// does not see waits until that is open, and voids it (see inFlight).
 type purgeLog struct {
 	mu     sync.Mutex
 	noted  atomic.Uint64          // how many purges there have been

@@ -1,12 +1,14 @@
 package cirque_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -113,28 +115,100 @@ func TestPurgeBeforeTheFill(t *testing.T) {
 	})
 }
 
-// A purge that comes while a fill starts may have missed it. Who reads along already gets the whole body.
+// A purge that comes while a fill starts waits until it can void it: a moment later, others would find what was fetched
+// before the purge. Who reads along already gets the whole body.
 func TestPurgeWhileTheFillStarts(t *testing.T) {
-	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
-		var h *house
-		h = newHouse(t, func(op faultystorage.Op, call int) faultystorage.Fault {
-			if op == faultystorage.MissHandler {
-				_ = h.Purge(t.Context(), keyA)
-			}
-			return faultystorage.Fault{}
+	for name, purge := range purges {
+		t.Run(name, func(t *testing.T) {
+			eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+				synctest.Test(t, func(t *testing.T) {
+					var h *house
+					purged := make(chan error, 1)
+					h = newHouse(t, func(op faultystorage.Op, _ int) faultystorage.Fault {
+						if op == faultystorage.MissHandler {
+							go func() { purged <- purge(h, keyA) }()
+							synctest.Wait()
+							require.Empty(t, purged)
+						}
+						return faultystorage.Fault{}
+					})
+					c, f := h.fill(keyA, freshMeta("a"))
+					synctest.Wait()
+					require.Len(t, purged, 1)
+					h.miss(keyA)
+					reading := readAll(c)
+					h.write(f, "body")
+					require.ErrorIs(t, f.Finish(), cirque.ErrNotFound)
+					require.Equal(t, cirque.Deferred, f.NoCacheReason())
+					body, err := reading()
+					require.NoError(t, err)
+					require.Equal(t, "body", body)
+					h.wantStored(keyA, "")
+					require.True(t, h.begin(keyA).PredictCacheable())
+				})
+			})
 		})
-		c, f := h.fill(keyA, freshMeta("a"))
-		require.Equal(t, cirque.Deferred, f.NoCacheReason())
-		h.miss(keyA)
-		reading := readAll(c)
-		h.write(f, "body")
-		require.ErrorIs(t, f.Finish(), cirque.ErrUnlinked)
-		body, err := reading()
-		require.NoError(t, err)
-		require.Equal(t, "body", body)
-		h.wantStored(keyA, "")
-		require.True(t, h.begin(keyA).PredictCacheable())
-	})
+	}
+}
+
+// Nor does one wait in vain for a fill that cannot start, nor longer than it may.
+func TestPurgeWhileAFillCannotStart(t *testing.T) {
+	for name, fault := range map[string]faultystorage.Fault{
+		"an error": {Err: errBroken}, "a panic": {Panic: "disk on fire"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var h *house
+				purged := make(chan error, 1)
+				h = newHouse(t, memcache.New(memcache.Config{}), func(op faultystorage.Op, _ int) faultystorage.Fault {
+					if op != faultystorage.MissHandler {
+						return faultystorage.Fault{}
+					}
+					go func() { purged <- h.Purge(t.Context(), keyA) }()
+					synctest.Wait()
+					return fault
+				})
+				c := h.miss(keyA)
+				c.SetMeta(freshMeta("a"))
+				func() {
+					defer func() { _ = recover() }()
+					_, err := c.StartFill(t.Context(), cirque.FillOptions{})
+					require.ErrorIs(t, err, errBroken)
+				}()
+				require.ErrorIs(t, <-purged, cirque.ErrNotFound)
+			})
+		})
+	}
+	for name, purge := range map[string]func(*house, context.Context) error{
+		"Purge":     func(h *house, ctx context.Context) error { return h.Purge(ctx, keyA) },
+		"MarkStale": func(h *house, ctx context.Context) error { return h.MarkStale(ctx, keyA, time.Now()) },
+	} {
+		t.Run("in time/"+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t, memcache.New(memcache.Config{}), nil)
+				h.put(keyA, freshMeta("old"), "old")
+				c := h.begin(keyA)
+				c.Bypass()
+				c.SetMeta(freshMeta("a"))
+				sound := h.Storage
+				h.Storage, _ = faultystorage.Wrap(sound, faultystorage.Nth(faultystorage.MissHandler, 1, faultystorage.Fault{Delay: time.Hour}))
+				filled := make(chan error)
+				go func() {
+					f, err := c.StartFill(t.Context(), cirque.FillOptions{})
+					if err == nil {
+						f.Abort(cirque.UpstreamError)
+					}
+					filled <- err
+				}()
+				synctest.Wait()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				require.ErrorIs(t, purge(h, ctx), context.DeadlineExceeded)
+				h.wantNotFresh(keyA, "")
+				require.NoError(t, <-filled)
+			})
+		})
+	}
 }
 
 // A purge voids a fill under way; who caused it gets the whole body.

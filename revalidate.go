@@ -28,11 +28,13 @@ func (c *HttpCache) Revalidate(ctx context.Context, fresh *CacheMeta) error {
 
 // freshen writes the new meta to the Storage, unless the key was purged.
 func (c *HttpCache) freshen(ctx context.Context, old, fresh *CacheMeta) error {
-	c.opts.inFlight.enter(c.key)
-	defer c.opts.inFlight.leave(c.key)
+	var pending pendingWrite
+	c.opts.inFlight.enter(c.key, &pending)
+	defer c.opts.inFlight.leave(c.key, &pending)
 	if c.purged() {
 		return ErrNotFound
 	}
+	c.opts.inFlight.begun(&pending) // what is purged from now on is not there to be updated
 	if err := c.opts.updateMeta(ctx, c.trace, c.key, old, fresh, c.found.tag); err != nil {
 		return err
 	}

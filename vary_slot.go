@@ -164,17 +164,19 @@ func (s *slot) updateRecord(
 
 // putRecord puts a record into the primary slot, unless that was purged since the walk began.
 func (s *slot) putRecord(ctx context.Context, primary CacheKey, record *VaryRecord) error {
-	s.opts.inFlight.enter(primary)
-	defer s.opts.inFlight.leave(primary)
+	var pending pendingWrite
+	s.opts.inFlight.enter(primary, &pending)
+	defer s.opts.inFlight.leave(primary, &pending)
+	if s.purged() {
+		return ErrPurged
+	}
 	meta := NewVaryMeta(record, time.Now())
 	writer, err := s.opts.Storage.MissHandler(ctx, primary, meta, MissOptions{})
 	if err != nil {
 		return err
 	}
 	defer writer.Abort()
-	if s.purged() {
-		return ErrPurged
-	}
+	s.opts.inFlight.begun(&pending)
 	done, err := writer.Finish()
 	switch {
 	case errors.Is(err, ErrNotFound):

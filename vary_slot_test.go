@@ -2,9 +2,11 @@ package cirque_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -161,8 +163,21 @@ func TestChangedVaryVoidsTheVariants(t *testing.T) {
 	})
 }
 
+// What has no place in the record any more is not stored. Who found it before that was known gets the whole body.
 func TestFillOfAVoidedVariantIsRefused(t *testing.T) {
-	h := inMemory(t)
+	var h *house
+	var variant *cirque.CacheKey
+	var found cirque.HitHandler
+	h = newHouse(t, memcache.New(memcache.Config{}), func(op faultystorage.Op, _ int) faultystorage.Fault {
+		if op == faultystorage.Lookup && variant != nil {
+			key := *variant
+			variant = nil
+			_, hit, err := h.Storage.Lookup(t.Context(), key)
+			require.NoError(t, err)
+			found = hit
+		}
+		return faultystorage.Fault{}
+	})
 	h.putVariant(keyA, "en", "hello")
 	late, _, _ := h.look(keyA, languages("de"), nil)
 	_, f := h.fillVariant(keyA, `"gzip"`, []string{"Accept-Encoding"}, nil, nil)
@@ -173,10 +188,21 @@ func TestFillOfAVoidedVariantIsRefused(t *testing.T) {
 	late.Miss()
 	late.SetMeta(freshMeta(`"de"`))
 	late.UpdateVariance(t.Context(), byLanguage, languages("de"), nil)
-	_, err := late.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
-	require.ErrorIs(t, err, cirque.ErrPurged)
+	key := late.Key()
+	variant = &key
+	f, err := late.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
+	require.NoError(t, err)
+	require.Equal(t, cirque.Deferred, f.NoCacheReason())
 	require.Equal(t, record, h.record(keyA))
-	require.Empty(t, h.tally.Open())
+	h.wantGone(late.Key())
+	h.write(f, "hallo")
+	require.ErrorIs(t, f.Finish(), cirque.ErrUnlinked)
+	require.Equal(t, "hallo", h.read(late))
+	body, err := io.ReadAll(found)
+	require.NoError(t, err)
+	require.Equal(t, "hallo", string(body))
+	require.NoError(t, found.Close())
+	require.Equal(t, record, h.record(keyA))
 }
 
 func TestResponseThatVariesNoMore(t *testing.T) {
@@ -380,20 +406,23 @@ func TestPurgedRecordStaysAway(t *testing.T) {
 func TestRecordPurgedOnItsWay(t *testing.T) {
 	for name, purge := range purges {
 		t.Run(name, func(t *testing.T) {
-			var h *house
-			h = newHouse(t, memcache.New(memcache.Config{}), func(op faultystorage.Op, call int) faultystorage.Fault {
-				if op == faultystorage.MissHandler && call == 2 {
-					_ = purge(h, keyA)
-				}
-				return faultystorage.Fault{}
+			synctest.Test(t, func(t *testing.T) {
+				var h *house
+				purged := make(chan error, 1)
+				h = newHouse(t, memcache.New(memcache.Config{}), func(op faultystorage.Op, call int) faultystorage.Fault {
+					if op == faultystorage.MissHandler && call == 2 {
+						go func() { purged <- purge(h, keyA) }()
+						synctest.Wait()
+						require.Empty(t, purged)
+					}
+					return faultystorage.Fault{}
+				})
+				_, f := h.fillVariant(keyA, `"en"`, byLanguage, languages("en"), nil)
+				require.NoError(t, <-purged)
+				h.wantNotFresh(keyA, "en")
+				require.ErrorIs(t, f.Finish(), cirque.ErrNotFound)
+				h.wantNotFresh(keyA, "en")
 			})
-			c := h.miss(keyA)
-			c.SetMeta(freshMeta(`"en"`))
-			c.UpdateVariance(t.Context(), byLanguage, languages("en"), nil)
-			_, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
-			require.ErrorIs(t, err, cirque.ErrPurged)
-			require.Empty(t, h.tally.Open())
-			require.Nil(t, h.record(keyA))
 		})
 	}
 }
@@ -456,18 +485,33 @@ func TestRecordThatCannotBeStored(t *testing.T) {
 		for _, fault := range []faultystorage.Script{
 			faultystorage.Nth(faultystorage.MissHandler, 2, faultystorage.Fault{Err: errBroken}),
 			faultystorage.Nth(faultystorage.MissFinish, 1, faultystorage.Fault{Err: errBroken}),
-			faultystorage.Nth(faultystorage.MissNewReader, 1, faultystorage.Fault{Err: errBroken}),
 		} {
 			h := newHouse(t, memcache.New(memcache.Config{}), fault)
 			c := h.miss(keyA)
 			c.SetMeta(freshMeta("a"))
 			c.UpdateVariance(t.Context(), byLanguage, languages("en"), nil)
-			_, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
-			require.ErrorIs(t, err, errBroken)
-			require.True(t, c.IsWriter(), "the permit is still the walk's")
-			require.Nil(t, c.Hit())
-			require.Empty(t, h.tally.Open())
+			f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
+			require.NoError(t, err)
+			require.Equal(t, cirque.StorageError, f.NoCacheReason())
+			require.ErrorIs(t, f.Err(), errBroken)
+			require.False(t, c.IsWriter())
+			h.write(f, "hello")
+			require.ErrorIs(t, f.Finish(), cirque.ErrUnlinked)
+			require.Equal(t, "hello", h.read(c))
+			h.wantGone(c.Key())
+			h.wantVariant(keyA, "en", "")
 		}
+	})
+	t.Run("no reader", func(t *testing.T) {
+		h := newHouse(t, memcache.New(memcache.Config{}), faultystorage.Nth(faultystorage.MissNewReader, 1, faultystorage.Fault{Err: errBroken}))
+		c := h.miss(keyA)
+		c.SetMeta(freshMeta("a"))
+		c.UpdateVariance(t.Context(), byLanguage, languages("en"), nil)
+		_, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
+		require.ErrorIs(t, err, errBroken)
+		require.True(t, c.IsWriter(), "the permit is still the walk's")
+		require.Nil(t, c.Hit())
+		require.Empty(t, h.tally.Open())
 	})
 	t.Run("plain", func(t *testing.T) {
 		for _, fault := range []faultystorage.Script{

@@ -203,6 +203,9 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 		x.status.setTTL(meta, x.now)
 	case cirque.ResponseTooLarge:
 		x.status.detail = "too-large"
+	case cirque.StorageError:
+		c.storageFailed("miss", fill.Err())
+		x.status.detail = "storage-error"
 	default:
 		x.status.detail = "purged"
 	}

@@ -21,6 +21,7 @@
 package put
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -164,8 +165,8 @@ func (p *Putter) admit(response *http.Response) {
 func (p *Putter) writeBody(b []byte) []byte {
 	content, rest, err := p.body.next(b)
 	if len(content) > 0 {
-		if _, werr := p.fill.Write(content); werr != nil {
-			p.fail(p.fillFailed(werr))
+		if _, err := p.fill.Write(content); err != nil {
+			p.fail(p.fillFailed(err))
 			return rest
 		}
 	}
@@ -183,7 +184,12 @@ func (p *Putter) fillFailed(err error) error {
 	if errors.Is(err, cirque.ErrNoReaders) {
 		err = cirque.ErrUnlinked // which it was before it had no readers
 	}
-	return notStored(err)
+	err = cmp.Or(p.fill.Err(), err)
+	reason := p.fill.NoCacheReason()
+	if reason == "" {
+		return notStored(err)
+	}
+	return &NotStoredError{Reason: reason, Err: err}
 }
 
 // Finish ends the bytes of the response. It returns nil if the response is stored. Otherwise nothing was
@@ -198,7 +204,7 @@ func (p *Putter) Finish() error {
 	}
 	if p.err == nil {
 		if err := p.fill.Finish(); err != nil {
-			p.fail(notStored(err))
+			p.fail(p.fillFailed(err))
 		}
 	}
 	if p.err != nil {

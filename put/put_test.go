@@ -392,6 +392,24 @@ func TestStorageFails(t *testing.T) {
 	}
 }
 
+// A variant whose vary record cannot be stored is not stored.
+func TestRecordFails(t *testing.T) {
+	broken := errors.New("disk on fire")
+	for name, wire := range map[string]string{"": ok + "Vary: Foo\r\n\r\n", " with a body": ok + "Vary: Foo\r\n\r\nhello"} {
+		t.Run("a response"+name, func(t *testing.T) {
+			opts := newOptions()
+			opts.Storage, _ = faultystorage.Wrap(opts.Storage, faultystorage.Nth(faultystorage.MissHandler, 2, faultystorage.Fault{Err: broken}))
+			err := putAll(t, opts, newRequest(), wire)
+			require.ErrorIs(t, err, broken)
+			var notStored *put.NotStoredError
+			require.ErrorAs(t, err, &notStored)
+			require.Equal(t, cirque.StorageError, notStored.Reason)
+			meta, _ := get(t, opts, newRequest())
+			require.Nil(t, meta)
+		})
+	}
+}
+
 func TestNothingIsLeftOpen(t *testing.T) {
 	for name, wire := range map[string]string{
 		"nothing": "", "half a header": "HTTP/1.1", "half a body": ok + "Content-Length: 9\r\n\r\nhello",
