@@ -103,9 +103,13 @@ func (h HeaderSection) Values(name string) []string {
 
 // CopyTo sets every field in dst, replacing what dst has under the same names. It allocates one slice for
 // all values; the strings share the section's memory.
-func (h HeaderSection) CopyTo(dst http.Header) {
+func (h HeaderSection) CopyTo(dst http.Header) { h.CopyWithRoom(dst, 0) }
+
+// CopyWithRoom is CopyTo for those who have more to add: room is for so many more values, from the same allocation.
+func (h HeaderSection) CopyWithRoom(dst http.Header, more int) (room []string) {
 	n, rest := uvarint(h.packed)
-	values := make([]string, n)
+	all := make([]string, int(n)+more)
+	values, room := all[:n], all[n:]
 	for i := 0; i < len(values); {
 		var name string
 		name, rest = nameIn(rest)
@@ -123,6 +127,7 @@ func (h HeaderSection) CopyTo(dst http.Header) {
 		// Capped, so that an append by the header's new owner does not run into the next field.
 		dst[name] = values[from:i:i]
 	}
+	return room
 }
 
 // Header returns the section as a map of its own.

@@ -43,7 +43,7 @@ func (x *exchange) admit(a *answerHead) verdict {
 	if x.post {
 		// The walk begins here: what this very answer made invalid is not held against storing it.
 		x.hc.Reset()
-		x.enable(x.postKey)
+		x.enable(*x.postKey)
 		x.hc.Bypass()
 	}
 	x.status.fwdStatus = a.status

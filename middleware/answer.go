@@ -25,9 +25,9 @@ type answer struct {
 // answer turns what the walk found into a response to this request, and fills header, which must be empty.
 func (x *exchange) answer(header http.Header) answer {
 	meta := x.hc.Meta()
-	meta.Header().CopyTo(header)
+	room := meta.Header().CopyWithRoom(header, ownFields)
 	x.addOwn(header)
-	x.finishHeader(header, meta)
+	x.finishHeader(header, meta, room)
 	current := !x.post && cirque.HasPreconditions(x.req.Header) && x.notModified(meta) // before the hit is ours to close
 	hit := x.hc.TakeHit()
 	a := answer{status: meta.StatusCode(), length: -1, flight: x.flight}
@@ -94,9 +94,11 @@ func (x *exchange) addOwn(header http.Header) {
 	}
 }
 
-// finishHeader sets the fields that belong to this answer rather than to the stored response.
-func (x *exchange) finishHeader(header http.Header, meta *cirque.CacheMeta) {
-	room := make([]string, 2) // for both fields
+// ownFields is how many fields finishHeader sets.
+const ownFields = 2
+
+// finishHeader sets the fields that belong to this answer rather than to the stored response. Their values go into room.
+func (x *exchange) finishHeader(header http.Header, meta *cirque.CacheMeta, room []string) {
 	if x.own == nil || x.own["Age"] != nil {
 		// RFC 9111 §5.1: Age says that the origin did not generate or validate the response for this request, here or
 		// further up.
@@ -148,7 +150,7 @@ func (x *exchange) notModifiedAnswer(a answer, header http.Header, meta *cirque.
 	_ = hit.Close()
 	clear(header)
 	cirque.NotModifiedHeader(meta, header)
-	x.finishHeader(header, meta)
+	x.finishHeader(header, meta, make([]string, ownFields))
 	a.status = http.StatusNotModified
 	return a
 }

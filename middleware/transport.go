@@ -99,8 +99,24 @@ func canonical(r *http.Request) *http.Request {
 
 func isCanonical(header http.Header) bool {
 	for name := range header {
-		if http.CanonicalHeaderKey(name) != name {
+		if !plainlyCanonical(name) && http.CanonicalHeaderKey(name) != name {
 			return false
+		}
+	}
+	return true
+}
+
+// plainlyCanonical reports whether name's letters are upper case where a word begins, and lower case elsewhere. Then
+// http.CanonicalHeaderKey has nothing to change, nor has it where name is none. It is asked of every field of every request.
+func plainlyCanonical(name string) bool {
+	wrong := byte('a') // the first letter of the case that is out of place
+	for i := range len(name) {
+		c := name[i]
+		if wrong <= c && c <= wrong+('z'-'a') {
+			return false
+		}
+		if wrong = 'A'; c == '-' {
+			wrong = 'a'
 		}
 	}
 	return true
