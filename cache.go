@@ -31,8 +31,8 @@ type CacheOptions struct {
 	// Timings makes HttpCache measure its lookups, which takes two readings of the clock.
 	Timings bool
 
-	purges   purgeLog
 	inFlight inFlight
+	purges   purgeLog // last, as it is large and has no pointers: collections look no further than the last of those
 }
 
 const defaultLockWait = 5 * time.Second

@@ -7,8 +7,8 @@
 //
 // # Bounds
 //
-// A Predictor is a table of fixed size that is taken when it is made, 1 MiB by default. Each key has
-// a choice of eight places in it; when they are taken, the key marked longest ago is forgotten. Every
+// A Predictor is a table of fixed size, 1 MiB by default, that is taken when the first key is marked. Each
+// key has a choice of eight places in it; when they are taken, the key marked longest ago is forgotten. Every
 // mark is forgotten after a while. A forgotten key costs no more than one more queue.
 package predictor
 
@@ -49,14 +49,16 @@ const (
 // Predictor is a [cirque.CacheablePredictor] over a table of fixed size. It knows a resource by
 // [cirque.CacheKey.PrimaryHash]: which variant a request selects shows only in a response.
 //
-// All methods are safe for concurrent use and allocate nothing; predictions take no lock.
+// All methods are safe for concurrent use and, but for the table, allocate nothing; predictions take no lock.
 type Predictor struct {
 	remember   time.Duration
 	skipCustom func(cirque.NoCacheReason) bool
 	start      time.Time
 
-	buckets []bucket
-	locks   [stripes]sync.Mutex // bucket i changes under locks[i%stripes]
+	size   int // in buckets, of the table
+	taking sync.Once
+	table  atomic.Pointer[[]bucket] // nil: nothing was ever marked
+	locks  [stripes]sync.Mutex      // bucket i changes under locks[i%stripes]
 }
 
 var _ cirque.CacheablePredictor = (*Predictor)(nil)
@@ -88,22 +90,24 @@ func New(cfg Config) *Predictor {
 		remember:   cfg.Remember,
 		skipCustom: cfg.SkipCustom,
 		start:      time.Now(),
-		buckets:    make([]bucket, (1<<bits.Len(uint(keys-1)))/ways),
+		size:       (1 << bits.Len(uint(keys-1))) / ways,
 	}
 }
 
 // CacheablePrediction implements [cirque.CacheablePredictor].
 func (p *Predictor) CacheablePrediction(key cirque.CacheKey) bool {
-	index, half := p.locate(key)
-	s := p.buckets[index].find(half)
+	b, _, half := p.locate(key)
+	if b == nil {
+		return true
+	}
+	s := b.find(half)
 	return s == nil || !p.remembers(s.marked.Load(), p.now())
 }
 
 // MarkCacheable implements [cirque.CacheablePredictor]: it forgets key.
 func (p *Predictor) MarkCacheable(key cirque.CacheKey) (changed bool) {
-	index, half := p.locate(key)
-	b := &p.buckets[index]
-	if b.find(half) == nil {
+	b, index, half := p.locate(key)
+	if b == nil || b.find(half) == nil {
 		return false // nearly always so, and no reason to lock
 	}
 	lock := p.lock(index)
@@ -118,8 +122,11 @@ func (p *Predictor) MarkUncacheable(key cirque.CacheKey, reason cirque.NoCacheRe
 	if !p.counts(reason) {
 		return false
 	}
-	index, half := p.locate(key)
-	b := &p.buckets[index]
+	p.taking.Do(func() {
+		table := make([]bucket, p.size)
+		p.table.Store(&table)
+	})
+	b, index, half := p.locate(key)
 	lock := p.lock(index)
 	defer lock.Unlock()
 	now := p.now()
@@ -143,11 +150,15 @@ func (p *Predictor) counts(reason cirque.NoCacheReason) bool {
 	return false
 }
 
-// locate returns the bucket of key and the half of its hash that is kept there.
-func (p *Predictor) locate(key cirque.CacheKey) (index int, half uint64) {
+// locate returns the bucket of key, nil where there is no table yet, and the half of its hash that is kept there.
+func (p *Predictor) locate(key cirque.CacheKey) (b *bucket, index int, half uint64) {
+	table := p.table.Load()
+	if table == nil {
+		return nil, 0, 0
+	}
 	hash := key.PrimaryHash()
-	index = int(binary.LittleEndian.Uint64(hash[:8]) & uint64(len(p.buckets)-1))
-	return index, binary.LittleEndian.Uint64(hash[8:])
+	index = int(binary.LittleEndian.Uint64(hash[:8]) & uint64(p.size-1))
+	return &(*table)[index], index, binary.LittleEndian.Uint64(hash[8:])
 }
 
 func (p *Predictor) lock(index int) *sync.Mutex {

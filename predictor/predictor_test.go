@@ -129,8 +129,19 @@ func TestSize(t *testing.T) {
 	for configured, want := range map[int]int{
 		-1: 65536, 0: 65536, 1: 8, 8: 8, 9: 16, 100: 128, 65536: 65536, 65537: 131072, math.MaxInt: 1 << 24,
 	} {
-		require.Equal(t, want, ways*len(New(Config{MaxKeys: configured}).buckets), "MaxKeys %d", configured)
+		require.Equal(t, want, ways*New(Config{MaxKeys: configured}).size, "MaxKeys %d", configured)
 	}
+}
+
+// A cache whose responses are all cacheable has no use for a table.
+func TestTableIsTakenLate(t *testing.T) {
+	p := New(Config{MaxKeys: 1000})
+	require.True(t, p.CacheablePrediction(testKey(1)))
+	require.False(t, p.MarkCacheable(testKey(1)))
+	require.False(t, p.MarkUncacheable(testKey(1), cirque.StorageError))
+	require.Nil(t, p.table.Load())
+	require.True(t, p.MarkUncacheable(testKey(1), cirque.OriginNotCache))
+	require.Len(t, *p.table.Load(), 1024/ways)
 }
 
 func TestBounded(t *testing.T) {
