@@ -86,9 +86,12 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	f.permit, _ = c.TakeWriteLock()
 	f.trace.fillStart(f.key, f.meta)
 	// From here on the write is not aborted for what stands against it: others may have found it too.
-	if f.tracker.exceeds(opts.SizeHint) {
+	switch {
+	case f.pending.void:
+		f.refuse(Deferred)
+	case f.tracker.exceeds(opts.SizeHint):
 		f.refuse(ResponseTooLarge)
-	} else if f.streams {
+	case f.streams:
 		f.publish()
 	}
 	begun = true
@@ -97,14 +100,16 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 
 // publish has others find a write that streams: those who look for a variant, and those who wait.
 func (f *Fill) publish() {
-	err := f.enterVariant(f.ctx, f.meta)
+	f.err = f.enterVariant(f.ctx, f.meta)
 	switch {
-	case err == nil:
+	case f.err == nil:
 		f.release("")
-	case errors.Is(err, ErrPurged):
+	case errors.Is(f.err, ErrPurged):
 		f.refuse(Deferred)
+	case errors.Is(f.err, ErrUnlinked):
+		f.writer.Unlink()
+		f.noRoom()
 	default:
-		f.err = err
 		f.refuse(StorageError)
 	}
 }
@@ -132,7 +137,7 @@ type Fill struct {
 	older         storedEntry // what the response is more recent than
 
 	reason NoCacheReason // why nothing will be stored, once that is known
-	err    error         // the Storage's, where that is why
+	err    error         // what that stands for, if more is known
 	ended  bool
 }
 
@@ -178,7 +183,7 @@ func (f *Fill) Written() int64 { return f.tracker.Seen() }
 // NoCacheReason returns why nothing will be, or was, stored; empty as long as nothing stands against it.
 func (f *Fill) NoCacheReason() NoCacheReason { return f.reason }
 
-// Err returns the Storage's error where NoCacheReason is StorageError, else nil.
+// Err returns what NoCacheReason stands for where more is known: the Storage's error, or ErrPurged.
 func (f *Fill) Err() error { return f.err }
 
 // Write appends to the body. A body that passes the maximum size is not stored, but its readers get all of
@@ -332,10 +337,16 @@ func (f *Fill) admit(done MissFinish) error {
 	}
 	f.opts.evict(f.ctx, f.trace, evicted)
 	if slices.Contains(evicted, key) {
-		f.reason = ResponseTooLarge // for the room there is now: no news for the predictor
+		f.noRoom()
 		return ErrUnlinked
 	}
 	return nil
+}
+
+// noRoom lets those go who wait for a response that is too large for the room there is now: no news for the predictor.
+func (f *Fill) noRoom() {
+	f.reason = ResponseTooLarge
+	f.release(ResponseTooLarge)
 }
 
 // release gives up the write permit; the empty reason says that the response can be had from the Storage.

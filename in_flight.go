@@ -2,8 +2,10 @@ package cirque
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
 // inFlight knows the slots into which something is on its way: a fill, a vary record, a validated meta. Not
@@ -23,6 +25,7 @@ type inFlight struct {
 type pendingWrite struct {
 	variance HashBinary
 	begun    bool
+	void     bool          // a purge could not wait for it to begin; that changes no more once it has
 	awaited  chan struct{} // closed once the write has begun, or was given up; nil where nobody waits for that
 }
 
@@ -46,7 +49,8 @@ func (f *inFlight) enter(key CacheKey, w *pendingWrite) {
 	f.mu.writes[key.primaryHash] = append(f.mu.writes[key.primaryHash], w)
 }
 
-// begun says that the Storage knows of the write, so that a purge voids it.
+// begun says that the Storage knows of the write, so that a purge voids it. Whether one has given up waiting for that is
+// certain from now on.
 func (f *inFlight) begun(w *pendingWrite) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -67,18 +71,37 @@ func (f *inFlight) leave(key CacheKey, w *pendingWrite) {
 	f.mu.writes[key.primaryHash] = slices.Delete(writes, i, i+1)
 }
 
+// settleTime bounds how long a purge waits for writes to begin: the Storage may hang, or wait for the purge itself where a
+// hook is its cause.
+const settleTime = 5 * time.Second
+
 // settle waits until what is on its way into the slots of key's resource has begun, and returns the variances of those
-// slots: zero for the primary one. The error is ctx's.
+// slots: zero for the primary one. What has not begun when that took too long, or ctx has ended, is void.
 func (f *inFlight) settle(ctx context.Context, key CacheKey) ([]HashBinary, error) {
 	variances, waits := f.of(key)
+	if len(waits) == 0 {
+		return variances, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
 	for _, begun := range waits {
 		select {
 		case <-begun:
 		case <-ctx.Done():
-			return variances, ctx.Err()
+			f.void(key)
+			return variances, fmt.Errorf("cirque: a write to what is purged does not begin: %w", ctx.Err())
 		}
 	}
 	return variances, nil
+}
+
+// void voids the writes to the slots of key's resource that have not begun.
+func (f *inFlight) void(key CacheKey) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.mu.writes[key.primaryHash] {
+		w.void = w.void || !w.begun
+	}
 }
 
 // of returns the variances of the slots of key's resource into which something is on its way, and what to wait for.

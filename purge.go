@@ -37,8 +37,9 @@ func (c *HttpCache) PurgeInBackground(ctx context.Context, report func(error)) {
 // It returns ErrNotFound if nothing was stored. It may be called from any goroutine. The trace that ctx has
 // sees it.
 //
-// A write to the key that is just beginning is waited for. Where ctx ends first, everything else is purged, and the error
-// is ctx's: what that write stores may have been fetched before.
+// Writes to the key that are just beginning are waited for. Where ctx ends first, or that takes more than five seconds,
+// they are void as well, but while they begin another request may see what they bring: the purge is done, and the error
+// says so. What is fetched for the key during a purge is not stored.
 func (o *CacheOptions) Purge(ctx context.Context, key CacheKey) error {
 	return o.purge(ctx, ContextCacheTrace(ctx), key)
 }
@@ -47,13 +48,15 @@ func (o *CacheOptions) purge(ctx context.Context, trace *CacheTrace, key CacheKe
 	start := time.Now()
 	key = key.WithVariance(HashBinary{})
 	// First the log: from here on no fill can start with what was fetched before.
-	o.purges.note(key)
+	o.purges.begin(key)
+	defer o.purges.end(key)
 	variances, late := o.inFlight.settle(ctx, key)
-	for _, v := range o.variants(ctx, key) {
+	ctx = context.WithoutCancel(ctx)
+	variants, _ := o.variants(ctx, key) // those that are not known are out of reach all the same, without their record
+	for _, v := range variants {
 		variances = append(variances, v.Hash)
 	}
 	err := o.drop(ctx, key, PurgeInvalidation)
-	// The variants are out of reach now, but a fill that began meanwhile may bring the record back.
 	for _, variance := range variances {
 		if variance == (HashBinary{}) {
 			continue
@@ -69,17 +72,18 @@ func (o *CacheOptions) purge(ctx context.Context, trace *CacheTrace, key CacheKe
 	return err
 }
 
-// variants returns the variants that the vary record in key's primary slot lists.
-func (o *CacheOptions) variants(ctx context.Context, key CacheKey) []Variant {
+// variants returns the variants that the vary record in key's primary slot lists; none where there is no record.
+func (o *CacheOptions) variants(ctx context.Context, key CacheKey) ([]Variant, error) {
 	meta, hit, err := o.Storage.Lookup(ctx, key)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	defer hit.Close()
-	if record, ok := meta.VaryRecord(); ok {
-		return record.Variants
+	record, ok := meta.VaryRecord()
+	if !ok {
+		return nil, nil
 	}
-	return nil
+	return record.Variants, nil
 }
 
 // drop removes what is in key's slot; with an invalidation it voids what is on its way there, too.
@@ -93,11 +97,13 @@ func (o *CacheOptions) drop(ctx context.Context, key CacheKey, typ PurgeType) er
 // MarkStale makes the response of key and all of its variants stale at now, so that they are validated before
 // they are used again: a soft purge, which spares the origin from sending everything anew. What is on its way
 // into the Storage is voided, with what it was to replace. It returns ErrNotFound if nothing was stored.
+// For writes that are just beginning, and for what is fetched meanwhile, see Purge.
 //
 // INVARIANT: nobody who asks after MarkStale gets, as fresh, what was fetched or validated before it.
 func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Time) error {
 	key = key.WithVariance(HashBinary{})
-	o.purges.note(key)
+	o.purges.begin(key)
+	defer o.purges.end(key)
 	found, failed := false, error(nil)
 	collect := func(err error) {
 		switch {
@@ -108,26 +114,36 @@ func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Tim
 		}
 	}
 	underWay, late := o.inFlight.settle(ctx, key)
-	if late != nil {
-		failed = late
-	}
+	ctx = context.WithoutCancel(ctx)
+	variants, err := o.variants(ctx, key)
 	for _, variance := range underWay {
 		collect(o.drop(ctx, key.WithVariance(variance), PurgeInvalidation))
 	}
-	if variants := o.variants(ctx, key); variants == nil {
+	switch {
+	case err != nil:
+		collect(err)
+	case variants == nil:
 		collect(o.markSlotStale(ctx, key, now))
-	} else {
-		for _, v := range variants {
-			collect(o.markSlotStale(ctx, key.WithVariance(v.Hash), now))
-		}
+	}
+	for _, v := range variants {
+		collect(o.markSlotStale(ctx, key.WithVariance(v.Hash), now))
 	}
 	switch {
+	case late != nil:
+		return late
 	case failed != nil:
 		return failed
 	case !found:
 		return ErrNotFound
 	}
 	return nil
+}
+
+// WatchPurges returns a function that reports whether key was purged since, or is being purged: what was asked for before
+// must not be stored then.
+func (o *CacheOptions) WatchPurges(key CacheKey) (purged func() bool) {
+	mark := o.purges.mark(key)
+	return func() bool { return o.purges.purgedSince(key, mark) }
 }
 
 func (o *CacheOptions) markSlotStale(ctx context.Context, key CacheKey, now time.Time) error {

@@ -7,14 +7,17 @@ import (
 )
 
 // purgeLog remembers the purges of late, so that a fetch can tell at its end whether its key was purged since
-// it began.
+// it began. A walk that begins during a purge may have found what the purge was still to remove, and counts as one from
+// before it.
 //
-// INVARIANT: a purge is noted before it reaches the Storage. A fill looks before its MissHandler is open. A purge that it
-// does not see waits until that is open, and voids it (see inFlight).
+// INVARIANT: a purge begins here before it reaches the Storage, and ends here after it has. A fill looks before its
+// MissHandler is open. A purge that it does not see waits until that is open, and voids it (see inFlight).
 type purgeLog struct {
-	mu     sync.Mutex
-	noted  atomic.Uint64          // how many purges there have been
-	recent [1 << 14]atomic.Uint64 // whose, the nth at n modulo the length
+	mu       sync.Mutex
+	underWay map[HashBinary]int     // purges, by primary hash; guarded by mu
+	running  atomic.Int64           // how many are under way
+	noted    atomic.Uint64          // how many beginnings and ends of purges there have been
+	recent   [1 << 14]atomic.Uint64 // of which keys, the nth at n modulo the length
 
 	// latest are the keys purged of late, each in the set that its hash selects.
 	latest [1 << 10]purgedSet
@@ -64,15 +67,47 @@ func (s *purgedSet) enter(key, n uint64) {
 	at.number.Store(n)
 }
 
-// note enters a purge of key.
-func (l *purgeLog) note(key CacheKey) {
+// begin enters a purge of key that is about to reach the Storage.
+func (l *purgeLog) begin(key CacheKey) {
 	primary := key.PrimaryHash()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.underWay == nil {
+		l.underWay = make(map[HashBinary]int)
+	}
+	l.underWay[primary]++
+	l.running.Add(1)
+	l.note(primary)
+}
+
+// end says that a purge of key that began is over.
+func (l *purgeLog) end(key CacheKey) {
+	primary := key.PrimaryHash()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.note(primary) // first: there is no moment in between
+	l.running.Add(-1)
+	if l.underWay[primary]--; l.underWay[primary] == 0 {
+		delete(l.underWay, primary)
+	}
+}
+
+// note is called with mu held.
+func (l *purgeLog) note(primary HashBinary) {
 	n := l.noted.Load() + 1
 	l.recent[n%uint64(len(l.recent))].Store(short(primary))
 	l.set(primary).enter(short(primary), n)
 	l.noted.Store(n)
+}
+
+// isUnderWay reports whether key is being purged.
+func (l *purgeLog) isUnderWay(key CacheKey) bool {
+	if l.running.Load() == 0 {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.underWay[key.PrimaryHash()] > 0
 }
 
 // mark returns the present point.
@@ -85,9 +120,12 @@ func (l *purgeLog) mark(key CacheKey) purgeMark {
 	return purgeMark{noted, l.set(primary).number(short(primary))}
 }
 
-// purgedSince reports whether key was purged after m. It says so too where more purges came after m than are
-// remembered.
+// purgedSince reports whether key was purged after m, or is being purged. It says so too where more purges came after m
+// than are remembered.
 func (l *purgeLog) purgedSince(key CacheKey, m purgeMark) bool {
+	if l.isUnderWay(key) {
+		return true
+	}
 	now := l.noted.Load()
 	if now == m.noted {
 		return false

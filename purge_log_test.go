@@ -8,23 +8,48 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// purge enters one from its beginning to its end.
+func (l *purgeLog) purge(key CacheKey) {
+	l.begin(key)
+	l.end(key)
+}
+
 func TestPurgeLogKnowsWhatWasPurgedSince(t *testing.T) {
 	var log purgeLog
 	mine, other := NewCacheKey("", "mine", ""), NewCacheKey("", "other", "")
 	mark := log.mark(mine)
 	require.False(t, log.purgedSince(mine, mark))
-	for range len(log.recent) - 1 {
-		log.note(other)
+	for range len(log.recent)/2 - 1 {
+		log.purge(other)
 	}
 	require.False(t, log.purgedSince(mine, mark), "other keys' purges are no news")
 	require.True(t, log.purgedSince(other, mark))
-	log.note(other)
+	log.purge(other)
 	require.True(t, log.purgedSince(mine, mark), "more than is remembered counts as purged")
 
 	mark = log.mark(mine)
-	log.note(mine)
+	log.purge(mine)
 	require.True(t, log.purgedSince(mine, mark))
 	require.False(t, log.purgedSince(mine, log.mark(mine)))
+	require.Empty(t, log.underWay)
+}
+
+// Who comes while a purge is under way counts as one who came before.
+func TestPurgeLogWhileAPurgeIsUnderWay(t *testing.T) {
+	var log purgeLog
+	mine, other := NewCacheKey("", "mine", ""), NewCacheKey("", "other", "")
+	log.begin(mine)
+	log.begin(mine)
+	mark := log.mark(mine)
+	require.True(t, log.purgedSince(mine, mark))
+	require.False(t, log.purgedSince(other, log.mark(other)))
+	log.end(mine)
+	require.True(t, log.purgedSince(mine, log.mark(mine)), "the other one is under way")
+	log.end(mine)
+	require.True(t, log.purgedSince(mine, mark))
+	require.NotEqual(t, mark.latest, log.mark(mine).latest)
+	require.False(t, log.purgedSince(mine, log.mark(mine)))
+	require.Zero(t, log.running.Load())
 }
 
 // Those who come before and after a purge of their key are told apart, and those of other keys are not, however many are
@@ -33,18 +58,18 @@ func TestPurgeLogTellsTheOnesBeforeAPurgeFromThoseAfter(t *testing.T) {
 	var log purgeLog
 	mine, untouched := NewCacheKey("", "mine", ""), NewCacheKey("", "untouched", "")
 	before := log.mark(mine).latest
-	log.note(mine)
+	log.purge(mine)
 	after := log.mark(mine).latest
 	require.NotEqual(t, before, after)
 	for n := range 100 {
-		log.note(NewCacheKey("", fmt.Sprint(n), ""))
+		log.purge(NewCacheKey("", fmt.Sprint(n), ""))
 	}
 	require.Equal(t, after, log.mark(mine).latest)
 	for n := range 4 * len(log.latest) * len(log.latest[0]) {
-		log.note(NewCacheKey("", fmt.Sprint(n), ""))
+		log.purge(NewCacheKey("", fmt.Sprint(n), ""))
 		require.Zero(t, log.mark(untouched).latest)
 	}
-	log.note(mine)
+	log.purge(mine)
 	require.Greater(t, log.mark(mine).latest, after)
 }
 
@@ -59,7 +84,7 @@ func TestPurgeLogUnderConcurrency(t *testing.T) {
 				if log.purgedSince(key, mark) && log.noted.Load()-mark.noted < uint64(len(log.recent)) {
 					t.Error("nobody else purges this key")
 				}
-				log.note(key)
+				log.purge(key)
 				if !log.purgedSince(key, mark) {
 					t.Error("its own purge went unseen")
 				}

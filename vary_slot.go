@@ -113,7 +113,10 @@ func VariantOf(key CacheKey, meta *CacheMeta) Variant {
 // enterVariant enters the response with this meta in its vary record, and puts that into the primary slot if
 // it isn't there. Not before the variant can be found: who sees the record looks for the variant next, and
 // would fetch it a second time. But before it is served, so that a purge finds it. ErrPurged means that the
-// record may not be brought back, or that another has taken its place.
+// record is gone, or that another has taken its place.
+//
+// INVARIANT: a record lists all variants of its epoch that can be found. So one that has left the Storage is not brought
+// back as it was found: others may have entered theirs since.
 func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
 	found := s.varyRecord()
 	if found == nil {
@@ -129,19 +132,14 @@ func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
 		if ok && record.Epoch == found.Epoch {
 			return s.updateRecord(ctx, primary, record, variant, old, hit.Tag())
 		}
-		if !s.newRecord {
-			return ErrPurged
-		}
 	} else if !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	// It is new, or was evicted.
-	record, dropped := found.With(variant)
-	if err := s.putRecord(ctx, primary, record); err != nil {
-		return err
+	if !s.newRecord {
+		return ErrPurged
 	}
-	s.evictVariant(ctx, dropped)
-	return nil
+	record, _ := found.With(variant)
+	return s.putRecord(ctx, primary, record)
 }
 
 // updateRecord replaces the variant's description in a record that is in place.
@@ -154,7 +152,8 @@ func (s *slot) updateRecord(
 	record, dropped := record.With(variant)
 	err := s.opts.updateMeta(ctx, s.trace, primary, old, NewVaryMeta(record, old.Created()), tag)
 	if errors.Is(err, ErrNotFound) {
-		err = s.putRecord(ctx, primary, record) // it was evicted just now, perhaps for its own growth
+		// It was evicted just now, perhaps for its own growth. Nobody has entered anything since: the lock is ours.
+		err = s.putRecord(ctx, primary, record)
 	}
 	if err == nil {
 		s.evictVariant(ctx, dropped)
@@ -176,7 +175,9 @@ func (s *slot) putRecord(ctx context.Context, primary CacheKey, record *VaryReco
 		return err
 	}
 	defer writer.Abort()
-	s.opts.inFlight.begun(&pending)
+	if s.opts.inFlight.begun(&pending); pending.void {
+		return ErrPurged
+	}
 	done, err := writer.Finish()
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -191,16 +192,14 @@ func (s *slot) putRecord(ctx context.Context, primary CacheKey, record *VaryReco
 	return nil
 }
 
-// evictVariant drops the variant that was one too many, if there was one.
+// evictVariant drops the variant that was one too many, if there was one, and voids it where it is on its way.
 func (s *slot) evictVariant(ctx context.Context, dropped *Variant) {
 	if dropped == nil {
 		return
 	}
-	key := s.key.WithVariance(dropped.Hash).Compact()
-	if s.opts.Eviction != nil {
-		s.opts.Eviction.Remove(key)
-	}
-	s.opts.evict(ctx, s.trace, []CompactCacheKey{key})
+	key := s.key.WithVariance(dropped.Hash)
+	err := s.opts.drop(ctx, key, PurgeInvalidation)
+	s.trace.evicted(key.Compact(), err)
 }
 
 // evictVoided drops the variants that the fill put out of reach, which gives their room back.

@@ -36,6 +36,9 @@ func (x *exchange) admit(a *answerHead) verdict {
 		Request: x.sent(), Status: a.status, Header: a.header,
 		RequestTime: x.asked, ResponseTime: x.now, Decoded: a.decoded, Stripped: x.stripped,
 	}
+	if x.post && x.postPurged() {
+		x.noStore, x.status.detail = true, "purged"
+	}
 	x.invalidate(a)
 	if x.noStore {
 		return verdictPass

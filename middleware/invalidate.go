@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
@@ -17,7 +18,7 @@ func (x *exchange) invalidate(a *answerHead) {
 		if !ok {
 			continue
 		}
-		if err := x.cache.opts.Purge(x.flightContext(), key); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+		if err := x.cache.opts.Purge(context.WithoutCancel(x.client), key); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 			x.cache.storageFailed("purge", err)
 		}
 	}
@@ -44,7 +45,7 @@ func (c *Cache) servePurge(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get(softPurgeField) != "" {
 		purge = c.SoftPurge
 	}
-	err := purge(r.Context(), r)
+	err := purge(context.WithoutCancel(r.Context()), r) // whoever asked may leave before the answer
 	switch {
 	case err == nil:
 		w.WriteHeader(http.StatusOK)

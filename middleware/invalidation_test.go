@@ -3,14 +3,19 @@ package middleware_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
+	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )
 
@@ -61,4 +66,108 @@ func TestInvalidationOutlivesItsClient(t *testing.T) {
 		require.NoError(t, cache.Wait(t.Context()))
 		require.Equal(t, "3", b.get("/").body)
 	})
+}
+
+// Nor is it undone by a response from before that the Storage has not yet begun to store when the client leaves. The same
+// goes for a PURGE.
+func TestInvalidationOfWhatIsBeginningOutlivesItsClient(t *testing.T) {
+	for _, method := range []string{http.MethodPost, "PURGE"} {
+		t.Run(method, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
+					faultystorage.Nth(faultystorage.MissHandler, 1, faultystorage.Fault{Delay: 4 * time.Second}))
+				cache, err := middleware.New(middleware.Config{Storage: storage, AuthorizePurge: func(*http.Request) bool { return true }})
+				require.NoError(t, err)
+				state := "before"
+				b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method == http.MethodPost {
+						state = "after"
+					}
+					fresh(state)(w, r)
+				}))}}
+				go b.get("/")
+				synctest.Wait()
+				state = "after"
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				_, err = b.ask(ctx, method, "/")
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				time.Sleep(10 * time.Second)
+				require.Equal(t, "after", b.get("/").body)
+				require.NoError(t, cache.Close(t.Context()))
+			})
+		})
+	}
+}
+
+// A purge that fails for what came in by one door reaches what came in by the other.
+func TestPurgeReachesBothDoors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var slow atomic.Bool
+		storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}), func(op faultystorage.Op, _ int) faultystorage.Fault {
+			if op == faultystorage.MissHandler && slow.Load() {
+				return faultystorage.Fault{Delay: 4 * time.Second}
+			}
+			return faultystorage.Fault{}
+		})
+		cache, err := middleware.New(middleware.Config{Storage: storage})
+		require.NoError(t, err)
+		var state atomic.Value
+		state.Store("before")
+		origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fresh(state.Load().(string))(w, r) })
+		handler := &bubble{t: t, cache: cache, door: serving{cache.Handler(origin)}}
+		transport := &bubble{t: t, cache: cache, door: cache.Transport(serving{origin})}
+		require.Equal(t, "before", transport.get("/").body)
+		synctest.Wait()
+		slow.Store(true)
+		go handler.get("/")
+		synctest.Wait()
+		state.Store("after")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, cache.Purge(ctx, httptest.NewRequest(http.MethodGet, "http://example.com/", nil)), context.DeadlineExceeded)
+		time.Sleep(10 * time.Second)
+		slow.Store(false)
+		require.Equal(t, "after", transport.get("/").body)
+		require.Equal(t, "after", handler.get("/").body)
+		require.NoError(t, cache.Close(t.Context()))
+	})
+}
+
+// The answer to a POST is not stored for later GETs if their URL was purged since the origin was asked. That the POST
+// itself makes it invalid is no such purge.
+func TestPurgeVoidsTheAnswerToAPost(t *testing.T) {
+	for _, purged := range []bool{false, true} {
+		t.Run(fmt.Sprint("purged ", purged), func(t *testing.T) {
+			eachBubble(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+				if r.Method != http.MethodPost {
+					fresh("got")(w, r)
+					return
+				}
+				w.Header().Set("Content-Location", "http://example.com/")
+				time.Sleep(2 * time.Second)
+				fresh("posted")(w, r)
+			}, func(t *testing.T, b *bubble) {
+				answered := make(chan *http.Response)
+				go func() {
+					res, err := b.ask(t.Context(), http.MethodPost, "/")
+					require.NoError(t, err)
+					answered <- res
+				}()
+				time.Sleep(time.Second)
+				want := "posted"
+				if purged {
+					want = "got"
+					require.ErrorIs(t, b.cache.Purge(t.Context(), httptest.NewRequest(http.MethodGet, "http://example.com/", nil)), cirque.ErrNotFound)
+				}
+				res := <-answered
+				_, err := io.Copy(io.Discard, res.Body)
+				require.NoError(t, err)
+				require.NoError(t, res.Body.Close())
+				synctest.Wait()
+				require.Equal(t, want, b.get("/").body)
+				require.NoError(t, b.cache.Close(t.Context()))
+			})
+		})
+	}
 }

@@ -40,7 +40,7 @@ func (c *Cache) PurgeGroup(r *http.Request, group string) {
 
 func (c *Cache) purge(r *http.Request, purge func(cirque.CacheKey) error) error {
 	get := syntheticGet(r, r.URL)
-	result := cirque.ErrNotFound
+	found, failed := false, error(nil)
 	for d := range c.namespaces {
 		key, ok := c.key(door(d), get, r.Header)
 		if !ok {
@@ -48,10 +48,16 @@ func (c *Cache) purge(r *http.Request, purge func(cirque.CacheKey) error) error 
 		}
 		switch err := purge(key); {
 		case err == nil:
-			result = nil
+			found = true
 		case !errors.Is(err, cirque.ErrNotFound):
-			return err
+			failed = errors.Join(failed, err)
 		}
 	}
-	return result
+	switch {
+	case failed != nil:
+		return failed
+	case !found:
+		return cirque.ErrNotFound
+	}
+	return nil
 }

@@ -410,6 +410,35 @@ func TestRecordFails(t *testing.T) {
 	}
 }
 
+// Nor is one whose record is purged, or finds no room, and the error says so.
+func TestRecordIsRefused(t *testing.T) {
+	for name, wire := range map[string]string{"": ok + "Vary: Foo\r\n\r\n", " with a body": ok + "Vary: Foo\r\n\r\nhello"} {
+		t.Run("purged, a response"+name, func(t *testing.T) {
+			opts := newOptions()
+			opts.Storage, _ = faultystorage.Wrap(opts.Storage, func(op faultystorage.Op, n int) faultystorage.Fault {
+				if op == faultystorage.Lookup && n == 2 { // once the response has a writer
+					_ = opts.Purge(t.Context(), key)
+				}
+				return faultystorage.Fault{}
+			})
+			err := putAll(t, opts, newRequest(), wire)
+			require.ErrorIs(t, err, cirque.ErrPurged)
+			var notStored *put.NotStoredError
+			require.ErrorAs(t, err, &notStored)
+			require.Equal(t, cirque.Deferred, notStored.Reason)
+		})
+		t.Run("no room, a response"+name, func(t *testing.T) {
+			opts := newOptions()
+			opts.Storage, _ = faultystorage.Wrap(opts.Storage, faultystorage.Nth(faultystorage.MissFinish, 1, faultystorage.Fault{Err: cirque.ErrUnlinked}))
+			err := putAll(t, opts, newRequest(), wire)
+			require.ErrorIs(t, err, cirque.ErrUnlinked)
+			var notStored *put.NotStoredError
+			require.ErrorAs(t, err, &notStored)
+			require.Equal(t, cirque.ResponseTooLarge, notStored.Reason)
+		})
+	}
+}
+
 func TestNothingIsLeftOpen(t *testing.T) {
 	for name, wire := range map[string]string{
 		"nothing": "", "half a header": "HTTP/1.1", "half a body": ok + "Content-Length: 9\r\n\r\nhello",

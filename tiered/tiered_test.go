@@ -17,6 +17,7 @@ import (
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/diskcache"
 	"github.com/cirquecache/cirque/eviction"
+	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/storagetest"
 	"github.com/cirquecache/cirque/tiered"
@@ -226,6 +227,19 @@ func TestChangesReachBoth(t *testing.T) {
 	require.ErrorIs(t, e.tier.Purge(ctx, key("a").Compact(), cirque.PurgeInvalidation), cirque.ErrNotFound)
 	require.Zero(t, e.upper.Len()+e.lower.Len())
 	require.Zero(t, e.manager.TotalItems())
+}
+
+// What keeps its old meta below comes to light again when the copy above has left: that is no success.
+func TestLowerKeepsTheOldMeta(t *testing.T) {
+	upper := memcache.New(memcache.Config{})
+	lower, _ := faultystorage.Wrap(memcache.New(memcache.Config{}), faultystorage.Nth(faultystorage.UpdateMeta, 1, faultystorage.Fault{Err: errDown}))
+	tier := tiered.New(upper, lower, tiered.Config{})
+	tag := put(t, tier, key("a"), "body")
+	require.ErrorIs(t, tier.UpdateMeta(ctx, key("a"), meta("second"), tag), errDown)
+	require.NoError(t, tier.UpdateMeta(ctx, key("a"), meta("third"), tag))
+	require.NoError(t, upper.Purge(ctx, key("a").Compact(), cirque.PurgeEviction))
+	etag, _ := look(t, tier, key("a"))
+	require.Equal(t, "third", etag)
 }
 
 // TestLowerDown: the upper Storage takes writes alone, and what is older below never comes back.

@@ -37,8 +37,8 @@ func (t *tier) UpdateMeta(ctx context.Context, key cirque.CacheKey, meta *cirque
 	switch {
 	case err == nil && upperErr != nil && !errors.Is(upperErr, cirque.ErrNotFound):
 		t.dropUpper(ctx, key.Compact())
-	case err != nil && upperErr == nil:
-		return nil
+	case errors.Is(err, cirque.ErrNotFound):
+		return upperErr
 	}
 	return err
 }

@@ -1,0 +1,230 @@
+package cirque_test
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
+	"github.com/cirquecache/cirque/memcache"
+)
+
+// interruption does something before the next call of one of the Storage's methods.
+type interruption struct {
+	op faultystorage.Op
+	do func()
+}
+
+func (i *interruption) script(op faultystorage.Op, _ int) faultystorage.Fault {
+	if do := i.do; do != nil && op == i.op {
+		i.do = nil
+		do()
+	}
+	return faultystorage.Fault{}
+}
+
+// eachInterruptedPurge runs test with each kind of purge over each kind of store; what it sets in the interruption happens
+// in the midst of a call.
+func eachInterruptedPurge(t *testing.T, test func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error, amid *interruption)) {
+	for name, purge := range purges {
+		t.Run(name, func(t *testing.T) {
+			eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+				amid := new(interruption)
+				test(t, newHouse(t, amid.script), purge, amid)
+			})
+		})
+	}
+}
+
+// fetchPast begins to store a response to a request that did not look at what is stored; it fails later on.
+func (h *house) fetchPast(key cirque.CacheKey) (fail func()) {
+	c := h.begin(key)
+	c.Bypass()
+	c.SetMeta(freshMeta("new"))
+	f, err := c.StartFill(h.t.Context(), cirque.FillOptions{})
+	if err != nil {
+		return func() {}
+	}
+	return func() { f.Abort(cirque.UpstreamError) }
+}
+
+// storeVariant ends the walk of a request for a variant by storing it, if that is possible.
+func (h *house) storeVariant(c *cirque.HttpCache, language, body string) {
+	c.Miss()
+	c.SetMeta(freshMeta(strconv.Quote(language)))
+	c.UpdateVariance(h.t.Context(), byLanguage, languages(language), nil)
+	f, err := c.StartFill(h.t.Context(), cirque.FillOptions{Reader: h.t.Context(), SizeHint: -1})
+	if err != nil {
+		return
+	}
+	h.write(f, body)
+	_ = f.Finish()
+}
+
+func (h *house) evictRecord(key cirque.CacheKey) {
+	h.Eviction.Remove(key.Compact())
+	require.NoError(h.t, h.Storage.Purge(h.t.Context(), key.Compact(), cirque.PurgeEviction))
+}
+
+// A write that begins in the midst of a purge, and fails later on, does not hide from it what is in place.
+func TestPurgeAmidWhichAFetchBegins(t *testing.T) {
+	for name, varies := range map[string]bool{"one response": false, "variants": true} {
+		t.Run(name, func(t *testing.T) {
+			eachInterruptedPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error, amid *interruption) {
+				if varies {
+					h.putVariant(keyA, "en", "hello")
+				} else {
+					h.put(keyA, freshMeta("old"), "hello")
+				}
+				fail := func() {}
+				*amid = interruption{faultystorage.Lookup, func() { fail = h.fetchPast(keyA) }}
+				require.NoError(t, purge(h, keyA))
+				require.Nil(t, amid.do)
+				fail()
+				h.wantNotFresh(keyA, "en")
+			})
+		})
+	}
+}
+
+// A request that finds the vary record in the midst of a purge does not bring it back after that.
+func TestPurgeAmidWhichTheRecordIsFound(t *testing.T) {
+	for name, leaves := range map[string]func(*house){
+		"and evicted": func(h *house) { h.evictRecord(keyA) },
+		"and hidden":  func(h *house) { h.t.Cleanup(h.fetchPast(keyA)) },
+		"and stays":   func(*house) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachInterruptedPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error, amid *interruption) {
+				h.putVariant(keyA, "en", "hello")
+				var c *cirque.HttpCache
+				*amid = interruption{faultystorage.Lookup, func() {
+					c, _, _ = h.look(keyA, languages("fr"), nil)
+					leaves(h)
+				}}
+				_ = purge(h, keyA)
+				h.storeVariant(c, "fr", "bonjour")
+				h.wantNotFresh(keyA, "en")
+				h.wantNotFresh(keyA, "fr")
+			})
+		})
+	}
+}
+
+// The same where the purge drops the record itself, as something else is on its way into its place.
+func TestPurgeThatDropsTheRecord(t *testing.T) {
+	eachInterruptedPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error, amid *interruption) {
+		h.putVariant(keyA, "en", "hello")
+		fail := h.fetchPast(keyA)
+		var c *cirque.HttpCache
+		*amid = interruption{faultystorage.Purge, func() {
+			var hit cirque.HitHandler
+			if c, _, hit = h.look(keyA, languages("fr"), nil); hit != nil {
+				require.NoError(t, hit.Close()) // what is on its way, where that is to be seen
+			}
+		}}
+		require.NoError(t, purge(h, keyA))
+		fail()
+		h.storeVariant(c, "fr", "bonjour")
+		h.wantNotFresh(keyA, "en")
+		h.wantNotFresh(keyA, "fr")
+	})
+}
+
+// A variant that leaves the record for want of room there, while it is on its way, is out of the reach of soft purges. So
+// it isn't stored.
+func TestVariantTooManyOnItsWay(t *testing.T) {
+	eachPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error) {
+		h.putVariant(keyA, "xx", "x")
+		_, f := h.fillVariant(keyA, `"en"`, byLanguage, languages("en"), nil)
+		for i := range cirque.MaxVariants {
+			h.putVariant(keyA, strconv.Itoa(i), "x")
+		}
+		h.write(f, "hello")
+		_ = f.Finish()
+		require.NoError(t, purge(h, keyA))
+		h.wantNotFresh(keyA, "en")
+	})
+}
+
+// A soft purge that cannot read the vary record leaves its variants fresh, and says so.
+func TestSoftPurgeThatCannotReadTheRecord(t *testing.T) {
+	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+		h := newHouse(t, nil)
+		h.putVariant(keyA, "en", "hello")
+		h.Storage, _ = faultystorage.Wrap(h.Storage, faultystorage.Nth(faultystorage.Lookup, 1, faultystorage.Fault{Err: errBroken}))
+		require.ErrorIs(t, h.MarkStale(t.Context(), keyA, time.Now()), errBroken)
+		require.NoError(t, h.MarkStale(t.Context(), keyA, time.Now()))
+		h.wantNotFresh(keyA, "en")
+	})
+}
+
+// A purge that cannot wait for a write to begin voids it all the same, and removes what is in place.
+func TestPurgeThatCannotWait(t *testing.T) {
+	for name, purge := range map[string]func(*house, context.Context) error{
+		"Purge":     func(h *house, ctx context.Context) error { return h.Purge(ctx, keyA) },
+		"MarkStale": func(h *house, ctx context.Context) error { return h.MarkStale(ctx, keyA, time.Now()) },
+	} {
+		for kind, varies := range map[string]bool{"one response": false, "variants": true} {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+					amid := new(interruption)
+					h := newHouse(t, amid.script)
+					h.put(keyA, freshMeta("old"), "old")
+					ended, cancel := context.WithCancel(t.Context())
+					cancel()
+					purged := false
+					*amid = interruption{faultystorage.MissHandler, func() {
+						purged = true
+						require.ErrorIs(t, purge(h, ended), context.Canceled)
+						h.wantNotFresh(keyA, "en")
+					}}
+					c := h.begin(keyA)
+					c.Bypass()
+					c.SetMeta(freshMeta(`"en"`))
+					if varies {
+						c.UpdateVariance(t.Context(), byLanguage, languages("en"), nil)
+					}
+					f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context(), SizeHint: -1})
+					require.NoError(t, err)
+					require.True(t, purged)
+					require.Equal(t, cirque.Deferred, f.NoCacheReason())
+					h.write(f, "body")
+					require.Error(t, f.Finish())
+					require.Equal(t, "body", h.read(c))
+					h.wantNotFresh(keyA, "en")
+				})
+			})
+		}
+	}
+}
+
+// A purge by a hook that runs within the very write that it would wait for comes to an end.
+func TestHookThatPurges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		budget := cirque.NewBudget(16 << 10)
+		store := memcache.New(memcache.Config{Budget: budget})
+		h := newHouse(t, store, nil)
+		budget.EvictWith(h.Eviction, store)
+		h.put(keyB, freshMeta("b"), string(make([]byte, 9<<10)))
+		var purged []error
+		trace := &cirque.CacheTrace{Evicted: func(cirque.EvictionInfo) {
+			purged = append(purged, h.Purge(context.Background(), keyA))
+		}}
+		ctx := cirque.WithCacheTrace(t.Context(), trace)
+		c := h.miss(keyA)
+		c.SetTrace(trace)
+		c.SetMeta(freshMeta(string(make([]byte, 6<<10))))
+		f, err := c.StartFill(ctx, cirque.FillOptions{})
+		require.NoError(t, err)
+		require.Equal(t, cirque.Deferred, f.NoCacheReason())
+		f.Abort(cirque.InternalError)
+		require.Len(t, purged, 1)
+		require.ErrorIs(t, purged[0], context.DeadlineExceeded)
+	})
+}
