@@ -8,7 +8,8 @@ import (
 // CacheTrace is a set of hooks that see one request's walk through the cache, in the manner of
 // net/http/httptrace. Any of them may be nil. What is not hooked costs nothing.
 //
-// Hooks run where the event happens, so they should be quick, and must not panic. They may run concurrently, and after
+// Hooks run where the event happens, so they should be quick, must not panic, and leave purges to other goroutines: one may wait
+// for the very write that called the hook. They may run concurrently, and after
 // the request is answered: a fill and a background revalidation belong to the cache, and report
 // to the trace of the request that began them, which they find among that request's context
 // values. Requests that read along with it see a hit or a lock wait of their own.
