@@ -47,6 +47,13 @@ func (o *CacheOptions) Purge(ctx context.Context, key CacheKey) error {
 func (o *CacheOptions) purge(ctx context.Context, trace *CacheTrace, key CacheKey) error {
 	start := time.Now()
 	key = key.WithVariance(HashBinary{})
+	err := o.dropAll(ctx, key)
+	trace.purged(key, time.Since(start), err)
+	return err
+}
+
+// dropAll is Purge of the primary slot's key.
+func (o *CacheOptions) dropAll(ctx context.Context, key CacheKey) error {
 	// First the log: from here on no fill can start with what was fetched before.
 	o.purges.begin(key)
 	defer o.purges.end(key)
@@ -66,9 +73,8 @@ func (o *CacheOptions) purge(ctx context.Context, trace *CacheTrace, key CacheKe
 		}
 	}
 	if late != nil {
-		err = late
+		return late
 	}
-	trace.purged(key, time.Since(start), err)
 	return err
 }
 
@@ -139,11 +145,12 @@ func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Tim
 	return nil
 }
 
-// WatchPurges returns a function that reports whether key was purged since, or is being purged: what was asked for before
-// must not be stored then.
-func (o *CacheOptions) WatchPurges(key CacheKey) (purged func() bool) {
+// WatchPurges returns a function that counts the purges of key since, those under way included. Where there were too many
+// purges of all keys to remember, it is a large number. What was asked for before a purge must not be stored after it,
+// unless that is the answer's own.
+func (o *CacheOptions) WatchPurges(key CacheKey) (purges func() int) {
 	mark := o.purges.mark(key)
-	return func() bool { return o.purges.purgedSince(key, mark) }
+	return func() int { return o.purges.countSince(key, mark) }
 }
 
 func (o *CacheOptions) markSlotStale(ctx context.Context, key CacheKey, now time.Time) error {

@@ -123,19 +123,36 @@ func (l *purgeLog) mark(key CacheKey) purgeMark {
 // purgedSince reports whether key was purged after m, or is being purged. It says so too where more purges came after m
 // than are remembered.
 func (l *purgeLog) purgedSince(key CacheKey, m purgeMark) bool {
-	if l.isUnderWay(key) {
-		return true
-	}
+	return l.isUnderWay(key) || l.notedSince(key, m, 1) > 0
+}
+
+// countSince counts the purges of key that were under way at some time after m.
+func (l *purgeLog) countSince(key CacheKey, m purgeMark) int {
+	l.mu.Lock() // so that each has its beginning and its end, or is under way
+	defer l.mu.Unlock()
+	noted := l.notedSince(key, m, 2*len(l.recent))
+	// Of one that is under way now or was at m, one of the two is missing.
+	return (noted + l.underWay[key.PrimaryHash()] + 1) / 2
+}
+
+// notedSince counts the beginnings and ends of purges of key after m, up to limit. Where more came after m than are
+// remembered, there is no telling, and it returns limit.
+func (l *purgeLog) notedSince(key CacheKey, m purgeMark, limit int) (count int) {
 	now := l.noted.Load()
 	if now == m.noted {
-		return false
+		return 0
 	}
 	mine := short(key.PrimaryHash())
 	for n := m.noted + 1; n <= now && now-m.noted <= uint64(len(l.recent)); n++ {
 		if l.recent[n%uint64(len(l.recent))].Load() == mine {
-			return true
+			if count++; count == limit {
+				return limit
+			}
 		}
 	}
 	// What was overwritten while it was read was read in vain. The one being written now is counted in.
-	return l.noted.Load()-m.noted >= uint64(len(l.recent))
+	if l.noted.Load()-m.noted >= uint64(len(l.recent)) {
+		return limit
+	}
+	return count
 }

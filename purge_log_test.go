@@ -73,6 +73,30 @@ func TestPurgeLogTellsTheOnesBeforeAPurgeFromThoseAfter(t *testing.T) {
 	require.Greater(t, log.mark(mine).latest, after)
 }
 
+func TestPurgeLogCounts(t *testing.T) {
+	var log purgeLog
+	mine, other := NewCacheKey("", "mine", ""), NewCacheKey("", "other", "")
+	log.begin(mine)
+	amid := log.mark(mine)
+	require.Equal(t, 1, log.countSince(mine, amid), "under way")
+	log.end(mine)
+	require.Equal(t, 1, log.countSince(mine, amid))
+	after := log.mark(mine)
+	require.Zero(t, log.countSince(mine, after))
+	log.purge(other)
+	log.purge(mine)
+	require.Equal(t, 1, log.countSince(mine, after))
+	require.Equal(t, 2, log.countSince(mine, amid))
+	log.begin(mine)
+	require.Equal(t, 2, log.countSince(mine, after))
+	log.end(mine)
+	require.Equal(t, 2, log.countSince(mine, after))
+	for range len(log.recent) {
+		log.purge(other)
+	}
+	require.Greater(t, log.countSince(mine, after), 1000, "who knows")
+}
+
 func TestPurgeLogUnderConcurrency(t *testing.T) {
 	var log purgeLog
 	var wg sync.WaitGroup

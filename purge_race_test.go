@@ -228,3 +228,14 @@ func TestHookThatPurges(t *testing.T) {
 		require.ErrorIs(t, purged[0], context.DeadlineExceeded)
 	})
 }
+
+// What the hook that hears of a purge fetches is fetched after it.
+func TestHookFetchesAfterThePurge(t *testing.T) {
+	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+		h := newHouse(t, nil)
+		h.put(keyA, freshMeta("old"), "old")
+		trace := &cirque.CacheTrace{Purged: func(cirque.PurgeInfo) { h.put(keyA, freshMeta("new"), "new") }}
+		require.NoError(t, h.Purge(cirque.WithCacheTrace(t.Context(), trace), keyA))
+		h.wantStored(keyA, "new")
+	})
+}

@@ -36,10 +36,7 @@ func (x *exchange) admit(a *answerHead) verdict {
 		Request: x.sent(), Status: a.status, Header: a.header,
 		RequestTime: x.asked, ResponseTime: x.now, Decoded: a.decoded, Stripped: x.stripped,
 	}
-	if x.post && x.postPurged() {
-		x.noStore, x.status.detail = true, "purged"
-	}
-	x.invalidate(a)
+	own := x.invalidate(a)
 	if x.noStore {
 		return verdictPass
 	}
@@ -48,6 +45,10 @@ func (x *exchange) admit(a *answerHead) verdict {
 		x.hc.Reset()
 		x.enable(*x.postKey)
 		x.hc.Bypass()
+		if x.postPurges() > own {
+			x.status.detail = "purged"
+			return x.passOn(cirque.Deferred)
+		}
 	}
 	x.status.fwdStatus = a.status
 	stale := x.hc.Phase() == cirque.PhaseStale

@@ -34,7 +34,7 @@ type exchange struct {
 	background bool             // no client waits for the answer
 	post       bool             // a POST, whose answer may be stored for later GETs
 	postKey    *cirque.CacheKey // of those
-	postPurged func() bool      // since the POST came in
+	postPurges func() int       // how many of it there were since the POST came in
 	part       *partFill        // a stored part that the answer is to complete
 	keepRange  bool             // the client's Range goes to the origin
 	asIs       bool             // and so do its preconditions
@@ -189,7 +189,7 @@ func (x *exchange) planUncacheable(why string) route {
 	if x.req.Method == http.MethodPost {
 		if key, ok := x.cache.key(x.door, syntheticGet(x.req, cirque.TargetURI(x.req)), x.req.Header); ok {
 			// RFC 9110 §9.3.3: the answer may say that it serves later GETs.
-			x.post, x.postKey, x.postPurged = true, &key, x.cache.opts.WatchPurges(key)
+			x.post, x.postKey, x.postPurges = true, &key, x.cache.opts.WatchPurges(key)
 			x.status.fwd = fwdMethod
 			return routeForward
 		}

@@ -8,10 +8,11 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// invalidate removes what an answer to an unsafe request makes invalid (RFC 9111 §4.4, RFC 9875 §3).
-func (x *exchange) invalidate(a *answerHead) {
+// invalidate removes what an answer to an unsafe request makes invalid (RFC 9111 §4.4, RFC 9875 §3). It returns how often
+// that was what a POST's answer might be stored as.
+func (x *exchange) invalidate(a *answerHead) (own int) {
 	if !cirque.IsUnsafe(x.req.Method) {
-		return
+		return 0
 	}
 	for _, u := range cirque.Invalidates(x.req, a.status, a.header) {
 		key, ok := x.cache.key(x.door, syntheticGet(x.req, u), x.req.Header)
@@ -21,10 +22,14 @@ func (x *exchange) invalidate(a *answerHead) {
 		if err := x.cache.opts.Purge(context.WithoutCancel(x.client), key); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 			x.cache.storageFailed("purge", err)
 		}
+		if x.post && key.PrimaryHash() == x.postKey.PrimaryHash() {
+			own++
+		}
 	}
 	if groups := cirque.InvalidatedGroups(x.req, a.status, a.header); len(groups) > 0 {
 		x.cache.groups.invalidate(originOf(x.req), groups)
 	}
+	return own
 }
 
 // originOf names the origin of a request (RFC 6454 §4): what a cache group is valid within.

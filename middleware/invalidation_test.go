@@ -171,3 +171,36 @@ func TestPurgeVoidsTheAnswerToAPost(t *testing.T) {
 		})
 	}
 }
+
+// The same where the other purge comes while the POST's own is at work.
+func TestPurgeAmidAPostsOwn(t *testing.T) {
+	for _, purged := range []bool{false, true} {
+		t.Run(fmt.Sprint("purged ", purged), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
+					faultystorage.Nth(faultystorage.Purge, 1, faultystorage.Fault{Delay: 2 * time.Second}))
+				cache, err := middleware.New(middleware.Config{Storage: storage})
+				require.NoError(t, err)
+				b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Content-Location", "http://example.com/")
+					fresh(r.Method)(w, r)
+				}))}}
+				want := http.MethodPost
+				if purged {
+					want = http.MethodGet
+					time.AfterFunc(time.Second, func() {
+						_ = cache.Purge(t.Context(), httptest.NewRequest(http.MethodGet, "http://example.com/", nil))
+					})
+				}
+				res, err := b.ask(t.Context(), http.MethodPost, "/")
+				require.NoError(t, err)
+				_, err = io.Copy(io.Discard, res.Body)
+				require.NoError(t, err)
+				require.NoError(t, res.Body.Close())
+				time.Sleep(5 * time.Second)
+				require.Equal(t, want, b.get("/").body)
+				require.NoError(t, cache.Close(t.Context()))
+			})
+		})
+	}
+}
