@@ -224,8 +224,8 @@ func (c *HttpCache) SetLockClass(class string) { c.class = class }
 // predictionKey is the key that the predictor knows the request by.
 func (c *HttpCache) predictionKey() CacheKey { return c.inClass(0) }
 
-// lockIdentity is the key that the lock knows the request by. It tells apart those who came before and after
-// a purge: nobody waits for a fetch whose outcome is void.
+// lockIdentity is the key that the lock knows the request by. It tells apart those who came before, during and after
+// a purge: who comes after does not wait for a fetch whose outcome is void.
 func (c *HttpCache) lockIdentity() CacheKey { return c.inClass(c.purges.latest) }
 
 func (c *HttpCache) inClass(purges uint64) CacheKey {

@@ -88,6 +88,7 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	// From here on the write is not aborted for what stands against it: others may have found it too.
 	switch {
 	case f.pending.void:
+		f.err = ErrPurged
 		f.refuse(Deferred)
 	case f.tracker.exceeds(opts.SizeHint):
 		f.refuse(ResponseTooLarge)

@@ -58,7 +58,6 @@ func (o *CacheOptions) dropAll(ctx context.Context, key CacheKey) error {
 	o.purges.begin(key)
 	defer o.purges.end(key)
 	variances, late := o.inFlight.settle(ctx, key)
-	ctx = context.WithoutCancel(ctx)
 	variants, _ := o.variants(ctx, key) // those that are not known are out of reach all the same, without their record
 	for _, v := range variants {
 		variances = append(variances, v.Hash)
@@ -103,7 +102,8 @@ func (o *CacheOptions) drop(ctx context.Context, key CacheKey, typ PurgeType) er
 // MarkStale makes the response of key and all of its variants stale at now, so that they are validated before
 // they are used again: a soft purge, which spares the origin from sending everything anew. What is on its way
 // into the Storage is voided, with what it was to replace. It returns ErrNotFound if nothing was stored.
-// For writes that are just beginning, and for what is fetched meanwhile, see Purge.
+// For writes that are just beginning, and for what is fetched meanwhile, see Purge; after any other error a part of it may
+// be as it was.
 //
 // INVARIANT: nobody who asks after MarkStale gets, as fresh, what was fetched or validated before it.
 func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Time) error {
@@ -120,7 +120,6 @@ func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Tim
 		}
 	}
 	underWay, late := o.inFlight.settle(ctx, key)
-	ctx = context.WithoutCancel(ctx)
 	variants, err := o.variants(ctx, key)
 	for _, variance := range underWay {
 		collect(o.drop(ctx, key.WithVariance(variance), PurgeInvalidation))

@@ -194,6 +194,7 @@ func TestPurgeThatCannotWait(t *testing.T) {
 					require.NoError(t, err)
 					require.True(t, purged)
 					require.Equal(t, cirque.Deferred, f.NoCacheReason())
+					require.ErrorIs(t, f.Err(), cirque.ErrPurged)
 					h.write(f, "body")
 					require.Error(t, f.Finish())
 					require.Equal(t, "body", h.read(c))

@@ -152,7 +152,11 @@ func (s *slot) updateRecord(
 	record, dropped := record.With(variant)
 	err := s.opts.updateMeta(ctx, s.trace, primary, old, NewVaryMeta(record, old.Created()), tag)
 	if errors.Is(err, ErrNotFound) {
-		// It was evicted just now, perhaps for its own growth. Nobody has entered anything since: the lock is ours.
+		if _, hit, err := s.opts.Storage.Lookup(ctx, primary); err == nil {
+			_ = hit.Close()
+			return ErrPurged // a response that varies no more has taken its place
+		}
+		// It was evicted just now, perhaps for its own growth. No variant was entered since: the lock is ours.
 		err = s.putRecord(ctx, primary, record)
 	}
 	if err == nil {

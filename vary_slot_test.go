@@ -397,6 +397,32 @@ func TestEvictedRecordStaysAway(t *testing.T) {
 	})
 }
 
+// Nor does a record take the place of a response that varies no more, and came while a variant was being entered.
+func TestRecordGivesWay(t *testing.T) {
+	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+		amid := new(interruption)
+		h := newHouse(t, amid.script)
+		h.putVariant(keyA, "en", "hello")
+		c, _, _ := h.look(keyA, languages("fr"), nil)
+		*amid = interruption{faultystorage.UpdateMeta, func() {
+			other := h.begin(keyA)
+			_, hit, err := other.Lookup(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, hit.Close())
+			other.Miss()
+			other.SetMeta(freshMeta("all"))
+			other.UpdateVariance(t.Context(), nil, nil, nil)
+			f, err := other.StartFill(t.Context(), cirque.FillOptions{})
+			require.NoError(t, err)
+			h.write(f, "for all")
+			require.NoError(t, f.Finish())
+		}}
+		h.storeVariant(c, "fr", "bonjour")
+		require.Nil(t, amid.do)
+		h.wantVariant(keyA, "fr", "for all")
+	})
+}
+
 // Nor does one that was purged come back.
 func TestPurgedRecordStaysAway(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {

@@ -192,8 +192,10 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	})
 	if err != nil {
 		if errors.Is(err, cirque.ErrPurged) {
+			// No failure, which a second one in a row would make one too many: as long as the purge lasts, it is one fetch
+			// after the other.
 			x.status.detail = "purged"
-			return x.passOn(x.failed(cirque.Deferred))
+			return x.passOn(cirque.Deferred)
 		}
 		c.storageFailed("miss", err)
 		x.status.detail = "storage-error"

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -203,4 +204,37 @@ func TestPurgeAmidAPostsOwn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// While a purge takes its time nothing is stored, and the requests that come ask the origin one after the other. When it is
+// over, one response is for all.
+func TestRequestsDuringASlowPurge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
+			faultystorage.Nth(faultystorage.Purge, 1, faultystorage.Fault{Delay: 2100 * time.Millisecond}))
+		cache, err := middleware.New(middleware.Config{Storage: storage})
+		require.NoError(t, err)
+		var asking, asked, most atomic.Int64
+		b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			most.Store(max(most.Load(), asking.Add(1)))
+			asked.Add(1)
+			time.Sleep(200 * time.Millisecond)
+			asking.Add(-1)
+			fresh("body")(w, r)
+		}))}}
+		go func() { _ = cache.Purge(t.Context(), httptest.NewRequest(http.MethodGet, "http://example.com/", nil)) }()
+		synctest.Wait()
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				if got := b.get("/").body; got != "body" {
+					t.Errorf("got %q", got)
+				}
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 1, most.Load())
+		require.EqualValues(t, 12, asked.Load(), "eleven began during the purge")
+		require.NoError(t, cache.Close(t.Context()))
+	})
 }

@@ -242,6 +242,15 @@ func TestLowerKeepsTheOldMeta(t *testing.T) {
 	require.Equal(t, "third", etag)
 }
 
+// Nor is it one where the copy above stays.
+func TestPurgeFailsAbove(t *testing.T) {
+	upper, _ := faultystorage.Wrap(memcache.New(memcache.Config{}), faultystorage.Nth(faultystorage.Purge, 1, faultystorage.Fault{Err: errDown}))
+	tier := tiered.New(upper, memcache.New(memcache.Config{}), tiered.Config{})
+	put(t, tier, key("a"), "body")
+	require.ErrorIs(t, tier.Purge(ctx, key("a").Compact(), cirque.PurgeInvalidation), errDown)
+	require.NoError(t, tier.Purge(ctx, key("a").Compact(), cirque.PurgeInvalidation))
+}
+
 // TestLowerDown: the upper Storage takes writes alone, and what is older below never comes back.
 func TestLowerDown(t *testing.T) {
 	e := newEnv(t)

@@ -20,8 +20,11 @@ func (t *tier) Purge(ctx context.Context, key cirque.CompactCacheKey, typ cirque
 	if t.config.UpperEviction != nil {
 		t.config.UpperEviction.Remove(key)
 	}
-	if errors.Is(err, cirque.ErrNotFound) {
+	switch {
+	case errors.Is(err, cirque.ErrNotFound):
 		return upperErr
+	case err == nil && !errors.Is(upperErr, cirque.ErrNotFound):
+		return upperErr // the copy above would be found first
 	}
 	return err
 }
