@@ -32,7 +32,7 @@ type CacheOptions struct {
 	Timings bool
 
 	inFlight inFlight
-	purges   purgeLog // last, as it is large and has no pointers: collections look no further than the last of those
+	purges   purgeLog // last, as it is large and its one pointer comes first: collections look no further
 }
 
 const defaultLockWait = 5 * time.Second

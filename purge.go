@@ -64,7 +64,7 @@ func (o *CacheOptions) dropAll(ctx context.Context, key CacheKey) error {
 	}
 	err := o.drop(ctx, key, PurgeInvalidation)
 	for _, variance := range variances {
-		if variance == (HashBinary{}) {
+		if variance.IsZero() {
 			continue
 		}
 		if failed := o.drop(ctx, key.WithVariance(variance), PurgeInvalidation); failed != nil && !errors.Is(failed, ErrNotFound) {

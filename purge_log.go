@@ -14,7 +14,7 @@ import (
 // MissHandler is open. A purge that it does not see waits until that is open, and voids it (see inFlight).
 type purgeLog struct {
 	mu       sync.Mutex
-	underWay map[HashBinary]int     // purges, by primary hash; guarded by mu
+	underWay map[HashBinary]int     // purges, by primary hash; guarded by mu, and the last of the pointers here
 	running  atomic.Int64           // how many are under way
 	noted    atomic.Uint64          // how many beginnings and ends of purges there have been
 	recent   [1 << 14]atomic.Uint64 // of which keys, the nth at n modulo the length

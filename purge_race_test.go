@@ -166,10 +166,7 @@ func TestSoftPurgeThatCannotReadTheRecord(t *testing.T) {
 
 // A purge that cannot wait for a write to begin voids it all the same, and removes what is in place.
 func TestPurgeThatCannotWait(t *testing.T) {
-	for name, purge := range map[string]func(*house, context.Context) error{
-		"Purge":     func(h *house, ctx context.Context) error { return h.Purge(ctx, keyA) },
-		"MarkStale": func(h *house, ctx context.Context) error { return h.MarkStale(ctx, keyA, time.Now()) },
-	} {
+	for name, purge := range purgesWithin {
 		for kind, varies := range map[string]bool{"one response": false, "variants": true} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
@@ -181,7 +178,7 @@ func TestPurgeThatCannotWait(t *testing.T) {
 					purged := false
 					*amid = interruption{faultystorage.MissHandler, func() {
 						purged = true
-						require.ErrorIs(t, purge(h, ended), context.Canceled)
+						require.ErrorIs(t, purge(ended, h, keyA), context.Canceled)
 						h.wantNotFresh(keyA, "en")
 					}}
 					c := h.begin(keyA)

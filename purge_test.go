@@ -19,23 +19,28 @@ import (
 	"github.com/cirquecache/cirque/memcache"
 )
 
-// purges are the two kinds of purge: what they have in common is tested with both.
-var purges = map[string]func(*house, cirque.CacheKey) error{
-	"Purge": func(h *house, key cirque.CacheKey) error { return h.Purge(h.t.Context(), key) },
-	"MarkStale": func(h *house, key cirque.CacheKey) error {
-		return h.MarkStale(h.t.Context(), key, time.Now())
+// purgesWithin are the two kinds of purge: what they have in common is tested with both.
+var purgesWithin = map[string]func(context.Context, *house, cirque.CacheKey) error{
+	"Purge": func(ctx context.Context, h *house, key cirque.CacheKey) error { return h.Purge(ctx, key) },
+	"MarkStale": func(ctx context.Context, h *house, key cirque.CacheKey) error {
+		return h.MarkStale(ctx, key, time.Now())
 	},
 }
 
+// purges are the same, which nothing but the test's end can interrupt.
+var purges = func() map[string]func(*house, cirque.CacheKey) error {
+	kinds := make(map[string]func(*house, cirque.CacheKey) error)
+	for name, purge := range purgesWithin {
+		kinds[name] = func(h *house, key cirque.CacheKey) error { return purge(h.t.Context(), h, key) }
+	}
+	return kinds
+}()
+
 // eachPurge runs test with each kind of purge over each kind of store.
 func eachPurge(t *testing.T, test func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error)) {
-	for name, purge := range purges {
-		t.Run(name, func(t *testing.T) {
-			eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
-				test(t, newHouse(t, nil), purge)
-			})
-		})
-	}
+	eachInterruptedPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error, _ *interruption) {
+		test(t, h, purge)
+	})
 }
 
 // wantNotFresh demands that nothing fresh is found.
@@ -179,10 +184,7 @@ func TestPurgeWhileAFillCannotStart(t *testing.T) {
 			})
 		})
 	}
-	for name, purge := range map[string]func(*house, context.Context) error{
-		"Purge":     func(h *house, ctx context.Context) error { return h.Purge(ctx, keyA) },
-		"MarkStale": func(h *house, ctx context.Context) error { return h.MarkStale(ctx, keyA, time.Now()) },
-	} {
+	for name, purge := range purgesWithin {
 		t.Run("in time/"+name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHouse(t, memcache.New(memcache.Config{}), nil)
@@ -203,7 +205,7 @@ func TestPurgeWhileAFillCannotStart(t *testing.T) {
 				synctest.Wait()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				require.ErrorIs(t, purge(h, ctx), context.DeadlineExceeded)
+				require.ErrorIs(t, purge(ctx, h, keyA), context.DeadlineExceeded)
 				h.wantNotFresh(keyA, "")
 				require.NoError(t, <-filled)
 			})

@@ -40,12 +40,12 @@ func (x *exchange) admit(a *answerHead) verdict {
 	if x.noStore {
 		return verdictPass
 	}
-	if x.post {
+	if x.post != nil {
 		// The walk begins here: what this very answer made invalid is not held against storing it.
 		x.hc.Reset()
-		x.enable(*x.postKey)
+		x.enable(x.post.key)
 		x.hc.Bypass()
-		if x.postPurges() > own {
+		if x.post.purges() > own {
 			x.status.detail = "purged"
 			return x.passOn(cirque.Deferred)
 		}
@@ -73,7 +73,7 @@ func (x *exchange) admitFull(a *answerHead, e *cirque.Exchange) verdict {
 	}
 	if x.hc.ExceedsMaxObject(a.length) {
 		x.status.detail = "too-large"
-		if x.post {
+		if x.post != nil {
 			return x.passOn(cirque.PredictedResponseTooLarge)
 		}
 		x.hc.ResponseBecameUncacheable(cirque.ResponseTooLarge)
@@ -97,7 +97,7 @@ func (x *exchange) storable(a *answerHead, e *cirque.Exchange) (*cirque.CacheMet
 	var meta *cirque.CacheMeta
 	var refusal *cirque.Refusal
 	switch {
-	case x.post:
+	case x.post != nil:
 		meta, refusal = x.cache.policy.StorePost(e)
 	case a.status == http.StatusPartialContent && x.keepRange && x.cache.cfg.Ranges == RangesForward:
 		meta, refusal = x.storablePart(a, e)
@@ -115,7 +115,7 @@ func (x *exchange) storable(a *answerHead, e *cirque.Exchange) (*cirque.CacheMet
 // refuse passes on what may not be stored, and ends the life of what it replaces.
 func (x *exchange) refuse(a *answerHead, refusal *cirque.Refusal) verdict {
 	x.status.detail = refusal.Detail
-	if x.post {
+	if x.post != nil {
 		return x.passOn(refusal.Reason) // and no news about what a GET would bring
 	}
 	if slices.Contains(staleStatuses, a.status) {
@@ -165,7 +165,7 @@ type fillSource struct {
 // fill begins to store the answer.
 func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	c := x.cache
-	if x.post && !x.flight.claim() {
+	if x.post != nil && !x.flight.claim() {
 		x.status.detail = "closing"
 		return x.passOn(cirque.Deferred)
 	}

@@ -28,7 +28,7 @@ func (x *exchange) answer(header http.Header) answer {
 	room := meta.Header().CopyWithRoom(header, ownFields)
 	x.addOwn(header)
 	x.finishHeader(header, meta, room)
-	current := !x.post && cirque.HasPreconditions(x.req.Header) && x.notModified(meta) // before the hit is ours to close
+	current := x.post == nil && cirque.HasPreconditions(x.req.Header) && x.notModified(meta) // before the hit is ours to close
 	hit := x.hc.TakeHit()
 	a := answer{status: meta.StatusCode(), length: -1, flight: x.flight}
 	if a.flight == nil || a.flight.fill.Load() == nil {

@@ -114,6 +114,11 @@ func (b *bubble) ask(ctx context.Context, method, path string, header ...string)
 	return b.door.RoundTrip(r)
 }
 
+// purge purges what get("/") would find.
+func (b *bubble) purge(ctx context.Context) error {
+	return b.cache.Purge(ctx, httptest.NewRequest(http.MethodGet, "http://example.com/", nil))
+}
+
 // get asks with GET and reads the whole answer.
 func (b *bubble) get(path string, header ...string) reply {
 	b.t.Helper()

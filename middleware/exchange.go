@@ -32,9 +32,7 @@ type exchange struct {
 
 	status     cacheStatus
 	background bool             // no client waits for the answer
-	post       bool             // a POST, whose answer may be stored for later GETs
-	postKey    *cirque.CacheKey // of those
-	postPurges func() int       // how many of it there were since the POST came in
+	post       *post            // where the request is a POST, whose answer may be stored for later GETs
 	part       *partFill        // a stored part that the answer is to complete
 	keepRange  bool             // the client's Range goes to the origin
 	asIs       bool             // and so do its preconditions
@@ -49,6 +47,12 @@ type exchange struct {
 	own         http.Header // the origin's answer to this very request, where that is being stored or freshened
 
 	flight *flight
+}
+
+// post is what a POST's answer may be stored as.
+type post struct {
+	key    cirque.CacheKey
+	purges func() int // of the key, since the POST came in
 }
 
 // origin is how a door reaches what is behind it, for work without a client.
@@ -189,7 +193,7 @@ func (x *exchange) planUncacheable(why string) route {
 	if x.req.Method == http.MethodPost {
 		if key, ok := x.cache.key(x.door, syntheticGet(x.req, cirque.TargetURI(x.req)), x.req.Header); ok {
 			// RFC 9110 §9.3.3: the answer may say that it serves later GETs.
-			x.post, x.postKey, x.postPurges = true, &key, x.cache.opts.WatchPurges(key)
+			x.post = &post{key, x.cache.opts.WatchPurges(key)}
 			x.status.fwd = fwdMethod
 			return routeForward
 		}

@@ -59,7 +59,7 @@ func (x *exchange) newFlight() *flight {
 		f.adopt()
 		return f
 	}
-	if x.post {
+	if x.post != nil {
 		f.unhook = context.AfterFunc(c.background, f.land) // what it does at the origin is not for Close to cut short
 		f.endWithClient()
 	} else {

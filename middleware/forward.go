@@ -75,7 +75,7 @@ func (x *exchange) sent() *http.Request {
 func (x *exchange) upstream(ctx context.Context) *http.Request {
 	r := x.sent().Clone(ctx)
 	switch {
-	case x.post, x.asIs:
+	case x.post != nil, x.asIs:
 	case x.part != nil:
 		x.part.ask(r.Header)
 	default:

@@ -22,7 +22,7 @@ func (x *exchange) invalidate(a *answerHead) (own int) {
 		if err := x.cache.opts.Purge(context.WithoutCancel(x.client), key); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 			x.cache.storageFailed("purge", err)
 		}
-		if x.post && key.PrimaryHash() == x.postKey.PrimaryHash() {
+		if x.post != nil && key.PrimaryHash() == x.post.key.PrimaryHash() {
 			own++
 		}
 	}

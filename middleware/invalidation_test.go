@@ -126,7 +126,7 @@ func TestPurgeReachesBothDoors(t *testing.T) {
 		state.Store("after")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		require.ErrorIs(t, cache.Purge(ctx, httptest.NewRequest(http.MethodGet, "http://example.com/", nil)), context.DeadlineExceeded)
+		require.ErrorIs(t, handler.purge(ctx), context.DeadlineExceeded)
 		time.Sleep(10 * time.Second)
 		slow.Store(false)
 		require.Equal(t, "after", transport.get("/").body)
@@ -159,7 +159,7 @@ func TestPurgeVoidsTheAnswerToAPost(t *testing.T) {
 				want := "posted"
 				if purged {
 					want = "got"
-					require.ErrorIs(t, b.cache.Purge(t.Context(), httptest.NewRequest(http.MethodGet, "http://example.com/", nil)), cirque.ErrNotFound)
+					require.ErrorIs(t, b.purge(t.Context()), cirque.ErrNotFound)
 				}
 				res := <-answered
 				_, err := io.Copy(io.Discard, res.Body)
@@ -190,7 +190,7 @@ func TestPurgeAmidAPostsOwn(t *testing.T) {
 				if purged {
 					want = http.MethodGet
 					time.AfterFunc(time.Second, func() {
-						_ = cache.Purge(t.Context(), httptest.NewRequest(http.MethodGet, "http://example.com/", nil))
+						_ = b.purge(t.Context())
 					})
 				}
 				res, err := b.ask(t.Context(), http.MethodPost, "/")
@@ -222,7 +222,7 @@ func TestRequestsDuringASlowPurge(t *testing.T) {
 			asking.Add(-1)
 			fresh("body")(w, r)
 		}))}}
-		go func() { _ = cache.Purge(t.Context(), httptest.NewRequest(http.MethodGet, "http://example.com/", nil)) }()
+		go func() { _ = b.purge(t.Context()) }()
 		synctest.Wait()
 		var wg sync.WaitGroup
 		for range 100 {

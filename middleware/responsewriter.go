@@ -106,7 +106,7 @@ func snapshot(header http.Header) http.Header {
 	var odd []string
 	for name, values := range header {
 		switch {
-		case http.CanonicalHeaderKey(name) != name:
+		case !canonicalName(name):
 			odd = append(odd, name)
 		case len(values) == 0:
 			s[name] = nil // stays suppressed

@@ -99,11 +99,16 @@ func canonical(r *http.Request) *http.Request {
 
 func isCanonical(header http.Header) bool {
 	for name := range header {
-		if !plainlyCanonical(name) && http.CanonicalHeaderKey(name) != name {
+		if !canonicalName(name) {
 			return false
 		}
 	}
 	return true
+}
+
+// canonicalName reports whether http.CanonicalHeaderKey leaves name as it is.
+func canonicalName(name string) bool {
+	return plainlyCanonical(name) || http.CanonicalHeaderKey(name) == name
 }
 
 // plainlyCanonical reports whether name's letters are upper case where a word begins, and lower case elsewhere. Then
