@@ -110,22 +110,20 @@ func (h HeaderSection) CopyWithRoom(dst http.Header, more int) (room []string) {
 	n, rest := uvarint(h.packed)
 	all := make([]string, int(n)+more)
 	values, room := all[:n], all[n:]
-	for i := 0; i < len(values); {
-		var name string
-		name, rest = nameIn(rest)
+	var name, next string
+	from := 0 // of the values of name
+	for i := range values {
+		next, rest = nameIn(rest)
 		values[i], rest = lengthPrefixed(rest)
-		from := i
-		i++
-		for i < len(values) {
-			next, after := nameIn(rest)
-			if next != name {
-				break
-			}
-			values[i], rest = lengthPrefixed(after)
-			i++
+		if next != name && i > 0 {
+			// Capped, so that an append by the header's new owner does not run into the next field.
+			dst[name] = values[from:i:i]
+			from = i
 		}
-		// Capped, so that an append by the header's new owner does not run into the next field.
-		dst[name] = values[from:i:i]
+		name = next
+	}
+	if n > 0 {
+		dst[name] = values[from:n:n]
 	}
 	return room
 }
@@ -201,6 +199,9 @@ func uvarint(s string) (n uint64, rest string) {
 }
 
 func lengthPrefixed(s string) (part, rest string) {
+	if n := s[0]; n < 0x80 {
+		return s[1:][:n], s[1:][n:]
+	}
 	n, s := uvarint(s)
 	return s[:n], s[n:]
 }

@@ -194,7 +194,8 @@ func (c *HttpCache) SetWriteLock(permit *WritePermit, lockKey CacheKey) {
 // the empty reason means that the response is in the Storage.
 func (c *HttpCache) ReleaseWriteLock(reason NoCacheReason) {
 	c.readLock = nil
-	if permit, key := c.TakeWriteLock(); permit != nil {
+	if c.permit != nil {
+		permit, key := c.TakeWriteLock()
 		c.opts.Lock.Release(key, permit, c.opts.lockStatus(reason))
 	}
 }

@@ -33,6 +33,9 @@ func TargetScheme(req *http.Request) string {
 // NormalHost returns the host, with its port, of a URI of this scheme: in lower case and without a default port (RFC 9110
 // §4.2.3).
 func NormalHost(scheme, host string) string {
+	if isNormalHost(host) {
+		return host
+	}
 	host = strings.ToLower(host)
 	if strings.IndexByte(host, ':') < 0 {
 		return host
@@ -45,6 +48,16 @@ func NormalHost(scheme, host string) string {
 		return "[" + name + "]"
 	}
 	return name
+}
+
+// isNormalHost reports whether a glance tells that NormalHost has nothing to do.
+func isNormalHost(host string) bool {
+	for i := range len(host) {
+		if c := host[i]; c == ':' || 'A' <= c && c <= 'Z' || c >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // resolve returns the URI that a reference in a field refers to, seen from base, or nil where it is none of http. It is

@@ -158,11 +158,11 @@ func (x *exchange) notModifiedAnswer(a answer, header http.Header, meta *cirque.
 // rangeAnswer answers a Range request from the whole body (RFC 9110 §14.2). It reports false if the range is to be
 // ignored.
 func (x *exchange) rangeAnswer(a *answer, header http.Header, meta *cirque.CacheMeta, hit cirque.HitHandler, size int64) bool {
-	value := x.req.Header.Get("Range")
-	if value == "" || !cirque.IfRangeHolds(x.req.Header, meta) {
+	lines := x.req.Header["Range"]
+	if len(lines) == 0 || !cirque.IfRangeHolds(x.req.Header, meta) {
 		return false
 	}
-	ranges, verdict := cirque.ParseRange(value, size)
+	ranges, verdict := cirque.ParseRange(lines[0], size)
 	switch verdict {
 	case cirque.RangeUnsatisfiable:
 		// RFC 9110 §15.5.17.

@@ -84,7 +84,11 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // upgrades reports whether the connection may become something else than HTTP (RFC 9110 §7.8). That to HTTP/2, which some
 // clients offer with whatever they ask for, is obsolete (RFC 9113 §3.1) and ignored: it must not lead past the cache.
 func upgrades(header http.Header) bool {
-	offered := strings.Join(header["Upgrade"], ",")
+	lines := header["Upgrade"]
+	if len(lines) == 0 {
+		return false
+	}
+	offered := strings.Join(lines, ",")
 	return offered != "" && !strings.EqualFold(offered, "h2c") && contains(header["Connection"], "upgrade")
 }
 
