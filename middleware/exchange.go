@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/cirquecache/cirque"
@@ -71,9 +70,8 @@ const (
 	routeUnavailable                  // from nowhere: 504 (RFC 9111 §5.2.1.7)
 )
 
-// newExchange prepares the walk of r through d.
-func (c *Cache) newExchange(d door, o origin, r *http.Request) *exchange {
-	x := exchanges.Get().(*exchange)
+// begin prepares the walk of r through d.
+func (x *exchange) begin(c *Cache, d door, o origin, r *http.Request) {
 	x.cache, x.door, x.origin, x.req, x.client = c, d, o, r, r.Context()
 	if r.Header["Connection"] != nil {
 		// RFC 9110 §7.6.1: dropped before anything is keyed or forwarded, so that no field that
@@ -83,19 +81,15 @@ func (c *Cache) newExchange(d door, o origin, r *http.Request) *exchange {
 		x.stripped = cirque.RemoveConnectionFields(clean.Header)
 		x.req = &clean
 	}
-	return x
 }
 
-// exchanges are for use again: most requests are hits, which allocate little else.
-var exchanges = sync.Pool{New: func() any { return new(exchange) }}
-
-// free ends the walk of a request that was answered without asking the origin: nobody else has seen x.
-//
-// INVARIANT: it is the last that is done with x, which may belong to another request at once.
-func (x *exchange) free() {
-	x.hc.Release()
-	*x = exchange{}
-	exchanges.Put(x)
+// moved returns x as one that lives on after the caller of a door has returned; x itself holds nothing any more. Until
+// then an exchange is on its caller's stack: a hit, which is over soon, costs neither the heap nor the garbage
+// collector's attention.
+func (x *exchange) moved() *exchange {
+	y := new(exchange)
+	*y, *x = *x, exchange{}
+	return y
 }
 
 // plan finds out where the answer comes from. The error is the client's context's, when it ended
@@ -248,10 +242,11 @@ func (x *exchange) current(meta *cirque.CacheMeta, hit cirque.HitHandler) (*cirq
 }
 
 func (x *exchange) varianceHook() func(*cirque.VarianceBuilder) {
-	if x.cache.cfg.Variance == nil {
+	variance, req := x.cache.cfg.Variance, x.req
+	if variance == nil {
 		return nil
 	}
-	return func(b *cirque.VarianceBuilder) { x.cache.cfg.Variance(x.req, b) }
+	return func(b *cirque.VarianceBuilder) { variance(req, b) }
 }
 
 // guarded calls a hook while hit is nobody's: a panic closes it.

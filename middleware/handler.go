@@ -41,15 +41,9 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.next.ServeHTTP(w, r)
 		return
 	}
-	x := h.cache.newExchange(doorHandler, h, r)
-	var to route
-	defer func() {
-		if to == routeServe {
-			x.free()
-		} else {
-			x.hc.Release()
-		}
-	}()
+	var x exchange
+	x.begin(h.cache, doorHandler, h, r)
+	defer x.hc.Release()
 	to, err := x.plan()
 	if err != nil {
 		if !x.late(w) {
@@ -65,20 +59,26 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case routeUnavailable:
 		// RFC 9211 §2: nothing is said about what the cache makes up itself.
 		http.Error(w, "not in the cache, and the request asks for nothing else", http.StatusGatewayTimeout)
-	case routeForward:
+	default:
+		h.answerFromOrigin(x.moved(), to, w, r)
+	}
+}
+
+// answerFromOrigin asks next, on behalf of the cache or of this client alone.
+func (h *handlerDoor) answerFromOrigin(x *exchange, to route, w http.ResponseWriter, r *http.Request) {
+	defer x.hc.Release()
+	if to == routeForward {
 		if !h.cache.underWay.closed() {
 			h.forward(x, w)
 			return
 		}
 		x.passOn(cirque.Deferred)
 		x.pass(x.status.fwd, "closing")
-		fallthrough
-	case routePass:
-		if r.Header["Upgrade"] != nil {
-			r = x.req // less an upgrade that is not for us to make
-		}
-		h.ask(x, w, r)
 	}
+	if r.Header["Upgrade"] != nil {
+		r = x.req // less an upgrade that is not for us to make
+	}
+	h.ask(x, w, r)
 }
 
 // upgrades reports whether the connection may become something else than HTTP (RFC 9110 §7.8). That to HTTP/2, which some

@@ -54,29 +54,31 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return response, err
 	}
-	x := t.cache.newExchange(doorTransport, t, canonical(r))
-	planned := false
+	var x exchange
+	x.begin(t.cache, doorTransport, t, canonical(r))
+	done := true // with the request's body, unless the origin gets it
 	defer func() {
-		if !planned { // a hook or the Storage panicked
-			x.hc.Release()
+		x.hc.Release()
+		if done {
 			closeBody(r)
 		}
 	}()
-	route, err := x.plan()
-	if err != nil {
+	to, err := x.plan()
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	planned = true
-	switch route {
-	case routeServe:
-		defer x.free()
-		closeBody(r)
+	case to == routeServe:
 		return x.response(r), nil
-	case routeUnavailable:
-		defer x.hc.Release()
-		closeBody(r)
+	case to == routeUnavailable:
 		return unavailable(r), nil
-	case routeForward:
+	}
+	done = false
+	return t.answerFromOrigin(x.moved(), to, r)
+}
+
+// answerFromOrigin asks base, on behalf of the cache or of this client alone.
+func (t *transportDoor) answerFromOrigin(x *exchange, to route, r *http.Request) (*http.Response, error) {
+	if to == routeForward {
 		if !t.cache.underWay.closed() {
 			return t.forward(x, r)
 		}
