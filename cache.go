@@ -76,10 +76,10 @@ type storedEntry struct {
 }
 
 // notePurges remembers the purges so far.
-func (s *slot) notePurges() { s.purges = s.opts.purges.mark(s.key) }
+func (s *slot) notePurges() { s.purges = s.opts.purges.mark(s.key.primaryHash) }
 
 // purged reports whether a purge of the key began since it was last looked up.
-func (s *slot) purged() bool { return s.opts.purges.purgedSince(s.key, s.purges) }
+func (s *slot) purged() bool { return s.opts.purges.purgedSince(s.key.primaryHash, s.purges) }
 
 // HttpCache is one request's walk through the cache: a state machine whose phases are CachePhase. The caller,
 // a proxy, makes the decisions (what is the key, is this entry fresh, may that response be stored) and tells

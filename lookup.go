@@ -24,18 +24,18 @@ func (c *HttpCache) lookup(ctx context.Context) (*CacheMeta, HitHandler, error) 
 	if timed {
 		start = time.Now()
 	}
-	meta, hit, err := c.find(ctx, c.key)
+	meta, hit, err := c.find(ctx, &c.key)
 	if timed {
 		spent := time.Since(start)
 		c.lookupDuration += spent
-		c.trace.lookupDone(c.key, meta, spent, err)
+		c.trace.lookupDone(&c.key, meta, spent, err)
 	}
 	return meta, hit, err
 }
 
 // find looks for what key has in the Storage that SetValidAfter lets count.
-func (c *HttpCache) find(ctx context.Context, key CacheKey) (*CacheMeta, HitHandler, error) {
-	meta, hit, err := c.opts.Storage.Lookup(ctx, key)
+func (c *HttpCache) find(ctx context.Context, key *CacheKey) (*CacheMeta, HitHandler, error) {
+	meta, hit, err := c.opts.Storage.Lookup(ctx, *key)
 	if err == nil && !c.validAfter.IsZero() && meta.Created().Before(c.validAfter) {
 		_ = hit.Close()
 		return nil, nil, ErrNotFound
@@ -56,7 +56,7 @@ func (c *HttpCache) VaryLookup(
 	d := decoder{rest: packed}
 	epoch, fields, ok := d.varyHead(stack[:0])
 	if ok {
-		c.countAccess(c.key, meta, hit)
+		c.countAccess(meta, hit)
 	}
 	_ = hit.Close()
 	if !ok {
@@ -92,7 +92,7 @@ func (c *HttpCache) Found(meta *CacheMeta, hit HitHandler, status HitStatus) {
 		c.transition(opFound, PhaseMiss)
 		c.hitStatus = status
 		_ = hit.Close()
-		c.trace.miss(c.key)
+		c.trace.miss(&c.key)
 		return
 	case status.IsFresh():
 		c.transition(opFound, PhaseHit)
@@ -100,13 +100,13 @@ func (c *HttpCache) Found(meta *CacheMeta, hit HitHandler, status HitStatus) {
 		c.transition(opFound, PhaseStale)
 	}
 	c.meta, c.hit, c.hitStatus = meta, hit, status
-	c.countAccess(c.key, meta, hit)
-	c.trace.hit(c.key, c.phase, status, meta)
+	c.countAccess(meta, hit)
+	c.trace.hit(&c.key, c.phase, status, meta)
 }
 
-func (c *HttpCache) countAccess(key CacheKey, meta *CacheMeta, hit HitHandler) {
+func (c *HttpCache) countAccess(meta *CacheMeta, hit HitHandler) {
 	if c.opts.Eviction != nil && hit.CountsAccess() {
-		c.opts.Eviction.Access(key.Compact(), hit.Weight(), meta.FreshUntil())
+		c.opts.Eviction.Access(c.key.Compact(), hit.Weight(), meta.FreshUntil())
 	}
 }
 
@@ -114,7 +114,7 @@ func (c *HttpCache) countAccess(key CacheKey, meta *CacheMeta, hit HitHandler) {
 func (c *HttpCache) Miss() {
 	c.transition(opMiss, PhaseMiss)
 	c.dropHit()
-	c.trace.miss(c.key)
+	c.trace.miss(&c.key)
 }
 
 // StaleUpdating says that the stale entry is served while another request revalidates it (RFC 5861 §3).

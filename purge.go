@@ -55,8 +55,8 @@ func (o *CacheOptions) purge(ctx context.Context, trace *CacheTrace, key CacheKe
 // dropAll is Purge of the primary slot's key.
 func (o *CacheOptions) dropAll(ctx context.Context, key CacheKey) error {
 	// First the log: from here on no fill can start with what was fetched before.
-	o.purges.begin(key)
-	defer o.purges.end(key)
+	o.purges.begin(key.PrimaryHash())
+	defer o.purges.end(key.PrimaryHash())
 	variances, late := o.inFlight.settle(ctx, key)
 	variants, _ := o.variants(ctx, key) // those that are not known are out of reach all the same, without their record
 	for _, v := range variants {
@@ -108,8 +108,8 @@ func (o *CacheOptions) drop(ctx context.Context, key CacheKey, typ PurgeType) er
 // INVARIANT: nobody who asks after MarkStale gets, as fresh, what was fetched or validated before it.
 func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Time) error {
 	key = key.WithVariance(HashBinary{})
-	o.purges.begin(key)
-	defer o.purges.end(key)
+	o.purges.begin(key.PrimaryHash())
+	defer o.purges.end(key.PrimaryHash())
 	found, failed := false, error(nil)
 	collect := func(err error) {
 		switch {
@@ -148,8 +148,8 @@ func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Tim
 // purges of all keys to remember, it is a large number. What was asked for before a purge must not be stored after it,
 // unless that is the answer's own.
 func (o *CacheOptions) WatchPurges(key CacheKey) (purges func() int) {
-	mark := o.purges.mark(key)
-	return func() int { return o.purges.countSince(key, mark) }
+	mark := o.purges.mark(key.PrimaryHash())
+	return func() int { return o.purges.countSince(key.PrimaryHash(), mark) }
 }
 
 func (o *CacheOptions) markSlotStale(ctx context.Context, key CacheKey, now time.Time) error {

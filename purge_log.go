@@ -68,8 +68,7 @@ func (s *purgedSet) enter(key, n uint64) {
 }
 
 // begin enters a purge of key that is about to reach the Storage.
-func (l *purgeLog) begin(key CacheKey) {
-	primary := key.PrimaryHash()
+func (l *purgeLog) begin(primary HashBinary) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.underWay == nil {
@@ -81,8 +80,7 @@ func (l *purgeLog) begin(key CacheKey) {
 }
 
 // end says that a purge of key that began is over.
-func (l *purgeLog) end(key CacheKey) {
-	primary := key.PrimaryHash()
+func (l *purgeLog) end(primary HashBinary) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.note(primary) // first: there is no moment in between
@@ -101,48 +99,47 @@ func (l *purgeLog) note(primary HashBinary) {
 }
 
 // isUnderWay reports whether key is being purged.
-func (l *purgeLog) isUnderWay(key CacheKey) bool {
+func (l *purgeLog) isUnderWay(primary HashBinary) bool {
 	if l.running.Load() == 0 {
 		return false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.underWay[key.PrimaryHash()] > 0
+	return l.underWay[primary] > 0
 }
 
 // mark returns the present point.
-func (l *purgeLog) mark(key CacheKey) purgeMark {
+func (l *purgeLog) mark(primary HashBinary) purgeMark {
 	noted := l.noted.Load()
 	if noted == 0 {
 		return purgeMark{}
 	}
-	primary := key.PrimaryHash()
 	return purgeMark{noted, l.set(primary).number(short(primary))}
 }
 
 // purgedSince reports whether key was purged after m, or is being purged. It says so too where more purges came after m
 // than are remembered.
-func (l *purgeLog) purgedSince(key CacheKey, m purgeMark) bool {
-	return l.isUnderWay(key) || l.notedSince(key, m, 1) > 0
+func (l *purgeLog) purgedSince(primary HashBinary, m purgeMark) bool {
+	return l.isUnderWay(primary) || l.notedSince(primary, m, 1) > 0
 }
 
 // countSince counts the purges of key that were under way at some time after m.
-func (l *purgeLog) countSince(key CacheKey, m purgeMark) int {
+func (l *purgeLog) countSince(primary HashBinary, m purgeMark) int {
 	l.mu.Lock() // so that each has its beginning and its end, or is under way
 	defer l.mu.Unlock()
-	noted := l.notedSince(key, m, 2*len(l.recent))
+	noted := l.notedSince(primary, m, 2*len(l.recent))
 	// Of one that is under way now or was at m, one of the two is missing.
-	return (noted + l.underWay[key.PrimaryHash()] + 1) / 2
+	return (noted + l.underWay[primary] + 1) / 2
 }
 
 // notedSince counts the beginnings and ends of purges of key after m, up to limit. Where more came after m than are
 // remembered, there is no telling, and it returns limit.
-func (l *purgeLog) notedSince(key CacheKey, m purgeMark, limit int) (count int) {
+func (l *purgeLog) notedSince(primary HashBinary, m purgeMark, limit int) (count int) {
 	now := l.noted.Load()
 	if now == m.noted {
 		return 0
 	}
-	mine := short(key.PrimaryHash())
+	mine := short(primary)
 	for n := m.noted + 1; n <= now && now-m.noted <= uint64(len(l.recent)); n++ {
 		if l.recent[n%uint64(len(l.recent))].Load() == mine {
 			if count++; count == limit {

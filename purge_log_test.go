@@ -9,14 +9,14 @@ import (
 )
 
 // purge enters one from its beginning to its end.
-func (l *purgeLog) purge(key CacheKey) {
+func (l *purgeLog) purge(key HashBinary) {
 	l.begin(key)
 	l.end(key)
 }
 
 func TestPurgeLogKnowsWhatWasPurgedSince(t *testing.T) {
 	var log purgeLog
-	mine, other := NewCacheKey("", "mine", ""), NewCacheKey("", "other", "")
+	mine, other := NewCacheKey("", "mine", "").PrimaryHash(), NewCacheKey("", "other", "").PrimaryHash()
 	mark := log.mark(mine)
 	require.False(t, log.purgedSince(mine, mark))
 	for range len(log.recent)/2 - 1 {
@@ -37,7 +37,7 @@ func TestPurgeLogKnowsWhatWasPurgedSince(t *testing.T) {
 // Who comes while a purge is under way counts as one who came before.
 func TestPurgeLogWhileAPurgeIsUnderWay(t *testing.T) {
 	var log purgeLog
-	mine, other := NewCacheKey("", "mine", ""), NewCacheKey("", "other", "")
+	mine, other := NewCacheKey("", "mine", "").PrimaryHash(), NewCacheKey("", "other", "").PrimaryHash()
 	log.begin(mine)
 	log.begin(mine)
 	mark := log.mark(mine)
@@ -56,17 +56,17 @@ func TestPurgeLogWhileAPurgeIsUnderWay(t *testing.T) {
 // purged.
 func TestPurgeLogTellsTheOnesBeforeAPurgeFromThoseAfter(t *testing.T) {
 	var log purgeLog
-	mine, untouched := NewCacheKey("", "mine", ""), NewCacheKey("", "untouched", "")
+	mine, untouched := NewCacheKey("", "mine", "").PrimaryHash(), NewCacheKey("", "untouched", "").PrimaryHash()
 	before := log.mark(mine).latest
 	log.purge(mine)
 	after := log.mark(mine).latest
 	require.NotEqual(t, before, after)
 	for n := range 100 {
-		log.purge(NewCacheKey("", fmt.Sprint(n), ""))
+		log.purge(NewCacheKey("", fmt.Sprint(n), "").PrimaryHash())
 	}
 	require.Equal(t, after, log.mark(mine).latest)
 	for n := range 4 * len(log.latest) * len(log.latest[0]) {
-		log.purge(NewCacheKey("", fmt.Sprint(n), ""))
+		log.purge(NewCacheKey("", fmt.Sprint(n), "").PrimaryHash())
 		require.Zero(t, log.mark(untouched).latest)
 	}
 	log.purge(mine)
@@ -75,7 +75,7 @@ func TestPurgeLogTellsTheOnesBeforeAPurgeFromThoseAfter(t *testing.T) {
 
 func TestPurgeLogCounts(t *testing.T) {
 	var log purgeLog
-	mine, other := NewCacheKey("", "mine", ""), NewCacheKey("", "other", "")
+	mine, other := NewCacheKey("", "mine", "").PrimaryHash(), NewCacheKey("", "other", "").PrimaryHash()
 	log.begin(mine)
 	amid := log.mark(mine)
 	require.Equal(t, 1, log.countSince(mine, amid), "under way")
@@ -102,7 +102,7 @@ func TestPurgeLogUnderConcurrency(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			key := NewCacheKey("", fmt.Sprint(i), "")
+			key := NewCacheKey("", fmt.Sprint(i), "").PrimaryHash()
 			for range 2000 {
 				mark := log.mark(key)
 				if log.purgedSince(key, mark) && log.noted.Load()-mark.noted < uint64(len(log.recent)) {

@@ -33,15 +33,12 @@ func TargetScheme(req *http.Request) string {
 // NormalHost returns the host, with its port, of a URI of this scheme: in lower case and without a default port (RFC 9110
 // §4.2.3).
 func NormalHost(scheme, host string) string {
-	if isNormalHost(host) {
-		return host
-	}
 	host = strings.ToLower(host)
-	if strings.IndexByte(host, ':') < 0 {
+	if !strings.HasSuffix(host, ":") && !strings.HasSuffix(host, defaultPort(scheme)) {
 		return host
 	}
 	name, port, err := net.SplitHostPort(host)
-	if err != nil || port != "" && !(scheme == "http" && port == "80") && !(scheme == "https" && port == "443") {
+	if err != nil || port != "" && ":"+port != defaultPort(scheme) {
 		return host
 	}
 	if strings.IndexByte(name, ':') >= 0 { // an IPv6 address
@@ -50,14 +47,16 @@ func NormalHost(scheme, host string) string {
 	return name
 }
 
-// isNormalHost reports whether a glance tells that NormalHost has nothing to do.
-func isNormalHost(host string) bool {
-	for i := range len(host) {
-		if c := host[i]; c == ':' || 'A' <= c && c <= 'Z' || c >= 0x80 {
-			return false
-		}
+// defaultPort returns the port that a URI of this scheme has no need to name, after its colon (RFC 9110 §4.2). Where there
+// is none, that is the colon alone.
+func defaultPort(scheme string) string {
+	switch scheme {
+	case "http":
+		return ":80"
+	case "https":
+		return ":443"
 	}
-	return true
+	return ":"
 }
 
 // resolve returns the URI that a reference in a field refers to, seen from base, or nil where it is none of http. It is

@@ -2,6 +2,7 @@ package cirque
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -125,11 +126,23 @@ func WithCacheTrace(ctx context.Context, trace *CacheTrace) context.Context {
 			Purged:     inTurn(trace.Purged, earlier.Purged),
 		}
 	}
+	return withTrace(ctx, trace)
+}
+
+// anyTrace is false while no context has a trace: there is no need then to search those of a server's requests, which
+// are chains of several.
+var anyTrace atomic.Bool
+
+func withTrace(ctx context.Context, trace *CacheTrace) context.Context {
+	anyTrace.Store(true)
 	return context.WithValue(ctx, cacheTraceKey{}, trace)
 }
 
 // ContextCacheTrace returns the trace that ctx has, or nil.
 func ContextCacheTrace(ctx context.Context) *CacheTrace {
+	if !anyTrace.Load() {
+		return nil
+	}
 	trace, _ := ctx.Value(cacheTraceKey{}).(*CacheTrace)
 	return trace
 }
@@ -139,7 +152,7 @@ func (t *CacheTrace) in(ctx context.Context) context.Context {
 	if t == nil || t == ContextCacheTrace(ctx) {
 		return ctx
 	}
-	return context.WithValue(ctx, cacheTraceKey{}, t)
+	return withTrace(ctx, t)
 }
 
 func inTurn[Info any](first, second func(Info)) func(Info) {
@@ -157,21 +170,21 @@ func inTurn[Info any](first, second func(Info)) func(Info) {
 
 // The methods below report an event. They may be called on a nil trace.
 
-func (t *CacheTrace) lookupDone(key CacheKey, meta *CacheMeta, spent time.Duration, err error) {
+func (t *CacheTrace) lookupDone(key *CacheKey, meta *CacheMeta, spent time.Duration, err error) {
 	if t != nil && t.LookupDone != nil {
-		t.LookupDone(LookupInfo{Key: key, Response: responseInfo(meta), Duration: spent, Err: err})
+		t.LookupDone(LookupInfo{Key: *key, Response: responseInfo(meta), Duration: spent, Err: err})
 	}
 }
 
-func (t *CacheTrace) hit(key CacheKey, phase CachePhase, status HitStatus, meta *CacheMeta) {
+func (t *CacheTrace) hit(key *CacheKey, phase CachePhase, status HitStatus, meta *CacheMeta) {
 	if t != nil && t.Hit != nil {
-		t.Hit(HitInfo{Key: key, Phase: phase, Status: status, Response: responseInfo(meta)})
+		t.Hit(HitInfo{Key: *key, Phase: phase, Status: status, Response: responseInfo(meta)})
 	}
 }
 
-func (t *CacheTrace) miss(key CacheKey) {
+func (t *CacheTrace) miss(key *CacheKey) {
 	if t != nil && t.Miss != nil {
-		t.Miss(MissInfo{Key: key})
+		t.Miss(MissInfo{Key: *key})
 	}
 }
 

@@ -39,9 +39,9 @@ func recordingTrace(name string, log *[]string) *CacheTrace {
 
 // reportAll makes every event happen once.
 func reportAll(t *CacheTrace) {
-	t.lookupDone(traceKey, traceMeta, time.Second, nil)
-	t.hit(traceKey, PhaseStale, HitExpired, traceMeta)
-	t.miss(traceKey)
+	t.lookupDone(&traceKey, traceMeta, time.Second, nil)
+	t.hit(&traceKey, PhaseStale, HitExpired, traceMeta)
+	t.miss(&traceKey)
 	t.lockWait(traceKey, LockGiveUp, time.Second)
 	t.fillStart(traceKey, traceMeta)
 	t.fillDone(traceKey, traceMeta, 42, time.Second, StorageError, errTraced)
@@ -80,7 +80,7 @@ func TestTraceInfos(t *testing.T) {
 func TestTraceOfALookupThatFoundNothing(t *testing.T) {
 	var got LookupInfo
 	trace := &CacheTrace{LookupDone: func(i LookupInfo) { got = i }}
-	trace.lookupDone(traceKey, nil, time.Second, ErrNotFound)
+	trace.lookupDone(&traceKey, nil, time.Second, ErrNotFound)
 	require.Equal(t, LookupInfo{Key: traceKey, Duration: time.Second, Err: ErrNotFound}, got)
 }
 
@@ -140,7 +140,7 @@ func TestTraceUnsetCostsNothing(t *testing.T) {
 func TestTraceHooksDoNotAllocate(t *testing.T) {
 	var last HitInfo
 	trace := &CacheTrace{Hit: func(i HitInfo) { last = i }}
-	require.Zero(t, testing.AllocsPerRun(100, func() { trace.hit(traceKey, PhaseHit, HitFresh, traceMeta) }))
+	require.Zero(t, testing.AllocsPerRun(100, func() { trace.hit(&traceKey, PhaseHit, HitFresh, traceMeta) }))
 	require.Equal(t, HitFresh, last.Status)
 }
 
@@ -157,7 +157,7 @@ func BenchmarkTrace(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				c.trace.hit(traceKey, PhaseHit, HitFresh, traceMeta)
+				c.trace.hit(&traceKey, PhaseHit, HitFresh, traceMeta)
 			}
 		})
 	}

@@ -51,7 +51,8 @@ func (c *HttpCache) UpdateVariance(
 // currentRecord returns the vary record in the primary slot, or nil. The lookup has not found one if it was
 // skipped, or another request has stored the first variant since.
 func (c *HttpCache) currentRecord(ctx context.Context) *VaryRecord {
-	meta, hit, err := c.find(ctx, c.key.WithVariance(HashBinary{}))
+	primary := c.key.WithVariance(HashBinary{})
+	meta, hit, err := c.find(ctx, &primary)
 	if err != nil {
 		return nil
 	}

@@ -103,7 +103,7 @@ func (c *MemCache) Len() int {
 // Lookup implements [cirque.Storage]. A linked write under way that began after the entry in place was
 // written comes before that entry.
 func (c *MemCache) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
-	return c.lookup(ctx, key, 0)
+	return c.lookup(ctx, &key, 0)
 }
 
 // LookupStreaming implements [cirque.StreamingStorage].
@@ -111,18 +111,18 @@ func (c *MemCache) LookupStreaming(ctx context.Context, key cirque.CacheKey, tag
 	if tag == 0 {
 		return nil, nil, cirque.ErrNotFound
 	}
-	return c.lookup(ctx, key, tag)
+	return c.lookup(ctx, &key, tag)
 }
 
 // lookup looks for the write or entry with that tag, or for the best there is if tag is zero.
-func (c *MemCache) lookup(ctx context.Context, key cirque.CacheKey, tag cirque.Tag) (*cirque.CacheMeta, cirque.HitHandler, error) {
+func (c *MemCache) lookup(ctx context.Context, key *cirque.CacheKey, tag cirque.Tag) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	var stack [256]byte
 	identity := key.AppendIdentity(stack[:0])
 	s := c.shard(key.PrimaryHash())
 
 	s.mu.RLock()
 	for w := s.writes[key.PrimaryHash()]; w != nil; w = w.next {
-		if tag == 0 && w.overtaken || tag != 0 && w.tag != tag || !w.isFor(&key) {
+		if tag == 0 && w.overtaken || tag != 0 && w.tag != tag || !w.isFor(key) {
 			continue
 		}
 		if h, err := w.newReader(ctx); err == nil {
@@ -131,7 +131,7 @@ func (c *MemCache) lookup(ctx context.Context, key cirque.CacheKey, tag cirque.T
 			return meta, h, nil
 		}
 	}
-	i, r := s.find(&key, identity, tag)
+	i, r := s.find(key, identity, tag)
 	if r == nil {
 		s.mu.RUnlock()
 		return nil, nil, cirque.ErrNotFound
