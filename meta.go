@@ -104,13 +104,11 @@ func (m *CacheMeta) SetFreshUntil(t time.Time) { m.freshUntil = t.UnixNano() }
 // Epoch returns the instant at which the response's age was zero: the epoch override if there
 // is one, else Updated. With an override at response_time - corrected_initial_age, Age is the current_age of RFC 9111
 // §4.2.3.
-func (m *CacheMeta) Epoch() time.Time { return time.Unix(0, m.agesFrom()) }
-
-func (m *CacheMeta) agesFrom() int64 {
+func (m *CacheMeta) Epoch() time.Time {
 	if m.epoch != 0 {
-		return m.epoch
+		return time.Unix(0, m.epoch)
 	}
-	return m.updated
+	return m.Updated()
 }
 
 // SetEpochOverride sets the instant that the age counts from; the zero Time removes the override.
@@ -123,9 +121,7 @@ func (m *CacheMeta) SetEpochOverride(t time.Time) {
 }
 
 // Age returns the response's age at now, never negative (RFC 9111 §4.2.3).
-func (m *CacheMeta) Age(now time.Time) time.Duration {
-	return time.Duration(max(0, now.UnixNano()-m.agesFrom()))
-}
+func (m *CacheMeta) Age(now time.Time) time.Duration { return max(0, now.Sub(m.Epoch())) }
 
 // IsFresh reports whether the freshness lifetime exceeds the age at now (RFC 9111 §4.2).
 func (m *CacheMeta) IsFresh(now time.Time) bool { return now.UnixNano() < m.freshUntil }

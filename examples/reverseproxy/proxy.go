@@ -21,7 +21,6 @@ func newProxy(origin *url.URL, front string, cache *middleware.Cache, transport 
 		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			route(r, origin)
-			dropClaims(r.Out.Header)
 			r.SetXForwarded()
 		},
 		FlushInterval: -1, // what the origin has sent, the client is to have
@@ -37,7 +36,7 @@ func newProxy(origin *url.URL, front string, cache *middleware.Cache, transport 
 	return &proxy{serve: handler, purge: handler}
 }
 
-// proxy tells purges from other requests.
+// proxy tells purges from other requests, and takes out of those what a client must not say.
 type proxy struct{ serve, purge http.Handler }
 
 // ServeHTTP implements http.Handler.
@@ -46,18 +45,28 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.purge.ServeHTTP(w, r)
 		return
 	}
-	p.serve.ServeHTTP(w, r)
+	p.serve.ServeHTTP(w, withoutClaims(r))
 }
 
-// dropClaims drops the fields by which a client could pass itself, or its request, off as another before the origin: some
-// servers route by X-Original-URL and X-Rewrite-URL, which are in no cache key, and what was forwarded for whom is for
+// withoutClaims drops the fields by which a client could pass itself, or its request, off as another: some servers
+// route by X-Original-URL and X-Rewrite-URL, which are in no cache key, and what was forwarded for whom is for
 // proxies to say.
-func dropClaims(header http.Header) {
-	for name := range header {
+//
+// They go before the cache sees the request, or a response that varies by one would have a variant for each lie.
+func withoutClaims(r *http.Request) *http.Request {
+	for name := range r.Header {
 		if isClaim(name) {
-			delete(header, name)
+			clean := *r
+			clean.Header = r.Header.Clone()
+			for name := range clean.Header {
+				if isClaim(name) {
+					delete(clean.Header, name)
+				}
+			}
+			return &clean
 		}
 	}
+	return r
 }
 
 func isClaim(name string) bool {

@@ -67,6 +67,38 @@ func TestForwards(t *testing.T) {
 	})
 }
 
+// Lies that no origin hears make no variants.
+func TestLiesDoNotReachTheCache(t *testing.T) {
+	eachFront(t, func(t *testing.T, front string) {
+		var asked atomic.Int64
+		origin := serveOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+			asked.Add(1)
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Vary", "X-Forwarded-Proto, Forwarded")
+		})
+		p := start(t, "-front", front, "-origin", origin)
+		isHit := func(lie string) bool {
+			req, err := http.NewRequest("GET", p.url, nil)
+			require.NoError(t, err)
+			if lie != "" {
+				req.Header.Set("X-Forwarded-Proto", lie)
+				req.Header.Set("Forwarded", "proto="+lie)
+			}
+			resp, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			resp.Body.Close()
+			return strings.Contains(resp.Header.Get("Cache-Status"), "; hit")
+		}
+		// A client may have its answer a moment before that is stored.
+		require.Eventually(t, func() bool { return isHit("") }, 10*time.Second, time.Millisecond)
+		before := asked.Load()
+		for i := range 3 {
+			require.True(t, isHit(fmt.Sprint("lie", i)))
+		}
+		require.Equal(t, before, asked.Load())
+	})
+}
+
 func TestForwardsInterimResponses(t *testing.T) {
 	eachFront(t, func(t *testing.T, front string) {
 		hinted := make(chan struct{})
