@@ -88,7 +88,8 @@ func (x *exchange) begin(c *Cache, d door, o origin, r *http.Request) {
 // collector's attention.
 func (x *exchange) moved() *exchange {
 	y := new(exchange)
-	*y, *x = *x, exchange{}
+	*y = *x
+	*x = exchange{}
 	return y
 }
 
