@@ -257,8 +257,8 @@ func (f *Fill) supersede() {
 }
 
 // Finish ends a body that is complete. It returns nil if the response is stored now, ErrUnlinked if it was
-// too large, there was no room or NoCacheReason says otherwise, ErrNotFound if a purge voided it, or the
-// Storage's error. Readers see the body's clean end in the first three.
+// too large, there was no room or NoCacheReason says otherwise, ErrNotFound if a purge voided it or its
+// vary record, or the Storage's error. Readers see the body's clean end in the first three.
 func (f *Fill) Finish() error {
 	if f.ended {
 		return nil
@@ -292,7 +292,10 @@ func (f *Fill) Finish() error {
 // store ends the write, and makes the entry it became known to all who have to know of it.
 func (f *Fill) store() error {
 	done, err := f.writer.Finish()
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrUnlinked) && errors.Is(f.err, ErrPurged):
+		return ErrNotFound // whichever of its write and its vary record the purge came upon first
+	case err != nil:
 		return err
 	}
 	if !f.streams {

@@ -196,7 +196,7 @@ func TestFillOfAVoidedVariantIsRefused(t *testing.T) {
 	require.Equal(t, record, h.record(keyA))
 	h.wantGone(late.Key())
 	h.write(f, "hallo")
-	require.ErrorIs(t, f.Finish(), cirque.ErrUnlinked)
+	require.ErrorIs(t, f.Finish(), cirque.ErrNotFound)
 	require.Equal(t, "hallo", h.read(late))
 	body, err := io.ReadAll(found)
 	require.NoError(t, err)
