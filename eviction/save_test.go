@@ -17,14 +17,15 @@ import (
 	"github.com/cirquecache/cirque/eviction"
 )
 
-// fill admits keys 0 to n-1 of different weights and tags and uses some of them more than once.
+// fill admits keys 0 to n-1 of different weights and tags, none of which goes stale meanwhile, and uses some of them more
+// than once.
 func fill(m cirque.EvictionManager, n int) {
 	for i := range n {
 		k := key(i)
 		if i%5 == 0 {
 			k.UserTag = "ann"
 		}
-		m.Admit(k, weight(i), time.Now().Add(time.Duration(i)*time.Hour), time.Duration(i)*time.Millisecond)
+		m.Admit(k, weight(i), time.Now().Add(time.Duration(i+1)*time.Hour), time.Duration(i)*time.Millisecond)
 		for j := range i % 4 {
 			m.Access(key(i/(j+2)), weight(i/(j+2)), time.Time{})
 		}
