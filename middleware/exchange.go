@@ -207,6 +207,20 @@ func (x *exchange) pass(fwd, detail string) route {
 	return routePass
 }
 
+// mayForward reports whether the origin is to be asked on behalf of the cache. One that is closing passes the request by
+// instead.
+func (x *exchange) mayForward(to route) bool {
+	if to != routeForward {
+		return false
+	}
+	if x.cache.underWay.closed() {
+		x.passOn(cirque.Deferred)
+		x.pass(x.status.fwd, "closing")
+		return false
+	}
+	return true
+}
+
 // lookup finds the entry that the request selects, through the vary record if there is one.
 func (x *exchange) lookup() (*cirque.CacheMeta, cirque.HitHandler, error) {
 	meta, hit, err := x.hc.Lookup(x.client)

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/cirquecache/cirque"
 )
 
 // Handler returns a handler that serves from the cache what it may, and asks next for the rest. A nil next is
@@ -67,13 +65,9 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answerFromOrigin asks next, on behalf of the cache or of this client alone.
 func (h *handlerDoor) answerFromOrigin(x *exchange, to route, w http.ResponseWriter, r *http.Request) {
 	defer x.hc.Release()
-	if to == routeForward {
-		if !h.cache.underWay.closed() {
-			h.forward(x, w)
-			return
-		}
-		x.passOn(cirque.Deferred)
-		x.pass(x.status.fwd, "closing")
+	if x.mayForward(to) {
+		h.forward(x, w)
+		return
 	}
 	if r.Header["Upgrade"] != nil {
 		r = x.req // less an upgrade that is not for us to make

@@ -29,12 +29,6 @@ func namespaces(namespace string) [doorCount]string {
 // host is normalised (RFC 9110 §4.2.3): two spellings of one URL may be two resources, and a cache that guesses wrongly
 // serves one for the other.
 func DefaultKey(r *http.Request) (key string, ok bool) {
-	var stack [256]byte
-	b, ok := appendDefaultKey(stack[:0], r)
-	return string(b), ok
-}
-
-func appendDefaultKey(b []byte, r *http.Request) (key []byte, ok bool) {
 	scheme := cirque.TargetScheme(r)
 	host, asked := r.Host, r.URL.Host
 	if host == "" {
@@ -58,20 +52,19 @@ func appendDefaultKey(b []byte, r *http.Request) (key []byte, ok bool) {
 	}
 	// NUL ends each part but the last two, which a "?" parts that no escaped path holds, nor does one begin with a NUL. So
 	// no two requests share a key; one that smuggles a NUL in has none.
-	b = append(append(b, scheme...), 0)
+	var stack [256]byte
+	b := append(append(stack[:0], scheme...), 0)
 	b = append(append(b, host...), 0)
 	b = append(append(b, asked...), 0)
-	if bytes.Count(b, nul) != 3 {
-		return nil, false
+	if bytes.Count(b, []byte{0}) != 3 {
+		return "", false
 	}
 	b = append(b, path...)
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		b = append(append(b, '?'), r.URL.RawQuery...)
 	}
-	return b, true
+	return string(b), true
 }
-
-var nul = []byte{0}
 
 // HandlerKey returns the key that a GET for r's URL has behind the cache's handlers; ok is false where it has none.
 func (c *Cache) HandlerKey(r *http.Request) (key cirque.CacheKey, ok bool) {

@@ -78,12 +78,8 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // answerFromOrigin asks base, on behalf of the cache or of this client alone.
 func (t *transportDoor) answerFromOrigin(x *exchange, to route, r *http.Request) (*http.Response, error) {
-	if to == routeForward {
-		if !t.cache.underWay.closed() {
-			return t.forward(x, r)
-		}
-		x.passOn(cirque.Deferred)
-		x.pass(x.status.fwd, "closing")
+	if x.mayForward(to) {
+		return t.forward(x, r)
 	}
 	defer x.hc.Release()
 	return t.pass(x, r)
