@@ -25,9 +25,9 @@ type VaryRecord struct {
 // Variant is what a VaryRecord knows about one stored response. It holds the validators of the response, so
 // that those of all variants can go into one conditional request.
 type Variant struct {
-	Hash                                HashBinary
-	ETag, LastModified, ContentLanguage string
-	Created                             time.Time
+	Hash               HashBinary
+	ETag, LastModified string
+	Created            time.Time
 }
 
 // Lookup returns the variant with this hash.
@@ -63,7 +63,7 @@ func (r *VaryRecord) With(v Variant) (with *VaryRecord, dropped *Variant) {
 //	epoch    8 bytes, little-endian
 //	fields   count, then each
 //	variants count, then of each the hash (16 bytes), creation time (8 bytes, little-endian Unix nanoseconds),
-//	         ETag, Last-Modified, Content-Language
+//	         ETag, Last-Modified
 //
 // Counts are uvarints, as are the lengths that strings are prefixed with.
 func (r *VaryRecord) Encode() string {
@@ -80,12 +80,11 @@ func (r *VaryRecord) Encode() string {
 		b = binary.LittleEndian.AppendUint64(b, uint64(v.Created.UnixNano()))
 		b = appendString(b, v.ETag)
 		b = appendString(b, v.LastModified)
-		b = appendString(b, v.ContentLanguage)
 	}
 	return string(b)
 }
 
-const varyRecordVersion = 1
+const varyRecordVersion = 2
 
 func appendString(b []byte, s string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
@@ -108,7 +107,7 @@ func DecodeVaryRecord(s string) (*VaryRecord, error) {
 		var v Variant
 		copy(v.Hash[:], d.bytes(uint64(len(v.Hash))))
 		v.Created = time.Unix(0, int64(d.uint64()))
-		v.ETag, v.LastModified, v.ContentLanguage = d.string(), d.string(), d.string()
+		v.ETag, v.LastModified = d.string(), d.string()
 		r.Variants = append(r.Variants, v)
 	}
 	if d.failed || d.rest != "" {

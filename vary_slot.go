@@ -103,11 +103,10 @@ func lockRecord(primary HashBinary) *sync.Mutex {
 func VariantOf(key CacheKey, meta *CacheMeta) Variant {
 	header := meta.Header()
 	return Variant{
-		Hash:            key.Variance(),
-		ETag:            header.Get("Etag"),
-		LastModified:    header.Get("Last-Modified"),
-		ContentLanguage: header.Get("Content-Language"),
-		Created:         meta.Created(),
+		Hash:         key.Variance(),
+		ETag:         header.Get("Etag"),
+		LastModified: header.Get("Last-Modified"),
+		Created:      meta.Created(),
 	}
 }
 

@@ -81,6 +81,9 @@ func (x *exchange) begin(c *Cache, d door, o origin, r *http.Request) {
 		x.stripped = cirque.RemoveConnectionFields(clean.Header)
 		x.req = &clean
 	}
+	if len(c.cfg.Normalize) > 0 {
+		x.req = normalized(x.req, c.cfg.Normalize)
+	}
 }
 
 // moved returns x as one that lives on after the caller of a door has returned; x itself holds nothing any more. Until
@@ -236,11 +239,6 @@ func (x *exchange) lookup() (*cirque.CacheMeta, cirque.HitHandler, error) {
 		return x.current(meta, hit)
 	}
 	meta, hit, err = x.hc.VaryLookup(x.client, meta, hit, x.req.Header, x.varianceHook())
-	if errors.Is(err, cirque.ErrNotFound) {
-		if variance, ok := x.preferredLanguage(); ok {
-			meta, hit, err = x.hc.SelectVariant(x.client, variance)
-		}
-	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -281,16 +279,6 @@ func (x *exchange) addsVariance() bool {
 	b := cirque.NewVarianceBuilder()
 	x.cache.cfg.Variance(x.req, b)
 	return b.HasVariance()
-}
-
-// preferredLanguage selects a stored variant by the language it is in, where the request's preferences tell no
-// other dimension apart (RFC 9111 §4.1).
-func (x *exchange) preferredLanguage() (cirque.HashBinary, bool) {
-	if x.cache.cfg.Variance != nil || x.hc.VaryRecord() == nil {
-		return cirque.HashBinary{}, false
-	}
-	v, ok := x.hc.VaryRecord().SelectByLanguage(x.req.Header)
-	return v.Hash, ok
 }
 
 // missReason is the fwd of a request for which nothing was found (RFC 9211 §2.2).

@@ -17,6 +17,13 @@ var varyRules = []Requirement{
 			varies("a refusal of identity", "Vary: Accept-Encoding", Lines{"Accept-Encoding: gzip"}, Lines{"Accept-Encoding: gzip, identity;q=0"}),
 			varies("Accept-Language", "Vary: Accept-Language", Lines{"Accept-Language: de"}, Lines{"Accept-Language: fr"}),
 			varies("the q-values of Accept-Language", "Vary: Accept-Language", Lines{"Accept-Language: de, en;q=0.5"}, Lines{"Accept-Language: de;q=0.5, en"}),
+			varies("the order of Accept-Language", "Vary: Accept-Language", Lines{"Accept-Language: en, de"}, Lines{"Accept-Language: de, en"}),
+			varies("the case of Accept-Language", "Vary: Accept-Language", Lines{"Accept-Language: en, DE"}, Lines{"Accept-Language: EN, de"}),
+			varies("the spelling of a weight", "Vary: Accept-Language", Lines{"Accept-Language: en;q=0.5"}, Lines{"Accept-Language: en;q=0.50"}),
+			varies("the order of Accept-Encoding", "Vary: Accept-Encoding", Lines{"Accept-Encoding: gzip, br"}, Lines{"Accept-Encoding: br, gzip"}),
+			varies("a coding that is refused", "Vary: Accept-Encoding", Lines{"Accept-Encoding: gzip"}, Lines{"Accept-Encoding: gzip, br;q=0"}),
+			varies("the split into lines", "Vary: X-A", Lines{"X-A: 1, 2"}, Lines{"X-A: 1", "X-A: 2"}),
+			varies("whitespace around commas", "Vary: X-A", Lines{"X-A: 1,2"}, Lines{"X-A: 1, 2"}),
 			varies("Cookie", "Vary: Cookie", Lines{"Cookie: a=1"}, Lines{"Cookie: a=2"}),
 			varies("User-Agent", "Vary: User-Agent", Lines{"User-Agent: a"}, Lines{"User-Agent: b"}),
 			varies("Origin", "Vary: Origin", Lines{"Origin: http://a.example"}, Lines{"Origin: http://b.example"}),
@@ -48,8 +55,8 @@ var varyRules = []Requirement{
 		},
 	},
 	{
-		Section: "RFC 9111 §4.1", Level: May,
-		Rule: "Match fields that differ in whitespace, in how their lines are split, or in what their specification calls the same.",
+		Section: "RFC 9111 §4.1", Level: Must,
+		Rule: "Match requests that have the same lines in every field that Vary names.",
 		Cases: []Case{
 			matches("one field matches", "Vary: X-A", Lines{"X-A: 1"}, Lines{"X-A: 1"}),
 			matches("two fields match", "Vary: X-A, X-B", Lines{"X-A: 1", "X-B: 2"}, Lines{"X-B: 2", "X-A: 1"}),
@@ -57,16 +64,13 @@ var varyRules = []Requirement{
 			matches("a field that Vary does not name is not compared", "Vary: X-A", Lines{"X-A: 1", "X-B: 1"}, Lines{"X-A: 1", "X-B: 2"}),
 			matches("a field named twice is named once", "Vary: X-A, x-a", Lines{"X-A: 1"}, Lines{"X-A: 1"}),
 			matches("an empty Vary names nothing", "Vary:", Lines{"X-A: 1"}, Lines{"X-A: 2"}),
-			matches("lines of a field are combined", "Vary: X-A", Lines{"X-A: 1, 2"}, Lines{"X-A: 1", "X-A: 2"}),
-			matches("whitespace around commas does not count", "Vary: X-A", Lines{"X-A: 1,2"}, Lines{"X-A: 1 ,\t2"}),
-			matches("a backslash escapes no comma outside a quoted string", "Vary: X-A", Lines{`X-A: a\, b`}, Lines{`X-A: a\,b`}),
-			matches("the order of Accept-Language does not count", "Vary: Accept-Language", Lines{"Accept-Language: en, de"}, Lines{"Accept-Language: de, en"}),
-			matches("the case of Accept-Language does not count", "Vary: Accept-Language", Lines{"Accept-Language: en, DE"}, Lines{"Accept-Language: EN, de"}),
-			matches("the spacing of Accept-Language does not count", "Vary: Accept-Language", Lines{"Accept-Language: en;q=0.5,de"}, Lines{"Accept-Language: en; q=0.5 , de"}),
-			matches("the order of Accept-Encoding does not count", "Vary: Accept-Encoding", Lines{"Accept-Encoding: gzip, br"}, Lines{"Accept-Encoding: br, gzip"}),
-			matches("a coding that is refused is as one that is not named", "Vary: Accept-Encoding", Lines{"Accept-Encoding: gzip"}, Lines{"Accept-Encoding: gzip, br;q=0"}),
-			matches("the case and spacing of Accept-Encoding do not count", "Vary: Accept-Encoding", Lines{"Accept-Encoding: gzip,BR"}, Lines{"Accept-Encoding: GZIP ,  br"}),
+			matches("two lines of a field match", "Vary: X-A", Lines{"X-A: 1", "X-A: 2"}, Lines{"X-A: 1", "X-A: 2"}),
 		},
+	},
+	{
+		Section: "RFC 9111 §4.1", Level: May,
+		Rule:    "Match fields that differ in whitespace, in how their lines are split, or in what their specification calls the same.",
+		NotKept: "an origin that tells such fields apart could be made to give one client's answer to another; the owner can name classes (Config.Normalize)",
 	},
 	{
 		Section: "RFC 9111 §4.1", Level: Must,
@@ -123,42 +127,24 @@ var varyRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §4.1", Level: May,
-		Rule: "Choose among the stored variants by the request's preferences.",
+		Rule:    "Choose among the stored variants by the request's preferences.",
+		NotKept: "preferences may rank responses that match; they do not make one match, and no two variants here match one request",
+	},
+	{
+		Section: "RFC 9111 §4.1", Level: Ours,
+		Rule: "A language that a client prefers selects no response that was made for another Accept-Language.",
 		Cases: []Case{
-			{Name: "the stored variant in the preferred language is selected", Steps: []Step{
+			{Name: "a stored variant in the preferred language is not selected by its language", Steps: []Step{
+				get("Accept-Language: en, <script>").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: en"),
 				get("Accept-Language: en").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: en"),
-				get("Accept-Language: de").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: de"),
-				get("Accept-Language: fr;q=0.1, de, en;q=0.5").reuses(1, "Content-Language: de"),
-				get("Accept-Language: en, de;q=0.9").reuses(0, "Content-Language: en"),
-			}},
-			{Name: "the stored variant in a language that the preferred one covers is selected", Steps: []Step{
-				get("Accept-Language: de-CH").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: de-CH"),
-				get("Accept-Language: de, fr;q=0.5").reuses(0, "Content-Language: de-CH"),
-			}},
-			{Name: "no variant is selected where the preferred language may exist at the origin", Steps: []Step{
-				get("Accept-Language: en").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: en"),
-				get("Accept-Language: fr, en;q=0.5").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: fr"),
-			}},
-			{Name: "no variant is selected in a language that the request refuses", Steps: []Step{
-				get("Accept-Language: en").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: en"),
-				get("Accept-Language: en;q=0").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: de"),
-			}},
-			{Name: "no variant is selected by language where another field is to be compared", Steps: []Step{
-				get("Accept-Language: en", "X-A: 1").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language, X-A", "Content-Language: en"),
-				get("Accept-Language: en, de;q=0.5", "X-A: 2").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language, X-A", "Content-Language: en"),
+				get("Accept-Language: en;q=0.8, de;q=0.3").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: en"),
+				get("Accept-Language: en").reuses(1),
 			}},
 		},
 	},
 	{
 		Section: "RFC 9111 §4, §4.1", Level: Must,
-		Rule: "Where several responses match equally, choose the most recent.",
-		Cases: []Case{
-			{Name: "of two variants in one language the newer is selected", Steps: []Step{
-				get("Accept-Language: en").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: en", "Date: {now-20}"),
-				get("Accept-Language: en, xx;q=0.1", "Cache-Control: no-cache").answered(200, "Cache-Control: max-age=3600", "Vary: Accept-Language", "Content-Language: en", "Date: {now-10}"),
-				get("Accept-Language: en, yy;q=0.1").reuses(1),
-			}},
-		},
+		Rule:   "Where several responses match equally, choose the most recent.",
 		KeptBy: []string{"a newer response replaces an older one"},
 	},
 	{

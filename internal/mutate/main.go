@@ -27,7 +27,7 @@ import (
 
 // ruleFiles are the files of the root package that hold the rules of RFC 9111 and its relatives.
 const ruleFiles = "storing.go,freshness.go,httpdate.go,reuse.go,vary.go,vary_record.go,validation.go,freshening.go,invalidation.go," +
-	"partial.go,request.go,fields.go,language.go,preference.go"
+	"partial.go,request.go,fields.go"
 
 func main() {
 	log.SetFlags(0)

@@ -1,0 +1,124 @@
+package middleware_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/middleware"
+)
+
+func TestLanguageClass(t *testing.T) {
+	class := middleware.LanguageClass("en", "de", "pt-BR")
+	for line, want := range map[string]string{
+		"":                              "en",
+		"de":                            "de",
+		"DE-ch":                         "en", // a range that is longer than the language does not match it
+		"de-CH, de;q=0.9, en;q=0.8":     "de",
+		"pt":                            "pt-BR",
+		"fr":                            "en",
+		"fr, *;q=0.5":                   "en",
+		"en;q=0.1, *;q=0.5":             "de",
+		"en;q=0, de;q=0":                "en", // none is accepted, and the origin may say so
+		"de, en":                        "en", // of equal weight
+		`x"><script>`:                   "en",
+		"de, x;y":                       "en",
+		"de" + strings.Repeat(",x", 99): "en",
+	} {
+		require.Equal(t, want, class([]string{line}), line)
+	}
+	require.Equal(t, "en", class(nil))
+	require.Equal(t, "de", class([]string{"fr", "de"}))
+	require.Panics(t, func() { middleware.LanguageClass() })
+}
+
+func TestEncodingClass(t *testing.T) {
+	class := middleware.EncodingClass("br", "gzip")
+	for line, want := range map[string]string{
+		"":                        "identity",
+		"gzip, deflate, br, zstd": "br",
+		"gzip, deflate":           "gzip",
+		"GZIP;q=0.5, br;q=0.4":    "gzip",
+		"*":                       "br",
+		"br;q=0, *;q=0.1":         "gzip",
+		"deflate":                 "identity",
+		"gzip;q=x":                "identity",
+	} {
+		require.Equal(t, want, class([]string{line}), line)
+	}
+	require.Equal(t, "identity", class(nil))
+}
+
+// What a client says in a field that is normalised reaches neither the variants nor the origin.
+func TestNormalize(t *testing.T) {
+	cfg := middleware.Config{Normalize: map[string]func([]string) string{
+		"accept-language": middleware.LanguageClass("en", "de"),
+		"X-Device":        func(lines []string) string { return strings.ToLower(strings.Join(lines, "")) },
+	}}
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Vary", "Accept-Language, X-Device")
+		fmt.Fprint(w, r.Header["Accept-Language"], r.Header["X-Device"])
+	}
+	eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+		for _, step := range []struct {
+			header []string
+			want   string
+			asked  int
+		}{
+			{[]string{"Accept-Language", "de-CH, de;q=0.5"}, "[de] []", 1},
+			{[]string{"Accept-Language", "de, fr"}, "[de] []", 1},
+			{[]string{"Accept-Language", `x"><script>`}, "[en] []", 2},
+			{nil, "[en] []", 2},
+			{[]string{"X-Device", "PHONE"}, "[en] [phone]", 3},
+			{[]string{"X-Device", "phone"}, "[en] [phone]", 3},
+			{[]string{"X-Device", ""}, "[en] []", 3},
+		} {
+			require.Equal(t, step.want, h.get("/", step.header...).body, "%q", step.header)
+			require.Equal(t, step.asked, h.requests(), "%q", step.header)
+		}
+	})
+}
+
+// Responses that vary by a language are for those who say the same, whatever language they are in: what an origin makes of
+// the field may hold all of it (RFC 9111 §4.1).
+func TestVaryIsNotGuessed(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Vary", "Accept-Language, Accept-Encoding, X-Any")
+		w.Header().Set("Content-Language", "en")
+		fmt.Fprintf(w, "%q", [][]string{r.Header["Accept-Language"], r.Header["Accept-Encoding"], r.Header["X-Any"]})
+	}
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+		for _, name := range []string{"Accept-Language", "Accept-Encoding", "X-Any"} {
+			for i, value := range []string{`en, x"><script>`, "en", "en;q=0.8, de;q=0.3", "de, en", "en, de", "EN, de", "en,de", "en;q=0.80,de;q=0.3", "en, de;q=0"} {
+				for range 2 {
+					require.Contains(t, h.get("/"+name, name, value).body, fmt.Sprintf("%q", []string{value}))
+				}
+				require.Equal(t, "/"+name, h.last().URL.Path)
+				require.Equal(t, value, h.last().Header.Get(name), "the %dth is asked for once", i)
+			}
+			two := h.get("/"+name, name, "en", name, "de").body
+			require.Contains(t, two, `["en" "de"]`, "an origin may look at the first line only")
+		}
+		require.Equal(t, 3*10, h.requests())
+	})
+}
+
+// The time that it takes to compare grows with the length of the field, and no faster.
+func BenchmarkLongAcceptLanguage(b *testing.B) {
+	long := strings.Repeat("de,", 100_000)
+	class := middleware.LanguageClass("en", "de")
+	b.ReportAllocs()
+	for b.Loop() {
+		class([]string{long})
+	}
+}
+
+func TestNormalizeWithoutARule(t *testing.T) {
+	_, err := middleware.New(middleware.Config{Normalize: map[string]func([]string) string{"Accept-Language": nil}})
+	require.ErrorContains(t, err, "Normalize")
+}
