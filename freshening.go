@@ -7,7 +7,7 @@ import (
 )
 
 // Freshen updates the stored response with the header of a 304, or of a 200 to HEAD that fits it
-// ([HeadMatches]), and works out its freshness anew (RFC 9111 §4.3.4 and §4.3.5). The result keeps variance,
+// ([CompareHead]), and works out its freshness anew (RFC 9111 §4.3.4 and §4.3.5). The result keeps variance,
 // extensions and creation time.
 //
 // It answers the request in any case. Where there is a refusal it must not be stored, and if that is ByResponse
@@ -102,24 +102,57 @@ func SelectForFreshening(h http.Header, candidates []Variant) int {
 	return selected
 }
 
-// HeadMatches reports whether a 200 to HEAD with header h describes the stored response, whose body is bodyLen
-// bytes long (negative where that is not known). If so, [Policy.Freshen] updates it; if not, it is stale (RFC
-// 9111 §4.3.5).
-func HeadMatches(stored *CacheMeta, bodyLen int64, h http.Header) bool {
-	header := stored.Header()
-	if etag := h.Get("Etag"); etag != "" && etag != header.Get("Etag") {
-		return false
+// HeadComparison is what a 200 to HEAD says about the stored response to GET (RFC 9111 §4.3.5).
+type HeadComparison uint8
+
+const (
+	// HeadUnknown: neither that it is the same nor that it is another. The stored response stays as it was.
+	HeadUnknown HeadComparison = iota
+	// HeadSame: it has a validator of the stored response, and nothing speaks against it. [Policy.Freshen] updates that.
+	HeadSame
+	// HeadDiffers: a validator or the length is another one. The stored response is out of date.
+	HeadDiffers
+)
+
+// String returns the name of c.
+func (c HeadComparison) String() string {
+	switch c {
+	case HeadUnknown:
+		return "Unknown"
+	case HeadSame:
+		return "Same"
+	case HeadDiffers:
+		return "Differs"
 	}
-	modified := h.Get("Last-Modified")
-	if modified != "" && !sameDate(modified, header.Get("Last-Modified"), stored.Updated()) {
-		return false
+	return "HeadComparison(?)"
+}
+
+// CompareHead compares a 200 to HEAD with header h with the stored response, whose body is bodyLen bytes long (negative
+// where that is not known). An equal length alone proves nothing: a new version may be as long as the old one.
+func CompareHead(stored *CacheMeta, bodyLen int64, h http.Header) HeadComparison {
+	header, same := stored.Header(), HeadUnknown
+	if etag := h.Get("Etag"); etag != "" {
+		if etag != header.Get("Etag") {
+			return HeadDiffers
+		}
+		same = HeadSame
+	}
+	if modified := h.Get("Last-Modified"); modified != "" {
+		if !sameDate(modified, header.Get("Last-Modified"), stored.Updated()) {
+			return HeadDiffers
+		}
+		same = HeadSame
 	}
 	length := h.Get("Content-Length")
 	if length == "" || stored.Has(MetaDecoded) { // the length of a decoded body says nothing about the origin's
-		return true
+		return same
 	}
-	if of := header.Get("Content-Length"); of != "" {
-		return length == of
+	of := header.Get("Content-Length")
+	if of == "" && bodyLen >= 0 {
+		of = strconv.FormatInt(bodyLen, 10)
 	}
-	return bodyLen < 0 || length == strconv.FormatInt(bodyLen, 10)
+	if of != "" && length != of {
+		return HeadDiffers
+	}
+	return same
 }

@@ -173,7 +173,7 @@ func TestSelectForFreshening(t *testing.T) {
 }
 
 // RFC 9111 §4.3.5.
-func TestHeadMatches(t *testing.T) {
+func TestCompareHead(t *testing.T) {
 	full := held(200, `ETag: "a"`, "Last-Modified: "+at(-day), "Content-Length: 5")
 	bare := held(200)
 	decoded := held(200, `ETag: "a"`)
@@ -182,26 +182,34 @@ func TestHeadMatches(t *testing.T) {
 		stored *CacheMeta
 		length int64
 		head   []string
-		want   bool
+		want   HeadComparison
 	}{
-		"all match":              {full, 5, []string{`ETag: "a"`, "Last-Modified: " + at(-day), "Content-Length: 5"}, true},
-		"nothing received":       {full, 5, nil, true},
-		"another tag":            {full, 5, []string{`ETag: "b"`}, false},
-		"a weaker tag":           {full, 5, []string{`ETag: W/"a"`}, false},
-		"another date":           {full, 5, []string{"Last-Modified: " + at(0)}, false},
-		"date, spelt otherwise":  {full, 5, []string{"Last-Modified: " + testNow.Add(-day).Format(time.ANSIC)}, true},
-		"another length":         {full, 5, []string{"Content-Length: 6"}, false},
-		"a tag that is new":      {bare, 5, []string{`ETag: "a"`}, false},
-		"a date that is new":     {bare, 5, []string{"Last-Modified: " + at(0)}, false},
-		"the body's length":      {bare, 5, []string{"Content-Length: 5"}, true},
-		"not the body's length":  {bare, 5, []string{"Content-Length: 6"}, false},
-		"a length of two digits": {bare, 12, []string{"Content-Length: 12"}, true},
-		"no length":              {bare, 0, []string{"Content-Length: 6"}, false},
-		"an unknown length":      {bare, -1, []string{"Content-Length: 6"}, true},
-		"the length undecoded":   {decoded, 5, []string{"Content-Length: 3"}, true},
-		"but another tag, still": {decoded, 5, []string{"Content-Length: 3", `ETag: "b"`}, false},
+		"all match":                {full, 5, []string{`ETag: "a"`, "Last-Modified: " + at(-day), "Content-Length: 5"}, HeadSame},
+		"nothing received":         {full, 5, nil, HeadUnknown},
+		"the length alone":         {full, 5, []string{"Content-Length: 5"}, HeadUnknown},
+		"the tag alone":            {full, 5, []string{`ETag: "a"`}, HeadSame},
+		"another tag":              {full, 5, []string{`ETag: "b"`}, HeadDiffers},
+		"a weaker tag":             {full, 5, []string{`ETag: W/"a"`}, HeadDiffers},
+		"the date alone":           {full, 5, []string{"Last-Modified: " + at(-day)}, HeadSame},
+		"another date":             {full, 5, []string{"Last-Modified: " + at(0)}, HeadDiffers},
+		"another date, same tag":   {full, 5, []string{`ETag: "a"`, "Last-Modified: " + at(0)}, HeadDiffers},
+		"date, spelt otherwise":    {full, 5, []string{"Last-Modified: " + testNow.Add(-day).Format(time.ANSIC)}, HeadSame},
+		"another length":           {full, 5, []string{"Content-Length: 6"}, HeadDiffers},
+		"another length, same tag": {full, 5, []string{`ETag: "a"`, "Content-Length: 6"}, HeadDiffers},
+		"a tag that is new":        {bare, 5, []string{`ETag: "a"`}, HeadDiffers},
+		"a date that is new":       {bare, 5, []string{"Last-Modified: " + at(0)}, HeadDiffers},
+		"the body's length":        {bare, 5, []string{"Content-Length: 5"}, HeadUnknown},
+		"not the body's length":    {bare, 5, []string{"Content-Length: 6"}, HeadDiffers},
+		"a length of two digits":   {bare, 12, []string{"Content-Length: 12"}, HeadUnknown},
+		"no length":                {bare, 0, []string{"Content-Length: 6"}, HeadDiffers},
+		"an unknown length":        {bare, -1, []string{"Content-Length: 6"}, HeadUnknown},
+		"the length undecoded":     {decoded, 5, []string{"Content-Length: 3", `ETag: "a"`}, HeadSame},
+		"but another tag, still":   {decoded, 5, []string{"Content-Length: 3", `ETag: "b"`}, HeadDiffers},
 	} {
-		require.Equal(t, c.want, HeadMatches(c.stored, c.length, lines(c.head...)), name)
+		require.Equal(t, c.want, CompareHead(c.stored, c.length, lines(c.head...)), name)
+	}
+	for c, name := range map[HeadComparison]string{HeadUnknown: "Unknown", HeadSame: "Same", HeadDiffers: "Differs", 9: "HeadComparison(?)"} {
+		require.Equal(t, name, c.String())
 	}
 }
 

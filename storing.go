@@ -12,7 +12,7 @@ import (
 // Otherwise it returns the refusal alone, and what is stored for the request is superseded nonetheless.
 //
 // A response that isn't fresh is stored where it can be validated or might be served stale. One to HEAD is
-// never stored, but may freshen: see [HeadMatches]. For 206 see [Policy.StorePartial].
+// never stored, but may freshen: see [CompareHead]. For 206 see [Policy.StorePartial].
 func (p *Policy) Store(x *Exchange) (*CacheMeta, *Refusal) {
 	if x.method() != http.MethodGet {
 		return nil, refuseRequest("method")

@@ -340,18 +340,25 @@ func (x *exchange) admitHead(a *answerHead, e *cirque.Exchange) verdict {
 	if x.hc.Phase() != cirque.PhaseStale {
 		return x.passOn(cirque.OriginNotCache)
 	}
-	size, known := x.hc.Hit().Size()
 	if a.status != http.StatusOK || x.hc.Meta().StatusCode() != http.StatusOK {
 		return x.passOn(cirque.OriginNotCache)
 	}
-	if !known || !cirque.HeadMatches(x.hc.Meta(), size, a.header) {
+	size, known := x.hc.Hit().Size()
+	if !known {
+		size = -1
+	}
+	switch cirque.CompareHead(x.hc.Meta(), size, a.header) {
+	case cirque.HeadDiffers:
 		x.supersede()
+		return x.passOn(cirque.OriginNotCache)
+	case cirque.HeadUnknown:
 		return x.passOn(cirque.OriginNotCache)
 	}
 	fresh, refusal := x.freshen(e)
 	if refusal != nil {
 		return x.refuse(a, refusal)
 	}
+	x.own = a.header
 	if err := x.hc.Revalidate(x.flightContext(), fresh); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 		x.cache.storageFailed("update", err)
 	}

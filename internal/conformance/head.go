@@ -52,11 +52,6 @@ var headRules = []Requirement{
 				head().answered(200, "Cache-Control: max-age=3600", "Last-Modified: {now-1000}", "-Content-Length").sees(200),
 				get().reuses(0),
 			}},
-			{Name: "a HEAD without validators freshens a stored GET of the same length", Steps: []Step{
-				get().answered(200, "Cache-Control: max-age=60, stale-if-error=10", "Age: 61"),
-				head().answered(200, "Cache-Control: max-age=3600", "Content-Length: 9").sees(200),
-				get().reuses(0),
-			}},
 			{Name: "a HEAD forced by the client freshens the stored GET", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600", "Age: 100", `ETag: "a"`, "X-Test: old"),
 				head("Cache-Control: no-cache").answered(200, "Cache-Control: max-age=3600", `ETag: "a"`, "X-Test: new", "Content-Length: 9").sees(200),
@@ -94,6 +89,27 @@ var headRules = []Requirement{
 				get().answered(200, "Cache-Control: max-age=3600", `ETag: "a"`),
 				head("Cache-Control: no-cache").answered(200, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Length: 12345"),
 				get().answered(200, "Cache-Control: max-age=3600"),
+			}},
+		},
+	},
+	{
+		Section: "RFC 9111 §4.3.5", Level: Ours,
+		Rule: "A 200 to HEAD without validators neither updates the stored GET nor ends it, unless its length differs: versions may be of one length.",
+		Cases: []Case{
+			{Name: "a HEAD without validators does not freshen a stored GET of the same length", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=60, stale-if-error=10", "Age: 61"),
+				head().answered(200, "Cache-Control: max-age=3600", "Content-Length: 9").sees(200),
+				get().answered(200, "Cache-Control: max-age=3600"),
+			}},
+			{Name: "a HEAD without validators does not freshen a stored GET that has them", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=60", "Age: 61", `ETag: "a"`),
+				head().answered(200, "Cache-Control: max-age=3600", "Content-Length: 9").sees(200),
+				get().answered(200, "Cache-Control: max-age=3600"),
+			}},
+			{Name: "a HEAD without validators leaves a fresh GET alone", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600"),
+				head("Cache-Control: no-cache").answered(200, "Cache-Control: max-age=3600", "Content-Length: 9").sees(200),
+				get().reuses(0),
 			}},
 		},
 	},
