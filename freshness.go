@@ -52,6 +52,9 @@ func (p *Policy) freshness(x *Exchange, status int, h http.Header, d responseDir
 			f.Heuristic, f.Source = true, "heuristic"
 		}
 	}
+	if p.boundsServerError(status) {
+		f.Lifetime = min(f.Lifetime, p.Defaults.FreshDuration(status))
+	}
 	f.Lifetime = withinSeconds(f.Lifetime)
 	return f
 }

@@ -27,6 +27,11 @@ type Policy struct {
 	// FractionalSeconds accepts fractions in the seconds of directives, as an extension.
 	FractionalSeconds bool
 
+	// StoreServerErrors lets responses with a 5xx status be stored for as long as they say themselves. Without it they are
+	// stored only where Defaults grants their status a lifetime, and for no longer than that: a max-age was often set for
+	// the page, before the error came about. RFC 9111 §3 lets a cache choose.
+	StoreServerErrors bool
+
 	// Defaults are the freshness and the stale windows of responses that name none.
 	Defaults CacheMetaDefaults
 

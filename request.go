@@ -19,6 +19,8 @@ func (p *Policy) RequestCacheable(req *http.Request) (ok bool, detail string) {
 		return false, "method" // RFC 9110 §9.2.3, RFC 9111 §4
 	}
 	switch {
+	case overridesMethod(req.Header):
+		return false, "method-override" // an origin that heeds it answers as if the method were another one
 	case hasContent(req):
 		// What is sent with a GET has no defined meaning and is in no key (RFC 9110 §9.3.1).
 		return false, "request-content"
@@ -29,6 +31,12 @@ func (p *Policy) RequestCacheable(req *http.Request) (ok bool, detail string) {
 		return false, "precondition"
 	}
 	return true, ""
+}
+
+// overridesMethod reports whether a request with header h has one of the fields by which clients ask for another method
+// than the one they send. No RFC defines them, and many frameworks heed them.
+func overridesMethod(h http.Header) bool {
+	return len(h["X-Http-Method-Override"]) > 0 || len(h["X-Http-Method"]) > 0 || len(h["X-Method-Override"]) > 0
 }
 
 // hasContent reports whether req brings content. A server's request says so by its length, while its Body is

@@ -27,6 +27,9 @@ func TestRequestCacheable(t *testing.T) {
 		"methods have a case":          {"get", "method", nil},
 		"unknown":                      {"FOO", "method", nil},
 		"upgrade":                      {"GET", "upgrade", []string{"Connection: upgrade", "Upgrade: websocket"}},
+		"another method meant":         {"GET", "method-override", []string{"X-HTTP-Method-Override: HEAD"}},
+		"another method meant 2":       {"HEAD", "method-override", []string{"X-HTTP-Method: GET"}},
+		"another method meant 3":       {"GET", "method-override", []string{"X-Method-Override: "}},
 		"the origin's preconditions":   {"GET", "precondition", []string{`If-Match: "a"`}},
 		"the origin's preconditions 2": {"GET", "precondition", []string{"If-Unmodified-Since: x"}},
 	} {

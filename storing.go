@@ -110,6 +110,8 @@ func (c *candidate) refusedByResponse() *Refusal {
 		return refuseResponse("no-store") // RFC 9111 §5.2.2.5
 	case d.Private && shared:
 		return refuseResponse("private") // RFC 9111 §5.2.2.7
+	case c.policy.boundsServerError(c.status) && c.policy.Defaults.FreshDuration(c.status) <= 0:
+		return refuseResponse("server-error")
 	case !c.storable():
 		return refuseResponse("no-freshness") // RFC 9111 §3, the last point
 	case star:
@@ -140,6 +142,8 @@ func (c *candidate) refusedByRequest() *Refusal {
 		return refuseRequest("request-no-store") // RFC 9111 §5.2.1.5
 	case c.authorized() && !c.directives.shareAuthorized():
 		return refuseRequest("authorization") // RFC 9111 §3.5
+	case overridesMethod(h):
+		return refuseRequest("method-override") // see RequestCacheable
 	case c.status >= 300 && c.exchange.Stripped, c.status >= 400 && c.policy.provokes(h, c.header):
 		return refuseRequest("cpdos-request") // RFC 9111 §7.1
 	}
@@ -185,15 +189,9 @@ func (d *responseDirectives) shareAuthorized() bool {
 // maxRequestExtra bounds, in bytes, the header of a request whose error response is stored.
 const maxRequestExtra = 8 << 10
 
-// provokes reports whether a request with header h has what makes origins fail: fields that override its
-// method, control characters, or a great deal of header apart from the fields that are in the key. The error it
-// provokes is not for others.
+// provokes reports whether a request with header h has what makes origins fail: control characters, or a great deal of
+// header apart from the fields that are in the key. The error it provokes is not for others.
 func (p *Policy) provokes(h, response http.Header) bool {
-	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
-		if len(h[name]) > 0 {
-			return true
-		}
-	}
 	keyed, _ := VaryFields(response)
 	if p.Private {
 		keyed = append(keyed, "Authorization", "Cookie")
@@ -255,6 +253,9 @@ func (c *candidate) neverStale() bool {
 func (p *Policy) trustsImmutable(req *http.Request) bool {
 	return !p.Private || TargetURI(req).Scheme == "https"
 }
+
+// boundsServerError reports whether responses with this status are stored only as long as Defaults says.
+func (p *Policy) boundsServerError(status int) bool { return status >= 500 && !p.StoreServerErrors }
 
 // final reports whether status is that of a final response (RFC 9110 §15).
 func final(status int) bool { return 200 <= status && status <= 599 }

@@ -23,16 +23,59 @@ func detail(t *testing.T, p *Policy, x *Exchange) string {
 	return refusal.Detail
 }
 
-// RFC 9111 §3: any final status with explicit freshness, known or not.
+// withErrors are the rules where a server error goes by its own directives.
+var withErrors = &Policy{StoreServerErrors: true}
+
+// RFC 9111 §3: any final status with explicit freshness, known or not. Of server errors the owner has to say so.
 func TestStoreByStatus(t *testing.T) {
 	for status := 0; status <= 1000; status++ {
-		want := ""
-		if status < 200 || status == 206 || status == 304 || status > 599 {
-			want = "status"
+		want, byDefault := "", ""
+		switch {
+		case status < 200 || status == 206 || status == 304 || status > 599:
+			want, byDefault = "status", "status"
+		case status >= 500:
+			byDefault = "server-error"
 		}
-		require.Equal(t, want, detail(t, shared, get("Cache-Control: max-age=60").withStatus(status)), status)
-		require.Equal(t, want, detail(t, shared, get("Expires: "+at(time.Hour)).withStatus(status)), status)
+		for _, line := range []string{"Cache-Control: max-age=60", "Expires: " + at(time.Hour), "Cache-Control: public, s-maxage=60", "CDN-Cache-Control: max-age=60"} {
+			require.Equal(t, want, detail(t, withErrors, get(line).withStatus(status)), status)
+			require.Equal(t, byDefault, detail(t, shared, get(line).withStatus(status)), status)
+		}
 	}
+}
+
+// A lifetime that the owner grants to a server error is the most that it gets.
+func TestStoreServerErrorsAsConfigured(t *testing.T) {
+	p := &Policy{Defaults: CacheMetaDefaults{FreshFor: func(status int) time.Duration {
+		if status == 503 || status == 404 {
+			return 10 * time.Second
+		}
+		return 0
+	}}}
+	for _, c := range []struct {
+		status int
+		line   string
+		want   time.Duration // zero: it is not stored
+	}{
+		{503, "A: b", 10 * time.Second},
+		{503, "Cache-Control: max-age=60", 10 * time.Second},
+		{503, "Cache-Control: s-maxage=60", 10 * time.Second},
+		{503, "Expires: " + at(time.Hour), 10 * time.Second},
+		{503, "Cache-Control: max-age=5", 5 * time.Second},
+		{500, "Cache-Control: max-age=60", 0},
+		{404, "Cache-Control: max-age=60", time.Minute},
+		{499, "Cache-Control: max-age=60", time.Minute},
+	} {
+		x := get(c.line).withStatus(c.status)
+		meta, refusal := p.Store(x)
+		if c.want == 0 {
+			require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "server-error", ByResponse: true}, refusal)
+			continue
+		}
+		require.Nil(t, refusal, c)
+		require.Equal(t, c.want, meta.FreshUntil().Sub(x.ResponseTime), c)
+	}
+	_, refusal := p.Store(get("Cache-Control: no-store").withStatus(503))
+	require.Equal(t, "no-store", refusal.Detail)
 }
 
 func TestStoreOnlyGET(t *testing.T) {
@@ -290,9 +333,9 @@ func TestStoreNoProvokedErrors(t *testing.T) {
 		request []string
 		want    string
 	}{
-		"method override":               {[]string{"X-HTTP-Method-Override: DELETE"}, "cpdos-request"},
-		"method override 2":             {[]string{"X-HTTP-Method: DELETE"}, "cpdos-request"},
-		"method override 3":             {[]string{"X-Method-Override: DELETE"}, "cpdos-request"},
+		"method override":               {[]string{"X-HTTP-Method-Override: DELETE"}, "method-override"},
+		"method override 2":             {[]string{"X-HTTP-Method: DELETE"}, "method-override"},
+		"method override 3":             {[]string{"X-Method-Override: DELETE"}, "method-override"},
 		"control character":             {[]string{"A: x\x07y"}, "cpdos-request"},
 		"oversize":                      {[]string{"A: " + large}, "cpdos-request"},
 		"oversize in parts":             {[]string{"A: " + large[:4<<10], "A: " + large[:4<<10]}, "cpdos-request"},
@@ -303,15 +346,19 @@ func TestStoreNoProvokedErrors(t *testing.T) {
 	} {
 		for _, status := range []int{400, 404, 500, 599} {
 			x := get("Cache-Control: public, max-age=60", "Vary: accept-language").withStatus(status).withRequest(c.request...)
-			require.Equal(t, c.want, detail(t, shared, x), "%s: %d", name, status)
-			if _, refusal := shared.Store(x); refusal != nil {
+			require.Equal(t, c.want, detail(t, withErrors, x), "%s: %d", name, status)
+			if _, refusal := withErrors.Store(x); refusal != nil {
 				require.False(t, refusal.ByResponse)
 			}
 			if strings.Contains(name, "private") {
-				require.Empty(t, detail(t, private, x), name)
+				require.Empty(t, detail(t, &Policy{Private: true, StoreServerErrors: true}, x), name)
 			}
 		}
 		x := get("Cache-Control: public, max-age=60").withStatus(399).withRequest(c.request...)
+		if c.want == "method-override" {
+			require.Equal(t, c.want, detail(t, shared, x), "%s: it may be the answer to another method", name)
+			continue
+		}
 		require.Empty(t, detail(t, shared, x), name)
 	}
 }
@@ -320,9 +367,9 @@ func TestStoreNoProvokedErrors(t *testing.T) {
 func TestNothingProvokedByConnectionIsStored(t *testing.T) {
 	for status, want := range map[int]string{200: "", 299: "", 300: "cpdos-request", 301: "cpdos-request", 400: "cpdos-request", 500: "cpdos-request"} {
 		x := get("Cache-Control: public, max-age=60").withStatus(status)
-		require.Empty(t, detail(t, shared, x))
+		require.Empty(t, detail(t, withErrors, x))
 		x.Stripped = true
-		require.Equal(t, want, detail(t, shared, x), status)
+		require.Equal(t, want, detail(t, withErrors, x), status)
 	}
 	x := get("Cache-Control: no-store").withStatus(400)
 	x.Stripped = true

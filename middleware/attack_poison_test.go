@@ -116,6 +116,56 @@ func eachBareDoor(t *testing.T, origin http.HandlerFunc, test func(t *testing.T,
 	}
 }
 
+// A handler that sets a lifetime for its page and then fails has not said that the error may be kept.
+func TestServerErrorWithTheLifetimeOfThePage(t *testing.T) {
+	var broken atomic.Bool
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=60, s-maxage=60")
+		if broken.Load() {
+			http.Error(w, "no database", http.StatusInternalServerError)
+			return
+		}
+		io.WriteString(w, "page")
+	}
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+		broken.Store(true)
+		failed := h.get("/")
+		require.Equal(t, http.StatusInternalServerError, failed.StatusCode)
+		require.NotContains(t, failed.status(), "stored")
+		broken.Store(false)
+		require.Equal(t, "page", h.get("/").body)
+		require.Contains(t, h.get("/").status(), "; hit")
+	})
+	eachDoor(t, middleware.Config{StoreServerErrors: true}, origin, func(t *testing.T, h *house) {
+		broken.Store(true)
+		h.get("/")
+		broken.Store(false)
+		require.Equal(t, http.StatusInternalServerError, h.get("/").StatusCode)
+	})
+}
+
+// An origin that heeds a method override answers for another method: an empty page must not become everybody's.
+func TestAttackMethodOverride(t *testing.T) {
+	for _, field := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
+		t.Run(field, func(t *testing.T) {
+			origin := func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				if r.Header.Get(field) != "HEAD" {
+					io.WriteString(w, "page")
+				}
+			}
+			eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+				for range 2 {
+					require.Empty(t, h.get("/", field, "HEAD").body)
+				}
+				require.Equal(t, "page", h.get("/").body)
+				require.Contains(t, h.get("/").status(), "; hit")
+				require.Empty(t, h.get("/", field, "HEAD").body, "what is stored is not for it either")
+			})
+		})
+	}
+}
+
 // A request with credentials, or with no-store, doesn't make the key uncacheable for others.
 func TestAttackPredictorPoisoning(t *testing.T) {
 	for name, field := range map[string][]string{

@@ -95,8 +95,11 @@ type Config struct {
 	MaxRevalidations int
 
 	// FreshFor gives responses without explicit freshness a lifetime by status. Nil: only the heuristic
-	// of RFC 9111 §4.2.2.
+	// of RFC 9111 §4.2.2. For a 5xx it is also the most that its own directives can get it; see StoreServerErrors.
 	FreshFor func(status int) time.Duration
+	// StoreServerErrors lets a 5xx be stored for as long as it says itself. By default it is not stored, unless FreshFor grants
+	// its status a lifetime: handlers set Cache-Control for the page, and an error that comes about later goes out with it.
+	StoreServerErrors bool
 	// StaleWhileRevalidate and StaleIfError are the windows of RFC 5861 where a response names
 	// none. Default zero: stale responses are served only as responses allow.
 	StaleWhileRevalidate, StaleIfError time.Duration
@@ -267,6 +270,7 @@ func (cfg *Config) policy() *cirque.Policy {
 		TargetedFields:    cfg.TargetedFields,
 		FractionalSeconds: cfg.FractionalSeconds,
 		MaxHeaderBytes:    cfg.MaxHeaderBytes,
+		StoreServerErrors: cfg.StoreServerErrors,
 		Defaults: cirque.CacheMetaDefaults{
 			FreshFor:             cfg.FreshFor,
 			StaleWhileRevalidate: cfg.StaleWhileRevalidate,

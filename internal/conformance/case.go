@@ -24,6 +24,7 @@ type Setup struct {
 	Private, SingleUser  bool
 	ForwardRanges        bool
 	CacheStatusKey       bool
+	StoreServerErrors    bool
 	TLS                  bool          // between a client of its own and the origin
 	StaleWhileRevalidate time.Duration // where the response says nothing
 	StaleIfError         time.Duration // where the response says nothing

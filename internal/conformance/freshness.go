@@ -161,7 +161,7 @@ var freshnessRules = []Requirement{
 		Section: "RFC 9111 §4.2.2, RFC 9110 §15.1", Level: May,
 		Rule: "Assign a heuristic lifetime, from Last-Modified, to a status that allows it.",
 		Cases: append(statuses(func(status int) Case {
-			return Case{Name: fmt.Sprintf("%d is heuristically fresh", status), Steps: []Step{
+			return Case{Name: fmt.Sprintf("%d is heuristically fresh", status), Setup: Setup{StoreServerErrors: status >= 500}, Steps: []Step{
 				get().answered(status, "Last-Modified: {now-100000}", "Location: /x"),
 				get().reuses(0),
 			}}

@@ -132,17 +132,17 @@ var storingRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §3", Level: Ours,
-		Rule: "Store every final status that has explicit freshness, known or not.",
+		Rule: "Store every final status that has explicit freshness, known or not; a server error only where the owner says so.",
 		Cases: append(statuses(func(status int) Case {
 			header := []string{"Cache-Control: max-age=3600", "Location: /x", `ETag: "a"`}
-			return Case{Name: fmt.Sprintf("%d with max-age is reused", status), Steps: []Step{
+			return Case{Name: fmt.Sprintf("%d with max-age is reused", status), Setup: Setup{StoreServerErrors: status >= 500}, Steps: []Step{
 				get().answered(status, header...),
 				get().reuses(0, `ETag: "a"`, "Location: /x"),
 			}}
 		}, 200, 203, 204, 299, 301, 302, 303, 307, 308, 400, 403, 404, 405, 410, 414, 429, 451, 499, 500, 501, 502, 503, 504, 599),
 			statuses(func(status int) Case {
 				header := []string{"Cache-Control: max-age=60", "Age: 61", "Location: /x"}
-				return Case{Name: fmt.Sprintf("%d that is stale is not reused", status), Steps: []Step{
+				return Case{Name: fmt.Sprintf("%d that is stale is not reused", status), Setup: Setup{StoreServerErrors: status >= 500}, Steps: []Step{
 					get().answered(status, header...),
 					get().answered(status, header...),
 				}}
@@ -150,10 +150,21 @@ var storingRules = []Requirement{
 		),
 	},
 	{
+		Section: "RFC 9111 §3", Level: Ours,
+		Rule: "Store no server error for a lifetime that may have been meant for the page, unless the owner says so.",
+		Cases: statuses(func(status int) Case {
+			return Case{Name: fmt.Sprintf("%d with max-age is not stored by default", status), Steps: []Step{
+				get().answered(status, "Cache-Control: public, max-age=3600, s-maxage=3600", `ETag: "a"`).says("-stored"),
+				get().answered(200, "Cache-Control: max-age=3600").asked("-If-None-Match"),
+				get().reuses(1),
+			}}
+		}, 500, 501, 502, 503, 504, 599),
+	},
+	{
 		Section: "RFC 9111 §5.2.2.3", Level: Should,
 		Rule: "With must-understand, ignore no-store where the status and its caching rules are understood.",
 		Cases: append(statuses(func(status int) Case {
-			return Case{Name: fmt.Sprintf("%d is understood", status), Steps: []Step{
+			return Case{Name: fmt.Sprintf("%d is understood", status), Setup: Setup{StoreServerErrors: status >= 500}, Steps: []Step{
 				get().answered(status, "Cache-Control: max-age=3600, no-store, must-understand", "Location: /x"),
 				get().reuses(0),
 			}}
@@ -168,7 +179,7 @@ var storingRules = []Requirement{
 		Section: "RFC 9111 §5.2.2.9", Level: May,
 		Rule: "Store what is public even where it could not be stored otherwise; without explicit freshness it is heuristic.",
 		Cases: []Case{
-			{Name: "public allows heuristics for 599", Steps: []Step{
+			{Name: "public allows heuristics for 599", Setup: Setup{StoreServerErrors: true}, Steps: []Step{
 				get().answered(599, "Cache-Control: public", "Last-Modified: {now-100000}"),
 				get().reuses(0),
 			}},
@@ -251,8 +262,9 @@ var storingRules = []Requirement{
 		Section: "RFC 9111 §7.1", Level: Ours,
 		Rule: "An error that a request may have provoked by what is neither in the key nor in the variance is not stored.",
 		Cases: []Case{
-			provoked("an error after X-HTTP-Method-Override is not stored", "X-HTTP-Method-Override: DELETE"),
-			provoked("an error after X-HTTP-Method is not stored", "X-HTTP-Method: DELETE"),
+			overridden("X-HTTP-Method-Override"),
+			overridden("X-HTTP-Method"),
+			overridden("X-Method-Override"),
 			provoked("an error after an oversized header is not stored", "X-Padding: "+strings.Repeat("x", 9000)),
 			{Name: "a GET with content is neither stored nor served", Steps: []Step{
 				{Header: Lines{"Content-Type: text/plain"}, Body: "fat", Answer: &Answer{Header: Lines{"Cache-Control: max-age=3600"}}},
@@ -303,6 +315,16 @@ func provoked(name, line string) Case {
 	return Case{Name: name, Steps: []Step{
 		get(line).answered(404, "Cache-Control: max-age=3600"),
 		get().answered(200, "Cache-Control: max-age=3600"),
+		get().reuses(1),
+	}}
+}
+
+// overridden shows that a request that asks for another method in this field is none of the cache's business.
+func overridden(field string) Case {
+	return Case{Name: "a GET with " + field + " is neither stored nor served", Steps: []Step{
+		get(field+": HEAD").answered(200, "Cache-Control: max-age=3600").says("fwd=bypass"),
+		get().answered(200, "Cache-Control: max-age=3600"),
+		get(field+": HEAD").answered(200, "Cache-Control: max-age=3600"),
 		get().reuses(1),
 	}}
 }

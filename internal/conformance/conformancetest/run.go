@@ -94,6 +94,7 @@ func config(setup conformance.Setup) middleware.Config {
 		Private:              setup.Private,
 		SingleUser:           setup.SingleUser,
 		CacheStatusKey:       setup.CacheStatusKey,
+		StoreServerErrors:    setup.StoreServerErrors,
 		StaleWhileRevalidate: setup.StaleWhileRevalidate,
 		StaleIfError:         setup.StaleIfError,
 	}
