@@ -97,6 +97,6 @@ func (c *Cache) recoverBackground(what string) {
 }
 
 func (c *Cache) reportPanic(what string, p any) {
-	c.cfg.Logger.Error("cirque: panic in background", slog.String("in", what),
+	c.logger().Error("cirque: panic in background", slog.String("in", what),
 		slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
 }

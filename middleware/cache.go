@@ -11,7 +11,7 @@ import (
 )
 
 // Cache is an HTTP cache with two front doors, Handler and Transport. It is safe for concurrent
-// use.
+// use. New makes one; the zero Cache panics when it is used.
 type Cache struct {
 	cfg        Config
 	opts       *cirque.CacheOptions
@@ -53,9 +53,19 @@ func New(cfg Config) (*Cache, error) {
 	return c, nil
 }
 
+// mustBeNew panics if c was not made by New.
+func (c *Cache) mustBeNew() {
+	if c == nil || c.opts == nil {
+		panic("middleware: this Cache was not made by New")
+	}
+}
+
 // Options returns what the cache drives its HttpCaches with, for those who want to drive one themselves beside it, or to
 // put responses into the cache (package put).
-func (c *Cache) Options() *cirque.CacheOptions { return c.opts }
+func (c *Cache) Options() *cirque.CacheOptions {
+	c.mustBeNew()
+	return c.opts
+}
 
 // Policy returns the rules that the cache goes by.
 func (c *Cache) Policy() *cirque.Policy { return c.policy }
@@ -67,6 +77,7 @@ var ErrClosed = errors.New("middleware: cache closed")
 // ends, and returns when none is left; its error is ctx's. From Close on nothing more is stored: hits are still served, and
 // what else is asked for passes through. The Storage stays open: who made it closes it.
 func (c *Cache) Close(ctx context.Context) error {
+	c.mustBeNew()
 	c.underWay.close()
 	ended := c.underWay.ended()
 	defer c.abort(ErrClosed)
@@ -93,9 +104,17 @@ func (c *Cache) Wait(ctx context.Context) error {
 	}
 }
 
+// logger returns Config.Logger, or what stands for it now.
+func (c *Cache) logger() *slog.Logger {
+	if c.cfg.Logger == nil {
+		return slog.Default()
+	}
+	return c.cfg.Logger
+}
+
 // storageFailed reports a failing Storage. The request goes on without it.
 func (c *Cache) storageFailed(op string, err error) {
-	c.cfg.Logger.Error("cirque: storage failed", slog.String("op", op), slog.Any("err", err))
+	c.logger().Error("cirque: storage failed", slog.String("op", op), slog.Any("err", err))
 }
 
 // validAfterTime returns the instant of the last PurgeAll; zero for none.

@@ -29,6 +29,9 @@ const (
 	DefaultName             = "Cirque"
 )
 
+// MinMaxBytes is the least that Config.MaxBytes may be, in bytes: enough for one small response.
+const MinMaxBytes = 4 << 10
+
 // Ranges says what to do with a Range request that the cache cannot answer.
 type Ranges uint8
 
@@ -46,10 +49,10 @@ const (
 // meant to be shared.
 type Config struct {
 	// MaxBytes is the hard limit on the memory the cache holds: bodies, headers, bookkeeping and writes in flight. Default
-	// 256 MiB. With a Storage of your own it bounds the bodies that are read while that stores them.
+	// 256 MiB; less than MinMaxBytes is an error, as nothing would fit. With a Storage of your own it bounds the bodies that are read while that stores them.
 	MaxBytes int64
 	// MaxObjectBytes is the largest body stored. Larger ones pass through whole. Default: the
-	// lesser of 32 MiB and MaxBytes/8.
+	// lesser of 32 MiB and MaxBytes/8. More than MaxBytes counts as MaxBytes, unless there is a Storage of your own.
 	MaxObjectBytes int64
 	// MaxHeaderBytes is the largest header section stored. Default 64 KiB.
 	MaxHeaderBytes int
@@ -145,7 +148,8 @@ type Config struct {
 	Name string
 	// CacheStatusKey adds the key to Cache-Status. It tells clients what the key is made of.
 	CacheStatusKey bool
-	// Logger receives what no response can tell: failures of the Storage, panics in the background. Nil: silence.
+	// Logger receives what no response can tell: failures of the Storage, panics in the background. Nil: slog.Default(), as it
+	// is when something is logged. For silence use slog.New(slog.DiscardHandler).
 	Logger *slog.Logger
 }
 
@@ -169,6 +173,9 @@ func (cfg Config) withDefaults() (Config, error) {
 		*value = int(n)
 	}
 	limit("MaxBytes", &cfg.MaxBytes, DefaultMaxBytes)
+	if 0 < cfg.MaxBytes && cfg.MaxBytes < MinMaxBytes {
+		errs = append(errs, fmt.Errorf("MaxBytes is %d, and nothing fits into less than %d", cfg.MaxBytes, MinMaxBytes))
+	}
 	limit("MaxObjectBytes", &cfg.MaxObjectBytes, max(1, min(DefaultMaxObjectBytes, cfg.MaxBytes/8)))
 	count("MaxHeaderBytes", &cfg.MaxHeaderBytes, DefaultMaxHeaderBytes)
 	count("MaxFills", &cfg.MaxFills, DefaultMaxFills)
@@ -208,9 +215,6 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Key == nil {
 		cfg.Key = DefaultKey
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
 	if err := errors.Join(errs...); err != nil {
 		return cfg, fmt.Errorf("middleware: invalid Config: %w", err)
 	}
@@ -239,6 +243,7 @@ func (cfg *Config) options() (*cirque.CacheOptions, error) {
 		MaxObjectBytes: cfg.MaxObjectBytes,
 	}
 	if opts.Storage == nil {
+		opts.MaxObjectBytes = min(opts.MaxObjectBytes, cfg.MaxBytes)
 		policy := cfg.EvictionPolicy
 		if policy == "" {
 			policy = eviction.Default

@@ -18,6 +18,7 @@ import (
 // next may do with its ResponseWriter is what net/http allows, but for hijacking: requests that ask for an
 // upgrade, and CONNECT, get the server's own writer and no cache.
 func (c *Cache) Handler(next http.Handler) http.Handler {
+	c.mustBeNew()
 	if next == nil {
 		next = http.DefaultServeMux
 	}

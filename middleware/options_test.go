@@ -1,8 +1,13 @@
 package middleware_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,6 +41,8 @@ func TestOptionsAndKeysReachWhatIsStored(t *testing.T) {
 func TestConfigRefusesWhatIsWrong(t *testing.T) {
 	for name, cfg := range map[string]middleware.Config{
 		"MaxBytes":       {MaxBytes: -1},
+		"no room":        {MaxBytes: 100},
+		"hardly room":    {MaxBytes: middleware.MinMaxBytes - 1},
 		"MaxObjectBytes": {MaxObjectBytes: -1},
 		"LockWait":       {LockWait: -1},
 		"MaxFills":       {MaxFills: -1},
@@ -46,5 +53,58 @@ func TestConfigRefusesWhatIsWrong(t *testing.T) {
 	} {
 		_, err := middleware.New(cfg)
 		require.Error(t, err, name)
+	}
+}
+
+// The least that MaxBytes may be holds a response.
+func TestTheSmallestCacheHolds(t *testing.T) {
+	eachDoor(t, middleware.Config{MaxBytes: middleware.MinMaxBytes, MaxObjectBytes: 1 << 40}, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		size, _ := strconv.Atoi(r.URL.Path[1:])
+		w.Header().Set("Content-Length", r.URL.Path[1:])
+		w.Write(make([]byte, size))
+	}, func(t *testing.T, h *house) {
+		require.Contains(t, h.get("/400").status(), "; stored")
+		require.Contains(t, h.get("/400").status(), "; hit")
+		// What never fits is not said to be stored, whatever MaxObjectBytes is.
+		large := h.get("/4097")
+		require.NotContains(t, large.status(), "; stored")
+		require.Len(t, large.body, 4097)
+	})
+}
+
+// Without a Logger, what goes wrong is in the default log.
+func TestFailuresAreLoggedByDefault(t *testing.T) {
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	cache, err := middleware.New(middleware.Config{Storage: failingStorage{}})
+	require.NoError(t, err)
+	w := httptest.NewRecorder()
+	cache.Handler(fresh("page")).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	require.Equal(t, "page", w.Body.String())
+	require.Contains(t, log.String(), "storage failed")
+	require.Contains(t, log.String(), errOfFailingStorage.Error())
+}
+
+var errOfFailingStorage = errors.New("the storage is away")
+
+// failingStorage fails at every lookup. Nothing else is asked of it then.
+type failingStorage struct{ cirque.Storage }
+
+func (failingStorage) Lookup(context.Context, cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
+	return nil, nil, errOfFailingStorage
+}
+
+// A Cache that New did not make says so.
+func TestZeroCachePanicsWithAWord(t *testing.T) {
+	const word = "middleware: this Cache was not made by New"
+	for _, cache := range []*middleware.Cache{{}, nil} {
+		require.PanicsWithValue(t, word, func() { cache.Handler(nil) })
+		require.PanicsWithValue(t, word, func() { cache.Transport(nil) })
+		require.PanicsWithValue(t, word, func() { _ = cache.Purge(t.Context(), httptest.NewRequest("GET", "/", nil)) })
+		require.PanicsWithValue(t, word, func() { cache.Options() })
+		require.PanicsWithValue(t, word, func() { _ = cache.Close(t.Context()) })
 	}
 }

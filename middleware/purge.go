@@ -39,6 +39,7 @@ func (c *Cache) PurgeGroup(r *http.Request, group string) {
 }
 
 func (c *Cache) purge(r *http.Request, purge func(cirque.CacheKey) error) error {
+	c.mustBeNew()
 	get := syntheticGet(r, r.URL)
 	found, failed := false, error(nil)
 	for d := range c.namespaces {

@@ -20,6 +20,7 @@ import (
 // headers are the caller's. Cancelling a request fails the caller's reading; a fill that it
 // caused goes on for the others.
 func (c *Cache) Transport(base http.RoundTripper) http.RoundTripper {
+	c.mustBeNew()
 	if base == nil {
 		base = http.DefaultTransport
 	}
