@@ -22,6 +22,9 @@ func newCache(o *options, logger *slog.Logger) (cache *middleware.Cache, closeSt
 		LockWait:       o.lockTimeout,
 		AuthorizePurge: mayPurge,
 		Logger:         logger,
+
+		StaleIfError:         o.staleError,
+		StaleWhileRevalidate: o.staleUpdate,
 	}
 	if o.disk == "" {
 		cfg.EvictionPolicy = o.eviction

@@ -32,6 +32,8 @@ type options struct {
 	lockTimeout time.Duration
 	eviction    string
 	front       string
+	staleError  time.Duration // how long a stale response may stand in for an error, where it says nothing
+	staleUpdate time.Duration // how long it may be served while it is revalidated, where it says nothing
 	verbose     bool
 }
 
@@ -59,6 +61,8 @@ func parseOptions(args []string, stdout io.Writer) (*options, error) {
 	flags.DurationVar(&o.lockTimeout, "lock-timeout", o.lockTimeout, "how long a request may wait for another's fill to yield a header")
 	flags.Var(choice{&o.eviction, eviction.Names()}, "eviction", "what leaves when there is no more room, a `policy`: "+strings.Join(eviction.Names(), ", "))
 	flags.Var(choice{&o.front, []string{frontHandler, frontTransport}}, "front", "front `door` of the cache that serves: handler or transport")
+	flags.DurationVar(&o.staleError, "stale-if-error", 0, "how long a stale response may be served while the origin fails, unless it forbids that or says how long")
+	flags.DurationVar(&o.staleUpdate, "stale-while-revalidate", 0, "how long a stale response may be served while a new one is fetched, unless it forbids that or says how long")
 	flags.BoolVar(&o.verbose, "v", false, "log one line a request: method, URL, status, phase, bytes, duration")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -72,6 +76,10 @@ func parseOptions(args []string, stdout io.Writer) (*options, error) {
 		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case o.lockTimeout <= 0:
 		return nil, fmt.Errorf("invalid value %q for flag -lock-timeout: must be more than zero", o.lockTimeout)
+	case o.staleError < 0:
+		return nil, fmt.Errorf("invalid value %q for flag -stale-if-error: must not be negative", o.staleError)
+	case o.staleUpdate < 0:
+		return nil, fmt.Errorf("invalid value %q for flag -stale-while-revalidate: must not be negative", o.staleUpdate)
 	}
 	var sized bool
 	flags.Visit(func(f *flag.Flag) {

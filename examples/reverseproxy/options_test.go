@@ -25,12 +25,12 @@ func TestDefaults(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	o, err := parseOptions(strings.Fields("-listen :0 -origin https://example.com/below -memory 64MiB -max-object 1GB "+
-		"-lock-timeout 250ms -eviction simple-lru -front transport -disk /cache -disk-size 1TiB -v"), io.Discard)
+		"-lock-timeout 250ms -eviction simple-lru -front transport -disk /cache -disk-size 1TiB -stale-if-error 1h -stale-while-revalidate 10s -v"), io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, &options{
 		listen: ":0", origin: &url.URL{Scheme: "https", Host: "example.com", Path: "/below"}, memory: 64 << 20, maxObject: 1e9,
 		lockTimeout: 250 * time.Millisecond, eviction: "simple-lru", front: "transport", verbose: true,
-		disk: "/cache", diskSize: 1 << 40, memoryToo: true,
+		disk: "/cache", diskSize: 1 << 40, memoryToo: true, staleError: time.Hour, staleUpdate: 10 * time.Second,
 	}, o)
 }
 
@@ -47,6 +47,8 @@ func TestBadOptions(t *testing.T) {
 		"-max-object 1.5":              "whole number",
 		"-lock-timeout 5":              "lock-timeout",
 		"-lock-timeout 0s":             "more than zero",
+		"-stale-if-error -1s":          "stale-if-error: must not be negative",
+		"-stale-while-revalidate -1s":  "stale-while-revalidate: must not be negative",
 		"-eviction nonesuch":           "want one of",
 		"-front door":                  "want one of handler, transport",
 		"-v=perhaps":                   "invalid boolean",

@@ -22,6 +22,7 @@ func newProxy(origin *url.URL, front string, cache *middleware.Cache, transport 
 		Rewrite: func(r *httputil.ProxyRequest) {
 			route(r, origin)
 			r.SetXForwarded()
+			addVia(r)
 		},
 		FlushInterval: -1, // what the origin has sent, the client is to have
 		BufferPool:    &buffers{},
@@ -30,9 +31,9 @@ func newProxy(origin *url.URL, front string, cache *middleware.Cache, transport 
 	}
 	if front == frontTransport {
 		backend.Transport = cache.Transport(transport)
-		return &proxy{serve: backend, purge: purgeBehind(origin, cache)}
+		return &proxy{serve: asTyped(backend), purge: purgeBehind(origin, cache)}
 	}
-	handler := cache.Handler(backend)
+	handler := cache.Handler(asTyped(backend))
 	return &proxy{serve: handler, purge: handler}
 }
 
@@ -44,6 +45,13 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == "PURGE" {
 		p.purge.ServeHTTP(w, r)
 		return
+	}
+	if r.Method == http.MethodOptions || r.Method == http.MethodTrace {
+		var last bool
+		if r, last = forwardOnce(r); last {
+			answerAsLast(w, r)
+			return
+		}
 	}
 	p.serve.ServeHTTP(w, withoutClaims(r))
 }
@@ -83,6 +91,27 @@ func route(r *httputil.ProxyRequest, origin *url.URL) {
 	r.SetURL(origin)
 	r.Out.Host = r.In.Host
 }
+
+// asTyped makes what next answers have the Content-Type that next gave it, or none. Without it net/http would guess
+// one from the content, beside a nosniff of the origin's even.
+func asTyped(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(&typedWriter{w}, r)
+	})
+}
+
+type typedWriter struct{ http.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *typedWriter) WriteHeader(status int) {
+	if header := w.Header(); status >= 200 && header["Content-Type"] == nil {
+		header["Content-Type"] = nil
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *typedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // mayPurge lets those purge who are on this machine, and not by way of another proxy on it.
 func mayPurge(r *http.Request) bool {
