@@ -201,7 +201,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	rules := make(map[string]func([]string) string, len(cfg.Normalize))
 	for name, rule := range cfg.Normalize {
 		if rule == nil {
-			errs = append(errs, fmt.Errorf("Normalize has no rule for %q", name))
+			errs = append(errs, fmt.Errorf("no rule for %q in Normalize", name))
 		}
 		rules[http.CanonicalHeaderKey(name)] = rule
 	}
