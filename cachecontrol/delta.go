@@ -14,15 +14,14 @@ const maxDelta = (1 << 31) * time.Second
 
 // Delta is a delta-seconds argument (RFC 9111 §1.2.2).
 type Delta struct {
-	// Duration is a whole number of seconds, unless
-	// [Options].FractionalSeconds admits others. 2^31 seconds and more are
-	// 2^31 seconds. It is zero where Valid is false.
+	// Duration is a whole number of seconds, unless [Options].FractionalSeconds is set. A number
+	// above 2^31 becomes 2^31 seconds. Duration is zero if Valid is false.
 	Duration time.Duration
 	// Present reports that the directive was there, readable or not.
 	Present bool
-	// Valid reports that its argument was a number. A directive that is
-	// present and not valid means zero seconds, as caches are encouraged to
-	// consider invalid freshness information to be staleness (§4.2.1).
+	// Valid reports that the argument was a number. A directive that is present but not valid means
+	// zero seconds: caches are encouraged to treat invalid freshness information as stale
+	// (§4.2.1).
 	Valid bool
 }
 
@@ -33,13 +32,14 @@ func (d *Delta) set(v time.Duration) {
 	}
 }
 
-// refuse notes a directive whose argument can't be read or relied on.
+// refuse records a directive whose argument cannot be read or trusted. It keeps a value that was
+// set before.
 func (d *Delta) refuse() {
 	d.Present = true
 }
 
-// setTyped takes what cacheobject made of the argument arg: -1 if it read some
-// other directive.
+// setTyped takes v, which cacheobject read from the argument arg. It is -1 if the directive was
+// another one.
 func (d *Delta) setTyped(v cacheobject.DeltaSeconds, arg string) {
 	switch {
 	case v < 0:
@@ -48,12 +48,12 @@ func (d *Delta) setTyped(v cacheobject.DeltaSeconds, arg string) {
 	case isDigits(arg):
 		d.set(maxDelta)
 	default:
-		// cacheobject stops reading where the number grows too large.
+		// cacheobject does not read past the digit that makes the number too large.
 		d.refuse()
 	}
 }
 
-// setFraction takes arg if it is a decimal number such as 1.5.
+// setFraction takes arg if it is a decimal number such as 1.5, and reports whether it is.
 func (d *Delta) setFraction(arg string) bool {
 	whole, fraction, _ := strings.Cut(arg, ".")
 	if !isDigits(whole) || !isDigits(fraction) {
@@ -61,7 +61,7 @@ func (d *Delta) setFraction(arg string) bool {
 	}
 	v, err := time.ParseDuration(arg + "s")
 	if err != nil {
-		v = maxDelta // it can only have overflowed
+		v = maxDelta // overflow is the only error left
 	}
 	d.set(v)
 	return true
@@ -71,8 +71,8 @@ func isDigits(s string) bool {
 	return s != "" && strings.TrimLeft(s, "0123456789") == ""
 }
 
-// appendDelta writes the directive, if there is one. What couldn't be read is
-// written as the zero it means.
+// appendDelta writes the directive if it is present. An argument that could not be read is written
+// as 0, which is what it means.
 func appendDelta(b []byte, name string, d Delta) []byte {
 	if !d.Present {
 		return b
@@ -82,7 +82,7 @@ func appendDelta(b []byte, name string, d Delta) []byte {
 	v := max(d.Duration, 0)
 	b = strconv.AppendInt(b, int64(v/time.Second), 10)
 	if v %= time.Second; v != 0 {
-		// One billion more makes room for the leading zeros.
+		// The added billion keeps the leading zeros.
 		digits := strconv.FormatInt(int64(v+time.Second), 10)
 		b = append(b, '.')
 		b = append(b, strings.TrimRight(digits[1:], "0")...)

@@ -2,25 +2,23 @@ package cachecontrol
 
 import "strings"
 
-// maxExtensions bounds what a field full of made-up directives can cost.
+// maxExtensions bounds the memory that a field full of invented directives takes.
 const maxExtensions = 128
 
 // Directive is one directive as it stood in the field.
 type Directive struct {
-	// Name is the directive's name in lower case, as names are compared
-	// without regard to case (RFC 9111 §5.2).
+	// Name is the directive's name in lower case: case does not matter in names (RFC 9111 §5.2).
 	Name string
 	// Value is the argument, without its quotes and escapes.
 	Value string
-	// HasValue tells an empty argument from none.
+	// HasValue is true if there is an argument, even an empty one.
 	HasValue bool
-	// Quoted reports that the argument was a quoted-string, or can only be
-	// written as one.
+	// Quoted reports that the argument was a quoted-string, or can only be written as one.
 	Quoted bool
 }
 
-// String returns the directive as a sender would write it. An argument that is
-// no token is quoted even where Quoted is false.
+// String returns the directive as a sender would write it. An argument that is not a token is
+// quoted even if Quoted is false.
 func (d Directive) String() string {
 	return string(d.append(nil))
 }
@@ -44,12 +42,11 @@ func (d Directive) append(b []byte) []byte {
 	return append(b, '"')
 }
 
-// parseDirective reads text, one list element without the whitespace around
-// it, as
+// parseDirective reads text, one list element without the whitespace around it, as
 //
 //	cache-directive = token [ "=" ( token / quoted-string ) ]
 //
-// (RFC 9111 §5.2). That leaves no room for whitespace around the equals sign.
+// (RFC 9111 §5.2). The grammar allows no whitespace around the equals sign.
 func parseDirective(text string) (d Directive, ok bool) {
 	n := tokenLen(text)
 	if n == 0 {
@@ -73,7 +70,7 @@ func parseDirective(text string) (d Directive, ok bool) {
 	return d, ok
 }
 
-// unquote returns what the quoted-string s stands for (RFC 9110 §5.6.4).
+// unquote returns the text that the quoted-string s stands for (RFC 9110 §5.6.4).
 func unquote(s string) (string, bool) {
 	if n := quotedLen(s); n == 0 || n != len(s) {
 		return "", false
@@ -93,15 +90,15 @@ func unquote(s string) (string, bool) {
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
 		if s[i] == '\\' {
-			i++ // quotedLen saw to it that something follows
+			i++ // quotedLen has checked that a byte follows
 		}
 		b = append(b, s[i])
 	}
 	return string(b), true
 }
 
-// quotedLen returns the length of the quoted-string at the start of s, quotes
-// included, and 0 if there is none or it isn't closed.
+// quotedLen returns the length of the quoted-string at the start of s, quotes included. It returns
+// 0 if there is none or it is not closed.
 func quotedLen(s string) int {
 	if s == "" || s[0] != '"' {
 		return 0
@@ -131,7 +128,7 @@ func isToken(s string) bool {
 	return s != "" && tokenLen(s) == len(s)
 }
 
-// tokenBytes holds the tchar of RFC 9110 §5.6.2.
+// tokenBytes marks the bytes that are a tchar (RFC 9110 §5.6.2).
 var tokenBytes = func() (t [256]bool) {
 	const tchar = "!#$%&'*+-.^_`|~0123456789" +
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

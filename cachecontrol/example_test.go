@@ -22,8 +22,7 @@ func ExampleParseResponse() {
 	// no-cache="Set-Cookie", public, max-age=600, stale-while-revalidate=30
 }
 
-// A restriction counts even behind a mistake; a permission or a number
-// doesn't.
+// A restriction counts even after a mistake in the field; a permission or a number does not.
 func ExampleParseResponse_malformed() {
 	r := cachecontrol.ParseResponse([]string{`max-age=ten, ext="never closed, public, no-store`}, nil)
 	fmt.Println(r.NoStore, r.Public)
@@ -39,7 +38,7 @@ func ExampleParseRequest() {
 	// Output: true 5s
 }
 
-// Without a valid targeted field, Cache-Control decides.
+// If there is no valid targeted field, Cache-Control decides.
 func ExampleParseTargeted() {
 	header := http.Header{
 		"Cache-Control":     {"no-store"},

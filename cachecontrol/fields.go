@@ -6,16 +6,15 @@ import (
 	"strings"
 )
 
-// maxFields bounds what a list of made-up field names can cost.
+// maxFields bounds the memory that a list of invented field names takes.
 const maxFields = 128
 
-// mergeFields adds the argument of one no-cache or private directive to what
-// those before it said: all for the unqualified form, else fields (RFC 9111
-// §5.2.2.4, §5.2.2.7).
+// mergeFields adds a no-cache or private directive, whose argument is list, to the earlier ones of
+// its name (RFC 9111 §5.2.2.4, §5.2.2.7). all is true if one of these was unqualified; otherwise
+// fields are the field names that they list.
 //
-// Unqualified covers qualified. An argument that names no field, or something
-// that can't be a field, counts as unqualified: it must not lift a restriction
-// that was meant.
+// The unqualified form includes the qualified one. An argument that lists no field, or something
+// that cannot be a field name, counts as unqualified: a mistake must not lift the restriction.
 func mergeFields(all bool, fields []string, list string) (bool, []string) {
 	if all {
 		return true, nil
@@ -45,7 +44,7 @@ func mergeFields(all bool, fields []string, list string) (bool, []string) {
 	return false, fields
 }
 
-// appendFields writes the directive in the quoted form senders use for it.
+// appendFields writes the directive, with fields as a quoted-string if it is qualified.
 func appendFields(b []byte, name string, all bool, fields []string) []byte {
 	if all || len(fields) == 0 {
 		return appendFlag(b, name, all)

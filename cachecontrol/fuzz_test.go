@@ -31,8 +31,8 @@ var seeds = []string{
 	`ext="\`,
 }
 
-// meant is what of d counts: that an argument was malformed doesn't, since it
-// means zero like a zero.
+// meant returns d as if its argument had been well-formed: a malformed argument means zero, as 0
+// does.
 func meant(d Delta) Delta {
 	d.Valid = d.Present
 	return d
@@ -61,8 +61,8 @@ func checkDelta(t *testing.T, ds ...Delta) {
 	}
 }
 
-// FuzzResponse: whatever was read is written as a text that says the same, and
-// without quotes it makes no difference how a field is cut into lines.
+// FuzzResponse checks that the text written for a response reads back as the same directives. It
+// also checks that, without quotes, it makes no difference how a field is cut into lines.
 func FuzzResponse(f *testing.F) {
 	for _, s := range seeds {
 		f.Add(s, false)
@@ -84,7 +84,7 @@ func FuzzResponse(f *testing.F) {
 	})
 }
 
-// FuzzRequest is FuzzResponse for requests.
+// FuzzRequest makes the checks of FuzzResponse for requests.
 func FuzzRequest(f *testing.F) {
 	for _, s := range seeds {
 		f.Add(s, false)
@@ -104,9 +104,8 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// FuzzNeighbour: what restricts in a well-formed field restricts no less with
-// anything at all before or behind it. The field is made well-formed by writing
-// what was read.
+// FuzzNeighbour checks that a restriction of a well-formed field restricts no less with any text
+// before or after it. Writing what was read makes the field well-formed.
 func FuzzNeighbour(f *testing.F) {
 	for _, s := range seeds {
 		for _, n := range seeds {
@@ -115,7 +114,7 @@ func FuzzNeighbour(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line, neighbour string) {
 		r := ParseResponse([]string{line}, nil)
-		// A must-understand that is beyond doubt is free to lift no-store.
+		// A must-understand that is beyond doubt may lift no-store.
 		lifted := r.MustUnderstand || ParseResponse([]string{neighbour, "no-store"}, nil).MustUnderstand
 		for _, both := range [][]string{
 			{neighbour + ", " + r.String()},
@@ -154,8 +153,8 @@ func checkNoLooser(t *testing.T, want, got Response, lines []string) {
 	}
 }
 
-// FuzzTargeted: what was read from a targeted field is written as a text that
-// says the same there and in Cache-Control.
+// FuzzTargeted checks that the text written for what was read from a targeted field means the same
+// in a targeted field and in Cache-Control.
 func FuzzTargeted(f *testing.F) {
 	for _, s := range seeds {
 		f.Add(s)

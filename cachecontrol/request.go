@@ -2,8 +2,8 @@ package cachecontrol
 
 import "github.com/pquerna/cachecontrol/cacheobject"
 
-// Request holds what a request's Cache-Control field says. The zero value says
-// nothing. Request directives are advisory (RFC 9111 §5.2.1).
+// Request holds the directives of a request's Cache-Control field. The zero value has none. Request
+// directives are advisory (RFC 9111 §5.2.1).
 type Request struct {
 	NoCache      bool // §5.2.1.4
 	NoStore      bool // §5.2.1.5
@@ -14,29 +14,26 @@ type Request struct {
 	MinFresh     Delta // §5.2.1.3
 	StaleIfError Delta // RFC 5861 §4
 
-	// MaxStale is max-stale with an argument (RFC 9111 §5.2.1.2). MaxStaleAny
-	// is max-stale without one, which accepts any staleness; MaxStale is then
-	// the zero Delta.
+	// MaxStale is max-stale with an argument (RFC 9111 §5.2.1.2). MaxStaleAny is max-stale without
+	// one, which accepts any staleness; MaxStale is then the zero Delta.
 	MaxStale    Delta
 	MaxStaleAny bool
 
-	// Extensions are the well-formed directives not known here, in order, at
-	// most 128 of them.
+	// Extensions are the well-formed directives that this package does not know, in order, at most
+	// 128 of them.
 	Extensions []Directive
 }
 
 // ParseRequest reads the lines of a request's Cache-Control field, which are
-// header["Cache-Control"]. The package documentation says how it reads those
-// that are malformed.
+// header["Cache-Control"]. The package documentation says how it reads malformed lines.
 //
-// An only-if-cached with an argument is ignored, as it would fail a request
-// that can be answered.
+// An only-if-cached with an argument is ignored: it would fail a request that can be answered.
 func ParseRequest(lines []string, o *Options) Request {
 	switch len(lines) {
 	case 0:
 		return Request{}
 	case 1:
-		// What browsers send when the user reloads a page.
+		// Browsers send these when the user reloads a page.
 		switch lines[0] {
 		case "":
 			return Request{}
@@ -51,9 +48,9 @@ func ParseRequest(lines []string, o *Options) Request {
 	return p.Request
 }
 
-// String returns r as the value of a Cache-Control field. ParseRequest reads it
-// back as r; but what wasn't [Delta.Valid] is written as 0, and fractions of
-// seconds need [Options].FractionalSeconds again.
+// String returns r as the value of a Cache-Control field. ParseRequest reads it back as r, with two
+// exceptions: a number that was not [Delta.Valid] is written as 0, and fractions of seconds need
+// [Options].FractionalSeconds again.
 func (r Request) String() string {
 	b := appendFlag(nil, "no-store", r.NoStore)
 	b = appendFlag(b, "no-cache", r.NoCache)
@@ -79,7 +76,7 @@ type requestParser struct {
 	fractions bool
 }
 
-// delta returns where the directive's number is kept, nil if it takes none.
+// delta returns the Delta that holds the directive's number, or nil if the directive takes none.
 func (p *requestParser) delta(name string) *Delta {
 	switch name {
 	case "max-age":
@@ -110,8 +107,7 @@ func (p *requestParser) add(text string, d Directive) {
 	}
 }
 
-// addTyped leaves the directive to cacheobject, which rejects an argument that
-// doesn't fit.
+// addTyped lets cacheobject parse the directive. cacheobject rejects an argument that does not fit.
 func (p *requestParser) addTyped(text string, d Directive) {
 	if v := p.delta(d.Name); v != nil && p.fractions && v.setFraction(d.Value) {
 		return
@@ -129,7 +125,7 @@ func (p *requestParser) addTyped(text string, d Directive) {
 	p.MaxAge.setTyped(cd.MaxAge, d.Value)
 	p.MaxStale.setTyped(cd.MaxStale, d.Value)
 	p.MinFresh.setTyped(cd.MinFresh, d.Value)
-	if d.Name == "stale-if-error" { // unlike the others it isn't -1 when unset
+	if d.Name == "stale-if-error" { // if unset, it is 0 and not -1 like the others
 		p.StaleIfError.setTyped(cd.StaleIfError, d.Value)
 	}
 }

@@ -36,13 +36,13 @@ func TestParseRequest(t *testing.T) {
 			{Name: "b", Value: "c d", HasValue: true, Quoted: true},
 		}}},
 
-		// Arguments that don't fit.
+		// Arguments that do not fit.
 		{"restrictions count whatever the argument", []string{`no-cache=x, no-store="", no-transform=`},
 			Request{NoCache: true, NoStore: true, NoTransform: true}},
-		{"only-if-cached does not", []string{"only-if-cached=1"}, Request{}},
-		{"max-stale that is no number means none", []string{"max-stale=x"}, Request{MaxStale: invalid}},
-		{"max-stale and an equals sign", []string{"max-stale="}, Request{MaxStale: invalid}},
-		{"max-age of no number", []string{"max-age=x, stale-if-error=x, min-fresh=x"},
+		{"only-if-cached with an argument is ignored", []string{"only-if-cached=1"}, Request{}},
+		{"max-stale with an argument that is not a number", []string{"max-stale=x"}, Request{MaxStale: invalid}},
+		{"max-stale with an empty argument", []string{"max-stale="}, Request{MaxStale: invalid}},
+		{"numbers with an argument that is not a number", []string{"max-age=x, stale-if-error=x, min-fresh=x"},
 			Request{MaxAge: invalid, StaleIfError: invalid, MinFresh: invalid}},
 
 		// Duplicates: the first counts.
@@ -76,12 +76,12 @@ func TestRequestString(t *testing.T) {
 	}
 }
 
-// TestReload holds the fields of a browser's reload to no allocation: they are
-// parsed request by request.
+// TestReload checks that the fields of a browser's reload are parsed without allocation: they come
+// with every such request.
 func TestReload(t *testing.T) {
 	for _, line := range []string{"no-cache", "max-age=0"} {
 		lines := []string{line}
 		require.Zero(t, testing.AllocsPerRun(10, func() { ParseRequest(lines, nil) }), line)
-		require.Equal(t, ParseRequest([]string{" " + line}, nil), ParseRequest(lines, nil), "the short cut leads elsewhere")
+		require.Equal(t, ParseRequest([]string{" " + line}, nil), ParseRequest(lines, nil), "the short cut gives another result")
 	}
 }

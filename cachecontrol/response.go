@@ -4,14 +4,13 @@ import "github.com/pquerna/cachecontrol/cacheobject"
 
 // Options adjusts parsing. A nil *Options means the defaults.
 type Options struct {
-	// FractionalSeconds accepts numbers such as 1.5, an extension for caches
-	// that hold responses for less than a second. Without it they are invalid,
-	// as RFC 9111 §1.2.2 has it.
+	// FractionalSeconds accepts numbers such as 1.5, an extension for caches that hold responses
+	// for less than a second. Without it they are invalid (RFC 9111 §1.2.2).
 	FractionalSeconds bool
 }
 
-// Response holds what a response's Cache-Control field, or a targeted field in
-// its place (RFC 9213), says. The zero value says nothing.
+// Response holds the directives of a response's Cache-Control field, or of a targeted field in its
+// place (RFC 9213). The zero value has none.
 type Response struct {
 	NoStore         bool // RFC 9111 §5.2.2.5
 	NoTransform     bool // §5.2.2.6
@@ -21,15 +20,13 @@ type Response struct {
 	Public          bool // §5.2.2.9
 	Immutable       bool // RFC 8246
 
-	// NoCache is the unqualified no-cache (RFC 9111 §5.2.2.4). Where only the
-	// qualified one was given, it is false and NoCacheFields lists the field
-	// names in canonical form, each once.
+	// NoCache is the unqualified no-cache (RFC 9111 §5.2.2.4). If only the qualified form was
+	// given, NoCache is false and NoCacheFields lists the field names in canonical form, each once.
 	NoCache       bool
 	NoCacheFields []string
 
-	// Private is the unqualified private (§5.2.2.7). Where only the qualified
-	// one was given, it is false and PrivateFields lists the field names in
-	// canonical form, each once.
+	// Private is the unqualified private (§5.2.2.7). If only the qualified form was given, Private
+	// is false and PrivateFields lists the field names in canonical form, each once.
 	Private       bool
 	PrivateFields []string
 
@@ -38,14 +35,13 @@ type Response struct {
 	StaleWhileRevalidate Delta // RFC 5861 §3
 	StaleIfError         Delta // RFC 5861 §4
 
-	// Extensions are the well-formed directives not known here, in order, at
-	// most 128 of them.
+	// Extensions are the well-formed directives that this package does not know, in order, at most
+	// 128 of them.
 	Extensions []Directive
 }
 
 // ParseResponse reads the lines of a response's Cache-Control field, which are
-// header["Cache-Control"]. The package documentation says how it reads those
-// that are malformed.
+// header["Cache-Control"]. The package documentation says how it reads malformed lines.
 func ParseResponse(lines []string, o *Options) Response {
 	if len(lines) == 0 {
 		return Response{}
@@ -55,15 +51,15 @@ func ParseResponse(lines []string, o *Options) Response {
 	return p.result()
 }
 
-// IsZero reports whether r says nothing at all.
+// IsZero reports whether r has no directives.
 func (r Response) IsZero() bool {
 	var buf [256]byte
 	return len(r.append(buf[:0])) == 0
 }
 
-// String returns r as the value of a Cache-Control field. ParseResponse reads
-// it back as r; but what wasn't [Delta.Valid] is written as 0, and fractions
-// of seconds need [Options].FractionalSeconds again.
+// String returns r as the value of a Cache-Control field. ParseResponse reads it back as r, with
+// two exceptions: a number that was not [Delta.Valid] is written as 0, and fractions of seconds
+// need [Options].FractionalSeconds again.
 func (r Response) String() string {
 	return string(r.append(nil))
 }
@@ -92,19 +88,19 @@ func (r Response) append(b []byte) []byte {
 type responseParser struct {
 	Response
 	fractions bool
-	// doubtful is set if there may have been a must-understand, or not.
+	// doubtful is set if it is uncertain whether there was a must-understand.
 	doubtful bool
 }
 
 func (p *responseParser) result() Response {
 	if p.doubtful {
-		// Alone it restricts; beside no-store it permits (RFC 9111 §5.2.2.3).
+		// Alone, must-understand restricts; beside no-store it permits (RFC 9111 §5.2.2.3).
 		p.MustUnderstand = !p.NoStore
 	}
 	return p.Response
 }
 
-// delta returns where the directive's number is kept, nil if it takes none.
+// delta returns the Delta that holds the directive's number, or nil if the directive takes none.
 func (p *responseParser) delta(name string) *Delta {
 	switch name {
 	case "max-age":
@@ -135,7 +131,7 @@ func (p *responseParser) add(text string, d Directive) {
 			p.MustUnderstand = true
 		}
 	case "immutable":
-		p.Immutable = true // whatever its argument (RFC 8246 §2)
+		p.Immutable = true // its argument does not matter (RFC 8246 §2)
 	default:
 		if len(p.Extensions) < maxExtensions {
 			p.Extensions = append(p.Extensions, d)
@@ -143,8 +139,7 @@ func (p *responseParser) add(text string, d Directive) {
 	}
 }
 
-// addTyped leaves the directives that have a fixed type to cacheobject. It
-// rejects those whose argument doesn't fit.
+// addTyped lets cacheobject parse the directive. cacheobject rejects an argument that does not fit.
 func (p *responseParser) addTyped(text string, d Directive) {
 	if v := p.delta(d.Name); v != nil && p.fractions && v.setFraction(d.Value) {
 		return

@@ -9,12 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// valid is a Delta that was read without trouble.
+// valid returns a valid Delta.
 func valid(seconds int64) Delta {
 	return Delta{Duration: time.Duration(seconds) * time.Second, Present: true, Valid: true}
 }
 
-// invalid is a Delta whose argument was no number.
+// invalid is a Delta whose argument was not a number.
 var invalid = Delta{Present: true}
 
 func TestParseResponse(t *testing.T) {
@@ -61,7 +61,7 @@ func TestParseResponse(t *testing.T) {
 		{"qualified does not narrow unqualified", []string{`no-cache, no-cache="a"`}, Response{NoCache: true}},
 		{"empty list", []string{`private="", no-cache=" , "`}, Response{Private: true, NoCache: true}},
 		{"no argument behind the equals sign", []string{"private=, no-cache="}, Response{Private: true, NoCache: true}},
-		{"a list of what can't be fields", []string{`private="a b", no-cache="a;b"`}, Response{Private: true, NoCache: true}},
+		{"a list of names that cannot be fields", []string{`private="a b", no-cache="a;b"`}, Response{Private: true, NoCache: true}},
 		{"one name of several is malformed", []string{`private="a, (b)"`}, Response{Private: true}},
 		{"an argument that is no token", []string{"no-cache=a/b"}, Response{NoCache: true}},
 		{"junk behind the list", []string{`private="a"b`}, Response{Private: true}},
@@ -72,15 +72,15 @@ func TestParseResponse(t *testing.T) {
 		{"restrictions count whatever the argument",
 			[]string{`no-store=x, no-transform="", must-revalidate=1, proxy-revalidate=?0`},
 			Response{NoStore: true, NoTransform: true, MustRevalidate: true, ProxyRevalidate: true}},
-		{"permissions do not", []string{"public=x"}, Response{}},
-		{"must-understand in doubtful form", []string{"must-understand=1"}, Response{MustUnderstand: true}},
-		{"but it does not lift no-store then", []string{"must-understand=1, no-store"}, Response{NoStore: true}},
+		{"public counts only without an argument", []string{"public=x"}, Response{}},
+		{"must-understand with an argument restricts", []string{"must-understand=1"}, Response{MustUnderstand: true}},
+		{"must-understand with an argument does not lift no-store", []string{"must-understand=1, no-store"}, Response{NoStore: true}},
 
 		// Duplicates and conflicts, §4.2.1.
 		{"the first value counts", []string{"max-age=1, max-age=2", "max-age=3"}, Response{MaxAge: valid(1)}},
-		{"also if it is invalid", []string{"s-maxage=x, s-maxage=2"}, Response{SMaxAge: invalid}},
-		{"also if it is malformed", []string{"max-age =1, max-age=2"}, Response{MaxAge: invalid}},
-		{"an invalid one later changes nothing", []string{"max-age=1, max-age=x"}, Response{MaxAge: valid(1)}},
+		{"the first value counts even if it is invalid", []string{"s-maxage=x, s-maxage=2"}, Response{SMaxAge: invalid}},
+		{"the first value counts even if it is malformed", []string{"max-age =1, max-age=2"}, Response{MaxAge: invalid}},
+		{"a later value that is invalid changes nothing", []string{"max-age=1, max-age=x"}, Response{MaxAge: valid(1)}},
 		{"conflicts are all reported", []string{"public, private, max-age=1, no-store"},
 			Response{Public: true, Private: true, MaxAge: valid(1), NoStore: true}},
 
@@ -108,31 +108,31 @@ func TestParseResponse(t *testing.T) {
 			Response{NoCache: true, NoStore: true, MaxAge: invalid}},
 		{"nothing instead of commas", []string{"private max-age=60"}, Response{Private: true, MaxAge: invalid}},
 		{"arguments are not names", []string{`community = "private", ext= no-store`}, Response{}},
-		{"nor is the word behind an empty argument one", []string{`ext="" no-store`}, Response{NoStore: true}},
+		{"the word behind an empty argument is a name", []string{`ext="" no-store`}, Response{NoStore: true}},
 		{"a quote not closed: what came before counts", []string{`max-age=60, public, ext="abc`},
 			Response{MaxAge: valid(60), Public: true}},
 		{"a quote not closed: restrictions behind it count",
 			[]string{`max-age=60, ext="abc, no-store, no-cache="a", must-revalidate`},
 			Response{MaxAge: valid(60), NoStore: true, NoCache: true, MustRevalidate: true}},
-		{"a quote not closed: permissions behind it do not, numbers are no reason to call it fresh",
+		{"a quote not closed: permissions behind it are ignored, numbers mean zero",
 			[]string{`ext="abc, public, immutable, max-age=60, s-maxage=60, foo`},
 			Response{MaxAge: invalid, SMaxAge: invalid}},
 		{"a quote not closed: must-understand does not lift no-store", []string{`no-store, ext="abc, must-understand`},
 			Response{NoStore: true}},
-		{"a quote not closed: must-understand before it does not either", []string{`must-understand, no-store, ext="abc`},
+		{"a quote not closed: must-understand before it does not lift no-store", []string{`must-understand, no-store, ext="abc`},
 			Response{NoStore: true}},
 		{"a quote not closed: must-understand alone restricts", []string{`ext="abc, must-understand`},
 			Response{MustUnderstand: true}},
-		{"a quote not closed: the next line is another matter", []string{`ext="abc`, `max-age=60, private="a"`},
+		{"a quote not closed: it does not affect the next line", []string{`ext="abc`, `max-age=60, private="a"`},
 			Response{MaxAge: valid(60), PrivateFields: []string{"A"}}},
-		{"a quote not closed, ended by a backslash", []string{`no-store, ext="abc\`}, Response{NoStore: true}},
-		{"a stray quote closed by another's", []string{`x="abc, no-store, y="z", public`},
+		{"a quote not closed: the line ends in a backslash", []string{`no-store, ext="abc\`}, Response{NoStore: true}},
+		{"a stray quote is closed by the quote of another argument", []string{`x="abc, no-store, y="z", public`},
 			Response{NoStore: true}},
-		{"a stray quote closed by another's, and all seems well up to the end", []string{`x="abc, no-store, y=" , z=1"`},
+		{"a stray quote is closed by the quote of another argument: only the end of the line shows it", []string{`x="abc, no-store, y=" , z=1"`},
 			Response{NoStore: true, Extensions: []Directive{
 				{Name: "x", Value: "abc, no-store, y=", HasValue: true, Quoted: true},
 			}}},
-		{"a stray quote closed by another's, whose escapes keep the count even", []string{`x="abc, no-store, y=" , z=\""`},
+		{"a stray quote is closed by the quote of another argument: an escaped quote keeps the count even", []string{`x="abc, no-store, y=" , z=\""`},
 			Response{NoStore: true, Extensions: []Directive{
 				{Name: "x", Value: "abc, no-store, y=", HasValue: true, Quoted: true},
 			}}},
@@ -258,12 +258,11 @@ func TestResponseString(t *testing.T) {
 		require.Equal(t, tc.want, r.String())
 		require.Equal(t, tc.want == "", r.IsZero(), tc.line)
 	}
-	require.Equal(t, `a="b c"`, Directive{Name: "a", Value: "b c", HasValue: true}.String(), "it can't be sent unquoted")
+	require.Equal(t, `a="b c"`, Directive{Name: "a", Value: "b c", HasValue: true}.String(), "it cannot be sent unquoted")
 	require.Equal(t, "max-age=0", Response{MaxAge: Delta{Duration: -time.Second, Present: true, Valid: true}}.String())
 }
 
-// TestLimits holds long fields to a result of bounded size, in which no
-// restriction is lost.
+// TestLimits checks that the result for a long field has a bounded size and loses no restriction.
 func TestLimits(t *testing.T) {
 	const n = 100_000
 	flood := strings.Repeat("a,", n)
@@ -284,7 +283,7 @@ func TestLimits(t *testing.T) {
 		r := ParseResponse([]string{`private="` + list.String() + `F0"`}, nil)
 		require.Len(t, r.PrivateFields, maxFields)
 		r = ParseResponse([]string{`private="` + list.String() + `one-more"`}, nil)
-		require.Equal(t, Response{Private: true}, r, "too many names to keep are all names")
+		require.Equal(t, Response{Private: true}, r, "a list with too many names counts as unqualified")
 	})
 	t.Run("allocations", func(t *testing.T) {
 		for _, line := range []string{

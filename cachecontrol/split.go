@@ -2,17 +2,17 @@ package cachecontrol
 
 import "strings"
 
-// collector takes what a field says, in the order in which it says it.
+// collector takes the directives of a field, in order.
 type collector interface {
-	// add takes a well-formed directive; text is how it stood in the field.
+	// add takes a well-formed directive; text is the directive as it stood in the field.
 	add(text string, d Directive)
-	// restrict takes the lower-case name of a directive of which no more can
-	// be made out: if it restricts, it counts in its strictest form.
+	// restrict takes the lower-case name of a directive of which nothing else can be read. If the
+	// directive restricts, it counts in its strictest form.
 	restrict(name string)
 }
 
-// collect hands every directive of the field to c. Lines are read one by one: a
-// quote left open in one can't reach into the next.
+// collect hands every directive of the field to c. It reads each line on its own, so that a quote
+// left open in one does not reach into the next.
 func collect(lines []string, c collector) {
 	for _, line := range lines {
 		doubt := false
@@ -31,20 +31,18 @@ func collect(lines []string, c collector) {
 			doubt = doubt || strings.Contains(text, `"`)
 		}
 		if doubt {
-			// Once a quote is out of place, another in the same line may have
-			// opened or closed a string that wasn't meant: what looked like
-			// text between quotes could have been a directive.
+			// One quote is out of place, so another in the same line may have opened or closed the
+			// wrong string. What looked like text between quotes could be a directive.
 			restrictAll(line, c)
 		}
 	}
 }
 
-// elementLen returns the length of the first element of the list s, up to the
-// comma that ends it. A quoted argument hides the commas in it. The element is
-// the whole of s if a quote stays open, or if one that isn't around an argument
-// isn't closed before the next comma.
+// elementLen returns the length of the first element of the list s, up to the comma that ends it.
+// Commas within a quoted argument do not end it. The element is the whole of s if a quote stays
+// open, or if there is a comma between two quotes that do not enclose an argument.
 func elementLen(s string) int {
-	argument := false // an argument would begin here
+	argument := false // an argument can begin at i
 	for i := 0; i < len(s); i++ {
 		switch s[i] {
 		case ',':
@@ -66,9 +64,9 @@ func elementLen(s string) int {
 	return len(s)
 }
 
-// restrictAll hands c the words of a malformed text that may be names of
-// directives: all tokens save those that follow an equals sign. So it finds both
-// in "no-cache; no-store" and only ext in "ext= private".
+// restrictAll hands c the words of a malformed text that may be names of directives: all tokens
+// except those that follow an equals sign. So it finds both tokens in "no-cache; no-store" and only
+// ext in "ext= private".
 func restrictAll(text string, c collector) {
 	const (
 		name         = iota // the next token can be a name

@@ -6,21 +6,18 @@ import (
 	"github.com/dunglas/httpsfv"
 )
 
-// ParseTargeted reads the lines of a targeted field such as CDN-Cache-Control
-// (RFC 9213 §2.1), a Dictionary of Structured Fields. ok is false when the
-// field is absent, empty or no valid Dictionary: the cache then goes on as if it
-// weren't there.
+// ParseTargeted reads the lines of a targeted field such as CDN-Cache-Control (RFC 9213 §2.1),
+// which is a Dictionary of Structured Fields. ok is false if the field is absent, empty or not a
+// valid Dictionary. The cache must then treat it as absent.
 //
-// The syntax is stricter than Cache-Control's: names are in lower case, and of
-// several values for one directive the last counts (RFC 9651 §4.2.2).
-// Parameters are ignored. A value of a type that its directive can't have is
-// not used (RFC 9213 §2.1):
+// The syntax is stricter than that of Cache-Control: names are in lower case. If a directive has
+// several values, the last counts (RFC 9651 §4.2.2). Parameters are ignored. A value whose type
+// does not fit its directive is not used (RFC 9213 §2.1):
 //
-//   - max-age and the other numbers must be Integers, or they mean zero seconds.
-//   - Lists of field names must be Strings or Tokens, or the directive is
-//     unqualified.
-//   - Other restrictions count whatever their value, and public only when it
-//     is true. A value of false makes any of these absent.
+//   - max-age and the other numbers must be Integers; otherwise they mean zero seconds.
+//   - Lists of field names must be Strings or Tokens; otherwise the directive is unqualified.
+//   - Other restrictions count whatever their value, and public counts only if its value is true. A
+//     value of false makes any of these absent.
 //   - Extensions are left out if Cache-Control has no syntax for their value.
 func ParseTargeted(lines []string) (r Response, ok bool) {
 	if len(lines) == 0 {
@@ -38,11 +35,11 @@ func ParseTargeted(lines []string) (r Response, ok bool) {
 	return p.result(), true
 }
 
-// addMember adds the directive that RFC 9213 §2.1 maps to this member, if the
-// value has the type that such a directive maps to.
+// addMember adds the directive that RFC 9213 §2.1 maps to this member. If the value has the wrong
+// type for it, only the restriction counts.
 func (p *responseParser) addMember(name string, member httpsfv.Member) {
 	var (
-		item, _ = member.(httpsfv.Item) // of an Inner List, an Item without value
+		item, _ = member.(httpsfv.Item) // for an Inner List, an Item without value
 		seconds = p.delta(name) != nil
 		fields  = name == "no-cache" || name == "private"
 		d       = Directive{Name: name, HasValue: true}
@@ -66,7 +63,7 @@ func (p *responseParser) addMember(name string, member httpsfv.Member) {
 		d.Value, d.Quoted = v, true
 		fits = !seconds
 	case httpsfv.Token:
-		// Unlike a token of Cache-Control's it may hold colons and slashes.
+		// Unlike a token of Cache-Control, it may contain colons and slashes.
 		d.Value, d.Quoted = string(v), !isToken(string(v))
 		fits = !seconds
 	}

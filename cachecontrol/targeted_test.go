@@ -19,7 +19,7 @@ func TestParseTargeted(t *testing.T) {
 			"proxy-revalidate, must-understand, no-transform"},
 			Response{SMaxAge: valid(1), StaleWhileRevalidate: valid(2), StaleIfError: valid(3), Public: true, Immutable: true,
 				ProxyRevalidate: true, MustUnderstand: true, NoTransform: true}},
-		{"§3.1, a directive nobody knows", []string{"none"}, Response{Extensions: []Directive{{Name: "none"}}}},
+		{"§3.1, an unknown directive", []string{"none"}, Response{Extensions: []Directive{{Name: "none"}}}},
 		{"§2.1, field names in a String", []string{`no-cache="a, b", private="set-cookie"`},
 			Response{NoCacheFields: []string{"A", "B"}, PrivateFields: []string{"Set-Cookie"}}},
 		{"§2.1, a field name in a Token", []string{"private=a"}, Response{PrivateFields: []string{"A"}}},
@@ -30,7 +30,7 @@ func TestParseTargeted(t *testing.T) {
 		{"RFC 9111 §1.2.2", []string{"max-age=2147483648, s-maxage=999999999999999"},
 			Response{MaxAge: valid(1 << 31), SMaxAge: valid(1 << 31)}},
 
-		// §2.1: values of the wrong type are not to be used.
+		// §2.1: values of the wrong type are not used.
 		{"numbers: String", []string{`max-age="60"`}, Response{MaxAge: invalid}},
 		{"numbers: Token", []string{"max-age=a60"}, Response{MaxAge: invalid}},
 		{"numbers: Decimal", []string{"max-age=60.5"}, Response{MaxAge: invalid}},
@@ -43,10 +43,10 @@ func TestParseTargeted(t *testing.T) {
 		{"field names: Byte Sequence", []string{"no-cache=:YQ==:"}, Response{NoCache: true}},
 		{"field names: empty String", []string{`private="", no-cache=" ,"`}, Response{Private: true, NoCache: true}},
 		{"field names: malformed", []string{`private="a b", no-cache=a/b`}, Response{Private: true, NoCache: true}},
-		{"restrictions count", []string{`no-store=1, must-revalidate="x", proxy-revalidate=(), no-transform=a`},
+		{"restrictions count whatever their value", []string{`no-store=1, must-revalidate="x", proxy-revalidate=(), no-transform=a`},
 			Response{NoStore: true, MustRevalidate: true, ProxyRevalidate: true, NoTransform: true}},
 		{"must-understand does not lift no-store", []string{"no-store, must-understand=1"}, Response{NoStore: true}},
-		{"permissions do not", []string{`public=1, foo`}, Response{Extensions: []Directive{{Name: "foo"}}}},
+		{"public counts only if it is true", []string{`public=1, foo`}, Response{Extensions: []Directive{{Name: "foo"}}}},
 		{"false is absent", []string{"no-store=?0, no-cache=?0, private=?0, public=?0, immutable=?0, foo=?0"}, Response{}},
 		{"extensions", []string{`a=1, b=1.50, c="x y", d=tok, e=a/b, f, g=?0, h=(1), i=:YQ==:, j=@1, k=%"x"`},
 			Response{Extensions: []Directive{
@@ -66,8 +66,8 @@ func TestParseTargeted(t *testing.T) {
 	}
 }
 
-// TestParseTargetedIgnores: RFC 9213 §2.1 wants a field that is empty or can't
-// be parsed ignored as a whole.
+// TestParseTargetedIgnores checks that a field that is empty or cannot be parsed is ignored as a
+// whole (RFC 9213 §2.1).
 func TestParseTargetedIgnores(t *testing.T) {
 	for _, lines := range [][]string{
 		nil,
