@@ -8,15 +8,16 @@ import (
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
 
-// Admit implements [cirque.EvictionManager]. For a key that is tracked it is a hit as well. A weight below one counts as one, one above
-// 2^47 as that. An entry heavier than the limit is handed back.
+// Admit implements [cirque.EvictionManager]. For a tracked key it also counts as a hit. A weight
+// below one counts as one, a weight above 2^47 as 2^47. An entry heavier than the limit is returned
+// as evicted.
 func (m *manager) Admit(key cirque.CompactCacheKey, weight int64, freshUntil time.Time, cost time.Duration) (evicted []cirque.CompactCacheKey) {
 	c := newCandidate(&key, weight, freshUntil)
 	c.cost = max(float32(cost.Seconds()), 0)
 	weight, used := c.weight, false
 	return m.change(key, c, func(s *shard, n *table.Node, id uint32) int64 {
 		if n != nil && !used {
-			used = true // also before others make room for it
+			used = true // change may call this again; the hit counts once, before others make room
 			s.hit(n, id, c.freshUntil)
 			if tag := n.Tag; m.tags.text(tag) != key.UserTag {
 				n.Tag = m.tags.acquire(key.UserTag)
@@ -27,8 +28,8 @@ func (m *manager) Admit(key cirque.CompactCacheKey, weight int64, freshUntil tim
 	})
 }
 
-// IncrementWeight implements [cirque.EvictionManager]. maxWeight never lowers a weight. A negative delta does, down to
-// one.
+// IncrementWeight implements [cirque.EvictionManager]. maxWeight never lowers a weight. A negative
+// delta lowers it, but not below one.
 func (m *manager) IncrementWeight(key cirque.CompactCacheKey, delta, maxWeight int64) (evicted []cirque.CompactCacheKey) {
 	c := newCandidate(&key, 1, time.Time{})
 	return m.change(key, c, func(_ *shard, n *table.Node, _ uint32) int64 {
@@ -43,8 +44,8 @@ func (m *manager) IncrementWeight(key cirque.CompactCacheKey, delta, maxWeight i
 	})
 }
 
-// change gives the entry of c the weight that weigh returns for its node, which is nil where it isn't tracked;
-// zero leaves it untracked.
+// change gives c's entry the weight that weigh returns for its node. The node is nil if the entry
+// is not tracked; a weight of zero then leaves it untracked. weigh may be called several times.
 func (m *manager) change(key cirque.CompactCacheKey, c *candidate, weigh func(*shard, *table.Node, uint32) int64) (evicted []cirque.CompactCacheKey) {
 	s := m.shard(c.hash)
 	var held room
@@ -101,7 +102,7 @@ func (m *manager) change(key cirque.CompactCacheKey, c *candidate, weigh func(*s
 	}
 }
 
-// refuse makes sure that c, which is handed back, is not tracked in s, which is locked.
+// refuse makes sure that c, which is returned as evicted, is not tracked in s, which is locked.
 func (m *manager) refuse(s *shard, c *candidate) {
 	if n, id := s.table.Find(c.hash, &c.key); n != nil {
 		m.drop(s, n, id, false)
@@ -109,8 +110,8 @@ func (m *manager) refuse(s *shard, c *candidate) {
 	m.ledger.evicted(c.weight)
 }
 
-// makeRoom reserves need for c, evicting what ranks no higher. It reports false, with nothing reserved, where c
-// itself is the one to leave.
+// makeRoom reserves need for c and evicts entries that rank no higher. It returns false, with
+// nothing reserved, if c itself must leave.
 func (m *manager) makeRoom(need room, rank uint64, c *candidate, evicted *[]cirque.CompactCacheKey) bool {
 	for !m.ledger.reserve(need) {
 		victim, _, ok := m.evictOne(rank, c)
@@ -122,7 +123,7 @@ func (m *manager) makeRoom(need room, rank uint64, c *candidate, evicted *[]cirq
 	return true
 }
 
-// enforce evicts what an Access of an unknown key brought past the limits.
+// enforce evicts until the limits hold again: an Access of an unknown key may have exceeded them.
 func (m *manager) enforce(evicted []cirque.CompactCacheKey) []cirque.CompactCacheKey {
 	for m.ledger.over() {
 		victim, _, ok := m.evictOne(unbeatable, nil)
@@ -134,12 +135,13 @@ func (m *manager) enforce(evicted []cirque.CompactCacheKey) []cirque.CompactCach
 	return evicted
 }
 
-// evictOne evicts the next victim, if there is one, it ranks no higher than rank, and it isn't c.
+// evictOne evicts the next victim. ok is false if there is none, if it ranks higher than rank, or
+// if it is c.
 func (m *manager) evictOne(rank uint64, c *candidate) (key cirque.CompactCacheKey, weight int64, ok bool) {
 	for s := m.pickShard(); s != nil; s = m.pickShard() {
 		s.mu.Lock()
 		id, r := s.order.victim()
-		if id == 0 && len(m.shards) > 1 { // emptied since it was picked
+		if id == 0 && len(m.shards) > 1 { // it was emptied since it was picked
 			s.mu.Unlock()
 			continue
 		}
@@ -157,8 +159,9 @@ func (m *manager) evictOne(rank uint64, c *candidate) (key cirque.CompactCacheKe
 	return key, 0, false
 }
 
-// pickShard returns the shard to evict from: of two random ones that whose victim has the lower rank, which comes close
-// to one order over all. It returns nil where several are all empty.
+// pickShard returns the shard to evict from: of two random shards, the one whose victim has the
+// lower rank. That comes close to one order over all shards. It returns nil if there are several
+// shards and all are empty.
 func (m *manager) pickShard() *shard {
 	if len(m.shards) == 1 {
 		return &m.shards[0]

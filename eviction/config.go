@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-// Config holds what all policies are told.
+// Config holds the settings that all policies share.
 type Config struct {
-	// Limit is the most the tracked entries may weigh together, in bytes. It must be positive.
+	// Limit is the most bytes that the tracked entries may weigh together. It must be positive.
 	Limit int64
 
-	// MaxItems is the most entries that may be tracked. Zero means no such limit; a negative number is an
-	// error.
+	// MaxItems is the most entries that may be tracked. Zero means no such limit; a negative number
+	// is an error.
 	MaxItems int
 }
 
@@ -21,7 +21,7 @@ func (c Config) validate() error {
 		errs = append(errs, fmt.Errorf("eviction: the limit is %d bytes; it must be positive", c.Limit))
 	}
 	if c.MaxItems < 0 {
-		errs = append(errs, fmt.Errorf("eviction: at most %d items; it must not be negative", c.MaxItems))
+		errs = append(errs, fmt.Errorf("eviction: MaxItems is %d; it must not be negative", c.MaxItems))
 	}
 	return errors.Join(errs...)
 }

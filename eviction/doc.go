@@ -3,24 +3,49 @@
 //
 // # Policies
 //
-// [GDSF] is the default: it weighs use against size. [S3FIFO] and [SIEVE] are two simple policies that do much better than
-// LRU; [LRU], [SimpleLRU] and [FIFO] are what one expects. Only GDSF looks at freshness and, if asked to, at costs. How they
-// compare is measured in docs/eviction.md.
+// [GDSF] is the default: it weighs use against size. [S3FIFO] and [SIEVE] are two simple policies
+// that do much better than LRU. [LRU], [SimpleLRU] and [FIFO] are the classic policies. Only GDSF
+// considers freshness and, if configured, costs. docs/eviction.md compares all of them by
+// measurement.
 //
 // # The limit
 //
-// Every policy has one limit in bytes over all its entries, and may have one on their number. Room is reserved before an entry is
-// tracked, so the limits hold at every moment, whatever runs at the same time. The exception is Access: a key that it
-// does not know is there already, and is tracked in any case; the next call that may evict makes up for it.
+// Every policy has one limit in bytes over all its entries, and may have a limit on their number.
+// Room is reserved before an entry is tracked, so the limits hold at every moment, even under
+// concurrent use. Access is the exception: the entry of an unknown key is in the cache already, so
+// Access always tracks it. The next call that may evict makes up for it.
 //
 // # Concurrency
 //
-// All methods are safe for concurrent use. Except in LRU and SimpleLRU, a hit takes no lock. Nothing outside of the package is called
-// with a lock held.
+// All methods are safe for concurrent use. A hit takes no lock, except in LRU and SimpleLRU. The
+// package holds no lock when it calls code of other packages.
 //
 // # Memory
 //
-// A tracked entry takes 80 to 110 bytes without pointers, so that the garbage collector does not notice how many there are. A user
-// tag is kept once, however many entries have it. Memory grows with the number of entries and is used again, but not given back
-// before the manager is.
+// A tracked entry takes 80 to 110 bytes without pointers, so the garbage collector does not notice
+// how many there are. A user tag is kept once, however many entries have it. Memory grows with the
+// number of entries. It is reused, but it is given back only with the manager.
+//
+// # Files
+//
+//   - admit.go: the calls that may evict: Admit, IncrementWeight, Evict
+//   - config.go: the settings that all policies share
+//   - fifo.go: FIFO, and the order of admission
+//   - gdsf.go: GDSF and its settings
+//   - heap.go: the heap of GDSF's order
+//   - ledger.go: the totals of a manager, and its limits
+//   - list.go: a linked list of nodes
+//   - lru.go: LRU and its settings
+//   - manager.go: the part that all policies share: shards, hits, tracking, totals
+//   - new.go: New, Names and the list of policies
+//   - order.go: the interface between the manager and a policy
+//   - priority.go: GDSF's order
+//   - s3fifo.go: S3FIFO and its order
+//   - save.go: Save and Load
+//   - sieve.go: SIEVE and its order
+//   - simple_lru.go: SimpleLRU, and the order of last use, which LRU shares
+//   - tags.go: the user tags of entries, by number
+//   - internal/ghost: the use counts of evicted entries
+//   - internal/state: the files that Save writes
+//   - internal/table: the tracked entries and their index
 package eviction

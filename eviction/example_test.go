@@ -30,7 +30,7 @@ func Example() {
 }
 
 func ExampleNewGDSF() {
-	// Prefer requests over bytes, and what the origin is slow to answer.
+	// Prefer hits by requests over hits by bytes, and entries that were slow to fetch.
 	manager, err := eviction.NewGDSF(eviction.GDSFConfig{
 		Config:     eviction.Config{Limit: 512 << 20},
 		Alpha:      0.5,

@@ -6,12 +6,12 @@ import (
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
 
-// FIFO evicts what was admitted first, used or not. A hit writes nothing.
+// FIFO evicts the entry that was admitted first, used or not. A hit writes nothing.
 type FIFO struct{ manager }
 
 var _ cirque.EvictionManager = (*FIFO)(nil)
 
-// NewFIFO returns an empty FIFO, or an error where c is invalid.
+// NewFIFO returns an empty FIFO, or an error if c is invalid.
 func NewFIFO(c Config) (*FIFO, error) {
 	f := &FIFO{manager{name: "fifo"}}
 	if err := f.init(c, 1, func(t *table.Table) order { return &queue{list: list{table: t}} }); err != nil {
@@ -20,7 +20,7 @@ func NewFIFO(c Config) (*FIFO, error) {
 	return f, nil
 }
 
-// queue is the order of admission: newest at the front.
+// queue is the order of admission, newest at the front.
 type queue struct {
 	welcoming
 	list

@@ -33,7 +33,8 @@ func TestGDSFConfig(t *testing.T) {
 	}
 }
 
-// next admits entries of the given weights, key i the i-th, and returns the one that leaves first.
+// next admits entries of the given weights, the first as key 0, and returns the number of the key
+// that leaves first.
 func next(m cirque.EvictionManager, weights ...int64) int {
 	for i, w := range weights {
 		m.Admit(key(i), w, time.Time{}, 0)
@@ -45,7 +46,8 @@ func TestGDSFPrefersSmallEntriesByAlpha(t *testing.T) {
 	limit := eviction.Config{Limit: 1 << 20}
 	require.Equal(t, 1, next(newGDSF(t, eviction.GDSFConfig{Config: limit}), 100, 3000, 500))
 
-	// Two uses of a large one against one of an entry a tenth its size: 2/10^alpha decides.
+	// Two uses of a large entry compete with one use of an entry a tenth its size: 2/10^alpha
+	// decides.
 	for alpha, leaves := range map[float64]int{0.1: 1, 1: 0, -1: 1} {
 		g := newGDSF(t, eviction.GDSFConfig{Config: limit, Alpha: alpha})
 		g.Admit(key(0), 10_000, time.Time{}, 0)
@@ -64,7 +66,7 @@ func TestGDSFWeighsCost(t *testing.T) {
 	require.Equal(t, 0, numbers(ignores.Evict(1))[0])
 	weighs := newGDSF(t, eviction.GDSFConfig{Config: eviction.Config{Limit: 1 << 20}, CostWeight: 0.5})
 	admit(weighs)
-	require.Equal(t, 1, numbers(weighs.Evict(1))[0], "what was quick to fetch")
+	require.Equal(t, 1, numbers(weighs.Evict(1))[0], "the entry that was quick to fetch leaves")
 }
 
 func TestGDSFRemembersTheEvicted(t *testing.T) {
@@ -76,7 +78,7 @@ func TestGDSFRemembersTheEvicted(t *testing.T) {
 	for i := 1; i <= 10; i++ {
 		g.Admit(key(i), 1000, time.Time{}, 0)
 	}
-	// It comes back with its uses, and the ten with one each are before it.
+	// Key 0 comes back with its uses, so the ten keys with one use each leave before it.
 	g.Admit(key(0), 1000, time.Time{}, 0)
 	require.True(t, g.Peek(key(0)))
 	require.NotContains(t, g.Evict(9000), key(0))
@@ -91,7 +93,7 @@ func TestGDSFStopsCountingUses(t *testing.T) {
 			g.Access(key(i), 1000, time.Time{})
 		}
 	}
-	require.Equal(t, []int{0}, numbers(g.Evict(1)), "both have all that count, and it is larger")
+	require.Equal(t, []int{0}, numbers(g.Evict(1)), "both have the maximum of uses, and key 0 is larger")
 }
 
 func TestGDSFDeclinesOnlyWhenFull(t *testing.T) {
@@ -137,12 +139,12 @@ func TestGDSFEvictsStaleEntriesFirst(t *testing.T) {
 		g.Access(key(3), 1000, time.Now().Add(time.Hour))
 		g.Access(key(3), 1000, time.Time{})
 		require.Equal(t, []int{2}, numbers(g.Evict(1)), "key 3 was revalidated")
-		require.Equal(t, []int{4}, numbers(g.Evict(1)), "which was its 15th use")
+		require.Equal(t, []int{4}, numbers(g.Evict(1)), "the revalidation of key 3 was its 15th use")
 	})
 }
 
-// TestGDSFKeepsThePopularAmongTheStale has entries only that need revalidation at every use. They are worth less than fresh ones,
-// but which of them are worth more is as it was.
+// TestGDSFKeepsThePopularAmongTheStale has only entries that need revalidation at every use. They
+// are worth less than fresh ones, but the popular ones are still worth more than the others.
 func TestGDSFKeepsThePopularAmongTheStale(t *testing.T) {
 	g := newGDSF(t, eviction.GDSFConfig{Config: eviction.Config{Limit: 100 * 1000}})
 	stale := time.Now().Add(-time.Second)
@@ -158,7 +160,7 @@ func TestGDSFKeepsThePopularAmongTheStale(t *testing.T) {
 		require.True(t, g.Peek(key(i)))
 	}
 	g.Admit(key(2000), 1000, time.Now().Add(time.Hour), 0)
-	require.NotContains(t, numbers(g.Evict(49*1000)), 2000, "one use of a fresh entry is worth sixteen")
+	require.NotContains(t, numbers(g.Evict(49*1000)), 2000, "one use of a fresh entry is worth sixteen of a stale one")
 }
 
 func TestGDSFEntryAdmittedStale(t *testing.T) {
@@ -167,5 +169,5 @@ func TestGDSFEntryAdmittedStale(t *testing.T) {
 		g.Admit(key(i), 1000, time.Now().Add(time.Hour), 0)
 	}
 	g.Admit(key(1000), 900, time.Now().Add(-time.Hour), 0)
-	require.Equal(t, []int{1000}, numbers(g.Evict(1)), "although it is smaller")
+	require.Equal(t, []int{1000}, numbers(g.Evict(1)), "the stale entry leaves although it is smaller")
 }

@@ -1,10 +1,10 @@
 package eviction
 
-// heap is a four-ary min-heap of node numbers by rank. It keeps the ranks beside the numbers, so that sifting stays within
-// one array: nodes are looked at only when they reach the top.
+// heap is a four-ary min-heap of node numbers, ordered by rank. It keeps the ranks beside the
+// numbers, so sifting stays within one array: a node is read only when it reaches the top.
 type heap []heapEntry
 
-// heapEntry is twelve bytes; with a uint64 it would be sixteen.
+// heapEntry takes twelve bytes; with a uint64 it would take sixteen.
 type heapEntry struct {
 	high, low uint32 // of the rank
 	id        uint32
@@ -41,7 +41,7 @@ func (h *heap) pop() {
 	}
 }
 
-// replaceTop puts e, which ranks no lower, in place of the top.
+// replaceTop replaces the top with e, which ranks no lower.
 func (h heap) replaceTop(e heapEntry) { h.siftDown(0, e) }
 
 // siftDown puts e in place i or below it.
@@ -66,7 +66,7 @@ func (h heap) siftDown(i int, e heapEntry) {
 	h[i] = e
 }
 
-// filter removes the entries that keep is false for.
+// filter removes the entries for which keep returns false.
 func (h *heap) filter(keep func(id uint32) bool) {
 	kept := (*h)[:0]
 	for _, e := range *h {

@@ -2,26 +2,26 @@ package eviction
 
 import "sync/atomic"
 
-// room is an amount of what a manager's limits are about.
+// room is an amount of weight and entries, the two things that a manager limits.
 type room struct {
 	weight int64 // bytes
 	items  int64
 }
 
-// ledger keeps a manager's totals, over all its shards. Room is reserved before an entry takes it, so that
-// no moment shows more than the limits allow.
+// ledger keeps a manager's totals over all its shards. Room is reserved before an entry takes it,
+// so the totals never exceed the limits.
 //
-// INVARIANT: weight ≤ limit and items ≤ maxItems, but for what [ledger.force] added since the
-// last call of a method that evicts.
+// INVARIANT: weight ≤ limit and items ≤ maxItems, except for what [ledger.force] added since
+// the last call of a method that evicts.
 type ledger struct {
 	limit    int64
-	maxItems int64 // zero: none
+	maxItems int64 // zero: no limit
 
 	weight, items               atomic.Int64
 	evictedWeight, evictedItems atomic.Int64
 }
 
-// reserve takes r, or nothing and reports false.
+// reserve takes all of r, or takes nothing and returns false.
 func (l *ledger) reserve(r room) bool {
 	if !take(&l.weight, r.weight, l.limit) {
 		return false
@@ -36,7 +36,7 @@ func (l *ledger) reserve(r room) bool {
 	return true
 }
 
-// take adds n to v unless that leads past limit. Giving back always works.
+// take adds n to v unless the sum would exceed limit. Giving back always succeeds.
 func take(v *atomic.Int64, n, limit int64) bool {
 	for {
 		old := v.Load()
@@ -49,7 +49,7 @@ func take(v *atomic.Int64, n, limit int64) bool {
 	}
 }
 
-// force takes r, limits or not.
+// force takes r without regard to the limits.
 func (l *ledger) force(r room) {
 	l.weight.Add(r.weight)
 	l.items.Add(r.items)
@@ -60,12 +60,12 @@ func (l *ledger) release(r room) {
 	l.items.Add(-r.items)
 }
 
-// over reports whether the limits are passed.
+// over reports whether a limit is exceeded.
 func (l *ledger) over() bool {
 	return l.weight.Load() > l.limit || l.maxItems > 0 && l.items.Load() > l.maxItems
 }
 
-// evicted counts an entry that was handed back.
+// evicted counts an entry that is returned as evicted.
 func (l *ledger) evicted(weight int64) {
 	l.evictedWeight.Add(weight)
 	l.evictedItems.Add(1)

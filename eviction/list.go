@@ -2,7 +2,7 @@ package eviction
 
 import "github.com/cirquecache/cirque/eviction/internal/table"
 
-// list is a doubly linked list of nodes, linked by number through Aux.
+// list is a doubly linked list of nodes. The links are node numbers in Aux.
 type list struct {
 	table       *table.Table
 	front, back uint32
@@ -59,7 +59,7 @@ func (l *list) moveToFront(n *table.Node, id uint32) {
 	}
 }
 
-// appendPlaces appends the nodes from front to back, ranked by their number in places.
+// appendPlaces appends the nodes from front to back. A node's rank is its index in places.
 func (l *list) appendPlaces(places []place) []place {
 	for id := l.front; id != 0; id = l.table.At(id).Aux[linkNext] {
 		places = append(places, place{rank: uint64(len(places)), id: id})

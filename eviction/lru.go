@@ -8,14 +8,14 @@ import (
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
 
-// LRU evicts what has not been used for long. It is split into shards, each with a lock and an exact order of its
-// own, so that hits seldom meet; the limits are over all of them. The shard that gives up a victim is chosen by two
-// random draws: that whose oldest entry is older.
+// LRU evicts an entry that has not been used for long. It is split into shards, each with its own
+// lock and exact order, so hits seldom meet. The limits hold over all shards. Of two random shards,
+// the one whose least recently used entry is older gives up a victim.
 type LRU struct{ manager }
 
 var _ cirque.EvictionManager = (*LRU)(nil)
 
-// LRUConfig holds what an [LRU] is told.
+// LRUConfig holds the settings of an [LRU].
 type LRUConfig struct {
 	Config
 
@@ -28,10 +28,10 @@ const (
 	maxShards     = 1024
 )
 
-// NewLRU returns an empty LRU, or an error where c is invalid.
+// NewLRU returns an empty LRU, or an error if c is invalid.
 func NewLRU(c LRUConfig) (*LRU, error) {
 	if c.Shards < 0 || c.Shards > maxShards {
-		return nil, fmt.Errorf("eviction: %d shards; at most %d are possible", c.Shards, maxShards)
+		return nil, fmt.Errorf("eviction: Shards is %d; it must be from 0 to %d", c.Shards, maxShards)
 	}
 	if c.Shards == 0 {
 		c.Shards = defaultShards
@@ -48,8 +48,8 @@ func NewLRU(c LRUConfig) (*LRU, error) {
 // Shards returns the number of shards.
 func (l *LRU) Shards() int { return len(l.shards) }
 
-// PeekLRU returns the entry of a shard that will leave next, and its weight in bytes; ok is false where the shard
-// is empty or doesn't exist. Nothing changes.
+// PeekLRU returns the entry of a shard that will leave next, and its weight in bytes. ok is false
+// if the shard is empty or does not exist. PeekLRU changes nothing.
 func (l *LRU) PeekLRU(shard int) (key cirque.CompactCacheKey, weight int64, ok bool) {
 	if shard < 0 || shard >= len(l.shards) {
 		return key, 0, false

@@ -8,34 +8,34 @@ import (
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
 
-// manager is a cirque.EvictionManager but for the order in which entries leave: shards under one
-// ledger, each with a lock, a table and an order of its own. Policies embed it.
+// manager is a cirque.EvictionManager without the order in which entries leave. It has shards under
+// one ledger, each with its own lock, table and order. Policies embed it.
 //
-// No more than one shard's lock is held at a time. Making room takes the locks of the shards
-// whose entries leave, so whoever needs room gives up its own lock, gets the room reserved in the ledger,
-// and looks again.
+// A call holds at most one shard's lock at a time. Making room takes the locks of the shards whose
+// entries leave. So a call that needs room unlocks its own shard, reserves the room in the ledger,
+// locks again, and looks up its entry again.
 type manager struct {
 	ledger ledger
 	tags   tags
-	shards []shard // a power of two
+	shards []shard // their number is a power of two
 
 	name     string // of the policy, as New knows it
-	lockHits bool   // the order's hit wants the lock
+	lockHits bool   // order.hit needs the lock
 	saving   sync.Mutex
 }
 
 type shard struct {
-	order order // see there for which methods need the lock
+	order order // says which of its methods need the lock
 	table table.Table
 	mu    sync.Mutex
 	_     [64]byte // keeps the locks of two shards off one cache line
 }
 
-// indexSegments is over all shards of a manager: at a million entries, sixteen thousand slots to move when one
-// grows.
+// indexSegments is the number of index segments over all shards of a manager. At a million entries,
+// one that grows has sixteen thousand slots to move.
 const indexSegments = 64
 
-// init sets up n shards, a power of two, with an order from newOrder each.
+// init sets up n shards, a power of two, each with an order from newOrder.
 func (m *manager) init(c Config, n int, newOrder func(*table.Table) order) error {
 	if err := c.validate(); err != nil {
 		return err
@@ -52,8 +52,8 @@ func (m *manager) init(c Config, n int, newOrder func(*table.Table) order) error
 
 func (m *manager) shard(hash uint64) *shard { return &m.shards[int(hash)&(len(m.shards)-1)] }
 
-// Access implements [cirque.EvictionManager]. A hit refreshes what is known of the entry's freshness, unless freshUntil is zero. It
-// leaves the weight alone.
+// Access implements [cirque.EvictionManager]. A hit updates the entry's freshness, unless
+// freshUntil is zero, and leaves the weight alone.
 func (m *manager) Access(key cirque.CompactCacheKey, weight int64, freshUntil time.Time) (known bool) {
 	k := table.MakeKey(&key)
 	hash := k.Hash()
@@ -91,7 +91,7 @@ func (m *manager) Peek(key cirque.CompactCacheKey) bool {
 	if n, _ := s.table.Find(hash, &k); n != nil {
 		return true
 	}
-	// Only a search with the lock can tell that the key isn't there.
+	// Only a search with the lock held can tell that the key is absent.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, _ := s.table.Find(hash, &k)
@@ -110,13 +110,13 @@ func (m *manager) Remove(key cirque.CompactCacheKey) {
 	}
 }
 
-// insert tracks c, whose room is taken, in s, which is locked.
+// insert tracks c in s, which is locked. The room for c must be reserved.
 func (m *manager) insert(s *shard, c *candidate, userTag string) {
 	n, id := m.track(s, c, userTag)
 	s.order.link(n, id, c)
 }
 
-// track makes a node for c, whose order is still to hear of it.
+// track makes a node for c. The caller must tell the order about it.
 func (m *manager) track(s *shard, c *candidate, userTag string) (n *table.Node, id uint32) {
 	n, id = s.table.Insert(c.hash, &c.key)
 	n.Weight = c.weight
@@ -125,7 +125,7 @@ func (m *manager) track(s *shard, c *candidate, userTag string) (n *table.Node, 
 	return n, id
 }
 
-// drop ends the tracking of a node of s, which is locked, and returns the key it had.
+// drop ends the tracking of a node of s, which is locked, and returns its key.
 func (m *manager) drop(s *shard, n *table.Node, id uint32, victim bool) cirque.CompactCacheKey {
 	key := n.Key().Compact(m.tags.text(n.Tag))
 	m.ledger.release(room{weight: n.Weight, items: 1})
@@ -144,8 +144,8 @@ func (m *manager) TotalWeight() int64 { return m.ledger.weight.Load() }
 // TotalItems implements [cirque.EvictionManager].
 func (m *manager) TotalItems() int { return int(m.ledger.items.Load()) }
 
-// EvictedWeight implements [cirque.EvictionManager]. Entries that were declined count.
+// EvictedWeight implements [cirque.EvictionManager]. Declined entries count too.
 func (m *manager) EvictedWeight() int64 { return m.ledger.evictedWeight.Load() }
 
-// EvictedItems implements [cirque.EvictionManager]. Entries that were declined count.
+// EvictedItems implements [cirque.EvictionManager]. Declined entries count too.
 func (m *manager) EvictedItems() int64 { return m.ledger.evictedItems.Load() }

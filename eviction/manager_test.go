@@ -20,7 +20,7 @@ func key(n int) cirque.CompactCacheKey {
 	return cirque.NewCacheKey("", strconv.Itoa(n), "").Compact()
 }
 
-// numbers returns the numbers of keys below 4000, for messages that can be read.
+// numbers returns the numbers of keys below 4000, so that messages can be read.
 func numbers(keys []cirque.CompactCacheKey) []int {
 	ns := make([]int, len(keys))
 	for i, k := range keys {
@@ -37,7 +37,7 @@ var numberByPrimary = sync.OnceValue(func() map[cirque.HashBinary]int {
 	return byPrimary
 })
 
-// numbered returns a key for n that costs no hashing.
+// numbered returns a key for n without computing a hash.
 func numbered(n int) (k cirque.CompactCacheKey) {
 	binary.LittleEndian.PutUint64(k.Primary[:8], uint64(n+1)*0x9e3779b97f4a7c15)
 	binary.LittleEndian.PutUint64(k.Primary[8:], uint64(n))
@@ -59,10 +59,10 @@ func TestTooHeavyEntryIsHandedBack(t *testing.T) {
 	each(t, 100, func(t *testing.T, m cirque.EvictionManager, _ string) {
 		require.Empty(t, m.Admit(key(1), 50, time.Time{}, 0))
 		require.Equal(t, []cirque.CompactCacheKey{key(2)}, m.Admit(key(2), 101, time.Time{}, 0))
-		require.True(t, m.Peek(key(1)), "evicts nothing else")
+		require.True(t, m.Peek(key(1)), "nothing else is evicted")
 		require.False(t, m.Peek(key(2)))
 
-		require.Equal(t, []cirque.CompactCacheKey{key(1)}, m.Admit(key(1), 101, time.Time{}, 0), "also if it was tracked")
+		require.Equal(t, []cirque.CompactCacheKey{key(1)}, m.Admit(key(1), 101, time.Time{}, 0), "a tracked entry is returned too")
 		require.Zero(t, m.TotalItems())
 		require.Zero(t, m.TotalWeight())
 		require.EqualValues(t, 2, m.EvictedItems())
@@ -84,7 +84,7 @@ func TestWeightsAreClamped(t *testing.T) {
 		m.IncrementWeight(key(1), 50, 30)
 		require.EqualValues(t, 31, m.TotalWeight())
 		m.IncrementWeight(key(1), 5, 10)
-		require.EqualValues(t, 31, m.TotalWeight(), "a maximum lowers nothing")
+		require.EqualValues(t, 31, m.TotalWeight(), "a maximum does not lower a weight")
 		m.IncrementWeight(key(9), 5, 0)
 		require.False(t, m.Peek(key(9)), "an unknown key stays unknown")
 
@@ -102,13 +102,13 @@ func TestUnknownAccessIsTracked(t *testing.T) {
 		m.Admit(key(1), 80, time.Time{}, 0)
 		require.False(t, m.Access(key(2), 70, time.Time{}))
 		require.True(t, m.Access(key(2), 70, time.Time{}))
-		require.EqualValues(t, 150, m.TotalWeight(), "past the limit, until something evicts")
+		require.EqualValues(t, 150, m.TotalWeight(), "over the limit until the next call that evicts")
 		require.Len(t, m.Evict(0), 1)
 		require.LessOrEqual(t, m.TotalWeight(), int64(100))
 
 		drain(m)
 		m.Access(key(3), 150, time.Time{})
-		require.Contains(t, m.IncrementWeight(key(9), 1, 0), key(3), "so does a call that changes nothing else")
+		require.Contains(t, m.IncrementWeight(key(9), 1, 0), key(3), "a call that changes nothing else evicts too")
 		require.Zero(t, m.TotalItems())
 	})
 }
@@ -123,7 +123,7 @@ func TestUserTagsComeBack(t *testing.T) {
 		m.Admit(of(1, "ann"), 40, time.Time{}, 0)
 		m.Admit(of(2, "bob"), 40, time.Time{}, 0)
 		m.Admit(of(1, "eve"), 40, time.Time{}, 0)
-		require.True(t, m.Peek(key(1)), "a tag is no part of a key's identity")
+		require.True(t, m.Peek(key(1)), "a tag is not part of a key's identity")
 		require.ElementsMatch(t, []cirque.CompactCacheKey{of(1, "eve"), of(2, "bob")}, m.Evict(80))
 	})
 }
@@ -160,8 +160,8 @@ func TestItemLimit(t *testing.T) {
 	}
 }
 
-// TestConcurrentUse checks under load that no moment shows more than the limit, and afterwards that everything tracked is
-// handed back once.
+// TestConcurrentUse checks under load that the limit always holds, and afterwards that every
+// tracked entry is returned once.
 func TestConcurrentUse(t *testing.T) {
 	const limit = 100_000
 	each(t, limit, func(t *testing.T, m cirque.EvictionManager, _ string) {
@@ -182,10 +182,11 @@ func TestConcurrentUse(t *testing.T) {
 						m.Remove(k)
 					default:
 						if m.Peek(k) && !m.Access(k, 1, time.Time{}) {
-							m.Remove(k) // it left in between, and is tracked again
+							m.Remove(k) // it left after Peek, and Access has tracked it again
 						}
 					}
-					// An access to an unknown key may pass the limit, by a byte each here.
+					// An Access of an unknown key may exceed the limit, here by one byte for each
+					// goroutine.
 					if total := m.TotalWeight(); total > limit+4 {
 						t.Errorf("%d bytes are tracked; the limit is %d", total, limit)
 						return
@@ -204,7 +205,7 @@ func TestConcurrentUse(t *testing.T) {
 	})
 }
 
-// TestAdmitsAtOnce has admissions contend for the last bytes.
+// TestAdmitsAtOnce makes admissions compete for the last bytes.
 func TestAdmitsAtOnce(t *testing.T) {
 	each(t, 100, func(t *testing.T, m cirque.EvictionManager, _ string) {
 		for round := range 200 {
@@ -234,8 +235,8 @@ func TestHitsAllocateNothing(t *testing.T) {
 	})
 }
 
-// TestScansLeaveThePopular is what the policies beyond LRU and FIFO are for: keys that are asked for once do not drive out
-// those that are asked for often.
+// TestScansLeaveThePopular checks the purpose of the policies beyond LRU and FIFO: keys that are
+// requested once do not drive out keys that are requested often.
 func TestScansLeaveThePopular(t *testing.T) {
 	each(t, 100*1000, func(t *testing.T, m cirque.EvictionManager, name string) {
 		request := func(n int) {

@@ -8,7 +8,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// Default is the name of the policy to take without a reason for another.
+// Default is the name of the policy to use unless there is a reason for another.
 const Default = "gdsf"
 
 type policy struct {
@@ -26,8 +26,8 @@ var policies = []policy{
 	{"sieve", func(c Config) (cirque.EvictionManager, error) { return made(NewSIEVE(c)) }},
 }
 
-// New returns an empty manager that limits its entries to limit bytes, of the policy called name (see [Names]; "" is
-// [Default]), with that policy's default settings.
+// New returns an empty manager that limits its entries to limit bytes. name is that of its policy
+// (see [Names]; "" is [Default]), which has its default settings.
 func New(name string, limit int64) (cirque.EvictionManager, error) {
 	if name == "" {
 		name = Default
@@ -40,7 +40,7 @@ func New(name string, limit int64) (cirque.EvictionManager, error) {
 	return nil, fmt.Errorf("eviction: no policy %q; there are %s", name, strings.Join(Names(), ", "))
 }
 
-// made keeps a nil pointer from becoming an interface that isn't nil.
+// made returns a nil interface, and not a nil pointer in an interface, if there is an error.
 func made[M cirque.EvictionManager](m M, err error) (cirque.EvictionManager, error) {
 	if err != nil {
 		return nil, err

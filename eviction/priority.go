@@ -12,14 +12,15 @@ import (
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
 
-// A node's Mark holds its uses in the lowest bits, and above them the clock at the last one.
+// A node's Mark holds its uses in the lowest bits, and above them the clock at its last use.
 const (
 	usesBits = 8
 	usesMask = 1<<usesBits - 1
 	maxClock = 1<<(64-usesBits) - 1
 
-	// maxUses bounds how long an entry can live on its past: what was popular yesterday has to leave
-	// some day. It also makes hits on the hottest entries read-only for as long as the clock stands.
+	// maxUses bounds how long an entry can live on its past uses: one that was popular yesterday
+	// must leave some day. It also makes hits on the hottest entries read-only while the clock does
+	// not change.
 	maxUses = 63
 
 	// staleShare divides the value of a stale entry.
@@ -33,11 +34,12 @@ func markOf(clock uint64, uses uint8) uint64 { return clock<<usesBits | uint64(u
 
 // A node's Aux holds two float32.
 const (
-	auxCost  = 0 // seconds, zero where unknown
+	auxCost  = 0 // seconds, zero if unknown
 	auxWorth = 1 // of one use
 )
 
-// priority is GDSF's order. Priorities are fixed-point numbers: a use of an entry of refSize is one.
+// priority is GDSF's order. Priorities are fixed-point numbers. A use of an entry of refSize bytes
+// is worth one.
 type priority struct {
 	table      *table.Table
 	alpha      float64
@@ -45,10 +47,10 @@ type priority struct {
 	heap       heap
 	dead       int // nodes in the heap that are not tracked any more
 	ghost      *ghost.Ghost
-	hand       uint32 // where the sweep for stale entries goes on
+	hand       uint32 // where the sweep for stale entries continues
 	chosen     uint64 // the rank of the last victim
 
-	_     [64]byte // hits read the clock and should not wait for what changes beside it
+	_     [64]byte // keeps the clock, which hits read, away from what changes
 	clock atomic.Uint64
 	_     [56]byte
 }
@@ -57,7 +59,7 @@ const (
 	one     = 1 << 24
 	refSize = 1024
 
-	// firstClock leaves room below, for entries that were last used before a restart.
+	// firstClock leaves room below it for entries that were last used before a restart.
 	firstClock = one << 16
 
 	ghostsPerResident = 2
@@ -69,7 +71,7 @@ func newPriority(t *table.Table, c GDSFConfig) *priority {
 	return p
 }
 
-// worth returns what a use of an entry counts while it is fresh.
+// worth returns the value of one use of a fresh entry.
 func (p *priority) worth(weight int64, cost float32) float32 {
 	w := one * math.Pow(refSize/float64(weight), p.alpha)
 	if cost > 0 && p.costWeight > 0 {
@@ -78,7 +80,8 @@ func (p *priority) worth(weight int64, cost float32) float32 {
 	return float32(w)
 }
 
-// rank returns the priority of an entry with the given mark, of which a use is worth that much.
+// rank returns the priority of an entry with the given mark. worth is the value of one use while it
+// is fresh.
 func (p *priority) rank(mark uint64, worth float32, stale bool) uint64 {
 	value := float64(usesOf(mark)) * float64(worth)
 	if stale {
@@ -115,7 +118,7 @@ func (p *priority) advance(rank uint64) {
 }
 
 func (p *priority) link(n *table.Node, id uint32, c *candidate) {
-	if c.worth == 0 { // it did not have to contend
+	if c.worth == 0 { // c did not have to contend
 		c.worth = p.worth(c.weight, c.cost)
 	}
 	n.Aux[auxCost] = math.Float32bits(c.cost)
@@ -127,7 +130,7 @@ func (p *priority) link(n *table.Node, id uint32, c *candidate) {
 func (p *priority) hit(n *table.Node, _ uint32) {
 	old := n.Mark.Load()
 	mark := markOf(p.clock.Load(), oneMore(usesOf(old)))
-	// Two hits at once may count as one. What doesn't change isn't written.
+	// Two hits at the same moment may count as one. A mark that does not change is not written.
 	if mark != old {
 		n.Mark.Store(mark)
 	}
@@ -148,7 +151,8 @@ func (p *priority) victim() (id uint32, rank uint64) {
 	return id, rank
 }
 
-// least returns the entry with the lowest priority, as far as the heap can know, and leaves it at the top.
+// least returns the entry with the lowest priority, as far as the heap knows, and leaves it at the
+// top.
 func (p *priority) least(now uint32) (id uint32, rank uint64) {
 	for len(p.heap) > 0 {
 		top := p.heap[0]
@@ -167,11 +171,11 @@ func (p *priority) least(now uint32) (id uint32, rank uint64) {
 	return 0, 0
 }
 
-// sweepLength is how many nodes an eviction looks at in search of stale ones.
+// sweepLength is the number of nodes that an eviction checks for stale ones.
 const sweepLength = 32
 
-// sweep looks among the next nodes for one of a lower rank than the given one. Only those can have it that
-// have become stale, which the heap does not notice.
+// sweep checks the next nodes for one of a lower rank than the given one. Only a node that has
+// become stale can have one: the heap does not notice that.
 func (p *priority) sweep(now, id uint32, rank uint64) (uint32, uint64) {
 	for range min(p.table.Cap(), sweepLength) {
 		if p.hand++; p.hand > p.table.Cap() {
@@ -197,8 +201,8 @@ func (p *priority) unlink(n *table.Node, id uint32, victim bool) (parked bool) {
 			return false
 		}
 	}
-	// Where in the heap the node is, nobody knows. It stays until it reaches the top, or such nodes
-	// become too many.
+	// The position of the node in the heap is unknown. The node stays until it reaches the top, or
+	// until there are too many such nodes.
 	p.dead++
 	if p.dead > 64 && p.dead > len(p.heap)/4 {
 		p.heap.filter(func(id uint32) bool {
@@ -212,7 +216,7 @@ func (p *priority) unlink(n *table.Node, id uint32, victim bool) (parked bool) {
 	return true
 }
 
-// bury gives back a node that is not tracked any more.
+// bury releases a node that is no longer tracked.
 func (p *priority) bury(id uint32) {
 	p.table.Release(id)
 	p.dead--
@@ -230,7 +234,7 @@ func (p *priority) snapshot() []place {
 	return places
 }
 
-// A record's Private is how far the clock has gone on since the last use.
+// A record's Private is the clock's advance since the last use.
 func (p *priority) describe(n *table.Node, _ uint32, r *state.Record) {
 	mark := n.Mark.Load()
 	r.Uses = usesOf(mark)

@@ -16,24 +16,24 @@ import (
 
 // reference is a policy in its simplest form: slices that are searched from end to end.
 type reference interface {
-	// admit tracks a key that is not tracked, when there is room.
+	// admit tracks a new key, for which there is room.
 	admit(key int, weight int64)
 	hit(key int)
 	reweigh(key int, weight int64)
 	remove(key int)
-	// victim returns the key to leave next; there is one.
+	// victim returns the key that leaves next. There must be one.
 	victim() int
-	// evict removes what victim returned.
+	// evict removes the key that victim returned.
 	evict(key int)
-	// contend returns the rank of a newcomer, and rank that of what victim returned: a newcomer of a lower rank is
-	// declined.
+	// contend returns the rank of a newcomer, and rank that of the key that victim returned. A
+	// newcomer of a lower rank is declined.
 	contend(key int, weight int64) float64
 	rank(victim int) float64
-	// decline tells that a newcomer of that rank lost.
+	// decline is told that a newcomer of that rank was declined.
 	decline(key int, rank float64)
 }
 
-// model drives a reference as the contract of cirque.EvictionManager says.
+// model drives a reference by the contract of cirque.EvictionManager.
 type model struct {
 	reference
 	limit, total int64
@@ -84,7 +84,7 @@ func (m *model) admitKey(key int, weight int64) (evicted []int) {
 	return evicted
 }
 
-// resize gives a tracked key another weight.
+// resize changes the weight of a tracked key.
 func (m *model) resize(key int, weight int64) (evicted []int) {
 	more := weight - m.weights[key]
 	for weight > m.limit || more > 0 && m.total+more > m.limit {
@@ -125,7 +125,7 @@ func (m *model) evictWeight(weight int64) (evicted []int) {
 	return m.enforce(evicted)
 }
 
-// enforce brings back within the limits what an access to an unknown key took past them.
+// enforce evicts until the limits hold again: an access to an unknown key may have exceeded them.
 func (m *model) enforce(evicted []int) []int {
 	for m.full(0, 0) {
 		evicted = append(evicted, m.evictNext())
@@ -137,7 +137,7 @@ func (m *model) enforce(evicted []int) []int {
 type line struct {
 	admitsAll
 	keys    []int
-	promote bool // a hit leads back to the end
+	promote bool // a hit moves the key to the end
 }
 
 func (l *line) admit(key int, _ int64) { l.keys = append(l.keys, key) }
@@ -154,18 +154,19 @@ func (l *line) remove(key int) {
 func (l *line) victim() int   { return l.keys[0] }
 func (l *line) evict(key int) { l.remove(key) }
 
-// admitsAll is the half of a reference that declines nothing.
+// admitsAll is the admission part of a reference that declines nothing.
 type admitsAll struct{}
 
 func (admitsAll) contend(int, int64) float64 { return 1 }
 func (admitsAll) rank(int) float64           { return 0 }
 func (admitsAll) decline(int, float64)       {}
 
-// sieveReference is SIEVE's: keys in a row, oldest first, and a hand between two of them.
+// sieveReference is the reference of SIEVE: keys in a row, oldest first, and a hand between two of
+// them.
 type sieveReference struct {
 	line
 	visited map[int]bool
-	hand    int // index of the key looked at next
+	hand    int // index of the key to look at next
 }
 
 func (s *sieveReference) hit(key int) { s.visited[key] = true }
@@ -195,7 +196,8 @@ func (s *sieveReference) remove(key int) {
 	}
 }
 
-// s3Reference is S3FIFO's: two rows, oldest first, and the keys that the small one evicted.
+// s3Reference is the reference of S3FIFO: two rows, oldest first, and the keys that the small one
+// evicted.
 type s3Reference struct {
 	admitsAll
 	small, main []int
@@ -253,7 +255,7 @@ func (s *s3Reference) evict(key int) {
 	s.remove(key)
 }
 
-// gdsfReference is GDSF's, without freshness and costs.
+// gdsfReference is the reference of GDSF, without freshness and costs.
 type gdsfReference struct {
 	entries map[int]*gdsfEntry
 	ghost   map[int]int
@@ -264,10 +266,11 @@ type gdsfEntry struct {
 	uses            int
 	weight          int64
 	clock           float64
-	noted, priority float64 // noted is what the order knows, until the entry comes to its turn
+	noted, priority float64 // noted is what the order knows until it looks at the entry
 }
 
-// valueOf is uses / size^alpha with the manager's rounding: a thousand runs do meet priorities that differ only by that.
+// valueOf returns uses / size^alpha, rounded as in the manager: a thousand runs do meet priorities
+// that differ only by the rounding.
 func valueOf(uses int, weight int64) float64 {
 	worth := float32(one * math.Pow(refSize/float64(weight), defaultAlpha))
 	return math.Floor(float64(uses) * float64(worth))
@@ -330,7 +333,7 @@ var references = map[string]func(maxItems int) reference{
 	},
 }
 
-// testKeys are few, so that no ghost ever has to forget one.
+// testKeys are so few that no ghost ever has to forget one.
 var testKeys = func() (keys [64]cirque.CompactCacheKey) {
 	for i := range keys {
 		keys[i] = cirque.NewCacheKey("", strconv.Itoa(i), "").Compact()
@@ -348,8 +351,8 @@ func numbersOf(keys []cirque.CompactCacheKey) (numbers []int) {
 	return numbers
 }
 
-// TestAgainstReference runs random calls against a manager and its reference and wants the same answers, the order of
-// victims included.
+// TestAgainstReference makes random calls to a manager and its reference. Their answers must be the
+// same, including the order of victims.
 func TestAgainstReference(t *testing.T) {
 	for name, newReference := range references {
 		for _, maxItems := range []int{0, 6} {
@@ -375,7 +378,7 @@ func compare(t *testing.T, manager cirque.EvictionManager, m *model, rnd *rand.R
 		}
 		k := min(rnd.IntN(len(testKeys)), rnd.IntN(len(testKeys))) // some are more popular
 		key := testKeys[k]
-		// No two keys ever have the same weight, so no two priorities are the same by chance.
+		// No two keys ever have the same weight, so no two priorities are equal by chance.
 		weight := int64(1+rnd.IntN(60))*int64(len(testKeys)) + int64(k)
 		if rnd.IntN(100) == 0 {
 			weight += testLimit
@@ -388,7 +391,7 @@ func compare(t *testing.T, manager cirque.EvictionManager, m *model, rnd *rand.R
 		case op < 14:
 			if tracked || op == 8 {
 				require.Equal(t, m.accessKey(k, weight), manager.Access(key, weight, time.Time{}), "step %d", step)
-				continue // the limit may be passed now
+				continue // the limit may be exceeded now
 			}
 		case op < 16:
 			var want []int
@@ -428,8 +431,8 @@ func compare(t *testing.T, manager cirque.EvictionManager, m *model, rnd *rand.R
 	}
 }
 
-// TestShardsAgainstReference runs random calls against an LRU. The shard of a victim is chosen at random, but
-// what leaves it must be its oldest entry, and no more than is needed may leave.
+// TestShardsAgainstReference makes random calls to an LRU. The shard of a victim is chosen at
+// random, but the victim must be the oldest entry of that shard, and no more may leave than needed.
 func TestShardsAgainstReference(t *testing.T) {
 	const shards = 4
 	l, err := NewLRU(LRUConfig{Config: Config{Limit: testLimit}, Shards: shards})
@@ -458,7 +461,7 @@ func TestShardsAgainstReference(t *testing.T) {
 			}
 			need := total - weights[k] + weight - testLimit
 			for _, victim := range numbersOf(l.Admit(testKeys[k], weight, time.Time{}, 0)) {
-				require.Positive(t, need, "step %d: evicted more than it had to", step)
+				require.Positive(t, need, "step %d: evicted more than needed", step)
 				require.Equal(t, lines[shardOf(victim)].victim(), victim, "step %d: not the oldest of its shard", step)
 				lines[shardOf(victim)].evict(victim)
 				need -= weights[victim]
@@ -502,8 +505,9 @@ func TestShardsAgainstReference(t *testing.T) {
 	require.Positive(t, l.EvictedItems())
 }
 
-// TestOlderShardGivesFirst has one shard of old entries among four. Two draws find it in seven of sixteen cases, and then it must be
-// the one to give; one draw would in four.
+// TestOlderShardGivesFirst has four shards, one of them with old entries. Two draws find that shard
+// in seven of sixteen cases, and then it must give the victim; one draw would find it in four of
+// sixteen.
 func TestOlderShardGivesFirst(t *testing.T) {
 	l, err := NewLRU(LRUConfig{Config: Config{Limit: 1 << 30}, Shards: 4})
 	require.NoError(t, err)
@@ -523,8 +527,8 @@ func TestOlderShardGivesFirst(t *testing.T) {
 	require.InDelta(t, 240*7/16, 400-l.shards[0].table.Len(), 35)
 }
 
-// TestGDSFPurges removes most entries again and again. The heap notices only by and by, but must not grow without
-// end, and neither must the slab.
+// TestGDSFPurges removes most entries again and again. The heap notices that late, but neither the
+// heap nor the slab may grow without end.
 func TestGDSFPurges(t *testing.T) {
 	g, err := NewGDSF(GDSFConfig{Config: Config{Limit: 1 << 30}})
 	require.NoError(t, err)

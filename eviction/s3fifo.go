@@ -7,17 +7,18 @@ import (
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
 
-// S3FIFO evicts first what nobody asked for twice: a small queue, a tenth of the limit, takes newcomers and passes on to the main
-// queue only those that had two hits there; what it evicts is remembered for as many keys as are tracked, and goes straight
-// to the main queue when it comes back. At the end of the main queue an entry that was hit takes another
-// turn. A hit counts to three, without a lock.
+// S3FIFO evicts entries with little use early. Newcomers enter a small queue, a tenth of the limit.
+// At its end, entries that had two hits there move to the main queue; the others are evicted. The
+// keys of those are remembered, as many as are tracked, and go straight to the main queue when they
+// come back. At the end of the main queue, an entry that was hit takes another turn. At most three
+// hits of an entry count. A hit takes no lock.
 //
 // Juncheng Yang et al., FIFO queues are all you need for cache eviction, SOSP 2023.
 type S3FIFO struct{ manager }
 
 var _ cirque.EvictionManager = (*S3FIFO)(nil)
 
-// NewS3FIFO returns an empty S3FIFO, or an error where c is invalid.
+// NewS3FIFO returns an empty S3FIFO, or an error if c is invalid.
 func NewS3FIFO(c Config) (*S3FIFO, error) {
 	s := &S3FIFO{manager{name: "s3-fifo"}}
 	newOrder := func(t *table.Table) order {
@@ -36,13 +37,14 @@ func NewS3FIFO(c Config) (*S3FIFO, error) {
 	return s, nil
 }
 
-// threeQueues is S3FIFO's order. A node's Mark is the number of hits, up to maxHits, and inMain.
+// threeQueues is S3FIFO's order. A node's Mark holds the number of hits, up to maxHits, and the
+// flag inMain.
 type threeQueues struct {
 	welcoming
 	table       *table.Table
 	small, main list // newest at the front
 	smallWeight int64
-	ghost       *ghost.Ghost // of what the small queue evicted
+	ghost       *ghost.Ghost // the keys that the small queue evicted
 
 	smallMax int64 // bytes
 	itemsMax int   // zero: no limit
@@ -53,7 +55,7 @@ const (
 	hitsMask = 3
 	inMain   = 1 << 2
 
-	// promotion is the hits that lead from the small queue to the main one.
+	// promotion is the number of hits that moves an entry from the small queue to the main one.
 	promotion = 2
 )
 
@@ -80,8 +82,8 @@ func (q *threeQueues) reweigh(n *table.Node, old int64) {
 }
 
 func (q *threeQueues) victim() (id uint32, rank uint64) {
-	// Every step evicts, moves an entry to main for good, or takes a hit off one in main. Hits go on meanwhile; the
-	// bound is that of a cache in which all had their three.
+	// Every step evicts, moves an entry to main for good, or takes one hit from an entry in main.
+	// Hits go on meanwhile. The bound is enough for a cache in which every entry had three hits.
 	for range (maxHits + 2) * (q.small.len + q.main.len) {
 		if q.main.len == 0 || q.smallFull() {
 			id = q.small.back

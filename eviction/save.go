@@ -10,23 +10,25 @@ import (
 	"github.com/cirquecache/cirque/eviction/internal/state"
 )
 
-// ErrDamaged is in the error of Load for every part of a saved state that was damaged or is missing.
+// ErrDamaged is in the error of Load once for every part of a saved state that is damaged or
+// missing.
 var ErrDamaged = state.ErrDamaged
 
 const (
-	// partLength is how many entries go into a part, and are lost with it, until there are maxParts: then they
-	// become larger. A shard has a part of its own in any case.
+	// partLength is the number of entries in a part, all of which are lost if the part is. Once
+	// there are maxParts, the parts get larger instead. Every shard has a part of its own.
 	partLength = 1 << 12
 	maxParts   = 16
 
-	// batch is how many entries are saved or loaded between two looks at the context, and while saving, with the
-	// lock held.
+	// batch is the number of entries that are saved or loaded between two checks of the context.
+	// While saving, it is also the number that is read under one hold of the lock.
 	batch = 512
 )
 
-// Save implements [cirque.EvictionManager]. A shard's lock is held while its order is copied. The files are written beside
-// those of an earlier save and take their place when all are complete. They are readable by
-// their owner only. Use counts of evicted entries, which some policies keep, are not saved.
+// Save implements [cirque.EvictionManager]. A shard's lock is held while its order is copied. The
+// files are written beside those of an earlier save, and replace them when all are complete. Only
+// their owner can read them. The use counts of evicted entries, which some policies keep, are not
+// saved.
 func (m *manager) Save(ctx context.Context, dir string) (err error) {
 	m.saving.Lock()
 	defer m.saving.Unlock()
@@ -67,7 +69,7 @@ func (m *manager) Save(ctx context.Context, dir string) (err error) {
 	return state.Install(dir, files)
 }
 
-// partsOf returns into how many parts a shard of n entries is saved.
+// partsOf returns the number of parts in which a shard of n entries is saved.
 func (m *manager) partsOf(n int) int { return max(1, min(1+n/partLength, maxParts/len(m.shards))) }
 
 func (m *manager) savePart(ctx context.Context, dir string, h state.Header, s *shard, places []place) (file string, err error) {
@@ -100,8 +102,9 @@ func (m *manager) savePart(ctx context.Context, dir string, h state.Header, s *s
 	return w.Close()
 }
 
-// describe appends the records of the nodes at the given places. Those that left since are skipped. If another entry
-// has one's node by now, it is saved in that place, which is as good as any for it.
+// describe appends the records of the nodes at the given places. Nodes that have left since are
+// skipped. If a node has another entry by now, that entry is saved in its place; no other place is
+// better for it.
 func (m *manager) describe(s *shard, places []place, records []state.Record) []state.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,9 +126,10 @@ func (m *manager) describe(s *shard, places []place, records []state.Record) []s
 	return records
 }
 
-// Load implements [cirque.EvictionManager]. It also loads what another policy saved, in the order in which that would have
-// evicted it. Entries that are tracked already stay as they are. Loaded ones leave before them, where the
-// policy has an order of time; where there is no more room, the rest is left out.
+// Load implements [cirque.EvictionManager]. It also loads the state that another policy saved, and
+// keeps the order in which that policy would have evicted. Entries that are already tracked stay as
+// they are. If the policy has an order of time, loaded entries leave before them. If there is no
+// more room, the rest is left out.
 func (m *manager) Load(ctx context.Context, dir string) error {
 	saved, err := state.OpenAll(dir)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/cirquecache/cirque/eviction"
 )
 
-// fill admits keys 0 to n-1 of different weights and tags, none of which goes stale meanwhile, and uses some of them more
-// than once.
+// fill admits keys 0 to n-1 with different weights and tags, and uses some of them more than once.
+// No entry becomes stale during the test.
 func fill(m cirque.EvictionManager, n int) {
 	for i := range n {
 		k := key(i)
@@ -35,7 +35,7 @@ func fill(m cirque.EvictionManager, n int) {
 	}
 }
 
-// weight differs for every key, so that no two priorities are the same by chance.
+// weight differs for every key, so that no two priorities are equal by chance.
 func weight(i int) int64 { return int64(1000 + 7*i) }
 
 func drain(m cirque.EvictionManager) []cirque.CompactCacheKey { return m.Evict(math.MaxInt64) }
@@ -59,7 +59,8 @@ func TestSaveAndLoadKeepTheOrder(t *testing.T) {
 		require.Equal(t, m.TotalItems(), loaded.TotalItems())
 		require.Zero(t, loaded.EvictedItems())
 		if name == "lru" {
-			require.ElementsMatch(t, numbers(drain(m)), numbers(drain(loaded))) // which shard comes first is left to chance
+			// The order of the shards is random.
+			require.ElementsMatch(t, numbers(drain(m)), numbers(drain(loaded)))
 			return
 		}
 		want, got := drain(m), drain(loaded)
@@ -89,7 +90,7 @@ func TestLRUShardsKeepTheirOrder(t *testing.T) {
 		require.Equal(t, ok, gotOK)
 	}
 
-	// With one shard, the loaded order is the one there would have been.
+	// A state that goes from one shard to eight and back to one keeps its order.
 	single := of(1)
 	fill(single, 500)
 	singleSaved, fromMany := t.TempDir(), of(1)
@@ -113,7 +114,8 @@ func TestLoadWithinTheLimit(t *testing.T) {
 		require.NoError(t, small.Load(t.Context(), dir))
 		require.LessOrEqual(t, small.TotalWeight(), int64(limit))
 		require.Greater(t, small.TotalWeight(), int64(limit-6000))
-		// What is kept is what would have left last. SIEVE keeps what is newest: nobody knows what its hand will spare.
+		// The entries that would have left last are kept. SIEVE keeps the newest: which ones its
+		// hand will spare is unknown.
 		if name == "lru" || name == "sieve" || name == "s3-fifo" {
 			return
 		}
@@ -157,7 +159,7 @@ func TestPoliciesLoadEachOthersStates(t *testing.T) {
 
 func TestDamagedPartIsSkippedAndReported(t *testing.T) {
 	each(t, 1<<40, func(t *testing.T, m cirque.EvictionManager, name string) {
-		const n = 5000 // enough for two parts, also without shards
+		const n = 5000 // enough for two parts even in one shard
 		for i := range n {
 			m.Admit(numbered(i), 100, time.Time{}, 0)
 		}
@@ -202,7 +204,7 @@ func TestSaveReplacesWhatWasSaved(t *testing.T) {
 
 		drain(m)
 		require.NoError(t, m.Save(t.Context(), dir))
-		require.NoError(t, newManager(t, name, 1).Load(t.Context(), dir), "nothing was tracked; that is no error")
+		require.NoError(t, newManager(t, name, 1).Load(t.Context(), dir), "an empty state is no error")
 	})
 }
 
@@ -226,7 +228,7 @@ func TestSaveAndLoadFail(t *testing.T) {
 		require.ErrorIs(t, m.Save(cancelled, dir), context.Canceled)
 		after, err := os.ReadDir(dir)
 		require.NoError(t, err)
-		require.Equal(t, len(before), len(after), "no temporary files are left, nothing is gone")
+		require.Equal(t, len(before), len(after), "no temporary file is left and no part is gone")
 		loaded := newManager(t, name, 1<<30)
 		require.ErrorIs(t, loaded.Load(cancelled, dir), context.Canceled)
 		require.NoError(t, loaded.Load(t.Context(), dir), "the earlier state is still good")

@@ -6,16 +6,17 @@ import (
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
 
-// SIEVE evicts what has not been used since a hand last came by. Entries stay in the order of their admission; the hand goes from the
-// oldest to the newest and round again, passes over those that had a hit, forgetting it, and evicts
-// the first that had none. A hit sets one bit, without a lock.
+// SIEVE evicts an entry that has not been used since the hand last passed it. Entries stay in the
+// order of their admission. The hand moves from the oldest to the newest and round again. It passes
+// over an entry that had a hit, and clears the hit; it evicts the first entry without one. A hit
+// sets one bit, without a lock.
 //
 // Yazhuo Zhang et al., SIEVE is Simpler than LRU, NSDI 2024.
 type SIEVE struct{ manager }
 
 var _ cirque.EvictionManager = (*SIEVE)(nil)
 
-// NewSIEVE returns an empty SIEVE, or an error where c is invalid.
+// NewSIEVE returns an empty SIEVE, or an error if c is invalid.
 func NewSIEVE(c Config) (*SIEVE, error) {
 	s := &SIEVE{manager{name: "sieve"}}
 	if err := s.init(c, 1, func(t *table.Table) order { return &sieve{queue: queue{list: list{table: t}}} }); err != nil {
@@ -24,10 +25,11 @@ func NewSIEVE(c Config) (*SIEVE, error) {
 	return s, nil
 }
 
-// sieve is SIEVE's order: that of admission, and a hand. A node's Mark is one if it was hit since the hand passed.
+// sieve is SIEVE's order: the order of admission and a hand. A node's Mark is one if it was hit
+// since the hand passed it.
 type sieve struct {
 	queue
-	hand uint32 // looked at next; zero: the back
+	hand uint32 // the node to look at next; zero: the back
 }
 
 func (*sieve) hit(n *table.Node, _ uint32) {
@@ -40,8 +42,8 @@ func (s *sieve) victim() (id uint32, rank uint64) {
 	if s.back == 0 {
 		return 0, 0
 	}
-	// Hits go on meanwhile, but two rounds are enough for an answer: then the hand takes
-	// what it points at.
+	// Hits go on meanwhile, so the search stops after two rounds: then the hand takes the node that
+	// it points at.
 	for range 2 * s.len {
 		if s.hand == 0 {
 			s.hand = s.back
@@ -65,7 +67,7 @@ func (s *sieve) unlink(n *table.Node, id uint32, victim bool) (parked bool) {
 	return s.queue.unlink(n, id, victim)
 }
 
-// A record's Private is one for the node under the hand.
+// A record's Private is one if the hand points at its node.
 func (s *sieve) describe(n *table.Node, id uint32, r *state.Record) {
 	r.Uses = uint8(n.Mark.Load())
 	if id == s.hand {

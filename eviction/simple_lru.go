@@ -8,13 +8,13 @@ import (
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
 
-// SimpleLRU evicts what has not been used for longest: one exact order behind one lock. A hit takes the lock, which
-// [LRU] spreads over shards.
+// SimpleLRU evicts the entry that has not been used for longest. It has one exact order behind one
+// lock. Every hit takes that lock; [LRU] has one for each shard.
 type SimpleLRU struct{ manager }
 
 var _ cirque.EvictionManager = (*SimpleLRU)(nil)
 
-// NewSimpleLRU returns an empty SimpleLRU, or an error where c is invalid.
+// NewSimpleLRU returns an empty SimpleLRU, or an error if c is invalid.
 func NewSimpleLRU(c Config) (*SimpleLRU, error) {
 	l := &SimpleLRU{manager{name: "simple-lru", lockHits: true}}
 	times := newTimes()
@@ -24,7 +24,7 @@ func NewSimpleLRU(c Config) (*SimpleLRU, error) {
 	return l, nil
 }
 
-// recency is the order of least recent use: most recent at the front. A node's Mark is the time of its last
+// recency is the order of last use, most recent at the front. A node's Mark is the time of its last
 // use, by which the victims of two shards are compared.
 type recency struct {
 	welcoming
@@ -33,12 +33,12 @@ type recency struct {
 	*times
 }
 
-// times are what nodes are marked with, over all shards.
+// times counts the times that nodes are marked with, over all shards.
 type times struct {
-	// now counts admissions up. Hits read it and don't advance it: that would be a write that all of
-	// them share.
+	// now counts admissions up. Hits read it and do not advance it: otherwise all hits would write
+	// to one place.
 	now atomic.Uint64
-	// past counts restored entries down, from where now began.
+	// past counts restored entries down, from the first value of now.
 	past atomic.Uint64
 }
 

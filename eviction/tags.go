@@ -5,13 +5,14 @@ import (
 	"sync"
 )
 
-// tags numbers the user tags of tracked entries, so that nodes hold no pointers. Nearly all entries have the
-// empty tag, which is number zero and costs nothing. A tag is kept as long as entries have it.
+// tags numbers the user tags of tracked entries, so that nodes hold no pointers. Nearly all entries
+// have the empty tag, which has number zero and costs nothing. A tag is kept as long as an entry
+// has it.
 type tags struct {
 	mu struct {
 		sync.Mutex
 		numbers map[string]uint32
-		tags    []tag // by number, less one
+		tags    []tag // the tag with number n is at n-1
 		free    []uint32
 	}
 }
@@ -21,7 +22,7 @@ type tag struct {
 	refs int
 }
 
-// acquire returns the number of text and holds it until a release.
+// acquire returns the number of text, which is held until a release.
 func (t *tags) acquire(text string) uint32 {
 	if text == "" {
 		return 0
@@ -36,7 +37,7 @@ func (t *tags) acquire(text string) uint32 {
 			t.mu.tags = append(t.mu.tags, tag{})
 			n = uint32(len(t.mu.tags))
 		}
-		text = strings.Clone(text) // it may be a small part of something large
+		text = strings.Clone(text) // it may be a small part of a large string
 		t.mu.tags[n-1].text = text
 		if t.mu.numbers == nil {
 			t.mu.numbers = make(map[string]uint32)
@@ -47,7 +48,7 @@ func (t *tags) acquire(text string) uint32 {
 	return n
 }
 
-// text returns the tag with number n, which is held.
+// text returns the tag with number n, which must be held.
 func (t *tags) text(n uint32) string {
 	if n == 0 {
 		return ""

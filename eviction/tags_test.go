@@ -18,7 +18,7 @@ func TestTags(t *testing.T) {
 	ts.release(ann)
 	require.Equal(t, "ann", ts.text(ann), "one holder is left")
 	ts.release(ann)
-	require.Equal(t, ann, ts.acquire("eve"), "a number nobody holds is used again")
+	require.Equal(t, ann, ts.acquire("eve"), "a number that is not held is reused")
 	require.Equal(t, "eve", ts.text(ann))
 	require.Equal(t, "bob", ts.text(bob))
 	require.Len(t, ts.mu.tags, 2)

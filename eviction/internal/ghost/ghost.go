@@ -1,8 +1,8 @@
-// Package ghost remembers entries that are gone: how often they were used, in about five bytes each.
+// Package ghost remembers how often evicted entries were used, in about five bytes for each.
 package ghost
 
-// Ghost maps hashes of evicted keys to small use counts and forgets the oldest. It may mistake one key for another,
-// about once in ten thousand look-ups at a million entries.
+// Ghost maps hashes of evicted keys to small use counts and forgets the oldest. It may mistake one
+// key for another, about once in ten thousand look-ups at a million entries.
 //
 // A Ghost is not safe for concurrent use.
 type Ghost struct {
@@ -10,8 +10,8 @@ type Ghost struct {
 	segments    []segment // each grows on its own, so that no growth takes long
 }
 
-// New returns an empty Ghost that remembers at least perResident keys for every resident one, and up to
-// half as many again.
+// New returns an empty Ghost. It has room for at least perResident keys for every resident one, and
+// up to half as many again.
 func New(perResident int) *Ghost {
 	return &Ghost{perResident: perResident, segments: make([]segment, segmentCount)}
 }
@@ -21,12 +21,12 @@ const (
 	bucketSize   = 12
 )
 
-// segment is an array of buckets; a key belongs to one. The bucket's number grows with the hash, so buckets can be
-// split in any proportion.
+// segment is an array of buckets; a key belongs to one of them. The bucket's number grows with the
+// hash, so the buckets can be split in any proportion.
 type segment []bucket
 
-// bucket is a cache line: the hashes of up to twelve keys and their uses, newest first. A use count of zero
-// ends it.
+// bucket is a cache line: the hashes of up to twelve keys and their uses, newest first. A use count
+// of zero marks the end.
 type bucket struct {
 	hash [bucketSize]uint32
 	uses [bucketSize]uint8
@@ -48,7 +48,7 @@ func (b *bucket) find(hash uint32) int {
 	return -1
 }
 
-// remove closes the gap that entry i leaves.
+// remove removes entry i and closes the gap.
 func (b *bucket) remove(i int) {
 	copy(b.hash[i:], b.hash[i+1:])
 	copy(b.uses[i:], b.uses[i+1:])
@@ -61,7 +61,7 @@ func (b *bucket) push(hash uint32, uses uint8) {
 	b.hash[0], b.uses[0] = hash, uses
 }
 
-// Uses returns what was remembered for hash, zero if nothing.
+// Uses returns the uses remembered for hash, or zero if there are none.
 func (g *Ghost) Uses(hash uint64) uint8 {
 	if s := *g.segment(hash); len(s) > 0 {
 		b := s.bucket(uint32(hash >> 32))
@@ -72,7 +72,7 @@ func (g *Ghost) Uses(hash uint64) uint8 {
 	return 0
 }
 
-// Take returns what was remembered for hash, and forgets it.
+// Take returns the uses remembered for hash, or zero, and forgets them.
 func (g *Ghost) Take(hash uint64) uint8 {
 	s := *g.segment(hash)
 	if len(s) == 0 {
@@ -88,7 +88,8 @@ func (g *Ghost) Take(hash uint64) uint8 {
 	return uses
 }
 
-// Put remembers uses, which is positive, for hash. residents is the number of entries there are now.
+// Put remembers uses for hash; uses must be positive. residents is the current number of resident
+// entries.
 func (g *Ghost) Put(hash uint64, uses uint8, residents int) {
 	s := g.segment(hash)
 	for len(*s)*bucketSize*segmentCount < residents*g.perResident || len(*s) == 0 {

@@ -18,11 +18,12 @@ func TestPutUsesTake(t *testing.T) {
 	g.Put(1<<40, 5, 10)
 	require.EqualValues(t, 5, g.Uses(1<<40), "the latest counts")
 	require.EqualValues(t, 5, g.Take(1<<40))
-	require.Zero(t, g.Uses(1<<40), "taken")
+	require.Zero(t, g.Uses(1<<40), "Take forgets")
 	require.EqualValues(t, 9, g.Uses(2<<40))
 }
 
-// TestRemembersTwiceTheResidents puts far more keys than there is room for, with growing numbers of residents.
+// TestRemembersTwiceTheResidents puts far more keys than there is room for, with growing numbers of
+// residents.
 func TestRemembersTwiceTheResidents(t *testing.T) {
 	g := New(2)
 	rnd := rand.New(rand.NewPCG(1, 1))
@@ -42,10 +43,10 @@ func TestRemembersTwiceTheResidents(t *testing.T) {
 			}
 			return float64(n) / float64(to-from)
 		}
-		require.Greater(t, remembered(0, residents), 0.99, "of %d residents", residents)
-		require.Greater(t, remembered(residents, 2*residents), 0.7, "of %d residents", residents)
+		require.Greater(t, remembered(0, residents), 0.99, "with %d residents", residents)
+		require.Greater(t, remembered(residents, 2*residents), 0.7, "with %d residents", residents)
 		if residents >= 1000 {
-			require.Less(t, remembered(4*residents, 6*residents), 0.2, "of %d residents", residents)
+			require.Less(t, remembered(4*residents, 6*residents), 0.2, "with %d residents", residents)
 		}
 	}
 }

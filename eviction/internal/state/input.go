@@ -11,7 +11,7 @@ import (
 // input reads numbers and texts. After the first error it returns zeros and keeps the error.
 type input struct {
 	r    *bufio.Reader
-	left int64 // bytes that may still come: no length read may exceed it
+	left int64 // bytes that may still follow; a text cannot be longer
 	err  error
 }
 

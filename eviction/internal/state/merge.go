@@ -11,21 +11,22 @@ import (
 	"slices"
 )
 
-// Merged reads the parts of a saved state as one sequence by rank.
+// Merged reads the parts of a saved state as one sequence, in order of rank.
 type Merged struct {
 	parts byRank
 	errs  []error
 }
 
-// part is a part with its next record read.
+// part is an open part and its next record.
 type part struct {
 	*Reader
 	name string
 	next Record
 }
 
-// OpenAll opens the parts in dir. What is damaged or missing is left out, and [Merged.Err] tells of it. A directory without
-// parts is fs.ErrNotExist. Close is owed where there is no error.
+// OpenAll opens the parts in dir. Parts that are damaged or missing are left out, and [Merged.Err]
+// reports them. If dir has no parts, the error is fs.ErrNotExist. If there is no error, Close must
+// be called.
 func OpenAll(dir string) (*Merged, error) {
 	entries, err := os.ReadDir(dir) // sorted
 	if err != nil {
@@ -60,7 +61,7 @@ func OpenAll(dir string) (*Merged, error) {
 	return m, nil
 }
 
-// advance reads p's next record and puts p in its place among the parts, unless that was all.
+// advance reads p's next record and puts p back among the parts. If there is none, it closes p.
 func (m *Merged) advance(p *part) {
 	var err error
 	if p.next, err = p.Next(); err == nil {
@@ -73,7 +74,8 @@ func (m *Merged) advance(p *part) {
 	p.Close()
 }
 
-// Next returns the record with the lowest rank that is left and the policy that wrote it, or io.EOF.
+// Next returns the remaining record with the lowest rank and the policy that wrote it. After the
+// last it returns io.EOF.
 func (m *Merged) Next() (rec Record, policy string, err error) {
 	if len(m.parts) == 0 {
 		return rec, "", io.EOF
@@ -84,7 +86,7 @@ func (m *Merged) Next() (rec Record, policy string, err error) {
 	return rec, policy, nil
 }
 
-// Err returns one error for each part of which something was left out, joined.
+// Err returns one error, joined with the others, for each part of which something was left out.
 func (m *Merged) Err() error { return errors.Join(m.errs...) }
 
 // Close closes the parts.
@@ -95,7 +97,7 @@ func (m *Merged) Close() {
 	m.parts = nil
 }
 
-// byRank is a heap of parts.
+// byRank is a heap of parts, ordered by the rank of their next record.
 type byRank []*part
 
 func (h byRank) Len() int           { return len(h) }

@@ -13,11 +13,11 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// A saved state is a directory of parts, each a file on its own feet: a header, records, and the xxhash of all that. The
-// hash finds damage; it is no protection against somebody who may write the directory.
+// A saved state is a directory of parts. Each part is a file that can be read on its own: a header,
+// records, and the xxhash of both. The hash finds damage; it does not protect against somebody who
+// may write to the directory.
 //
-// The header is magic, version, and three things that say what the part belongs to: the policy, and how
-// many parts there are.
+// The header is the magic, the version, the name of the policy and the number of parts.
 const (
 	magic    = "cirque eviction\n"
 	version  = 1
@@ -25,7 +25,7 @@ const (
 	tempMark = ".tmp"
 	sumSize  = 8
 
-	// MaxParts is the most parts a state may have.
+	// MaxParts is the most parts that a state may have.
 	MaxParts = 1 << 16
 )
 
@@ -68,7 +68,7 @@ func Create(dir string) (*Writer, error) {
 	return w, nil
 }
 
-// Begin writes the header; once, before the first record.
+// Begin writes the header. It must be called once, before the first record.
 func (w *Writer) Begin(h Header) error {
 	b := append(w.buf[:0], magic...)
 	b = append(b, version)
@@ -79,7 +79,7 @@ func (w *Writer) Begin(h Header) error {
 	return err
 }
 
-// Write writes a record. A rank below that of the record before is raised to it.
+// Write writes a record. A rank below that of the previous record is raised to it.
 func (w *Writer) Write(r Record) error {
 	r.Rank = max(r.Rank, w.rank)
 	w.buf = r.appendTo(w.buf[:0], w.rank)
@@ -88,14 +88,15 @@ func (w *Writer) Write(r Record) error {
 	return err
 }
 
-// Close ends the part and returns the name of its file, which is complete but not in place.
+// Close ends the part and returns the name of its file. The file is complete but not yet in place;
+// see [Install].
 func (w *Writer) Close() (file string, err error) {
 	w.out.WriteByte(0)
 	if err = w.out.Flush(); err == nil {
 		_, err = w.file.Write(binary.LittleEndian.AppendUint64(nil, w.sum.Sum64()))
 	}
-	// No fsync: a power failure may damage the part, and the checksum will tell. What is lost then is an
-	// order, not data.
+	// No fsync: a power failure may damage the part, but the checksum detects that. What is lost
+	// then is an order, not data.
 	if e := w.file.Close(); err == nil {
 		err = e
 	}
@@ -106,13 +107,14 @@ func (w *Writer) Close() (file string, err error) {
 	return w.file.Name(), nil
 }
 
-// Discard gives the part up.
+// Discard closes and removes the temporary file.
 func (w *Writer) Discard() {
 	w.file.Close()
 	os.Remove(w.file.Name())
 }
 
-// Install puts finished files in place as parts of dir, in their order, and removes the parts an earlier save left beyond.
+// Install makes finished files the parts of dir, in their order, and removes the surplus parts of
+// an earlier save.
 func Install(dir string, files []string) error {
 	for i, file := range files {
 		if err := os.Rename(file, filepath.Join(dir, Name(i))); err != nil {
@@ -125,7 +127,7 @@ func Install(dir string, files []string) error {
 	})
 }
 
-// RemoveTemporary removes what saves have left that did not come to their end.
+// RemoveTemporary removes the files of saves that did not finish.
 func RemoveTemporary(dir string) error {
 	return remove(dir, func(name string) bool { return strings.HasSuffix(name, tempMark+suffix) })
 }
@@ -153,7 +155,8 @@ type Reader struct {
 	file io.Closer
 }
 
-// Open opens the part in a file and checks it from end to end. Close is owed where there is no error.
+// Open opens the part in file and verifies its checksum. If there is no error, Close must be
+// called.
 func Open(file string) (*Reader, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -179,7 +182,7 @@ func open(f *os.File) (*Reader, error) {
 	return newReader(f, info.Size())
 }
 
-// newReader checks the size bytes of f and reads the header.
+// newReader verifies the checksum of f, which has size bytes, and reads the header.
 func newReader(f io.ReaderAt, size int64) (*Reader, error) {
 	size -= sumSize
 	if size < 0 {
@@ -201,17 +204,17 @@ func newReader(f io.ReaderAt, size int64) (*Reader, error) {
 	start := make([]byte, len(magic))
 	r.in.full(start)
 	if string(start) != magic {
-		return nil, fmt.Errorf("%w: it is something else", ErrDamaged)
+		return nil, fmt.Errorf("%w: it is not a part of a saved state", ErrDamaged)
 	}
 	if v := r.in.byte(); r.in.err == nil && v != version {
-		return nil, fmt.Errorf("written in version %d of the format; this is version %d", v, version)
+		return nil, fmt.Errorf("written in version %d of the format; this program reads version %d", v, version)
 	}
 	r.Policy = r.in.text()
 	r.Parts = int(r.in.uvarint(MaxParts))
 	return r, r.in.err
 }
 
-// Next returns the next record; io.EOF after the last.
+// Next returns the next record, or io.EOF after the last.
 func (r *Reader) Next() (rec Record, err error) {
 	more, err := rec.read(&r.in, r.rank)
 	if err == nil && !more {

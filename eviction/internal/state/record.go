@@ -1,4 +1,5 @@
-// Package state is the saved form of an eviction manager: files of records, each file with a checksum of its own.
+// Package state reads and writes the saved form of an eviction manager: files of records, each file
+// with its own checksum.
 package state
 
 import (
@@ -10,7 +11,7 @@ import (
 	"github.com/cirquecache/cirque/eviction/internal/table"
 )
 
-// ErrDamaged says that bytes are not what was saved.
+// ErrDamaged means that the bytes read are not the bytes saved.
 var ErrDamaged = errors.New("damaged")
 
 // Record is a saved entry.
@@ -18,21 +19,22 @@ type Record struct {
 	Key        table.Key
 	UserTag    string
 	Weight     int64  // bytes, positive
-	FreshUntil uint32 // Unix seconds, zero where unknown
+	FreshUntil uint32 // Unix seconds, zero if unknown
 	Cost       float32
 	Uses       uint8
 
-	// Private is the policy's own; another policy does not look at it.
+	// Private belongs to the policy that saved the entry; other policies ignore it.
 	Private uint64
 
-	// Rank tells where the entry stands in the order, over all parts: those with the lowest ranks leave
-	// last. Within a part, ranks do not fall.
+	// Rank is the entry's position in the order over all parts: the entries with the lowest ranks
+	// leave last. Within a part, ranks never fall.
 	Rank uint64
 }
 
-// A record is a byte of flags, the primary hash, and then in this order: the variance, where there is one; the rank, less
-// the rank of the record before; the weight; and whatever else the flags announce. Numbers are
-// unsigned varints, hashes as they are in a node. A byte of zero ends the records.
+// A record is a byte of flags, the primary hash, and then in this order: the variance, if there is
+// one; the rank minus the rank of the previous record; the weight; and the other fields that the
+// flags announce. The cost is a float32, the uses are one byte, other numbers are unsigned varints.
+// Hashes are written as the words of a node's key. A zero byte ends the records.
 const (
 	flagRecord = 1 << iota // always set
 	flagVariance
@@ -44,7 +46,7 @@ const (
 	flagsUnknown
 )
 
-// appendTo appends the form of r after a record of rank before.
+// appendTo appends the saved form of r. before is the rank of the previous record.
 func (r *Record) appendTo(b []byte, before uint64) []byte {
 	flags := byte(flagRecord)
 	set := func(flag byte, is bool) {
@@ -87,7 +89,7 @@ func (r *Record) appendTo(b []byte, before uint64) []byte {
 	return b
 }
 
-// read reads what appendTo wrote. It reports false at the end of the records.
+// read reads what appendTo wrote. It returns false at the end of the records.
 func (r *Record) read(in *input, before uint64) (more bool, err error) {
 	flags := in.byte()
 	if in.err != nil || flags == 0 {

@@ -97,7 +97,7 @@ func TestInstallReplacesAnEarlierState(t *testing.T) {
 	require.NoError(t, RemoveTemporary(dir))
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	require.Len(t, entries, 2, "one part, and a file of somebody else's")
+	require.Len(t, entries, 2, "one part, and a file that is not a part")
 	got, err := readAll(t, dir)
 	require.NoError(t, err)
 	require.Equal(t, records[:1], got)
@@ -122,7 +122,7 @@ func TestDamage(t *testing.T) {
 		"the checksum":  func(b []byte) []byte { b[len(b)-1]++; return b },
 		"cut":           func(b []byte) []byte { return b[:len(b)-10] },
 		"empty":         func([]byte) []byte { return nil },
-		"another thing": func(b []byte) []byte { return resum([]byte("this is not a part of anything")) },
+		"not a part":    func(b []byte) []byte { return resum([]byte("this is not a part of anything")) },
 		"no end":        func(b []byte) []byte { return resum(b[:len(b)-sumSize-1]) },
 		"unknown flags": func(b []byte) []byte { b[len(b)-sumSize-1] = 0xff; return resum(b[:len(b)-sumSize]) },
 	} {
@@ -133,7 +133,7 @@ func TestDamage(t *testing.T) {
 			require.ErrorIs(t, err, ErrDamaged)
 			require.ErrorContains(t, err, Name(0))
 			require.NotContains(t, err.Error(), Name(1))
-			require.Contains(t, got, Record{Key: table.Key{42}, Weight: 1}, "the other part is there")
+			require.Contains(t, got, Record{Key: table.Key{42}, Weight: 1}, "the other part is read")
 		})
 	}
 	t.Run("missing", func(t *testing.T) {
@@ -142,7 +142,7 @@ func TestDamage(t *testing.T) {
 		got, err := readAll(t, dir)
 		require.ErrorIs(t, err, ErrDamaged)
 		require.ErrorContains(t, err, "missing")
-		require.NotErrorIs(t, err, fs.ErrNotExist, "which would mean that there is nothing")
+		require.NotErrorIs(t, err, fs.ErrNotExist, "that would mean that nothing was saved")
 		require.Len(t, got, 1)
 	})
 	t.Run("a directory", func(t *testing.T) {
@@ -169,7 +169,8 @@ func TestNothingSaved(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
-// FuzzPart reads arbitrary bytes behind a right checksum. What can be read can be written, and reads back the same.
+// FuzzPart reads arbitrary bytes with a correct checksum. What can be read can be written, and
+// reads back the same.
 func FuzzPart(f *testing.F) {
 	part := append([]byte(magic), version)
 	part = append(part, 4, 'f', 'i', 'f', 'o', 1)
@@ -185,7 +186,7 @@ func FuzzPart(f *testing.F) {
 		got, err := decode(b)
 		if err != nil {
 			if !errors.Is(err, ErrDamaged) && !strings.Contains(err.Error(), "version") {
-				t.Fatalf("an error that doesn't say what is wrong: %v", err)
+				t.Fatalf("an error that does not say what is wrong: %v", err)
 			}
 			return
 		}

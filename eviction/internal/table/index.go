@@ -2,9 +2,9 @@ package table
 
 import "sync/atomic"
 
-// segment is an open-addressed hash index with linear probing. A slot holds 32 bits of the hash above the
-// number of the node; zero is empty. Readers take no lock: while the segment changes they may
-// overlook an entry that is there, never find one that isn't.
+// segment is an open-addressed hash index with linear probing. A slot holds 32 bits of the hash
+// above the number of the node; zero means empty. Readers take no lock: while the segment changes,
+// they may overlook an entry that is present, but never find one that is absent.
 type segment struct {
 	slots atomic.Pointer[[]atomic.Uint64]
 	count int
@@ -12,13 +12,14 @@ type segment struct {
 
 const minSlots = 8
 
-// home returns where the search for hash begins in a table of n slots. It grows with the hash, which
-// lets a table have any length.
+// home returns the slot at which the search for hash begins in a segment of n slots. It grows with
+// the hash, so a segment can have any length.
 func home(hash uint32, n int) int { return int(uint64(hash) * uint64(n) >> 32) }
 
 func (s *segment) insert(hash uint32, id uint32) {
 	slots := s.slots.Load()
-	// Above four fifths the probes get long; growing by half keeps the mean load at two thirds.
+	// Above a load of four fifths the probes get long. Growing by half keeps the mean load at two
+	// thirds.
 	if slots == nil || (s.count+1)*5 > len(*slots)*4 {
 		slots = s.grow(slots)
 	}
@@ -53,9 +54,9 @@ func (s *segment) grow(old *[]atomic.Uint64) *[]atomic.Uint64 {
 	return &slots
 }
 
-// remove takes out the slot of node id, which is there, and moves the slots after it back, so that no
-// search ends too early. Each is copied before it is overwritten: what a reader misses on
-// its way is only what moved past it.
+// remove removes the slot of node id, which must be there, and moves the slots after it back, so
+// that no search ends too early. Each slot is copied before it is overwritten, so a reader can only
+// miss a slot that moves past it.
 func (s *segment) remove(hash uint32, id uint32) {
 	slots := *s.slots.Load()
 	n := len(slots)
@@ -83,7 +84,7 @@ func (s *segment) remove(hash uint32, id uint32) {
 	s.count--
 }
 
-// dist returns the steps from slot i on to slot j.
+// dist returns the number of steps from slot i forward to slot j.
 func dist(i, j, n int) int {
 	if j < i {
 		j += n

@@ -8,8 +8,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// Key is the identity of an entry, its primary and its variance hash, as four words.
-// The user tag is no part of it, as it is no part of the key's hash.
+// Key is the identity of an entry as four words: its primary hash and its variance hash. The user
+// tag is not part of it, as it is not part of the key's hash.
 type Key [4]uint64
 
 // MakeKey returns the identity of key.
@@ -22,7 +22,8 @@ func MakeKey(key *cirque.CompactCacheKey) Key {
 	}
 }
 
-// Compact is the inverse of [MakeKey]: it returns the cache key of identity k and the given tag.
+// Compact is the inverse of [MakeKey]: it returns the cache key of identity k with the given user
+// tag.
 func (k Key) Compact(userTag string) cirque.CompactCacheKey {
 	key := cirque.CompactCacheKey{UserTag: userTag}
 	binary.LittleEndian.PutUint64(key.Primary[:8], k[0])
@@ -32,12 +33,12 @@ func (k Key) Compact(userTag string) cirque.CompactCacheKey {
 	return key
 }
 
-// seeds make Hash differ between processes: whoever chooses URLs can choose the key's bits, and must not
-// be able to choose its place in a table.
+// seeds make Hash differ between processes. Somebody who chooses URLs can choose the key's bits,
+// but must not be able to choose its place in a table.
 var seeds = [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}
 
-// Hash returns the hash of k within this process. Its bits are equally good: the low ones choose a shard and a segment,
-// the high ones a slot.
+// Hash returns the hash of k within this process. All its bits are equally good: the low ones
+// choose a shard and a segment, the high ones a slot.
 func (k Key) Hash() uint64 {
 	hi, lo := bits.Mul64(k[0]^bits.RotateLeft64(k[3], 32)^seeds[0], k[1]^k[2]^seeds[1])
 	return hi ^ lo

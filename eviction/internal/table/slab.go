@@ -2,27 +2,27 @@ package table
 
 import "sync/atomic"
 
-// Node is what an eviction manager knows about one tracked entry: 64 bytes, a cache line, without pointers, so
-// that a million of them are nothing to the garbage collector.
+// Node is what an eviction manager knows about one tracked entry. It takes 64 bytes, a cache line,
+// and has no pointers, so a million nodes cost the garbage collector nothing.
 //
-// Atomic fields may be read, and Mark and FreshUntil written, by hits that hold no lock. All others
-// belong to whoever holds the lock of the shard.
+// A hit that holds no lock may read atomic fields and write Mark and FreshUntil. All other access
+// needs the lock of the shard.
 type Node struct {
 	key [4]atomic.Uint64
 
-	// Mark is what hits leave behind for the policy.
+	// Mark is what hits record for the policy.
 	Mark atomic.Uint64
 
-	// Weight is in bytes; zero while the node is free.
+	// Weight is in bytes. It is zero while the node is not tracked.
 	Weight int64
 
-	// FreshUntil is in Unix seconds; zero where it is unknown.
+	// FreshUntil is in Unix seconds. It is zero if unknown.
 	FreshUntil atomic.Uint32
 
 	// Tag is the number of the user tag, zero for none.
 	Tag uint32
 
-	// Aux is the policy's own: the links of a list, for example.
+	// Aux belongs to the policy; it can hold the links of a list, for example.
 	Aux [2]uint32
 }
 
@@ -37,8 +37,8 @@ func (n *Node) setKey(k *Key) {
 	}
 }
 
-// is reports whether n is the node of k. Without the lock, n may be taken over by another key while this
-// runs; then it was k's when the comparison began, or isn't now.
+// is reports whether n is the node of k. Without the lock, another key may take over n during the
+// comparison. The result then holds for its beginning or its end.
 func (n *Node) is(k *Key) bool {
 	return n.key[0].Load() == k[0] && n.key[1].Load() == k[1] &&
 		n.key[2].Load() == k[2] && n.key[3].Load() == k[3]
@@ -51,11 +51,11 @@ const (
 
 type chunk [chunkSize]Node
 
-// slab hands out nodes by number. Chunks stay where they are, so a node may be read
-// while the slab grows; freed nodes are used again, chunks are not given back.
+// slab hands out nodes by number. Chunks never move, so a node may be read while the slab grows.
+// Freed nodes are reused; chunks are not given back.
 type slab struct {
 	chunks atomic.Pointer[[]*chunk]
-	used   uint32 // numbers below are in use or in the free list
+	used   uint32 // numbers up to this one are in use or in the free list
 	free   uint32 // head of the free list, linked through Aux[0]
 }
 
@@ -63,7 +63,8 @@ func (s *slab) at(id uint32) *Node {
 	return &(*s.chunks.Load())[id>>chunkBits][id%chunkSize]
 }
 
-// alloc returns the number of a node whose fields, the key apart, are zero. Zero is no node's number.
+// alloc returns the number of a node whose fields, except the key, are zero. No node has number
+// zero.
 func (s *slab) alloc() uint32 {
 	if id := s.free; id != 0 {
 		n := s.at(id)
@@ -76,7 +77,7 @@ func (s *slab) alloc() uint32 {
 		if old := s.chunks.Load(); old != nil {
 			chunks = *old
 		}
-		// Appending in place is safe: readers hold the shorter slice and don't look beyond it.
+		// Appending in place is safe: readers hold the shorter slice and do not look beyond it.
 		chunks = append(chunks, new(chunk))
 		s.chunks.Store(&chunks)
 	}

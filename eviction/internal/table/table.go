@@ -1,36 +1,36 @@
-// Package table keeps the tracked entries of an eviction manager: nodes in slabs, and an index that finds them
-// by key without a lock.
+// Package table keeps the tracked entries of an eviction manager: nodes in a slab, and an index
+// that finds them by key without a lock.
 package table
 
 // Table is a set of nodes by key. Its zero value is not usable; see [Table.Init].
 //
 // Find may run at any time. All other methods need the lock of the shard the table belongs to.
 type Table struct {
-	segments []segment // a power of two, each growing on its own so that no growth takes long
+	segments []segment // a power of two; each grows on its own, so no growth takes long
 	slab     slab
 	len      int
 }
 
-// Init prepares the table for use, with its index split into segments, a power of two.
+// Init prepares the table for use. The index is split into segments, a power of two.
 func (t *Table) Init(segments int) { t.segments = make([]segment, segments) }
 
 // Len returns the number of nodes.
 func (t *Table) Len() int { return t.len }
 
-// Cap returns the highest number a node has had. Numbers begin at one.
+// Cap returns the highest number that a node has had. Numbers begin at one.
 func (t *Table) Cap() uint32 { return t.slab.used }
 
 // At returns the node with number id.
 func (t *Table) At(id uint32) *Node { return t.slab.at(id) }
 
-// segment takes bits 16 and up; the lowest belong to the choice of the shard.
+// segment chooses by bits 16 and up of hash; the lowest bits choose the shard.
 func (t *Table) segment(hash uint64) *segment {
 	return &t.segments[int(hash>>16)&(len(t.segments)-1)]
 }
 
-// Find returns the node of key, or nil, and its number. Without the lock, it may overlook a node that is being moved in the index,
-// and the node it returns may be given to another key at any time: a hit that goes astray then
-// is harmless.
+// Find returns the node of key and its number, or nil. Without the lock, it may overlook a node
+// that is being moved in the index. The returned node may be given to another key at any time; a
+// hit then counts for the wrong key, which is harmless.
 func (t *Table) Find(hash uint64, key *Key) (*Node, uint32) {
 	p := t.segment(hash).slots.Load()
 	if p == nil {
@@ -39,7 +39,7 @@ func (t *Table) Find(hash uint64, key *Key) (*Node, uint32) {
 	slots := *p
 	high := uint32(hash >> 32)
 	i := home(high, len(slots))
-	// Without the lock a full lap is possible, if only in theory.
+	// Without the lock a full lap is possible in theory.
 	for range slots {
 		slot := slots[i].Load()
 		if slot == 0 {
@@ -68,8 +68,8 @@ func (t *Table) Insert(hash uint64, key *Key) (*Node, uint32) {
 	return n, id
 }
 
-// Delete takes the node with number id out of the table and leaves its fields as they are, its weight apart, which
-// becomes zero. The number is in use until Release.
+// Delete removes the node with number id from the table. It sets the weight to zero and leaves the
+// other fields as they are. The number is in use until Release.
 func (t *Table) Delete(id uint32) {
 	n := t.slab.at(id)
 	hash := n.Key().Hash()
@@ -78,5 +78,5 @@ func (t *Table) Delete(id uint32) {
 	t.len--
 }
 
-// Release lets a deleted node be used again.
+// Release allows a deleted node to be reused.
 func (t *Table) Release(id uint32) { t.slab.release(id) }

@@ -87,8 +87,8 @@ func TestCollisions(t *testing.T) {
 	require.Zero(t, id)
 }
 
-// TestFindBesideWrites looks up, without a lock, keys that stay while others come and go. What
-// it finds must be the right node; with the race detector it also shows that nothing is read unguarded.
+// TestFindBesideWrites looks up keys without a lock while other keys come and go. It must find the
+// right node. With the race detector it also checks that every read is atomic or guarded.
 func TestFindBesideWrites(t *testing.T) {
 	var table Table
 	table.Init(2)
