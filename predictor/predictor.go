@@ -1,15 +1,16 @@
 // Package predictor remembers which resources turned out uncacheable.
 //
-// Requests for one key queue behind the first that fetches it. Where the response cannot be shared,
-// that queue was for nothing: each of its members has to fetch for itself in the end. A [Predictor]
-// lets the next ones past the queue. It takes no other part in caching: a response that proves
-// cacheable is stored, and its key forgiven at once.
+// Requests for one key wait for the first of them, which fetches the response. If the response
+// cannot be shared, they have waited for nothing: each of them must fetch for itself in the end. A
+// [Predictor] lets the next requests fetch without waiting. It has no other effect on caching: a
+// response that proves cacheable is stored, and its key is forgotten at once.
 //
 // # Bounds
 //
-// A Predictor is a table of fixed size, 1 MiB by default, that is taken when the first key is marked. Each
-// key has a choice of eight places in it; when they are taken, the key marked longest ago is forgotten. Every
-// mark is forgotten after a while. A forgotten key costs no more than one more queue.
+// A Predictor is a table of fixed size, 1 MiB by default, that is allocated when the first key is
+// marked. Each key has a choice of eight places in it. When they are taken, the key marked longest
+// ago is forgotten. Every mark is forgotten after a while. A forgotten key costs at most one more
+// such wait.
 package predictor
 
 import (
@@ -22,18 +23,18 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// Config configures a Predictor. The zero value is good.
+// Config configures a Predictor. The zero value means the defaults.
 type Config struct {
-	// MaxKeys is how many keys are remembered at most, 16 bytes each. It is rounded up to a power of
+	// MaxKeys is the most keys that are remembered, 16 bytes each. It is rounded up to a power of
 	// two and kept within [8, 2^24]. Zero or less means 65,536.
 	MaxKeys int
 
-	// Remember is for how long a key counts as uncacheable after the last response that was.
-	// Zero or less means two minutes.
+	// Remember is how long a key counts as uncacheable after its last uncacheable response. Zero or
+	// less means two minutes.
 	Remember time.Duration
 
-	// SkipCustom reports whether a custom reason says nothing about the next response, and
-	// is to be ignored. It may be called concurrently. Nil: every custom reason counts.
+	// SkipCustom reports whether a custom reason says nothing about the next response, and must be
+	// ignored. It may be called concurrently. If it is nil, every custom reason counts.
 	SkipCustom func(reason cirque.NoCacheReason) bool
 }
 
@@ -47,15 +48,16 @@ const (
 )
 
 // Predictor is a [cirque.CacheablePredictor] over a table of fixed size. It knows a resource by
-// [cirque.CacheKey.PrimaryHash]: which variant a request selects shows only in a response.
+// [cirque.CacheKey.PrimaryHash]: only a response shows which variant a request selects.
 //
-// All methods are safe for concurrent use and, but for the table, allocate nothing; predictions take no lock.
+// All methods are safe for concurrent use. They allocate nothing except the table. Predictions take
+// no lock.
 type Predictor struct {
 	remember   time.Duration
 	skipCustom func(cirque.NoCacheReason) bool
 	start      time.Time
 
-	size   int // in buckets, of the table
+	size   int // of the table, in buckets
 	taking sync.Once
 	table  atomic.Pointer[[]bucket] // nil: nothing was ever marked
 	locks  [stripes]sync.Mutex      // bucket i changes under locks[i%stripes]
@@ -63,20 +65,20 @@ type Predictor struct {
 
 var _ cirque.CacheablePredictor = (*Predictor)(nil)
 
-// bucket holds the keys whose hashes agree in the bits that choose it, in any order.
+// bucket holds the keys whose hashes agree in the bits that choose the bucket, in any order.
 //
-// INVARIANT: no two slots that are in use have the same half.
+// INVARIANT: no two slots in use have the same half.
 type bucket [ways]slot
 
-// slot is one key. Its parts are written under the bucket's lock and read without, so a reader may see
-// one part from before a change and one from after. It then takes a key for remembered that is just
-// being forgotten or marked, which is as right as the moment before or after.
+// slot is one key. Its parts are written under the bucket's lock and read without it. So a reader
+// may see one part from before a change and one from after it, and take a key for remembered that
+// is just being forgotten or marked. That is as right as the answer a moment before or after.
 type slot struct {
-	half   atomic.Uint64 // the half of the key's hash that doesn't choose the bucket
+	half   atomic.Uint64 // the half of the key's hash that does not choose the bucket
 	marked atomic.Int64  // when, in nanoseconds on the Predictor's clock; zero: the slot is free
 }
 
-// New returns a Predictor that remembers nothing yet.
+// New returns a Predictor that remembers no key yet.
 func New(cfg Config) *Predictor {
 	keys := cfg.MaxKeys
 	if keys <= 0 {
@@ -108,7 +110,7 @@ func (p *Predictor) CacheablePrediction(key cirque.CacheKey) bool {
 func (p *Predictor) MarkCacheable(key cirque.CacheKey) (changed bool) {
 	b, index, half := p.locate(key)
 	if b == nil || b.find(half) == nil {
-		return false // nearly always so, and no reason to lock
+		return false // nearly always the case; it needs no lock
 	}
 	lock := p.lock(index)
 	defer lock.Unlock()
@@ -116,8 +118,8 @@ func (p *Predictor) MarkCacheable(key cirque.CacheKey) (changed bool) {
 	return s != nil && p.remembers(s.marked.Swap(0), p.now())
 }
 
-// MarkUncacheable implements [cirque.CacheablePredictor]. A key that is remembered already is
-// remembered from now on anew.
+// MarkUncacheable implements [cirque.CacheablePredictor]. If the key is remembered already, its
+// time begins anew.
 func (p *Predictor) MarkUncacheable(key cirque.CacheKey, reason cirque.NoCacheReason) (changed bool) {
 	if !p.counts(reason) {
 		return false
@@ -150,7 +152,8 @@ func (p *Predictor) counts(reason cirque.NoCacheReason) bool {
 	return false
 }
 
-// locate returns the bucket of key, nil where there is no table yet, and the half of its hash that is kept there.
+// locate returns the bucket of key and its index, and the half of the key's hash that is kept
+// there. The bucket is nil if there is no table yet.
 func (p *Predictor) locate(key cirque.CacheKey) (b *bucket, index int, half uint64) {
 	table := p.table.Load()
 	if table == nil {
@@ -167,8 +170,8 @@ func (p *Predictor) lock(index int) *sync.Mutex {
 	return lock
 }
 
-// now reads a clock that starts at one, so that a mark is never zero, and that setting the time of
-// day does not move.
+// now reads a clock that starts at one, so that a mark is never zero. Setting the time of day does
+// not move the clock.
 func (p *Predictor) now() int64 { return int64(time.Since(p.start)) + 1 }
 
 func (p *Predictor) remembers(marked, now int64) bool {
@@ -185,7 +188,7 @@ func (b *bucket) find(half uint64) *slot {
 	return nil
 }
 
-// oldest returns a free slot or, where there is none, the one marked longest ago.
+// oldest returns a free slot or, if there is none, the slot marked longest ago.
 func (b *bucket) oldest() *slot {
 	oldest := &b[0]
 	for i := range b {

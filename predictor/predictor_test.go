@@ -18,16 +18,16 @@ func testKey(n int) cirque.CacheKey { return cirque.NewCacheKey("", fmt.Sprint(n
 func TestPredictsWhatWasMarked(t *testing.T) {
 	p := New(Config{})
 	key, other := testKey(1), testKey(2)
-	require.True(t, p.CacheablePrediction(key), "what is unknown is cacheable")
+	require.True(t, p.CacheablePrediction(key), "an unknown key counts as cacheable")
 
 	require.True(t, p.MarkUncacheable(key, cirque.OriginNotCache))
-	require.False(t, p.MarkUncacheable(key, cirque.ResponseTooLarge), "no news")
+	require.False(t, p.MarkUncacheable(key, cirque.ResponseTooLarge), "it is no change")
 	require.False(t, p.CacheablePrediction(key))
 	require.True(t, p.CacheablePrediction(other))
 
 	require.True(t, p.MarkCacheable(key))
-	require.False(t, p.MarkCacheable(key), "no news")
-	require.False(t, p.MarkCacheable(other), "no news")
+	require.False(t, p.MarkCacheable(key), "it is no change")
+	require.False(t, p.MarkCacheable(other), "it is no change")
 	require.True(t, p.CacheablePrediction(key))
 	require.True(t, p.MarkUncacheable(key, cirque.OriginNotCache))
 }
@@ -58,7 +58,7 @@ func TestReasonsThatCount(t *testing.T) {
 func TestSkippedCustomReasons(t *testing.T) {
 	passing := cirque.Custom("passing")
 	p := New(Config{SkipCustom: func(reason cirque.NoCacheReason) bool {
-		require.True(t, reason.IsCustom(), "asked about %s", reason)
+		require.True(t, reason.IsCustom(), "SkipCustom is called with %s", reason)
 		return reason == passing
 	}})
 	require.False(t, p.MarkUncacheable(testKey(1), passing))
@@ -94,8 +94,8 @@ func TestForgetsInTime(t *testing.T) {
 				require.False(t, p.CacheablePrediction(testKey(1)))
 				time.Sleep(time.Nanosecond)
 				require.True(t, p.CacheablePrediction(testKey(1)))
-				require.False(t, p.MarkCacheable(testKey(1)), "it was forgotten: no news")
-				require.True(t, p.MarkUncacheable(testKey(1), cirque.OriginNotCache), "it was forgotten: news")
+				require.False(t, p.MarkCacheable(testKey(1)), "it was forgotten: no change")
+				require.True(t, p.MarkUncacheable(testKey(1), cirque.OriginNotCache), "it was forgotten: a change")
 			})
 		})
 	}
@@ -133,7 +133,7 @@ func TestSize(t *testing.T) {
 	}
 }
 
-// A cache whose responses are all cacheable has no use for a table.
+// TestTableIsTakenLate checks that a cache with only cacheable responses allocates no table.
 func TestTableIsTakenLate(t *testing.T) {
 	p := New(Config{MaxKeys: 1000})
 	require.True(t, p.CacheablePrediction(testKey(1)))
@@ -218,7 +218,7 @@ func FuzzPredictor(f *testing.F) {
 					_, remembered := lookup(key)
 					require.Equal(t, !remembered, p.CacheablePrediction(testKey(key)), "key %d", key)
 				}
-				time.Sleep(time.Nanosecond) // so that no two marks are of one moment
+				time.Sleep(time.Nanosecond) // so that no two marks have the same time
 			}
 		})
 	})
@@ -243,7 +243,7 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	// Whatever happened, no bucket holds a key twice: forgiven once, it is forgiven.
+	// No bucket may hold a key twice: one MarkCacheable must be enough to forget it.
 	for n := range 200 {
 		p.MarkCacheable(testKey(n))
 		require.True(t, p.CacheablePrediction(testKey(n)))
