@@ -5,12 +5,12 @@ import (
 	"math"
 )
 
-// chunked decodes the chunked transfer coding (RFC 9112 §7.1) of bytes that come in pieces. Unlike the header, it takes
-// no line feed without its carriage return.
+// chunked decodes the chunked transfer coding (RFC 9112 §7.1) of bytes that come in pieces. Unlike
+// in the header, every line feed must follow a carriage return.
 type chunked struct {
 	state chunkState
-	size  int64 // of the chunk: what is known of it, then what is still to come
-	line  int   // bytes of the line so far, or of the trailer section
+	size  int64 // of the chunk: first as far as it is read, then the bytes that are still to come
+	line  int   // bytes read so far of the line, or of the trailer section
 }
 
 type chunkState uint8
@@ -23,11 +23,11 @@ const (
 	chunkSizeEnd                     // after the size line's CR
 	chunkData
 	chunkDataEnd  // before the CR that follows the data
-	chunkDataLine // before the LF that follows that
+	chunkDataLine // before the LF that follows that CR
 	chunkTrailer  // at the start of a line of the trailer section
 	chunkField    // in a trailer field, which is ignored
 	chunkFieldEnd // after the field's CR
-	chunkLast     // after the CR of the empty line that ends it all
+	chunkLast     // after the CR of the empty line that ends the body
 	chunkDone
 )
 
@@ -59,7 +59,7 @@ func (c *chunked) next(b []byte) (content, rest []byte, err error) {
 	return nil, nil, nil
 }
 
-// step takes one byte that is not content, and reports whether it may stand there.
+// step takes one byte that is not content, and reports whether it is allowed there.
 func (c *chunked) step(char byte) bool {
 	c.line++
 	switch c.state {
@@ -115,7 +115,7 @@ func (c *chunked) step(char byte) bool {
 	return false
 }
 
-// afterSize takes a byte that follows the size and is no digit.
+// afterSize takes a byte that follows the size and is not a digit.
 func (c *chunked) afterSize(char byte) bool {
 	switch char {
 	case ' ', '\t':

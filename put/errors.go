@@ -8,22 +8,23 @@ import (
 )
 
 var (
-	// ErrMalformed says that the bytes are not a response by RFC 9112. Errors wrap it and say more.
+	// ErrMalformed means that the bytes are not a response by RFC 9112. The errors that wrap it
+	// give the details.
 	ErrMalformed = errors.New("put: malformed response")
 
-	// ErrIncomplete says that the bytes end before the response does, or that the put was aborted.
+	// ErrIncomplete means that the bytes end before the response does, or that the put was aborted.
 	ErrIncomplete = errors.New("put: incomplete response")
 )
 
 // NotStoredError says why a well-formed response was not stored.
 type NotStoredError struct {
-	// Reason is OriginNotCache if the rules forbid it, PredictedResponseTooLarge or ResponseTooLarge, Deferred if a purge
-	// came in between, or StorageError.
+	// Reason is OriginNotCache if the rules forbid storing the response, PredictedResponseTooLarge
+	// or ResponseTooLarge, Deferred if a purge came in between, or StorageError.
 	Reason cirque.NoCacheReason
-	// Detail names the rule that forbids it, as [cirque.Refusal] does; empty where no rule does.
+	// Detail names the rule that forbids it, as [cirque.Refusal] does. It is empty if no rule does.
 	Detail string
-	// Err is the error of the store, or ErrPurged, ErrNotFound or ErrUnlinked of package cirque; nil where a
-	// rule or Content-Length was the reason.
+	// Err is the error of the store, or ErrPurged, ErrNotFound or ErrUnlinked of package cirque. It
+	// is nil if a rule or Content-Length is the reason.
 	Err error
 }
 
@@ -41,7 +42,7 @@ func (e *NotStoredError) Error() string {
 // Unwrap returns Err.
 func (e *NotStoredError) Unwrap() error { return e.Err }
 
-// notStored finds the reason for an error of a fill.
+// notStored wraps an error of a fill and finds the reason for it.
 func notStored(err error) *NotStoredError {
 	reason := cirque.StorageError
 	switch {

@@ -12,7 +12,7 @@ import (
 	"github.com/cirquecache/cirque/put"
 )
 
-// A response from elsewhere, here a string, goes into the store under the key that requests for it have.
+// A response from elsewhere, here a string, is stored under the key that requests for it have.
 func Example() {
 	opts := &cirque.CacheOptions{Storage: memcache.New(memcache.Config{}), MaxObjectBytes: 1 << 20}
 	key := cirque.NewCacheKey("", "http://example.com/news", "")

@@ -2,20 +2,20 @@ package put
 
 import "net/http"
 
-// framing finds the body's end (RFC 9112 §6.3).
+// framing finds the end of the body (RFC 9112 §6.3).
 type framing interface {
-	// next returns what of b is content, and what is not looked at yet: both can be empty, but not both be as
-	// before.
+	// next returns content that it finds in b, and the rest of b, which it has not looked at yet.
+	// Both may be empty, but every call must make progress.
 	next(b []byte) (content, rest []byte, err error)
-	// done reports that the body has ended.
+	// done reports whether the body has ended.
 	done() bool
-	// mayEnd reports that the body is complete if no more bytes come.
+	// mayEnd reports whether the body is complete if no more bytes come.
 	mayEnd() bool
 }
 
 func framingOf(response *http.Response) framing {
 	switch {
-	case len(response.TransferEncoding) > 0: // chunked, as http.ReadResponse takes no other
+	case len(response.TransferEncoding) > 0: // chunked: http.ReadResponse accepts no other
 		return &chunked{}
 	case response.ContentLength >= 0:
 		return &counted{response.ContentLength}
@@ -23,7 +23,7 @@ func framingOf(response *http.Response) framing {
 	return untilEnd{}
 }
 
-// counted is a body as long as Content-Length says, or none.
+// counted is a body of the length that Content-Length gives, or an empty one.
 type counted struct{ remaining int64 }
 
 func (c *counted) next(b []byte) (content, rest []byte, err error) {
@@ -35,7 +35,7 @@ func (c *counted) next(b []byte) (content, rest []byte, err error) {
 func (c *counted) done() bool   { return c.remaining == 0 }
 func (c *counted) mayEnd() bool { return c.done() }
 
-// untilEnd is a body without a length: it ends with the bytes.
+// untilEnd is a body without a known length: it ends where the bytes end.
 type untilEnd struct{}
 
 func (untilEnd) next(b []byte) (content, rest []byte, err error) { return b, nil, nil }

@@ -14,7 +14,7 @@ import (
 	"github.com/cirquecache/cirque/put"
 )
 
-// outcome is all that a put leaves behind.
+// outcome is everything that a put leaves behind.
 type outcome struct {
 	err    string
 	phase  put.Phase
@@ -23,7 +23,7 @@ type outcome struct {
 	body   string
 }
 
-// putInPieces puts wire with a cut after each number of bytes in cuts, over and over.
+// putInPieces puts wire in pieces, whose lengths are the bytes of cuts plus one, over and over.
 func putInPieces(t testing.TB, wire, cuts []byte) outcome {
 	opts := newOptions()
 	p := put.New(t.Context(), opts, key, newRequest(), put.Config{})
@@ -47,10 +47,10 @@ func putInPieces(t testing.TB, wire, cuts []byte) outcome {
 	}
 	o.phase = p.Phase()
 	meta, body := get(t, opts, newRequest())
-	require.Equal(t, o.err == "", meta != nil, "Finish says %q", o.err)
+	require.Equal(t, o.err == "", meta != nil, "Finish returned %q", o.err)
 	if meta != nil {
 		header := meta.Header().Header()
-		header.Del("Date") // which is now, where the response has none
+		header.Del("Date") // it is the current time if the response has none
 		var b strings.Builder
 		require.NoError(t, header.Write(&b))
 		o.status, o.header, o.body = meta.StatusCode(), b.String(), body
@@ -80,7 +80,7 @@ func FuzzPut(f *testing.F) {
 	})
 }
 
-// FuzzChunked checks what is taken for a chunked body against net/http's decoder.
+// FuzzChunked compares what is accepted as a chunked body with net/http's decoder.
 func FuzzChunked(f *testing.F) {
 	f.Add([]byte("5\r\nhello\r\n0\r\n\r\n"))
 	f.Add([]byte("0005 ;a=b\r\nhello\r\n00\r\nA: b\r\n\r\n"))
@@ -92,8 +92,8 @@ func FuzzChunked(f *testing.F) {
 		err := putAll(t, opts, newRequest(), ok+"Transfer-Encoding: chunked\r\n\r\n"+string(body))
 		want, wantErr := io.ReadAll(httputil.NewChunkedReader(bytes.NewReader(body)))
 		if err == nil {
-			// net/http refuses white space before an extension, which RFC 9112 §7.1.1 accepts, and long runs of tiny
-			// chunks with long extensions, which cost us nothing.
+			// net/http refuses white space before an extension, which RFC 9112 §7.1.1 accepts. It
+			// also refuses long runs of tiny chunks with long extensions, which cost nothing here.
 			spaced := bytes.Contains(body, []byte(" ;")) || bytes.Contains(body, []byte("\t;"))
 			if wantErr != nil && (spaced || strings.Contains(wantErr.Error(), "too much non-data")) {
 				return
@@ -111,22 +111,22 @@ func FuzzChunked(f *testing.F) {
 
 func TestChunkedRefuses(t *testing.T) {
 	for name, body := range map[string]string{
-		"no size":                  "\r\n",
-		"no digit":                 "x\r\n",
-		"a sign":                   "-1\r\nx\r\n",
-		"two numbers":              "1 1\r\nx\r\n",
-		"overflow":                 "10000000000000000\r\n",
-		"a bare line feed":         "1\nx\r\n0\r\n\r\n",
-		"one in an extension":      "1;a\nx\r\n0\r\n\r\n",
-		"one after the data":       "1\r\nx\n0\r\n\r\n",
-		"one in the trailer":       "0\r\nA: b\n\r\n",
-		"a bare carriage return":   "1\rx\r\n",
-		"one in the trailer field": "0\r\nA: \rb\r\n\r\n",
-		"data that is too long":    "1\r\nxy\r\n",
-		"a long size":              strings.Repeat("0", 5<<10) + "1\r\nx\r\n",
-		"a long extension":         "1;" + strings.Repeat("a", 5<<10) + "\r\nx\r\n",
-		"long white space":         "1" + strings.Repeat(" ", 5<<10) + "\r\nx\r\n",
-		"a long trailer":           "0\r\n" + strings.Repeat("A: bcdefghijklmnop\r\n", 5<<10),
+		"no size":                               "\r\n",
+		"no digit":                              "x\r\n",
+		"a sign":                                "-1\r\nx\r\n",
+		"two numbers":                           "1 1\r\nx\r\n",
+		"overflow":                              "10000000000000000\r\n",
+		"a bare line feed":                      "1\nx\r\n0\r\n\r\n",
+		"a bare line feed in an extension":      "1;a\nx\r\n0\r\n\r\n",
+		"a bare line feed after the data":       "1\r\nx\n0\r\n\r\n",
+		"a bare line feed in the trailer":       "0\r\nA: b\n\r\n",
+		"a bare carriage return":                "1\rx\r\n",
+		"a bare carriage return in the trailer": "0\r\nA: \rb\r\n\r\n",
+		"data that is too long":                 "1\r\nxy\r\n",
+		"a long size":                           strings.Repeat("0", 5<<10) + "1\r\nx\r\n",
+		"a long extension":                      "1;" + strings.Repeat("a", 5<<10) + "\r\nx\r\n",
+		"long white space":                      "1" + strings.Repeat(" ", 5<<10) + "\r\nx\r\n",
+		"a long trailer":                        "0\r\n" + strings.Repeat("A: bcdefghijklmnop\r\n", 5<<10),
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := putAll(t, newOptions(), newRequest(), ok+"Transfer-Encoding: chunked\r\n\r\n"+body)

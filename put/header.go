@@ -9,17 +9,18 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// defaultMaxHeaderBytes is what a Policy without MaxHeaderBytes stores.
+// defaultMaxHeaderBytes is the limit of a Policy without MaxHeaderBytes.
 const defaultMaxHeaderBytes = 64 << 10
 
-// headerBuffer collects a header section, and the interim ones before it.
+// headerBuffer collects a header section, and the sections of interim responses before it.
 type headerBuffer struct {
-	limit   int // bytes for all of them together, as they come; zero or less: the default
+	limit   int // bytes of all sections together; zero or less: the default
 	seen    int
-	section []byte // of the one under way
+	section []byte // the current one
 }
 
-// write takes what of b belongs to the section under way, and reports whether that is complete.
+// write takes the bytes of b that belong to the current section, and reports whether the section is
+// complete.
 func (h *headerBuffer) write(b []byte) (rest []byte, complete bool, err error) {
 	limit := h.limit
 	if limit <= 0 {
@@ -39,7 +40,8 @@ func (h *headerBuffer) write(b []byte) (rest []byte, complete bool, err error) {
 	return nil, false, nil
 }
 
-// parse parses the section. An interim response (RFC 9110 §15.2) is nil; another section follows it.
+// parse parses the section. For an interim response (RFC 9110 §15.2) it returns nil; another
+// section follows.
 func (h *headerBuffer) parse(req *http.Request) (*http.Response, error) {
 	response, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(h.section)), req)
 	if err != nil {

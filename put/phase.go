@@ -5,22 +5,22 @@ import (
 	"slices"
 )
 
-// Phase is where a put stands.
+// Phase is the state of a put.
 type Phase uint8
 
 // The phases. The zero value is PhaseHeader.
 const (
-	// PhaseHeader: the header is not complete.
+	// PhaseHeader: the header is not complete yet.
 	PhaseHeader Phase = iota
-	// PhaseBody: the response may be stored, and its body is.
+	// PhaseBody: the response may be stored, and its body is being stored.
 	PhaseBody
-	// PhaseComplete: the end of the body was there; Finish makes it a stored response.
+	// PhaseComplete: the body has ended. Finish makes it a stored response.
 	PhaseComplete
-	// PhaseFailed: nothing will be stored, and Putter.Err says why.
+	// PhaseFailed: nothing will be stored. Putter.Err says why.
 	PhaseFailed
-	// PhaseStored: the end; the response is stored.
+	// PhaseStored: the put has ended. The response is stored.
 	PhaseStored
-	// PhaseEnded: the end; nothing was stored.
+	// PhaseEnded: the put has ended. Nothing was stored.
 	PhaseEnded
 	phaseCount
 )
@@ -35,7 +35,7 @@ func (p Phase) String() string {
 	return fmt.Sprintf("Phase(%d)", uint8(p))
 }
 
-// legalMoves is where each phase can lead.
+// legalMoves lists the phases that each phase can lead to.
 var legalMoves = [phaseCount][]Phase{
 	PhaseHeader:   {PhaseBody, PhaseFailed},
 	PhaseBody:     {PhaseComplete, PhaseFailed, PhaseStored},
@@ -43,8 +43,8 @@ var legalMoves = [phaseCount][]Phase{
 	PhaseFailed:   {PhaseEnded},
 }
 
-// PhaseError is the panic value of a method that is called after the end of the put. It is a bug in the
-// calling code, never an event at run time.
+// PhaseError is the panic value of a method that is called after the end of the put. It means a bug
+// in the calling code, never an event at run time.
 type PhaseError struct {
 	Op    string // the method that was called
 	Phase Phase  // the phase it was called in
@@ -62,7 +62,7 @@ func (p *Putter) require(op string) {
 	}
 }
 
-// to is the only place that changes the phase.
+// to changes the phase. Nothing else does.
 func (p *Putter) to(op string, phase Phase) {
 	if !slices.Contains(legalMoves[p.phase], phase) {
 		panic(&PhaseError{op, p.phase})

@@ -1,9 +1,10 @@
-// Package put stores responses that were not fetched: someone hands them over as the bytes that a server would have
-// sent, to warm a cache, to push new content into it, or to copy one cache into another.
+// Package put stores responses that were not fetched. The caller hands them over as the bytes that
+// a server would have sent: to warm a cache, to push new content into it, or to copy one cache into
+// another.
 //
-// A [Putter] takes the bytes of one response, in pieces of any size, and stores it if the rules of the cache allow:
-// those of [cirque.Policy], the maximum size, the lock, the eviction and the purges are the same as for what is
-// fetched.
+// A [Putter] takes the bytes of one response, in pieces of any size, and stores the response if the
+// rules of the cache allow it. The rules of [cirque.Policy], the maximum size, the lock, the
+// eviction and the purges apply as for a fetched response.
 //
 //	p := put.New(ctx, opts, key, request, put.Config{})
 //	defer p.Abort() // does nothing after Finish
@@ -14,10 +15,11 @@
 //
 // # Format
 //
-// The bytes are an HTTP/1.1 or HTTP/1.0 response (RFC 9112 §2.1). Interim responses (1xx) before it are
-// skipped. The body ends as RFC 9112 §6.3 says: where there can be none at once, else by the chunked coding, by Content-Length,
-// or where the bytes end. What follows the end of the body is ignored; trailer fields are not stored. Other transfer
-// codings than chunked are malformed.
+// The bytes are an HTTP/1.1 or HTTP/1.0 response (RFC 9112 §2.1). Interim responses (1xx) before
+// it are skipped. The body ends as RFC 9112 §6.3 says: at once if there can be none, else by the
+// chunked coding, by Content-Length, or where the bytes end. Bytes after the end of the body are
+// ignored. Trailer fields are not stored. A response with another transfer coding than chunked is
+// malformed.
 package put
 
 import (
@@ -30,19 +32,19 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// Config holds what not every put needs.
+// Config holds settings that not every put needs.
 type Config struct {
-	// Policy holds the caching rules. Nil: those of a shared cache, the zero Policy.
+	// Policy holds the caching rules. Nil means the zero Policy: the rules of a shared cache.
 	Policy *cirque.Policy
-	// Variance adds dimensions to the variance of the request, beyond what Vary names; they must be those with which
-	// the cache looks up. Nil: none.
+	// Variance adds dimensions to the variance of the request, beyond the fields that Vary names.
+	// They must be the same with which the cache looks up. Nil means none.
 	Variance func(*http.Request, *cirque.VarianceBuilder)
 }
 
-// Putter stores one response. It is an io.Writer for the bytes of that; Finish or Abort must be called at the
-// end. One goroutine at a time may use it.
+// Putter stores one response. It is an io.Writer for the bytes of the response. Finish or Abort
+// must be called at the end. Only one goroutine at a time may use it.
 //
-// Its methods panic with a *PhaseError if they are called after the end, Abort excepted.
+// Its methods, except Abort, panic with a *PhaseError if they are called after the end.
 type Putter struct {
 	ctx      context.Context
 	req      *http.Request
@@ -58,11 +60,11 @@ type Putter struct {
 	fill   *cirque.Fill // from PhaseBody on
 }
 
-// New begins a put of the response to req under key, in the cache that opts describes. req is the GET that the response
-// would have answered: its Host and URL, and in its header the fields that the response may vary by. It is not changed and
-// must not change.
+// New begins a put of the response to req under key, in the cache that opts describes. req is the
+// GET that the response would have answered: its Host, its URL, and in its header the fields that
+// the response may vary by. New does not change req, and the caller must not change it either.
 //
-// From here on a purge of the key voids the put. ctx covers all of it.
+// From here on a purge of the key voids the put. ctx applies to the whole put.
 func New(ctx context.Context, opts *cirque.CacheOptions, key cirque.CacheKey, req *http.Request, cfg Config) *Putter {
 	p := &Putter{ctx: ctx, req: req, policy: cfg.Policy, began: time.Now()}
 	if p.policy == nil {
@@ -79,14 +81,14 @@ func New(ctx context.Context, opts *cirque.CacheOptions, key cirque.CacheKey, re
 	return p
 }
 
-// Phase returns where the put stands.
+// Phase returns the phase of the put.
 func (p *Putter) Phase() Phase { return p.phase }
 
-// Err returns why nothing will be, or was, stored; nil as long as nothing stands against it. See Finish.
+// Err returns why nothing will be, or was, stored. It is nil while no reason is known. See Finish.
 func (p *Putter) Err() error { return p.err }
 
-// Meta returns the meta that the response is stored with; nil before its header is complete, and where it is not
-// stored. It must not be changed.
+// Meta returns the meta that the response is stored with. It is nil before the header is complete,
+// and if the response is not stored. It must not be changed.
 func (p *Putter) Meta() *cirque.CacheMeta {
 	if p.fill == nil {
 		return nil
@@ -94,8 +96,8 @@ func (p *Putter) Meta() *cirque.CacheMeta {
 	return p.fill.Meta()
 }
 
-// Write takes the next bytes of the response. The first error is the one that Finish returns, and so are all
-// that follow: the rest of the bytes is not needed.
+// Write takes the next bytes of the response. After its first error, every further Write and Finish
+// return the same error: the remaining bytes are not needed.
 func (p *Putter) Write(b []byte) (int, error) {
 	p.require("Write")
 	rest := b
@@ -112,7 +114,7 @@ func (p *Putter) Write(b []byte) (int, error) {
 	return len(b) - len(rest), p.err
 }
 
-// writeHeader takes what of b belongs to the header, and returns the rest.
+// writeHeader takes the bytes of b that belong to the header, and returns the rest.
 func (p *Putter) writeHeader(b []byte) []byte {
 	rest, complete, err := p.header.write(b)
 	switch {
@@ -122,7 +124,7 @@ func (p *Putter) writeHeader(b []byte) []byte {
 		response, err := p.header.parse(p.req)
 		if err != nil {
 			p.fail(err)
-		} else if response != nil { // else it was an interim one
+		} else if response != nil { // nil: it was an interim response
 			p.admit(response)
 		}
 	}
@@ -146,7 +148,8 @@ func (p *Putter) admit(response *http.Response) {
 	p.hc.SetMeta(meta)
 	fields, _ := cirque.VaryFields(response.Header)
 	p.hc.UpdateVariance(p.ctx, fields, p.req.Header, p.variance)
-	// Whoever misses from here on waits for this response, if nobody else is fetching it.
+	// From here on a request that misses waits for this response, unless another request is
+	// fetching it.
 	p.hc.TryLock()
 	fill, err := p.hc.StartFill(p.ctx, cirque.FillOptions{SizeHint: response.ContentLength})
 	if err != nil {
@@ -161,7 +164,7 @@ func (p *Putter) admit(response *http.Response) {
 	}
 }
 
-// writeBody takes what of b belongs to the body, and returns the rest.
+// writeBody takes the bytes of b that belong to the body, and returns the rest.
 func (p *Putter) writeBody(b []byte) []byte {
 	content, rest, err := p.body.next(b)
 	if len(content) > 0 {
@@ -182,7 +185,7 @@ func (p *Putter) writeBody(b []byte) []byte {
 // fillFailed explains an error of the fill.
 func (p *Putter) fillFailed(err error) error {
 	if errors.Is(err, cirque.ErrNoReaders) {
-		err = cirque.ErrUnlinked // which it was before it had no readers
+		err = cirque.ErrUnlinked // it was unlinked before it lost its readers
 	}
 	err = cmp.Or(p.fill.Err(), err)
 	reason := p.fill.NoCacheReason()
@@ -192,11 +195,11 @@ func (p *Putter) fillFailed(err error) error {
 	return &NotStoredError{Reason: reason, Err: err}
 }
 
-// Finish ends the bytes of the response. It returns nil if the response is stored. Otherwise nothing was
-// stored, nor removed, and the error is one of:
-//   - ErrMalformed: the bytes are no response,
-//   - ErrIncomplete: they end too early,
-//   - *NotStoredError: the response is one that must not or could not be stored.
+// Finish ends the bytes of the response. It returns nil if the response is stored. Otherwise
+// nothing was stored or removed, and the error is one of:
+//   - ErrMalformed: the bytes are not a response,
+//   - ErrIncomplete: the bytes end too early,
+//   - *NotStoredError: the response must not or could not be stored.
 func (p *Putter) Finish() error {
 	p.require("Finish")
 	if p.err == nil && !(p.phase == PhaseComplete || p.phase == PhaseBody && p.body.mayEnd()) {
@@ -216,8 +219,8 @@ func (p *Putter) Finish() error {
 	return nil
 }
 
-// Abort gives the put up: nothing is stored, and requests that wait for the response take their turns at the
-// origin. After Finish or Abort it does nothing.
+// Abort gives up the put: nothing is stored, and the requests that wait for the response fetch it,
+// one after the other. After Finish or Abort it does nothing.
 func (p *Putter) Abort() {
 	if p.phase < PhaseStored {
 		if p.err == nil {
@@ -227,12 +230,12 @@ func (p *Putter) Abort() {
 	}
 }
 
-// fail ends the storing.
+// fail records why nothing will be stored, and ends the fill.
 func (p *Putter) fail(err error) {
 	p.err = err
 	p.to("Write", PhaseFailed)
 	if p.fill != nil {
-		p.fill.Abort(cirque.InternalError) // nothing, after its Finish
+		p.fill.Abort(cirque.InternalError) // does nothing after the fill's Finish
 		p.fill = nil
 	}
 	p.hc.Release()

@@ -41,7 +41,7 @@ func newRequest(fields ...string) *http.Request {
 	return r
 }
 
-// putAll puts wire and returns what Finish does.
+// putAll puts wire and returns the error of Finish.
 func putAll(t testing.TB, opts *cirque.CacheOptions, r *http.Request, wire string) error {
 	t.Helper()
 	p := put.New(t.Context(), opts, key, r, put.Config{})
@@ -53,7 +53,7 @@ func putAll(t testing.TB, opts *cirque.CacheOptions, r *http.Request, wire strin
 	return done
 }
 
-// get returns what is stored for r; nothing is an empty string.
+// get returns what is stored for r, or nil and an empty string.
 func get(t testing.TB, opts *cirque.CacheOptions, r *http.Request) (*cirque.CacheMeta, string) {
 	t.Helper()
 	var hc cirque.HttpCache
@@ -80,24 +80,24 @@ func TestStored(t *testing.T) {
 		status int
 		body   string
 	}{
-		"length":                 {ok + "Content-Length: 5\r\n\r\nhello", 200, "hello"},
-		"more than its length":   {ok + "Content-Length: 5\r\n\r\nhello, world", 200, "hello"},
-		"empty":                  {ok + "Content-Length: 0\r\n\r\n", 200, ""},
-		"empty, and more":        {ok + "Content-Length: 0\r\n\r\nmore", 200, ""},
-		"up to the end":          {ok + "\r\nhello", 200, "hello"},
-		"up to an early end":     {ok + "\r\n", 200, ""},
-		"HTTP/1.0":               {"HTTP/1.0 200 OK\r\nCache-Control: max-age=60\r\n\r\nhello", 200, "hello"},
-		"line feeds":             {"HTTP/1.1 200 OK\nCache-Control: max-age=60\n\nhello", 200, "hello"},
-		"no status text":         {"HTTP/1.1 200\r\nCache-Control: max-age=60\r\n\r\nhello", 200, "hello"},
-		"no content":             {"HTTP/1.1 204 No Content\r\nCache-Control: max-age=60\r\n\r\n", 204, ""},
-		"no content, and more":   {"HTTP/1.1 204 No Content\r\nCache-Control: max-age=60\r\n\r\nmore", 204, ""},
-		"error":                  {"HTTP/1.1 404 Not Found\r\nCache-Control: max-age=60\r\n\r\ngone", 404, "gone"},
-		"chunked":                {ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7;x=y\r\n, world\r\n0\r\n\r\n", 200, "hello, world"},
-		"chunked, trailer":       {ok + "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nDigest: abc\r\nX: y\r\n\r\n", 200, "x"},
-		"chunked, and more":      {ok + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n1\r\nx\r\n", 200, ""},
-		"interim":                {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok + "\r\nhello", 200, "hello"},
-		"validators alone":       {"HTTP/1.1 200 OK\r\nETag: \"x\"\r\n\r\nhello", 200, "hello"},
-		"the largest that there": {ok + "\r\n" + strings.Repeat("x", 1<<10), 200, strings.Repeat("x", 1<<10)},
+		"length":                     {ok + "Content-Length: 5\r\n\r\nhello", 200, "hello"},
+		"length, and more":           {ok + "Content-Length: 5\r\n\r\nhello, world", 200, "hello"},
+		"empty":                      {ok + "Content-Length: 0\r\n\r\n", 200, ""},
+		"empty, and more":            {ok + "Content-Length: 0\r\n\r\nmore", 200, ""},
+		"ends with the bytes":        {ok + "\r\nhello", 200, "hello"},
+		"empty, ends with the bytes": {ok + "\r\n", 200, ""},
+		"HTTP/1.0":                   {"HTTP/1.0 200 OK\r\nCache-Control: max-age=60\r\n\r\nhello", 200, "hello"},
+		"line feeds":                 {"HTTP/1.1 200 OK\nCache-Control: max-age=60\n\nhello", 200, "hello"},
+		"no status text":             {"HTTP/1.1 200\r\nCache-Control: max-age=60\r\n\r\nhello", 200, "hello"},
+		"no content":                 {"HTTP/1.1 204 No Content\r\nCache-Control: max-age=60\r\n\r\n", 204, ""},
+		"no content, and more":       {"HTTP/1.1 204 No Content\r\nCache-Control: max-age=60\r\n\r\nmore", 204, ""},
+		"error":                      {"HTTP/1.1 404 Not Found\r\nCache-Control: max-age=60\r\n\r\ngone", 404, "gone"},
+		"chunked":                    {ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7;x=y\r\n, world\r\n0\r\n\r\n", 200, "hello, world"},
+		"chunked, trailer":           {ok + "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nDigest: abc\r\nX: y\r\n\r\n", 200, "x"},
+		"chunked, and more":          {ok + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n1\r\nx\r\n", 200, ""},
+		"interim":                    {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok + "\r\nhello", 200, "hello"},
+		"validators alone":           {"HTTP/1.1 200 OK\r\nETag: \"x\"\r\n\r\nhello", 200, "hello"},
+		"the largest body":           {ok + "\r\n" + strings.Repeat("x", 1<<10), 200, strings.Repeat("x", 1<<10)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, step := range []int{1, 7, len(test.wire)} {
@@ -134,29 +134,29 @@ func TestNotStored(t *testing.T) {
 		wire string
 		err  error
 	}{
-		"nothing":             {"", put.ErrIncomplete},
-		"half a header":       {ok, put.ErrIncomplete},
-		"interim alone":       {"HTTP/1.1 100 Continue\r\n\r\n", put.ErrIncomplete},
-		"half a body":         {ok + "Content-Length: 5\r\n\r\nhel", put.ErrIncomplete},
-		"half a chunk":        {chunks + "5\r\nhel", put.ErrIncomplete},
-		"no last chunk":       {chunks + "5\r\nhello\r\n", put.ErrIncomplete},
-		"half a trailer":      {chunks + "0\r\nX: y\r\n", put.ErrIncomplete},
-		"a request":           {"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n", put.ErrMalformed},
-		"an empty line first": {"\r\n" + ok + "\r\n", put.ErrMalformed},
-		"no colon":            {ok + "nonsense\r\n\r\n", put.ErrMalformed},
-		"two lengths":         {ok + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", put.ErrMalformed},
-		"negative length":     {ok + "Content-Length: -5\r\n\r\nhello", put.ErrMalformed},
-		"another coding":      {ok + "Transfer-Encoding: gzip\r\n\r\nhello", put.ErrMalformed},
-		"bad chunk":           {chunks + "x\r\nhello\r\n", put.ErrMalformed},
-		"no-store":            {"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n\r\n", notStored(cirque.OriginNotCache, "no-store")},
-		"private":             {"HTTP/1.1 200 OK\r\nCache-Control: private, max-age=9\r\n\r\n", notStored(cirque.OriginNotCache, "private")},
-		"no freshness":        {"HTTP/1.1 200 OK\r\n\r\n", notStored(cirque.OriginNotCache, "no-freshness")},
-		"a part":              {"HTTP/1.1 206 Partial Content\r\nCache-Control: max-age=60\r\n\r\n", notStored(cirque.OriginNotCache, "status")},
-		"an upgrade":          {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", notStored(cirque.OriginNotCache, "status")},
-		"too long a header":   {ok + "X: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", notStored(cirque.ResponseTooLarge, "header-too-large")},
-		"interim for ever": {strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 3000),
+		"nothing":                  {"", put.ErrIncomplete},
+		"half a header":            {ok, put.ErrIncomplete},
+		"only an interim response": {"HTTP/1.1 100 Continue\r\n\r\n", put.ErrIncomplete},
+		"half a body":              {ok + "Content-Length: 5\r\n\r\nhel", put.ErrIncomplete},
+		"half a chunk":             {chunks + "5\r\nhel", put.ErrIncomplete},
+		"no last chunk":            {chunks + "5\r\nhello\r\n", put.ErrIncomplete},
+		"half a trailer":           {chunks + "0\r\nX: y\r\n", put.ErrIncomplete},
+		"a request":                {"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n", put.ErrMalformed},
+		"an empty line first":      {"\r\n" + ok + "\r\n", put.ErrMalformed},
+		"no colon":                 {ok + "nonsense\r\n\r\n", put.ErrMalformed},
+		"two lengths":              {ok + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", put.ErrMalformed},
+		"negative length":          {ok + "Content-Length: -5\r\n\r\nhello", put.ErrMalformed},
+		"another coding":           {ok + "Transfer-Encoding: gzip\r\n\r\nhello", put.ErrMalformed},
+		"bad chunk":                {chunks + "x\r\nhello\r\n", put.ErrMalformed},
+		"no-store":                 {"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n\r\n", notStored(cirque.OriginNotCache, "no-store")},
+		"private":                  {"HTTP/1.1 200 OK\r\nCache-Control: private, max-age=9\r\n\r\n", notStored(cirque.OriginNotCache, "private")},
+		"no freshness":             {"HTTP/1.1 200 OK\r\n\r\n", notStored(cirque.OriginNotCache, "no-freshness")},
+		"a part":                   {"HTTP/1.1 206 Partial Content\r\nCache-Control: max-age=60\r\n\r\n", notStored(cirque.OriginNotCache, "status")},
+		"an upgrade":               {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", notStored(cirque.OriginNotCache, "status")},
+		"too long a header":        {ok + "X: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", notStored(cirque.ResponseTooLarge, "header-too-large")},
+		"endless interim responses": {strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 3000),
 			notStored(cirque.ResponseTooLarge, "header-too-large")},
-		"too long by its length": {ok + "Content-Length: 1025\r\n\r\n", notStored(cirque.PredictedResponseTooLarge, "")},
+		"too long by Content-Length": {ok + "Content-Length: 1025\r\n\r\n", notStored(cirque.PredictedResponseTooLarge, "")},
 		"too long": {ok + "\r\n" + strings.Repeat("x", 1025),
 			&put.NotStoredError{Reason: cirque.ResponseTooLarge, Err: cirque.ErrUnlinked}},
 	} {
@@ -185,7 +185,7 @@ func TestNotStored(t *testing.T) {
 				require.Equal(t, put.PhaseEnded, p.Phase())
 				require.Nil(t, p.Meta())
 				_, body := get(t, opts, newRequest())
-				require.Equal(t, "before", body, "what was stored is not what it was")
+				require.Equal(t, "before", body, "the stored response has changed")
 			}
 		})
 	}
@@ -232,11 +232,11 @@ func TestVariants(t *testing.T) {
 	_, body := get(t, opts, english)
 	require.Equal(t, "hello again", body)
 	_, body = get(t, opts, german)
-	require.Equal(t, "hallo", body, "a put of one variant is nothing to the others")
+	require.Equal(t, "hallo", body, "a put of one variant does not affect the others")
 
 	require.NoError(t, putAll(t, opts, english, ok+"Vary: Cookie\r\n\r\nhello"))
 	_, body = get(t, opts, newRequest("Accept-Language", "de", "Cookie", "x"))
-	require.Empty(t, body, "what varies otherwise now has no older variants")
+	require.Empty(t, body, "a changed Vary voids the older variants")
 }
 
 func TestVarianceHook(t *testing.T) {
@@ -313,15 +313,15 @@ func TestTooLargeForTheStoreOnly(t *testing.T) {
 	defer hit.Close()
 	rest := strings.Repeat("x", 2<<10)
 	_, err = io.WriteString(p, rest)
-	require.NoError(t, err, "somebody reads it")
+	require.NoError(t, err, "the body has a reader")
 	require.ErrorIs(t, p.Finish(), cirque.ErrUnlinked)
 	body, err := io.ReadAll(hit)
 	require.NoError(t, err)
 	require.Equal(t, "hello"+rest, string(body))
 }
 
-// TestOthersWait: where a store does not stream, requests that miss wait for the put, and take their turns if it
-// fails.
+// TestOthersWait checks that requests that miss wait for the put if the store does not stream. If
+// the put fails, they take their turns.
 func TestOthersWait(t *testing.T) {
 	for _, whole := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -363,7 +363,7 @@ func TestPutWhileAnotherFetches(t *testing.T) {
 	other.SetKey(key)
 	other.TryLock()
 	require.True(t, other.IsWriter())
-	require.NoError(t, putAll(t, opts, newRequest(), ok+"\r\nhello"), "a put waits for nobody")
+	require.NoError(t, putAll(t, opts, newRequest(), ok+"\r\nhello"), "a put does not wait for the lock")
 }
 
 func TestStorageFails(t *testing.T) {
@@ -387,12 +387,12 @@ func TestStorageFails(t *testing.T) {
 			next.Enable(opts)
 			next.SetKey(key)
 			next.TryLock()
-			require.True(t, next.IsWriter(), "the lock is left behind")
+			require.True(t, next.IsWriter(), "the lock was not released")
 		})
 	}
 }
 
-// A variant whose vary record cannot be stored is not stored.
+// TestRecordFails checks that a variant is not stored if its vary record cannot be stored.
 func TestRecordFails(t *testing.T) {
 	broken := errors.New("disk on fire")
 	for name, wire := range map[string]string{"": ok + "Vary: Foo\r\n\r\n", " with a body": ok + "Vary: Foo\r\n\r\nhello"} {
@@ -410,7 +410,8 @@ func TestRecordFails(t *testing.T) {
 	}
 }
 
-// Nor is one whose record is purged, or finds no room, and the error says so.
+// TestRecordIsRefused checks that a variant is not stored if its vary record is purged or finds no
+// room, and that the error says so.
 func TestRecordIsRefused(t *testing.T) {
 	for name, wire := range map[string]string{"": ok + "Vary: Foo\r\n\r\n", " with a body": ok + "Vary: Foo\r\n\r\nhello"} {
 		t.Run("purged, a response"+name, func(t *testing.T) {
@@ -517,5 +518,5 @@ func TestAgeCountsFromTheResponse(t *testing.T) {
 	require.NoError(t, putAll(t, opts, newRequest(), ok+"Age: 50\r\n\r\nhello"))
 	meta, _ := get(t, opts, newRequest())
 	require.GreaterOrEqual(t, meta.Age(time.Now()), 50*time.Second)
-	require.False(t, meta.IsFresh(time.Now().Add(11*time.Second)), "it was handed over late in its life")
+	require.False(t, meta.IsFresh(time.Now().Add(11*time.Second)), "it was put late in its life")
 }
