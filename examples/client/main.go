@@ -1,12 +1,12 @@
-// Client is an API client whose transport caches.
+// Client is an API client with a cache in its transport.
 //
 // Try:
 //
 //	go run ./examples/client
 //
-// It asks a small API, which it serves itself on a loopback address, the same question several times, and prints
-// where each answer came from: the API, the cache, or the cache after the API confirmed it. At last the API
-// goes down, and the answer is still there.
+// It serves a small API on a loopback address and asks it the same question several times. It
+// prints where each answer came from: the API, the cache, or the cache after the API confirmed the
+// answer. At last the API goes down, and the cache still answers.
 package main
 
 import (
@@ -34,8 +34,8 @@ func run(out io.Writer) error {
 	}
 	defer api.close()
 
-	// A client for one user is a private cache (RFC 9111 §1). One that carries the credentials of many users leaves SingleUser
-	// out, and keeps them apart.
+	// The cache of a client for one user is a private cache (RFC 9111 §1). A client that carries
+	// the credentials of many users leaves SingleUser out, and the cache keeps the users apart.
 	cache, err := middleware.New(middleware.Config{MaxBytes: 16 << 20, Private: true, SingleUser: true})
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func run(out io.Writer) error {
 	return nil
 }
 
-// client asks the API. It doesn't know about the cache, but for printing what that says.
+// client asks the API. It does not know about the cache; it only prints what the cache reports.
 type client struct {
 	url  string
 	http *http.Client
@@ -90,7 +90,7 @@ func (c *client) temperature(place string, fields ...string) (value, from string
 		return "", "", err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return "", "", fmt.Errorf("the API says %s", resp.Status)
+		return "", "", fmt.Errorf("the API answered %s", resp.Status)
 	}
 	return string(body), resp.Header.Get("Cache-Status"), nil
 }
@@ -113,7 +113,8 @@ func startAPI() (*api, error) {
 
 func (a *api) close() { _ = a.server.Close() }
 
-// serveTemperature answers with something that may be kept for a minute, and confirmed by its ETag after that.
+// serveTemperature sends an answer that may be kept for a minute, and can be confirmed by its ETag
+// after that.
 func serveTemperature(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "private, max-age=60")
 	w.Header().Set("Etag", `"21"`)

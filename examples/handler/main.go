@@ -10,7 +10,8 @@
 //	curl -i http://127.0.0.1:8082/articles/1     # a miss: the change invalidated it
 //	curl -i http://127.0.0.1:8082/articles       # a miss too
 //
-// The API says in its responses how long they may be kept. Nothing else in it knows about the cache.
+// The API says in its responses how long they may be kept. Nothing else in it knows about the
+// cache.
 package main
 
 import (
@@ -67,7 +68,8 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) {
 	}
 	a.mu.Unlock()
 	slices.SortFunc(all, func(x, y article) int { return cmp.Compare(x.ID, y.ID) })
-	// A change of any article is a change of the list, which has another URL: RFC 9875 lets the two name a group.
+	// A change of any article changes the list, which has another URL. RFC 9875 lets both name a
+	// group.
 	w.Header().Set("Cache-Groups", `"articles"`)
 	respond(w, all)
 }
@@ -95,14 +97,15 @@ func (a *api) change(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	a.articles[id] = changed
 	a.mu.Unlock()
-	// The cache drops what it has for this URL, as the method is an unsafe one (RFC 9111 §4.4), and the group.
+	// The method is unsafe, so the cache drops what it has for this URL (RFC 9111 §4.4). It drops
+	// the group too.
 	w.Header().Set("Cache-Group-Invalidation", `"articles"`)
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// respond sends what the cache may keep for a minute.
+// respond sends a response that the cache may keep for a minute.
 func respond(w http.ResponseWriter, v any) {
 	w.Header().Set("Cache-Control", "max-age=60")
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the client has left
+	_ = json.NewEncoder(w).Encode(v) // an error means that the client has left
 }

@@ -1,4 +1,4 @@
-// Hitratio replays a trace of requests against eviction policies and prints how many of them hit.
+// Hitratio replays a trace of requests against eviction policies and prints how many requests hit.
 //
 // Try:
 //
@@ -6,13 +6,13 @@
 //	go run ./examples/hitratio -policy default,lru -capacity 16MiB,64MiB -plot hits.svg
 //	go run ./examples/hitratio -trace requests.csv.gz -policy all
 //
-// A trace is a text, gzipped or not, with a line "key,size" for each request, in their order: any
-// text without commas, and a number of bytes. Without -trace it makes one: keys in a Zipf distribution, sizes in a
-// log-normal one.
+// A trace is a text, gzipped or not, with a line "key,size" for each request, in order. The key is
+// any text without commas, the size is a number of bytes. Without -trace the program makes a trace:
+// keys in a Zipf distribution, sizes in a log-normal one.
 //
-// Each line of the output has, with tabs between them: policy, capacity, requests, object hit ratio and byte hit
-// ratio in percent, evictions, nanoseconds per request. The program checks after every request that what is resident fits
-// the capacity, and fails if it does not.
+// Each line of the output has these fields, with tabs between them: policy, capacity, requests,
+// object hit ratio and byte hit ratio in percent, evictions, nanoseconds per request. After every
+// request the program checks that the resident entries fit the capacity, and fails if they do not.
 package main
 
 import (
@@ -44,7 +44,7 @@ func main() {
 
 var errUsage = errors.New("bad usage")
 
-// options are what the flags say.
+// options holds the values of the flags.
 type options struct {
 	trace      string
 	policies   []string
@@ -95,7 +95,7 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 		_, err = replayAll(o, t, stdout, stderr)
 		return err
 	}
-	// Made first: better to fail now than after the replays.
+	// The file is made first: better to fail now than after the replays.
 	picture, err := os.Create(o.plot)
 	if err != nil {
 		return err
@@ -173,7 +173,7 @@ func parsePolicies(s string) ([]string, error) {
 type capacity struct {
 	text  string
 	bytes int64
-	share float64 // used where bytes is zero
+	share float64 // used if bytes is zero
 }
 
 func (c capacity) of(t *trace) int64 {

@@ -38,14 +38,15 @@ func zipped(t *testing.T, content string) string {
 	return b.String()
 }
 
-// Of the seven requests three hit in ten bytes, by any policy that evicts the oldest: a, a, and the last b.
+// Three of the seven requests hit in ten bytes, with any policy that evicts the oldest: a, a, and
+// the last b.
 const sample = "a,4\nb,4\na,4\na,4\nc,4\nb,4\nhuge,100\n"
 
 func TestRunPrintsALinePerPolicyAndCapacity(t *testing.T) {
 	for _, file := range []string{write(t, "t.csv", sample), write(t, "t.csv.gz", zipped(t, sample))} {
 		var out, errs bytes.Buffer
 		require.NoError(t, run([]string{"-trace", file, "-policy", "fifo,simple-lru", "-capacity", "10,50%"}, &out, &errs))
-		require.Empty(t, errs.String(), "no progress bar where there is no terminal")
+		require.Empty(t, errs.String(), "no progress bar without a terminal")
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 		require.Len(t, lines, 4)
 		fields := strings.Split(lines[0], "\t")
@@ -53,7 +54,7 @@ func TestRunPrintsALinePerPolicyAndCapacity(t *testing.T) {
 		require.Equal(t, []string{"fifo", "10", "7", "42.86", "9.68", "1"}, fields[:6])
 		_, err := strconv.ParseFloat(fields[6], 64)
 		require.NoError(t, err)
-		require.True(t, strings.HasPrefix(lines[3], "simple-lru\t50%\t7\t42.86\t9.68\t0\t"), "56 bytes are room for all but the huge one: %s", lines[3])
+		require.True(t, strings.HasPrefix(lines[3], "simple-lru\t50%\t7\t42.86\t9.68\t0\t"), "56 bytes hold all entries but the huge one: %s", lines[3])
 	}
 }
 
@@ -115,7 +116,7 @@ type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
-// TestReplayCatchesCheats replays against managers that break the contract, each in one way.
+// TestReplayCatchesCheats replays against managers that each break the contract in one way.
 func TestReplayCatchesCheats(t *testing.T) {
 	tr, err := readTrace(strings.NewReader(strings.Repeat("a,4\nb,4\na,4\nc,4\nd,4\n", 3)), "trace")
 	require.NoError(t, err)
@@ -125,11 +126,11 @@ func TestReplayCatchesCheats(t *testing.T) {
 	_, err = replay(tr, honest, limit, false, func(int) {})
 	require.NoError(t, err)
 	for says, cheat := range map[string]func(m *cheater){
-		"bytes are resident; the capacity is 10":    func(m *cheater) { m.hideEvicted = true },
-		"the manager counts":                        func(m *cheater) { m.extraWeight = 1 },
-		"Access does not know it":                   func(m *cheater) { m.forget = true },
-		"handed back that was not resident":         func(m *cheater) { m.invent = keyOf(1) },
-		"request 1: a key was handed back that was": func(m *cheater) { m.invent = keyOf(99) },
+		"bytes are resident; the capacity is 10": func(m *cheater) { m.hideEvicted = true },
+		"the manager counts":                     func(m *cheater) { m.extraWeight = 1 },
+		"Access does not know it":                func(m *cheater) { m.forget = true },
+		"evicted a key that was not resident":    func(m *cheater) { m.invent = keyOf(1) },
+		"request 1: the manager evicted a key":   func(m *cheater) { m.invent = keyOf(99) },
 	} {
 		m, err := eviction.New("lru", limit)
 		require.NoError(t, err)
@@ -164,7 +165,8 @@ func (c *cheater) Access(key cirque.CompactCacheKey, weight int64, freshUntil ti
 	return c.EvictionManager.Access(key, weight, freshUntil) && !c.forget
 }
 
-// TestReplayEveryPolicy replays a Zipf trace both ways of making room; the replay itself checks the books.
+// TestReplayEveryPolicy replays a Zipf trace with both ways of making room. The replay itself
+// checks what is resident.
 func TestReplayEveryPolicy(t *testing.T) {
 	tr := zipfTrace(5_000, 1000)
 	require.Equal(t, tr, zipfTrace(5_000, 1000), "the same every time")
@@ -188,7 +190,7 @@ func TestReplayEveryPolicy(t *testing.T) {
 func TestASizeThatChangesIsAMiss(t *testing.T) {
 	tr, err := readTrace(strings.NewReader("a,4\na,5\na,5\n\xffa,3\r\nzero,0\n"), "trace")
 	require.NoError(t, err)
-	require.EqualValues(t, 9, tr.distinctBytes, "the latest size of each key; at least one")
+	require.EqualValues(t, 9, tr.distinctBytes, "the latest size of each key; at least one byte")
 	m, err := eviction.New("lru", 100)
 	require.NoError(t, err)
 	r, err := replay(tr, m, 100, false, func(int) {})

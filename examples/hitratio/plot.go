@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// The picture: two panels, object and byte hit ratio, with a curve per policy over the capacities, on a
-// logarithmic axis, and a legend on the right. All lengths are in pixels.
+// The picture has two panels, object and byte hit ratio, and a legend on the right. A panel has a
+// curve for each policy over the capacities, on a logarithmic axis. All lengths are in pixels.
 const (
 	panelWidth  = 360.0
 	panelHeight = 300.0

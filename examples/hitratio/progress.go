@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// progress is a bar on a terminal; elsewhere it is nil and shows nothing.
+// progress is a bar on a terminal. Without a terminal it is nil and shows nothing.
 type progress struct {
 	w           io.Writer
 	done, total int
@@ -47,7 +47,7 @@ func (p *progress) add(n int) {
 	fmt.Fprintf(p.w, "\r%s%s %5.1f%%", strings.Repeat("█", filled), strings.Repeat("░", barWidth-filled), float64(permille)/10)
 }
 
-// clear takes the bar off the screen.
+// clear removes the bar from the screen.
 func (p *progress) clear() {
 	if p != nil {
 		fmt.Fprint(p.w, "\r\x1b[K")

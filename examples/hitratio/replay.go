@@ -9,11 +9,11 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// result is what a replay counted.
+// result holds the counts of a replay.
 type result struct {
 	requests, hits  int64
 	bytes, hitBytes int64
-	evictions       int64 // of entries that were resident: newcomers that were declined are not among them
+	evictions       int64 // of resident entries; declined newcomers are not counted
 	elapsed         time.Duration
 }
 
@@ -23,9 +23,9 @@ func (r result) nsPerRequest() float64 {
 	return float64(r.elapsed.Nanoseconds()) / float64(r.requests)
 }
 
-// replay sends the trace through m, whose limit is limit bytes. It keeps books of its own on what is resident and
-// returns an error as soon as they disagree with m's or pass the limit. step is told of every so
-// many requests.
+// replay sends the trace through m, whose limit is limit bytes. It keeps its own record of what is
+// resident, and returns an error as soon as m disagrees or the limit is exceeded. It calls step
+// with the number of requests since the last call.
 func replay(t *trace, m cirque.EvictionManager, limit int64, evictFirst bool, step func(int)) (result, error) {
 	books := books{sizes: make([]int64, t.keys)}
 	var r result
@@ -35,12 +35,12 @@ func replay(t *trace, m cirque.EvictionManager, limit int64, evictFirst bool, st
 		key := keyOf(req.key)
 		r.requests++
 		r.bytes += req.size
-		// A key that comes with another size is another version: what is resident is of no use.
+		// A key that comes with another size is another version: the resident one is of no use.
 		if books.sizes[req.key] == req.size {
 			r.hits++
 			r.hitBytes += req.size
 			if !m.Access(key, req.size, time.Time{}) {
-				return r, fmt.Errorf("request %d: key %d was never handed back, yet Access does not know it", i+1, req.key)
+				return r, fmt.Errorf("request %d: key %d was never evicted, yet Access does not know it", i+1, req.key)
 			}
 		} else {
 			if need := books.total - books.sizes[req.key] + req.size - limit; evictFirst && need > 0 && req.size <= limit {
@@ -60,7 +60,7 @@ func replay(t *trace, m cirque.EvictionManager, limit int64, evictFirst bool, st
 			return r, fmt.Errorf("request %d: %d bytes are resident; the capacity is %d", i+1, books.total, limit)
 		}
 		if weight := m.TotalWeight(); weight != books.total {
-			return r, fmt.Errorf("request %d: the manager counts %d bytes where %d are resident", i+1, weight, books.total)
+			return r, fmt.Errorf("request %d: the manager counts %d bytes; %d are resident", i+1, weight, books.total)
 		}
 		if (i+1)%stepLength == 0 {
 			step(stepLength)
@@ -72,7 +72,7 @@ func replay(t *trace, m cirque.EvictionManager, limit int64, evictFirst bool, st
 	return r, nil
 }
 
-// books say what is resident.
+// books records what is resident.
 type books struct {
 	sizes     []int64 // by key number; zero: not resident
 	total     int64
@@ -84,7 +84,7 @@ func (b *books) set(key uint32, size int64) {
 	b.sizes[key] = size
 }
 
-var errStranger = errors.New("a key was handed back that was not resident")
+var errStranger = errors.New("the manager evicted a key that was not resident")
 
 func (b *books) evicted(keys []cirque.CompactCacheKey) error {
 	for _, key := range keys {
@@ -98,7 +98,7 @@ func (b *books) evicted(keys []cirque.CompactCacheKey) error {
 	return nil
 }
 
-// keyOf returns the cache key of key number n, from which numberOf can tell n.
+// keyOf returns the cache key of key number n. numberOf is its inverse.
 func keyOf(n uint32) (key cirque.CompactCacheKey) {
 	// The golden ratio spreads the numbers over all bits, as a hash would.
 	binary.LittleEndian.PutUint64(key.Primary[:8], (uint64(n)+1)*0x9e3779b97f4a7c15)

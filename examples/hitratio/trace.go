@@ -19,7 +19,7 @@ type trace struct {
 	requests []request
 	keys     int
 
-	// distinctBytes is what all keys take together.
+	// distinctBytes is the sum of the sizes of all keys, each with its latest size.
 	distinctBytes int64
 }
 
@@ -28,10 +28,10 @@ type request struct {
 	size int64
 }
 
-// maxSize bounds a request's size so that no sum overflows.
+// maxSize bounds a request's size, so that no sum overflows.
 const maxSize = 1 << 50
 
-// openTrace reads the trace in file: "-" is standard input, "" a Zipf trace made here.
+// openTrace reads the trace in file. "-" means standard input, "" a Zipf trace made here.
 func openTrace(file string) (*trace, error) {
 	switch file {
 	case "":
@@ -47,7 +47,7 @@ func openTrace(file string) (*trace, error) {
 	return readTrace(f, file)
 }
 
-// readTrace reads lines "key,size", gzipped or not. Errors name the source and the line.
+// readTrace reads lines "key,size", gzipped or not. Its errors name the source and the line.
 func readTrace(r io.Reader, name string) (*trace, error) {
 	in := bufio.NewReader(r)
 	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
@@ -59,7 +59,7 @@ func readTrace(r io.Reader, name string) (*trace, error) {
 	}
 	t := new(trace)
 	numbers := make(map[string]uint32)
-	var sizes []int64 // by key number, the latest
+	var sizes []int64 // the latest, by key number
 	lines := bufio.NewScanner(in)
 	line := 0
 	for lines.Scan() {
@@ -100,10 +100,11 @@ func parseLine(line []byte) (key []byte, size int64, err error) {
 	if size < 0 || size > maxSize {
 		return nil, 0, errors.New("a size must be between 0 and 2^50 bytes")
 	}
-	return key, max(size, 1), nil // nothing takes no room
+	return key, max(size, 1), nil // an entry takes at least one byte
 }
 
-// zipfTrace makes the same trace every time: keys with Zipf's exponent 0.9, sizes log-normal around 8 KB.
+// zipfTrace makes the same trace every time: keys with Zipf's exponent 0.9, sizes log-normal around
+// 8 KB.
 func zipfTrace(requests, keys int) *trace {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	sums := make([]float64, keys)

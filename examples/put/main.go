@@ -1,17 +1,20 @@
-// Put is a server with no origin: it serves the responses that were put into it, as long as they are fresh.
+// Put is a server without an origin: it serves the responses that were put into it, as long as they
+// are fresh.
 //
 // Try:
 //
 //	go run ./examples/put
 //
-//	printf 'HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Type: text/plain\r\n\r\nHello\n' |
+//	printf %b 'HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n' \
+//		'Content-Type: text/plain\r\n\r\nHello\n' |
 //		curl -i -T - http://127.0.0.1:8081/hello
 //	curl -i http://127.0.0.1:8081/hello
 //
-// The first stores under /hello the response that it sends, as the bytes of an HTTP message; the second gets it.
-// A response that says no-store, or whose Content-Length is not met, is refused.
+// The first command sends a response, as the bytes of an HTTP message, to be stored under /hello.
+// The second command gets it. A response that says no-store, or whose Content-Length is not met, is
+// refused.
 //
-// It shows package put, and how a server walks through the cache by hand.
+// The program shows package put, and how a server drives a walk through the cache by hand.
 package main
 
 import (
@@ -66,20 +69,21 @@ func newServer(limit int64) (http.Handler, error) {
 
 type server struct{ opts *cirque.CacheOptions }
 
-// keyOf returns the key of a GET for what r asks for.
+// keyOf returns the key of a GET for r's URL.
 func keyOf(r *http.Request) cirque.CacheKey {
 	primary, _ := middleware.DefaultKey(r)
 	return cirque.NewCacheKey("", primary, "")
 }
 
-// put stores the response that is r's body.
+// put stores the response in r's body.
 func (s *server) put(w http.ResponseWriter, r *http.Request) {
-	// The request that the response would have answered: what it may vary by is that client's to say.
+	// get is the request that the response would have answered. The response may vary by the fields
+	// that the client sent with the PUT.
 	get := &http.Request{Method: http.MethodGet, URL: r.URL, Host: r.Host, Header: r.Header.Clone()}
 	p := put.New(r.Context(), s.opts, keyOf(r), get, put.Config{})
 	defer p.Abort()
 	if _, err := io.Copy(p, r.Body); err != nil && p.Err() == nil {
-		return // the client broke off
+		return // the client left
 	}
 	var refused *put.NotStoredError
 	switch err := p.Finish(); {
@@ -92,7 +96,7 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// get serves what is stored: the walk through the cache in its shortest form.
+// get serves the stored response. It is a walk through the cache in its shortest form.
 func (s *server) get(w http.ResponseWriter, r *http.Request) {
 	var walk cirque.HttpCache
 	defer walk.Release()
@@ -121,6 +125,6 @@ func (s *server) get(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Status", fmt.Sprintf("Put; hit; ttl=%d", int(-meta.Staleness(now).Seconds())))
 	w.WriteHeader(meta.StatusCode())
 	if _, err := io.Copy(w, hit); err != nil {
-		panic(http.ErrAbortHandler) // half a body must not look like a whole one
+		panic(http.ErrAbortHandler) // an incomplete body must not look complete
 	}
 }
