@@ -1,4 +1,4 @@
-// Package eviction measures the eviction managers next to caches of others.
+// Package eviction measures the eviction managers against other caches.
 package eviction
 
 import (
@@ -22,8 +22,8 @@ import (
 
 const entries = 1_000_000
 
-// sequence is the requests of a benchmark: key numbers in a Zipf distribution of exponent 1 over all entries,
-// scattered so that popular keys do not lie side by side.
+// sequence holds the requests of a benchmark: key numbers in a Zipf distribution of exponent 1 over
+// all entries, scattered so that popular keys are not neighbours.
 var sequence = sync.OnceValue(func() []uint32 {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	sums := make([]float64, entries)
@@ -53,7 +53,7 @@ type contestant struct {
 	name string
 	// access looks up the keys with these numbers.
 	access func(numbers []uint32)
-	cpu    []float64 // nanoseconds per access, of each round
+	cpu    []float64 // nanoseconds per access, for each round
 }
 
 func contestants(b *testing.B) []*contestant {
@@ -98,9 +98,10 @@ func contestants(b *testing.B) []*contestant {
 
 const peer = "otter"
 
-// BenchmarkParallelAccess compares what a hit costs, from two goroutines at once, at a million entries. All take turns
-// in short rounds, so that whatever else the machine does falls on all alike, and what is
-// reported is processor time: the median of the rounds, and its ratio to otter's Get with the same keys.
+// BenchmarkParallelAccess compares the cost of a hit, with two goroutines at once and a million
+// entries. All contestants take turns in short rounds, so that other load on the machine affects
+// all alike. It reports processor time: the median of the rounds, and its ratio to otter's Get with
+// the same keys.
 func BenchmarkParallelAccess(b *testing.B) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	cs := contestants(b)

@@ -11,9 +11,9 @@ import (
 	"github.com/cirquecache/cirque/eviction"
 )
 
-// BenchmarkMemory reports, for a manager of a million entries, through which four million keys have gone, so that ghosts
-// are full and nodes have been used again: bytes of heap per resident entry, everything counted, and what a
-// garbage collection costs more than before.
+// BenchmarkMemory measures a manager of a million entries after four million keys have gone through
+// it, so that ghosts are full and nodes have been reused. It reports the bytes of heap per resident
+// entry, everything counted, and how much more a garbage collection costs than before.
 func BenchmarkMemory(b *testing.B) {
 	for _, name := range eviction.Names() {
 		b.Run(name, func(b *testing.B) {
@@ -38,14 +38,15 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
-// numbered returns a key made from n, which has no text to keep.
+// numbered returns a key made from n, without a text that would take memory.
 func numbered(n uint64) (key cirque.CompactCacheKey) {
 	binary.LittleEndian.PutUint64(key.Primary[:8], (n+1)*0x9e3779b97f4a7c15)
 	binary.LittleEndian.PutUint64(key.Primary[8:], n)
 	return key
 }
 
-// collect runs the garbage collector and returns the bytes in use after it and the processor seconds it took.
+// collect runs the garbage collector. It returns the bytes in use after it and the processor
+// seconds that it took.
 func collect() (heap int64, seconds float64) {
 	runtime.GC()
 	sample := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}, {Name: "/memory/classes/heap/objects:bytes"}}

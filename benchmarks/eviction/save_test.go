@@ -9,7 +9,8 @@ import (
 	"github.com/cirquecache/cirque/eviction"
 )
 
-// BenchmarkSaveLoad saves and loads the order of a million entries and reports the size of the files.
+// BenchmarkSaveLoad saves and loads the order of a million entries and reports the size of the
+// files.
 func BenchmarkSaveLoad(b *testing.B) {
 	for _, name := range []string{eviction.Default, "lru"} {
 		m, err := eviction.New(name, 2*entries*1000)

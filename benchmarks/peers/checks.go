@@ -18,13 +18,13 @@ type question struct {
 	origin *origin
 }
 
-// client keeps no connections, as it outlives the caches.
+// client keeps no connections, because it outlives the caches.
 var client = &http.Client{
 	Timeout:   20 * time.Second,
 	Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true},
 }
 
-// do sends a request through the cache and returns what comes of it.
+// do sends a request through the cache and returns the answer.
 func (q *question) do(method string, fields ...string) (status int, body string, err error) {
 	req, err := http.NewRequestWithContext(context.Background(), method, q.url+q.path, nil)
 	if err != nil {
@@ -141,7 +141,8 @@ func askVariants(q *question) string {
 	return fmt.Sprint(asked)
 }
 
-// pastFreshness is long enough for what has max-age=2 to be stale, whose Date is cut to a second.
+// pastFreshness is long enough for a response with max-age=2 to become stale, although its Date is
+// cut to a second.
 const pastFreshness = 3100 * time.Millisecond
 
 func askConfirmation(q *question) string {

@@ -1,10 +1,11 @@
-// Peers asks several HTTP caches the same questions, over loopback connections, and prints their answers as a
-// table. It measures what they do, not how fast.
+// Peers asks several HTTP caches the same questions, over loopback connections, and prints their
+// answers as a table. It measures what they do, not how fast they are.
 //
 //	go run .
 //
-// Asked are Cirque and github.com/gregjones/httpcache, each around an httputil.ReverseProxy, and, where they are installed,
-// nginx and varnishd, which it starts on free ports and stops again. How each is set up is in peers.go.
+// It asks Cirque and github.com/gregjones/httpcache, each around an httputil.ReverseProxy. If nginx
+// and varnishd are installed, it asks them too: it starts them on free ports and stops them again.
+// peers.go says how each is set up.
 package main
 
 import (
@@ -45,7 +46,8 @@ func compare(w io.Writer, peers []peer) error {
 		head += " | " + peer.name
 		rule += "---|"
 		for i, check := range checks {
-			// Each peer has paths of its own, so that the origin's books tell them apart.
+			// Each peer has its own paths, so that the origin counts the requests of each peer
+			// separately.
 			rows[i] += " " + check.ask(&question{cache.url, fmt.Sprintf("/%s/%d", strings.ReplaceAll(peer.name, " ", "-"), i), origin}) + " |"
 		}
 		cache.stop()

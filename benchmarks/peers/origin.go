@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// origin is the server behind the caches. What it does for a path is set by a check.
+// origin is the server behind the caches. A check sets what it does for a path.
 type origin struct {
 	addr   string
 	server *http.Server
@@ -43,7 +43,7 @@ func (o *origin) serve(path string, page http.HandlerFunc) {
 	o.pages[path] = page
 }
 
-// books returns how many requests for path have come, and how many of them were conditional.
+// books returns the number of requests for path, and how many of them were conditional.
 func (o *origin) books(path string) (asked, confirmed int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

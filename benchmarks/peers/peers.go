@@ -26,7 +26,7 @@ type peer struct {
 	start func(origin string) (*cache, error)
 }
 
-// cache is a running one.
+// cache is a running cache.
 type cache struct {
 	url  string
 	stop func()
@@ -46,7 +46,7 @@ func (c *cache) ready() error {
 	return fmt.Errorf("not ready after ten seconds: %w", err)
 }
 
-// peers returns the caches that can be asked here.
+// peers returns the caches that are available here.
 func peers() []peer {
 	all := []peer{{"Cirque", startCirque}, {"gregjones/httpcache", startHTTPCache}}
 	if _, err := exec.LookPath("nginx"); err == nil {
@@ -58,7 +58,7 @@ func peers() []peer {
 	return all
 }
 
-// serveProxy serves what wrap makes of a reverse proxy.
+// serveProxy serves the handler that wrap makes of a reverse proxy.
 func serveProxy(origin string, wrap func(*httputil.ReverseProxy) http.Handler, stopped func()) (*cache, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -99,7 +99,7 @@ func startHTTPCache(origin string) (*cache, error) {
 	}, func() {})
 }
 
-// nginxConfig turns on what nginx has for the questions asked; most of it is off by default.
+// nginxConfig turns on what nginx has for these checks; most of it is off by default.
 const nginxConfig = `
 daemon off;
 worker_processes 2;
@@ -145,7 +145,7 @@ func startVarnish(origin string) (*cache, error) {
 	})
 }
 
-// startProcess runs a server, on a free port and with a directory of its own.
+// startProcess runs a server on a free port and with its own directory.
 func startProcess(command func(dir, listen string) (*exec.Cmd, error)) (*cache, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

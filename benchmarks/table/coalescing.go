@@ -15,12 +15,13 @@ import (
 const (
 	figureFetches  = "fetches"
 	figureComplete = "complete" // whole answers
-	figureHeap     = "heap"     // bytes a waiter that a goroutine blocked in a bare handler doesn't have
+	figureHeap     = "heap"     // bytes of a waiter beyond a goroutine blocked in a bare handler
 	figureStack    = "stack"    // the same, of its stack
 	figureBareHeap = "bare heap"
 )
 
-// newCoalesceRig has many clients at once miss one key; its arguments are how many, and the front door.
+// newCoalesceRig returns a rig in which many clients miss one key at once. Its arguments are the
+// number of clients and the front door.
 func newCoalesceRig(args []string) (*rig, error) {
 	waiters, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -42,7 +43,7 @@ func newCoalesceRig(args []string) (*rig, error) {
 	}}}, nil
 }
 
-// gate is an origin that answers nobody until it opens.
+// gate is an origin that answers no request until it opens.
 type gate struct {
 	*bareHandler
 	asked atomic.Int64
@@ -63,8 +64,9 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	return g.bareHandler.RoundTrip(r)
 }
 
-// crowd lets n clients ask for one resource before the origin answers, and returns what each of them has in memory while
-// it waits, how often the origin was asked, and how many got the whole answer.
+// crowd lets n clients ask for one resource before the origin answers. It returns the memory that
+// each of them takes while it waits, how often the origin was asked, and how many clients got the
+// whole answer.
 func crowd(n int, door string, cached bool) (heap, stack, fetches, complete float64, err error) {
 	origin := &gate{bareHandler: newBareHandler(1 << 10), open: make(chan struct{})}
 	var h http.Handler = origin
@@ -129,7 +131,7 @@ func drain(response *http.Response, buffers *sync.Pool) (n int) {
 	}
 }
 
-// settle waits until n goroutines have come to wait for something.
+// settle waits until n goroutines are waiting.
 func settle(n int) error {
 	const waiting = "/sched/goroutines/waiting:goroutines"
 	samples := []metrics.Sample{{Name: waiting}}
@@ -144,7 +146,7 @@ func settle(n int) error {
 	return fmt.Errorf("%d goroutines wait, not %d", samples[0].Value.Uint64(), n)
 }
 
-// measureCoalescing is the rows about many misses on one key.
+// measureCoalescing returns the rows about many misses on one key.
 func measureCoalescing(b *bench) ([]row, error) {
 	const waiters = 10_000
 	var rows []row

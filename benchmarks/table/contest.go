@@ -18,7 +18,7 @@ type bench struct {
 	entries  int
 	profiles string // directory; empty for none
 
-	cleanups []func() // of the experiment under way
+	cleanups []func() // of the current experiment
 }
 
 // run runs one experiment and cleans up after it.
@@ -35,11 +35,11 @@ func (b *bench) cleanUp() {
 	b.cleanups = nil
 }
 
-// sample is what was seen in one slice.
+// sample is what was measured in one slice.
 type sample struct {
 	Ops    int
 	Wall   time.Duration
-	CPU    time.Duration // of what is measured, its garbage collection included
+	CPU    time.Duration // of the measured processes, with their garbage collections
 	Waited time.Duration // for locks, by all goroutines together
 	Allocs uint64
 	Bytes  uint64 // allocated
@@ -54,14 +54,14 @@ func (s sample) bytes() float64  { return float64(s.Bytes) / float64(s.Ops) }
 // occupied is how long an operation keeps a goroutine busy, or waiting for a lock.
 func (s sample) occupied() float64 { return float64(s.CPU+s.Waited) / float64(s.Ops) }
 
-// contender is one of those that take turns.
+// contender is one of several operations that take turns.
 type contender struct {
 	name  string
 	slice func(time.Duration) (sample, error)
 }
 
-// contest lets the contenders take turns and returns their samples, in their order. Who begins a round changes, so that
-// nobody always follows the same one.
+// contest lets the contenders take turns and returns their samples, in their order. The first of a
+// round changes, so that no contender always follows the same one.
 func (b *bench) contest(contenders ...contender) ([][]sample, error) {
 	samples := make([][]sample, len(contenders))
 	for round := range b.rounds + 1 {
@@ -72,7 +72,7 @@ func (b *bench) contest(contenders ...contender) ([][]sample, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", c.name, err)
 			}
-			if round > 0 { // the first warms up
+			if round > 0 { // the first round warms up
 				samples[turn] = append(samples[turn], s)
 			}
 		}
@@ -118,7 +118,7 @@ func ratio(a, b []sample, f func(sample) float64) spread {
 	return spreadOf(values)
 }
 
-// difference returns the spread of a's figure less b's in the same round.
+// difference returns the spread of a's figure minus b's in the same round.
 func difference(a, b []sample, f func(sample) float64) spread {
 	values := make([]float64, len(a))
 	for i := range a {

@@ -6,7 +6,7 @@ import (
 	"os"
 )
 
-// The lines in a document between which the table stands.
+// The table stands between these lines of a document.
 const (
 	tableBegins = "<!-- The table is written by benchmarks/table. -->\n"
 	tableEnds   = "<!-- End of the table. -->\n"

@@ -2,7 +2,7 @@ package main
 
 import "strings"
 
-// experiments, in the order of the table.
+// experiments lists the experiments in the order of the table.
 var experiments = []struct {
 	name string
 	run  func(*bench) ([]row, error)

@@ -9,17 +9,17 @@ import (
 	"sync/atomic"
 )
 
-// What a fetch rig fetches by.
+// The ways in which a fetch rig fetches.
 const (
 	plain  = "plain"  // an http.Transport
 	cached = "cached" // Cirque's Transport around one
 )
 
-// fetchers is how many requests are under way at a time.
+// fetchers is the number of requests that run at a time.
 const fetchers = 8
 
-// newFetchRig fetches what it never fetched before, in the way that its first argument names, from the server that its
-// second one does. Its operations are lengths of bodies.
+// newFetchRig returns a rig that fetches what it never fetched before. Its first argument names the
+// way, its second the server. Its operations are lengths of bodies.
 func newFetchRig(args []string) (*rig, error) {
 	origin, err := url.Parse(args[1])
 	if err != nil {
@@ -62,8 +62,8 @@ func newFetchRig(args []string) (*rig, error) {
 	return r, nil
 }
 
-// measureMisses is the rows about misses, over loopback. What client and origin take together of the processors is what
-// limits the throughput of a machine that does nothing else.
+// measureMisses returns the rows about misses, over loopback. The processor time that client and
+// origin take together limits the throughput of a machine that does nothing else.
 func measureMisses(b *bench) ([]row, error) {
 	two := setting{procs: 2}
 	origin, err := b.startRig(two, "serve", serveOrigin)

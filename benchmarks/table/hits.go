@@ -8,7 +8,7 @@ import (
 	"github.com/gregjones/httpcache"
 )
 
-// What the in-process contenders are called.
+// The names of the in-process contenders.
 const (
 	bare      = "bare"      // a handler without a cache
 	handler   = "handler"   // Cirque's Handler
@@ -17,7 +17,8 @@ const (
 	gregjones = "gregjones" // gregjones/httpcache
 )
 
-// newHitRig serves one response of 1 KiB again and again in the way that its argument names.
+// newHitRig returns a rig that serves one response of 1 KiB again and again, in the way that its
+// argument names.
 func newHitRig(args []string) (*rig, error) {
 	name := args[0]
 	origin := newBareHandler(1 << 10)
@@ -61,7 +62,7 @@ func newHitRig(args []string) (*rig, error) {
 	return nil, fmt.Errorf("no such contender: %s", name)
 }
 
-// The resource that is asked for.
+// The resource that is requested.
 const (
 	hitPath  = "/path/to/page"
 	hitQuery = "id=1"
@@ -121,11 +122,12 @@ func readTwice(t http.RoundTripper, check func(http.Header) error) error {
 	}
 }
 
-// bareThere is what the bare handler takes, in nanoseconds, where the times that are wanted were set. Machines differ, and one
-// and the same from hour to hour; what stays is how long a hit takes against the bare handler in the same round.
+// bareThere is the time of the bare handler, in nanoseconds, on the machine for which the wanted
+// times were set. Machines differ, and one machine differs from hour to hour. Only the ratio of a
+// hit to the bare handler in the same round stays the same.
 const bareThere = 1100
 
-// measureHits is the rows about hits in process.
+// measureHits returns the rows about hits in process.
 func measureHits(b *bench) ([]row, error) {
 	samples, err := b.hitContest(bare, handler, varying, transport, gregjones)
 	if err != nil {

@@ -12,8 +12,10 @@ import (
 	"sync/atomic"
 )
 
-// newLoadRig loads servers. Its operations are URLs: each is asked for over and over on keep-alive connections, as many
-// as its first argument says. What it does with an answer is to count its bytes, so that the server is what is measured.
+// newLoadRig returns a rig that loads servers. Its operations are URLs, which are its arguments
+// after the first. Each is requested over and over on keep-alive connections; the first argument is
+// their number. A connection only counts the bytes of an answer, so that the server is what is
+// measured.
 func newLoadRig(args []string) (*rig, error) {
 	connections, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -53,14 +55,14 @@ func (l *load) ask(n int) {
 	wg.Wait()
 }
 
-// connection asks for one URL again and again. It is opened by the first request, for servers close those on which
-// none comes.
+// connection requests one URL again and again. The first request opens it, because servers close
+// connections without requests.
 type connection struct {
 	conn    net.Conn
 	host    string
 	request []byte
 	buffer  []byte
-	length  int // of the bodies; the path tells
+	length  int // of the bodies, from the path
 }
 
 func newConnection(target string) (*connection, error) {
@@ -70,7 +72,7 @@ func newConnection(target string) (*connection, error) {
 	}
 	length, err := strconv.Atoi(strings.TrimPrefix(u.Path, "/"))
 	if err != nil {
-		return nil, fmt.Errorf("a path that is no length: %w", err)
+		return nil, fmt.Errorf("the path is not a length: %w", err)
 	}
 	return &connection{
 		host: u.Host,

@@ -14,14 +14,15 @@ import (
 	"github.com/cirquecache/cirque/memcache"
 )
 
-// What the contenders at raw lookups are called.
+// The names of the contenders at raw lookups.
 const (
 	memCache  = "memcache"
 	otterName = "otter"
 )
 
-// newLookupRig finds one of many entries by the text of its key, in the way that its argument names, and tells the eviction
-// policy. The rest of what a hit needs (rules, header, body) is left out, for a cache of objects has none of it.
+// newLookupRig returns a rig that finds one of many entries by the text of its key, in the way that
+// its argument names, and tells the eviction policy. The rest of a hit (rules, header, body) is
+// left out, because a cache of objects has none of it.
 func newLookupRig(args []string) (*rig, error) {
 	entries, err := strconv.Atoi(args[1])
 	if err != nil {
@@ -109,7 +110,7 @@ func fillOtter(keys paths) (look func(string) bool, err error) {
 	}, nil
 }
 
-// measureLookups is the row about raw lookups.
+// measureLookups returns the row about raw lookups.
 func measureLookups(b *bench) ([]row, error) {
 	entries := strconv.Itoa(b.entries / 10)
 	var contenders []contender

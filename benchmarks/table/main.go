@@ -6,12 +6,12 @@
 //	go run ./table -profile /tmp/profiles -rows hit
 //	go run ./table -write ../docs/performance.md -plot ../docs/hit-cost.svg
 //
-// Whatever is compared takes turns in short slices, in processes of their own, and the table has the median of the
-// slices and of the ratios between neighbours, so that what else the machine does falls on all alike. See
-// docs/performance.md for what the rows mean.
+// Operations that are compared take turns in short slices, in separate processes. The table has the
+// medians of the slices, and of the ratios between neighbours, so that other load on the machine
+// affects all alike. docs/performance.md explains the rows.
 //
-// The files: experiments.go lists the rows; contest.go takes the turns; rig.go is the processes; one file for each kind
-// of rig; row.go, document.go and plot.go print.
+// The files: experiments.go lists the experiments; contest.go makes contenders take turns; rig.go
+// runs the processes; each kind of rig has its own file; row.go, document.go and plot.go print.
 package main
 
 import (

@@ -44,7 +44,7 @@ func readMetrics(names ...string) map[string]float64 {
 // inUse returns the bytes of objects in the heap, garbage excluded.
 func inUse() float64 {
 	runtime.GC()
-	runtime.GC() // what the first one has finalized or emptied of pools
+	runtime.GC() // frees what the first one finalized or took out of pools
 	return readMetrics(heapObjects)[heapObjects]
 }
 
@@ -55,8 +55,9 @@ const (
 	figureBeyond   = "beyond" // of them, those that are neither body nor header nor key text
 )
 
-// newMemoryRig fills a cache through its Handler with twice the entries that it has room for, as many as its argument says,
-// so that the lists of what was evicted are full too.
+// newMemoryRig returns a rig that fills a cache through its Handler with twice the entries that it
+// has room for, so that the lists of evicted keys are full too. Its argument is the number of
+// entries that it has room for.
 func newMemoryRig(args []string) (*rig, error) {
 	entries, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -70,7 +71,8 @@ func newMemoryRig(args []string) (*rig, error) {
 func measureEntries(entries int) (map[string]float64, error) {
 	origin, keys := newBareHandler(1<<10), newPaths(2*entries)
 
-	// How many entries there is room for is the cache's secret: a small one tells.
+	// The cache does not tell how many entries it has room for, so a small one is filled and
+	// counted.
 	const smallBytes = 16 << 20
 	small, err := newCache(smallBytes)
 	if err != nil {
@@ -106,7 +108,7 @@ func measureEntries(entries int) (map[string]float64, error) {
 	}, nil
 }
 
-// resident counts those of the resources that the cache has.
+// resident counts the resources that the cache has.
 func resident(h http.Handler, keys paths) (n float64) {
 	w, r := &blankWriter{}, newRequest("", "")
 	r.Header.Set("Cache-Control", "only-if-cached")
@@ -119,7 +121,7 @@ func resident(h http.Handler, keys paths) (n float64) {
 	return n
 }
 
-// measureMemory is the row about bytes an entry.
+// measureMemory returns the row about bytes an entry.
 func measureMemory(b *bench) ([]row, error) {
 	p, err := b.startRig(setting{}, "memory", strconv.Itoa(b.entries))
 	if err != nil {
@@ -142,14 +144,14 @@ func measureMemory(b *bench) ([]row, error) {
 // The figures of a collection rig: seconds, and bytes.
 const (
 	figureEmpty     = "empty"     // a collection before there are entries
-	figureFull      = "full"      // and with them
+	figureFull      = "full"      // a collection with entries
 	figureEmptyCPU  = "empty cpu" // the same, of the whole process
 	figureFullCPU   = "full cpu"
 	figureScannable = "scannable" // bytes of heap that may hold pointers
 )
 
-// newCollectionRig measures garbage collections before and after a cache is filled with as many entries as
-// its argument says.
+// newCollectionRig returns a rig that measures garbage collections before and after a cache is
+// filled. Its argument is the number of entries.
 func newCollectionRig(args []string) (*rig, error) {
 	entries, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -172,9 +174,10 @@ func newCollectionRig(args []string) (*rig, error) {
 	}}}, nil
 }
 
-// collection returns the processor seconds of one full garbage collection, as the runtime accounts for it and as the
-// system does for the process: the least of several, for each has the same work. The runtime's account goes by the clock, so
-// it has in it what other processes take from the collector.
+// collection returns the processor seconds of one full garbage collection, as the runtime accounts
+// for it and as the system does for the process. Each is the least of several, because all have the
+// same work. The runtime's account goes by the clock, so it includes the time that other processes
+// take from the collector.
 func collection() (runtimes, process float64) {
 	runtime.GC()
 	runtimes, process = math.Inf(1), math.Inf(1)
@@ -188,7 +191,7 @@ func collection() (runtimes, process float64) {
 	return runtimes, process
 }
 
-// measureCollection is the row about garbage collection.
+// measureCollection returns the row about garbage collection.
 func measureCollection(b *bench) ([]row, error) {
 	p, err := b.startRig(setting{procs: 2}, "collection", strconv.Itoa(b.entries))
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// paths are the paths of many resources, in one string, so that having them costs the garbage collector nothing.
+// paths are the paths of many resources in one string, so they cost the garbage collector nothing.
 type paths struct{ text string }
 
 const pathFormat, pathLength = "/articles/%09d.html", 24
@@ -25,11 +25,11 @@ func (p paths) count() int { return len(p.text) / pathLength }
 
 func (p paths) at(i int) string { return p.text[i*pathLength : (i+1)*pathLength] }
 
-// sequenceLength is how many requests a precomputed sequence has before it begins again.
+// sequenceLength is the number of requests in a precomputed sequence before it begins again.
 const sequenceLength = 1 << 20
 
-// zipf returns a sequence of numbers below n in which the k-th most frequent is k times as rare as the most frequent one.
-// Frequent numbers do not lie side by side.
+// zipf returns a sequence of numbers below n. The k-th most frequent number is k times as rare as
+// the most frequent one. Frequent numbers are not neighbours.
 func zipf(n int, seed uint64) []uint32 {
 	random := rand.New(rand.NewPCG(seed, 1))
 	sums, sum := make([]float64, n), 0.0
@@ -37,7 +37,8 @@ func zipf(n int, seed uint64) []uint32 {
 		sum += 1 / float64(i+1)
 		sums[i] = sum
 	}
-	scatter := rand.New(rand.NewPCG(1, 2)).Perm(n) // whatever the seed: all have the same favourites
+	// Whatever the seed, all sequences have the same favourites.
+	scatter := rand.New(rand.NewPCG(1, 2)).Perm(n)
 	sequence := make([]uint32, sequenceLength)
 	for i := range sequence {
 		sequence[i] = uint32(scatter[sort.SearchFloat64s(sums, random.Float64()*sum)])
@@ -45,7 +46,7 @@ func zipf(n int, seed uint64) []uint32 {
 	return sequence
 }
 
-// uniform returns a sequence of numbers below n, all alike in frequency.
+// uniform returns a sequence of numbers below n, all equally frequent.
 func uniform(n int, seed uint64) []uint32 {
 	random := rand.New(rand.NewPCG(seed, 1))
 	sequence := make([]uint32, sequenceLength)

@@ -7,7 +7,7 @@ import (
 	"math"
 )
 
-// curve is what one contender takes, by number of entries.
+// curve is the cost of one contender, by number of entries.
 type curve struct {
 	name   string
 	points []point
@@ -18,7 +18,7 @@ type point struct {
 	cost    spread // nanoseconds
 }
 
-// The picture, in pixels. The horizontal axis is logarithmic, the vertical one begins at zero.
+// The picture, in pixels. The horizontal axis is logarithmic; the vertical one begins at zero.
 const (
 	plotWidth, plotHeight   = 720.0, 400.0
 	plotLeft, plotRight     = 64.0, 160.0

@@ -11,13 +11,14 @@ import (
 	"time"
 )
 
-// The cores, by number, of what is measured and of what measures it or serves it.
+// The numbers of two cores: one for the measured process, one for the processes that load or serve
+// it.
 const (
 	measuredCore = 1
 	otherCore    = 2
 )
 
-// measureProxy is the rows about hits through examples/reverseproxy, over loopback.
+// measureProxy returns the rows about hits through examples/reverseproxy, over loopback.
 func measureProxy(b *bench) ([]row, error) {
 	alone := setting{procs: 1, core: measuredCore}
 	origin, err := b.startRig(setting{procs: 1, core: otherCore}, "serve", serveOrigin)
@@ -106,8 +107,8 @@ func proxyRows(bytes int, handler, transport, bare, canned []sample) []row {
 	}}
 }
 
-// loaded lets one rig's operation take turns. The processor time that counts is what the measured processes take, so that
-// neither what it takes to load them, nor what others take from all, blurs it.
+// loaded makes a contender of one of load's operations. Only the processor time of the measured
+// processes counts, so that neither the load itself nor other processes distort it.
 func loaded(load *process, operation string, measured ...*process) contender {
 	spent := func() (d time.Duration) {
 		for _, p := range measured {
@@ -151,7 +152,7 @@ func (b *bench) startProxy(s setting, program string, args ...string) (*process,
 	}
 	_, address, found := strings.Cut(line, " from the cache at ")
 	if !found {
-		return nil, fmt.Errorf("%s says %q", program, line)
+		return nil, fmt.Errorf("%s printed %q", program, line)
 	}
 	return &process{cmd: cmd, address: strings.TrimSpace(address)}, nil
 }

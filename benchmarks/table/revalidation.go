@@ -5,14 +5,14 @@ import (
 	"net/http"
 )
 
-// What a revalidate rig does.
+// The operations of a revalidate rig.
 const (
 	revalidation = "revalidation"
 	miss         = "miss"
 )
 
-// newRevalidateRig serves bodies of 1 MiB: ones that have to be validated each time and have not changed, and ones
-// that are not in the cache.
+// newRevalidateRig returns a rig that serves bodies of 1 MiB: one that must be validated each time
+// and has not changed, and others that are not in the cache.
 func newRevalidateRig([]string) (*rig, error) {
 	origin := newBareHandler(1 << 20)
 	origin.fields[0].Value = "public, no-cache"
@@ -51,7 +51,7 @@ func newRevalidateRig([]string) (*rig, error) {
 	}}, nil
 }
 
-// measureRevalidation is the row about answers of 304.
+// measureRevalidation returns the row about answers of 304.
 func measureRevalidation(b *bench) ([]row, error) {
 	p, err := b.startRig(setting{procs: 1}, "revalidate")
 	if err != nil {

@@ -19,22 +19,22 @@ import (
 	"time"
 )
 
-// rigCommand is the first argument of this program as a rig: a process of its own in which something is measured, so that
-// neither its heap nor its collections are another's. It is driven over stdin and stdout, one line of JSON each way, and
-// ends with stdin.
+// rigCommand is the first argument that makes this program a rig: a separate process in which
+// something is measured, with its own heap and garbage collections. The main process drives it over
+// stdin and stdout, one line of JSON each way. It ends with stdin.
 const rigCommand = "rig"
 
 // rig is what can be measured in a process.
 type rig struct {
-	// operations by name; each does n of its kind.
+	// operations by name. Each does n of its kind.
 	operations map[string]func(n int)
-	// experiments by name; each measures by itself.
+	// experiments by name. Each measures by itself.
 	experiments map[string]func() (map[string]float64, error)
 	// address is where the rig serves, if it does.
 	address string
 }
 
-// rigs by name. Each is set up with the arguments it was started with.
+// rigs by name. Each is set up with the arguments that it was started with.
 var rigs = map[string]func(args []string) (*rig, error){
 	"hit":        newHitRig,
 	"lookup":     newLookupRig,
@@ -48,7 +48,8 @@ var rigs = map[string]func(args []string) (*rig, error){
 	"revalidate": newRevalidateRig,
 }
 
-// order is a line to a rig; reply is its answer. The first reply is unasked for, once the rig is ready.
+// order is a line to a rig; reply is its answer. The rig sends the first reply without an order,
+// once it is ready.
 type order struct {
 	Do  string
 	For time.Duration // zero for experiments
@@ -61,7 +62,7 @@ type reply struct {
 	Figures map[string]float64 `json:",omitempty"`
 }
 
-// runRig is this program as a rig.
+// runRig runs this program as a rig.
 func runRig(args []string) int {
 	out := json.NewEncoder(os.Stdout)
 	setUp := rigs[args[0]]
@@ -110,7 +111,7 @@ func (r *rig) obey(o order) (reply, error) {
 	return reply{Sample: takeSample(o.For, operation)}, nil
 }
 
-// takeSample does the operation for d.
+// takeSample repeats the operation for d.
 func takeSample(d time.Duration, operation func(n int)) sample {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -124,7 +125,8 @@ func takeSample(d time.Duration, operation func(n int)) sample {
 		if s.Wall >= d {
 			break
 		}
-		// About a tenth of what remains at a time, so that looking at the clock costs nothing.
+		// Each step takes about a tenth of the remaining time, so that reading the clock costs
+		// nothing.
 		n = max(1, min(2*n, int(float64(s.Ops)*float64(d-s.Wall)/float64(s.Wall)/10)))
 	}
 	s.CPU = processTime(os.Getpid()) - cpu
@@ -134,10 +136,11 @@ func takeSample(d time.Duration, operation func(n int)) sample {
 	return s
 }
 
-// profileVariable tells a rig what the names of its profiles begin with.
+// profileVariable tells a rig how the names of its profiles begin.
 const profileVariable = "TABLE_PROFILE"
 
-// profile profiles a slice, if it is to. What the slice before has left is written over.
+// profile profiles a slice, if profiles are wanted. It overwrites the profile of the previous
+// slice.
 func profile(operation string) (stop func(), err error) {
 	name := os.Getenv(profileVariable)
 	if name == "" {
@@ -161,7 +164,7 @@ func profile(operation string) (stop func(), err error) {
 	}, nil
 }
 
-// profileHeap writes what is in the heap now, if there are to be profiles.
+// profileHeap writes a profile of the heap, if profiles are wanted.
 func profileHeap(experiment string) error {
 	name := os.Getenv(profileVariable)
 	if name == "" {
@@ -175,7 +178,7 @@ func profileHeap(experiment string) error {
 	return pprof.Lookup("heap").WriteTo(f, 0)
 }
 
-// process is a rig from outside, or another program.
+// process is a rig, as the main process sees it, or another program.
 type process struct {
 	cmd     *exec.Cmd
 	in      *json.Encoder
@@ -189,7 +192,7 @@ type setting struct {
 	core  int // which of the cores it is kept to, from 1 on; zero for any
 }
 
-// startRig starts a rig; it ends with the experiment.
+// startRig starts a rig, which ends with the experiment.
 func (b *bench) startRig(s setting, name string, args ...string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -252,7 +255,7 @@ func (p *process) reply() (reply, error) {
 	return r, err
 }
 
-// do does an operation for d.
+// do repeats an operation for d.
 func (p *process) do(operation string, d time.Duration) (sample, error) {
 	if err := p.in.Encode(order{operation, d}); err != nil {
 		return sample{}, err
@@ -270,7 +273,7 @@ func (p *process) measure(experiment string) (map[string]float64, error) {
 	return r.Figures, err
 }
 
-// contender lets one of the rig's operations take turns.
+// contender makes a contender of one of the rig's operations.
 func (p *process) contender(operation string) contender {
 	return contender{operation, func(d time.Duration) (sample, error) { return p.do(operation, d) }}
 }

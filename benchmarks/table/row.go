@@ -11,7 +11,7 @@ type row struct {
 	against  string // what it is compared with, and what that took
 	measured string // what Cirque took
 	result   string // the comparison
-	wanted   string // empty where nothing was set
+	wanted   string // empty if nothing was set
 	verdict  verdict
 }
 
@@ -45,7 +45,7 @@ func render(rows []row) string {
 	return b.String()
 }
 
-// cost is the processor time and the allocations of one operation.
+// cost prints the processor time and the allocations of one operation.
 func cost(samples []sample) string {
 	return fmt.Sprintf("%.2f µs, %s", figure(samples, sample.cpu).median/1e3, count(figure(samples, sample.allocs).median))
 }
@@ -89,7 +89,7 @@ func size(n float64) string {
 	return fmt.Sprintf("%.0f bytes", n)
 }
 
-// trim takes the zeros off the end of a decimal fraction.
+// trim removes the zeros at the end of a decimal fraction.
 func trim(s string) string { return strings.TrimSuffix(strings.TrimRight(s, "0"), ".") }
 
 // number prints a count of entries.

@@ -15,15 +15,15 @@ import (
 	"time"
 )
 
-// What a serve rig is.
+// The kinds of serve rigs.
 const (
 	serveOrigin = "origin" // any path that is a number gives a body of that length
-	serveBare   = "bare"   // the responses that it is given, from a handler
-	serveCanned = "canned" // the same from behind a reverse proxy whose transport has them at hand
+	serveBare   = "bare"   // the given responses, from a handler
+	serveCanned = "canned" // the same, from a reverse proxy whose transport has them ready
 )
 
-// newServeRig serves HTTP on loopback until it ends. After what it is, its argument may be the header fields of its
-// responses, in JSON, by path.
+// newServeRig returns a rig that serves HTTP on loopback until it ends. Its first argument is its
+// kind. A second one holds the header fields of its responses, by path, in JSON.
 func newServeRig(args []string) (*rig, error) {
 	responses := make(map[string]*bareHandler)
 	for _, size := range sizes {
@@ -52,7 +52,7 @@ func newServeRig(args []string) (*rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	// With the timeouts of the example, which are a part of what a request costs.
+	// The timeouts are those of the example, because they are part of the cost of a request.
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	go server.Serve(listener)
 	return &rig{address: "http://" + listener.Addr().String()}, nil
@@ -63,7 +63,7 @@ var sizes = []int{1 << 10, 100 << 10, 1 << 20}
 
 func pathOf(size int) string { return "/" + strconv.Itoa(size) }
 
-// cannedProxy is a reverse proxy set up like the example's whose origin costs nothing.
+// cannedProxy is a reverse proxy that is set up like the example's, and whose origin costs nothing.
 func cannedProxy(responses map[string]*bareHandler) http.Handler {
 	origin, _ := url.Parse("http://127.0.0.1:1")
 	return &httputil.ReverseProxy{
@@ -103,7 +103,7 @@ func (b *bufferPool) Get() []byte {
 // Put implements httputil.BufferPool.
 func (b *bufferPool) Put(buffer []byte) { b.pool.Put((*[32 << 10]byte)(buffer)) }
 
-// captured returns the header of a hit, for others to write as it is.
+// captured returns the header fields of a hit, for others to write as they are.
 func captured(header http.Header) (fields []field) {
 	for name, values := range header {
 		for _, value := range values {

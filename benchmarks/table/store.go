@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// newStoreRig serves as many resources as its second argument says, of 1 KiB each. Its first argument is who does: Handler, the
-// bare handler, or a map of responses.
+// newStoreRig returns a rig that serves resources of 1 KiB each; its second argument is their
+// number. Its first argument names the server: Handler, the bare handler, or a map of responses.
 func newStoreRig(args []string) (*rig, error) {
 	entries, err := strconv.Atoi(args[1])
 	if err != nil {
@@ -51,8 +51,8 @@ func newStoreRig(args []string) (*rig, error) {
 // mapped is the contender that has a map of responses.
 const mapped = "map"
 
-// responseMap is the least that a cache could do: it has a response for each path and no rules. It shows what of a hit's
-// cost in a large cache is the memory's.
+// responseMap is the least that a cache could do: it has a response for each path and no rules. It
+// shows how much of a hit's cost in a large cache is the cost of memory.
 type responseMap struct {
 	responses map[string][]field
 	body      []byte
@@ -79,14 +79,14 @@ func (m *responseMap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(m.body)
 }
 
-// What a store rig does.
+// The operations of a store rig.
 const (
 	evenly = "evenly" // all resources alike
 	byOne  = "one"    // Zipf, one goroutine
 	byTwo  = "two"    // Zipf, two goroutines
 )
 
-// fill has each resource asked for once.
+// fill requests each resource once.
 func fill(h http.Handler, keys paths) {
 	w, r := &blankWriter{}, newRequest("", "")
 	for i := range keys.count() {
@@ -95,7 +95,7 @@ func fill(h http.Handler, keys paths) {
 	}
 }
 
-// walker asks for resources in the order of a sequence. It is one goroutine's.
+// walker requests resources in the order of a sequence. Only one goroutine may use it.
 type walker struct {
 	handler  http.Handler
 	keys     paths
@@ -119,9 +119,9 @@ func (w *walker) walk(n int) {
 	}
 }
 
-// measureParallel is the row about two goroutines. What two would do on cores that nobody else uses follows from how long
-// a hit keeps a goroutine busy, or waiting for a lock. What the clock says is true only while the bare handler's
-// throughput doubles too.
+// measureParallel returns the row about two goroutines. Their throughput on two free cores follows
+// from how long a hit keeps a goroutine busy, or waiting for a lock. The throughput by the clock is
+// right only while the bare handler's doubles too.
 func measureParallel(b *bench) ([]row, error) {
 	two := setting{procs: 2}
 	cached, err := b.startRig(two, "store", handler, strconv.Itoa(b.entries))

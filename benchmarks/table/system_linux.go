@@ -11,7 +11,8 @@ import (
 // processTime returns the time that a process has spent on processors.
 func processTime(pid int) time.Duration {
 	var t unix.Timespec
-	// A process's clock of this kind is named by its id's complement (clock_getcpuclockid).
+	// The id of this clock of a process contains the complement of the process's id
+	// (clock_getcpuclockid).
 	const scheduled = 2
 	if err := unix.ClockGettime(int32(^pid<<3|scheduled), &t); err != nil {
 		return 0
@@ -19,7 +20,7 @@ func processTime(pid int) time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// startOnCore starts a program and keeps it to one core, counted from 1; zero is any.
+// startOnCore starts a program and keeps it to one core, counted from 1. Zero means any core.
 func startOnCore(cmd *exec.Cmd, core int) error {
 	var own, one unix.CPUSet
 	if core == 0 || unix.SchedGetaffinity(0, &own) != nil || own.Count() < 2 {

@@ -9,8 +9,9 @@ import (
 
 var started = time.Now()
 
-// processTime stands in for the time that a process has spent on processors: the time that has gone by.
+// processTime returns the time since the start, in place of the time that a process has spent on
+// processors.
 func processTime(int) time.Duration { return time.Since(started) }
 
-// startOnCore starts a program, on whatever cores there are.
+// startOnCore starts a program on any core.
 func startOnCore(cmd *exec.Cmd, _ int) error { return cmd.Start() }

@@ -33,7 +33,7 @@ func fieldsFor(size int) []field {
 	}
 }
 
-// headerText is how many bytes of names and values they have.
+// headerText returns the number of bytes in the names and values of fields.
 func headerText(fields []field) (n int) {
 	for _, f := range fields {
 		n += len(f.Name) + len(f.Value)
@@ -60,7 +60,7 @@ func (h *bareHandler) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Write(h.body)
 }
 
-// RoundTrip implements http.RoundTripper, as a server that is no distance away.
+// RoundTrip implements http.RoundTripper, as a server without any distance would.
 func (h *bareHandler) RoundTrip(r *http.Request) (*http.Response, error) {
 	header := make(http.Header, len(h.fields))
 	for _, f := range h.fields {
@@ -72,7 +72,8 @@ func (h *bareHandler) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// blankWriter is a ResponseWriter that costs as little as possible. Like a server's, it has a new header for each response.
+// blankWriter is a ResponseWriter that costs as little as possible. Like a server's, it has a new
+// header for each response.
 type blankWriter struct {
 	header http.Header
 	status int
@@ -126,7 +127,7 @@ func newCache(maxBytes int64) (*middleware.Cache, error) {
 
 const ample = 64 << 30
 
-// checkHit reports an error unless header says that it comes from Cirque's store.
+// checkHit returns an error unless header says that the response comes from Cirque's store.
 func checkHit(header http.Header) error {
 	if status := header.Get("Cache-Status"); !strings.Contains(status, "; hit") {
 		return fmt.Errorf("not a hit: Cache-Status is %q", status)
