@@ -27,8 +27,8 @@ func (l *CacheLock) held() (keys, waiters int) {
 	return keys, waiters
 }
 
-// lockScript replays a transcript: lines that begin with > are commands, the lines after each
-// are what happened until everything slept again.
+// lockScript replays a transcript: lines that begin with > are commands, the lines after each are
+// what happened until everything slept again.
 //
 //	NAME lock [stale]    call Lock and say what came of it
 //	NAME wait DURATION   wait on what was last locked, in the background; the end of it is an event
