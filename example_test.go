@@ -54,7 +54,8 @@ func ExampleHttpCache() {
 				Request: r, Status: status, Header: header, RequestTime: asked, ResponseTime: time.Now(),
 			})
 			if refusal != nil {
-				return "not stored: " + refusal.Detail, nil // a proxy would pass the response to the client
+				// A proxy would pass the response to the client.
+				return "not stored: " + refusal.Detail, nil
 			}
 			walk.SetMeta(meta)
 			fill, err := walk.StartFill(ctx, cirque.FillOptions{Reader: ctx, SizeHint: -1})

@@ -102,7 +102,8 @@ func dateOf(year int, month, day, clock string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	t := time.Date(year, time.Month(m), d, hour, minute, min(second, 59), 0, time.UTC)
-	if t.Day() != d { // time.Date turns 30 February into 1 or 2 March, and hour 24 into the next day
+	// time.Date turns 30 February into 1 or 2 March, and hour 24 into the next day.
+	if t.Day() != d {
 		return time.Time{}, false
 	}
 	return t, true

@@ -172,7 +172,7 @@ type ReadLock struct {
 	deadline time.Time // of the turn while held, of the election while vacant; zero: none
 	waiters  int
 	timer    *time.Timer     // made for the first waiter; runs only while there are waiters
-	wake     chan LockStatus // made for the first waiter; a value elects one waiter, close wakes all
+	wake     chan LockStatus // made for the first waiter; a value elects one, close wakes all
 }
 
 // Wait blocks while the key has a writer. It returns

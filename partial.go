@@ -52,7 +52,8 @@ func ParseRange(value string, size int64) ([]ByteRange, RangeVerdict) {
 		}
 		r, ok := parseRangeSpec(spec, size)
 		if !ok {
-			return nil, RangeNone // RFC 9110 §14.1.1: one invalid range makes the whole field invalid
+			// RFC 9110 §14.1.1: one invalid range makes the whole field invalid.
+			return nil, RangeNone
 		}
 		if r.Len() > 0 {
 			ranges = coalesce(ranges, r)
@@ -151,7 +152,8 @@ func UnsatisfiedRange(size int64) string { return "bytes */" + strconv.FormatInt
 // unknown. ok is false if the value is invalid, has another unit than bytes, or is that of a 416.
 func ParseContentRange(v string) (r ByteRange, size int64, ok bool) {
 	rest, ok := cutBytesUnit(v, " ")
-	positions, complete, _ := strings.Cut(rest, "/") // a missing part is empty, which is not a number
+	// A missing part is empty, which is not a number.
+	positions, complete, _ := strings.Cut(rest, "/")
 	first, last, _ := strings.Cut(positions, "-")
 	start, ok1 := parseOffset(first)
 	end, ok2 := parseOffset(last)

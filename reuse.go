@@ -113,11 +113,13 @@ func reuseAsAsked(meta *CacheMeta, rd *RequestDirectives, now time.Time) ReuseDe
 		return decision
 	case mayBeStale && (rd.MaxStaleAny || rd.MaxStale.Present && staleness <= rd.MaxStale.Duration):
 		if decision.Reuse != ReuseWhileRevalidate { // else it is also revalidated in the background
-			decision.Reuse, decision.Fwd, decision.Detail = ReuseStale, "", "request-max-stale" // RFC 9111 §5.2.1.2
+			// RFC 9111 §5.2.1.2
+			decision.Reuse, decision.Fwd, decision.Detail = ReuseStale, "", "request-max-stale"
 		}
 		return decision
 	case rd.MaxAge.Present && decision.Reuse == ReuseWhileRevalidate:
-		return decision.validate(false, "request-max-age") // RFC 9111 §5.2.1.1: without max-stale nothing stale
+		// RFC 9111 §5.2.1.1: without max-stale nothing stale
+		return decision.validate(false, "request-max-age")
 	}
 	return decision
 }

@@ -16,7 +16,8 @@ func (r *run) checkCacheStatus(st *Step, v *view, fromCache, other bool) (proble
 		want = st.Sees.OthersSay
 	}
 	if want == nil {
-		dead := st.Answer != nil && st.Answer.Dead // the proxy or the client around the cache answers
+		// With a dead origin the proxy or the client around the cache answers.
+		dead := st.Answer != nil && st.Answer.Dead
 		if r.suite.SkipCacheStatus || dead || other || v.status == 504 {
 			return nil
 		}

@@ -35,12 +35,13 @@ type Setup struct {
 // background requests.
 type Step struct {
 	// The request.
-	Method  string // "": GET
-	Path    string // appended to the path of the case
-	Host    string // "": that of the server
-	Header  Lines
-	Body    string
-	Clients int           // how many send it at once; the others start when the first has reached the origin
+	Method string // "": GET
+	Path   string // appended to the path of the case
+	Host   string // "": that of the server
+	Header Lines
+	Body   string
+	// Clients is how many send it at once; the others start when the first has reached the origin.
+	Clients int
 	After   time.Duration // wait before sending it
 
 	// Answer is the origin's answer. Nil means that no request may reach the origin.
@@ -66,7 +67,7 @@ type Answer struct {
 	Empty   bool   // no content
 	Trailer Lines
 	Interim []Interim
-	Raw     bool          // field names are sent as spelt here, as by a handler that writes to the header map
+	Raw     bool          // send field names as spelt, like a handler that writes to the map
 	Delay   time.Duration // before the header section
 	Cut     bool          // break the connection in the middle of the body
 	Dead    bool          // break the connection instead of answering
@@ -88,7 +89,7 @@ type Sees struct {
 	Empty       bool // no content
 	Parts       []Part
 	Interim     []Interim
-	CacheStatus []string // parameters of the last member: "hit", "-fwd", "fwd=stale", "ttl=~60", "detail=*"
+	CacheStatus []string // of the last member: "hit", "-fwd", "fwd=stale", "ttl=~60", "detail=*"
 	OthersSay   []string // the same for the clients of a step after the first
 	Upstream    []string // the names of the members before it
 	Fails       bool     // the client must get a 5xx, or no answer if it holds the cache

@@ -25,7 +25,8 @@ type pkg struct {
 
 // load reads the package in dir.
 func load(dir string) (*pkg, error) {
-	cmd := exec.Command("go", "list", "-export", "-deps", "-json=Dir,ImportPath,Export,GoFiles", "os", "strconv", ".") // the switch imports os and strconv
+	// switchFile imports os and strconv.
+	cmd := exec.Command("go", "list", "-export", "-deps", "-json=Dir,ImportPath,Export,GoFiles", "os", "strconv", ".")
 	cmd.Dir = dir
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
