@@ -39,8 +39,8 @@ type EvictionManager interface {
 	// is left. A [Budget] calls it to make room for bytes that are not entries yet.
 	Evict(weight int64) (evicted []CompactCacheKey)
 
-	// TotalWeight and TotalItems describe what is tracked now; EvictedWeight and EvictedItems what
-	// has been evicted since the manager was made.
+	// TotalWeight and TotalItems are of the entries tracked now; EvictedWeight and EvictedItems are
+	// of all entries evicted since the manager was made.
 	TotalWeight() int64
 	TotalItems() int
 	EvictedWeight() int64

@@ -76,7 +76,7 @@ func parseRFC850Date(s string, now time.Time) (time.Time, bool) {
 	return dateOf(year-100, s[3:6], s[:2], s[10:18])
 }
 
-// parseASCTime parses "Nov 6 08:49:37 1994".
+// parseASCTime parses "Nov  6 08:49:37 1994".
 func parseASCTime(s string) (time.Time, bool) {
 	if len(s) != len("Nov  6 08:49:37 1994") || s[3] != ' ' || s[6] != ' ' || s[15] != ' ' {
 		return time.Time{}, false

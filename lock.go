@@ -100,7 +100,7 @@ func NewCacheLock(cfg CacheLockConfig) *CacheLock {
 	return l
 }
 
-// Lock implements CacheKeyLock. Keys are told apart by [CacheKey.Combined].
+// Lock implements CacheKeyLock. It distinguishes keys by [CacheKey.Combined].
 func (l *CacheLock) Lock(key CacheKey, staleWriter bool) Locked {
 	hash := key.Combined()
 	shard := &l.shards[hash[0]%lockShards]

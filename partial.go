@@ -37,8 +37,7 @@ const maxRanges = 16
 // ParseRange reads the value of a GET's Range field for a representation of size bytes
 // (RFC 9110 §14.2). The ranges lie within the representation and keep the client's order. Ranges
 // that overlap or are adjacent become one (§15.3.7.2). The field is ignored if it is invalid, has
-// another unit than bytes, or asks for more than 16 ranges. It is also ignored if size is not
-// positive.
+// another unit than bytes, or has more than 16 ranges. It is also ignored if size is not positive.
 func ParseRange(value string, size int64) ([]ByteRange, RangeVerdict) {
 	set, ok := cutBytesUnit(value, "=")
 	if !ok || size <= 0 {

@@ -70,7 +70,7 @@ const (
 	InternalError NoCacheReason = "InternalError"
 	// Deferred: the cache is not used this time; whether the response is cacheable was not decided.
 	Deferred NoCacheReason = "Deferred"
-	// DeclinedToUpstream: the proxy chose to answer without asking the origin.
+	// DeclinedToUpstream: the proxy chose to answer without a request to the origin.
 	DeclinedToUpstream NoCacheReason = "DeclinedToUpstream"
 	// UpstreamError: the origin could not be reached, or its response broke off.
 	UpstreamError NoCacheReason = "UpstreamError"

@@ -61,7 +61,7 @@ type LookupInfo struct {
 	Err      error // nil: found; ErrNotFound: not found; else the Storage failed
 }
 
-// HitInfo describes what was found.
+// HitInfo describes a hit.
 type HitInfo struct {
 	Key      CacheKey
 	Phase    CachePhase // PhaseHit or PhaseStale

@@ -322,23 +322,24 @@ func (r *run) checkAsks(st *Step, asks []ask) (problems []string) {
 	}
 	switch {
 	case st.Answer == nil && len(asks) > 0:
-		bad("was asked (%s %q)", asks[0].method, asks[0].header)
+		bad("received a request (%s %q)", asks[0].method, asks[0].header)
 		return problems
 	case st.Answer == nil:
 		return nil
 	case len(asks) == 0:
-		bad("was not asked")
+		bad("received no request")
 		return problems
-	// net/http repeats a request on a broken connection, so a Dead or Cut answer may be sent more often.
+	// net/http repeats a request on a broken connection, so a Dead or Cut answer may be sent more
+	// often.
 	case len(asks) != times && !st.Answer.Dead && !st.Answer.Cut:
-		bad("was asked %d times, not %d", len(asks), times)
+		bad("received %d requests, not %d", len(asks), times)
 	}
 	a := asks[0]
 	if method := cmp.Or(st.Asked.Method, st.Method, "GET"); a.method != method {
-		bad("was asked with %s, not %s", a.method, method)
+		bad("received the method %s, not %s", a.method, method)
 	}
 	if body := cmp.Or(st.Asked.Body, st.Body); a.body != body {
-		bad("was sent the content %q, not %q", a.body, body)
+		bad("received the content %q, not %q", a.body, body)
 	}
 	for _, p := range r.check(a.header, st.Asked.Header) {
 		bad("(in the request) %s", p)
