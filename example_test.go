@@ -13,8 +13,8 @@ import (
 	"github.com/cirquecache/cirque/memcache"
 )
 
-// What middleware does for its users, a proxy of one's own does by hand: it walks each request through an HttpCache, decides,
-// and says what it has decided.
+// A proxy that does not use package middleware drives an HttpCache by hand: it makes the decisions
+// of each request's walk and tells them to the HttpCache.
 func ExampleHttpCache() {
 	ctx := context.Background()
 	opts := &cirque.CacheOptions{
@@ -24,7 +24,7 @@ func ExampleHttpCache() {
 	}
 	var policy cirque.Policy // the rules of a shared cache
 
-	// origin stands for the server behind the proxy.
+	// origin plays the server behind the proxy.
 	origin := func() (status int, header http.Header, body io.Reader) {
 		return http.StatusOK, http.Header{"Cache-Control": {"max-age=60"}}, strings.NewReader("Hello")
 	}
@@ -54,7 +54,8 @@ func ExampleHttpCache() {
 				Request: r, Status: status, Header: header, RequestTime: asked, ResponseTime: time.Now(),
 			})
 			if refusal != nil {
-				return "not stored: " + refusal.Detail, nil // a proxy would pass the response on
+				// A proxy would pass the response to the client.
+				return "not stored: " + refusal.Detail, nil
 			}
 			walk.SetMeta(meta)
 			fill, err := walk.StartFill(ctx, cirque.FillOptions{Reader: ctx, SizeHint: -1})
@@ -62,7 +63,8 @@ func ExampleHttpCache() {
 				return "", err
 			}
 			defer fill.Abort(cirque.UpstreamError) // does nothing after Finish
-			// A server would do this on a goroutine of its own, so that a slow client doesn't hold it up.
+			// A server would copy on another goroutine, so that a slow client does not delay the
+			// fill.
 			if _, err := io.Copy(fill, body); err != nil {
 				return "", err
 			}
@@ -89,7 +91,7 @@ func ExampleHttpCache() {
 	// Miss: Hello <nil>
 }
 
-// The rules of RFC 9111 can be asked without a cache.
+// The rules of RFC 9111 work without a cache.
 func ExamplePolicy_Store() {
 	request, _ := http.NewRequest(http.MethodGet, "http://example.com/", nil)
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)

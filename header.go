@@ -8,18 +8,19 @@ import (
 	"slices"
 )
 
-// HeaderSection is a header section (RFC 9110 §6.3) packed into one immutable string: field
-// lines sorted by name, lines of one name adjacent and in their order. A million stored
-// headers are a million strings, not a million maps, and a hit slices names and values out of
-// the string without copying them. The zero value has no fields.
+// HeaderSection is a header section (RFC 9110 §6.3) packed into one immutable string. Its field
+// lines are sorted by name; lines of one name keep their order. A stored header is one string, not
+// a map, and a hit slices names and values out of it without copying them. The zero value has no
+// fields.
 type HeaderSection struct {
 	packed string
 }
 
-// PackHeader packs h. Names are kept as they are spelt. Fields without a value line (as net/http
-// uses to suppress one) are left out.
+// PackHeader packs h. Names are kept as they are spelt. Fields without a value are left out;
+// net/http uses these to suppress a field.
 func PackHeader(h http.Header) HeaderSection {
-	var fields [32]string // on the stack, as room is: what is usual needs no other
+	// Most headers fit into these two, which are on the stack.
+	var fields [32]string
 	var room [1 << 10]byte
 	names := fields[:0]
 	size, lines := binary.MaxVarintLen32, 0
@@ -52,10 +53,10 @@ func (h HeaderSection) Len() int {
 	return int(n)
 }
 
-// Size returns the bytes the section occupies.
+// Size returns the number of bytes that the section takes.
 func (h HeaderSection) Size() int { return len(h.packed) }
 
-// All yields the field lines: sorted by name, lines of one name in their order.
+// All yields the field lines, sorted by name. Lines of one name keep their order.
 func (h HeaderSection) All() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		n, rest := uvarint(h.packed)
@@ -101,22 +102,24 @@ func (h HeaderSection) Values(name string) []string {
 	return values
 }
 
-// CopyTo sets every field in dst, replacing what dst has under the same names. It allocates one slice for
-// all values; the strings share the section's memory.
+// CopyTo sets every field in dst and replaces the fields of the same names there. It allocates one
+// slice for all values; the strings share the section's memory.
 func (h HeaderSection) CopyTo(dst http.Header) { h.CopyWithRoom(dst, 0) }
 
-// CopyWithRoom is CopyTo for those who have more to add: room is for so many more values, from the same allocation.
+// CopyWithRoom is CopyTo for callers who add fields afterwards: room, from the same allocation, has
+// space for this many more values.
 func (h HeaderSection) CopyWithRoom(dst http.Header, more int) (room []string) {
 	n, rest := uvarint(h.packed)
 	all := make([]string, int(n)+more)
 	values, room := all[:n], all[n:]
 	var name, next string
-	from := 0 // of the values of name
+	from := 0 // where the values of name begin
 	for i := range values {
 		next, rest = nameIn(rest)
 		values[i], rest = lengthPrefixed(rest)
 		if next != name && i > 0 {
-			// Capped, so that an append by the header's new owner does not run into the next field.
+			// The capacity is cut, so that a later append does not overwrite the next field's
+			// values.
 			dst[name] = values[from:i:i]
 			from = i
 		}
@@ -128,7 +131,7 @@ func (h HeaderSection) CopyWithRoom(dst http.Header, more int) (room []string) {
 	return room
 }
 
-// Header returns the section as a map of its own.
+// Header returns the section as a new map.
 func (h HeaderSection) Header() http.Header {
 	dst := make(http.Header, h.Len())
 	h.CopyTo(dst)
@@ -137,7 +140,7 @@ func (h HeaderSection) Header() http.Header {
 
 var errBadHeader = errors.New("cirque: damaged header section")
 
-// check reports whether packed is well formed and can be sent as it is: a name that is no
+// check returns an error if packed is malformed or cannot be sent as it is. A name that is not a
 // token, or CR, LF or NUL in a value, would let a tampered record split the response.
 func (h HeaderSection) check() error {
 	if h.packed == "" {
@@ -180,8 +183,8 @@ var tokenBytes = func() (t [256]bool) {
 	return t
 }()
 
-// validFieldValue reports whether s has none of the characters that RFC 9110 §5.5 calls
-// dangerous, nor another control character but HTAB.
+// validFieldValue reports whether s has no control character except HTAB. That covers the
+// characters that RFC 9110 §5.5 calls dangerous.
 func validFieldValue(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {

@@ -1,8 +1,11 @@
 package cirque
 
-// knownNames are the field names that a packed header section has numbers for: two bytes each, where those of ten
-// usual fields take a hundred and thirty, which a cache of small responses would hold a million times. The numbers are part of the binary form of metas, so that names may be added at the end, up to
-// 256, and none may move. The first stands for itself, as no field has an empty name.
+// knownNames are the field names that a packed header section writes as numbers, in two bytes each.
+// Written out, the names of ten usual fields take about 130 bytes, which a cache of small responses
+// would hold a million times.
+//
+// The numbers are part of the binary form of metas: names may be added at the end, up to 256, and
+// none may move. The first is empty, because no field has an empty name.
 var knownNames = [...]string{
 	"",
 	"Accept-Ranges",
@@ -83,7 +86,8 @@ var nameNumbers = func() map[string]byte {
 	return numbers
 }()
 
-// appendName appends the packed form of a field name: its number after a length of zero, if it has one, else itself.
+// appendName appends the packed form of a field name. That is a zero length and the number if the
+// name has one, else the name with its length.
 func appendName(dst []byte, name string) []byte {
 	if number, ok := nameNumbers[name]; ok {
 		return append(dst, 0, number)
@@ -91,7 +95,8 @@ func appendName(dst []byte, name string) []byte {
 	return appendString(dst, name)
 }
 
-// nameIn returns the name that s begins with. Like lengthPrefixed, it reads what was checked.
+// nameIn returns the name that s begins with. Like lengthPrefixed, it reads strings that were
+// checked before.
 func nameIn(s string) (name, rest string) {
 	if s[0] == 0 {
 		return knownNames[s[1]], s[2:]
@@ -99,7 +104,7 @@ func nameIn(s string) (name, rest string) {
 	return lengthPrefixed(s)
 }
 
-// checkedName is nameIn for what was not checked.
+// checkedName is nameIn for a string that was not checked before.
 func checkedName(s string) (name, rest string, ok bool) {
 	if len(s) >= 2 && s[0] == 0 && int(s[1]) < len(knownNames) {
 		return knownNames[s[1]], s[2:], true

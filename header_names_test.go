@@ -11,7 +11,7 @@ import (
 
 func TestKnownNames(t *testing.T) {
 	require.LessOrEqual(t, len(knownNames), 256)
-	require.Len(t, nameNumbers, len(knownNames), "no name is there twice")
+	require.Len(t, nameNumbers, len(knownNames), "a name is in the list twice")
 	h := make(http.Header)
 	for _, name := range knownNames[1:] {
 		require.Equal(t, http.CanonicalHeaderKey(name), name)
@@ -23,10 +23,11 @@ func TestKnownNames(t *testing.T) {
 	require.Equal(t, h, section.Header())
 	require.NoError(t, section.check())
 	require.Equal(t, "1", section.Get("Etag"))
-	require.Less(t, section.Size(), 8*len(h)+5, "two lines of two bytes for the name, and two for the value")
+	require.Less(t, section.Size(), 8*len(h)+5, "each field has two lines, each with two bytes for the name and two for the value")
 }
 
-// What was written by an older version is read by a newer one: the names of the first one keep their numbers.
+// A newer version must read what an older one wrote, so the names of the first version keep their
+// numbers.
 func TestKnownNamesStay(t *testing.T) {
 	const first = 68
 	require.Equal(t, uint64(0x2aa8f919a30e3b58), xxhash.Sum64String(strings.Join(knownNames[:first], "\n")))

@@ -45,7 +45,7 @@ func TestHeaderSectionRoundTrip(t *testing.T) {
 	}
 }
 
-func TestHeaderSectionIsOneForEqualHeaders(t *testing.T) {
+func TestHeaderSectionOfEqualHeadersIsEqual(t *testing.T) {
 	h := lines("B: 1", "A: 2", "C: 3", "A: 1")
 	for range 20 {
 		require.Equal(t, PackHeader(h), PackHeader(h.Clone()))
@@ -71,7 +71,7 @@ func TestHeaderSectionCopyTo(t *testing.T) {
 	require.Equal(t, lines("A: 1", "B: 2", "B: 3", "C: 5", "D: 4"), dst)
 
 	dst.Add("A", "more")
-	require.Equal(t, []string{"2", "3"}, dst["B"], "what the new owner appends must not run into the next field")
+	require.Equal(t, []string{"2", "3"}, dst["B"], "an append must not overwrite the next field's values")
 
 	PackHeader(http.Header{}).CopyTo(dst)
 	require.Len(t, dst, 4)
@@ -83,7 +83,7 @@ func TestHeaderSectionRefusesDamage(t *testing.T) {
 	}
 	require.NoError(t, HeaderSection{"\x02" + line("A", "1") + line("B", "")}.check())
 	for name, packed := range map[string]string{
-		"a line too few":       "\x02" + line("A", "1"),
+		"a line missing":       "\x02" + line("A", "1"),
 		"a line too many":      "\x01" + line("A", "1") + line("B", "2"),
 		"cut":                  ("\x01" + line("A", "12"))[:4],
 		"no value":             "\x01" + string(appendString(nil, "A")),
@@ -114,7 +114,7 @@ func FuzzHeaderSection(f *testing.F) {
 		h[name2] = append(slices.Clone(h[name2]), value2)
 		section := PackHeader(h)
 		require.Equal(t, h, section.Header())
-		require.Equal(t, validFields(h), section.check() == nil, "what can be sent, and only that, is let in")
+		require.Equal(t, validFields(h), section.check() == nil, "check accepts exactly what can be sent")
 
 		if section := (HeaderSection{packed}); section.check() == nil {
 			for name, values := range section.Header() {

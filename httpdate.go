@@ -11,12 +11,13 @@ import (
 //	Sunday, 06-Nov-94 08:49:37 GMT
 //	Sun Nov  6 08:49:37 1994
 //
-// Names of days and months and the zone match in any case (RFC 9111 §4.2); in all else it is strict: no other
-// zone than GMT, no spaces more or fewer, no signs. A leap second is the second before it, as the result must
-// not be later than what was meant (RFC 9111 §4.2). The name of the day need not fit the date.
+// Names of days and months and the zone match in any case (RFC 9111 §4.2). Everything else is
+// strict: only the zone GMT, exactly these spaces, no signs. A leap second becomes the second
+// before it, because the result must not be later than the date that was meant (RFC 9111 §4.2).
+// The name of the day need not fit the date.
 //
-// now settles the century of a two-digit year: what would lie more than 50 years in the future lies in the
-// past.
+// now decides the century of a two-digit year: a date that would be more than 50 years in the
+// future is in the past.
 func ParseHTTPDate(s string, now time.Time) (t time.Time, ok bool) {
 	day, rest, _ := strings.Cut(s, " ")
 	name, comma := strings.CutSuffix(day, ",")
@@ -89,7 +90,7 @@ func parseASCTime(s string) (time.Time, bool) {
 
 func isGMT(zone string) bool { return strings.EqualFold(zone, " GMT") }
 
-// dateOf puts a time together of its parts; clock is hh:mm:ss.
+// dateOf makes a time from its parts; clock is hh:mm:ss.
 func dateOf(year int, month, day, clock string) (time.Time, bool) {
 	d, dayOK := digits(day)
 	hour, hourOK := digits(clock[:2])
@@ -101,7 +102,8 @@ func dateOf(year int, month, day, clock string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	t := time.Date(year, time.Month(m), d, hour, minute, min(second, 59), 0, time.UTC)
-	if t.Day() != d { // time.Date takes the 30th of February for the 1st of March, and hour 24 for the next day
+	// time.Date turns 30 February into 1 or 2 March, and hour 24 into the next day.
+	if t.Day() != d {
 		return time.Time{}, false
 	}
 	return t, true
@@ -117,7 +119,7 @@ func digits(s string) (n int, ok bool) {
 	return n, s != ""
 }
 
-// sameDate reports whether two fields hold the same date, however they spell it.
+// sameDate reports whether two fields hold the same date, in any format.
 func sameDate(a, b string, now time.Time) bool {
 	t, ok1 := ParseHTTPDate(a, now)
 	u, ok2 := ParseHTTPDate(b, now)

@@ -97,7 +97,8 @@ func TestHTTPDateNames(t *testing.T) {
 	}
 }
 
-// httpDates is the grammar of RFC 9110 §5.6.7, in its three forms: day, month, year and time.
+// httpDates is the grammar of RFC 9110 §5.6.7, one expression per format. The groups are day,
+// month, year and time.
 var httpDates = func() []*regexp.Regexp {
 	const days, months, clock = `(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat)`, `(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)`, `(\d\d:\d\d:\d\d)`
 	return []*regexp.Regexp{
@@ -107,7 +108,7 @@ var httpDates = func() []*regexp.Regexp {
 	}
 }()
 
-// dateByGrammar is ParseHTTPDate by way of httpDates and package time.
+// dateByGrammar does what ParseHTTPDate does, with httpDates and package time.
 func dateByGrammar(s string) (time.Time, bool) {
 	for _, form := range httpDates {
 		match := form.FindStringSubmatch(s)
@@ -133,7 +134,7 @@ func dateByGrammar(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// TestHTTPDateByteByByte changes, inserts and takes away one byte after the other.
+// TestHTTPDateByteByByte changes, inserts and removes each byte in turn.
 func TestHTTPDateByteByByte(t *testing.T) {
 	dates := 0
 	for _, valid := range []string{
@@ -159,7 +160,7 @@ func TestHTTPDateByteByByte(t *testing.T) {
 }
 
 func TestSameDate(t *testing.T) {
-	const first = "Mon, 01 Jan 0001 00:00:00 GMT" // which is the zero Time
+	const first = "Mon, 01 Jan 0001 00:00:00 GMT" // the zero Time
 	require.True(t, sameDate("Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", testNow))
 	require.False(t, sameDate("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:38 GMT", testNow))
 	require.True(t, sameDate(first, first, testNow))
@@ -168,20 +169,20 @@ func TestSameDate(t *testing.T) {
 	require.False(t, sameDate(first, "none", testNow))
 }
 
-// RFC 9111 §4.2: not later than what was meant.
+// RFC 9111 §4.2: the result must not be later than the date that was meant.
 func TestHTTPDateLeapSecond(t *testing.T) {
 	got, ok := ParseHTTPDate("Sat, 31 Dec 2016 23:59:60 GMT", testNow)
 	require.True(t, ok)
 	require.Equal(t, time.Date(2016, 12, 31, 23, 59, 59, 0, time.UTC), got)
 }
 
-// RFC 9110 §5.6.7: more than 50 years in the future is in the past.
+// RFC 9110 §5.6.7: a date more than 50 years in the future is in the past.
 func TestHTTPDateCentury(t *testing.T) {
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	for s, year := range map[string]int{
 		"Sunday, 06-Nov-94 08:49:37 GMT": 1994,
 		"Sunday, 06-Nov-25 08:49:37 GMT": 2025,
-		"Sunday, 01-Jul-76 12:00:00 GMT": 2076, // to the second 50 years
+		"Sunday, 01-Jul-76 12:00:00 GMT": 2076, // exactly 50 years ahead
 		"Sunday, 01-Jul-76 12:00:01 GMT": 1976,
 		"Sunday, 06-Nov-77 08:49:37 GMT": 1977,
 		"Sunday, 29-Feb-00 08:49:37 GMT": 2000,
@@ -196,7 +197,7 @@ func TestHTTPDateCentury(t *testing.T) {
 	got, ok = ParseHTTPDate("Saturday, 01-Jan-01 00:00:00 GMT", now.AddDate(25, 0, 0))
 	require.True(t, ok)
 	require.Equal(t, 2101, got.Year())
-	// 2100 has no such day, and 2000 is the year before it that ends so.
+	// 2100 has no 29 February, so the year is 2000.
 	got, ok = ParseHTTPDate("Tuesday, 29-Feb-00 08:49:37 GMT", now.AddDate(60, 0, 0))
 	require.True(t, ok)
 	require.Equal(t, 2000, got.Year())
@@ -213,11 +214,11 @@ func FuzzParseHTTPDate(f *testing.F) {
 			require.Zero(t, got)
 			return
 		}
-		// What is a date says the same in the format that senders use.
+		// A parsed date must parse to the same time when it is formatted as senders must format it.
 		again, ok := ParseHTTPDate(got.Format(http.TimeFormat), testNow)
 		require.True(t, ok, s)
 		require.Equal(t, got, again, s)
-		// net/http reads the same, where it isn't confused by case, a leap second or the century.
+		// net/http must agree, unless case, a leap second or the century makes it fail or differ.
 		if theirs, err := http.ParseTime(s); err == nil && !strings.Contains(s, "-") {
 			require.Equal(t, theirs, got, s)
 		}

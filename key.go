@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// HashBinary is a 128-bit key hash: SHA-256 cut to its first sixteen bytes. It is cryptographic
-// on purpose: a key that can be collided at will is a page that can be replaced at will.
+// HashBinary is a 128-bit key hash: SHA-256 cut to its first sixteen bytes. It is cryptographic on
+// purpose: an attacker who could make two keys collide could replace one page by another.
 //
-// The zero value stands for "no hash".
+// The zero value means "no hash".
 type HashBinary [16]byte
 
-// IsZero reports whether h is the zero hash, which stands for "none".
+// IsZero reports whether h is the zero hash, which means "no hash".
 func (h HashBinary) IsZero() bool { return h == HashBinary{} }
 
 // String returns h in lower-case hexadecimal.
@@ -35,11 +35,11 @@ func ParseHashBinary(s string) (HashBinary, error) {
 	return h, nil
 }
 
-// CacheKey names one stored response: a namespace, a primary key, and the variance of the
-// request where the response varies (RFC 9111 §2 and §4.1).
+// CacheKey names one stored response: a namespace, a primary key and, if the response varies, the
+// variance of the request (RFC 9111 §2 and §4.1).
 //
-// A CacheKey is a value and never changes; the With methods return changed copies. Its hashes
-// are computed once, when it is made. The zero CacheKey names nothing.
+// A CacheKey is a value and never changes; the With methods return changed copies. Its hashes are
+// computed once, when it is made. The zero CacheKey names nothing.
 type CacheKey struct {
 	namespace string
 	primary   string
@@ -52,9 +52,9 @@ type CacheKey struct {
 	extensions map[string]string
 }
 
-// NewCacheKey returns the key of primary within namespace. The two are joined injectively: no
-// other pair has the same hash. The user tag takes no part in the hash; it says whose entry it
-// is, for accounting, and comes back with evicted keys.
+// NewCacheKey returns the key of primary within namespace. Different pairs have different texts, of
+// which the key has the hash. The user tag is not part of the hash. It says whose entry this is,
+// for accounting, and comes back with evicted keys.
 func NewCacheKey(namespace, primary, userTag string) CacheKey {
 	k := CacheKey{namespace: namespace, primary: primary, userTag: userTag}
 	var stack [256]byte
@@ -63,13 +63,13 @@ func NewCacheKey(namespace, primary, userTag string) CacheKey {
 	return k
 }
 
-// hash128 is the one hash behind every key.
+// hash128 is the hash that all keys use.
 func hash128(b []byte) HashBinary {
 	sum := sha256.Sum256(b)
 	return HashBinary(sum[:16])
 }
 
-// Namespace returns the namespace the key lives in.
+// Namespace returns the key's namespace.
 func (k CacheKey) Namespace() string { return k.namespace }
 
 // Primary returns the primary key.
@@ -85,11 +85,11 @@ func (k CacheKey) IsZero() bool { return k.combined.IsZero() }
 // [CacheKey.WithPrimaryHash] set. All variants of a response share it.
 func (k CacheKey) PrimaryHash() HashBinary { return k.primaryHash }
 
-// Variance returns the variance hash; zero where the key names the primary slot.
+// Variance returns the variance hash. It is zero if the key names the primary slot.
 func (k CacheKey) Variance() HashBinary { return k.variance }
 
-// Combined returns the hash that tells this key, variance included, from every other. It equals
-// the primary hash where there is no variance.
+// Combined returns the hash of the whole key, variance included. It equals the primary hash if
+// there is no variance.
 func (k CacheKey) Combined() HashBinary { return k.combined }
 
 // Extension returns the value that WithExtension attached under name.
@@ -98,7 +98,8 @@ func (k CacheKey) Extension(name string) (value string, ok bool) {
 	return value, ok
 }
 
-// WithVariance returns the key of one variant; a zero hash leads back to the primary slot.
+// WithVariance returns the key of one variant. With a zero hash it returns the key of the primary
+// slot.
 func (k CacheKey) WithVariance(v HashBinary) CacheKey {
 	k.variance = v
 	k.combined = combine(k.primaryHash, v)
@@ -106,8 +107,8 @@ func (k CacheKey) WithVariance(v HashBinary) CacheKey {
 }
 
 // WithPrimaryHash returns the key with h in place of the computed primary hash, for callers who
-// address entries by a hash of their own. It must be as hard to collide as ours. The zero hash
-// is ignored.
+// address entries by their own hash. Collisions of h must be as hard to find as those of the
+// computed hash. A zero h is ignored.
 func (k CacheKey) WithPrimaryHash(h HashBinary) CacheKey {
 	if h.IsZero() {
 		return k
@@ -117,8 +118,8 @@ func (k CacheKey) WithPrimaryHash(h HashBinary) CacheKey {
 	return k
 }
 
-// WithExtension returns the key with a note that travels with it to the Storage and takes no
-// part in its identity.
+// WithExtension returns the key with a note for the Storage. The note is not part of the key's
+// identity.
 func (k CacheKey) WithExtension(name, value string) CacheKey {
 	ext := make(map[string]string, len(k.extensions)+1)
 	for n, v := range k.extensions {
@@ -129,8 +130,8 @@ func (k CacheKey) WithExtension(name, value string) CacheKey {
 	return k
 }
 
-// AppendIdentity appends the text of the key to dst: what a Storage keeps beside an entry and
-// compares at lookup, so that not even a collision of hashes can serve one URL's response for
+// AppendIdentity appends the text of the key to dst. A Storage keeps the text with the entry and
+// compares it at lookup, so that even a collision of hashes cannot serve one URL's response for
 // another. The parts are length-prefixed, so different keys have different texts.
 func (k CacheKey) AppendIdentity(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(k.namespace)))
@@ -143,7 +144,7 @@ func (k CacheKey) AppendIdentity(dst []byte) []byte {
 	return dst
 }
 
-// Compact returns the part of the key that accounting needs.
+// Compact returns the parts of the key that accounting needs.
 func (k CacheKey) Compact() CompactCacheKey {
 	return CompactCacheKey{Primary: k.primaryHash, Variance: k.variance, UserTag: k.userTag}
 }
@@ -155,19 +156,19 @@ func combine(primary, variance HashBinary) HashBinary {
 	if variance.IsZero() {
 		return primary
 	}
-	// No identity begins like this, as no length does: a primary key cannot be chosen so that its hash is that
-	// of another's variant.
+	// No key text can begin with these bytes, because no length does. So no primary key can be
+	// chosen whose hash is that of a variant.
 	b := [48]byte{0: 0xff, 1: 0xff, 2: 0xff, 3: 0xff, 4: 0xff, 5: 0xff, 6: 0xff, 7: 0xff, 8: 0xff, 9: 0xff, 10: 0xff}
 	copy(b[16:32], primary[:])
 	copy(b[32:], variance[:])
 	return hash128(b[:])
 }
 
-// CompactCacheKey is a CacheKey without its text: what eviction, purging and saved state hold.
-// It is comparable with ==, ordered by Compare, printable and parseable.
+// CompactCacheKey is a CacheKey without its text. Eviction, purging and saved state hold keys in
+// this form. It is comparable with ==, ordered by Compare, printable and parseable.
 type CompactCacheKey struct {
 	Primary  HashBinary
-	Variance HashBinary // zero: the primary slot
+	Variance HashBinary // zero for the primary slot
 	UserTag  string
 }
 
@@ -186,7 +187,7 @@ func (k CompactCacheKey) Compare(o CompactCacheKey) int {
 	)
 }
 
-// String returns primary, primary.variance, or either followed by @ and the user tag.
+// String returns "primary" or "primary.variance", followed by "@usertag" if there is a user tag.
 func (k CompactCacheKey) String() string {
 	s := k.Primary.String()
 	if !k.Variance.IsZero() {

@@ -10,7 +10,7 @@ import (
 
 func identity(k CacheKey) string { return string(k.AppendIdentity(nil)) }
 
-// What is written differently is another key, in its text as in its hash.
+// Different inputs make different keys, in text and in hash.
 func TestKeysAreInjective(t *testing.T) {
 	parts := []string{"", "a", "b", "ab", "a\x00b", "\x01", "\x01a", "/a?x=1", "/a%3Fx=1", "/a?x=1&y=2", "/a?y=2&x=1", "/a?x=1;y=2",
 		"/a?x=1&x=1", strings.Repeat("a", 127), strings.Repeat("a", 128), strings.Repeat("a", 20_000)}
@@ -26,12 +26,12 @@ func TestKeysAreInjective(t *testing.T) {
 				require.False(t, texts[identity(k)], "%q %q %v", namespace, primary, v)
 				require.False(t, hashes[k.Combined()], "%q %q %v", namespace, primary, v)
 				texts[identity(k)], hashes[k.Combined()] = true, true
-				require.Equal(t, base.PrimaryHash(), k.PrimaryHash(), "all variants share it")
+				require.Equal(t, base.PrimaryHash(), k.PrimaryHash(), "all variants share the primary hash")
 				require.Equal(t, v, k.Variance())
 				require.Equal(t, k.Combined(), k.Compact().Combined())
 				require.Equal(t, v.IsZero(), k.Combined() == k.PrimaryHash())
 				require.Equal(t, v.IsZero(), k.Compact().IsPrimary())
-				require.Equal(t, base, k.WithVariance(HashBinary{}), "a zero variance leads back")
+				require.Equal(t, base, k.WithVariance(HashBinary{}), "a zero variance gives the primary key")
 			}
 		}
 	}

@@ -7,33 +7,35 @@ import (
 	"time"
 )
 
-// CacheKeyLock lets one request at a time fill a key while others wait for it. Locking is advice, not
-// safety: after a timeout several writers may be at work, and the Storage copes with that.
+// CacheKeyLock lets one request at a time fill a key while others wait for it. It does not exclude
+// a second writer: after a timeout several may write the same key, and the Storage must cope with
+// that.
 //
-// Implementations are safe for concurrent use. Permits and read locks are a [CacheLock]'s; another
-// implementation wraps one and decides who gets to ask it. Every writer has come through Lock.
+// Implementations are safe for concurrent use. Only a [CacheLock] makes permits and read locks;
+// another implementation wraps a CacheLock and decides which calls it passes on. Every writer gets
+// its permit from Lock.
 type CacheKeyLock interface {
-	// Lock makes the caller the writer of key, or one of those who may wait for the writer. staleWriter
-	// marks that this writer would revalidate a stale entry, so that the others may serve that
-	// instead of waiting.
+	// Lock makes the caller the writer of key, or a reader that may wait for the writer.
+	// staleWriter says that this writer would revalidate a stale entry. The others may then serve
+	// the stale entry instead of waiting.
 	//
-	// A writer owes a Release. A reader owes nothing, and may leave it at looking.
+	// A writer must call Release. A reader need not call anything.
 	Lock(key CacheKey, staleWriter bool) Locked
 
-	// Release ends the permit's turn. LockDone and LockGiveUp end the waiting of all; with any other
-	// status the turn goes to one of the waiters. A second Release, or one that comes after the turn
-	// was over by age, does nothing; nor does one of a nil permit.
+	// Release ends the permit's turn. After LockDone or LockGiveUp all waiters wake. After any
+	// other status the turn goes to one of them. Release does nothing for a nil permit, for a
+	// permit that was released before, and for one whose turn ended by its age.
 	Release(key CacheKey, permit *WritePermit, status LockStatus)
 }
 
-// Locked is the outcome of Lock: one of the two is set.
+// Locked is the result of Lock. Exactly one of its fields is set.
 type Locked struct {
 	Write *WritePermit
 	Read  *ReadLock
 }
 
-// WritePermit is a writer's turn at a key. It may move between goroutines. One that nobody holds any
-// more counts as released with LockDangling as soon as the garbage collector finds it.
+// WritePermit is a writer's turn at a key. It may move between goroutines. When the garbage
+// collector finds that nobody holds it any more, it counts as released with LockDangling.
 type WritePermit struct {
 	lock    *ReadLock
 	turn    uint64
@@ -48,19 +50,19 @@ func (p *WritePermit) StaleWriter() bool { return p.stale }
 // Age returns how long the permit has been held.
 func (p *WritePermit) Age() time.Duration { return time.Since(p.started) }
 
-// CacheLockConfig configures a CacheLock. The zero value is good.
+// CacheLockConfig configures a CacheLock. The zero value works.
 type CacheLockConfig struct {
-	// AgeTimeout bounds a writer's turn: then the waiters get a new writer, while the old one may
-	// still finish its work. Zero means 30 seconds, a negative value no bound.
+	// AgeTimeout bounds a writer's turn. After it the waiters get a new writer, while the old one
+	// may still finish its work. Zero means 30 seconds, a negative value means no bound.
 	AgeTimeout time.Duration
 }
 
 const (
 	defaultAgeTimeout = 30 * time.Second
 
-	// electionGrace is how long the turn is kept for the waiter who was elected. Then everybody is
-	// woken. Most come at once, or after one more lookup; some found what they need there, or
-	// left, and never come.
+	// electionGrace is how long the turn is kept for the elected waiter; then all waiters wake.
+	// Most elected waiters call Lock at once or after one more lookup. Some never do: they found
+	// the response in that lookup, or their client left.
 	electionGrace = 100 * time.Millisecond
 
 	lockShards = 64
@@ -68,12 +70,12 @@ const (
 
 // CacheLock is the CacheKeyLock of one process.
 //
-// Waiters of a key queue in one channel, in order of arrival. When a writer fails, one of them is
-// elected: it wakes and is expected to call Lock, while the rest sleep on behind the next writer.
-// Were all to wake each time, a failing origin would cost the square of their number. A newcomer
-// who calls Lock in between gets the turn, and the elected waiter queues again.
+// The waiters of a key queue in one channel, in order of arrival. When a writer fails, one waiter
+// is elected: it wakes and should call Lock, while the others sleep until the next writer ends. If
+// all woke each time, n waiters at a failing origin would wake about n² times. A newcomer who
+// calls Lock before the elected waiter gets the turn, and the elected waiter queues again.
 //
-// No goroutine is started for a lock. A key without waiters has neither channel nor timer.
+// A lock starts no goroutine. A key without waiters has neither channel nor timer.
 type CacheLock struct {
 	ageTimeout time.Duration // negative: none
 	shards     [lockShards]lockShard
@@ -98,7 +100,7 @@ func NewCacheLock(cfg CacheLockConfig) *CacheLock {
 	return l
 }
 
-// Lock implements CacheKeyLock. Keys are told apart by [CacheKey.Combined].
+// Lock implements CacheKeyLock. It distinguishes keys by [CacheKey.Combined].
 func (l *CacheLock) Lock(key CacheKey, staleWriter bool) Locked {
 	hash := key.Combined()
 	shard := &l.shards[hash[0]%lockShards]
@@ -132,10 +134,11 @@ func (l *CacheLock) Release(_ CacheKey, permit *WritePermit, status LockStatus) 
 	}
 	permit.lock.end(permit.turn, status)
 	permit.cleanup.Stop()
-	runtime.KeepAlive(permit) // else the collector might call it lost while it is being released
+	runtime.KeepAlive(permit) // or the cleanup could run during the release
 }
 
-// lostTurn is what is left of a permit that nobody holds any more.
+// lostTurn ends the turn of a permit that nobody holds any more. It must not refer to the permit
+// itself.
 type lostTurn struct {
 	lock *ReadLock
 	turn uint64
@@ -143,19 +146,19 @@ type lostTurn struct {
 
 func (t lostTurn) end() { t.lock.end(t.turn, LockDangling) }
 
-// ReadLock is what a key's waiters see of its writers, one after the other. All waiters share it, and
-// its methods are safe for concurrent use.
+// ReadLock shows the waiters of a key its writers, one after the other. All waiters share it. Its
+// methods are safe for concurrent use.
 //
 //	held ──── Done, GiveUp, or nobody waits ────▶ over: all wake
 //	held ──── any error, Dangling, age ─────────▶ vacant: one wakes
 //	vacant ── Lock ─────────────────────────────▶ held
 //	vacant ── nobody waits or electionGrace ────▶ over: all wake
 //
-// INVARIANT: shard.mu.keys holds the ReadLock exactly while it is not over.
-// INVARIANT: while anyone waits the timer runs, unless the key is held without an age timeout. So
-// nobody sleeps through a writer that hangs or a turn that nobody takes.
+// INVARIANT: shard.mu.keys holds the ReadLock until it is over, and not after.
+// INVARIANT: while there are waiters the timer runs, unless the key is held without an age timeout.
+// So a writer that hangs, or a turn that nobody takes, does not keep the waiters asleep.
 type ReadLock struct {
-	// Written once.
+	// Set once.
 	shard      *lockShard
 	hash       HashBinary
 	ageTimeout time.Duration
@@ -164,22 +167,27 @@ type ReadLock struct {
 	status   LockStatus // LockWaiting while held, then how the last turn ended
 	over     bool
 	stale    bool
-	turn     uint64    // counts writers, so that a late one can be told from the present one
+	turn     uint64    // counts writers, so that a late one differs from the present one
 	started  time.Time // of this turn
-	deadline time.Time // when held, of this turn; when vacant, of the election; zero: none
+	deadline time.Time // of the turn while held, of the election while vacant; zero: none
 	waiters  int
-	timer    *time.Timer     // made for the first waiter; runs only while there are some
+	timer    *time.Timer     // made for the first waiter; runs only while there are waiters
 	wake     chan LockStatus // made for the first waiter; a value elects one, close wakes all
 }
 
-// Wait blocks while the key has a writer. It returns LockDone or LockGiveUp when a writer ended so;
-// LockTransientError, LockUpstreamError, LockDangling or LockAgeTimeout when it is this waiter's turn to call Lock again;
-// LockWaitTimeout after timeout; and LockWaiting when ctx ends first (ctx.Err says why). A timeout of
-// zero or less does no more than look.
+// Wait blocks while the key has a writer. It returns
 //
-// One Wait may outlast several writers: when one fails, only the waiter next in line returns. It
-// should call Lock before anything slow; if it doesn't within a tenth of a second, all others are
-// woken to do so.
+//   - LockDone or LockGiveUp when a writer released its permit with that status,
+//   - LockTransientError, LockUpstreamError, LockDangling or LockAgeTimeout when this waiter should
+//     call Lock again,
+//   - LockWaitTimeout after timeout,
+//   - LockWaiting when ctx ends first; ctx.Err says why.
+//
+// With a timeout of zero or less, Wait only checks the status and does not block.
+//
+// One Wait may outlast several writers: when one fails, only the next waiter in the queue returns.
+// It should call Lock before it does anything slow. If it does not call within a tenth of a second,
+// all other waiters wake and should call Lock.
 func (r *ReadLock) Wait(ctx context.Context, timeout time.Duration) LockStatus {
 	wake, status := r.join()
 	if wake == nil {
@@ -190,7 +198,7 @@ func (r *ReadLock) Wait(ctx context.Context, timeout time.Duration) LockStatus {
 	select {
 	case status, elected := <-wake:
 		if !elected {
-			return r.status // over, and written before the close
+			return r.status // over, so it no longer changes
 		}
 		gone := ctx.Err() != nil
 		r.leave(gone)
@@ -207,7 +215,8 @@ func (r *ReadLock) Wait(ctx context.Context, timeout time.Duration) LockStatus {
 	}
 }
 
-// Status returns LockWaiting while the key has a writer, and how the last one ended while it has none.
+// Status returns LockWaiting while the key has a writer, else the status with which the last one
+// ended.
 func (r *ReadLock) Status() LockStatus {
 	r.shard.mu.Lock()
 	defer r.shard.mu.Unlock()
@@ -217,21 +226,22 @@ func (r *ReadLock) Status() LockStatus {
 // Locked reports whether the key has a writer.
 func (r *ReadLock) Locked() bool { return r.Status() == LockWaiting }
 
-// StaleWriter reports whether the present writer, or the last one, revalidates a stale entry.
+// StaleWriter reports whether the present writer, or else the last one, revalidates a stale entry.
 func (r *ReadLock) StaleWriter() bool {
 	r.shard.mu.Lock()
 	defer r.shard.mu.Unlock()
 	return r.stale
 }
 
-// Age returns the time since the present writer, or the last one, got its turn.
+// Age returns the time since the present writer, or else the last one, got its turn.
 func (r *ReadLock) Age() time.Duration {
 	r.shard.mu.Lock()
 	defer r.shard.mu.Unlock()
 	return time.Since(r.started)
 }
 
-// join enters the queue. Where there is nothing to wait for, the channel is nil and status final.
+// join enters the queue. If the key has no writer, wake is nil and status says how the last one
+// ended.
 func (r *ReadLock) join() (wake <-chan LockStatus, status LockStatus) {
 	r.shard.mu.Lock()
 	defer r.shard.mu.Unlock()
@@ -239,8 +249,7 @@ func (r *ReadLock) join() (wake <-chan LockStatus, status LockStatus) {
 		return nil, r.status
 	}
 	if r.wake == nil {
-		// The room for one value keeps an election that falls between a waiter's join and its
-		// receive.
+		// The buffer of one keeps an election that happens between a waiter's join and its receive.
 		r.wake = make(chan LockStatus, 1)
 	}
 	if r.waiters++; r.waiters == 1 {
@@ -249,7 +258,7 @@ func (r *ReadLock) join() (wake <-chan LockStatus, status LockStatus) {
 	return r.wake, 0
 }
 
-// leave quits the queue. passOn gives an election to the next in line.
+// leave quits the queue. passOn elects the next waiter in place of this one.
 func (r *ReadLock) leave(passOn bool) {
 	r.shard.mu.Lock()
 	defer r.shard.mu.Unlock()
@@ -270,7 +279,7 @@ func (r *ReadLock) leave(passOn bool) {
 	}
 }
 
-// end ends a turn, if it isn't over yet.
+// end ends a turn unless it has ended already.
 func (r *ReadLock) end(turn uint64, status LockStatus) {
 	r.shard.mu.Lock()
 	var wake chan LockStatus
@@ -287,7 +296,7 @@ func (r *ReadLock) expire() {
 	var wake chan LockStatus
 	switch {
 	case r.over, r.waiters == 0:
-	case !r.overdue(time.Now()): // the deadline moved while this call was on its way
+	case !r.overdue(time.Now()): // the deadline moved after the timer fired
 		r.arm()
 	case r.status == LockWaiting:
 		wake = r.finish(LockAgeTimeout)
@@ -298,8 +307,8 @@ func (r *ReadLock) expire() {
 	wakeAll(wake)
 }
 
-// wakeAll closes what finish and dissolve return. Waking thousands takes a while, so it is done
-// without shard.mu, which other keys need too.
+// wakeAll closes the channel that finish or dissolve returned. It is called without shard.mu,
+// because it takes a while to wake thousands of waiters and other keys need shard.mu too.
 func wakeAll(wake chan LockStatus) {
 	if wake != nil {
 		close(wake)
@@ -317,7 +326,7 @@ func (r *ReadLock) begin(stale bool, now time.Time) *WritePermit {
 		r.deadline = now.Add(r.ageTimeout)
 	}
 	select {
-	case <-r.wake: // an election that nobody has heard of yet is off
+	case <-r.wake: // cancel an election that no waiter has received yet
 	default:
 	}
 	if r.waiters > 0 {
@@ -326,7 +335,7 @@ func (r *ReadLock) begin(stale bool, now time.Time) *WritePermit {
 	return &WritePermit{lock: r, turn: r.turn, stale: stale, started: now}
 }
 
-// finish ends the present turn. The result is for wakeAll.
+// finish ends the present turn. The caller passes the result to wakeAll.
 func (r *ReadLock) finish(status LockStatus) chan LockStatus {
 	r.status = status
 	if status == LockDone || status == LockGiveUp || r.waiters == 0 {
@@ -336,17 +345,17 @@ func (r *ReadLock) finish(status LockStatus) chan LockStatus {
 	return nil
 }
 
-// elect wakes the waiter who is next in line.
+// elect wakes the next waiter in the queue.
 func (r *ReadLock) elect() {
 	select {
 	case r.wake <- r.status:
-	default: // there is an election that nobody has heard of yet
+	default: // an election is pending already
 	}
 	r.deadline = time.Now().Add(electionGrace)
 	r.arm()
 }
 
-// dissolve makes r over. The result is for wakeAll.
+// dissolve ends r. The caller passes the result to wakeAll.
 func (r *ReadLock) dissolve() chan LockStatus {
 	delete(r.shard.mu.keys, r.hash)
 	r.over = true

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// held returns how many keys the lock's table has, and how many waiters they count.
+// held returns how many keys are in the lock's table, and how many waiters they have.
 func (l *CacheLock) held() (keys, waiters int) {
 	for i := range l.shards {
 		mu := &l.shards[i].mu
@@ -27,17 +27,17 @@ func (l *CacheLock) held() (keys, waiters int) {
 	return keys, waiters
 }
 
-// lockScript replays a transcript: lines that begin with > are commands, the lines after each
-// are what happened until everything slept again.
+// lockScript replays a transcript. Lines that begin with > are commands; the lines after a command
+// are the events until every goroutine is blocked again.
 //
-//	NAME lock [stale]    call Lock and say what came of it
-//	NAME wait DURATION   wait on what was last locked, in the background; the end of it is an event
-//	NAME hold DURATION   as a proxy does: lock and wait until a writer or told to go
-//	NAME look            say what the read lock shows
-//	NAME release STATUS  release the permit that was last locked
+//	NAME lock [stale]    call Lock and report the result
+//	NAME wait DURATION   wait in the background for NAME's last lock; the end is an event
+//	NAME hold DURATION   as a proxy does: lock and wait until NAME writes or must not lock again
+//	NAME look            report what the read lock shows
+//	NAME release STATUS  release NAME's last permit
 //	NAME cancel          end the context of NAME's wait
 //	sleep DURATION
-//	table                say what the table holds
+//	table                report what the table holds
 func lockScript(t *testing.T, cfg CacheLockConfig, transcript string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -80,8 +80,8 @@ func (s *scriptedLock) event(format string, args ...any) {
 	s.mu.events = append(s.mu.events, fmt.Sprintf(format, args...))
 }
 
-// happened returns the events since it was last called. Those of one moment have no order, so they
-// are sorted.
+// happened returns the events since the last call. Simultaneous events have no order, so they are
+// sorted.
 func (s *scriptedLock) happened() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,27 +2,28 @@ package cirque
 
 import "fmt"
 
-// LockStatus is what one who waits for a key's writer learns.
+// LockStatus tells a waiter what became of a key's writer.
 type LockStatus uint8
 
 // The statuses.
 const (
-	// LockWaiting: the writer is at work. From a wait: it was cut short by its context.
+	// LockWaiting: the writer is at work. As the result of Wait: the context ended first.
 	LockWaiting LockStatus = iota + 1
 	// LockDone: the response is in the Storage; look it up.
 	LockDone
-	// LockTransientError: the writer failed for a reason of its own; another may try.
+	// LockTransientError: the writer failed for a reason of its own, not of the origin; another may
+	// try.
 	LockTransientError
-	// LockGiveUp: the response cannot be shared; everybody fetches on their own.
+	// LockGiveUp: the response cannot be shared; each request must fetch its own.
 	LockGiveUp
-	// LockDangling: the writer was lost without a word; another may try.
+	// LockDangling: the permit was lost without a release; another may try.
 	LockDangling
-	// LockWaitTimeout: the waiter's own patience is at an end; fetch without the cache.
+	// LockWaitTimeout: the waiter's timeout has passed; fetch without the cache.
 	LockWaitTimeout
-	// LockAgeTimeout: the writer takes too long; another may try.
+	// LockAgeTimeout: the writer has taken too long; another may try.
 	LockAgeTimeout
-	// LockUpstreamError: the writer met with an error of the origin; another may try, or take that for an error that
-	// it met with itself (RFC 5861 §4).
+	// LockUpstreamError: the origin failed for the writer. Another may try, or may treat the error
+	// as its own (RFC 5861 §4).
 	LockUpstreamError
 )
 
@@ -37,12 +38,15 @@ func (s LockStatus) String() string {
 	return names[s]
 }
 
-// LockStatusFor returns what those who wait for a fill learn when it ended for reason.
+// LockStatusFor returns the status that the waiters get when a fill ended for reason.
 //
-// The empty reason, no hindrance, is LockDone. What the response itself caused would meet the next
-// writer too: LockGiveUp. So would a custom reason, unless custom, where not nil, says otherwise. UpstreamError is
-// LockUpstreamError. Every other reason is a matter of this one attempt: LockTransientError. NeverEnabled,
-// CacheLockGiveUp and CacheLockTimeout, which no writer should have, count among those.
+//   - The empty reason means success: LockDone.
+//   - OriginNotCache, ResponseTooLarge and PredictedResponseTooLarge come from the response, so the
+//     next writer would meet them too: LockGiveUp.
+//   - UpstreamError: LockUpstreamError.
+//   - For a custom reason custom decides; if custom is nil: LockGiveUp.
+//   - Every other reason concerns this one attempt: LockTransientError. That includes NeverEnabled,
+//     CacheLockGiveUp and CacheLockTimeout, which no writer should have.
 func LockStatusFor(reason NoCacheReason, custom func(NoCacheReason) LockStatus) LockStatus {
 	switch reason {
 	case "":

@@ -38,7 +38,7 @@ func TestLockStatusFor(t *testing.T) {
 	}
 
 	retry := func(reason NoCacheReason) LockStatus {
-		require.True(t, reason.IsCustom(), "custom was asked about %s", reason)
+		require.True(t, reason.IsCustom(), "custom was called for %s", reason)
 		return LockTransientError
 	}
 	require.Equal(t, LockTransientError, LockStatusFor(Custom("busy"), retry))

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fillOnce is what a proxy does with the lock: it returns the permit, or nil with the status that
-// ended the wait.
+// fillOnce uses the lock as a proxy does. It returns the permit, or nil and the status that ended
+// the wait.
 func fillOnce(ctx context.Context, l CacheKeyLock, key CacheKey, timeout time.Duration) (permit *WritePermit, wakes int, status LockStatus) {
 	for {
 		locked := l.Lock(key, false)
@@ -32,8 +32,9 @@ func fillOnce(ctx context.Context, l CacheKeyLock, key CacheKey, timeout time.Du
 	}
 }
 
-// TestLockHandOverIsCheap: however many wait while writer after writer fails, each is woken once.
-func TestLockHandOverIsCheap(t *testing.T) {
+// TestLockElectionsWakeEachWaiterOnce: while writer after writer fails, each waiter wakes only
+// once, however many there are.
+func TestLockElectionsWakeEachWaiterOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const waiters = 500
 		l := NewCacheLock(CacheLockConfig{})
@@ -61,8 +62,8 @@ func TestLockHandOverIsCheap(t *testing.T) {
 	})
 }
 
-// TestLockUnderLoad: without age timeouts there is never more than one writer to a key, everybody
-// comes to an end, and nothing is left behind.
+// TestLockUnderLoad: without age timeouts a key never has two writers, every wait ends, and the
+// lock's table is empty at the end.
 func TestLockUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewCacheLock(CacheLockConfig{AgeTimeout: -1})
@@ -104,7 +105,7 @@ func TestLockUnderLoad(t *testing.T) {
 	})
 }
 
-// TestLockUnderRace is the same on real threads and a real clock, with turns that run out.
+// TestLockUnderRace is TestLockUnderLoad with real threads, a real clock and turns that time out.
 func TestLockUnderRace(t *testing.T) {
 	l := NewCacheLock(CacheLockConfig{AgeTimeout: 100 * time.Microsecond})
 	var wg sync.WaitGroup
@@ -150,8 +151,8 @@ func BenchmarkLockParallel(b *testing.B) {
 
 const crowd = 10_000
 
-// BenchmarkLockCrowd has a crowd wait for one writer and wakes it. B/waiter is heap beyond the
-// goroutines themselves.
+// BenchmarkLockCrowd makes a crowd wait for one writer and wakes the crowd. B/waiter is the heap
+// per waiter, without the goroutines themselves.
 func BenchmarkLockCrowd(b *testing.B) {
 	l := NewCacheLock(CacheLockConfig{})
 	var bytes float64
@@ -185,7 +186,7 @@ func BenchmarkLockCrowd(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/crowd, "ns/waiter")
 }
 
-// BenchmarkLockFailingWriters has a crowd whose every writer fails at once.
+// BenchmarkLockFailingWriters has a crowd in which every writer fails at once.
 func BenchmarkLockFailingWriters(b *testing.B) {
 	l := NewCacheLock(CacheLockConfig{})
 	for b.Loop() {

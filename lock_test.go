@@ -118,7 +118,7 @@ func TestLockStaleWriter(t *testing.T) {
 	`)
 }
 
-func TestLockFailedWriterHandsOver(t *testing.T) {
+func TestLockFailedWriterElectsAWaiter(t *testing.T) {
 	lockScript(t, CacheLockConfig{}, `
 		> a lock
 		a writes
@@ -138,7 +138,7 @@ func TestLockFailedWriterHandsOver(t *testing.T) {
 	`)
 }
 
-func TestLockReleaseWithAnImpossibleStatusHandsOver(t *testing.T) {
+func TestLockReleaseWithAnImpossibleStatusElectsAWaiter(t *testing.T) {
 	for _, status := range []string{"Waiting", "WaitTimeout", "AgeTimeout"} {
 		lockScript(t, CacheLockConfig{}, strings.ReplaceAll(`
 			> a lock
@@ -176,7 +176,7 @@ func TestLockSecondReleaseDoesNothing(t *testing.T) {
 	`)
 }
 
-func TestLockReleaseOfNothing(t *testing.T) {
+func TestLockReleaseOfNilPermit(t *testing.T) {
 	NewCacheLock(CacheLockConfig{}).Release(lockKey, nil, LockDone)
 }
 
@@ -207,7 +207,7 @@ func TestLockNewcomerTakesAVacantTurn(t *testing.T) {
 	`)
 }
 
-func TestLockElectedWaiterThatStaysAwayWakesAll(t *testing.T) {
+func TestLockElectedWaiterThatDoesNotLockWakesAll(t *testing.T) {
 	lockScript(t, CacheLockConfig{}, `
 		> a lock
 		a writes
@@ -353,7 +353,7 @@ func TestLockAgeTimeoutWithoutWaiters(t *testing.T) {
 	`)
 }
 
-// TestLockAgeTimeoutWithinAnElection: the new turn may end before the election would have.
+// TestLockAgeTimeoutWithinAnElection: a new turn may end before the election's deadline.
 func TestLockAgeTimeoutWithinAnElection(t *testing.T) {
 	lockScript(t, CacheLockConfig{AgeTimeout: 10 * time.Millisecond}, `
 		> a lock
@@ -401,13 +401,13 @@ func TestLockKeysAreApart(t *testing.T) {
 	for _, key := range []CacheKey{lockKey, variant, NewCacheKey("ns", "/a", ""), NewCacheKey("", "/", "")} {
 		require.NotNil(t, l.Lock(key, false).Write)
 	}
-	tagged := NewCacheKey("ns", "/", "owner") // the tag takes no part in the key's identity
+	tagged := NewCacheKey("ns", "/", "owner") // the tag is not part of the key's identity
 	require.NotNil(t, l.Lock(tagged, false).Read)
 	keys, _ := l.held()
 	require.Equal(t, 4, keys)
 }
 
-func TestWritePermitTellsItsTurn(t *testing.T) {
+func TestWritePermitReportsItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewCacheLock(CacheLockConfig{})
 		fresh := l.Lock(lockKey, false).Write
@@ -421,12 +421,12 @@ func TestWritePermitTellsItsTurn(t *testing.T) {
 	})
 }
 
-// endedContext has ended, but the wait is not told: the election gets there first.
+// endedContext has ended, but its Done never fires, so Wait sees the election first.
 type endedContext struct{ context.Context }
 
 func (endedContext) Err() error { return context.Canceled }
 
-func TestLockElectionOfOneWhoIsGonePassesOn(t *testing.T) {
+func TestLockElectedWaiterWhoseContextEndedElectsTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewCacheLock(CacheLockConfig{})
 		writer := l.Lock(lockKey, false).Write
@@ -441,12 +441,12 @@ func TestLockElectionOfOneWhoIsGonePassesOn(t *testing.T) {
 		l.Release(lockKey, writer, LockTransientError)
 		require.Equal(t, LockWaiting, <-gone)
 		require.Equal(t, LockTransientError, <-next)
-		require.Zero(t, time.Since(start), "the election waited for its net")
+		require.Zero(t, time.Since(start), "the next waiter woke only after the grace period")
 	})
 }
 
-// TestLockElectionBeforeTheWaiterListens: a waiter counts from join on, and may be elected before it
-// gets to its channel.
+// TestLockElectionBeforeTheWaiterListens: a waiter counts as soon as it has joined, so it may be
+// elected before it receives from its channel.
 func TestLockElectionBeforeTheWaiterListens(t *testing.T) {
 	l := NewCacheLock(CacheLockConfig{})
 	writer := l.Lock(lockKey, false).Write
@@ -456,7 +456,7 @@ func TestLockElectionBeforeTheWaiterListens(t *testing.T) {
 	require.Len(t, wake, 1, "the election was lost")
 
 	require.NotNil(t, l.Lock(lockKey, false).Write)
-	require.Empty(t, wake, "the turn is taken: nobody is elected any more")
+	require.Empty(t, wake, "the turn is taken, so the election is cancelled")
 	read.leave(false)
 }
 
@@ -466,18 +466,18 @@ func TestLockTimerStopsWithTheLastWaiter(t *testing.T) {
 		writer := l.Lock(lockKey, false).Write
 		read := l.Lock(lockKey, false).Read
 		require.Equal(t, LockWaitTimeout, read.Wait(t.Context(), time.Second))
-		require.False(t, read.timer.Stop(), "a timer runs for nobody")
+		require.False(t, read.timer.Stop(), "the timer runs without waiters")
 
 		go read.Wait(t.Context(), time.Minute)
 		synctest.Wait()
 		l.Release(lockKey, writer, LockDone)
-		require.False(t, read.timer.Stop(), "a timer runs for nobody")
+		require.False(t, read.timer.Stop(), "the timer runs without waiters")
 	})
 }
 
 func TestLockLostPermitDangles(t *testing.T) {
 	l := NewCacheLock(CacheLockConfig{AgeTimeout: -1})
-	require.NotNil(t, l.Lock(lockKey, false).Write) // and nobody keeps it
+	require.NotNil(t, l.Lock(lockKey, false).Write) // the permit is dropped
 	quiet := NewCacheKey("", "nobody waits", "")
 	require.NotNil(t, l.Lock(quiet, false).Write)
 

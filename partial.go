@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ByteRange is the bytes of a representation from Start up to and not including End.
+// ByteRange is the bytes of a representation from Start up to, but not including, End.
 type ByteRange struct{ Start, End int64 }
 
 // Len returns the number of bytes.
@@ -22,7 +22,7 @@ func (r ByteRange) touches(o ByteRange) bool { return r.Start <= o.End && o.Star
 type RangeVerdict uint8
 
 const (
-	// RangeNone: ignore it and serve the whole.
+	// RangeNone: ignore the field and serve the whole representation.
 	RangeNone RangeVerdict = iota
 	// RangeSatisfiable: serve the ranges with a 206.
 	RangeSatisfiable
@@ -30,13 +30,14 @@ const (
 	RangeUnsatisfiable
 )
 
-// maxRanges is how many ranges one request may ask for. Who asks for more gets the whole (RFC 9110 §14.2).
+// maxRanges is the largest number of ranges in one request. A request for more gets the whole
+// representation (RFC 9110 §14.2).
 const maxRanges = 16
 
-// ParseRange reads the value of a GET's Range field for a representation of size bytes (RFC 9110 §14.2). The
-// ranges lie within the representation; those that overlap or adjoin are made one, and the order is else the
-// client's (§15.3.7.2). A field that is invalid, in another unit than bytes, or asks for more than 16 ranges is
-// ignored, as is any where there are no bytes.
+// ParseRange reads the value of a GET's Range field for a representation of size bytes
+// (RFC 9110 §14.2). The ranges lie within the representation and keep the client's order. Ranges
+// that overlap or are adjacent become one (§15.3.7.2). The field is ignored if it is invalid, has
+// another unit than bytes, or has more than 16 ranges. It is also ignored if size is not positive.
 func ParseRange(value string, size int64) ([]ByteRange, RangeVerdict) {
 	set, ok := cutBytesUnit(value, "=")
 	if !ok || size <= 0 {
@@ -50,7 +51,8 @@ func ParseRange(value string, size int64) ([]ByteRange, RangeVerdict) {
 		}
 		r, ok := parseRangeSpec(spec, size)
 		if !ok {
-			return nil, RangeNone // RFC 9110 §14.1.1: one that is invalid makes all of them so
+			// RFC 9110 §14.1.1: one invalid range makes the whole field invalid.
+			return nil, RangeNone
 		}
 		if r.Len() > 0 {
 			ranges = coalesce(ranges, r)
@@ -65,14 +67,15 @@ func ParseRange(value string, size int64) ([]ByteRange, RangeVerdict) {
 	return ranges, RangeSatisfiable
 }
 
-// cutBytesUnit returns what follows the unit and the separator, if the unit is bytes: nothing, where there is no
-// separator. Units match in any case (RFC 9110 §14.1).
+// cutBytesUnit returns the text after the unit and the separator. ok is false if the unit is not
+// bytes. Without a separator the text is empty. Units match in any case (RFC 9110 §14.1).
 func cutBytesUnit(s, separator string) (string, bool) {
 	unit, rest, _ := strings.Cut(trimOWS(s), separator)
 	return rest, strings.EqualFold(unit, "bytes")
 }
 
-// parseRangeSpec reads an int-range or a suffix-range (RFC 9110 §14.1.2). An unsatisfiable one is empty.
+// parseRangeSpec reads an int-range or a suffix-range (RFC 9110 §14.1.2). For an unsatisfiable one
+// r is empty.
 func parseRangeSpec(spec string, size int64) (r ByteRange, ok bool) {
 	first, last, ok := strings.Cut(spec, "-")
 	if !ok {
@@ -99,8 +102,8 @@ func parseRangeSpec(spec string, size int64) (r ByteRange, ok bool) {
 	return ByteRange{min(start, end), end}, true
 }
 
-// parseOffset reads a number of bytes. One that no integer can hold is the largest there is, which lies beyond
-// every representation (RFC 9110 §14.1.2).
+// parseOffset reads a number of bytes. A number too large for int64 becomes the largest int64,
+// which is beyond every representation (RFC 9110 §14.1.2).
 func parseOffset(s string) (int64, bool) {
 	if s == "" || strings.Trim(s, "0123456789") != "" {
 		return 0, false
@@ -112,8 +115,8 @@ func parseOffset(s string) (int64, bool) {
 	return n, true
 }
 
-// coalesce adds r to ranges, none of which touch each other, in the place of the first that it touches if there is
-// one.
+// coalesce adds r to ranges, which do not touch each other. r replaces all ranges that it touches,
+// in the place of the first, or else goes to the end.
 func coalesce(ranges []ByteRange, r ByteRange) []ByteRange {
 	at := slices.IndexFunc(ranges, r.touches)
 	if at < 0 {
@@ -126,8 +129,8 @@ func coalesce(ranges []ByteRange, r ByteRange) []ByteRange {
 	return slices.Insert(ranges, at, r)
 }
 
-// ContentRange returns the value of Content-Range for a part of a representation (RFC 9110 §14.4). A negative
-// size is one that is not known.
+// ContentRange returns the value of Content-Range for a part of a representation (RFC 9110 §14.4).
+// A negative size means unknown.
 func ContentRange(r ByteRange, size int64) string {
 	complete := "*"
 	if size >= 0 {
@@ -136,7 +139,7 @@ func ContentRange(r ByteRange, size int64) string {
 	return "bytes " + strconv.FormatInt(r.Start, 10) + "-" + strconv.FormatInt(r.End-1, 10) + "/" + complete
 }
 
-// RangeField returns the value of a Range field that asks for r (RFC 9110 §14.2).
+// RangeField returns the value of a Range field that requests r (RFC 9110 §14.2).
 func RangeField(r ByteRange) string {
 	return "bytes=" + strconv.FormatInt(r.Start, 10) + "-" + strconv.FormatInt(r.End-1, 10)
 }
@@ -144,11 +147,12 @@ func RangeField(r ByteRange) string {
 // UnsatisfiedRange returns the value of Content-Range for a 416 (RFC 9110 §14.4).
 func UnsatisfiedRange(size int64) string { return "bytes */" + strconv.FormatInt(size, 10) }
 
-// ParseContentRange reads the value of a 206's Content-Range. size is -1 where the complete length is not
-// known. ok is false where the value is invalid, in another unit than bytes, or that of a 416.
+// ParseContentRange reads the value of a 206's Content-Range. size is -1 if the complete length is
+// unknown. ok is false if the value is invalid, has another unit than bytes, or is that of a 416.
 func ParseContentRange(v string) (r ByteRange, size int64, ok bool) {
 	rest, ok := cutBytesUnit(v, " ")
-	positions, complete, _ := strings.Cut(rest, "/") // what is missing is empty, and so no number
+	// A missing part is empty, which is not a number.
+	positions, complete, _ := strings.Cut(rest, "/")
 	first, last, _ := strings.Cut(positions, "-")
 	start, ok1 := parseOffset(first)
 	end, ok2 := parseOffset(last)
@@ -158,15 +162,16 @@ func ParseContentRange(v string) (r ByteRange, size int64, ok bool) {
 	if complete == "*" {
 		return ByteRange{start, end + 1}, -1, true
 	}
-	size, _ = parseOffset(complete) // zero, if it is none
+	size, _ = parseOffset(complete) // zero if it is not a number
 	if size <= end {
 		return ByteRange{}, 0, false
 	}
 	return ByteRange{start, end + 1}, size, true
 }
 
-// IfRangeHolds reports whether a request with header h wants its Range applied to the stored response (RFC 9110
-// §13.1.5): If-Range is absent, or its validator is strong and exactly that of the response.
+// IfRangeHolds reports whether a request with header h wants its Range applied to the stored
+// response (RFC 9110 §13.1.5): If-Range is absent, or its validator is strong and exactly that of
+// the response.
 func IfRangeHolds(h http.Header, meta *CacheMeta) bool {
 	lines := h["If-Range"]
 	if len(lines) == 0 {
@@ -176,14 +181,14 @@ func IfRangeHolds(h http.Header, meta *CacheMeta) bool {
 		return false
 	}
 	stored := meta.Header()
-	if strings.Contains(lines[0], `"`) { // no date has a quote in it
+	if strings.Contains(lines[0], `"`) { // a date has no quotes
 		return !meta.Has(MetaDecoded) && StrongMatch(lines[0], stored.Get("Etag"))
 	}
 	return strongDate(stored, meta.Updated()) && sameDate(lines[0], stored.Get("Last-Modified"), meta.Updated())
 }
 
-// strongDate reports whether the Last-Modified in a response's header is a strong validator: the response was
-// made at least a second later (RFC 9110 §8.8.2.2).
+// strongDate reports whether the Last-Modified of a response is a strong validator: its Date must
+// be at least a second later (RFC 9110 §8.8.2.2).
 func strongDate(h interface{ Get(name string) string }, now time.Time) bool {
 	modified, ok1 := ParseHTTPDate(h.Get("Last-Modified"), now)
 	date, ok2 := ParseHTTPDate(h.Get("Date"), now)

@@ -10,19 +10,20 @@ import (
 	"strings"
 )
 
-// Partial says which bytes of a representation an entry marked [MetaPartial] holds (RFC 9111 §3.3). Its body is
-// those bytes, in ascending order and without gaps.
+// Partial says which bytes of a representation an entry marked [MetaPartial] holds
+// (RFC 9111 §3.3). The entry's body is those bytes, in ascending order and without gaps.
 type Partial struct {
 	// Size is the complete length of the representation.
 	Size int64
-	// Intervals are the ranges held: sorted, disjoint, not adjacent, none empty, at most MaxIntervals.
+	// Intervals are the held ranges: sorted, disjoint, not adjacent, not empty, at most
+	// MaxIntervals.
 	Intervals []ByteRange
 }
 
-// MaxIntervals is how many separate ranges of one representation are kept.
+// MaxIntervals is the largest number of separate ranges that an entry holds of one representation.
 const MaxIntervals = 64
 
-// index returns the index of the interval that r lies within, or -1.
+// index returns the index of the interval that contains r, or -1.
 func (p *Partial) index(r ByteRange) int {
 	return slices.IndexFunc(p.Intervals, func(i ByteRange) bool { return i.Start <= r.Start && r.End <= i.End })
 }
@@ -54,8 +55,8 @@ func (p *Partial) Missing(r ByteRange) []ByteRange {
 	return missing
 }
 
-// Add returns a Partial that holds r too (RFC 9111 §3.4). ok is false, and p returned, where r is no part of
-// the representation or would be one interval too many.
+// Add returns a Partial that also holds r (RFC 9111 §3.4). If r is not within the representation,
+// or would make more than MaxIntervals intervals, it returns p and false.
 func (p *Partial) Add(r ByteRange) (with *Partial, ok bool) {
 	if r.Start < 0 || r.End <= r.Start || r.End > p.Size {
 		return p, false
@@ -78,7 +79,8 @@ func (p *Partial) Add(r ByteRange) (with *Partial, ok bool) {
 	return with, true
 }
 
-// Offset returns where in the entry's body the bytes of r begin; ok is false where they are not all held.
+// Offset returns where in the entry's body the bytes of r begin. ok is false if not all of them are
+// held.
 func (p *Partial) Offset(r ByteRange) (offset int64, ok bool) {
 	i := p.index(r)
 	if i < 0 {
@@ -92,8 +94,8 @@ func (p *Partial) Offset(r ByteRange) (offset int64, ok bool) {
 
 const partialVersion = 1
 
-// Encode returns p in a compact form for [DecodePartial]: a version byte, then as uvarints the size and, from
-// each end of an interval to the next, the distance.
+// Encode returns p in a compact form for [DecodePartial]: a version byte, then uvarints. These are
+// the size and, per interval, the gap before it and its length.
 func (p *Partial) Encode() string {
 	b := []byte{partialVersion}
 	b = binary.AppendUvarint(b, uint64(p.Size))
@@ -106,8 +108,8 @@ func (p *Partial) Encode() string {
 	return string(b)
 }
 
-// DecodePartial is the inverse of [Partial.Encode], for input that anybody may have made. Its errors wrap
-// ErrBadMeta.
+// DecodePartial is the inverse of [Partial.Encode]. It may be called with untrusted input. Its
+// errors wrap ErrBadMeta.
 func DecodePartial(s string) (*Partial, error) {
 	d := decoder{rest: s}
 	version, size := d.bytes(1), d.uvarint()
@@ -128,8 +130,8 @@ func DecodePartial(s string) (*Partial, error) {
 	return p, nil
 }
 
-// Partial returns what m says about the parts held. ok is false where m is not marked as partial, or that is
-// damaged.
+// Partial returns which parts of the representation m's entry holds. ok is false if m is not marked
+// as partial, or if the record of the parts is damaged.
 func (m *CacheMeta) Partial() (p *Partial, ok bool) {
 	if !m.Has(MetaPartial) {
 		return nil, false
@@ -139,7 +141,7 @@ func (m *CacheMeta) Partial() (p *Partial, ok bool) {
 	return p, err == nil
 }
 
-// setPartial marks m as holding what p says, or as complete if that is all.
+// setPartial records p in m, or marks m as complete if p holds the whole representation.
 func (m *CacheMeta) setPartial(p *Partial) {
 	h := m.header.Header()
 	if p.Complete() {
@@ -149,16 +151,16 @@ func (m *CacheMeta) setPartial(p *Partial) {
 	} else {
 		m.flags |= MetaPartial
 		m.SetExtension(extensionPartial, p.Encode())
-		delete(h, "Content-Length") // that of the part
+		delete(h, "Content-Length") // it is the length of the part
 	}
 	delete(h, "Content-Range")
 	m.SetHeader(h)
 }
 
-// StorePartial decides whether the 206 to a GET with Range may be stored (RFC 9111 §3.3): it must be a single
-// part with a consistent Content-Range, a known complete length and a strong validator, or it could never be
-// combined. The meta is that of an incomplete 200, marked partial with the one range that is returned; or of a
-// complete one, where the part is the whole.
+// StorePartial decides whether the 206 to a GET with Range may be stored (RFC 9111 §3.3). It must
+// be a single part with a consistent Content-Range, a known complete length and a strong validator;
+// else it could never be combined. The meta is that of an incomplete 200, marked as partial with
+// the returned range. If the part is the whole representation, the meta is that of a complete 200.
 func (p *Policy) StorePartial(x *Exchange) (*CacheMeta, ByteRange, *Refusal) {
 	r, size, refusal := storablePart(x)
 	if refusal != nil {
@@ -173,7 +175,7 @@ func (p *Policy) StorePartial(x *Exchange) (*CacheMeta, ByteRange, *Refusal) {
 	return m, r, nil
 }
 
-// storablePart returns what a 206 holds of a representation, and its complete length.
+// storablePart returns the range of a representation that a 206 holds, and the complete length.
 func storablePart(x *Exchange) (r ByteRange, size int64, refusal *Refusal) {
 	switch {
 	case x.method() != http.MethodGet || len(x.Request.Header["Range"]) == 0:
@@ -196,8 +198,9 @@ func storablePart(x *Exchange) (r ByteRange, size int64, refusal *Refusal) {
 	return r, size, nil
 }
 
-// Combinable reports whether a 206 with header h is of the same representation as the stored response, so that
-// their bytes may be put together (RFC 9111 §3.4): they share a strong validator.
+// Combinable reports whether a 206 with header h has the same strong validator as the stored
+// response. Then both are of the same representation, and their bytes may be combined
+// (RFC 9111 §3.4).
 func Combinable(stored *CacheMeta, h http.Header) bool {
 	header := stored.Header()
 	if stored.Has(MetaDecoded) {
@@ -211,10 +214,10 @@ func Combinable(stored *CacheMeta, h http.Header) bool {
 		sameDate(h.Get("Last-Modified"), header.Get("Last-Modified"), now)
 }
 
-// CombinePartial updates a stored partial response with a 206 that brings more of it (RFC 9111 §3.4): the
-// header as [Policy.Freshen] does, and the ranges held. The range returned is that of the 206. The meta is that
-// of a complete response once all is there. It is refused where the two can't be combined: the stored one is
-// then of no use any more, unless the refusal is not ByResponse.
+// CombinePartial updates a stored partial response with a 206 that has more of it (RFC 9111 §3.4).
+// It updates the header as [Policy.Freshen] does, and adds the range of the 206, which it returns.
+// Once nothing is missing, the meta is that of a complete response. If the two cannot be combined,
+// it returns a refusal. If the refusal is ByResponse, the stored response is no longer usable.
 func (p *Policy) CombinePartial(stored *CacheMeta, x *Exchange) (*CacheMeta, ByteRange, *Refusal) {
 	r, size, refusal := storablePart(x)
 	if refusal != nil {

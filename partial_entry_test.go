@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// holding is a Partial of 100 bytes of which it holds these.
+// holding returns a Partial of 100 bytes that holds these ranges.
 func holding(held ...ByteRange) *Partial { return &Partial{Size: 100, Intervals: held} }
 
 func TestPartialCoversAndMissing(t *testing.T) {
@@ -89,7 +89,7 @@ func TestPartialIsBounded(t *testing.T) {
 	_, ok := p.Add(ByteRange{999, 1000})
 	require.False(t, ok)
 	with, ok := p.Add(ByteRange{1, 2})
-	require.True(t, ok, "one that closes a gap")
+	require.True(t, ok, "a range that closes a gap")
 	require.Len(t, with.Intervals, MaxIntervals-1)
 	decoded, err := DecodePartial(p.Encode())
 	require.NoError(t, err)
@@ -166,7 +166,7 @@ func FuzzDecodePartial(f *testing.F) {
 	})
 }
 
-// part is the exchange of a range request and a 206.
+// part returns the exchange of a range request and a 206.
 func part(contentRange string, fields ...string) *Exchange {
 	if contentRange != "" {
 		fields = append(fields, "Content-Range: "+contentRange)
@@ -179,13 +179,13 @@ func TestStorePartial(t *testing.T) {
 	meta, r, refusal := shared.StorePartial(part("bytes 10-14/100", "Cache-Control: max-age=60", `ETag: "a"`, "Content-Length: 5", "A: 1"))
 	require.Nil(t, refusal)
 	require.Equal(t, ByteRange{10, 15}, r)
-	require.Equal(t, 200, meta.StatusCode(), "as if it were an incomplete 200")
+	require.Equal(t, 200, meta.StatusCode(), "the meta is that of an incomplete 200")
 	require.Equal(t, lines("Cache-Control: max-age=60", `ETag: "a"`, "A: 1", "Date: "+at(0)), meta.Header().Header())
 	p, ok := meta.Partial()
 	require.True(t, ok)
 	require.Equal(t, holding(ByteRange{10, 15}), p)
 
-	// The whole is a whole.
+	// A part that is the whole representation makes a complete entry.
 	meta, r, refusal = shared.StorePartial(part("bytes 0-99/100", "Cache-Control: max-age=60", `ETag: "a"`))
 	require.Nil(t, refusal)
 	require.Equal(t, ByteRange{0, 100}, r)
@@ -282,7 +282,7 @@ func TestCombinePartial(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, ranges{{0, 50}, {80, 90}}, p.Intervals)
 	require.Equal(t, lines("Cache-Control: max-age=5", tag, "A: 2", "B: 1", "Date: "+at(time.Second)), second.Header().Header(),
-		"the newest fields, and those that it lacks")
+		"the new fields, and the stored fields that the 206 lacks")
 	require.True(t, second.FreshUntil().Equal(testNow.Add(6*time.Second)))
 
 	third, _, refusal := shared.CombinePartial(second, part("bytes 45-99/100", tag))

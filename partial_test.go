@@ -32,10 +32,10 @@ func TestParseRange(t *testing.T) {
 		" bytes=5-5 ":                    {{5, 6}},
 		"bytes=,5-5,,":                   {{5, 6}},
 		"bytes=007-7":                    {{7, 8}},
-		"bytes=5-5,10000-":               {{5, 6}}, // the unsatisfiable are left out
+		"bytes=5-5,10000-":               {{5, 6}}, // unsatisfiable ranges are left out
 		"bytes=" + huge + "-,5-5":        {{5, 6}},
 
-		// Overlapping and adjacent ranges become one; else the client's order stays.
+		// Overlapping and adjacent ranges become one. The client's order stays.
 		"bytes=500-600,601-999":       {{500, 1000}},
 		"bytes=500-700,601-999":       {{500, 1000}},
 		"bytes=601-999,500-600":       {{500, 1000}},
@@ -78,7 +78,7 @@ func TestParseRangeIgnores(t *testing.T) {
 	require.Equal(t, ranges{{0, 1}}, got)
 	for _, value := range []string{"bytes=0-", "bytes=-1", "bytes=5-"} {
 		_, verdict = ParseRange(value, 0)
-		require.Equal(t, RangeNone, verdict, "there is nothing to take a part of")
+		require.Equal(t, RangeNone, verdict, "an empty representation has no ranges")
 	}
 }
 
@@ -104,9 +104,9 @@ func FuzzParseRange(f *testing.F) {
 		for i, r := range got {
 			require.True(t, 0 <= r.Start && r.Start < r.End && r.End <= size, "%v of %d", r, size)
 			for _, o := range got[:i] {
-				require.False(t, r.touches(o), "%v and %v should be one", r, o)
+				require.False(t, r.touches(o), "%v and %v should be one range", r, o)
 			}
-			// What is sent for it is read as it.
+			// The fields made from r must parse to r.
 			parsed, of, ok := ParseContentRange(ContentRange(r, size))
 			require.True(t, ok)
 			require.Equal(t, size, of)
@@ -168,12 +168,12 @@ func TestIfRange(t *testing.T) {
 		"two lines":              {[]string{`ETag: "a"`}, []string{`"a"`, `"a"`}, false},
 		"empty":                  {[]string{`ETag: "a"`}, []string{``}, false},
 		"date":                   {[]string{modified, date + at(0)}, []string{at(-time.Second)}, true},
-		"date, spelt otherwise":  {[]string{modified, date + at(0)}, []string{testNow.Add(-time.Second).Format(time.ANSIC)}, true},
+		"date, another format":   {[]string{modified, date + at(0)}, []string{testNow.Add(-time.Second).Format(time.ANSIC)}, true},
 		"date, later":            {[]string{modified, date + at(0)}, []string{at(0)}, false},
 		"date, earlier":          {[]string{modified, date + at(0)}, []string{at(-2 * time.Second)}, false},
 		"date within the second": {[]string{modified, date + at(-time.Second)}, []string{at(-time.Second)}, false},
 		"date without Date":      {[]string{modified}, []string{at(-time.Second)}, false},
-		"the first date of all":  {[]string{"Last-Modified: Sat, 01 Jan 0000 00:00:00 GMT"}, []string{"Sat, 01 Jan 0000 00:00:00 GMT"}, false},
+		"the year 0":             {[]string{"Last-Modified: Sat, 01 Jan 0000 00:00:00 GMT"}, []string{"Sat, 01 Jan 0000 00:00:00 GMT"}, false},
 		"no Last-Modified":       {[]string{date + at(0)}, []string{at(-time.Second)}, false},
 		"no date":                {[]string{"Last-Modified: x", date + at(0)}, []string{"x"}, false},
 	} {
@@ -185,5 +185,5 @@ func TestIfRange(t *testing.T) {
 	}
 	decoded := held(200, `ETag: "a"`)
 	decoded.SetFlags(MetaDecoded)
-	require.False(t, IfRangeHolds(lines(`If-Range: "a"`), decoded), "the bytes are not those that the tag is for")
+	require.False(t, IfRangeHolds(lines(`If-Range: "a"`), decoded), "the decoded bytes are not those that the tag names")
 }

@@ -5,24 +5,26 @@ import (
 	"strings"
 )
 
-// CachePhase is where a request stands in its walk through the cache.
+// CachePhase is where a walk stands.
 type CachePhase uint8
 
 // The phases. The zero value is PhaseDisabled.
 const (
-	// PhaseDisabled: the cache takes no part; HttpCache.NoCacheReason says why.
+	// PhaseDisabled: the cache is not used; HttpCache.NoCacheReason says why.
 	PhaseDisabled CachePhase = iota
-	// PhaseUninit: enabled, no key yet.
+	// PhaseUninit: the cache is enabled and has no key yet.
 	PhaseUninit
-	// PhaseBypass: nothing is looked up, but the response may be stored and replaces what is there.
+	// PhaseBypass: nothing is looked up, but the response may be stored, and then replaces the
+	// entry.
 	PhaseBypass
-	// PhaseCacheKey: the key is set, nothing was looked up yet.
+	// PhaseCacheKey: the key is set, and nothing was looked up yet.
 	PhaseCacheKey
 	// PhaseHit: a fresh response was found.
 	PhaseHit
 	// PhaseMiss: nothing usable was found.
 	PhaseMiss
-	// PhaseStale: a stale response was found and is being revalidated or served in place of an error.
+	// PhaseStale: a stale response was found. It is being revalidated, or is served instead of an
+	// error.
 	PhaseStale
 	// PhaseStaleUpdating: a stale response is served while another request revalidates it.
 	PhaseStaleUpdating
@@ -30,7 +32,8 @@ const (
 	PhaseExpired
 	// PhaseRevalidated: a stale response was validated by a 304 and is served.
 	PhaseRevalidated
-	// PhaseRevalidatedNoCache: a stale response was validated, is served, and may not be stored any more.
+	// PhaseRevalidatedNoCache: a stale response was validated and is served, but may no longer be
+	// stored.
 	PhaseRevalidatedNoCache
 	phaseCount
 )
@@ -48,38 +51,38 @@ func (p CachePhase) String() string {
 	return fmt.Sprintf("CachePhase(%d)", uint8(p))
 }
 
-// NoCacheReason says why a response is not cached. The zero value means that there is no reason: it is.
+// NoCacheReason says why a response is not cached. The zero value means that it is cached.
 type NoCacheReason string
 
 // The reasons.
 const (
-	// NeverEnabled: nobody enabled the cache for this request.
+	// NeverEnabled: the cache was not enabled for this request.
 	NeverEnabled NoCacheReason = "NeverEnabled"
-	// OriginNotCache: the response says so, by RFC 9111 §3.
+	// OriginNotCache: RFC 9111 §3 does not allow the response to be stored.
 	OriginNotCache NoCacheReason = "OriginNotCache"
-	// ResponseTooLarge: the body passed the maximum size.
+	// ResponseTooLarge: the body exceeded the maximum size.
 	ResponseTooLarge NoCacheReason = "ResponseTooLarge"
-	// PredictedResponseTooLarge: Content-Length announced that it would.
+	// PredictedResponseTooLarge: Content-Length announced a body above the maximum size.
 	PredictedResponseTooLarge NoCacheReason = "PredictedResponseTooLarge"
 	// StorageError: the Storage failed.
 	StorageError NoCacheReason = "StorageError"
 	// InternalError: the cache itself failed.
 	InternalError NoCacheReason = "InternalError"
-	// Deferred: not decided yet; the cache was disabled for now.
+	// Deferred: the cache is not used this time; whether the response is cacheable was not decided.
 	Deferred NoCacheReason = "Deferred"
-	// DeclinedToUpstream: the proxy chose to answer without asking the origin.
+	// DeclinedToUpstream: the proxy chose to answer without a request to the origin.
 	DeclinedToUpstream NoCacheReason = "DeclinedToUpstream"
-	// UpstreamError: the origin could not be asked or broke off.
+	// UpstreamError: the origin could not be reached, or its response broke off.
 	UpstreamError NoCacheReason = "UpstreamError"
 	// CacheLockGiveUp: the writer that this request waited for found the response uncacheable.
 	CacheLockGiveUp NoCacheReason = "CacheLockGiveUp"
-	// CacheLockTimeout: this request waited for another's fill for as long as it may.
+	// CacheLockTimeout: this request waited for another's fill until its timeout.
 	CacheLockTimeout NoCacheReason = "CacheLockTimeout"
 )
 
 const customPrefix = "Custom:"
 
-// Custom returns a reason of the caller's own.
+// Custom returns a reason that the caller defines.
 func Custom(name string) NoCacheReason { return NoCacheReason(customPrefix + name) }
 
 // IsCustom reports whether r was made by Custom.
@@ -93,15 +96,15 @@ type HitStatus uint8
 
 // The statuses.
 const (
-	// HitExpired: stale by its own freshness.
+	// HitExpired: stale by its own freshness lifetime.
 	HitExpired HitStatus = iota + 1
-	// HitForceExpired: stale because the caller says so, and never to be served stale.
+	// HitForceExpired: stale because the caller says so; it must not be served stale.
 	HitForceExpired
-	// HitForceMiss: not to be used at all; fetch anew.
+	// HitForceMiss: it must not be used at all; fetch it again.
 	HitForceMiss
 	// HitFailedFilter: the caller's hit filter failed; treated like a miss.
 	HitFailedFilter
-	// HitFresh: fresh.
+	// HitFresh: fresh by its own freshness lifetime.
 	HitFresh
 	// HitForceFresh: fresh because the caller says so.
 	HitForceFresh
@@ -116,21 +119,21 @@ func (s HitStatus) String() string {
 	return names[s]
 }
 
-// IsFresh reports whether the entry may be served without asking the origin.
+// IsFresh reports whether the entry may be served without a request to the origin.
 func (s HitStatus) IsFresh() bool { return s == HitFresh || s == HitForceFresh }
 
-// IsMiss reports whether the entry is to be treated as if it weren't there.
+// IsMiss reports whether the entry must be treated as absent.
 func (s HitStatus) IsMiss() bool { return s == HitForceMiss || s == HitFailedFilter }
 
-// ForcedFreshness is what a hit filter may decide about an entry. The zero value leaves the decision to the
-// entry's own freshness.
+// ForcedFreshness is a hit filter's decision about an entry. With the zero value the entry's own
+// freshness decides.
 type ForcedFreshness uint8
 
 // The decisions.
 const (
 	// ForceExpired: revalidate; never serve stale.
 	ForceExpired ForcedFreshness = iota + 1
-	// ForceMiss: fetch anew.
+	// ForceMiss: fetch it again.
 	ForceMiss
 	// ForceFresh: serve as fresh.
 	ForceFresh
@@ -145,7 +148,7 @@ func (f ForcedFreshness) String() string {
 	return names[f]
 }
 
-// HitStatus returns what f makes of an entry that is fresh or not by itself.
+// HitStatus returns the status of an entry under f; fresh is the entry's own freshness.
 func (f ForcedFreshness) HitStatus(fresh bool) HitStatus {
 	switch {
 	case f == ForceExpired:

@@ -2,7 +2,7 @@ package cirque
 
 import "fmt"
 
-// op names a step of HttpCache for the table of legal moves and for PhaseError.
+// op is a step of HttpCache, for the table of legal moves and for PhaseError.
 type op uint8
 
 const (
@@ -54,7 +54,7 @@ func in(phases ...CachePhase) phaseSet {
 
 func (s phaseSet) has(p CachePhase) bool { return s&(1<<p) != 0 }
 
-// Phases that several steps have in common.
+// Sets of phases that several steps use.
 const anyPhase phaseSet = 1<<phaseCount - 1
 
 var (
@@ -62,8 +62,8 @@ var (
 	served  = in(PhaseHit, PhaseMiss, PhaseStale, PhaseStaleUpdating, PhaseExpired, PhaseRevalidated, PhaseRevalidatedNoCache)
 )
 
-// legalMoves is the one table of the walk: from which phases each step may be taken, and to which it leads. A
-// step that leads nowhere leaves the phase as it is.
+// legalMoves is the only table of the walk: it says in which phases a step is legal, and to which
+// phases it leads. A step with an empty "to" does not change the phase.
 var legalMoves = [opCount]struct{ from, to phaseSet }{
 	opEnable:                {in(PhaseDisabled), in(PhaseUninit)},
 	opDisable:               {anyPhase, in(PhaseDisabled)},
@@ -92,9 +92,9 @@ var legalMoves = [opCount]struct{ from, to phaseSet }{
 	opPurgeInBackground:     {withKey, 0},
 }
 
-// PhaseError is the panic value of a step that HttpCache's phase does not allow: of UpdateVariance and
-// StartFill also where SetMeta has not been called. It is a bug in the code that drives the HttpCache, never
-// an event at run time.
+// PhaseError is the panic value of a step that the phase does not allow. UpdateVariance and
+// StartFill also panic with it if SetMeta was not called. It is a bug in the code that drives the
+// HttpCache, never an event at run time.
 type PhaseError struct {
 	Op    string     // the method that was called
 	Phase CachePhase // the phase it was called in
@@ -105,7 +105,7 @@ func (e *PhaseError) Error() string {
 	return fmt.Sprintf("cirque: HttpCache.%s is not legal in phase %s", e.Op, e.Phase)
 }
 
-// require panics unless o is legal now.
+// require panics unless o is legal in the present phase.
 func (c *HttpCache) require(o op) {
 	if !legalMoves[o].from.has(c.phase) {
 		panic(&PhaseError{opNames[o], c.phase})

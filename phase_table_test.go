@@ -13,8 +13,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// moves says what each method does in each phase: panic (!), leave the phase as it is (.), or lead to the one named. It
-// is written from the documentation, not from the code.
+// moves says what each method does in each phase: it panics (!), keeps the phase (.), or leads to
+// the named phase. It is written from the documentation, not from the code.
 const moves = `
                            Disabled Uninit   Bypass   CacheKey Hit      Miss     Stale    StaleUpdating Expired  Revalidated RevalidatedNoCache
 
@@ -77,7 +77,7 @@ Release                    .        .        .        .        .        .       
 Reset                      .        Disabled Disabled Disabled Disabled Disabled Disabled Disabled Disabled Disabled Disabled
 `
 
-// facts are what the questions are answered in each phase, in the order of the columns above.
+// facts are the results of the getters in each phase, in the order of the columns above.
 var facts = map[string][]any{
 	"Phase": {
 		cirque.PhaseDisabled, cirque.PhaseUninit, cirque.PhaseBypass, cirque.PhaseCacheKey, cirque.PhaseHit, cirque.PhaseMiss,
@@ -100,14 +100,14 @@ var facts = map[string][]any{
 	},
 }
 
-// stage is a house in which a walk has come to some phase.
+// stage is a house with a walk that has reached a phase.
 type stage struct {
 	*house
 	c     *cirque.HttpCache
 	phase cirque.CachePhase
-	meta  *cirque.CacheMeta // what the walk has
-	found bool              // there is an entry in the Storage, which the walk has found
-	open  bool              // its body is open
+	meta  *cirque.CacheMeta // what the walk's Meta returns
+	found bool              // the walk has found an entry in the Storage
+	open  bool              // the entry's body is open
 }
 
 // reach walks to phase.
@@ -159,7 +159,7 @@ func reach(t *testing.T, phase cirque.CachePhase) *stage {
 	return s
 }
 
-// wantGone demands the outcome of removing the entry.
+// wantGone requires the result of removing the entry: nil if there was one, else ErrNotFound.
 func (s *stage) wantGone(err error) {
 	s.t.Helper()
 	if s.found {
@@ -170,7 +170,7 @@ func (s *stage) wantGone(err error) {
 	s.wantStored(keyA, "")
 }
 
-// hand is what a test holds in its hand: a meta and its open body, of a key that is not the walk's.
+// hand returns a meta and its open body, of a key other than the walk's.
 func (s *stage) hand(varied bool) (*cirque.CacheMeta, cirque.HitHandler) {
 	s.t.Helper()
 	if varied {
@@ -184,7 +184,8 @@ func (s *stage) hand(varied bool) (*cirque.CacheMeta, cirque.HitHandler) {
 	return meta, hit
 }
 
-// steps call the methods, and check what they are documented to do where they are legal.
+// steps call the methods. Where a step is legal, it also checks what the method is documented to
+// do.
 var steps = map[string]func(s *stage){
 	"Enable": func(s *stage) {
 		s.c.Enable(s.CacheOptions)
@@ -221,7 +222,7 @@ var steps = map[string]func(s *stage){
 		require.Equal(s.t, `"en"`, meta.Header().Get("Etag"))
 		require.Equal(s.t, meta.Variance(), s.c.Key().Variance())
 		require.NotNil(s.t, s.c.VaryRecord())
-		require.Empty(s.t, s.tally.Open(), "the record's hit is closed")
+		require.Empty(s.t, s.tally.Open(), "the record's hit must be closed")
 	},
 	"SelectVariant": func(s *stage) {
 		_, _, err := s.c.SelectVariant(s.t.Context(), cirque.HashBinary{1})
@@ -324,7 +325,7 @@ var steps = map[string]func(s *stage){
 	"Purge": func(s *stage) { s.wantGone(s.c.Purge(s.t.Context())) },
 	"PurgeInBackground": func(s *stage) {
 		ctx, cancel := context.WithCancel(s.t.Context())
-		cancel() // it goes on all the same
+		cancel() // the purge goes on regardless
 		report := make(chan error)
 		s.c.PurgeInBackground(ctx, func(err error) { report <- err })
 		s.wantGone(<-report)
@@ -332,7 +333,7 @@ var steps = map[string]func(s *stage){
 	"TryLock": func(s *stage) {
 		s.c.TryLock()
 		require.True(s.t, s.c.IsWriter())
-		s.c.TryLock() // again does nothing
+		s.c.TryLock() // a second call does nothing
 		permit, key := s.c.TakeWriteLock()
 		require.Equal(s.t, s.phase == cirque.PhaseStale, permit.StaleWriter())
 		s.Lock.Release(key, permit, cirque.LockDone)
@@ -341,7 +342,7 @@ var steps = map[string]func(s *stage){
 		hit := s.c.Hit()
 		_, err := s.c.WaitLock(s.t.Context())
 		require.ErrorIs(s.t, err, cirque.ErrNotLocked)
-		require.Equal(s.t, hit, s.c.Hit(), "nothing has changed")
+		require.Equal(s.t, hit, s.c.Hit(), "the hit has changed")
 	},
 	"StartOver": func(s *stage) {
 		s.c.StartOver()
@@ -432,7 +433,7 @@ func TestEveryMethodInEveryPhase(t *testing.T) {
 		phases = append(phases, cirque.CachePhase(i))
 		require.Equal(t, phases[i].String(), name)
 	}
-	require.Equal(t, "CachePhase(11)", cirque.CachePhase(len(phases)).String(), "there is another phase")
+	require.Equal(t, "CachePhase(11)", cirque.CachePhase(len(phases)).String(), "a phase is missing in the table")
 
 	told := map[string]bool{}
 	for _, line := range lines[1:] {
@@ -451,7 +452,7 @@ func TestEveryMethodInEveryPhase(t *testing.T) {
 				if cell == "!" {
 					wantPhaseError(t, method, phases[i], func() { steps[row](s) })
 					require.Equal(t, phases[i], s.c.Phase())
-					require.Equal(t, s.open, s.c.Hit() != nil, "nothing has changed")
+					require.Equal(t, s.open, s.c.Hit() != nil, "the hit has changed")
 					return
 				}
 				steps[row](s)
@@ -481,7 +482,7 @@ func TestPhaseError(t *testing.T) {
 	require.EqualError(t, err, "cirque: HttpCache.Lookup is not legal in phase Hit")
 }
 
-func TestNothingIsStoredWithoutMeta(t *testing.T) {
+func TestStoringWithoutMetaPanics(t *testing.T) {
 	for op, step := range map[string]func(*cirque.HttpCache){
 		"UpdateVariance": func(c *cirque.HttpCache) { c.UpdateVariance(t.Context(), nil, nil, nil) },
 		"StartFill":      func(c *cirque.HttpCache) { _, _ = c.StartFill(t.Context(), cirque.FillOptions{}) },

@@ -1,20 +1,22 @@
 package cirque
 
-// CacheablePredictor remembers keys whose responses turned out uncacheable, so that the next
-// requests for them need not queue behind a lock. A prediction skips the lock and nothing else: a response that is
-// cacheable after all is stored.
+// CacheablePredictor remembers keys whose responses were uncacheable, so that the next requests for
+// them need not wait for the lock. A prediction only skips the lock: a response that is cacheable
+// after all is stored.
 //
-// Implementations are safe for concurrent use, bounded, and forget.
+// Implementations are safe for concurrent use, have a bounded size, and forget keys after some
+// time.
 type CacheablePredictor interface {
-	// CacheablePrediction reports whether a response for key is likely to be cacheable. What is
-	// unknown is.
+	// CacheablePrediction reports whether a response for key is likely to be cacheable. It is true
+	// for an unknown key.
 	CacheablePrediction(key CacheKey) bool
 
-	// MarkCacheable notes that key's response was cacheable, and reports whether that is news.
+	// MarkCacheable records that key's response was cacheable, and reports whether that changes the
+	// prediction.
 	MarkCacheable(key CacheKey) (changed bool)
 
-	// MarkUncacheable notes that key's response was not cacheable, and reports whether that is news. Only reasons
-	// that say something about the next response count: OriginNotCache,
-	// ResponseTooLarge and custom ones; the others are ignored.
+	// MarkUncacheable records that key's response was not cacheable, and reports whether that
+	// changes the prediction. Only the reasons that concern the next response too count:
+	// OriginNotCache, ResponseTooLarge and custom ones. The others are ignored.
 	MarkUncacheable(key CacheKey, reason NoCacheReason) (changed bool)
 }

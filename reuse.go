@@ -2,18 +2,18 @@ package cirque
 
 import "time"
 
-// Reuse says what to do with a stored response that a request selected.
+// Reuse says how to use a stored response that a request selected.
 type Reuse uint8
 
-// The ways.
+// The ways to use it.
 const (
 	// ReuseFresh: serve it; it is fresh.
 	ReuseFresh Reuse = iota + 1
-	// ReuseStale: serve it; the request accepts it stale (RFC 9111 §5.2.1.2).
+	// ReuseStale: serve it; it is stale, and the request accepts that (RFC 9111 §5.2.1.2).
 	ReuseStale
 	// ReuseWhileRevalidate: serve it stale and revalidate it in the background (RFC 5861 §3).
 	ReuseWhileRevalidate
-	// ReuseValidate: ask the origin before anything is served.
+	// ReuseValidate: validate it at the origin before anything is served.
 	ReuseValidate
 )
 
@@ -36,25 +36,26 @@ func (r Reuse) String() string {
 type ReuseDecision struct {
 	Reuse Reuse
 
-	// StaleIfError reports that the response may be served instead, if asking the origin ends in an error (RFC
-	// 5861 §4).
+	// StaleIfError reports that the stored response may be served if the origin fails
+	// (RFC 5861 §4).
 	StaleIfError bool
 
-	// Fwd is the value of the fwd parameter of Cache-Status where the request goes forward: "stale", "request"
-	// where the response is fresh and the request does not allow its use, or "miss" where it counts as not found
-	// (RFC 9211 §2.2). It is empty where the request is answered at once.
+	// Fwd is the fwd parameter of Cache-Status if the request is forwarded (RFC 9211 §2.2):
+	// "stale"; "request" if the response is fresh and the request does not allow its use; "miss" if
+	// the response counts as not found. It is empty if the request is answered without the origin.
 	Fwd string
 
-	// Detail names the directive or decision behind it as a token; empty where freshness alone decided.
+	// Detail is a token that names the directive or decision behind Reuse. It is empty if freshness
+	// alone decided.
 	Detail string
 }
 
-// Reuse decides how the stored response that meta describes may answer a request (RFC 9111 §4). rd holds the
-// request's directives, nil for none. forced is the word of a hit filter: ForceFresh overrides everything,
-// ForceExpired and ForceMiss ask for validation and forbid serving stale.
+// Reuse decides how the stored response that meta describes may answer a request (RFC 9111 §4). rd
+// holds the request's directives, nil for none. forced is a hit filter's decision: ForceFresh
+// overrides everything; ForceExpired and ForceMiss require validation and forbid serving stale.
 //
-// Whether the stored response matches the request otherwise, by method, URI and the fields of Vary, is for the
-// caller to know.
+// The caller must have checked that the stored response matches the request in method, URI and the
+// fields of Vary.
 func (p *Policy) Reuse(meta *CacheMeta, rd *RequestDirectives, now time.Time, forced ForcedFreshness) ReuseDecision {
 	switch forced {
 	case ForceFresh:
@@ -70,7 +71,7 @@ func (p *Policy) Reuse(meta *CacheMeta, rd *RequestDirectives, now time.Time, fo
 	return reuse(meta, now)
 }
 
-// reuse decides by what the response itself allows.
+// reuse decides by the response's own directives.
 func reuse(meta *CacheMeta, now time.Time) ReuseDecision {
 	switch {
 	case meta.Has(MetaNoCache):
@@ -88,7 +89,7 @@ func reuse(meta *CacheMeta, now time.Time) ReuseDecision {
 	return ReuseDecision{Reuse: ReuseValidate, StaleIfError: meta.ServeStaleIfError(now), Fwd: "stale"}
 }
 
-// reuseAsAsked goes by the request's directives too (RFC 9111 §5.2.1).
+// reuseAsAsked decides by the request's directives too (RFC 9111 §5.2.1).
 func reuseAsAsked(meta *CacheMeta, rd *RequestDirectives, now time.Time) ReuseDecision {
 	decision := reuse(meta, now)
 	fresh := decision.Reuse == ReuseFresh
@@ -96,7 +97,7 @@ func reuseAsAsked(meta *CacheMeta, rd *RequestDirectives, now time.Time) ReuseDe
 	staleness := meta.Staleness(now)
 
 	window := rd.StaleIfError.Duration
-	if !rd.NoCache { // who asks for successful validation gets nothing less, unless it says so itself
+	if !rd.NoCache { // with no-cache only the request's own stale-if-error counts
 		window = max(window, meta.StaleIfError())
 	}
 	decision.StaleIfError = mayBeStale && window > 0 && staleness < window // RFC 5861 §4
@@ -111,17 +112,19 @@ func reuseAsAsked(meta *CacheMeta, rd *RequestDirectives, now time.Time) ReuseDe
 	case fresh:
 		return decision
 	case mayBeStale && (rd.MaxStaleAny || rd.MaxStale.Present && staleness <= rd.MaxStale.Duration):
-		if decision.Reuse != ReuseWhileRevalidate { // it is revalidated meanwhile, where that is allowed
-			decision.Reuse, decision.Fwd, decision.Detail = ReuseStale, "", "request-max-stale" // RFC 9111 §5.2.1.2
+		if decision.Reuse != ReuseWhileRevalidate { // else it is also revalidated in the background
+			// RFC 9111 §5.2.1.2
+			decision.Reuse, decision.Fwd, decision.Detail = ReuseStale, "", "request-max-stale"
 		}
 		return decision
 	case rd.MaxAge.Present && decision.Reuse == ReuseWhileRevalidate:
-		return decision.validate(false, "request-max-age") // RFC 9111 §5.2.1.1: nothing stale without max-stale
+		// RFC 9111 §5.2.1.1: without max-stale nothing stale
+		return decision.validate(false, "request-max-age")
 	}
 	return decision
 }
 
-// validate turns the decision into one to ask the origin.
+// validate changes the decision to ReuseValidate. fresh says whether the response is fresh.
 func (d ReuseDecision) validate(fresh bool, detail string) ReuseDecision {
 	d.Reuse, d.Fwd, d.Detail = ReuseValidate, "stale", detail
 	if fresh {
@@ -130,8 +133,8 @@ func (d ReuseDecision) validate(fresh bool, detail string) ReuseDecision {
 	return d
 }
 
-// youngEnough reports whether the response's age is within a request's max-age. Zero asks for validation
-// whatever the age: that is what clients send it for.
+// youngEnough reports whether the response's age is within a request's max-age. A max-age of zero
+// requires validation at any age, because clients send it for that purpose.
 func youngEnough(meta *CacheMeta, maxAge time.Duration, now time.Time) bool {
 	return maxAge > 0 && meta.Age(now) <= maxAge
 }

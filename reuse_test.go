@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// aged is a meta that is age old, has a lifetime, and may be served stale for swr and sie.
+// aged returns a meta of this age and freshness lifetime, with stale-while-revalidate swr and
+// stale-if-error sie.
 func aged(age, lifetime, swr, sie time.Duration, flags MetaFlags) *CacheMeta {
 	m := NewCacheMeta(200, nil, testNow.Add(-age), testNow.Add(lifetime-age), swr, sie)
 	m.SetFlags(flags)
@@ -41,7 +42,7 @@ func TestReuseByTheResponse(t *testing.T) {
 	} {
 		require.Equal(t, c.want, shared.Reuse(c.meta, nil, testNow, 0), name)
 		require.Equal(t, c.want, shared.Reuse(c.meta, new(RequestDirectives), testNow, 0), name)
-		require.Equal(t, c.want, shared.Reuse(c.meta, asked("x=y, no-transform, no-store"), testNow, 0), "%s, but for indifferent directives", name)
+		require.Equal(t, c.want, shared.Reuse(c.meta, asked("x=y, no-transform, no-store"), testNow, 0), "%s, with directives that do not matter here", name)
 	}
 }
 

@@ -2,7 +2,7 @@ package cirque
 
 // SizeTracker counts a body against a maximum size. The zero value has no maximum.
 type SizeTracker struct {
-	// Max is the largest size allowed, in bytes; zero or less means no maximum.
+	// Max is the largest allowed size in bytes; zero or less means no maximum.
 	Max  int64
 	seen int64
 }

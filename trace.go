@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// CacheTrace is a set of hooks that see one request's walk through the cache, in the manner of
-// net/http/httptrace. Any of them may be nil. What is not hooked costs nothing.
+// CacheTrace is a set of hooks that see one walk, in the manner of net/http/httptrace. Any of them
+// may be nil. A nil hook costs nothing.
 //
-// Hooks run where the event happens, so they should be quick, must not panic, and leave purges to other goroutines: one may wait
-// for the very write that called the hook. They may run concurrently, and after
-// the request is answered: a fill and a background revalidation belong to the cache, and report
-// to the trace of the request that began them, which they find among that request's context
-// values. Requests that read along with it see a hit or a lock wait of their own.
+// Hooks run where the event happens, so they should be quick and must not panic. They must leave
+// purges to other goroutines, because a purge may wait for the very write that called the hook.
+// They may run concurrently, and after the request was answered: a fill and a background
+// revalidation belong to the cache, and report to the trace in the context of the request that
+// began them. Requests that read along with a fill see a hit or a lock wait of their own.
 //
 // A CacheTrace must not change once it is in use. It may serve any number of requests.
 type CacheTrace struct {
-	// LookupDone is called after each question to the Storage: for a response that varies, once for
+	// LookupDone is called after each lookup in the Storage: for a response that varies, once for
 	// the vary record (MetaVaryRecord is among the flags) and once for the variant.
 	LookupDone func(LookupInfo)
 
-	// Hit is called when a stored response was found that may be used, fresh or stale.
+	// Hit is called when a usable stored response was found, fresh or stale.
 	Hit func(HitInfo)
 
 	// Miss is called when nothing usable was found.
@@ -30,40 +30,38 @@ type CacheTrace struct {
 	// LockWait is called when a wait for another request's fill has ended.
 	LockWait func(LockWaitInfo)
 
-	// FillStart is called when a response begins to be stored, FillDone when that has ended, well or
-	// not.
+	// FillStart is called when a fill begins, FillDone when it has ended, with or without success.
 	FillStart func(FillInfo)
 	FillDone  func(FillInfo)
 
 	// Evicted is called for each entry that left the Storage because this request's response needed
-	// the room. Storages that make room by themselves say so through [Budget.ReserveFor], as far as they can
-	// tell whom it was for.
+	// the room. Storages that make room by themselves report it through [Budget.ReserveFor], if
+	// they know which request needed it.
 	Evicted func(EvictionInfo)
 
 	// Purged is called when a purge has ended.
 	Purged func(PurgeInfo)
 }
 
-// ResponseInfo is what a trace tells of a stored response: facts of its CacheMeta. It is zero where
-// there is none.
+// ResponseInfo describes a stored response, by its CacheMeta. It is zero if there is none.
 type ResponseInfo struct {
 	StatusCode  int
 	Flags       MetaFlags
-	Created     time.Time // first stored
+	Created     time.Time // when it was first stored
 	Epoch       time.Time // what the age counts from (RFC 9111 §4.2.3)
 	FreshUntil  time.Time // end of the freshness lifetime (RFC 9111 §4.2)
 	HeaderBytes int       // stored size of the header section
 }
 
-// LookupInfo tells of one lookup.
+// LookupInfo describes one lookup.
 type LookupInfo struct {
 	Key      CacheKey
 	Response ResponseInfo
 	Duration time.Duration
-	Err      error // nil: found; ErrNotFound: not there; else the Storage failed
+	Err      error // nil: found; ErrNotFound: not found; else the Storage failed
 }
 
-// HitInfo tells what was found.
+// HitInfo describes a hit.
 type HitInfo struct {
 	Key      CacheKey
 	Phase    CachePhase // PhaseHit or PhaseStale
@@ -71,35 +69,35 @@ type HitInfo struct {
 	Response ResponseInfo
 }
 
-// MissInfo tells for what nothing was found.
+// MissInfo names the key for which nothing was found.
 type MissInfo struct {
 	Key CacheKey
 }
 
-// LockWaitInfo tells of one wait.
+// LockWaitInfo describes one wait.
 type LockWaitInfo struct {
 	Key      CacheKey
 	Status   LockStatus
 	Duration time.Duration
 }
 
-// FillInfo tells of one fill. At its start only Key and Response are set.
+// FillInfo describes one fill. At its start only Key and Response are set.
 type FillInfo struct {
 	Key      CacheKey
 	Response ResponseInfo
 	Size     int64         // body bytes received
 	Duration time.Duration // since the start
-	Reason   NoCacheReason // why nothing was stored; empty: it was
-	Err      error         // what the Storage said at the end; ErrAborted if the body broke off
+	Reason   NoCacheReason // why nothing was stored; empty if it was stored
+	Err      error         // from the Storage; ErrAborted if the body broke off
 }
 
-// EvictionInfo tells what had to leave.
+// EvictionInfo describes one eviction.
 type EvictionInfo struct {
 	Key CompactCacheKey
-	Err error // from the Storage; ErrNotFound: it was gone already
+	Err error // from the Storage; ErrNotFound: the entry was gone already
 }
 
-// PurgeInfo tells of one purge.
+// PurgeInfo describes one purge.
 type PurgeInfo struct {
 	Key      CacheKey
 	Duration time.Duration
@@ -108,8 +106,8 @@ type PurgeInfo struct {
 
 type cacheTraceKey struct{}
 
-// WithCacheTrace returns a context whose requests are seen by trace, and after it by the trace that
-// ctx has already, if any. A nil trace adds nothing. Neither trace is changed.
+// WithCacheTrace returns a context whose requests report to trace, and then to the trace that ctx
+// has already, if any. A nil trace adds nothing. Neither trace is changed.
 func WithCacheTrace(ctx context.Context, trace *CacheTrace) context.Context {
 	if trace == nil {
 		return ctx
@@ -129,8 +127,8 @@ func WithCacheTrace(ctx context.Context, trace *CacheTrace) context.Context {
 	return withTrace(ctx, trace)
 }
 
-// anyTrace is false while no context has a trace: there is no need then to search those of a server's requests, which
-// are chains of several.
+// anyTrace is false while no context has a trace. Then ContextCacheTrace need not search the
+// context, which in a server is a chain of several.
 var anyTrace atomic.Bool
 
 func withTrace(ctx context.Context, trace *CacheTrace) context.Context {
@@ -147,7 +145,7 @@ func ContextCacheTrace(ctx context.Context) *CacheTrace {
 	return trace
 }
 
-// in returns ctx with the trace, which is where a Storage finds it.
+// in returns ctx with the trace, so that a Storage finds it there.
 func (t *CacheTrace) in(ctx context.Context) context.Context {
 	if t == nil || t == ContextCacheTrace(ctx) {
 		return ctx

@@ -23,7 +23,7 @@ var (
 	errTraced = errors.New("disk on fire")
 )
 
-// recordingTrace has every hook that CacheTrace has; each appends "name hook info".
+// recordingTrace has every hook of CacheTrace; each appends "name hook" to log.
 func recordingTrace(name string, log *[]string) *CacheTrace {
 	trace := &CacheTrace{}
 	v := reflect.ValueOf(trace).Elem()
@@ -93,7 +93,7 @@ func TestTraceIsCarriedByTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(WithCacheTrace(ctx, trace))
 	cancel()
 	require.Same(t, trace, ContextCacheTrace(ctx))
-	require.Same(t, trace, ContextCacheTrace(context.WithoutCancel(ctx)), "a background fill's context")
+	require.Same(t, trace, ContextCacheTrace(context.WithoutCancel(ctx)), "the context of a background fill keeps the trace")
 }
 
 func TestTracesCompose(t *testing.T) {
@@ -110,7 +110,7 @@ func TestTracesCompose(t *testing.T) {
 	require.Equal(t, want, log)
 	require.Len(t, want, 2*hooks)
 
-	// Neither was changed: used again, each reports once.
+	// Neither was changed, so each still reports once.
 	log = nil
 	reportAll(inner)
 	reportAll(outer)

@@ -8,24 +8,26 @@ import (
 	"time"
 )
 
-// Precondition is what the preconditions of a request make of a stored response.
+// Precondition says how a request's preconditions change the answer from a stored response.
 type Precondition uint8
 
 const (
-	// PreconditionNone: there are none that apply, or they hold: answer as if there were none.
+	// PreconditionNone: no precondition applies, or all hold. Answer as if there were none.
 	PreconditionNone Precondition = iota
 	// PreconditionNotModified: answer 304 (RFC 9110 §15.4.5).
 	PreconditionNotModified
 )
 
-// HasPreconditions reports whether a request with header h has preconditions that a cache evaluates.
+// HasPreconditions reports whether a request with header h has preconditions that a cache
+// evaluates.
 func HasPreconditions(h http.Header) bool {
 	return len(h["If-None-Match"]) > 0 || len(h["If-Modified-Since"]) > 0
 }
 
-// EvaluatePreconditions evaluates the preconditions of a request against the stored response that is to answer
-// it, in the order of RFC 9110 §13.2.2. If-Match and If-Unmodified-Since are not for a cache (RFC 9111 §4.3.2),
-// hence there is no 412; If-Range is for [IfRangeHolds].
+// EvaluatePreconditions evaluates the preconditions of a request against the stored response that
+// would answer it, in the order of RFC 9110 §13.2.2. A cache does not evaluate If-Match and
+// If-Unmodified-Since (RFC 9111 §4.3.2), so the result is never a 412. [IfRangeHolds] evaluates
+// If-Range.
 func EvaluatePreconditions(method string, h http.Header, meta *CacheMeta) Precondition {
 	if method != "" && method != http.MethodGet && method != http.MethodHead {
 		return PreconditionNone
@@ -33,13 +35,13 @@ func EvaluatePreconditions(method string, h http.Header, meta *CacheMeta) Precon
 	if status := meta.StatusCode(); status < 200 || status > 299 {
 		return PreconditionNone // RFC 9110 §13.2.1
 	}
-	if tags := h["If-None-Match"]; len(tags) > 0 { // If-Modified-Since is then ignored (RFC 9110 §13.1.3)
+	if tags := h["If-None-Match"]; len(tags) > 0 { // then If-Modified-Since is ignored (RFC 9110 §13.1.3)
 		if noneMatch(tags, meta.Header().Get("Etag")) {
 			return PreconditionNone
 		}
 		return PreconditionNotModified
 	}
-	// A list of dates, or what is no date, is ignored (RFC 9110 §13.1.3).
+	// A list of dates, or an invalid date, is ignored (RFC 9110 §13.1.3).
 	since, ok := singleDate(h["If-Modified-Since"], meta.Updated())
 	if !ok || lastModified(meta).After(since) {
 		return PreconditionNone
@@ -47,8 +49,8 @@ func EvaluatePreconditions(method string, h http.Header, meta *CacheMeta) Precon
 	return PreconditionNotModified
 }
 
-// noneMatch evaluates If-None-Match (RFC 9110 §13.1.2): an asterisk matches any representation, and tags
-// compare weakly.
+// noneMatch evaluates If-None-Match (RFC 9110 §13.1.2): an asterisk matches any representation,
+// and tags compare weakly.
 func noneMatch(lines []string, etag string) bool {
 	if len(lines) == 1 && trimOWS(lines[0]) == "*" {
 		return false
@@ -61,8 +63,8 @@ func noneMatch(lines []string, etag string) bool {
 	return true
 }
 
-// lastModified is the time that If-Modified-Since is compared with: Last-Modified, else Date, else when the
-// response was received (RFC 9111 §4.3.2).
+// lastModified returns the time that If-Modified-Since is compared with: Last-Modified, else Date,
+// else the time when the response was received (RFC 9111 §4.3.2).
 func lastModified(meta *CacheMeta) time.Time {
 	header := meta.Header()
 	for _, name := range []string{"Last-Modified", "Date"} {
@@ -73,7 +75,7 @@ func lastModified(meta *CacheMeta) time.Time {
 	return meta.Updated()
 }
 
-// WeakMatch compares two entity tags weakly (RFC 9110 §8.8.3.2). No tag matches nothing.
+// WeakMatch compares two entity tags weakly (RFC 9110 §8.8.3.2). An empty tag matches nothing.
 func WeakMatch(a, b string) bool {
 	a, b = strings.TrimPrefix(a, "W/"), strings.TrimPrefix(b, "W/")
 	return a != "" && a == b
@@ -82,13 +84,14 @@ func WeakMatch(a, b string) bool {
 // StrongMatch compares two entity tags strongly (RFC 9110 §8.8.3.2).
 func StrongMatch(a, b string) bool { return isStrong(a) && a == b }
 
-// isStrong reports whether tag is a strong entity tag. What is not in quotes is no tag.
+// isStrong reports whether tag is a strong entity tag. Without quotes it is not an entity tag.
 func isStrong(tag string) bool {
 	return len(tag) >= 2 && tag[0] == '"' && tag[len(tag)-1] == '"'
 }
 
-// WeakTag returns the weak form of an entity tag: how that of a response stored decoded goes out, as its bytes
-// are not those that the origin made it for (RFC 9110 §8.8.1). See [MetaDecoded].
+// WeakTag returns the weak form of an entity tag. A response that was stored decoded is sent with
+// it, because its bytes are not those that the origin made the tag for (RFC 9110 §8.8.1). See
+// [MetaDecoded].
 func WeakTag(tag string) string {
 	if isStrong(tag) {
 		return "W/" + tag
@@ -96,8 +99,8 @@ func WeakTag(tag string) string {
 	return tag
 }
 
-// entityTags yields the members of a list of entity tags. In a tag, unlike in a quoted-string, a backslash
-// escapes nothing (RFC 9110 §8.8.3).
+// entityTags yields the members of a list of entity tags. In a tag, unlike in a quoted-string, a
+// backslash escapes nothing (RFC 9110 §8.8.3).
 func entityTags(lines []string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, line := range lines {
@@ -122,10 +125,11 @@ func entityTags(lines []string) iter.Seq[string] {
 
 var conditionalFields = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
 
-// UpstreamHeader turns h, a clone of a client's request header, into that of the cache's own request for what
-// it may store. It deletes the client's preconditions, and Range with If-Range unless keepRange: the answer is
-// to be of use to all. Of the stored responses that validators describe it adds the entity tags, and the date
-// if there is but one and no subrange is asked for (RFC 9111 §4.3.1).
+// UpstreamHeader turns h, a clone of a client's request header, into the header of the cache's own
+// request for a response to store. It deletes the client's preconditions, and unless keepRange also
+// Range and If-Range, because the response must be useful to all clients. It adds the entity tags
+// of the stored responses that validators describe. It adds the date if there is only one such
+// response and no Range is kept (RFC 9111 §4.3.1).
 func UpstreamHeader(h http.Header, validators []Variant, keepRange bool) {
 	for _, name := range conditionalFields {
 		delete(h, name)
@@ -148,14 +152,14 @@ func UpstreamHeader(h http.Header, validators []Variant, keepRange bool) {
 	}
 }
 
-// notModifiedFields are the fields of a 304 (RFC 9110 §15.4.5), and the targeted field, which is to
-// Cache-Control's purpose (RFC 9213 §3).
+// notModifiedFields are the fields of a 304 (RFC 9110 §15.4.5), and the targeted field, which has
+// the purpose of Cache-Control (RFC 9213 §3).
 var notModifiedFields = []string{
 	"Cache-Control", "Cdn-Cache-Control", "Content-Location", "Date", "Etag", "Expires", "Vary",
 }
 
-// NotModifiedHeader sets in dst what a 304 that stands for the stored response carries (RFC 9110 §15.4.5). Age
-// and Cache-Status are the caller's to add.
+// NotModifiedHeader sets in dst the fields of a 304 for the stored response (RFC 9110 §15.4.5).
+// The caller must add Age and Cache-Status.
 func NotModifiedHeader(meta *CacheMeta, dst http.Header) {
 	for name, value := range meta.Header().All() {
 		if slices.Contains(notModifiedFields, name) {

@@ -10,12 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// held is the meta of a stored response with this status and these lines.
+// held returns the meta of a stored response with this status and these fields.
 func held(status int, fields ...string) *CacheMeta {
 	return NewCacheMeta(status, lines(fields...), testNow, testNow, 0, 0)
 }
 
-// RFC 9110 §8.8.3.2, table 3, and what is no tag.
+// RFC 9110 §8.8.3.2, table 3, and values that are not entity tags.
 func TestEntityTagComparison(t *testing.T) {
 	for _, c := range []struct {
 		a, b         string
@@ -30,7 +30,7 @@ func TestEntityTagComparison(t *testing.T) {
 		{`""`, `""`, true, true},
 		{`w/"1"`, `"1"`, false, false},
 		{`1`, `"1"`, false, false},
-		{`1`, `1`, false, true}, // no entity tags, but what cannot differ is not to be told apart
+		{`1`, `1`, false, true}, // not entity tags, but equal
 		{`"`, `"`, false, true},
 		{`"1`, `"1`, false, true},
 		{``, ``, false, false},
@@ -80,7 +80,7 @@ func TestPreconditions(t *testing.T) {
 		"none at all":                 {"GET", []string{tag}, nil, none},
 		"If-None-Match":               {"GET", []string{tag}, []string{`If-None-Match: "a"`}, notModified},
 		"an asterisk among tags":      {"GET", []string{tag}, []string{"If-None-Match: *", `If-None-Match: "b"`}, none},
-		"no date, the first of all":   {"GET", []string{"Last-Modified: Sat, 01 Jan 0000 00:00:00 GMT"}, []string{"If-Modified-Since: x"}, none},
+		"no date, year 0 stored":      {"GET", []string{"Last-Modified: Sat, 01 Jan 0000 00:00:00 GMT"}, []string{"If-Modified-Since: x"}, none},
 		"If-None-Match, HEAD":         {"HEAD", []string{tag}, []string{`If-None-Match: "a"`}, notModified},
 		"If-None-Match, no method":    {"", []string{tag}, []string{`If-None-Match: "a"`}, notModified},
 		"If-None-Match, POST":         {"POST", []string{tag}, []string{`If-None-Match: "a"`}, none},
@@ -162,7 +162,7 @@ func TestUpstreamHeader(t *testing.T) {
 		UpstreamHeader(h, c.validators, c.keepRange)
 		require.Equal(t, lines(c.want...), h, name)
 	}
-	// Where the client asks for no range, none is kept.
+	// keepRange adds no range if the client sent none.
 	h := lines("A: 7")
 	UpstreamHeader(h, []Variant{both}, true)
 	require.Equal(t, lines("A: 7", `If-None-Match: "a"`, "If-Modified-Since: "+at(-day)), h)
@@ -182,7 +182,7 @@ func TestNotModifiedHeader(t *testing.T) {
 
 	dst = http.Header{}
 	NotModifiedHeader(held(200, rest...), dst)
-	require.Equal(t, lines("Last-Modified: "+at(-day)), dst, "in place of a tag")
+	require.Equal(t, lines("Last-Modified: "+at(-day)), dst, "instead of a tag")
 
 	for stored, want := range map[string]string{`"a"`: `W/"a"`, `W/"a"`: `W/"a"`} {
 		decoded := held(200, "ETag: "+stored)

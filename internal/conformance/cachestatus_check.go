@@ -8,15 +8,16 @@ import (
 	"github.com/dunglas/httpsfv"
 )
 
-// checkCacheStatus looks at the last member of Cache-Status, the one that the cache added (RFC 9211 §2). Every answer
-// must say whether it is a hit or was forwarded; a step may ask for more.
+// checkCacheStatus checks the last member of Cache-Status, which the cache added (RFC 9211 §2).
+// Every answer must say whether it is a hit or was forwarded. A step may require more.
 func (r *run) checkCacheStatus(st *Step, v *view, fromCache, other bool) (problems []string) {
 	want := st.Sees.CacheStatus
 	if other {
 		want = st.Sees.OthersSay
 	}
 	if want == nil {
-		dead := st.Answer != nil && st.Answer.Dead // answered by whoever stands around the cache
+		// With a dead origin the proxy or the client around the cache answers.
+		dead := st.Answer != nil && st.Answer.Dead
 		if r.suite.SkipCacheStatus || dead || other || v.status == 504 {
 			return nil
 		}
@@ -40,7 +41,8 @@ func (r *run) checkCacheStatus(st *Step, v *view, fromCache, other bool) (proble
 	return problems
 }
 
-// cacheStatus returns the parameters of the cache's own member, and who has written before it.
+// cacheStatus returns the parameters of the cache's own member, and the names of the members before
+// it.
 func (v *view) cacheStatus() (upstream []string, own *httpsfv.Params, ok bool) {
 	list, err := httpsfv.UnmarshalList(v.header.Values("Cache-Status"))
 	if err != nil || len(list) == 0 {
@@ -57,8 +59,8 @@ func (v *view) cacheStatus() (upstream []string, own *httpsfv.Params, ok bool) {
 	return upstream[:len(upstream)-1], own, true
 }
 
-// hasParam reports whether params are as want says: "name" is true, "-name" is absent or false, "name=value" has the
-// value, "name=*" any, and "name=~60" is 60 or up to slack less.
+// hasParam reports whether params meet want. "name" must be true; "-name" must be absent or false;
+// "name=value" must have the value, "name=*" any value; "name=~60" must be 60 or up to slack less.
 func hasParam(params *httpsfv.Params, want string) bool {
 	if name, ok := strings.CutPrefix(want, "-"); ok {
 		value, there := params.Get(name)

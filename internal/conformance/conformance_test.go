@@ -24,8 +24,8 @@ func TestConformance(t *testing.T) {
 	conformancetest.Run(t, conformancetest.Options{Doors: doors})
 }
 
-// TestConformanceOverPlainStorage: a storage whose writes can't be read while they are under way, and which ends them when
-// their clients have long had the whole body.
+// TestConformanceOverPlainStorage uses a Storage whose writes cannot be read while they are under
+// way, and that finishes a write only after the client has had the whole body for some time.
 func TestConformanceOverPlainStorage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the default storage will do")
@@ -37,7 +37,7 @@ func TestConformanceOverPlainStorage(t *testing.T) {
 	})
 }
 
-// plainStorage hides what is more than a Storage.
+// plainStorage hides the optional capabilities of a Storage.
 type plainStorage struct{ cirque.Storage }
 
 func (s plainStorage) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {

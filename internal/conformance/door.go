@@ -21,17 +21,18 @@ type Subject interface {
 	Handler(next http.Handler) http.Handler
 	Transport(base http.RoundTripper) http.RoundTripper
 
-	// Wait returns when all has ended that is under way behind the clients' backs: responses being stored, requests
+	// Wait returns when the cache has finished its background work: storing responses, and requests
 	// to the origin.
 	Wait(ctx context.Context) error
 
-	// Waiting returns how many requests for URLs with path in them have been made to wait for another's answer.
+	// Waiting returns how many requests for URLs that contain path had to wait for another
+	// request's answer.
 	Waiting(path string) int
 
 	Close(ctx context.Context) error
 }
 
-// The ways to put a cache between a client and the origin.
+// The doors: the ways to put a cache between a client and the origin.
 const (
 	// InFrontOfService: a server of cache.Handler(service), as in a service of its own.
 	InFrontOfService = "service"
@@ -56,9 +57,10 @@ type Suite struct {
 	runs   atomic.Int64
 	log    errorLog
 
-	patience time.Duration // how long what has to come is waited for
+	patience time.Duration // how long to wait for something that must happen
 
-	// SkipCacheStatus leaves Cache-Status alone but in the cases that name it: for subjects without one.
+	// SkipCacheStatus checks Cache-Status only in the cases that name it. It is for subjects that
+	// do not send the field.
 	SkipCacheStatus bool
 
 	mu struct {
@@ -70,20 +72,22 @@ type Suite struct {
 type benchKey struct {
 	door  string
 	setup Setup
-	slow  string // the name of the only case that it is for; "": all others
+	slow  string // the name of the only case of this bench; "": all cases that are not slow
 }
 
-// bench is a door with a subject in it, shared by the cases of one Setup. A case that takes its time has one of its own:
-// as each step waits for what its subject does, the other cases would have to wait with it.
+// bench is a door with a subject in it, shared by the cases of one Setup. A slow case has its own
+// bench: each step waits for the background work of its subject, so other cases on the bench would
+// wait too.
 type bench struct {
 	subject Subject
 	client  *http.Client
-	front   string           // URL of the server that clients ask
-	inside  string           // URL of the same as the cache sees it
-	server  *httptest.Server // nil where the client asks the origin
+	front   string           // URL of the server that clients send to
+	inside  string           // the same URL as the cache sees it
+	server  *httptest.Server // nil if the client holds the cache
 }
 
-// NewSuite returns a suite that tests what open opens, once for each door and Setup.
+// NewSuite returns a suite that tests the subjects that open returns. It calls open for each door
+// and Setup.
 func NewSuite(open func(Setup) (Subject, error)) *Suite {
 	s := &Suite{open: open, origin: &origin{}, direct: newTransport(), patience: 20 * time.Second}
 	s.remote = s.newServer(s.origin)
@@ -163,21 +167,22 @@ func (b *bench) serve(s *Suite, h http.Handler) {
 func (s *Suite) proxy(b *bench, transport http.RoundTripper) http.Handler {
 	target, err := url.Parse(s.remote.URL)
 	if err != nil {
-		panic(err) // httptest made it
+		panic(err) // cannot happen: httptest made the URL
 	}
 	return &httputil.ReverseProxy{
 		Transport: transport,
-		ErrorLog:  log.New(io.Discard, "", 0), // of a dead origin
+		ErrorLog:  log.New(io.Discard, "", 0), // a dead origin would be logged
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
-			if "http://"+r.In.Host != b.front { // the case wants a host of its own
+			if "http://"+r.In.Host != b.front { // the case sets the host
 				r.Out.Host = r.In.Host
 			}
 		},
 	}
 }
 
-// newServer starts a server of h. What it logs, a panic most likely, is an error of the suite.
+// newServer starts a server of h. Whatever the server logs, most likely a panic, is an error of the
+// suite.
 func (s *Suite) newServer(h http.Handler) *httptest.Server {
 	server := httptest.NewUnstartedServer(h)
 	server.Config.ErrorLog = log.New(&s.log, "", 0)
@@ -185,7 +190,7 @@ func (s *Suite) newServer(h http.Handler) *httptest.Server {
 	return server
 }
 
-// errorLog keeps what servers have logged.
+// errorLog keeps what the servers log.
 type errorLog struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -219,9 +224,9 @@ func newClient(transport http.RoundTripper) *http.Client {
 	}
 }
 
-// newExchange starts a run of a case at b, under an id of its own.
+// newExchange starts a run of a case at b, with a new id.
 func (s *Suite) newExchange(b *bench) (e *exchange, id string) {
-	id = fmt.Sprintf("c%06d", s.runs.Add(1)) // none is the beginning of another
+	id = fmt.Sprintf("c%06d", s.runs.Add(1)) // no id is a prefix of another
 	inside, _ := url.Parse(b.inside)
 	e = &exchange{scope: scope{
 		now: time.Now().UTC().Truncate(time.Second),

@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// wrong is a Subject that gets caching wrong. It has only a transport.
+// wrong is a Subject that caches wrongly. It has only a transport.
 type wrong func(base http.RoundTripper) http.RoundTripper
 
-func (w wrong) Handler(http.Handler) http.Handler                  { panic("a transport only") }
+func (w wrong) Handler(http.Handler) http.Handler                  { panic("this subject has only a transport") }
 func (w wrong) Transport(base http.RoundTripper) http.RoundTripper { return w(base) }
 func (w wrong) Wait(context.Context) error                         { return nil }
 func (w wrong) Waiting(string) int                                 { return 0 }
@@ -27,10 +27,11 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// passThrough is a cache that caches nothing.
+// passThrough is a cache that stores nothing.
 func passThrough(base http.RoundTripper) http.RoundTripper { return base }
 
-// hoarder is a cache that keeps whatever it first sees of a case and never asks again.
+// hoarder is a cache that keeps the first response of a case and answers every later request with
+// it.
 func hoarder(base http.RoundTripper) http.RoundTripper {
 	type entry struct {
 		response http.Response
@@ -70,7 +71,8 @@ func hoarder(base http.RoundTripper) http.RoundTripper {
 	})
 }
 
-// meddler is a cache that asks for something else than it was asked for, and says that nothing has changed.
+// meddler is a cache that sends a different request than it received, and answers that nothing has
+// changed.
 func meddler(base http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		bare, err := http.NewRequest(http.MethodGet, r.URL.String(), nil)
@@ -85,11 +87,11 @@ func meddler(base http.RoundTripper) http.RoundTripper {
 	})
 }
 
-// TestEveryCaseCanFail runs the suite against caches that are wrong in ways of their own: a case that none of them fails
-// shows nothing.
+// TestEveryCaseCanFail runs the suite against caches that are wrong in different ways. A case that
+// all of them pass shows nothing.
 func TestEveryCaseCanFail(t *testing.T) {
 	if testing.Short() {
-		t.Skip("cases don't change by themselves")
+		t.Skip("only a change of the cases can change the result")
 	}
 	t.Parallel()
 	var suites []*Suite
@@ -110,12 +112,13 @@ func TestEveryCaseCanFail(t *testing.T) {
 					return
 				}
 			}
-			t.Error("caches that are wrong pass")
+			t.Error("every wrong cache passes this case")
 		})
 	}
 }
 
-// TestHarness shows that each kind of expectation is looked at, by a cache that passes everything through.
+// TestHarness shows that each kind of expectation is checked, with a cache that passes everything
+// through.
 func TestHarness(t *testing.T) {
 	suite := NewSuite(wrong(passThrough).open)
 	suite.SkipCacheStatus, suite.patience = true, 100*time.Millisecond
@@ -126,7 +129,7 @@ func TestHarness(t *testing.T) {
 		step    Step
 		problem string // "": none
 	}{
-		{"all is well", get("X-Q: 1").answered(201, "X-A: 1").asked("X-Q: 1", "-X-R").sees(201, "X-A: 1", "-X-B", "Date: *"), ""},
+		{"no problem", get("X-Q: 1").answered(201, "X-A: 1").asked("X-Q: 1", "-X-R").sees(201, "X-A: 1", "-X-B", "Date: *"), ""},
 		{"a status", get().answered(200).sees(203), "status 200, not 203"},
 		{"a field's value", get().answered(200, "X-A: 1").sees(0, "X-A: 2"), `has X-A: ["1"], not ["2"]`},
 		{"a field's lines", get().answered(200, "X-A: 1, 2").sees(0, "X-A: 1", "X-A: 2"), `has X-A: ["1, 2"], not ["1" "2"]`},
@@ -149,13 +152,13 @@ func TestHarness(t *testing.T) {
 		{"no answer", get().dead(), "got an error"},
 		{"an end", Step{Answer: &Answer{}, Sees: Sees{Broken: true}}, "clean end"},
 		{"no end", Step{Answer: &Answer{Cut: true}}, "breaks off"},
-		{"a question", get(), "was asked"},
-		{"too many questions", Step{Answer: &Answer{}, Clients: 2}, "was asked 2 times, not 1"},
-		{"a second question", get().answered(200).again(Answer{}), "was asked 1 times, not 2"},
-		{"a question's method", Step{Answer: &Answer{}, Asked: Asked{Method: "HEAD"}}, "asked with GET, not HEAD"},
-		{"a question's content", Step{Answer: &Answer{}, Asked: Asked{Body: "x"}}, `sent the content "", not "x"`},
-		{"a question's field", get().answered(200).asked("X-Q: 1"), "(in the request) has X-Q: []"},
-		{"a question's tags, as a set", get(`If-None-Match: "a","b"`).answered(200).asked(`If-None-Match: "b", "a"`), ""},
+		{"a request to the origin", get(), "received a request"},
+		{"too many requests to the origin", Step{Answer: &Answer{}, Clients: 2}, "received 2 requests, not 1"},
+		{"a second request to the origin", get().answered(200).again(Answer{}), "received 1 requests, not 2"},
+		{"the method of the request to the origin", Step{Answer: &Answer{}, Asked: Asked{Method: "HEAD"}}, "received the method GET, not HEAD"},
+		{"the content of the request to the origin", Step{Answer: &Answer{}, Asked: Asked{Body: "x"}}, `received the content "", not "x"`},
+		{"a field of the request to the origin", get().answered(200).asked("X-Q: 1"), "(in the request) has X-Q: []"},
+		{"the entity tags of the request to the origin, as a set", get(`If-None-Match: "a","b"`).answered(200).asked(`If-None-Match: "b", "a"`), ""},
 		{"Cache-Status", get().answered(200).says("hit"), "has Cache-Status: []"},
 		{"Cache-Status's member", get().answered(200, "Cache-Status: a; hit, b; fwd=miss").says("hit"), "without hit"},
 		{"Cache-Status's parameters", get().answered(200, "Cache-Status: a, b; fwd=miss; ttl=58; stored; collapsed=?0").
@@ -175,7 +178,8 @@ func TestHarness(t *testing.T) {
 	}
 }
 
-// TestHarnessReuse: what comes from a cache must have an Age, and Cache-Status unless the suite skips it.
+// TestHarnessReuse: a response from a cache must have Age, and Cache-Status unless the suite skips
+// it.
 func TestHarnessReuse(t *testing.T) {
 	suite := NewSuite(wrong(hoarder).open)
 	defer func() { require.NoError(t, suite.Close()) }()

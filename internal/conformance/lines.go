@@ -11,14 +11,15 @@ import (
 	"time"
 )
 
-// Lines are field lines, "Name: value", in their order. In what is sent, "-Name" keeps a field from
-// being added by the server. In what is expected, all lines of a name must be there with these values in this order, and
+// Lines are field lines, "Name: value", in their order. In a message to send, "-Name" prevents the
+// server from adding a field. In an expectation, all lines of a name must be there with these
+// values in this order, and
 //
 //	-Name        no such field
 //	Name: *      a field of any value
-//	Name: ~60    one number, from 60 up to 60 plus what a slow machine may add
+//	Name: ~60    one number, from 60 up to 60 plus slack for a slow machine
 //
-// Values may hold these, which are filled in when the case runs:
+// Values may contain these placeholders:
 //
 //	{now} {now+60} {now-60}       an HTTP-date relative to the start of the case
 //	{LAYOUT|now+60}               the same in another layout of package time
@@ -29,7 +30,7 @@ type Lines []string
 // slack is how many seconds a machine under load may add to a case.
 const slack = 20
 
-// names of the layouts that cases use often.
+// layouts names the layouts that cases use often.
 var layouts = map[string]string{
 	"rfc850":  "Monday, 02-Jan-06 15:04:05 GMT",
 	"asctime": time.ANSIC,
@@ -37,7 +38,7 @@ var layouts = map[string]string{
 
 var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 
-// scope is what the placeholders of one run stand for.
+// scope holds the values of the placeholders of one run.
 type scope struct {
 	now   time.Time
 	words map[string]string
@@ -67,19 +68,20 @@ func (sc *scope) expand(s string) string {
 	})
 }
 
-// split parts a line into name and expanded value; absent is true for "-Name".
+// split splits a line into name and expanded value. absent is true for "-Name".
 func (sc *scope) split(line string) (name, value string, absent bool) {
 	if name, ok := strings.CutPrefix(line, "-"); ok {
 		return name, "", true
 	}
 	name, value, ok := strings.Cut(line, ":")
 	if !ok {
-		panic(fmt.Sprintf("conformance: %q is no field line", line))
+		panic(fmt.Sprintf("conformance: %q is not a field line", line))
 	}
 	return name, sc.expand(strings.TrimSpace(value)), false
 }
 
-// header returns the lines as they are sent. A suppressed field has a nil value, as net/http wants it.
+// header returns the lines as a header to send. A suppressed field has a nil value, as net/http
+// requires.
 func (sc *scope) header(lines Lines, raw bool) http.Header {
 	h := make(http.Header, len(lines))
 	for _, line := range lines {
@@ -96,7 +98,7 @@ func (sc *scope) header(lines Lines, raw bool) http.Header {
 	return h
 }
 
-// check returns how got differs from what is expected.
+// check returns how got differs from want.
 func (sc *scope) check(got http.Header, want Lines) (problems []string) {
 	expected := map[string][]string{}
 	for _, line := range want {
@@ -134,8 +136,8 @@ func sameValues(name string, got, want []string) bool {
 	return slices.Equal(got, want)
 }
 
-// near reports whether got is the number want, give or take what a slow machine costs: ages grow by it, and times to
-// live shrink.
+// near reports whether the number got is want, with slack for a slow machine. The slack is added if
+// grows, as for ages, and else subtracted, as for times to live.
 func near(got, want string, grows bool) bool {
 	g, err := strconv.Atoi(got)
 	w, err2 := strconv.Atoi(want)

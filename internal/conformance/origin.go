@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// origin is the server behind the cache. It serves every running case at once: the first segment of the path says
-// which one, and the case says what the answer is at its present step.
+// origin is the server behind the cache. It serves all running cases at once: the first segment of
+// the path names the case, and the case's present step has the answer.
 type origin struct {
 	running sync.Map // id → *exchange
 }
@@ -43,24 +43,25 @@ type exchange struct {
 	index int // of the step under way
 	step  *Step
 	asks  []ask         // of the step under way
-	hold  chan struct{} // answers wait until it is closed; nil: they don't
+	hold  chan struct{} // answers wait until it is closed; nil: they do not wait
 }
 
-// begin sets the step under way.
+// begin sets the present step.
 func (e *exchange) begin(index int, step *Step, hold chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.index, e.step, e.hold, e.asks = index, step, hold, nil
 }
 
-// asked returns what came in since begin.
+// asked returns the requests since begin.
 func (e *exchange) asked() []ask {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return append([]ask(nil), e.asks...)
 }
 
-// unexpected answers what should not have been asked. It can't be stored, so that it disturbs nothing.
+// unexpected is the answer to a request that should not have been made. It cannot be stored, so it
+// does not change the state of the cache.
 var unexpected = Answer{Status: 200, Header: Lines{"Cache-Control: no-store"}, Body: "an answer to a request that should not have been made"}
 
 func (e *exchange) serve(w http.ResponseWriter, r *http.Request) {
@@ -84,7 +85,7 @@ func (e *exchange) serve(w http.ResponseWriter, r *http.Request) {
 	e.write(w, r.Method, answer, index)
 }
 
-// bodyOf is the content of the answer to the step with this index.
+// bodyOf returns the content of an answer a to the step with this index.
 func bodyOf(a *Answer, index int) string {
 	if a.Empty {
 		return ""
@@ -105,7 +106,7 @@ func (e *exchange) write(w http.ResponseWriter, method string, a *Answer, index 
 		time.Sleep(a.Delay)
 	}
 	if a.Dead {
-		panic(http.ErrAbortHandler) // the server breaks the connection
+		panic(http.ErrAbortHandler) // makes the server break the connection
 	}
 	status := cmp.Or(a.Status, 200)
 	body := bodyOf(a, index)
@@ -135,14 +136,15 @@ func (e *exchange) write(w http.ResponseWriter, method string, a *Answer, index 
 		_, _ = io.WriteString(w, body)
 	}
 	if a.Trailer != nil {
-		_ = http.NewResponseController(w).Flush() // or net/http would rather send Content-Length
+		_ = http.NewResponseController(w).Flush() // or net/http would send Content-Length instead
 	}
 	for name, values := range e.header(a.Trailer, false) {
 		h[http.TrailerPrefix+name] = values
 	}
 }
 
-// hijack writes a response without content that net/http would take fields from, where the connection is ours.
+// hijack writes a response without content on the bare connection, because net/http would remove
+// fields from it. It returns false if w cannot be hijacked.
 func hijack(w http.ResponseWriter, status int) bool {
 	hijacker, ok := w.(http.Hijacker)
 	if !ok {

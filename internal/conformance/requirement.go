@@ -1,10 +1,10 @@
 package conformance
 
-// Level is how much a requirement binds.
+// Level says how binding a requirement is.
 type Level string
 
-// The levels: the key words of BCP 14, the softer words that RFCs use beside them, and our own rules, where the RFC
-// leaves a choice or practice has settled one.
+// The levels are the key words of BCP 14, Encouraged for the softer words of RFCs, and Ours for our
+// own rules, where the RFC leaves a choice or practice has settled one.
 const (
 	Must       Level = "MUST"
 	MustNot    Level = "MUST NOT"
@@ -15,16 +15,16 @@ const (
 	Ours       Level = "ours"
 )
 
-// Requirement is one thing that an RFC, or we ourselves, ask of a cache, and how it is answered. Exactly one of
-// the answers is given: the cases that show it is kept (Cases, KeptBy), NotKept or NotObservable.
+// Requirement is one rule for a cache, from an RFC or our own, with its answer. It has exactly one
+// answer: the cases that show that it is kept (Cases, KeptBy), NotKept, or NotObservable.
 type Requirement struct {
 	Section string // "RFC 9111 §4.2.1"
 	Level   Level
-	Rule    string // what is asked, in our words
+	Rule    string // the rule in our words
 
 	Cases         []Case
-	KeptBy        []string // names of cases that stand under other requirements
-	NotKept       string   // why we choose not to
+	KeptBy        []string // names of cases of other requirements
+	NotKept       string   // why we choose not to keep it
 	NotObservable string   // which observation is missing
 }
 

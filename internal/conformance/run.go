@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Run runs c at door. The error, if any, lists everything that was not as it should be.
+// Run runs c at door. The error, if any, lists everything that differed from the case.
 func (s *Suite) Run(ctx context.Context, c *Case, door string) error {
 	b, err := s.bench(door, c)
 	if err != nil {
@@ -28,7 +28,7 @@ func (s *Suite) Run(ctx context.Context, c *Case, door string) error {
 	run := run{suite: s, bench: b, exchange: e, c: c}
 	for i := range c.Steps {
 		if problems := run.step(ctx, i); len(problems) > 0 {
-			// The steps after a wrong one mean nothing.
+			// After a failed step the results of the next ones mean nothing.
 			return fmt.Errorf("step %d, %s: %s", i, describe(&c.Steps[i]), strings.Join(problems, "; "))
 		}
 	}
@@ -50,7 +50,7 @@ type run struct {
 	c *Case
 }
 
-// step takes one step and returns what was wrong.
+// step runs one step and returns what was wrong.
 func (r *run) step(ctx context.Context, index int) (problems []string) {
 	st := &r.c.Steps[index]
 	time.Sleep(st.After)
@@ -69,9 +69,9 @@ func (r *run) step(ctx context.Context, index int) (problems []string) {
 	return problems
 }
 
-// take sends the requests of a step and gathers what both ends saw. It returns when nothing is left to be done in the
-// background: a client can have the whole of a response before the cache has stored it, and before the origin has
-// been asked again.
+// take sends the requests of a step and collects what both ends saw. It returns when the cache has
+// finished its background work, because a client can have the whole response before the cache has
+// stored it, or before the cache has revalidated it.
 func (r *run) take(ctx context.Context, st *Step, index int) (views []*view, asks []ask, err error) {
 	if st.Clients > 1 {
 		views, err = r.sendTogether(ctx, st, index)
@@ -86,13 +86,14 @@ func (r *run) take(ctx context.Context, st *Step, index int) (views []*view, ask
 	limited, cancel := context.WithTimeout(ctx, r.suite.patience)
 	defer cancel()
 	if err := r.bench.subject.Wait(limited); err != nil {
-		return nil, nil, fmt.Errorf("the cache does not come to an end: %w", err)
+		return nil, nil, fmt.Errorf("the cache does not finish its background work: %w", err)
 	}
 	return views, r.asked(), nil
 }
 
-// sendTogether is send for several clients: the others follow when the first one's request has reached the origin, and
-// the origin answers when each of them has reached it too, or waits in the cache.
+// sendTogether is send for several clients. The others send when the first one's request has
+// reached the origin. The origin answers when each of the others has reached it too, or waits in
+// the cache.
 func (r *run) sendTogether(ctx context.Context, st *Step, index int) ([]*view, error) {
 	hold := make(chan struct{})
 	r.begin(index, st, hold)
@@ -110,13 +111,13 @@ func (r *run) sendTogether(ctx context.Context, st *Step, index int) ([]*view, e
 	client := func(i int) { views[i], errs[i] = r.send(ctx, st) }
 	clients.Go(func() { client(0) })
 	if !reached(1) {
-		errs = append(errs, errors.New("the origin was not asked"))
+		errs = append(errs, errors.New("the first request did not reach the origin"))
 	}
 	for i := 1; i < st.Clients; i++ {
 		clients.Go(func() { client(i) })
 	}
 	if !reached(st.Clients) {
-		errs = append(errs, errors.New("clients reached neither the origin nor its lock"))
+		errs = append(errs, errors.New("clients neither reached the origin nor wait in the cache"))
 	}
 	close(hold)
 	clients.Wait()
@@ -130,10 +131,11 @@ type view struct {
 	body            string
 	interim         []view
 	err             error // instead of an answer
-	broken          error // in the body
+	broken          error // the error of reading the body
 }
 
-// send sends the request of a step. The error is one of the script's; the network's are part of the view.
+// send sends the request of a step. The error means a mistake in the script. Errors of the network
+// are in the view.
 func (r *run) send(ctx context.Context, st *Step) (*view, error) {
 	v := &view{}
 	var mu sync.Mutex
@@ -169,8 +171,8 @@ func (r *run) send(ctx context.Context, st *Step) (*view, error) {
 	return v, nil
 }
 
-// checkView compares what a client saw with what it should have. other is true for the clients of a step but the
-// first.
+// checkView compares what a client saw with what it should have seen. other is true for all clients
+// of a step except the first.
 func (r *run) checkView(st *Step, index int, v *view, other bool) (problems []string) {
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	want := &st.Sees
@@ -215,7 +217,8 @@ func (r *run) checkView(st *Step, index int, v *view, other bool) (problems []st
 
 	fromCache := st.Answer == nil || st.Background
 	if age := v.header.Values("Age"); fromCache && status != 504 && status != 416 && !isNumber(age) {
-		// RFC 9111 §4: generated, and replacing what was there. A 504 is our own, and so is a 416.
+		// RFC 9111 §4: the cache generates Age and replaces the origin's. The cache's own 504 and
+		// 416 have none.
 		bad("has Age: %q on a response from the cache", age)
 	}
 	for _, p := range r.checkCacheStatus(st, v, fromCache, other) {
@@ -280,7 +283,7 @@ func (r *run) checkBody(st *Step, index, status int, v *view, bad func(string, .
 	case st.Answer != nil:
 		body = bodyOf(st.Answer, index)
 	default:
-		return // the case says nothing: a 504 of the cache's own, a 416
+		return // the case does not say: a 504 or 416 of the cache itself
 	}
 	if v.body != body {
 		bad("got the content %q, not %q", v.body, body)
@@ -310,7 +313,7 @@ func readParts(v *view) ([]Part, error) {
 	}
 }
 
-// checkAsks compares what the origin was asked with what it should have been.
+// checkAsks compares the requests that reached the origin with those that should have.
 func (r *run) checkAsks(st *Step, asks []ask) (problems []string) {
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	times := cmp.Or(st.Asked.Times, 1)
@@ -319,22 +322,24 @@ func (r *run) checkAsks(st *Step, asks []ask) (problems []string) {
 	}
 	switch {
 	case st.Answer == nil && len(asks) > 0:
-		bad("was asked (%s %q)", asks[0].method, asks[0].header)
+		bad("received a request (%s %q)", asks[0].method, asks[0].header)
 		return problems
 	case st.Answer == nil:
 		return nil
 	case len(asks) == 0:
-		bad("was not asked")
+		bad("received no request")
 		return problems
-	case len(asks) != times && !st.Answer.Dead && !st.Answer.Cut: // net/http asks again on a broken connection
-		bad("was asked %d times, not %d", len(asks), times)
+	// net/http repeats a request on a broken connection, so a Dead or Cut answer may be sent more
+	// often.
+	case len(asks) != times && !st.Answer.Dead && !st.Answer.Cut:
+		bad("received %d requests, not %d", len(asks), times)
 	}
 	a := asks[0]
 	if method := cmp.Or(st.Asked.Method, st.Method, "GET"); a.method != method {
-		bad("was asked with %s, not %s", a.method, method)
+		bad("received the method %s, not %s", a.method, method)
 	}
 	if body := cmp.Or(st.Asked.Body, st.Body); a.body != body {
-		bad("was sent the content %q, not %q", a.body, body)
+		bad("received the content %q, not %q", a.body, body)
 	}
 	for _, p := range r.check(a.header, st.Asked.Header) {
 		bad("(in the request) %s", p)

@@ -24,7 +24,7 @@ func WriteTable(w io.Writer) error {
 	for _, r := range requirements {
 		if name := r.Section[:strings.Index(r.Section, " §")]; name != rfc {
 			rfc = name
-			fmt.Fprintf(out, "\n## %s\n\n| section | level | what is asked | answer |\n|---|---|---|---|\n", rfc)
+			fmt.Fprintf(out, "\n## %s\n\n| section | level | requirement | answer |\n|---|---|---|---|\n", rfc)
 		}
 		fmt.Fprintf(out, "| %s | %s | %s | %s |\n", sections(r.Section, rfc), r.Level, escape(r.Rule), r.answer())
 	}
@@ -38,8 +38,8 @@ func WriteTable(w io.Writer) error {
 const survivorsIntro = `
 ## Changes that no test can notice
 
-The program internal/mutate breaks the rules one branch at a time and counts how many of the breaks the tests notice. These they
-cannot, because nothing that a rule asks for changes:
+The program internal/mutate changes the rules in one place at a time and counts the changes that the tests notice. No test
+can notice these, because they change nothing that a rule requires:
 
 | file | line | change | why it makes no difference |
 |---|---|---|---|
@@ -49,17 +49,17 @@ const intro = `# Conformance
 
 <!-- Generated from internal/conformance: change the cases there and run go generate ./internal/conformance. -->
 
-What the RFCs on HTTP caching ask of a cache, and how Cirque answers: %d requirements and %d cases. Every case
-is a scripted exchange over real connections, and runs through each front door (a handler in front of a service and of a
-reverse proxy, a transport behind a reverse proxy and in a client) and over each kind of storage.
+This page lists what the RFCs on HTTP caching require of a cache, and whether Cirque keeps it: %d requirements and
+%d cases. Every case is a scripted exchange over real connections. It runs through each front door (a handler in front of a
+service and of a reverse proxy, a transport behind a reverse proxy and in a client) and over each kind of storage.
 
-A requirement is either *kept*, and the cases show it; or *not kept*, by choice, for the reason given; or *not
-observable* at a cache from outside, for want of the observation named. Requirements on origins and on user agents alone
-are left out. The level is the key word of the RFC; “encouraged” stands for its softer words, and “ours” for rules that we
-set ourselves where the RFC leaves a choice.
+A requirement is *kept*, and the named cases show it; or *not kept*, by choice, for the given reason; or *not observable*
+from outside the cache, because the named observation is missing. Requirements that concern only origins or only user
+agents are left out. The level is the key word of the RFC; “encouraged” means its softer words, and “ours” means a rule
+that we set where the RFC leaves a choice.
 `
 
-// mostNames is how many cases are named in the table; the others are found beside them.
+// mostNames is how many cases a row of the table names. The others are only counted.
 const mostNames = 8
 
 func (r *Requirement) answer() string {
@@ -82,7 +82,7 @@ func (r *Requirement) answer() string {
 	return "**kept**: " + escape(strings.Join(names, "; ")) + more
 }
 
-// sections drops the name of the RFC from sections of its own.
+// sections removes the name of rfc from sections of that RFC.
 func sections(s, rfc string) string { return strings.ReplaceAll(s, rfc+" ", "") }
 
 func escape(s string) string {
@@ -91,8 +91,8 @@ func escape(s string) string {
 
 var number = regexp.MustCompile(`\d+`)
 
-// sectionOrder sorts RFCs in the order of the table, and sections by their numbers. Of several sections the
-// first counts.
+// sectionOrder returns a sort key: RFCs in the order of the table, sections by their numbers. If
+// section lists several, the first counts.
 func sectionOrder(section string) []int {
 	first, _, _ := strings.Cut(section, ",")
 	var order []int

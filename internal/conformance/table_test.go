@@ -33,7 +33,7 @@ func TestEveryRequirementIsAnswered(t *testing.T) {
 	}
 }
 
-func TestSurvivorsAreOfLinesThatExist(t *testing.T) {
+func TestSurvivorsNameExistingLines(t *testing.T) {
 	for _, s := range Survivors() {
 		src, err := os.ReadFile(filepath.Join("..", "..", s.File))
 		require.NoError(t, err)

@@ -8,54 +8,57 @@ import (
 	"time"
 )
 
-// Answer says how an origin answers one request. Its parts combine freely; the zero Answer is an empty 200.
-// An origin reads it only, so one Answer may serve many requests.
+// Answer says how an origin answers one request. Its fields combine freely; the zero Answer is an
+// empty 200. The origin does not change it, so one Answer may serve many requests.
 type Answer struct {
 	// Status is the final status code; 0 means 200.
 	Status int
 
-	// Header is sent as it is, unchecked. The origin adds Date and the framing fields of its own, except where
-	// Header has their key; a nil value leaves the field out.
+	// Header is sent as it is, unchecked. The origin adds Date and the framing fields, except those
+	// that Header has a key for. A key with a nil value leaves the field out.
 	Header http.Header
 
-	// Body is the content, and what Length repeats.
+	// Body is the content, repeated if Length says so.
 	Body string
 
-	// Length, if not zero, is the size of the content in bytes: Body (or some digits where it is
-	// empty) is repeated and cut to it. Kinds that need a body make do with 1 KiB where there is none.
+	// Length, if not zero, is the size of the content in bytes. Body, or some digits if Body is
+	// empty, is repeated and cut to that size. A Kind that needs a body uses 1 KiB if the content
+	// is empty.
 	Length int64
 
 	// Framing says how the end of the body is marked.
 	Framing Framing
 
-	// Trailer is sent after a Chunked body, and after any on HTTP/2.
+	// Trailer is sent after a Chunked body, and after every body on HTTP/2.
 	Trailer http.Header
 
-	// Interim are the statuses of interim responses to send first, 100 to 199 without 101.
+	// Interim has the statuses of the interim responses that are sent first: 100 to 199 except 101.
 	Interim []int
 
-	// Delay is waited out before anything is sent.
+	// Delay is the wait before anything is sent.
 	Delay time.Duration
 
-	// Drip paces the body.
+	// Drip is the pace of the body.
 	Drip Drip
 
 	// Kind is the fault.
 	Kind Kind
 
-	// At is the byte of the header or body before which the Kind strikes. 0 means in the middle, 64 KiB in at
-	// most; negative values count from the end. It is cut to what is there, so that a byte at least stays unsent.
+	// At is the byte of the header or body before which the Kind strikes. 0 means the middle, but
+	// at most 64 KiB from the start. Negative values count from the end. At is limited to the size,
+	// so that at least one byte stays unsent.
 	At int64
 
-	// Size is how much the Kind does of what it does. 0 means the Kind's default.
+	// Size is the amount for the Kinds that have one, in bytes or responses. 0 means the Kind's
+	// default.
 	Size int64
 
-	// Hold, if not nil, stops the answer until it is closed: in the body where Kind strikes nowhere in
-	// particular (at At), else where Kind strikes, just before.
+	// Hold, if not nil, stops the answer until it is closed: just before the Kind strikes or, if
+	// the Kind has no place to strike, at byte At of the body.
 	Hold <-chan struct{}
 
-	// Done, if not nil, is called when the answer has ended, with the number of body bytes sent and, where
-	// the client or the end of the origin cut the answer short, the error that did.
+	// Done, if not nil, is called when the answer has ended, with the number of body bytes sent.
+	// err is not nil if the client or the end of the origin cut the answer short.
 	Done func(sent int64, err error)
 }
 
@@ -70,8 +73,8 @@ const (
 	ByLength Framing = iota + 1
 	// Chunked sends chunks. On HTTP/2, it declares no length.
 	Chunked
-	// UntilClose answers as HTTP/1.0 and ends the body by closing the connection. A body cut short
-	// by an orderly close can't be told from a whole one then.
+	// UntilClose answers as HTTP/1.0 and ends the body by closing the connection. A client then
+	// cannot tell a body that an orderly close cut short from a whole one.
 	UntilClose
 )
 
@@ -81,7 +84,7 @@ type Drip struct {
 	Every time.Duration
 }
 
-// Content returns a reader of the whole body as a faultless answer carries it.
+// Content returns a reader of the whole body, as an answer without a fault sends it.
 func (a Answer) Content() io.Reader {
 	if a.Length == 0 {
 		return strings.NewReader(a.Body)
@@ -100,7 +103,7 @@ func (a Answer) length() int64 {
 	return a.Length
 }
 
-// repeated reads text over and over.
+// repeated is a reader that repeats text.
 type repeated struct {
 	text string
 	at   int
@@ -115,8 +118,9 @@ func (r *repeated) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// InTurn returns a script that gives each URL the answers one after the other and the last one for
-// ever after. A burst of errors is slices.Repeat of one, then the answer that follows it.
+// InTurn returns a script that gives each URL the answers one after the other, and then always the
+// last one. For a burst of errors, pass slices.Repeat of an error and then the answer after the
+// burst.
 func InTurn(answers ...Answer) func(*http.Request) Answer {
 	var mu sync.Mutex
 	asked := make(map[string]int)

@@ -10,18 +10,18 @@ import (
 	"testing"
 )
 
-// Bodies is an http.RoundTripper that watches whether the bodies of its responses are closed. An open
-// one holds its connection (a 304 has a body too, as far as net/http is concerned). It is safe for concurrent use.
+// Bodies is an http.RoundTripper that records which bodies of its responses are still open. An open
+// body keeps its connection; for net/http even a 304 has a body. Bodies is safe for concurrent use.
 type Bodies struct {
 	base http.RoundTripper
 
 	mu     sync.Mutex
 	opened int
-	open   map[*trackedBody]string // the request each belongs to
+	open   map[*trackedBody]string // the request of each
 }
 
-// TrackBodies returns a round tripper over base, where nil is http.DefaultTransport. If t is not nil, bodies that
-// are still open two seconds after the end of t fail it.
+// TrackBodies returns a round tripper over base; nil means http.DefaultTransport. If t is not nil,
+// it fails if bodies are still open two seconds after its end.
 func TrackBodies(t testing.TB, base http.RoundTripper) *Bodies {
 	if base == nil {
 		base = http.DefaultTransport
@@ -60,14 +60,14 @@ func (b *Bodies) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// Opened returns how many responses there were.
+// Opened returns the number of responses so far.
 func (b *Bodies) Opened() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.opened
 }
 
-// Open describes the bodies that are not closed yet, in alphabetical order.
+// Open describes the bodies that are still open, in alphabetical order.
 func (b *Bodies) Open() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

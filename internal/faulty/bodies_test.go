@@ -41,7 +41,7 @@ func TestTrackBodies(t *testing.T) {
 	require.Empty(t, test.failures)
 }
 
-// The body of a protocol switch can still be written to.
+// The body of a protocol switch remains an io.Writer.
 func TestTrackBodiesOfUpgrades(t *testing.T) {
 	CheckGoroutines(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -11,21 +11,22 @@ import (
 	"time"
 )
 
-// Behaviour is a way for a client to misbehave. The zero Behaviour is a client without fault.
+// Behaviour is a way for a client to misbehave. The zero Behaviour has no fault.
 type Behaviour uint8
 
 const (
-	// Polite asks once and reads the answer.
+	// Polite sends one request and reads the answer.
 	Polite Behaviour = iota
 
-	// StallReading asks, reads nothing for Client.Stay, and resets the connection.
+	// StallReading sends a request, reads nothing for Client.Stay, and resets the connection.
 	StallReading
 	// DripReading reads the answer at the pace of Client.Drip.
 	DripReading
-	// ResetReading and CloseReading leave after Client.At bytes of the answer, header included.
+	// ResetReading and CloseReading end the connection after Client.At bytes of the answer, header
+	// included.
 	ResetReading
 	CloseReading
-	// ResetSending and CloseSending leave after Client.At bytes of the request.
+	// ResetSending and CloseSending end the connection after Client.At bytes of the request.
 	ResetSending
 	CloseSending
 
@@ -33,20 +34,23 @@ const (
 	Pipelining
 	// FatGet sends a body with a GET.
 	FatGet
-	// ManyRanges asks for Client.Count ranges that overlap.
+	// ManyRanges requests Client.Count ranges that overlap.
 	ManyRanges
-	// ManyBytes asks for Client.Count single bytes.
+	// ManyBytes requests Client.Count ranges of one byte.
 	ManyBytes
 
-	// HiddenRequest sends a GET whose body is a request for HiddenTarget, and a second GET right behind. The
-	// replies must be two (or one, then the end): a server that leaves the body unread takes it for a request.
+	// HiddenRequest sends a GET whose body is a request for HiddenTarget, and a second GET directly
+	// after it. There must be two replies, or one and then the end of the connection. A server that
+	// leaves the body unread takes it for a request.
 	HiddenRequest
-	// UnfinishedBody declares a longer body than it sends, puts a second request behind that, and ends its side
-	// of the connection. That second request is part of the first one's body, so there must not be two replies.
+	// UnfinishedBody declares a longer body than it sends, sends a second request after it, and
+	// ends its side of the connection. The second request is part of the first one's body, so there
+	// must not be two replies.
 	UnfinishedBody
 
-	// OversizeHeader, ControlHeader and MethodOverride send the fields that poison caches with error answers: one
-	// of Client.Size bytes, one with a control byte, and those of MethodOverrideFields.
+	// OversizeHeader, ControlHeader and MethodOverride send fields that provoke error answers,
+	// which can poison caches: a field of Client.Size bytes, a field with a control byte, and those
+	// of MethodOverrideFields.
 	OversizeHeader
 	ControlHeader
 	MethodOverride
@@ -54,7 +58,8 @@ const (
 	behaviourCount
 )
 
-// HiddenTarget is what the request inside the body of HiddenRequest asks for. No origin may ever see it.
+// HiddenTarget is the target of the request inside the body of HiddenRequest. No origin may ever
+// see it.
 const HiddenTarget = "/hidden-in-a-body"
 
 var behaviours = [behaviourCount]string{
@@ -93,25 +98,28 @@ func (b Behaviour) String() string {
 	return behaviours[b]
 }
 
-// Client asks a server for a URL, over a connection of its own each time. It is safe for concurrent use.
+// Client requests a URL from a server, over a new connection each time. It is safe for concurrent
+// use.
 type Client struct {
 	Behaviour Behaviour
 
-	// At is the byte at which the client leaves: 200 of the answer or 20 of the request, if 0.
+	// At is the number of bytes after which the client ends the connection. 0 means 200 bytes of
+	// the answer, or 20 of the request.
 	At int64
-	// Count is how many: 300 ranges, or 8 pipelined requests, if 0.
+	// Count is the number of ranges or pipelined requests. 0 means 300 ranges, or 8 requests.
 	Count int
-	// Size is that of OversizeHeader: 32 KiB if 0.
+	// Size is the size of the field of OversizeHeader, in bytes. 0 means 32 KiB.
 	Size int
-	// Drip is the pace of DripReading: 64 bytes every millisecond if zero.
+	// Drip is the pace of DripReading. Zero means 64 bytes every millisecond.
 	Drip Drip
-	// Stay is how long StallReading stays: 100 ms if 0.
+	// Stay is how long StallReading keeps the connection. 0 means 100 ms.
 	Stay time.Duration
 }
 
-// Do sends the request, to the host and with the path and query of rawURL, and returns the
-// replies that were received whole. A client that leaves or stalls as told has no replies and no error. Errors are
-// those of the connection, of broken answers, and of ctx where it ended before the client was done.
+// Do sends the request to the host of rawURL, with its path and query, and returns the replies that
+// were received whole. A Behaviour that leaves or stalls returns no replies and no error. Errors
+// come from the connection, from broken answers, and from ctx if it ends before the client has
+// finished.
 func (c Client) Do(ctx context.Context, rawURL string) ([]Reply, error) {
 	replies, err := c.do(ctx, rawURL)
 	if err != nil && ctx.Err() != nil {
@@ -181,7 +189,7 @@ func (c *Client) setDefaults() {
 	c.Stay = cmp.Or(c.Stay, 100*time.Millisecond)
 }
 
-// ask sends the requests at once and reads as many replies.
+// ask sends all requests at once and reads as many replies.
 func ask(conn *Conn, requests ...Request) ([]Reply, error) {
 	if err := conn.Send(requests...); err != nil {
 		return nil, err
@@ -221,14 +229,14 @@ func (c Client) leave(conn *Conn, get Request) error {
 	if c.Behaviour == ResetReading || c.Behaviour == ResetSending {
 		conn.Reset()
 	}
-	if errors.Is(err, io.EOF) { // the whole answer was shorter than that
+	if errors.Is(err, io.EOF) { // the whole answer was shorter than c.At
 		err = nil
 	}
 	return err
 }
 
-// leaveUnfinished sends two requests of which the second counts to the body of the first, and reads to the end of the
-// connection.
+// leaveUnfinished sends two requests, of which the second is part of the first one's body, and
+// reads to the end of the connection.
 func (c Client) leaveUnfinished(conn *Conn, get Request) ([]Reply, error) {
 	first := get
 	first.Body = "unfinished"

@@ -25,7 +25,7 @@ func TestBehavioursHaveNames(t *testing.T) {
 	require.Equal(t, "Behaviour(200)", Behaviour(200).String())
 }
 
-// net/http's server withstands every behaviour: these are the replies it gives.
+// net/http's server handles every behaviour correctly, with these replies.
 func TestBehavioursToAServer(t *testing.T) {
 	CheckGoroutines(t)
 	want := map[Behaviour][]int{
@@ -78,7 +78,8 @@ func TestBehavioursToAServer(t *testing.T) {
 	}
 }
 
-// A server that leaves request bodies unread falls for both kinds of residue, and the replies show it.
+// A server that leaves request bodies unread is fooled by both kinds of residue, and the replies
+// show it.
 func TestResidueShows(t *testing.T) {
 	CheckGoroutines(t)
 	for behaviour, second := range map[Behaviour]string{
@@ -114,7 +115,7 @@ func TestResidueShows(t *testing.T) {
 	}
 }
 
-// A client that leaves while it sends has sent At bytes.
+// A client that leaves while sending has sent At bytes.
 func TestLeaveSending(t *testing.T) {
 	CheckGoroutines(t)
 	listener := listen()
@@ -139,7 +140,7 @@ func TestLeaveSending(t *testing.T) {
 	}
 }
 
-// Clients that leave while they read, or that don't read, make the server's writes fail.
+// Clients that leave while reading, or that do not read, make the server's writes fail.
 func TestLeaveReading(t *testing.T) {
 	CheckGoroutines(t)
 	for _, behaviour := range []Behaviour{StallReading, ResetReading, CloseReading} {
@@ -198,7 +199,7 @@ func TestReceive(t *testing.T) {
 	require.Equal(t, text[:9], string(reply.Body))
 }
 
-// The end of the context ends a client that would wait for ever.
+// A client that would wait for ever ends with its context.
 func TestClientContext(t *testing.T) {
 	CheckGoroutines(t)
 	for _, behaviour := range []Behaviour{Polite, DripReading, ResetReading} {

@@ -14,12 +14,12 @@ import (
 	"time"
 )
 
-// Conn is the client's end of an HTTP/1.1 connection, without any of a client library's good manners. One
-// goroutine at a time uses it.
+// Conn is the client's end of an HTTP/1.1 connection, without the checks of a client library. It
+// must be used by one goroutine at a time.
 type Conn struct {
 	*net.TCPConn
 
-	// In is what to read from: Receive reads ahead through it, which the embedded Read knows nothing of.
+	// In must be used for reading, not the embedded Read: Receive reads ahead through In.
 	In *bufio.Reader
 
 	ctx  context.Context
@@ -29,13 +29,13 @@ type Conn struct {
 
 // Reply is an answer as a client received it.
 type Reply struct {
-	Interim []int // statuses of the interim responses before it
+	Interim []int // statuses of the interim responses
 	Status  int
 	Header  http.Header
-	Body    []byte // of a broken answer, what came of it
+	Body    []byte // of a broken answer, the part that was received
 }
 
-// Dial connects to the host of rawURL, without TLS. When ctx ends, so does all reading and writing.
+// Dial connects to the host of rawURL, without TLS. When ctx ends, all reads and writes fail.
 func Dial(ctx context.Context, rawURL string) (*Conn, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -56,7 +56,7 @@ func Dial(ctx context.Context, rawURL string) (*Conn, error) {
 	}, nil
 }
 
-// Send writes the requests in one go, pipelined.
+// Send writes the requests at once, pipelined.
 func (c *Conn) Send(requests ...Request) error {
 	var b strings.Builder
 	for _, r := range requests {
@@ -73,7 +73,8 @@ func (c *Conn) SendPart(r Request, n int64) error {
 	return err
 }
 
-// Receive reads the whole answer to a request with the given method. After an error the Reply holds what came.
+// Receive reads the whole answer to a request with the given method. After an error the Reply holds
+// what was received.
 func (c *Conn) Receive(method string) (Reply, error) {
 	var reply Reply
 	for {
@@ -91,14 +92,14 @@ func (c *Conn) Receive(method string) (Reply, error) {
 		case err != nil:
 			return reply, fmt.Errorf("reading a body: %w", err)
 		case len(reply.Body) == maxReply:
-			return reply, errors.New("reading a body: it is too long to be kept")
+			return reply, errors.New("reading a body: it is too long to keep")
 		}
 		return reply, nil
 	}
 }
 
-// Throttle makes all further reads keep the pace. To be felt by the server soon it shrinks the socket's
-// receive buffer too.
+// Throttle makes all further reads keep the pace. It also shrinks the socket's receive buffer, so
+// that the server notices soon.
 func (c *Conn) Throttle(pace Drip) error {
 	c.In = bufio.NewReader(&drippingReader{c.ctx, c.In, pace})
 	return c.SetReadBuffer(minReadBuffer)
@@ -110,16 +111,16 @@ func (c *Conn) Reset() {
 	reset(c.TCPConn)
 }
 
-// Close ends the connection with a FIN, or with a RST if something was sent to it that it has not read.
+// Close ends the connection with a FIN, or with a RST if received bytes are still unread.
 func (c *Conn) Close() error {
 	c.stop()
 	return c.TCPConn.Close()
 }
 
-// maxReply is more than the longest body that a Reply takes, in bytes.
+// maxReply bounds the body of a Reply, in bytes. A body of this size or more is an error.
 const maxReply = 64 << 20
 
-// minReadBuffer is small; systems round it up to what they can do with.
+// minReadBuffer is small; operating systems round it up to their minimum.
 const minReadBuffer = 4 << 10
 
 type drippingReader struct {

@@ -1,28 +1,30 @@
-// Package faulty holds the misbehaving parts that tests put around a cache, all of them on real sockets.
+// Package faulty provides origins and clients that misbehave, for tests of a cache. They use real
+// sockets.
 //
 // # Origins
 //
-// An [Origin] is an HTTP/1.1 server written on the bare connection, so that it can do what a
-// server library prevents: cut a header in half, lie about a length, break a chunk. An
-// [HTTP2Origin] stands on net/http's server and resets streams. Both ask a script for an [Answer] to
-// each request and play it; both keep a [Journal] of what they were asked.
+// An [Origin] is an HTTP/1.1 server that writes to the bare connection, so that it can do what a
+// server library prevents: cut a header in half, declare a wrong length, break a chunk. An
+// [HTTP2Origin] uses net/http's server and resets streams. Both call a script for an [Answer] to
+// each request and play it. Both keep a [Journal] of their requests.
 //
 //	origin := faulty.NewOrigin(t, func(*http.Request) faulty.Answer {
 //		return faulty.Answer{Body: "hello", Kind: faulty.ResetInBody, At: 3}
 //	})
 //
-// The parts of an Answer combine freely, so a soak can pick a [Kind] at random from [Kinds] and lay
-// it over whatever the script would have said.
+// The fields of an Answer combine freely, so a soak test can take any Answer of a script and set
+// its [Kind] to a random one of [Kinds].
 //
 // # Clients
 //
-// A [Conn] sends requests byte by byte as they are and reads the answers. A [Client] is built on it and
-// behaves badly in one of the ways listed by [Behaviours].
+// A [Conn] sends requests unchecked and reads the answers. A [Client] uses a Conn and misbehaves in
+// one of the ways that [Behaviours] lists.
 //
 // # Leaks
 //
-// [CheckGoroutines] and [TrackBodies] fail a test that leaves a goroutine or a response body behind.
+// [CheckGoroutines] and [TrackBodies] fail a test that leaves a goroutine running or a response
+// body open.
 //
-// Faults of the storage are in the package faultystorage. It is apart because it imports the root package, whose own
-// tests can then import this one.
+// Package faultystorage has the faults of a Storage. It is a separate package because it imports
+// the root package; so the root's own tests can import this one.
 package faulty

@@ -16,8 +16,8 @@ import (
 const (
 	refusal = 50 * time.Millisecond
 
-	// lingering is how long a closed connection waits for the client to close its side. To drop the socket while
-	// there is something unread in it would send a RST after the FIN.
+	// lingering is how long a closed connection waits for the client to close its side. Closing the
+	// socket while it has unread bytes would send a RST after the FIN.
 	lingering = 500 * time.Millisecond
 )
 
@@ -26,11 +26,11 @@ type exchange struct {
 	plan
 	origin *Origin
 	conn   *net.TCPConn
-	in     io.Reader // what the client sends meanwhile
+	in     io.Reader // what the client sends during the answer
 }
 
-// play sends the answer and returns the bytes of body that it sent. An error means that the connection is of no
-// more use; it is errEnded if that was the plan.
+// play sends the answer and returns the bytes of body that it sent. An error means that the
+// connection cannot be used again. It is errEnded if the plan ended it.
 func (x *exchange) play(ctx context.Context) (sent int64, err error) {
 	if err := pause(ctx, x.Delay); err != nil {
 		return 0, err
@@ -129,11 +129,11 @@ func (x *exchange) sendFramedBody(ctx context.Context) (sent int64, err error) {
 	return sent, err
 }
 
-// chunkWriter makes a chunk of each write.
+// chunkWriter writes a chunk for each Write.
 type chunkWriter struct{ w io.Writer }
 
 func (c chunkWriter) Write(p []byte) (int, error) {
-	if len(p) == 0 { // an empty chunk would be the last one
+	if len(p) == 0 { // an empty chunk would end the body
 		return 0, nil
 	}
 	if _, err := fmt.Fprintf(c.w, "%x\r\n%s\r\n", len(p), p); err != nil {
@@ -142,7 +142,7 @@ func (c chunkWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// strike does what the fault does at its place.
+// strike plays the fault at its place.
 func (x *exchange) strike(ctx context.Context) error {
 	if x.Kind == Refuse {
 		defer x.origin.Refuse()()
@@ -162,7 +162,7 @@ func (x *exchange) strike(ctx context.Context) error {
 		content := x.Content()
 		io.CopyN(io.Discard, content, x.at)
 		io.WriteString(x.conn, "ff\r\n")
-		io.CopyN(x.conn, content, 16) // fewer than that
+		io.CopyN(x.conn, content, 16) // fewer bytes than declared
 	}
 	switch x.ending {
 	case stalls:
@@ -190,7 +190,7 @@ func (x *exchange) close() error {
 	return errEnded
 }
 
-// reset ends c with a RST. What the other side has not received yet is lost.
+// reset ends c with a RST. Bytes that the other side has not received yet are lost.
 func reset(c *net.TCPConn) {
 	c.SetLinger(0)
 	c.Close()

@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	// ours marks the stack of a goroutine that runs or was started by code of this module.
+	// ours is in the stack of each goroutine that runs code of this module or was started by it.
 	ours = "github.com/cirquecache/cirque"
 
-	// grace is how long things may take to end after a test.
+	// grace is how long goroutines and bodies may take to end after a test.
 	grace = 2 * time.Second
 )
 
-// CheckGoroutines fails t if, when it is over, there are goroutines of this module that were not there
-// when CheckGoroutines was called. Call it first, so that it looks after all other cleanups are done. Goroutines
-// get two seconds to end.
+// CheckGoroutines fails t if goroutines of this module that started after the call are still
+// running after t's end. They get two seconds to end. Call it first, so that it checks after all
+// other cleanups.
 //
-// It can't tell the goroutines of tests that run in parallel apart, so t must not be one of them.
+// It cannot tell to which of several parallel tests a goroutine belongs, so t must not be parallel.
 func CheckGoroutines(t testing.TB) {
 	t.Helper()
 	outlasting := WatchGoroutines()
@@ -32,8 +32,8 @@ func CheckGoroutines(t testing.TB) {
 	})
 }
 
-// WatchGoroutines notes the goroutines of this module that there are. The function that it returns gives those that have
-// come since two seconds to end, and returns the stacks of the rest.
+// WatchGoroutines records the running goroutines of this module. The function that it returns gives
+// newer ones two seconds to end, and returns the stacks of those that still run.
 func WatchGoroutines() (left func() []string) {
 	before := goroutines()
 	return func() []string {
@@ -51,8 +51,8 @@ func WatchGoroutines() (left func() []string) {
 	}
 }
 
-// goroutines returns the stacks of the module's goroutines, except the caller's and those that are tests
-// themselves, by the goroutine's number.
+// goroutines returns the stacks of the module's goroutines by goroutine number, without the caller
+// and without the goroutines of tests.
 func goroutines() map[string]string {
 	buf := make([]byte, 64<<10)
 	for n := runtime.Stack(buf, true); ; n = runtime.Stack(buf, true) {
@@ -75,7 +75,7 @@ func goroutines() map[string]string {
 	return found
 }
 
-// settle waits until done, for the grace period at most, and returns whether it came to that.
+// settle waits until done returns true, at most for the grace period, and returns the last result.
 func settle(done func() bool) bool {
 	deadline := time.Now().Add(grace)
 	for wait := time.Millisecond; !done(); wait = min(2*wait, 50*time.Millisecond) {

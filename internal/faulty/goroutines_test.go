@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// recorder is a test that keeps its failures and cleanups to itself.
+// recorder is a testing.TB that only records its failures and cleanups.
 type recorder struct {
 	testing.TB
 	failures []string
@@ -28,7 +28,7 @@ func (r *recorder) finish() {
 	}
 }
 
-// finishFailing is finish for a test that fails in the end: the grace period passes at once.
+// finishFailing is finish for a test that fails in its cleanup. The grace period passes at once.
 func (r *recorder) finishFailing(t *testing.T) {
 	synctest.Test(t, func(*testing.T) { r.finish() })
 }
@@ -54,7 +54,7 @@ func TestCheckGoroutines(t *testing.T) {
 	leak(brief)
 	clean.Cleanup(func() { close(brief) })
 	clean.finish()
-	require.Empty(t, clean.failures, "older goroutines and those that end are no leak")
+	require.Empty(t, clean.failures, "older goroutines, and those that end in time, are no leak")
 
 	var leaking recorder
 	CheckGoroutines(&leaking)

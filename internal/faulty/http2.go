@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// HTTP2Origin is an Origin for HTTP/2 without TLS. It plays the kinds that Kind.HTTP2 reports, and resets the
-// stream before the header in place of any other.
+// HTTP2Origin is an Origin for HTTP/2 without TLS. It plays the kinds for which Kind.HTTP2 is true.
+// For any other kind it resets the stream before the header.
 type HTTP2Origin struct {
 	Journal
 
@@ -50,10 +50,12 @@ func NewHTTP2Origin(t testing.TB, script func(*http.Request) Answer) *HTTP2Origi
 	return o
 }
 
-// Transport returns a transport that speaks HTTP/2 without TLS to any origin. It lives as long as o.
+// Transport returns a transport that speaks HTTP/2 without TLS to any origin. It lives as long as
+// o.
 func (o *HTTP2Origin) Transport() *http.Transport { return o.transport }
 
-// Close ends all connections and waits for the origin's goroutines. It may be called more than once.
+// Close ends all connections and waits for the origin's goroutines. It may be called more than
+// once.
 func (o *HTTP2Origin) Close() {
 	o.mu.Lock()
 	o.closed = true
@@ -91,7 +93,8 @@ type streamExchange struct {
 	w http.ResponseWriter
 }
 
-// play sends the answer and returns the bytes of body that it sent. After an error the stream is to be reset.
+// play sends the answer and returns the bytes of body that it sent. After an error the caller must
+// reset the stream.
 func (x *streamExchange) play(ctx context.Context) (sent int64, err error) {
 	if err := pause(ctx, x.Delay); err != nil {
 		return 0, err
@@ -125,7 +128,7 @@ func (x *streamExchange) play(ctx context.Context) (sent int64, err error) {
 	return sent, nil
 }
 
-// strike returns nil where the stream is to end without a reset.
+// strike plays the fault at its place. It returns nil if the stream should end without a reset.
 func (x *streamExchange) strike(ctx context.Context) error {
 	if err := await(ctx, x.Hold); err != nil {
 		return err

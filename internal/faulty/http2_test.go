@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The twin of TestKindsToAClient.
+// Like TestKindsToAClient, for HTTP/2.
 func TestKindsToAnHTTP2Client(t *testing.T) {
 	CheckGoroutines(t)
 	for _, kind := range Kinds() {
@@ -53,7 +53,7 @@ func TestHTTP2EveryByteOfABody(t *testing.T) {
 	}
 }
 
-// Close ends a stream that would hang for ever.
+// Close ends a stream that would otherwise hang.
 func TestHTTP2Close(t *testing.T) {
 	CheckGoroutines(t)
 	asked := make(chan struct{})

@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// Journal is what an origin remembers of the requests it was asked. It is safe for concurrent use.
+// Journal records the requests that an origin received. It is safe for concurrent use.
 type Journal struct {
 	mu     sync.Mutex
 	total  int
@@ -23,7 +23,7 @@ type Seen struct {
 	Method, URI, Host, Proto string
 
 	Header http.Header
-	Body   string // its first 4 KiB
+	Body   string // the first 4 KiB
 }
 
 const (
@@ -45,8 +45,8 @@ func (j *Journal) Count(uri string) int {
 	return j.counts[uri]
 }
 
-// Requests returns the requests for uri, or all if uri is empty, oldest first. Only the last 256 requests
-// are kept; Count and Total count on.
+// Requests returns the requests for uri, or all if uri is empty, oldest first. Only the last 256
+// requests are kept; Count and Total count all.
 func (j *Journal) Requests(uri string) []Seen {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -66,15 +66,16 @@ func (j *Journal) Faults() map[Kind]int {
 	return maps.Clone(j.faults)
 }
 
-// Forget empties the journal. A test that asks for ever new URLs needs it to stay bounded.
+// Forget empties the journal. A test that keeps requesting new URLs must call it to bound the
+// memory.
 func (j *Journal) Forget() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.total, j.counts, j.faults, j.seen = 0, nil, nil, nil
 }
 
-// request records r at once, and then its body as it comes. It returns when the client has sent all of it,
-// and leaves in r.Body what the journal keeps.
+// request records r at once and reads its body. It returns when the client has sent all of the
+// body, and leaves in r.Body what the journal keeps.
 func (j *Journal) request(r *http.Request) error {
 	seen := &Seen{Method: r.Method, URI: r.RequestURI, Host: r.Host, Proto: r.Proto, Header: r.Header.Clone()}
 	j.record(seen)
@@ -105,7 +106,7 @@ func (j *Journal) record(seen *Seen) {
 	j.seen = append(j.seen, seen)
 }
 
-// fault records that kind is played, and returns how often it was before.
+// fault records that kind is played, and returns how often it was played before.
 func (j *Journal) fault(kind Kind) (before int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -2,25 +2,26 @@ package faulty
 
 import "fmt"
 
-// Kind is a way for an origin to misbehave. The zero Kind is an origin that works.
+// Kind is a way for an origin to misbehave. The zero Kind has no fault.
 //
-// Where a Kind strikes "in the header" or "in the body", Answer.At says at which byte. A connection that
-// is reset ends with a TCP RST, one that is closed ends with a FIN. On HTTP/2 only the stream is reset.
+// If a Kind strikes "in the header" or "in the body", Answer.At says at which byte. A connection
+// that is reset ends with a TCP RST; a closed one ends with a FIN. On HTTP/2 only the stream is
+// reset.
 //
-// An HTTP client may repeat a GET by itself if a connection it had used before breaks without having
-// yielded a byte of the answer, as net/http does; the origin then sees the request twice.
+// An HTTP client may repeat a GET by itself if a reused connection breaks before the first byte of
+// the answer. net/http does so; the origin then sees the request twice.
 type Kind uint8
 
 const (
-	// None is the faultless answer.
+	// None is the answer without a fault.
 	None Kind = iota
 
-	// Refuse resets every open connection and closes the port, as a crash would, for 50 ms or
-	// until Answer.Hold is closed. See also [Origin.Refuse].
+	// Refuse resets every open connection and closes the port, as a crash would, for 50 ms or until
+	// Answer.Hold is closed. See also [Origin.Refuse].
 	Refuse
 
-	// Hang, StallInHeader, StallAfterHeader and StallInBody fall silent until the client leaves, or until
-	// Answer.Hold is closed, and then reset the connection.
+	// Hang, StallInHeader, StallAfterHeader and StallInBody send nothing more until the client
+	// leaves or Answer.Hold is closed, and then reset the connection.
 	Hang
 	StallInHeader
 	StallAfterHeader
@@ -38,38 +39,42 @@ const (
 
 	// ShortBody declares a Content-Length and closes the connection in the body.
 	ShortBody
-	// LongBody sends Answer.Size bytes (16 by default) beyond the Content-Length, and closes the connection.
+	// LongBody sends Answer.Size bytes (16 by default) beyond the Content-Length, and closes the
+	// connection.
 	LongBody
 
-	// BadChunkSize sends a chunk-size that is no number, in the body.
+	// BadChunkSize sends a chunk-size that is not a number, in the body.
 	BadChunkSize
 	// TruncatedChunk closes the connection in the middle of a chunk, in the body.
 	TruncatedChunk
 	// NoLastChunk sends the whole body and closes the connection without the last chunk.
 	NoLastChunk
 
-	// TwoLengths declares two Content-Lengths that disagree.
+	// TwoLengths declares two different Content-Lengths.
 	TwoLengths
-	// LengthAndChunked declares a wrong Content-Length beside Transfer-Encoding: chunked, which overrides
-	// it (RFC 9112 §6.3).
+	// LengthAndChunked declares a wrong Content-Length and Transfer-Encoding: chunked, which
+	// overrides it (RFC 9112 §6.3).
 	LengthAndChunked
 
-	// BadStatusLine begins the answer with a line that is no status line.
+	// BadStatusLine begins the answer with an invalid status line.
 	BadStatusLine
 	// BadField sends a header line without a colon.
 	BadField
 	// HugeHeader adds Answer.Size bytes of header (128 KiB by default).
 	HugeHeader
 
-	// InterimStorm sends Answer.Size interim responses (100 by default) before the final one, 102, 103 and 100 in turn.
+	// InterimStorm sends Answer.Size interim responses (100 by default) before the final one: 102,
+	// 103 and 100 in turn.
 	InterimStorm
 	// ServerError replaces the status by 500, 502, 503 and 504 in turn.
 	ServerError
-	// OddNotModified answers a conditional request with a 304 that carries Vary, Content-Length and
-	// Set-Cookie fields which the stored response never had. Other requests get the answer unchanged.
+	// OddNotModified answers a conditional request with a 304 that has Vary, Content-Length and
+	// Set-Cookie fields, which the stored response never had. Other requests get the answer
+	// unchanged.
 	OddNotModified
 
-	// SlowHeader and SlowBody send at the pace of Answer.Drip (16 bytes every millisecond by default).
+	// SlowHeader and SlowBody send at the pace of Answer.Drip (16 bytes every millisecond by
+	// default).
 	SlowHeader
 	SlowBody
 
@@ -88,7 +93,7 @@ const (
 	afterBody
 )
 
-// ending is what happens to the connection there.
+// ending is what happens to the connection when the fault strikes.
 type ending uint8
 
 const (
@@ -98,12 +103,12 @@ const (
 	closes
 )
 
-// traits is what one Kind is made of.
+// traits are the properties of one Kind.
 type traits struct {
 	name    string
 	stage   stage
 	ending  ending
-	framing Framing // that the fault is about; zero leaves it to the Answer
+	framing Framing // that the fault needs; zero: the Answer's
 	breaks  bool
 	http2   bool // whether HTTP/2 can express it
 }
@@ -165,9 +170,9 @@ func (k Kind) String() string {
 	return kinds[k].name
 }
 
-// Breaks reports whether k keeps a client from ever having the answer to a GET complete. A cache
-// must not store such an answer, nor end it cleanly towards its own clients. Sizes are
-// taken to be the default ones: a large enough header breaks any client.
+// Breaks reports whether a client can never receive the complete answer to a GET. A cache must not
+// store such an answer, and must not end it cleanly for its own clients. Breaks assumes the default
+// sizes, because a large enough header breaks any client.
 func (k Kind) Breaks() bool { return k.traits().breaks }
 
 // HTTP2 reports whether an HTTP2Origin can play k.

@@ -14,26 +14,26 @@ import (
 
 const text = "All that is gold does not glitter"
 
-// script answers every request alike.
+// script gives every request the same answer.
 func script(a Answer) func(*http.Request) Answer {
 	return func(*http.Request) Answer { return a }
 }
 
-// closed is a Hold that holds nothing back.
+// closed returns a Hold that is closed already.
 func closed() <-chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
 }
 
-// newTransport returns a net/http client that watches its bodies.
+// newTransport returns a net/http transport that tracks its bodies.
 func newTransport(t *testing.T) http.RoundTripper {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	return TrackBodies(t, transport)
 }
 
-// get returns the header and the body of an answer, and the error of either.
+// get returns the response and the body of an answer, and the error of either.
 func get(t *testing.T, transport http.RoundTripper, url string) (*http.Response, string, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
@@ -62,11 +62,11 @@ func TestKindsHaveNames(t *testing.T) {
 	require.False(t, Kind(200).Breaks())
 }
 
-// A client of net/http is told of every answer that Breaks, by the error that is right for it, whatever
-// the framing; it gets all others whole.
+// In every framing, a client of net/http gets an error for each Kind that Breaks, and the right
+// one. All other answers arrive whole.
 func TestKindsToAClient(t *testing.T) {
 	CheckGoroutines(t)
-	const brokenHeader = "transport connection broken" // net/http goes into no more detail
+	const brokenHeader = "transport connection broken" // net/http gives no more detail
 	errors := map[Kind]any{
 		Refuse:            syscall.ECONNRESET,
 		Hang:              syscall.ECONNRESET,
@@ -118,7 +118,8 @@ func TestKindsToAClient(t *testing.T) {
 	}
 }
 
-// The answers of one origin don't get in each other's way. Refuse is left out: it is meant to.
+// The concurrent answers of one origin do not disturb each other. Refuse is left out, because it
+// breaks all connections on purpose.
 func TestKindsAtOnce(t *testing.T) {
 	CheckGoroutines(t)
 	kinds := make(map[string]Kind)
@@ -149,7 +150,7 @@ func TestKindsAtOnce(t *testing.T) {
 	require.Equal(t, 5*len(kinds), origin.Total())
 }
 
-// At every offset where a body may break off, the client has that much of it and an error.
+// Wherever a body breaks off, the client gets the bytes before that offset and an error.
 func TestEveryByteOfABody(t *testing.T) {
 	CheckGoroutines(t)
 	transport := newTransport(t)

@@ -14,10 +14,11 @@ import (
 	"time"
 )
 
-// maxRequest bounds what an origin reads of one request, header and body together.
+// maxRequest bounds the size of one request, header and body together.
 const maxRequest = 16 << 20
 
-// Origin is an HTTP/1.1 server on a loopback port that plays a script. Its methods are safe for concurrent use.
+// Origin is an HTTP/1.1 server on a loopback port that plays a script. Its methods are safe for
+// concurrent use.
 type Origin struct {
 	Journal
 
@@ -32,16 +33,17 @@ type Origin struct {
 
 	mu        sync.Mutex
 	listener  net.Listener // nil while refusing
-	refusing  int          // calls of Refuse that are in force
+	refusing  int          // calls of Refuse that are in effect
 	conns     map[*net.TCPConn]struct{}
 	connected int
 }
 
-// NewOrigin starts an origin that asks script for the answer to each request, from many goroutines at a
-// time. The request's body holds its first 4 KiB and its context ends with the origin.
+// NewOrigin starts an origin that calls script for the answer to each request, from many goroutines
+// at once. The script sees the first 4 KiB of the request's body. The request's context ends with
+// the origin.
 //
-// The origin closes with t; where t is nil, closing it is the caller's job. NewOrigin panics
-// if there is no port to be had.
+// The origin closes at the end of t. If t is nil, the caller must close it. NewOrigin panics if it
+// cannot get a port.
 func NewOrigin(t testing.TB, script func(*http.Request) Answer) *Origin {
 	listener := listen()
 	o := &Origin{
@@ -59,7 +61,7 @@ func NewOrigin(t testing.TB, script func(*http.Request) Answer) *Origin {
 	return o
 }
 
-// RefusedURL returns the base URL of a port that nobody listens on.
+// RefusedURL returns the base URL of a port on which nothing listens.
 func RefusedURL() string {
 	listener := listen()
 	defer listener.Close()
@@ -74,8 +76,8 @@ func listen() net.Listener {
 	return listener
 }
 
-// Close resets all connections and waits for the origin's goroutines. It may be called more than once. A
-// script that blocks must watch its request's context.
+// Close resets all connections and waits for the origin's goroutines, so a script that blocks must
+// watch its request's context. Close may be called more than once.
 func (o *Origin) Close() {
 	o.mu.Lock()
 	o.cancel()
@@ -105,8 +107,8 @@ func (o *Origin) hangUp() {
 	}
 }
 
-// resume takes back one refusal. Somebody else may have got the port meanwhile, so it tries until the
-// port is free or the origin closes.
+// resume ends one refusal. Another process may have taken the port, so it tries until the port is
+// free or the origin closes.
 func (o *Origin) resume() {
 	o.mu.Lock()
 	o.refusing--
@@ -115,7 +117,8 @@ func (o *Origin) resume() {
 	}
 }
 
-// reopen listens again unless there is a reason not to. It returns false if it should be tried again.
+// reopen listens again, unless the origin still refuses or is closed. It returns false if the
+// caller should try again.
 func (o *Origin) reopen() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -131,7 +134,7 @@ func (o *Origin) reopen() bool {
 	return true
 }
 
-// Connections returns how many connections are open, and how many were made in all.
+// Connections returns the number of open connections, and the number made in total.
 func (o *Origin) Connections() (open, total int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -146,7 +149,7 @@ func (o *Origin) accept(listener net.Listener) {
 			o.begin(conn.(*net.TCPConn))
 		case errors.Is(err, net.ErrClosed):
 			return
-		default: // out of file descriptors, say
+		default: // for example out of file descriptors
 			pause(o.ctx, time.Millisecond)
 		}
 	}

@@ -110,9 +110,9 @@ func TestInTurn(t *testing.T) {
 	require.Equal(t, []int{500, 502, 503, 504, 500, 200, 200}, statuses)
 	resp, _, err := get(t, transport, origin.URL+"/b")
 	require.NoError(t, err)
-	require.Equal(t, 502, resp.StatusCode, "each URL has its own turns")
+	require.Equal(t, 502, resp.StatusCode, "each URL has its own sequence of answers")
 	_, connections := origin.Connections()
-	require.Equal(t, 1, connections, "answers without fault leave the connection in use")
+	require.Equal(t, 1, connections, "answers without a fault keep the connection open")
 }
 
 func TestRefuse(t *testing.T) {
@@ -138,7 +138,7 @@ func TestRefuse(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 }
 
-// The kind Refuse takes the port away until its Hold is closed.
+// The kind Refuse closes the port until its Hold is closed.
 func TestRefuseAsAnswer(t *testing.T) {
 	CheckGoroutines(t)
 	hold := make(chan struct{})
@@ -152,7 +152,7 @@ func TestRefuseAsAnswer(t *testing.T) {
 	require.True(t, settle(func() bool { _, _, err = get(t, transport, origin.URL); return err == nil }))
 }
 
-// A client that gives up on a silent origin frees it.
+// When the client leaves a silent origin, the answer ends.
 func TestStallsEndWithTheClient(t *testing.T) {
 	CheckGoroutines(t)
 	for _, kind := range []Kind{Hang, StallInHeader, StallAfterHeader, StallInBody} {

@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// plan is an Answer worked out for one request: its Kind's effects on the message applied, all defaults filled in.
-// What is left to do is to send it and to strike.
+// plan is an Answer prepared for one request: defaults are filled in, and the Kind's changes to the
+// message are made. It only remains to send it and to strike.
 type plan struct {
 	Answer
 	traits
 	bodyless bool  // RFC 9112 §6.3: answers to HEAD, 1xx, 204 and 304 have no body
-	at       int64 // place of Answer.At in the body
+	at       int64 // offset of Answer.At in the body
 }
 
 var (
@@ -29,14 +29,14 @@ var (
 )
 
 const (
-	defaultLength = 1 << 10 // of a body that is needed for a fault to strike in
+	defaultLength = 1 << 10 // of a body that a fault needs
 	hugeFieldSize = 4 << 10
 )
 
-// errEnded says that the plan ended the connection or stream.
+// errEnded means that the plan ended the connection or stream.
 var errEnded = errors.New("faulty: the plan ended the connection")
 
-// newPlan makes the plan for r. nth counts the times that a.Kind was played before.
+// newPlan makes the plan for r. nth is how often a.Kind was played before.
 func newPlan(a Answer, r *http.Request, nth int) plan {
 	p := plan{Answer: a, traits: a.Kind.traits()}
 	p.Header = p.Header.Clone()
@@ -91,7 +91,8 @@ func (p *plan) applyKind(r *http.Request, nth int) {
 	}
 }
 
-// setDefault sets a field that the Answer does not mention; one that it sets to nil stays out.
+// setDefault sets a field for which the Answer has no key. A field that the Answer sets to nil
+// stays out.
 func (p *plan) setDefault(name, value string) {
 	if _, mentioned := p.Header[name]; !mentioned {
 		p.Header.Set(name, value)
@@ -102,7 +103,7 @@ func allowsBody(status int) bool {
 	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// place returns the offset in something of the given size that Answer.At means.
+// place returns the offset that an Answer.At of at means in a header or body of the given size.
 func place(at, size int64) int64 {
 	switch {
 	case at == 0:
@@ -113,8 +114,8 @@ func place(at, size int64) int64 {
 	return max(0, min(at, size-1))
 }
 
-// sendBody writes the content to w, as far as the fault lets it: the rest is the caller's when p
-// strikes in the body.
+// sendBody writes the content to w. If p strikes in the body, it writes only the bytes before that
+// place.
 func (p *plan) sendBody(ctx context.Context, w io.Writer) (sent int64, err error) {
 	w = p.Drip.writer(ctx, w)
 	content := p.Content()
@@ -133,7 +134,7 @@ func (p *plan) sendBody(ctx context.Context, w io.Writer) (sent int64, err error
 	return sent + n, err
 }
 
-// done reports the end of the answer to whom it may concern.
+// done calls p.Done, if there is one.
 func (p *plan) done(sent int64, err error) {
 	if p.Done == nil {
 		return
@@ -144,7 +145,7 @@ func (p *plan) done(sent int64, err error) {
 	p.Done(sent, err)
 }
 
-// await waits for hold to be closed; a nil hold holds nothing.
+// await waits until hold is closed. It does not wait for a nil hold.
 func await(ctx context.Context, hold <-chan struct{}) error {
 	if hold == nil {
 		return nil

@@ -5,15 +5,16 @@ import (
 	"strings"
 )
 
-// Request is a request as it goes over an HTTP/1.1 connection, unchecked.
+// Request is a request that is sent unchecked over an HTTP/1.1 connection.
 type Request struct {
 	Method string   // GET if empty
 	Target string   // path and query, as sent
-	Host   string   // the address that the Conn was dialled to, if empty
-	Fields []string // header lines without their ends; Host and Content-Length come of themselves
+	Host   string   // the address of the Conn if empty
+	Fields []string // header lines without line ends; Host and Content-Length are added
 	Body   string
 
-	// Length is the Content-Length to declare; 0 means the Body's, and none where there is no body.
+	// Length is the Content-Length to declare. 0 means the length of Body, or no Content-Length if
+	// Body is empty.
 	Length int
 }
 
@@ -39,13 +40,13 @@ func (r Request) wire(host string) string {
 	return b.String()
 }
 
-// OverlappingRanges returns a Range field that asks n times for nearly the whole body, in some 8 bytes
-// each (CVE-2018-8005).
+// OverlappingRanges returns a Range field that requests nearly the whole body n times, with about 8
+// bytes for each (CVE-2018-8005).
 func OverlappingRanges(n int) string {
 	return rangeField(n, func(i int) string { return fmt.Sprintf("%d-", i) })
 }
 
-// OneByteRanges returns a Range field that asks for n single bytes which do not touch.
+// OneByteRanges returns a Range field that requests n single bytes that are not adjacent.
 func OneByteRanges(n int) string {
 	return rangeField(n, func(i int) string { return fmt.Sprintf("%d-%d", 2*i, 2*i) })
 }
@@ -58,18 +59,18 @@ func rangeField(n int, spec func(int) string) string {
 	return "Range: bytes=" + strings.Join(specs, ",")
 }
 
-// OversizeField returns a field of n bytes, for origins that answer 400 or 431 to it.
+// OversizeField returns a field of n bytes, which makes some origins answer 400 or 431.
 func OversizeField(n int) string {
 	const name = "X-Oversize: "
 	return name + strings.Repeat("o", max(0, n-len(name)))
 }
 
-// ControlField returns a field whose value holds the byte c.
+// ControlField returns a field whose value contains the byte c.
 func ControlField(c byte) string {
 	return "X-Control: a" + string(rune(c)) + "b"
 }
 
-// MethodOverrideFields returns the fields that some frameworks take for the real method.
+// MethodOverrideFields returns the fields that some frameworks use instead of the request's method.
 func MethodOverrideFields(method string) []string {
 	return []string{
 		"X-HTTP-Method-Override: " + method,

@@ -16,16 +16,17 @@ import (
 	"path/filepath"
 )
 
-// pkg is the package that the mutants are of, as it stands.
+// pkg is the package to mutate, without mutants.
 type pkg struct {
 	dir      string
-	sources  map[string][]byte // by the file's name
+	sources  map[string][]byte // by file name
 	importer types.Importer
 }
 
 // load reads the package in dir.
 func load(dir string) (*pkg, error) {
-	cmd := exec.Command("go", "list", "-export", "-deps", "-json=Dir,ImportPath,Export,GoFiles", "os", "strconv", ".") // the two are the switch's
+	// switchFile imports os and strconv.
+	cmd := exec.Command("go", "list", "-export", "-deps", "-json=Dir,ImportPath,Export,GoFiles", "os", "strconv", ".")
 	cmd.Dir = dir
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -37,7 +38,7 @@ func load(dir string) (*pkg, error) {
 		Dir, ImportPath, Export string
 		GoFiles                 []string
 	}
-	var listed listing // of the package itself, which comes last
+	var listed listing // of the package itself, which is the last
 	exports := map[string]string{}
 	for decoder := json.NewDecoder(bytes.NewReader(out)); decoder.More(); {
 		listed = listing{}
@@ -58,7 +59,7 @@ func load(dir string) (*pkg, error) {
 	return p, nil
 }
 
-// checked is the outcome of type checking.
+// checked is the result of type checking.
 type checked struct {
 	fset  *token.FileSet
 	files map[string]*ast.File
@@ -67,8 +68,8 @@ type checked struct {
 	errs  []types.Error
 }
 
-// check type checks the package with the files in changed in the place of its own, or beside them. The error is
-// one of syntax.
+// check type checks the package, with the files in changed added or in place of its own. The error
+// is a syntax error; type errors are in checked.errs.
 func (p *pkg) check(changed map[string][]byte) (*checked, error) {
 	c := &checked{
 		fset: token.NewFileSet(), files: map[string]*ast.File{},
@@ -99,6 +100,6 @@ func (p *pkg) check(changed map[string][]byte) (*checked, error) {
 			c.errs = append(c.errs, e)
 		}
 	}}
-	c.pkg, _ = config.Check(p.dir, c.fset, files, c.info) // its error is the first of errs
+	c.pkg, _ = config.Check(p.dir, c.fset, files, c.info) // the returned error is the first of errs
 	return c, nil
 }

@@ -1,14 +1,15 @@
-// Command mutate breaks the caching rules one branch at a time and tells which of the breaks the tests don't notice. It
-// is run at the root of the module:
+// Command mutate changes the caching rules in one place at a time and reports the changes that the
+// tests do not notice. Run it at the root of the module:
 //
-//	go run ./internal/mutate                         # every mutant of every rule file; some ten minutes
-//	go run ./internal/mutate -seed 7 -n 20           # a sample
+//	go run ./internal/mutate                 # every mutant of every rule file; about ten minutes
+//	go run ./internal/mutate -seed 7 -n 20   # a sample
 //	go run ./internal/mutate -files reuse.go,vary.go
 //
-// A mutant negates a condition, drops a clause of one, drops a case, shifts a bound or an operator, changes a number,
-// a truth value or a name in a list, or deletes a statement. It is killed when a test fails, does not end, or panics. All
-// are compiled into one test binary for each package, behind switches. Survivors are printed; those that internal/conformance
-// explains don't count. The exit status is 1 if others are left.
+// A mutant negates a condition, drops a clause of a condition, drops a case, changes a bound or an
+// operator, changes a number, a truth value or a name in a list, or deletes a statement. It is
+// killed when a test fails, hangs, or panics. All mutants are compiled into one test binary for
+// each package, behind switches. The survivors that internal/conformance does not explain are
+// printed. If there are any, the exit status is 1.
 package main
 
 import (
@@ -25,7 +26,7 @@ import (
 	"github.com/cirquecache/cirque/internal/conformance"
 )
 
-// ruleFiles are the files of the root package that hold the rules of RFC 9111 and its relatives.
+// ruleFiles are files of the root package with the rules of RFC 9111 and related RFCs.
 const ruleFiles = "storing.go,freshness.go,httpdate.go,reuse.go,vary.go,vary_record.go,validation.go,freshening.go,invalidation.go," +
 	"partial.go,request.go,fields.go"
 
@@ -109,7 +110,7 @@ func (p *pkg) collect(files []string) ([]mutant, error) {
 	return all, nil
 }
 
-// sample returns n of the mutants, chosen by seed; all of them if n is zero.
+// sample returns n of the mutants, chosen by seed, or all if n is zero.
 func sample(all []mutant, seed uint64, n int) []mutant {
 	if n <= 0 || n >= len(all) {
 		return all
@@ -118,7 +119,8 @@ func sample(all []mutant, seed uint64, n int) []mutant {
 	return all[:n]
 }
 
-// try finds out the fate of every mutant, several at a time. After an error the report is of what was done.
+// try runs every mutant, several at a time. After an error the report covers the mutants that were
+// run.
 func try(ctx context.Context, r *runner, jobs int, verbose bool) (*report, error) {
 	rep := &report{files: map[string]*tally{}}
 	next := make(chan int)
@@ -160,7 +162,8 @@ feed:
 	return rep, err
 }
 
-// explained returns why a survivor is as good as the original, if it is known.
+// explained returns the known reason, if there is one, why a survivor is equivalent to the
+// original.
 func explained(m *mutant) (string, bool) {
 	for _, s := range conformance.Survivors() {
 		if s.File == m.file && s.Source == m.source && s.Mutation == m.what {

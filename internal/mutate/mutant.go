@@ -9,16 +9,17 @@ import (
 	"strings"
 )
 
-// mutant is one change to one file: the bytes [start, end), which are an expression or a statement, give way to text.
+// mutant is one change to one file: text replaces the bytes [start, end), which are an expression
+// or a statement.
 type mutant struct {
 	file       string
 	start, end int
 	text       string
-	typ        string // of the expression; "": it is a statement
-	fixed      bool   // the expression is a constant, and has to be one
+	typ        string // type of the expression; "" for a statement
+	fixed      bool   // the expression must be a constant
 	line       int
-	source     string // the line that is changed
-	what       string // what is done to it
+	source     string // the changed line
+	what       string // what is changed
 }
 
 func (m *mutant) String() string {
@@ -46,7 +47,7 @@ func (p *pkg) mutants(file string, in *checked) []mutant {
 	for _, decl := range f.Decls {
 		switch d := decl.(type) {
 		case *ast.FuncDecl:
-			if d.Name.Name != "String" { // names for logs are no rules
+			if d.Name.Name != "String" { // names for logs are not rules
 				ast.Inspect(d, c.visit)
 			}
 		case *ast.GenDecl:
@@ -66,7 +67,7 @@ type collector struct {
 	lines   []string
 	tokens  *token.File
 	in      *checked
-	imports map[string]bool // those that have their own names
+	imports map[string]bool // whether the import has its default name, by path
 	found   []mutant
 	whole   map[ast.Expr]bool // conditions that are negated as a whole
 	fixed   bool
@@ -78,7 +79,7 @@ func (c *collector) text(n ast.Node) string {
 	return string(c.src[c.offset(n.Pos()):c.offset(n.End())])
 }
 
-// replace adds the mutant that has text in the place of n. Its line is that of at.
+// replace adds the mutant in which text replaces n. Its line is that of at.
 func (c *collector) replace(n ast.Node, at token.Pos, text, what string) {
 	line := c.tokens.Line(at)
 	m := mutant{
@@ -87,15 +88,15 @@ func (c *collector) replace(n ast.Node, at token.Pos, text, what string) {
 	}
 	if e, ok := n.(ast.Expr); ok {
 		m.typ = c.typeOf(e)
-		// The 1 of -1, say, has no type.
+		// Some constants, such as the 1 of -1, are untyped.
 		basic, ok := c.in.info.Types[e].Type.(*types.Basic)
 		m.fixed = m.fixed || ok && basic.Info()&types.IsUntyped != 0 && basic.Info()&types.IsBoolean == 0
 	}
 	c.found = append(c.found, m)
 }
 
-// typeOf returns the type of an expression as the file can write it. What the file can't write nothing is made
-// of.
+// typeOf returns the type of an expression as the file would write it. A type that the file cannot
+// name gets an invalid name; it then does not compile behind a switch.
 func (c *collector) typeOf(e ast.Expr) string {
 	t := c.in.info.Types[e].Type
 	if t == nil {
@@ -163,7 +164,8 @@ func (c *collector) negate(cond ast.Expr) {
 	c.replace(cond, cond.Pos(), "!("+c.text(cond)+")", "negate "+c.text(cond))
 }
 
-// isCondition reports whether an expression is surely a boolean one that is worth negating as a whole.
+// isCondition reports whether an expression is certainly boolean, by its syntax, and can be negated
+// as a whole.
 func isCondition(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.ParenExpr:
@@ -179,7 +181,8 @@ func isCondition(e ast.Expr) bool {
 	return false
 }
 
-// cases negates each condition of a switch without a tag. Of one with several, each is dropped.
+// cases negates each condition of a switch without a tag. If a case has several conditions, it also
+// drops each.
 func (c *collector) cases(n *ast.SwitchStmt) {
 	for _, clause := range n.Body.List {
 		list := clause.(*ast.CaseClause).List
@@ -192,7 +195,7 @@ func (c *collector) cases(n *ast.SwitchStmt) {
 	}
 }
 
-// labels drops the labels of a switch with a tag, one at a time: others take their place that nothing equals.
+// labels drops the labels of a switch with a tag, one at a time, by a label that no value equals.
 func (c *collector) labels(n *ast.SwitchStmt) {
 	for _, clause := range n.Body.List {
 		for _, label := range clause.(*ast.CaseClause).List {
@@ -205,7 +208,7 @@ func (c *collector) labels(n *ast.SwitchStmt) {
 	}
 }
 
-// other is what an operator is shifted to.
+// other has the operator that replaces each operator.
 var other = map[token.Token]token.Token{
 	token.LSS: token.LEQ, token.LEQ: token.LSS, token.GTR: token.GEQ, token.GEQ: token.GTR,
 	token.EQL: token.NEQ, token.NEQ: token.EQL,
@@ -228,7 +231,7 @@ func (c *collector) binary(n *ast.BinaryExpr) {
 	c.replace(n, n.OpPos, shifted, n.Op.String()+" → "+op.String())
 }
 
-// isText reports whether an expression is a string: + is no arithmetic then.
+// isText reports whether an expression is a string. Then + is not arithmetic.
 func (c *collector) isText(e ast.Expr) bool {
 	basic, ok := c.in.info.Types[e].Type.Underlying().(*types.Basic)
 	return ok && basic.Info()&types.IsString != 0
@@ -253,7 +256,7 @@ func (c *collector) call(n *ast.CallExpr) {
 	}
 }
 
-// elements drops the strings of a list, one at a time: names of fields, mostly.
+// elements drops the strings of a list, one at a time. Most are field names.
 func (c *collector) elements(n *ast.CompositeLit) {
 	for _, e := range n.Elts {
 		if lit, ok := e.(*ast.BasicLit); ok && lit.Kind == token.STRING {
@@ -262,7 +265,8 @@ func (c *collector) elements(n *ast.CompositeLit) {
 	}
 }
 
-// statements deletes those whose absence still compiles: calls, assignments to what is declared elsewhere, and jumps.
+// statements deletes statements without which the file may still compile: calls, assignments to
+// variables declared elsewhere, and jumps.
 func (c *collector) statements(list []ast.Stmt) {
 	for _, s := range list {
 		switch s := s.(type) {

@@ -85,7 +85,8 @@ func TestMutants(t *testing.T) {
 	require.ErrorContains(t, err, "no file others.go")
 }
 
-// TestSwitches: the text with all mutants compiles, but for those that it says are not in it.
+// TestSwitches: the text with all mutants behind switches compiles; withSwitches returns those it
+// had to leave out.
 func TestSwitches(t *testing.T) {
 	p := rules(source)
 	p.importer = importer.Default()
@@ -105,7 +106,7 @@ func TestSwitches(t *testing.T) {
 	}
 	require.Contains(t, text, `var names = []string{func() string { switch activeMutant { case 1: return "-mutant-"; }; return "a" }(), `)
 
-	// Without panic the function lacks a return; an array's length must be known when it is compiled.
+	// Without panic the function lacks a return, and an array's length must be a constant.
 	p = rules("package rules\n\nfunc f(x int) int {\n\tif x > 1 {\n\t\treturn 1\n\t}\n\tpanic(x)\n}\n\nvar a = [2]int{1}\n\nfunc g() int64 { return -1 }\n")
 	p.importer = importer.Default()
 	all, err = p.collect([]string{"rules.go"})
@@ -132,8 +133,8 @@ func TestSample(t *testing.T) {
 	require.NotEqual(t, pick(1, 5), pick(2, 5))
 }
 
-// TestRun tries mutants of a module of its own: one that its test notices, one that it doesn't, one that hangs it, one
-// that can only be compiled by itself, and one that is no Go.
+// TestRun tries mutants of a small module: one that its test does not notice, one that it notices,
+// one that makes it hang, one that must be compiled alone, and one that does not compile.
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{

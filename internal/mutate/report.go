@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 )
 
-// report sums up the fates of mutants.
+// report sums up the results of the mutants.
 type report struct {
 	files       map[string]*tally
 	survivors   []*mutant
@@ -45,7 +45,7 @@ func (r *report) add(m *mutant, f fate, pkg string) {
 	t.all++
 }
 
-// print writes the survivors and, by file, how many were killed.
+// print writes the survivors, and the counts for each file.
 func (r *report) print(w io.Writer) {
 	for _, m := range r.survivors {
 		fmt.Fprintf(w, "survived %s\n", m)

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// fate is what becomes of a mutant.
+// fate is the result of running the tests with a mutant.
 type fate int
 
 const (
@@ -26,21 +26,21 @@ const (
 // runner runs the tests of packages against mutants.
 type runner struct {
 	pkg      *pkg
-	packages []string // whose tests are run, in this order
-	dir      string   // for what is compiled
+	packages []string // the packages whose tests are run, in this order
+	dir      string   // for the compiled tests
 	mutants  []mutant
 
-	alone map[int]bool // mutants that are compiled by themselves
-	tests []testBinary // of the others
+	alone map[int]bool // mutants that are compiled alone, by index
+	tests []testBinary // with all other mutants
 }
 
 // testBinary is the compiled tests of a package.
 type testBinary struct {
 	pkg, path, dir string
-	limit          time.Duration // what takes longer hangs
+	limit          time.Duration // a run that takes longer counts as hanging
 }
 
-// newRunner compiles the tests with all mutants in them, and checks them.
+// newRunner compiles the tests with all mutants behind switches, and checks the tests.
 func newRunner(ctx context.Context, p *pkg, packages []string, all []mutant, dir string) (*runner, error) {
 	r := &runner{pkg: p, packages: packages, dir: dir, mutants: all}
 	files, alone, err := p.withSwitches(all)
@@ -52,14 +52,14 @@ func newRunner(ctx context.Context, p *pkg, packages []string, all []mutant, dir
 	if r.tests, ok, err = r.compile(ctx, "all", files); err != nil {
 		return nil, err
 	} else if !ok {
-		return nil, errors.New("mutate: the tests don't compile with switches")
+		return nil, errors.New("mutate: the tests do not compile with switches")
 	}
 	return r, r.check(ctx)
 }
 
-// check makes sure that the tests pass without a mutant, and sees how long they take. What they read besides their own code,
-// such as documentation, must be as it should be before the first mutant is tried, and still after the last, or
-// it would seem to be the mutants that were noticed.
+// check returns an error unless the tests pass without a mutant, and sets their time limits. It is
+// called before the first mutant and after the last. A test that fails for another reason, such as
+// a change in a document that it reads, would otherwise count as killing the mutants.
 func (r *runner) check(ctx context.Context) error {
 	for i := range r.tests {
 		t := &r.tests[i]
@@ -77,8 +77,8 @@ func (r *runner) check(ctx context.Context) error {
 	return nil
 }
 
-// compile compiles the tests of all packages with changed files of the package laid over the real ones; the tree stays as it is.
-// ok is false if they don't compile.
+// compile compiles the tests of all packages, with changed in place of files of the package. The
+// source tree is not changed. ok is false if the tests do not compile.
 func (r *runner) compile(ctx context.Context, name string, changed map[string][]byte) (tests []testBinary, ok bool, err error) {
 	dir := filepath.Join(r.dir, name)
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -134,7 +134,7 @@ func (r *runner) run(ctx context.Context, i int) (fate, string, error) {
 		number, tests = 0, compiled
 	}
 	for _, t := range tests {
-		// The file's own tests are quick, and kill most.
+		// The tests of the mutated file are quick and kill most mutants.
 		if own := r.ownTests(m.file); own != "" && t.pkg == "." {
 			if f, err := t.run(ctx, number, own); err != nil || f != survived {
 				return f, t.pkg, err
@@ -149,7 +149,8 @@ func (r *runner) run(ctx context.Context, i int) (fate, string, error) {
 
 var testFunction = regexp.MustCompile(`(?m)^func (Test\w+|Fuzz\w+|Example\w*)\(`)
 
-// ownTests returns a pattern of the tests that are named after a file; "" if there are none.
+// ownTests returns a pattern of the tests in the test files named after file, or "" if there are
+// none.
 func (r *runner) ownTests(file string) string {
 	files, _ := filepath.Glob(filepath.Join(r.pkg.dir, strings.TrimSuffix(file, ".go")+"_*test.go"))
 	var names []string
@@ -165,7 +166,8 @@ func (r *runner) ownTests(file string) string {
 	return "^(" + strings.Join(names, "|") + ")$"
 }
 
-// run runs the tests that match pattern with a mutant; 0 is none.
+// run runs the tests that match pattern with a mutant, given by its index plus one. 0 means no
+// mutant.
 func (t *testBinary) run(ctx context.Context, mutant int, pattern string) (fate, error) {
 	limited, cancel := context.WithTimeout(ctx, t.limit)
 	defer cancel()

@@ -7,12 +7,13 @@ import (
 	"slices"
 )
 
-// A mutant that is compiled by itself costs a compiler and a linker. So one text is made that holds all of them, each
-// behind a switch: a condition c that two mutants change becomes
+// To compile each mutant alone would take a run of the compiler and the linker for each. So all
+// mutants are put into one text, each behind a switch. A condition c that two mutants change
+// becomes
 //
 //	func() bool { switch activeMutant { case 3: return !(c); case 4: return true }; return c }()
 //
-// and the environment of a run says which of them is active.
+// and an environment variable says which mutant is active in a run.
 
 // switchFile declares the switch.
 const switchFile = "active_mutant_switch.go"
@@ -27,7 +28,8 @@ import (
 var activeMutant, _ = strconv.Atoi(os.Getenv(%q))
 `
 
-// mutantVariable is the environment variable that holds the number of the active mutant: its index, plus one.
+// mutantVariable is the environment variable that holds the number of the active mutant, which is
+// its index plus one.
 const mutantVariable = "ACTIVE_MUTANT"
 
 // site is an expression or a statement that mutants change.
@@ -38,13 +40,13 @@ type site struct {
 	from, to   int // in the text with switches
 }
 
-// withSwitches returns the files of the package that change when all mutants are put behind switches. alone are
-// the mutants for which that does not compile.
+// withSwitches returns the changed files of the package with mutants behind switches. alone has the
+// mutants that do not compile behind a switch; these are left out.
 func (p *pkg) withSwitches(all []mutant) (files map[string][]byte, alone map[int]bool, err error) {
 	alone = map[int]bool{}
 	for i := range all {
 		if all[i].fixed {
-			alone[i] = true // its value may be needed by the compiler
+			alone[i] = true // the compiler may need its value
 		}
 	}
 	for {
@@ -75,12 +77,12 @@ func (p *pkg) withSwitches(all []mutant) (files map[string][]byte, alone map[int
 			}
 		}
 		if len(alone) == before {
-			return nil, nil, fmt.Errorf("mutate: no mutant is to blame for: %w", c.errs[0])
+			return nil, nil, fmt.Errorf("mutate: no mutant causes the error: %w", c.errs[0])
 		}
 	}
 }
 
-// nest returns the sites of the mutants of one file, but for those alone.
+// nest returns the sites of the mutants of one file, except those in alone.
 func nest(all []mutant, file string, alone map[int]bool) []*site {
 	var order []int
 	for i := range all {
@@ -88,7 +90,8 @@ func nest(all []mutant, file string, alone map[int]bool) []*site {
 			order = append(order, i)
 		}
 	}
-	// What is around something comes before it, and a statement before the expression that it consists of.
+	// An outer node comes before the nodes in it, and a statement before an expression of the same
+	// extent.
 	slices.SortStableFunc(order, func(i, j int) int {
 		a, b := &all[i], &all[j]
 		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(b.end, a.end), cmp.Compare(a.typ, b.typ))
@@ -152,8 +155,8 @@ func emit(src []byte, all []mutant, sites []*site) []byte {
 	return out.Bytes()
 }
 
-// culprits returns the mutants that a compiler's complaint about the text with switches is about: those of the innermost site there,
-// or else of the function.
+// culprits returns the mutants that may cause a compiler error at offset in the text with switches:
+// those of the innermost site there, or else those of the whole declaration.
 func culprits(in *checked, sites []*site, file string, offset int) []int {
 	var found []int
 	for len(sites) > 0 {

@@ -1,4 +1,5 @@
-// Package unzeroed makes memory that is not zeroed first, for what is overwritten before anybody reads it.
+// Package unzeroed allocates memory without zeroing it, for buffers that are written before they
+// are read.
 package unzeroed
 
 import (
@@ -6,10 +7,10 @@ import (
 	"unsafe"
 )
 
-// Make returns an empty slice of capacity n, at least one. What it holds beyond its length is whatever was there, so
-// only what was appended may be shown to others.
+// Make returns an empty slice of capacity n, which must be at least one. The memory beyond its
+// length holds arbitrary old bytes, so only appended bytes may be shown to others.
 func Make(n int) []byte {
-	var b strings.Builder // the one way to such memory that the standard library leaves open
+	var b strings.Builder // the only way in the standard library to get such memory
 	b.Grow(n)
 	b.WriteByte(0) // gives the memory an address
 	return unsafe.Slice(unsafe.StringData(b.String()), n)[:0]

@@ -7,7 +7,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// lock is a CacheKeyLock that knows who was made to wait.
+// lock is a CacheKeyLock that records which requests had to wait.
 type lock struct {
 	cirque.CacheKeyLock
 

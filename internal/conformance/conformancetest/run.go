@@ -12,7 +12,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// OneOfEach is a handler door and a transport door, for tests that are about something else than doors.
+// OneOfEach is a handler door and a transport door, for tests that are not about the doors.
 var OneOfEach = []string{conformance.InFrontOfProxy, conformance.InClient}
 
 // Options say what to run.
@@ -20,10 +20,11 @@ type Options struct {
 	// Doors are the doors that every case goes through.
 	Doors []string
 
-	// Storage opens a Storage for each configuration that cases ask for. Nil: the default one.
+	// Storage opens a Storage for each configuration that cases need. Nil means the default
+	// Storage.
 	Storage func() (cirque.Storage, error)
 
-	// NoSeek skips the cases that take hits that can seek.
+	// NoSeek skips the cases that need hits that can seek.
 	NoSeek bool
 }
 
@@ -52,8 +53,9 @@ func Run(t *testing.T, opts Options) {
 	doors.Wait()
 }
 
-// workers is how many cases run at a time at each door. They wait for connections and, a few of them, for the
-// clock, so it is no question of how many processors there are, as it would be with testing's own Parallel.
+// workers is how many cases run at a time at each door. Cases mostly wait for connections, and a
+// few for the clock, so the number does not depend on the number of processors as it would with
+// t.Parallel.
 const workers = 16
 
 func runCases(t *testing.T, suite *conformance.Suite, door string, opts Options) {

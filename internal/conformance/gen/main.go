@@ -1,4 +1,4 @@
-// Command gen writes docs/conformance.md. It is run by go generate in the directory above.
+// Command gen writes docs/conformance.md. go generate runs it in the directory above.
 package main
 
 import (

@@ -16,7 +16,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// Op is one of the calls that can be made to fail.
+// Op is one of the calls that can fail.
 type Op uint8
 
 const (
@@ -72,29 +72,31 @@ func (op Op) String() string {
 	return ops[op]
 }
 
-// Fault says what is wrong with one call. Its parts come in this order; the zero Fault is none.
+// Fault says what goes wrong in one call. Its parts take effect in this order. The zero Fault means
+// none.
 type Fault struct {
-	// Delay, and then Hold until it is closed, keep the call waiting. The context of the call, or of the
-	// Lookup or MissHandler that the handler came from, ends the wait with its error.
+	// The call first waits for Delay, and then until Hold is closed. The wait ends with the
+	// context's error when the context of the call ends; for a handler, that is the context of its
+	// Lookup or MissHandler call.
 	Delay time.Duration
 	Hold  <-chan struct{}
 
-	// Panic, if not nil, is what the call panics with.
+	// Panic, if not nil, is the value that the call panics with.
 	Panic any
 
-	// Err, if not nil, is returned in place of doing what was asked. HitClose closes all the same, MissFinish aborts
-	// the write, and MissAbort can't fail.
+	// Err, if not nil, is returned and the call does nothing else, with three exceptions: HitClose
+	// still closes, MissFinish aborts the write, and MissAbort cannot fail.
 	Err error
 
-	// Partial is the number of bytes that a read or write with an Err gets through before it.
+	// Partial is the number of bytes that a read or write with an Err transfers before it fails.
 	Partial int
 }
 
-// Script decides on the fault of each call: the call-th of op on this Storage and its handlers, from 1. It
-// is called from many goroutines.
+// Script returns the fault of a call of op. call counts the calls of op on this Storage and its
+// handlers, from 1. A Script is called from many goroutines.
 type Script func(op Op, call int) Fault
 
-// Nth returns the Script that lets the n-th call of op go wrong, or every one if n is 0.
+// Nth returns a Script with fault at the n-th call of op, or at every call if n is 0.
 func Nth(op Op, n int, fault Fault) Script {
 	return func(o Op, call int) Fault {
 		if o == op && (n == 0 || call == n) {
@@ -104,7 +106,7 @@ func Nth(op Op, n int, fault Fault) Script {
 	}
 }
 
-// Tally counts what is done with a wrapped Storage. It is safe for concurrent use.
+// Tally counts the calls of a wrapped Storage. It is safe for concurrent use.
 type Tally struct {
 	script Script
 
@@ -113,14 +115,15 @@ type Tally struct {
 	open  map[any]string
 }
 
-// Calls returns how often op was called, whatever came of it.
+// Calls returns how often op was called, with or without success.
 func (t *Tally) Calls(op Op) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.calls[op]
 }
 
-// Open describes the handlers that are not done with: hits not closed, writes neither finished nor aborted.
+// Open describes the handlers still open: hits that were not closed, writes that were neither
+// finished nor aborted.
 func (t *Tally) Open() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -143,7 +146,8 @@ func (t *Tally) done(handler any) {
 	delete(t.open, handler)
 }
 
-// strike counts a call and plays its fault. It returns the fault for the sake of Partial, and its Err or that of ctx.
+// strike counts a call and plays its fault. It returns the fault, whose Partial the caller needs,
+// and the error of the fault or of ctx.
 func (t *Tally) strike(ctx context.Context, op Op) (Fault, error) {
 	t.mu.Lock()
 	t.calls[op]++
@@ -183,7 +187,8 @@ func (f Fault) wait(ctx context.Context) error {
 	return nil
 }
 
-// Wrap returns base with the faults of script, and a tally of the calls. A nil script has no faults.
+// Wrap returns base with the faults of script, and a tally of the calls. A nil script has no
+// faults.
 func Wrap(base cirque.Storage, script Script) (cirque.Storage, *Tally) {
 	tally := &Tally{script: script, open: make(map[any]string)}
 	wrapped := &storage{base, tally}

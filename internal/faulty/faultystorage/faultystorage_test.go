@@ -24,7 +24,7 @@ var (
 	errBroken = errors.New("broken")
 )
 
-// A wrapper without faults is as good as what it wraps.
+// A wrapper without faults passes the storage suite.
 func TestTransparent(t *testing.T) {
 	storagetest.Run(t, func(testing.TB) cirque.Storage {
 		wrapped, _ := faultystorage.Wrap(memcache.New(memcache.Config{}), nil)
@@ -32,10 +32,10 @@ func TestTransparent(t *testing.T) {
 	}, storagetest.Features{Streaming: true, Seeking: true})
 }
 
-// onlyStorage hides what a Storage can do beyond the interface.
+// onlyStorage hides the optional capabilities of a Storage.
 type onlyStorage struct{ cirque.Storage }
 
-func TestClaimsNoMoreThanItWraps(t *testing.T) {
+func TestWrapperHasNoCapabilityThatTheStorageLacks(t *testing.T) {
 	wrapped, _ := faultystorage.Wrap(onlyStorage{memcache.New(memcache.Config{})}, nil)
 	_, streams := wrapped.(cirque.StreamingStorage)
 	require.False(t, streams)
@@ -108,7 +108,7 @@ func TestEveryCallFails(t *testing.T) {
 			require.Empty(t, tally.Open())
 
 			_, err = walk(t.Context(), storage)
-			require.NoError(t, err, "the second call goes well")
+			require.NoError(t, err, "the second call succeeds")
 		})
 	}
 }

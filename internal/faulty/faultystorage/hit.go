@@ -7,14 +7,14 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// hit takes all that can't fail from the HitHandler it wraps.
+// hit wraps a HitHandler; it embeds the methods that cannot fail.
 type hit struct {
 	cirque.HitHandler
-	ctx   context.Context // of the Lookup, which covers the reads
+	ctx   context.Context // of the Lookup; it also ends waiting reads
 	tally *Tally
 }
 
-// wrapHit returns nil for nil, which is what a lookup without a hit has.
+// wrapHit wraps base. It returns nil if base is nil, as after a lookup without a hit.
 func (t *Tally) wrapHit(ctx context.Context, base cirque.HitHandler, key cirque.CacheKey) cirque.HitHandler {
 	if base == nil {
 		return nil
@@ -46,7 +46,7 @@ func (h *hit) SeekRange(start, end int64) error {
 	return h.HitHandler.SeekRange(start, end)
 }
 
-// Close closes the hit it wraps in any case, so that a leak is the caller's.
+// Close always closes the wrapped hit, so that only a caller that never calls Close leaks it.
 func (h *hit) Close() (err error) {
 	h.tally.done(h)
 	defer func() {
@@ -58,7 +58,7 @@ func (h *hit) Close() (err error) {
 	return err
 }
 
-// hitTo is a hit that hands out its body without copying.
+// hitTo is a hit that implements io.WriterTo.
 type hitTo struct {
 	*hit
 	to io.WriterTo

@@ -6,7 +6,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// miss takes all that can't fail from the MissHandler it wraps.
+// miss wraps a MissHandler; it embeds the methods that cannot fail.
 type miss struct {
 	cirque.MissHandler
 	ctx   context.Context // of the write
@@ -35,7 +35,8 @@ func (m *miss) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Finish that fails aborts, since the caller owes no Abort after it. A panic leaves the write open.
+// Finish aborts the write if it fails, because a caller need not call Abort after Finish. A panic
+// leaves the write open.
 func (m *miss) Finish() (cirque.MissFinish, error) {
 	_, err := m.tally.strike(m.ctx, MissFinish)
 	m.tally.done(m)
@@ -46,7 +47,7 @@ func (m *miss) Finish() (cirque.MissFinish, error) {
 	return m.MissHandler.Finish()
 }
 
-// Abort aborts the write it wraps in any case, so that a leak is the caller's.
+// Abort always aborts the wrapped write, so that only a caller that never calls Abort leaks it.
 func (m *miss) Abort() {
 	m.tally.done(m)
 	defer m.MissHandler.Abort()
