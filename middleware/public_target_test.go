@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -226,6 +227,9 @@ func TestTenantsDoNotValidateEachOther(t *testing.T) {
 		tags := r.Header["If-None-Match"]
 		sent.Store(&tags)
 		w.Header().Set("Etag", `"1"`)
+		if strings.HasSuffix(r.URL.Path, "/varies") {
+			w.Header().Set("Vary", "X-V")
+		}
 		if len(tags) > 0 {
 			w.WriteHeader(http.StatusNotModified)
 			return
@@ -238,10 +242,23 @@ func TestTenantsDoNotValidateEachOther(t *testing.T) {
 		}
 		cached.ServeHTTP(w, r)
 	}))
-	for _, tenant := range []string{"a", "", "b"} {
-		require.NotContains(t, h.get("/", "X-Tenant", tenant).status(), "; hit")
-		require.Empty(t, *sent.Load(), tenant)
-		require.Equal(t, strings.TrimSuffix("for /"+tenant, "/")+"/", h.get("/", "X-Tenant", tenant).body)
+	for _, path := range []string{"/", "/varies"} {
+		for _, tenants := range [][]string{{"a", "", "b"}, {"", "a"}, {"", ""}} {
+			for i, tenant := range tenants {
+				got := h.get(path, "X-Tenant", tenant, "X-V", fmt.Sprint(i))
+				require.Equal(t, "for "+strings.TrimSuffix("/"+tenant, "/")+path, got.body)
+				switch {
+				case strings.Contains(got.status(), "; hit"):
+				case i == 1 && tenants[0] == tenant:
+					require.Equal(t, []string{`"1"`}, *sent.Load(), "of another variant of the one resource")
+				default:
+					require.Empty(t, *sent.Load(), "%s %q of %q", path, tenant, tenants)
+				}
+			}
+			r, err := http.NewRequest(http.MethodGet, h.front.URL+path, nil)
+			require.NoError(t, err)
+			require.NoError(t, cache.Purge(t.Context(), r))
+		}
 	}
 }
 
@@ -427,4 +444,241 @@ func TestKeyHookSeesWhatTheClientAskedFor(t *testing.T) {
 	}
 	require.Contains(t, h.twice("/docs/a?x"), "docs ")
 	require.Contains(t, h.twice("/admin/a?x"), "admin ")
+}
+
+// terminator is a proxy that ends the TLS connections of its clients, beside one for those who have none. It tells the server
+// behind it by X-Forwarded-Proto who came by which.
+func terminator(t *testing.T, behind http.Handler, proto string) (secure, plain *house) {
+	t.Helper()
+	inner := httptest.NewServer(behind)
+	t.Cleanup(inner.Close)
+	target, err := url.Parse(inner.URL)
+	require.NoError(t, err)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	proxy := &httputil.ReverseProxy{Transport: transport, ErrorLog: quiet, Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host
+		r.SetXForwarded()
+	}}
+	secure = site(t, proto, proxy)
+	front := httptest.NewServer(proxy)
+	t.Cleanup(front.Close)
+	client := front.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return secure, &house{t: t, front: front, client: client}
+}
+
+// secureOnly redirects to https what its client did not get by https, as the proxy in front says.
+var secureOnly = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "max-age=60")
+	w.Header().Set("Cache-Groups", `"pages"`)
+	if r.Header.Get("X-Forwarded-Proto") != "https" {
+		w.Header().Set("Location", "https://"+r.Host+r.URL.Path)
+		w.WriteHeader(http.StatusMovedPermanently)
+		return
+	}
+	io.WriteString(w, "page")
+})
+
+const publicHost = "www.example.test"
+
+func trustAll(*http.Request) bool { return true }
+
+// The redirect from http to https is not for those who came by https: they would be sent round in a circle.
+func TestRedirectToHTTPSBehindATerminator(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, proto string) {
+		cache := newCache(t, middleware.Config{TrustForwarded: trustAll})
+		secure, plain := terminator(t, cache.Handler(secureOnly), proto)
+		for _, hit := range []bool{false, true} {
+			for _, h := range []*house{plain, secure} {
+				got := h.get("/a", "Host", publicHost)
+				require.Equal(t, hit, strings.Contains(got.status(), "; hit"))
+				if h == plain {
+					require.Equal(t, http.StatusMovedPermanently, got.StatusCode)
+				} else {
+					require.Equal(t, "page", got.body)
+				}
+			}
+		}
+	})
+}
+
+// Whoever owns the cache names the public URLs, and nothing else is needed to purge them or their groups.
+func TestPublicURLsBehindATerminator(t *testing.T) {
+	configs := map[string]middleware.Config{
+		"TrustForwarded":        {TrustForwarded: trustAll},
+		"PublicOrigin":          {PublicOrigin: "https://" + publicHost},
+		"PublicOrigin, port":    {PublicOrigin: "HTTPS://WWW.example.test:443"},
+		"PublicOrigin, scheme":  {PublicOrigin: "https://*"},
+		"scheme, and forwarded": {PublicOrigin: "https://*", TrustForwarded: trustAll},
+	}
+	for name, cfg := range configs {
+		t.Run(name, func(t *testing.T) {
+			cache := newCache(t, cfg)
+			secure, _ := terminator(t, cache.Handler(secureOnly), "HTTP/1.1")
+			request := func(method, target string) *http.Request {
+				r, err := http.NewRequest(method, target, nil)
+				require.NoError(t, err)
+				return r
+			}
+			public := request(http.MethodGet, "https://"+publicHost+"/a")
+			for what, remove := range map[string]func(){
+				"Purge":      func() { require.NoError(t, cache.Purge(t.Context(), public)) },
+				"SoftPurge":  func() { require.NoError(t, cache.SoftPurge(t.Context(), public)) },
+				"PurgeGroup": func() { cache.PurgeGroup(request(http.MethodGet, "https://"+publicHost+"/"), "pages") },
+				"POST": func() {
+					require.Equal(t, "page", secure.do(http.MethodPost, "/a", "Host", publicHost).body)
+				},
+			} {
+				secure.get("/a", "Host", publicHost)
+				require.Contains(t, secure.get("/a", "Host", publicHost).status(), "; hit", what)
+				remove()
+				require.NotContains(t, secure.get("/a", "Host", publicHost).status(), "; hit", what)
+			}
+			key, ok := cache.HandlerKey(public)
+			require.True(t, ok)
+			_, hit, err := cache.Options().Storage.Lookup(t.Context(), key)
+			require.NoError(t, err)
+			require.NoError(t, hit.Close())
+		})
+	}
+}
+
+// Nobody is trusted by default: what a client says of itself neither finds what others have nor leaves anything for them.
+func TestForwardedFieldsAreNotTrusted(t *testing.T) {
+	for name, cfg := range map[string]middleware.Config{
+		"by default":  {},
+		"not for all": {TrustForwarded: func(r *http.Request) bool { return r.Header.Get("X-Secret") == "s" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cache := newCache(t, cfg)
+			h := site(t, "HTTP/1.1", cache.Handler(fresh("page")))
+			h.twice("/a", "Host", publicHost)
+			for _, claims := range [][]string{
+				{"X-Forwarded-Proto", "http"}, {"X-Forwarded-Host", "other.test"}, {"Forwarded", "proto=http;host=other.test"},
+			} {
+				got := h.get("/a", append(claims, "Host", publicHost)...)
+				require.Contains(t, got.status(), "; hit", claims)
+			}
+			require.NotContains(t, h.get("/a", "Host", "other.test", "X-Forwarded-Host", publicHost).status(), "; hit")
+		})
+	}
+}
+
+// Of a trusted proxy's fields only what is plain counts; the rest is as if it had not been sent.
+func TestTrustedFieldsThatSayNothing(t *testing.T) {
+	cache := newCache(t, middleware.Config{TrustForwarded: trustAll})
+	key := func(header ...string) cirque.CacheKey {
+		r := httptest.NewRequest(http.MethodGet, "/a", nil)
+		r.Host = publicHost
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Add(header[i], header[i+1])
+		}
+		key, ok := cache.HandlerKey(r)
+		require.True(t, ok)
+		return key
+	}
+	plain := key()
+	for _, value := range []string{"", "https, http", "https,https", "ftp", "https ", "https://", "\x00"} {
+		require.Equal(t, plain, key("X-Forwarded-Proto", value), "%q", value)
+	}
+	require.Equal(t, plain, key("X-Forwarded-Proto", "https", "X-Forwarded-Proto", "https"))
+	require.NotEqual(t, plain, key("X-Forwarded-Proto", "https"))
+	require.Equal(t, key("X-Forwarded-Proto", "https"), key("X-Forwarded-Proto", "HTTPS"))
+	for _, value := range []string{
+		"", "a.test, b.test", "a.test b.test", "a.test/b", "u@a.test", "a.test?", "a.test#", "a.test\x00", "[::1", "a.test:x", ":80",
+		"WWW.example.test:80", publicHost,
+	} {
+		require.Equal(t, plain, key("X-Forwarded-Host", value), "%q", value)
+	}
+	require.NotEqual(t, plain, key("X-Forwarded-Host", "a.test"))
+	require.Equal(t, plain, key("Forwarded", "proto=https;host=a.test"), "which of the two a proxy sets cannot be known")
+}
+
+// Requests for one public host that reach the handler with several Hosts get what the handler makes for each; a purge is one
+// of all. So do those that come by TLS and those that come by a proxy which ended it.
+func TestWhatTheHandlerSeesUnderAPublicOrigin(t *testing.T) {
+	cache := newCache(t, middleware.Config{PublicOrigin: "https://" + publicHost})
+	cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fresh(fmt.Sprint(r.Host, " ", r.TLS != nil))(w, r)
+	}))
+	secure, plain := httptest.NewTLSServer(cached), httptest.NewServer(cached)
+	defer secure.Close()
+	defer plain.Close()
+	hosts := []string{publicHost, "a.test", "b.test:8080"}
+	for _, hit := range []bool{false, true, false} {
+		for _, server := range []*httptest.Server{secure, plain} {
+			h := &house{t: t, front: server, client: server.Client()}
+			for _, host := range hosts {
+				got := h.get("/", "Host", host)
+				require.Equal(t, fmt.Sprint(host, " ", server == secure), got.body)
+				require.Equal(t, hit, strings.Contains(got.status(), "; hit"))
+			}
+		}
+		if hit {
+			r, err := http.NewRequest(http.MethodGet, "https://"+publicHost, nil)
+			require.NoError(t, err)
+			require.NoError(t, cache.Purge(t.Context(), r))
+		}
+	}
+}
+
+// The owner's PurgeGroup for the URL that clients know is not in vain where nothing says that there is a terminator.
+func TestPurgeGroupCoversBothSchemes(t *testing.T) {
+	for _, origin := range []string{"http://" + publicHost, "https://" + publicHost, "https://WWW.example.test:443"} {
+		cache := newCache(t, middleware.Config{})
+		secure, _ := terminator(t, cache.Handler(secureOnly), "HTTP/1.1")
+		r, err := http.NewRequest(http.MethodGet, origin, nil)
+		require.NoError(t, err)
+		secure.twice("/a", "Host", publicHost)
+		cache.PurgeGroup(r, "others")
+		require.Contains(t, secure.get("/a", "Host", publicHost).status(), "; hit")
+		cache.PurgeGroup(r, "pages")
+		require.NotContains(t, secure.get("/a", "Host", publicHost).status(), "; hit", origin)
+	}
+}
+
+func TestInvalidPublicOrigin(t *testing.T) {
+	for _, origin := range []string{
+		"www.example.test", "//www.example.test", "ftp://www.example.test", "https://", "https://:443", "https://a.test/", "https://a.test/b",
+		"https://u@a.test", "https://a.test?q", "https://a.test#f", "https://*.a.test", "https://a b", "https://[::1", "https://a.test:x", "*",
+	} {
+		_, err := middleware.New(middleware.Config{PublicOrigin: origin})
+		require.ErrorContains(t, err, fmt.Sprintf("the PublicOrigin %q", origin))
+	}
+	for _, origin := range []string{"", "http://a.test", "HTTPS://A.test:8443", "https://[::1]:80", "https://*"} {
+		_, err := middleware.New(middleware.Config{PublicOrigin: origin})
+		require.NoError(t, err, origin)
+	}
+	_, err := middleware.New(middleware.Config{PublicOrigin: "https://a.test", TrustForwarded: trustAll})
+	require.ErrorContains(t, err, "TrustForwarded")
+}
+
+// What net/http makes of a request line is not taken for a rewriting, however odd it is.
+func TestUnchangedURLsHaveNoVariants(t *testing.T) {
+	cache := newCache(t, middleware.Config{})
+	cached := cache.Handler(fresh("x"))
+	for _, target := range []string{
+		"/", "/a", "/a?", "/a??", "/a?x?", "/a?%zz", "/a%20b", "/a%2Fb", "/a%2fb", "/%7Ea", "/~a", "/{", "/{%2F", "/\xc3\xa9", "/%C3%A9", "/%25", "/%00",
+		"//a", "///", "/a//b", "/./..", "/a:b", "/#", "/a;b,c", "/!$&'()*+,;=:@", "/[]", "*", "http:opaque", "http:/a",
+		"http://a.test", "http://a.test?x", "http://A.test:80/%2F", "HTTP://u:p@a.test/", "http://a.test/x?", "http://[::1]:81/", "http://[fe80::1%25a]/",
+	} {
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET " + target + " HTTP/1.1\r\nHost: a.test\r\n\r\n")))
+		require.NoError(t, err, target)
+		w := httptest.NewRecorder()
+		cached.ServeHTTP(w, r)
+		require.Contains(t, w.Header().Get("Cache-Status"), "; stored", target)
+		require.NoError(t, cache.Wait(t.Context()))
+		key, ok := cache.HandlerKey(r)
+		require.True(t, ok)
+		meta, hit, err := cache.Options().Storage.Lookup(t.Context(), key)
+		require.NoError(t, err, target)
+		require.NoError(t, hit.Close())
+		require.False(t, meta.Has(cirque.MetaVaryRecord), target)
+		again, ok := middleware.DefaultKey(r)
+		require.True(t, ok)
+		require.Equal(t, again, key.Primary())
+		require.NoError(t, cache.Purge(t.Context(), r), target)
+	}
 }
