@@ -42,8 +42,9 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL == nil || r.Header == nil {
 		return t.base.RoundTrip(r) // whose error it is
 	}
-	if r.Method == http.MethodConnect || upgrades(r.Header) {
-		return t.base.RoundTrip(r)
+	own := canonical(r)
+	if keepsOut(own) {
+		return t.keepOut(r, own)
 	}
 	if r.Method == "" {
 		get := *r
@@ -55,7 +56,7 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 		return response, err
 	}
 	var x exchange
-	x.begin(t.cache, doorTransport, t, canonical(r))
+	x.begin(t.cache, doorTransport, t, own)
 	done := true // with the request's body, unless the origin gets it
 	defer func() {
 		x.hc.Release()
