@@ -159,7 +159,8 @@ func (o *observer) FlushError() error {
 // CloseNotify implements http.CloseNotifier, which is deprecated and which some frameworks still call
 // without asking. Where the writer below has none, nothing is ever notified.
 func (o *observer) CloseNotify() <-chan bool {
-	if below, ok := o.ResponseWriter.(http.CloseNotifier); ok { //nolint:staticcheck // for those frameworks
+	//lint:ignore SA1019 for those frameworks
+	if below, ok := o.ResponseWriter.(http.CloseNotifier); ok {
 		return below.CloseNotify()
 	}
 	return make(chan bool)

@@ -223,7 +223,8 @@ func TestWriterOfAnUnsafeUpgrade(t *testing.T) {
 				}
 				_, ok := w.(http.Hijacker)
 				hijacker.Store(ok)
-				w.(http.CloseNotifier).CloseNotify() //nolint:staticcheck // as some frameworks do
+				//lint:ignore SA1019 as some frameworks do
+				w.(http.CloseNotifier).CloseNotify()
 				control := http.NewResponseController(w)
 				deadline = control.SetReadDeadline(time.Now().Add(time.Minute))
 				io.WriteString(w, "done")
