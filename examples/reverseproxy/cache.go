@@ -23,6 +23,9 @@ func newCache(o *options, logger *slog.Logger) (cache *middleware.Cache, closeSt
 		AuthorizePurge: mayPurge,
 		Logger:         logger,
 	}
+	if o.public != nil {
+		cfg.PublicOrigin = o.public.String()
+	}
 	if o.disk == "" {
 		cfg.EvictionPolicy = o.eviction
 		cache, err = middleware.New(cfg)
