@@ -117,7 +117,8 @@ func TestTargetURI(t *testing.T) {
 	}
 }
 
-// What an unsafe request invalidates is what its client asked for, not what the URL was rewritten to on the way.
+// What an unsafe request invalidates is what its client asked for, not what the URL was rewritten
+// to on the way.
 func TestInvalidatesWhatWasAskedFor(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/docs/a", nil)
 	r.URL.Path = "/a"

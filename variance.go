@@ -43,9 +43,10 @@ func (b *VarianceBuilder) AddNameValue(name, value string) {
 	b.add(variancePair{name: name, value: value})
 }
 
-// AddResource adds a dimension that tells apart resources which share a key, where others tell apart the representations of
-// one resource. The validators of one resource say nothing about another (RFC 9110 §8.8.1): the variants of a record that
-// has such a dimension must not be validated for each other. See [VaryRecord.OfResources].
+// AddResource adds a dimension that tells apart resources which share a key, where others tell
+// apart the representations of one resource. The validators of one resource say nothing about
+// another (RFC 9110 §8.8.1): the variants of a record that has such a dimension must not be
+// validated for each other. See [VaryRecord.OfResources].
 func (b *VarianceBuilder) AddResource(name, value string) {
 	b.resources = true
 	b.AddNameValue(name, value)

@@ -30,17 +30,17 @@ type Variant struct {
 	Created                             time.Time
 }
 
-// resourcesMark is among the fields of a record whose variants belong to several resources. No field has this name (RFC 9110
-// §5.6.2), so no request has a value there.
+// resourcesMark is among the fields of a record whose variants belong to several resources. No
+// field has this name (RFC 9110 §5.6.2), so no request has a value there.
 const resourcesMark = ":resources"
 
 // OfResources reports whether the variants belong to several resources that share a key
-// ([VarianceBuilder.AddResource]). Then only the variant that a request selects by its own dimensions may be validated for
-// it. A nil record has no variants.
+// ([VarianceBuilder.AddResource]). Then only the variant that a request selects by its own
+// dimensions may be validated for it. A nil record has no variants.
 func (r *VaryRecord) OfResources() bool { return r != nil && slices.Contains(r.Fields, resourcesMark) }
 
-// fieldsOfResources returns the fields of a record of several resources, one of whose responses varies by fields. Those of r
-// stay if r is such a record. r may be nil.
+// fieldsOfResources returns the fields of a record of several resources, one of whose responses
+// varies by fields. Those of r stay if r is such a record. r may be nil.
 func (r *VaryRecord) fieldsOfResources(fields []string) []string {
 	all := append(slices.Clone(fields), resourcesMark)
 	if r.OfResources() {

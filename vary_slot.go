@@ -21,8 +21,8 @@ import (
 // fields it is kept, and with it the other variants; otherwise the fill starts a new one, which voids them.
 // Where the walk has not come by a record, the Storage is asked for it under ctx.
 //
-// A record of several resources ([VarianceBuilder.AddResource]), whose responses vary by different fields, has the fields of
-// all: otherwise each would void the others' variants.
+// A record of several resources ([VarianceBuilder.AddResource]), whose responses vary by different
+// fields, has the fields of all: otherwise each would void the others' variants.
 func (c *HttpCache) UpdateVariance(
 	ctx context.Context, fields []string, header http.Header, extra func(*VarianceBuilder),
 ) {
@@ -41,7 +41,8 @@ func (c *HttpCache) UpdateVariance(
 		c.setVaryRecord(nil)
 		c.newRecord = false
 	} else {
-		// A record without fields has variants by extra alone, one of which may be that without any dimension.
+		// A record without fields has variants by extra alone, one of which may be that without any
+		// dimension.
 		if record == nil || !slices.Equal(record.Fields, fields) {
 			c.voided = record
 			record, c.newRecord = NewVaryRecord(fields), true

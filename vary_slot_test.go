@@ -338,7 +338,8 @@ func TestDimensionsOfTheCallersOwn(t *testing.T) {
 	f.Abort(cirque.UpstreamError)
 }
 
-// Where some requests have a dimension of the caller's own and others have none, neither kind voids the other's variants.
+// Where some requests have a dimension of the caller's own and others have none, neither kind voids
+// the other's variants.
 func TestRequestsWithAndWithoutDimensions(t *testing.T) {
 	h := inMemory(t)
 	device := func(name string) func(*cirque.VarianceBuilder) {
@@ -364,8 +365,8 @@ func TestRequestsWithAndWithoutDimensions(t *testing.T) {
 	require.False(t, h.record(keyA).OfResources())
 }
 
-// The responses of resources that share a key may vary by different fields: their record gets the fields of all, and keeps
-// the variants of all from then on.
+// The responses of resources that share a key may vary by different fields: their record gets the
+// fields of all, and keeps the variants of all from then on.
 func TestResourcesThatShareAKey(t *testing.T) {
 	h := inMemory(t)
 	tenant := func(name string) func(*cirque.VarianceBuilder) {

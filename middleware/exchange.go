@@ -82,14 +82,15 @@ func (x *exchange) begin(c *Cache, d door, o origin, r *http.Request) {
 		x.stripped = cirque.RemoveConnectionFields(clean.Header)
 		x.req = &clean
 	}
-	x.target = c.target(d, x.req)
+	c.setTarget(&x.target, d, x.req)
 }
 
 // presented returns a request of x as its client sent it, which is how the rules have to see it.
 func (x *exchange) presented(r *http.Request) *http.Request { return x.target.present(r) }
 
-// ruled is presented of the client's request, where that matters to whether it can be answered from a cache at all: a client's
-// request tells by its Body that it brings content, a server's by its length.
+// ruled is presented of the client's request, where that matters to whether it can be answered from
+// a cache at all: a client's request tells by its Body that it brings content, a server's by its
+// length.
 func (x *exchange) ruled() *http.Request {
 	if x.target.outbound && x.req.Body != nil && x.req.Body != http.NoBody {
 		return x.presented(x.req)
@@ -270,8 +271,8 @@ func (x *exchange) current(meta *cirque.CacheMeta, hit cirque.HitHandler) (*cirq
 	return meta, hit, nil
 }
 
-// varianceHook returns what adds the request's dimensions beyond what Vary names; nil where there can be none. It keeps no
-// pointer into x, which would move x to the heap.
+// varianceHook returns what adds the request's dimensions beyond what Vary names; nil where there
+// can be none. It keeps no pointer into x, which would move x to the heap.
 func (x *exchange) varianceHook() func(*cirque.VarianceBuilder) {
 	variance, req := x.cache.cfg.Variance, x.req
 	switch {

@@ -45,7 +45,8 @@ func (l *groupLog) invalidate(origin string, groups []string) {
 	l.used.Store(true)
 }
 
-// invalidatedSince reports whether a response to a request for asked is in a group that was invalidated at t or later.
+// invalidatedSince reports whether a response to a request for asked is in a group that was
+// invalidated at t or later.
 func (l *groupLog) invalidatedSince(t time.Time, asked *target, meta *cirque.CacheMeta) bool {
 	if !l.used.Load() {
 		return false

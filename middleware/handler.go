@@ -11,12 +11,13 @@ import (
 // Handler returns a handler that serves from the cache what it may, and asks next for the rest. A nil next is
 // http.DefaultServeMux.
 //
-// next runs on the goroutine of the request that caused it, with a request of its own whose context keeps its
-// values; cancellation, a deadline included, reaches it only once its answer has proved uncacheable. ServeHTTP returns after
-// next has; where a deadline has passed by then, and nothing was sent, the answer is 504. What
-// next may do with its ResponseWriter is what net/http allows, but for hijacking: requests that ask for an
-// upgrade, and CONNECT, get the server's own writer and no cache. Those whose method is unsafe get a writer around the server's
-// that can do the same, and invalidate what is stored as any unsafe request does (RFC 9111 §4.4).
+// next runs on the goroutine of the request that caused it, with a request of its own whose context
+// keeps its values; cancellation, a deadline included, reaches it only once its answer has proved
+// uncacheable. ServeHTTP returns after next has; where a deadline has passed by then, and nothing
+// was sent, the answer is 504. What next may do with its ResponseWriter is what net/http allows,
+// but for hijacking: requests that ask for an upgrade, and CONNECT, get the server's own writer and
+// no cache. Those whose method is unsafe get a writer around the server's that can do the same, and
+// invalidate what is stored as any unsafe request does (RFC 9111 §4.4).
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	if next == nil {
 		next = http.DefaultServeMux

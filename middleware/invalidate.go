@@ -28,7 +28,8 @@ func (x *exchange) invalidate(a *answerHead) (own int) {
 	return own
 }
 
-// invalidateTarget removes what a GET for t would find. It returns 1 if that is what a POST's answer might be stored as.
+// invalidateTarget removes what a GET for t would find. It returns 1 if that is what a POST's
+// answer might be stored as.
 func (x *exchange) invalidateTarget(t *target, asked *http.Request) (own int) {
 	key, ok := x.cache.keyOfGet(x.door, t, asked)
 	if !ok {

@@ -23,20 +23,23 @@ func namespaces(namespace string) [doorCount]string {
 	return [doorCount]string{doorHandler: "h:" + namespace, doorTransport: "t:" + namespace}
 }
 
-// DefaultKey returns the primary key of a request: scheme, Host, the URL's host where it differs, the escaped path as it was
-// sent, and the raw query. GET and HEAD share a key. Nothing but the case and the default port of the host is normalised (RFC
-// 9110 §4.2.3): two spellings of one URL may be two resources, and a cache that guesses wrongly serves one for the other.
+// DefaultKey returns the primary key of a request: scheme, Host, the URL's host where it differs,
+// the escaped path as it was sent, and the raw query. GET and HEAD share a key. Nothing but the
+// case and the default port of the host is normalised (RFC 9110 §4.2.3): two spellings of one URL
+// may be two resources, and a cache that guesses wrongly serves one for the other.
 //
-// The key of a server's request, one with a RequestURI, is that of what its client asked for, whatever the URL was rewritten to
-// since. The scheme is the connection's. A Config.Key hook is given a request that shows what Config.PublicOrigin and
-// Config.TrustForwarded make of it, and can pass that to DefaultKey.
+// The key of a server's request, one with a RequestURI, is that of what its client asked for,
+// whatever the URL was rewritten to since. The scheme is the connection's. A Config.Key hook is
+// given a request that shows what Config.PublicOrigin and Config.TrustForwarded make of it, and can
+// pass that to DefaultKey.
 func DefaultKey(r *http.Request) (key string, ok bool) {
 	t := targetOf(r)
 	return t.key()
 }
 
-// HandlerKey returns the key that a GET for r's URL has behind the cache's handlers; ok is false where it has none. The URL
-// of a server's request, one with a RequestURI, is the one that its client asked for.
+// HandlerKey returns the key that a GET for r's URL has behind the cache's handlers; ok is false
+// where it has none. The URL of a server's request, one with a RequestURI, is the one that its
+// client asked for.
 func (c *Cache) HandlerKey(r *http.Request) (key cirque.CacheKey, ok bool) {
 	t := c.target(doorHandler, r)
 	return c.key(doorHandler, &t, r)
@@ -57,7 +60,10 @@ func (c *Cache) key(d door, t *target, r *http.Request) (cirque.CacheKey, bool) 
 	if !ok {
 		return cirque.CacheKey{}, false
 	}
-	return c.keyOf(d, primary, "", r.Header), true
+	if c.cfg.Private && !c.cfg.SingleUser {
+		primary += credentialsKey(r.Header)
+	}
+	return cirque.NewCacheKey(c.namespaces[d], primary, ""), true
 }
 
 // keyOfGet returns the cache key behind d of a GET for t that has the credentials of r.
@@ -80,14 +86,10 @@ func (c *Cache) keyByHooks(d door, t *target, shown *http.Request, header http.H
 	if c.cfg.UserTag != nil {
 		tag = c.cfg.UserTag(shown)
 	}
-	return c.keyOf(d, primary, tag, header), true
-}
-
-func (c *Cache) keyOf(d door, primary, tag string, header http.Header) cirque.CacheKey {
 	if c.cfg.Private && !c.cfg.SingleUser {
 		primary += credentialsKey(header)
 	}
-	return cirque.NewCacheKey(c.namespaces[d], primary, tag)
+	return cirque.NewCacheKey(c.namespaces[d], primary, tag), true
 }
 
 // credentialsKey sets one user's entries in a private cache apart from another's. Its length is fixed, so that

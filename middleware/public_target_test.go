@@ -76,7 +76,8 @@ func (h *house) twice(target string, header ...string) string {
 	return first.body
 }
 
-// What a client asks for is what its answer is stored as, whatever the handlers around the cache make of the URL.
+// What a client asks for is what its answer is stored as, whatever the handlers around the cache
+// make of the URL.
 func TestHandlersUnderOneCacheAreKeptApart(t *testing.T) {
 	mounts := map[string]func(cache *middleware.Cache, docs, admin http.Handler) http.Handler{
 		"StripPrefix": func(cache *middleware.Cache, docs, admin http.Handler) http.Handler {
@@ -125,8 +126,9 @@ func TestHandlersUnderOneCacheAreKeptApart(t *testing.T) {
 	}
 }
 
-// An unsafe request under http.StripPrefix makes invalid what a GET for its public URL would find, and what its Location
-// refers to, relative or not. So do the cache's own purges, before the prefix is stripped and after.
+// An unsafe request under http.StripPrefix makes invalid what a GET for its public URL would find,
+// and what its Location refers to, relative or not. So do the cache's own purges, before the prefix
+// is stripped and after.
 func TestPublicURLIsInvalidatedAndPurged(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
 		docs, _ := counted("docs")
@@ -170,8 +172,8 @@ func TestPublicURLIsInvalidatedAndPurged(t *testing.T) {
 	})
 }
 
-// A handler around the cache that rewrites one public URL to what each tenant has does not mix the tenants, nor does it
-// throw out what the others have. A purge of the public URL is one of all.
+// A handler around the cache that rewrites one public URL to what each tenant has does not mix the
+// tenants, nor does it throw out what the others have. A purge of the public URL is one of all.
 func TestTenantsOfOneURL(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
 		app, asked := counted("app")
@@ -219,7 +221,8 @@ func TestTenantsOfOneURL(t *testing.T) {
 	})
 }
 
-// The tag of one tenant's page says nothing about another's, who may use the same: it is not sent on the other's behalf.
+// The tag of one tenant's page says nothing about another's, who may use the same: it is not sent
+// on the other's behalf.
 func TestTenantsDoNotValidateEachOther(t *testing.T) {
 	var sent atomic.Pointer[[]string]
 	cache := newCache(t, middleware.Config{})
@@ -262,7 +265,8 @@ func TestTenantsDoNotValidateEachOther(t *testing.T) {
 	}
 }
 
-// The same where a handler around the cache changes the query, the Host, or only how the path is escaped.
+// The same where a handler around the cache changes the query, the Host, or only how the path is
+// escaped.
 func TestRewritingsAreTold(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -312,8 +316,8 @@ func TestSpellingsOfAPathAreKeptApart(t *testing.T) {
 	}
 }
 
-// Behind a proxy that rewrites the path it is the rewritten URL that decides, not the one of the client, which the proxy's
-// request still carries; nor does the scheme of the client's connection.
+// Behind a proxy that rewrites the path it is the rewritten URL that decides, not the one of the
+// client, which the proxy's request still carries; nor does the scheme of the client's connection.
 func TestTransportGoesByItsOwnURL(t *testing.T) {
 	var asked atomic.Int32
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -364,8 +368,9 @@ func TestTransportGoesByItsOwnURL(t *testing.T) {
 	}
 }
 
-// A request that carries what a server's request does is a client's nevertheless, once it is sent through a Transport:
-// what it brings along is content, and the URL's scheme is its scheme. The base gets it as it is.
+// A request that carries what a server's request does is a client's nevertheless, once it is sent
+// through a Transport: what it brings along is content, and the URL's scheme is its scheme. The
+// base gets it as it is.
 func TestTransportIsNotMisledByWhatAServerLeft(t *testing.T) {
 	var last atomic.Pointer[http.Request]
 	door := newCache(t, middleware.Config{}).Transport(roundTripper(func(r *http.Request) *http.Response {
@@ -422,8 +427,8 @@ func TestPurgeOfAServersRequest(t *testing.T) {
 	require.True(t, errors.Is(purged, cirque.ErrNotFound))
 }
 
-// Those who choose keys themselves are asked about what the client asked for, and get the same protection from what a
-// rewriting mixes.
+// Those who choose keys themselves are asked about what the client asked for, and get the same
+// protection from what a rewriting mixes.
 func TestKeyHookSeesWhatTheClientAskedFor(t *testing.T) {
 	var seen atomic.Pointer[string]
 	docs, _ := counted("docs")
@@ -447,8 +452,8 @@ func TestKeyHookSeesWhatTheClientAskedFor(t *testing.T) {
 	require.Contains(t, h.twice("/admin/a?x"), "admin ")
 }
 
-// terminator is a proxy that ends the TLS connections of its clients, beside one for those who have none. It tells the server
-// behind it by X-Forwarded-Proto who came by which.
+// terminator is a proxy that ends the TLS connections of its clients, beside one for those who have
+// none. It tells the server behind it by X-Forwarded-Proto who came by which.
 func terminator(t *testing.T, behind http.Handler, proto string) (secure, plain *house) {
 	t.Helper()
 	inner := httptest.NewServer(behind)
@@ -486,7 +491,8 @@ const publicHost = "www.example.test"
 
 func trustAll(*http.Request) bool { return true }
 
-// The redirect from http to https is not for those who came by https: they would be sent round in a circle.
+// The redirect from http to https is not for those who came by https: they would be sent round in a
+// circle.
 func TestRedirectToHTTPSBehindATerminator(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
 		cache := newCache(t, middleware.Config{TrustForwarded: trustAll})
@@ -505,7 +511,8 @@ func TestRedirectToHTTPSBehindATerminator(t *testing.T) {
 	})
 }
 
-// Whoever owns the cache names the public URLs, and nothing else is needed to purge them or their groups.
+// Whoever owns the cache names the public URLs, and nothing else is needed to purge them or their
+// groups.
 func TestPublicURLsBehindATerminator(t *testing.T) {
 	configs := map[string]middleware.Config{
 		"TrustForwarded":        {TrustForwarded: trustAll},
@@ -546,7 +553,8 @@ func TestPublicURLsBehindATerminator(t *testing.T) {
 	}
 }
 
-// Nobody is trusted by default: what a client says of itself neither finds what others have nor leaves anything for them.
+// Nobody is trusted by default: what a client says of itself neither finds what others have nor
+// leaves anything for them.
 func TestForwardedFieldsAreNotTrusted(t *testing.T) {
 	for name, cfg := range map[string]middleware.Config{
 		"by default":  {},
@@ -597,8 +605,9 @@ func TestTrustedFieldsThatSayNothing(t *testing.T) {
 	require.Equal(t, plain, key("Forwarded", "proto=https;host=a.test"), "which of the two a proxy sets cannot be known")
 }
 
-// Requests for one public host that reach the handler with several Hosts get what the handler makes for each; a purge is one
-// of all. So do those that come by TLS and those that come by a proxy which ended it.
+// Requests for one public host that reach the handler with several Hosts get what the handler makes
+// for each; a purge is one of all. So do those that come by TLS and those that come by a proxy
+// which ended it.
 func TestWhatTheHandlerSeesUnderAPublicOrigin(t *testing.T) {
 	cache := newCache(t, middleware.Config{PublicOrigin: "https://" + publicHost})
 	cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -625,7 +634,8 @@ func TestWhatTheHandlerSeesUnderAPublicOrigin(t *testing.T) {
 	}
 }
 
-// The owner's PurgeGroup for the URL that clients know is not in vain where nothing says that there is a terminator.
+// The owner's PurgeGroup for the URL that clients know is not in vain where nothing says that there
+// is a terminator.
 func TestPurgeGroupCoversBothSchemes(t *testing.T) {
 	for _, origin := range []string{"http://" + publicHost, "https://" + publicHost, "https://WWW.example.test:443"} {
 		cache := newCache(t, middleware.Config{})

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"net/http"
@@ -10,69 +11,75 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// target is what a request asks for, as its client sees it (RFC 9110 §7.1). Keys, invalidations, cache groups and purges all
-// go by it. Behind a Handler, other handlers may have rewritten the request's URL before the cache sees it, and a proxy may
-// have ended its client's TLS connection.
+// target is what a request asks for, as its client sees it (RFC 9110 §7.1). Keys, invalidations,
+// cache groups and purges all go by it. Behind a Handler, other handlers may have rewritten the
+// request's URL before the cache sees it, and a proxy may have ended its client's TLS connection.
 type target struct {
 	scheme string
 	host   string // with its port, in lower case
 	server string // the host of the URL where it is not host: another server is asked
 	path   string // escaped, as it was sent; after a NUL where it is no path (RFC 9112 §3.2)
-	query  string // with its "?"; empty where there is none
+	query  string // as it was sent
 
+	hasQuery  bool // there is a query, which may be empty
 	outbound  bool // it is a client's, and its URL says all
 	shown     bool // the request itself says the same: no handler, no proxy and no Config made it another
 	rewritten bool // next sees another URL, or another Host, than the client asked for
 	secured   bool // next sees a TLS connection, where the scheme need not be the connection's
 }
 
-// target returns the target of a request that came in by d. A request without a RequestURI is no server's: its URL and Host
-// decide, by both doors.
-func (c *Cache) target(d door, r *http.Request) target {
+// target returns the target of a request that came in by d.
+func (c *Cache) target(d door, r *http.Request) (t target) {
+	c.setTarget(&t, d, r)
+	return t
+}
+
+// setTarget sets t, which is zero, to the target of a request that came in by d. A request without
+// a RequestURI is no server's: its URL and Host decide, by both doors.
+func (c *Cache) setTarget(t *target, d door, r *http.Request) {
 	if d == doorTransport || r.RequestURI == "" {
-		return outboundTarget(r)
+		t.setOutbound(r)
+		return
 	}
-	t := inboundTarget(r)
-	if c.public != (publicOrigin{}) || c.cfg.TrustForwarded != nil {
-		c.publish(&t, r)
+	t.setInbound(r)
+	if c.public.scheme != "" || c.cfg.TrustForwarded != nil {
+		c.publish(t, r)
+	}
+}
+
+// targetOf is the target of a request that no Config is known for.
+func targetOf(r *http.Request) (t target) {
+	if r.RequestURI == "" {
+		t.setOutbound(r)
+	} else {
+		t.setInbound(r)
 	}
 	return t
 }
 
-// targetOf is the target of a request that no Config is known for.
-func targetOf(r *http.Request) target {
-	if r.RequestURI == "" {
-		return outboundTarget(r)
-	}
-	return inboundTarget(r)
-}
-
-// outboundTarget is the target of a client's request. What a server's request had, and a proxy left in it, does not count.
-func outboundTarget(r *http.Request) target {
+// setOutbound sets the target of a client's request. What a server's request had, and a proxy left
+// in it, does not count.
+func (t *target) setOutbound(r *http.Request) {
 	u := r.URL
-	t := target{outbound: true, shown: r.RequestURI == "", scheme: strings.ToLower(u.Scheme)}
-	if t.scheme == "" {
+	t.outbound, t.shown = true, r.RequestURI == ""
+	if t.scheme = strings.ToLower(u.Scheme); t.scheme == "" {
 		t.scheme = connectionScheme(r)
 	}
 	t.setHost(r.Host, u.Host)
 	t.setURL(u)
-	return t
 }
 
-// inboundTarget is the target of a server's request, as its request line and Host say.
-func inboundTarget(r *http.Request) target {
-	t := target{scheme: connectionScheme(r), shown: true}
-	scheme, user, authority, rest := splitRequestURI(r)
+// setInbound sets the target of a server's request, as its request line and Host say.
+func (t *target) setInbound(r *http.Request) {
+	t.scheme, t.shown = connectionScheme(r), true
+	scheme, user, authority, rest := splitRequestURI(r.RequestURI)
 	t.setHost(r.Host, authority)
-	t.path, t.query = rest, ""
-	if i := strings.IndexByte(rest, '?'); i >= 0 {
-		t.path, t.query = rest[:i], rest[i:]
-	}
+	t.path, t.query, t.hasQuery = strings.Cut(rest, "?")
 	if t.unchanged(r.URL, scheme, user, authority) {
 		if t.path == "" {
-			t.path = "/"
+			t.path = "/" // RFC 9110 §4.2.3: an empty path component is equivalent to "/"
 		}
-		return t
+		return
 	}
 	asked, err := url.ParseRequestURI(r.RequestURI)
 	switch {
@@ -80,15 +87,14 @@ func inboundTarget(r *http.Request) target {
 		// Nobody can tell what the client asked for.
 		t.setHost(r.Host, r.URL.Host)
 		t.setURL(r.URL)
-		return t
+		return
 	case asked.Opaque != "":
-		t.path, t.query = "\x00"+r.RequestURI, ""
+		t.path, t.query, t.hasQuery = "\x00"+r.RequestURI, "", false
 	case t.path == "":
-		t.path = "/" // RFC 9110 §4.2.3: an empty path component is equivalent to "/"
+		t.path = "/"
 	}
 	t.rewritten = !sameURL(asked, r.URL)
 	t.shown = !t.rewritten
-	return t
 }
 
 func connectionScheme(r *http.Request) string {
@@ -98,10 +104,9 @@ func connectionScheme(r *http.Request) string {
 	return "http"
 }
 
-// splitRequestURI splits the target of a request line (RFC 9112 §3.2). Only an absolute form has a scheme, user information
-// and an authority. rest is path and query, or what has neither.
-func splitRequestURI(r *http.Request) (scheme, user, authority, rest string) {
-	uri := r.RequestURI
+// splitRequestURI splits the target of a request line (RFC 9112 §3.2). Only an absolute form has a
+// scheme, user information and an authority. rest is path and query, or what has neither.
+func splitRequestURI(uri string) (scheme, user, authority, rest string) {
 	if uri[0] == '/' {
 		return "", "", "", uri
 	}
@@ -110,8 +115,11 @@ func splitRequestURI(r *http.Request) (scheme, user, authority, rest string) {
 		return "", "", "", uri
 	}
 	scheme, rest = uri[:i], uri[i+len("://"):]
-	if i = strings.IndexAny(rest, "/?"); i < 0 {
+	if i = strings.IndexByte(rest, '/'); i < 0 {
 		i = len(rest)
+	}
+	if query := strings.IndexByte(rest[:i], '?'); query >= 0 {
+		i = query
 	}
 	authority, rest = rest[:i], rest[i:]
 	if i = strings.LastIndexByte(authority, '@'); i >= 0 {
@@ -120,8 +128,8 @@ func splitRequestURI(r *http.Request) (scheme, user, authority, rest string) {
 	return scheme, user, authority, rest
 }
 
-// setHost sets host, and server where the URL names another. The origin that is asked and the one that is meant may differ in
-// more than spelling.
+// setHost sets host, and server where the URL names another. The origin that is asked and the one
+// that is meant may differ in more than spelling.
 func (t *target) setHost(host, server string) {
 	if host == "" {
 		host = server
@@ -136,25 +144,22 @@ func (t *target) setHost(host, server string) {
 
 // setURL sets path and query.
 func (t *target) setURL(u *url.URL) {
-	t.path, t.query = u.EscapedPath(), ""
+	t.path, t.query, t.hasQuery = u.EscapedPath(), u.RawQuery, u.RawQuery != "" || u.ForceQuery
 	if u.Opaque != "" {
 		t.path = "\x00" + u.Opaque // "//host/" is another target than the path "//host/"
 	}
 	if t.path == "" {
 		t.path = "/"
 	}
-	if u.RawQuery != "" || u.ForceQuery {
-		t.query = "?" + u.RawQuery
-	}
 }
 
-// unchanged reports whether u is what net/http made of this request line. It costs next to nothing, and may be false for
-// what has not changed but is spelt in a rare way.
+// unchanged reports whether u is what net/http made of this request line. It costs next to nothing,
+// and may be false for what has not changed but is spelt in a rare way.
 func (t *target) unchanged(u *url.URL, scheme, user, authority string) bool {
 	switch {
-	case u.Opaque != "" || u.Fragment != "" || u.Host != authority || !strings.EqualFold(u.Scheme, scheme),
+	case u.Opaque != "" || u.Fragment != "" || u.Host != authority || u.Scheme != scheme,
 		user != "" || u.User != nil,
-		u.ForceQuery != (t.query == "?") || u.RawQuery != strings.TrimPrefix(t.query, "?"),
+		u.ForceQuery != (t.hasQuery && t.query == "") || u.RawQuery != t.query,
 		!unescapesTo(t.path, u.Path):
 		return false
 	case u.RawPath != "":
@@ -210,17 +215,26 @@ func sameURL(a, b *url.URL) bool {
 
 // key returns the primary key; ok is false where there is none.
 //
-// Scheme, host and server each end in NUL. "?" separates path and query; an escaped path has none. So no two targets share a
-// key, and one with a NUL in its host has none.
+// Scheme, host and server each end in NUL. "?" separates path and query; an escaped path has none.
+// So no two targets share a key, and one with a NUL in its host has none.
 func (t *target) key() (key string, ok bool) {
-	if strings.IndexByte(t.host, 0) >= 0 || strings.IndexByte(t.server, 0) >= 0 || strings.IndexByte(t.scheme, 0) >= 0 {
-		return "", false
-	}
 	var stack [256]byte
 	b := append(append(stack[:0], t.scheme...), 0)
 	b = append(append(b, t.host...), 0)
 	b = append(append(b, t.server...), 0)
-	return string(append(append(b, t.path...), t.query...)), true
+	if bytes.Count(b, []byte{0}) != 3 {
+		return "", false
+	}
+	return string(t.appendPathAndQuery(b)), true
+}
+
+// appendPathAndQuery appends what an origin form says (RFC 9112 §3.2.1).
+func (t *target) appendPathAndQuery(b []byte) []byte {
+	b = append(b, t.path...)
+	if t.hasQuery {
+		b = append(append(b, '?'), t.query...)
+	}
+	return b
 }
 
 // origin names the origin (RFC 6454 §4): what a cache group is valid within.
@@ -233,8 +247,9 @@ func (t *target) at(u *url.URL) target {
 	return other
 }
 
-// present returns r, whose target t is, as a server would have got it that its client reaches directly, or as a client sends
-// it: its URL, Host, RequestURI and TLS say what t says. It is r itself where they do.
+// present returns r, whose target t is, as a server would have got it that its client reaches
+// directly, or as a client sends it: its URL, Host, RequestURI and TLS say what t says. It is r
+// itself where they do.
 func (t *target) present(r *http.Request) *http.Request {
 	switch {
 	case t.shown:
@@ -247,7 +262,8 @@ func (t *target) present(r *http.Request) *http.Request {
 	return t.fill(*r)
 }
 
-// get returns a GET for t, with nothing else from r than where it came from. It stands for a request that nobody sent.
+// get returns a GET for t, with nothing else from r than where it came from. It stands for a
+// request that nobody sent.
 func (t *target) get(r *http.Request) *http.Request {
 	get := http.Request{
 		Method: http.MethodGet, URL: r.URL, Host: r.Host, TLS: r.TLS, Header: http.Header{},
@@ -259,10 +275,9 @@ func (t *target) get(r *http.Request) *http.Request {
 // fill returns r with what t says.
 func (t *target) fill(r http.Request) *http.Request {
 	u := &url.URL{Scheme: t.scheme, Host: r.URL.Host}
-	pathAndQuery := t.path + t.query
+	pathAndQuery := strings.TrimPrefix(string(t.appendPathAndQuery(nil)), "\x00")
 	if opaque, ok := strings.CutPrefix(t.path, "\x00"); ok {
-		u.Opaque, u.RawQuery = opaque, strings.TrimPrefix(t.query, "?")
-		pathAndQuery = opaque + t.query
+		u.Opaque, u.RawQuery, u.ForceQuery = opaque, t.query, t.hasQuery && t.query == ""
 	} else if parsed, err := url.ParseRequestURI(pathAndQuery); err == nil {
 		u.Path, u.RawPath, u.RawQuery, u.ForceQuery = parsed.Path, parsed.RawPath, parsed.RawQuery, parsed.ForceQuery
 	}
@@ -285,8 +300,9 @@ func (t *target) fill(r http.Request) *http.Request {
 	return &r
 }
 
-// addDimensions adds what next sees of r beside its target. Two requests for one public URL that are rewritten to two URLs get
-// two answers. Names that begin with a colon are nobody else's: no field has such a name.
+// addDimensions adds what next sees of r beside its target. Two requests for one public URL that
+// are rewritten to two URLs get two answers. Names that begin with a colon are nobody else's: no
+// field has such a name.
 func (t *target) addDimensions(b *cirque.VarianceBuilder, r *http.Request) {
 	if t.secured {
 		b.AddResource(":tls", "")
@@ -341,7 +357,8 @@ func validHost(s string) bool {
 	return err == nil && u.Host == s && u.Hostname() != ""
 }
 
-// publish makes t what the client of a server's request sees who is not connected to this server itself.
+// publish makes t what the client of a server's request sees who is not connected to this server
+// itself.
 func (c *Cache) publish(t *target, r *http.Request) {
 	scheme, host := c.public.scheme, c.public.host
 	if host == "" && c.cfg.TrustForwarded != nil && c.cfg.TrustForwarded(r) {
@@ -367,8 +384,8 @@ func (c *Cache) publish(t *target, r *http.Request) {
 	t.shown = before.shown && t.host == before.host && t.scheme == before.scheme
 }
 
-// forwardedScheme returns what X-Forwarded-Proto says; empty where it says nothing, or more than one thing: who said which
-// cannot be told.
+// forwardedScheme returns what X-Forwarded-Proto says; empty where it says nothing, or more than
+// one thing: who said which cannot be told.
 func forwardedScheme(h http.Header) string {
 	if lines := h["X-Forwarded-Proto"]; len(lines) == 1 {
 		for _, scheme := range [...]string{"https", "http"} {

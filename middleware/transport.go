@@ -20,11 +20,11 @@ import (
 // headers are the caller's. Cancelling a request fails the caller's reading; a fill that it
 // caused goes on for the others.
 //
-// A response that was fetched or validated for the request has the protocol and TLS state of base's response. One from the store
-// says HTTP/1.1 and has no TLS state.
+// A response that was fetched or validated for the request has the protocol and TLS state of base's
+// response. One from the store says HTTP/1.1 and has no TLS state.
 //
-// A request's URL and Host say where it goes. What a server's request had, and a reverse proxy left in it, does not count:
-// RequestURI and TLS.
+// A request's URL and Host say where it goes. What a server's request had, and a reverse proxy left
+// in it, does not count: RequestURI and TLS.
 func (c *Cache) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
@@ -394,10 +394,12 @@ func (x *exchange) response(r *http.Request) *http.Response {
 	return response
 }
 
-// fetched builds the answer that the walk found after from, the origin's response to this very request, was stored or has
-// validated what is. It says of how it came what from says; a stale response that stands in for an error came from the store.
+// fetched builds the answer that the walk found after from, the origin's response to this very
+// request, was stored or has validated what is. It says of how it came what from says; a stale
+// response that stands in for an error came from the store.
 //
-// How from's body was framed (Close, TransferEncoding) is not handed through: the caller reads another body.
+// How from's body was framed (Close, TransferEncoding) is not handed through: the caller reads
+// another body.
 func (x *exchange) fetched(from *http.Response) *http.Response {
 	response := x.response(nil)
 	if x.hc.Phase() == cirque.PhaseStale {

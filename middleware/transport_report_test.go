@@ -28,8 +28,9 @@ func (h *house) reported(method, path string, header ...string) (reported, reply
 	return reported{got.Proto, got.TLS != nil}, got
 }
 
-// A response that was fetched or validated for this request says how it came: its caller may check the peer's certificate, or
-// count what is spoken. What comes from the store did not come by any connection.
+// A response that was fetched or validated for this request says how it came: its caller may check
+// the peer's certificate, or count what is spoken. What comes from the store did not come by any
+// connection.
 func TestTransportReportsHowAResponseCame(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
 		var failing atomic.Bool
@@ -91,7 +92,8 @@ func TestTransportReportsHowAResponseCame(t *testing.T) {
 	})
 }
 
-// Nor does anything else get lost that describes the answer rather than the connection's framing of it.
+// Nor does anything else get lost that describes the answer rather than the connection's framing of
+// it.
 func TestTransportReportsTheFetchedResponse(t *testing.T) {
 	origin := func(r *http.Request) *http.Response {
 		resp := respond("body", "Cache-Control", "max-age=60")

@@ -70,8 +70,9 @@ func (t *transportDoor) keepOut(r, own *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// invalidateUnseen is invalidate for an answer that the cache keeps out of. What follows a switch of
-// protocols is the actual answer (RFC 9110 §7.8): nobody here sees its status, and it may be a success.
+// invalidateUnseen is invalidate for an answer that the cache keeps out of. What follows a switch
+// of protocols is the actual answer (RFC 9110 §7.8): nobody here sees its status, and it may be a
+// success.
 func (x *exchange) invalidateUnseen(a *answerHead) {
 	if a.status == http.StatusSwitchingProtocols {
 		a.status = http.StatusOK
@@ -93,9 +94,9 @@ func canHijack(w http.ResponseWriter) bool {
 	}
 }
 
-// observer is the server's ResponseWriter for a request that the cache keeps out of. It takes nothing
-// away, and invalidates what the answer makes invalid, before the client has it. For one goroutine at a
-// time, as any ResponseWriter.
+// observer is the server's ResponseWriter for a request that the cache keeps out of. It takes
+// nothing away, and invalidates what the answer makes invalid, before the client has it. For one
+// goroutine at a time, as any ResponseWriter.
 type observer struct {
 	http.ResponseWriter
 	x        *exchange
@@ -115,8 +116,8 @@ func (o *observer) answered(status int) {
 	o.x.invalidateUnseen(&answerHead{status: status, header: snapshot(o.Header())})
 }
 
-// hijackEnded is called when next is done. What it answered on a hijacked connection, and when, is not
-// known, so what was stored meanwhile may be outdated.
+// hijackEnded is called when next is done. What it answered on a hijacked connection, and when, is
+// not known, so what was stored meanwhile may be outdated.
 func (o *observer) hijackEnded() {
 	if o.hijacked {
 		o.x.invalidateUnseen(&answerHead{status: http.StatusOK, header: snapshot(o.Header())})
@@ -156,8 +157,8 @@ func (o *observer) FlushError() error {
 	return http.NewResponseController(o.ResponseWriter).Flush()
 }
 
-// CloseNotify implements http.CloseNotifier, which is deprecated and which some frameworks still call
-// without asking. Where the writer below has none, nothing is ever notified.
+// CloseNotify implements http.CloseNotifier, which is deprecated and which some frameworks still
+// call without asking. Where the writer below has none, nothing is ever notified.
 func (o *observer) CloseNotify() <-chan bool {
 	//lint:ignore SA1019 for those frameworks
 	if below, ok := o.ResponseWriter.(http.CloseNotifier); ok {

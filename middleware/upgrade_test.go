@@ -25,7 +25,8 @@ import (
 // upgrade are the fields of a request that offers another protocol.
 var upgrade = []string{"Connection", "Upgrade", "Upgrade", "foo"}
 
-// An unsafe request that offers an upgrade invalidates what another one would, however its answer is written.
+// An unsafe request that offers an upgrade invalidates what another one would, however its answer
+// is written.
 func TestUnsafeUpgradesInvalidate(t *testing.T) {
 	answers := map[string]struct {
 		write       func(w http.ResponseWriter)
@@ -98,7 +99,8 @@ func answerHijacked(hijack func() (net.Conn, *bufio.ReadWriter, error), text str
 	rw.Flush()
 }
 
-// A GET that offers an upgrade, as a WebSocket's does, invalidates nothing, and has the server's own writer.
+// A GET that offers an upgrade, as a WebSocket's does, invalidates nothing, and has the server's
+// own writer.
 func TestSafeUpgradesChangeNothing(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	var own atomic.Bool
@@ -119,8 +121,8 @@ func TestSafeUpgradesChangeNothing(t *testing.T) {
 	require.Contains(t, h.get("/").status(), "; hit")
 }
 
-// A connection that became something else is the handler's as long as it wants, in both directions. What it does at the
-// end is over before the next request is answered from the cache.
+// A connection that became something else is the handler's as long as it wants, in both directions.
+// What it does at the end is over before the next request is answered from the cache.
 func TestUnsafeUpgradeKeepsItsConnection(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	var state atomic.Value
@@ -205,7 +207,8 @@ type wrappedWriter struct{ http.ResponseWriter }
 
 func (w wrappedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// What stands for the server's writer, to see the status, can do what that can, and claims nothing else.
+// What stands for the server's writer, to see the status, can do what that can, and claims nothing
+// else.
 func TestWriterOfAnUnsafeUpgrade(t *testing.T) {
 	for name, wrap := range map[string]func(http.ResponseWriter) http.ResponseWriter{
 		"the server's": func(w http.ResponseWriter) http.ResponseWriter { return w },
@@ -244,8 +247,8 @@ func TestWriterOfAnUnsafeUpgrade(t *testing.T) {
 	}
 }
 
-// The answer of the base reaches the caller as it is, an upgraded connection too; where the Storage panics over it, it is
-// closed.
+// The answer of the base reaches the caller as it is, an upgraded connection too; where the Storage
+// panics over it, it is closed.
 func TestTransportPassesUpgradesOn(t *testing.T) {
 	var fail atomic.Bool
 	storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}), func(op faultystorage.Op, _ int) faultystorage.Fault {

@@ -101,7 +101,8 @@ func parseOrigin(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// parsePublicOrigin parses the origin that clients ask: https://www.example.com, or https://* for any host.
+// parsePublicOrigin parses the origin that clients ask: https://www.example.com, or https://* for
+// any host.
 func parsePublicOrigin(s string) (*url.URL, error) {
 	u, err := parseOrigin(s)
 	if err != nil || u.Path != "" || u.Host != "*" && strings.Contains(u.Host, "*") {

@@ -15,8 +15,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// newProxy returns a proxy for origin with cache at the front door called front. public is the origin that its clients ask; nil
-// where they connect to the proxy itself.
+// newProxy returns a proxy for origin with cache at the front door called front. public is the
+// origin that its clients ask; nil where they connect to the proxy itself.
 func newProxy(origin, public *url.URL, front string, cache *middleware.Cache, transport http.RoundTripper) http.Handler {
 	backend := &httputil.ReverseProxy{
 		Transport: transport,

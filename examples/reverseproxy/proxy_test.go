@@ -67,8 +67,8 @@ func TestForwards(t *testing.T) {
 	})
 }
 
-// Behind a proxy that ends TLS the origin hears what clients ask for, and so does the cache: a redirect from http to https is
-// not what an https client is given.
+// Behind a proxy that ends TLS the origin hears what clients ask for, and so does the cache: a
+// redirect from http to https is not what an https client is given.
 func TestPublicOrigin(t *testing.T) {
 	for public, want := range map[string][]string{
 		"https://www.example.com": {"https", "www.example.com"},
