@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -692,4 +693,58 @@ func TestUnchangedURLsHaveNoVariants(t *testing.T) {
 		require.Equal(t, again, key.Primary())
 		require.NoError(t, cache.Purge(t.Context(), r), target)
 	}
+}
+
+// The answer to a POST may be stored for later GETs of its public URL, which is what its
+// Content-Location has to name (RFC 9110 §9.3.3).
+func TestAnswerToAPostIsStoredUnderItsPublicURL(t *testing.T) {
+	for location, stored := range map[string]bool{"/docs/a": true, "a": true, "/a": false} {
+		cache := newCache(t, middleware.Config{PublicOrigin: "https://*"})
+		app := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				w.Header().Set("Content-Location", location)
+			}
+			fresh(r.Method+" "+r.URL.Path)(w, r)
+		}))
+		front := httptest.NewServer(http.StripPrefix("/docs", app))
+		h := &house{t: t, front: front, client: front.Client()}
+		require.Equal(t, "POST /a", h.do(http.MethodPost, "/docs/a").body)
+		require.NoError(t, cache.Wait(t.Context()))
+		want := "GET /a"
+		if stored {
+			want = "POST /a"
+		}
+		require.Equal(t, want, h.get("/docs/a").body, location)
+		front.Close()
+	}
+}
+
+// What is stale under a stripped prefix is validated, and revalidated in the background, like
+// anything else; parts of it are put together.
+func TestStaleAndPartialUnderAStrippedPrefix(t *testing.T) {
+	var asked atomic.Pointer[http.Request]
+	cache := newCache(t, middleware.Config{Ranges: middleware.RangesForward})
+	app := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Store(r)
+		w.Header().Set("Etag", `"e"`)
+		w.Header().Set("Cache-Control", "max-age=60, stale-while-revalidate=600")
+		if r.URL.Path == "/stale" && r.Header.Get("If-None-Match") == "" {
+			aged(w, 100*time.Second)
+		}
+		http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(numbers))
+	}))
+	h := site(t, "HTTP/1.1", http.StripPrefix("/docs", app))
+	h.get("/docs/stale")
+	require.Contains(t, h.get("/docs/stale").status(), "ttl=-")
+	require.NoError(t, cache.Wait(t.Context()))
+	require.Equal(t, `"e"`, asked.Load().Header.Get("If-None-Match"))
+	require.Equal(t, "/stale", asked.Load().URL.Path)
+	require.Contains(t, h.get("/docs/stale").status(), "; hit; ttl=5")
+
+	h.get("/docs/part", "Range", "bytes=0-3")
+	require.NoError(t, cache.Wait(t.Context()))
+	require.Equal(t, numbers[2:10], h.get("/docs/part", "Range", "bytes=2-9").body)
+	require.Equal(t, "bytes=4-9", asked.Load().Header.Get("Range"))
+	require.NoError(t, cache.Wait(t.Context()))
+	require.Contains(t, h.get("/docs/part", "Range", "bytes=1-8").status(), "; hit")
 }
