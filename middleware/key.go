@@ -39,7 +39,8 @@ func DefaultKey(r *http.Request) (key string, ok bool) {
 
 // HandlerKey returns the key that a GET for r's URL has behind the cache's handlers; ok is false
 // where it has none. The URL of a server's request, one with a RequestURI, is the one that its
-// client asked for.
+// client asked for. What is put under the key by hand is not found by requests whose URL or Host was
+// rewritten on the way to the Handler: see Config.Key.
 func (c *Cache) HandlerKey(r *http.Request) (key cirque.CacheKey, ok bool) {
 	t := c.target(doorHandler, r)
 	return c.key(doorHandler, &t, r)

@@ -340,7 +340,6 @@ func TestTransportGoesByItsOwnURL(t *testing.T) {
 			r.SetURL(target)
 			r.Out.URL.Path = inner(r.In.URL.Path)
 		}},
-		//lint:ignore SA1019 it is what many have
 		"Director": {Director: func(r *http.Request) {
 			r.URL.Scheme, r.URL.Host, r.Host = target.Scheme, target.Host, target.Host
 			r.URL.Path = inner(r.URL.Path)
