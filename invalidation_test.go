@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -86,6 +87,14 @@ func TestTargetURI(t *testing.T) {
 	secure := server("/a", "example.com")
 	secure.TLS = new(tls.ConnectionState)
 	opaque := client("http://example.com/a%2Fb/%41?%zz&b=;c")
+	rewritten := func(target string) *http.Request {
+		r := server(target, "example.com")
+		r.URL = &url.URL{Path: "/elsewhere", RawQuery: "x"}
+		return r
+	}
+	unreadable := rewritten("/a")
+	unreadable.RequestURI = "/%zz"
+	tunnel := &http.Request{Method: http.MethodConnect, RequestURI: "example.com:443", URL: &url.URL{Host: "example.com:443"}}
 	for want, r := range map[string]*http.Request{
 		"http://example.com/a?b":                server("/a?b", "Example.com:80"),
 		"http://example.com:8080/a":             server("/a", "example.com:8080"),
@@ -96,11 +105,28 @@ func TestTargetURI(t *testing.T) {
 		"https://example.com/":                  client("https://u:p@EXAMPLE.com:443#f"),
 		"https://example.com:80/":               client("https://example.com:80/"),
 		"http://example.com/a%2Fb/%41?%zz&b=;c": opaque,
+		"http://example.com/p/a%2Fb?":           rewritten("/p/a%2Fb?"),
+		"http://example.com//p":                 rewritten("//p"),
+		"http://example.com/p?q":                rewritten("https://example.com/p?q"),
+		"http://example.com/elsewhere?x":        unreadable,
+		"http://example.com:443/":               tunnel,
 	} {
 		before := fmt.Sprint(r.URL)
 		require.Equal(t, want, TargetURI(r).String())
 		require.Equal(t, before, fmt.Sprint(r.URL), "the request is not the rule's to change")
 	}
+}
+
+// What an unsafe request invalidates is what its client asked for, not what the URL was rewritten
+// to on the way.
+func TestInvalidatesWhatWasAskedFor(t *testing.T) {
+	r := httptest.NewRequest(http.MethodPost, "/docs/a", nil)
+	r.URL.Path = "/a"
+	var got []string
+	for _, uri := range Invalidates(r, 200, lines("Location: b", "Content-Location: /docs/c")) {
+		got = append(got, uri.String())
+	}
+	require.Equal(t, []string{"http://example.com/docs/a", "http://example.com/docs/b", "http://example.com/docs/c"}, got)
 }
 
 // RFC 9875 §2.

@@ -9,8 +9,16 @@ import (
 
 // TargetURI returns the request's target URI (RFC 9110 §7.1): absolute, without fragment and user information, its scheme
 // and host in lower case and without a default port.
+//
+// The target of a server's request, one with a RequestURI, is what its client asked for: path and
+// query are those of RequestURI, whatever [http.StripPrefix] or a router has made of the URL since.
+// The scheme is the connection's: see [TargetScheme]. Where RequestURI is no URI reference the URL
+// counts. A request that is to be sent on by a client must have no RequestURI.
 func TargetURI(req *http.Request) *url.URL {
 	uri := *req.URL
+	if asked := requestedURL(req); asked != nil {
+		uri = *asked
+	}
 	uri.Scheme = TargetScheme(req)
 	if req.Host != "" {
 		uri.Host = req.Host // which may differ from where a client's request is sent
@@ -18,8 +26,22 @@ func TargetURI(req *http.Request) *url.URL {
 	return normalize(&uri)
 }
 
-// TargetScheme returns the scheme of the request's target URI. Of a server's request the connection tells it (RFC 9110
-// §7.1), whatever an absolute form claims: a client must not choose which scheme's entries its answer lands in.
+// requestedURL returns what the request line of a server's request says; nil where req is a
+// client's, or the request line has no URL: CONNECT names an authority (RFC 9112 §3.2.3).
+func requestedURL(req *http.Request) *url.URL {
+	if req.RequestURI == "" || req.Method == http.MethodConnect && req.RequestURI[0] != '/' {
+		return nil
+	}
+	uri, err := url.ParseRequestURI(req.RequestURI)
+	if err != nil {
+		return nil
+	}
+	return uri
+}
+
+// TargetScheme returns the scheme of the request's target URI. The scheme of a server's request is
+// that of its connection (RFC 9110 §7.1), whatever an absolute form claims: a client must not
+// choose which scheme's entries its answer lands in.
 func TargetScheme(req *http.Request) string {
 	switch {
 	case req.URL.Scheme != "" && req.RequestURI == "":

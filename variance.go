@@ -23,6 +23,8 @@ type VarianceBuilder struct {
 
 	epoch   uint64 // of the vary record; zero for none
 	ofEpoch bool   // there is a vary record, so there is variance
+
+	resources bool // a dimension tells resources apart
 }
 
 // variancePair is one dimension. Its name is compared and hashed as if in lower case: Vary's names
@@ -39,6 +41,15 @@ func NewVarianceBuilder() *VarianceBuilder { return new(VarianceBuilder) }
 // regard to the case of ASCII letters, as field names are (RFC 9110 §5.1).
 func (b *VarianceBuilder) AddNameValue(name, value string) {
 	b.add(variancePair{name: name, value: value})
+}
+
+// AddResource adds a dimension that tells apart resources which share a key, where others tell
+// apart the representations of one resource. The validators of one resource say nothing about
+// another (RFC 9110 §8.8.1): the variants of a record that has such a dimension must not be
+// validated for each other. See [VaryRecord.OfResources].
+func (b *VarianceBuilder) AddResource(name, value string) {
+	b.resources = true
+	b.AddNameValue(name, value)
 }
 
 // AddNameMissing adds a field that the request lacks: it matches other requests that lack it, and

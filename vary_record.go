@@ -16,7 +16,7 @@ const MaxVariants = 64
 type VaryRecord struct {
 	// Epoch takes part in every variant's hash, so that a record with another epoch reaches none of them.
 	Epoch uint64
-	// Fields are the request fields that Vary names, as [VaryFields] returns them.
+	// Fields are the request fields that Vary names, as [VaryFields] returns them. See OfResources.
 	Fields []string
 	// Variants are the stored variants, at most MaxVariants, the newest last.
 	Variants []Variant
@@ -28,6 +28,26 @@ type Variant struct {
 	Hash               HashBinary
 	ETag, LastModified string
 	Created            time.Time
+}
+
+// resourcesMark is among the fields of a record whose variants belong to several resources. No
+// field has this name (RFC 9110 §5.6.2), so no request has a value there.
+const resourcesMark = ":resources"
+
+// OfResources reports whether the variants belong to several resources that share a key
+// ([VarianceBuilder.AddResource]). Then only the variant that a request selects by its own
+// dimensions may be validated for it. A nil record has no variants.
+func (r *VaryRecord) OfResources() bool { return r != nil && slices.Contains(r.Fields, resourcesMark) }
+
+// fieldsOfResources returns the fields of a record of several resources, one of whose responses
+// varies by fields. Those of r stay if r is such a record. r may be nil.
+func (r *VaryRecord) fieldsOfResources(fields []string) []string {
+	all := append(slices.Clone(fields), resourcesMark)
+	if r.OfResources() {
+		all = append(all, r.Fields...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Lookup returns the variant with this hash.

@@ -20,20 +20,29 @@ import (
 // the caller's own dimensions. The key becomes the variant's. If the resource's vary record names the same
 // fields it is kept, and with it the other variants; otherwise the fill starts a new one, which voids them.
 // Where the walk has not come by a record, the Storage is asked for it under ctx.
+//
+// A record of several resources ([VarianceBuilder.AddResource]), whose responses vary by different
+// fields, has the fields of all: otherwise each would void the others' variants.
 func (c *HttpCache) UpdateVariance(
 	ctx context.Context, fields []string, header http.Header, extra func(*VarianceBuilder),
 ) {
 	c.requireMeta(opUpdateVariance)
+	varies, resources := addsVariance(extra)
+	record := c.varyRecord()
+	if record == nil && (len(fields) > 0 || varies) {
+		record = c.currentRecord(ctx)
+	}
+	if resources || record.OfResources() {
+		fields = record.fieldsOfResources(fields)
+	}
 	var variance HashBinary
-	if len(fields) == 0 && !addsVariance(extra) {
-		c.voided = c.varyRecord()
+	if len(fields) == 0 && !varies && (record == nil || len(record.Fields) > 0) {
+		c.voided = record
 		c.setVaryRecord(nil)
 		c.newRecord = false
 	} else {
-		record := c.varyRecord()
-		if record == nil {
-			record = c.currentRecord(ctx)
-		}
+		// A record without fields has variants by extra alone, one of which may be that without any
+		// dimension.
 		if record == nil || !slices.Equal(record.Fields, fields) {
 			c.voided = record
 			record, c.newRecord = NewVaryRecord(fields), true
@@ -80,13 +89,14 @@ func varyHash(fields []string, header http.Header, epoch uint64, extra func(*Var
 	return hash
 }
 
-func addsVariance(extra func(*VarianceBuilder)) bool {
+// addsVariance reports whether extra adds a dimension, and whether one tells resources apart.
+func addsVariance(extra func(*VarianceBuilder)) (varies, resources bool) {
 	if extra == nil {
-		return false
+		return false, false
 	}
 	b := NewVarianceBuilder()
 	extra(b)
-	return b.HasVariance()
+	return b.HasVariance(), b.resources
 }
 
 // recordLocks serialise the changes to vary records, many records to a lock. Reading a record takes none.

@@ -338,6 +338,70 @@ func TestDimensionsOfTheCallersOwn(t *testing.T) {
 	f.Abort(cirque.UpstreamError)
 }
 
+// Where some requests have a dimension of the caller's own and others have none, neither kind voids
+// the other's variants.
+func TestRequestsWithAndWithoutDimensions(t *testing.T) {
+	h := inMemory(t)
+	device := func(name string) func(*cirque.VarianceBuilder) {
+		if name == "" {
+			return nil
+		}
+		return func(b *cirque.VarianceBuilder) { b.AddNameValue("device", name) }
+	}
+	put := func(name string) {
+		_, f := h.fillVariant(keyA, name, nil, nil, device(name))
+		h.write(f, "for "+name)
+		require.NoError(t, f.Finish())
+	}
+	for _, name := range []string{"phone", "", "desk", "", "phone"} {
+		put(name)
+	}
+	for _, name := range []string{"phone", "desk", ""} {
+		_, meta, hit := h.look(keyA, nil, device(name))
+		require.NotNil(t, hit, name)
+		require.NoError(t, hit.Close())
+		require.Equal(t, name, meta.Header().Get("Etag"))
+	}
+	require.False(t, h.record(keyA).OfResources())
+}
+
+// The responses of resources that share a key may vary by different fields: their record gets the
+// fields of all, and keeps the variants of all from then on.
+func TestResourcesThatShareAKey(t *testing.T) {
+	h := inMemory(t)
+	tenant := func(name string) func(*cirque.VarianceBuilder) {
+		if name == "" {
+			return nil
+		}
+		return func(b *cirque.VarianceBuilder) { b.AddResource("tenant", name) }
+	}
+	fields := map[string][]string{"a": nil, "b": byLanguage, "": nil, "c": {"Accept-Encoding"}}
+	put := func(name, language string) {
+		_, f := h.fillVariant(keyA, name+language, fields[name], languages(language), tenant(name))
+		h.write(f, "for "+name)
+		require.NoError(t, f.Finish())
+	}
+	put("", "en")
+	require.Nil(t, h.record(keyA))
+	for range 2 {
+		for _, name := range []string{"a", "b", "", "c"} {
+			put(name, "en")
+		}
+	}
+	put("b", "fr")
+	for name := range fields {
+		_, meta, hit := h.look(keyA, languages("en"), tenant(name))
+		require.NotNil(t, hit, name)
+		require.NoError(t, hit.Close())
+		require.Equal(t, name+"en", meta.Header().Get("Etag"))
+	}
+	_, meta, hit := h.look(keyA, languages("fr"), tenant("b"))
+	require.NoError(t, hit.Close())
+	require.Equal(t, "bfr", meta.Header().Get("Etag"))
+	require.True(t, h.record(keyA).OfResources())
+	require.False(t, (*cirque.VaryRecord)(nil).OfResources())
+}
+
 func TestSelectVariant(t *testing.T) {
 	h := inMemory(t)
 	h.putVariant(keyA, "en", "hello")

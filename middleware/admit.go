@@ -33,7 +33,7 @@ const (
 func (x *exchange) admit(a *answerHead) verdict {
 	x.now = time.Now()
 	e := &cirque.Exchange{
-		Request: x.sent(), Status: a.status, Header: a.header,
+		Request: x.presented(x.sent()), Status: a.status, Header: a.header,
 		RequestTime: x.asked, ResponseTime: x.now, Decoded: a.decoded, Stripped: x.stripped,
 	}
 	own := x.invalidate(a)
@@ -247,7 +247,7 @@ func (x *exchange) freshen(e *cirque.Exchange) (*cirque.CacheMeta, *cirque.Refus
 // INVARIANT: what the origin was asked for before an invalidation is not stored after it. Those that come later than this
 // check find that the response was received before them.
 func (x *exchange) overtaken(meta *cirque.CacheMeta) bool {
-	return !x.asked.After(x.cache.validAfterTime()) || x.cache.groups.invalidatedSince(x.asked, x.req, meta)
+	return !x.asked.After(x.cache.validAfterTime()) || x.cache.groups.invalidatedSince(x.asked, &x.target, meta)
 }
 
 // readerContext is the context in which the client reads the fill; nil where there is no client.

@@ -16,7 +16,7 @@ import (
 // was served to (RFC 5861 §3). The write permit of x goes there.
 func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta) {
 	c := x.cache
-	b := &exchange{cache: c, door: x.door, origin: x.origin, stripped: x.stripped, background: true}
+	b := &exchange{cache: c, door: x.door, origin: x.origin, stripped: x.stripped, target: x.target, background: true}
 	var cancel context.CancelFunc
 	b.client, cancel = c.backgroundContext(x.req)
 	b.req = x.req.Clone(b.client)

@@ -17,6 +17,7 @@ type Cache struct {
 	opts       *cirque.CacheOptions
 	policy     *cirque.Policy
 	namespaces [doorCount]string
+	public     publicOrigin
 	groups     groupLog
 
 	fills         limiter
@@ -41,8 +42,13 @@ func New(cfg Config) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
+	public, err := parsePublicOrigin(cfg.PublicOrigin)
+	if err != nil {
+		return nil, err
+	}
 	c := &Cache{
 		cfg:           cfg,
+		public:        public,
 		opts:          opts,
 		policy:        cfg.policy(),
 		fills:         make(limiter, cfg.MaxFills),

@@ -112,8 +112,25 @@ type Config struct {
 	// FractionalSeconds accepts max-age=0.5 and the like.
 	FractionalSeconds bool
 
-	// Key returns the primary key of a request, or false if the request is not to be cached. It must depend on nothing but
-	// the request line and Host, and is called with a synthetic GET for invalidations. Nil: DefaultKey.
+	// PublicOrigin is the origin that clients ask, where a Handler's server stands behind a proxy
+	// that ends their TLS connections: "https://www.example.com". Its scheme and host take the
+	// place of those of every request in keys, purges, invalidations and cache groups. Requests
+	// that reach the Handler with another Host have answers of their own under it. "https://*"
+	// fixes the scheme and leaves the Host as it is, for servers of several hosts. It does not
+	// concern Transports, whose requests say where they go. Empty: the connection tells the scheme,
+	// and Host the host.
+	PublicOrigin string
+	// TrustForwarded reports whether a Handler's request comes from a proxy whose X-Forwarded-Proto
+	// and X-Forwarded-Host are true. Their scheme and host are then the public ones, as with
+	// PublicOrigin; one that PublicOrigin has fixed stays. Such a proxy must set or remove both
+	// fields, whatever its client sends. A field that is missing, invalid, or has several values,
+	// counts for nothing. Nil: no request is trusted, since any client can send these fields.
+	TrustForwarded func(*http.Request) bool
+	// Key returns the primary key of a request, or false if the request is not to be cached. It
+	// must depend on nothing but the request line and Host, and is called with a synthetic GET for
+	// invalidations. URL, RequestURI, Host and TLS of the request it is given say what the client
+	// asked for: see PublicOrigin. Where the handler behind the cache sees another URL or Host, as
+	// under http.StripPrefix, that is a variance under the key. Nil: DefaultKey.
 	Key func(*http.Request) (key string, ok bool)
 	// UserTag returns whose entry a request's response becomes, for accounting. Nil: nobody's.
 	UserTag func(*http.Request) string
@@ -206,14 +223,17 @@ func (cfg Config) withDefaults() (Config, error) {
 		rules[http.CanonicalHeaderKey(name)] = rule
 	}
 	cfg.Normalize = rules
+	switch public, err := parsePublicOrigin(cfg.PublicOrigin); {
+	case err != nil:
+		errs = append(errs, err)
+	case public.host != "" && cfg.TrustForwarded != nil:
+		errs = append(errs, errors.New("TrustForwarded has nothing to say where PublicOrigin names scheme and host"))
+	}
 	if cfg.Name == "" {
 		cfg.Name = DefaultName
 	}
 	if !validToken(cfg.Name) {
 		errs = append(errs, fmt.Errorf("the Name %q is not a token", cfg.Name))
-	}
-	if cfg.Key == nil {
-		cfg.Key = DefaultKey
 	}
 	if err := errors.Join(errs...); err != nil {
 		return cfg, fmt.Errorf("middleware: invalid Config: %w", err)

@@ -21,6 +21,7 @@ type exchange struct {
 	origin   origin
 	req      *http.Request // the client's, less the fields its connection keeps to itself
 	stripped bool          // of fields that may matter to the origin
+	target   target        // what the client asked for
 	hc       cirque.HttpCache
 	rd       cirque.RequestDirectives
 
@@ -84,6 +85,20 @@ func (x *exchange) begin(c *Cache, d door, o origin, r *http.Request) {
 	if len(c.cfg.Normalize) > 0 {
 		x.req = normalized(x.req, c.cfg.Normalize)
 	}
+	c.setTarget(&x.target, d, x.req)
+}
+
+// presented returns a request of x as its client sent it, which is how the rules have to see it.
+func (x *exchange) presented(r *http.Request) *http.Request { return x.target.present(r) }
+
+// ruled is presented of the client's request, where that matters to whether it can be answered from
+// a cache at all: a client's request tells by its Body that it brings content, a server's by its
+// length.
+func (x *exchange) ruled() *http.Request {
+	if x.target.outbound && x.req.Body != nil && x.req.Body != http.NoBody {
+		return x.presented(x.req)
+	}
+	return x.req
 }
 
 // moved returns x as one that lives on after the caller of a door has returned; x itself holds nothing any more. Until
@@ -102,13 +117,13 @@ func (x *exchange) plan() (route, error) {
 	c := x.cache
 	x.arrived = time.Now()
 	x.now = x.arrived
-	if ok, why := c.policy.RequestCacheable(x.req); !ok {
+	if ok, why := c.policy.RequestCacheable(x.ruled()); !ok {
 		return x.planUncacheable(why), nil
 	}
 	if c.cfg.RequestFilter != nil && !c.cfg.RequestFilter(x.req) {
 		return x.pass(fwdBypass, "request-filter"), nil
 	}
-	key, ok := c.key(x.door, x.req, x.req.Header)
+	key, ok := c.key(x.door, &x.target, x.req)
 	if !ok {
 		return x.pass(fwdBypass, "key"), nil
 	}
@@ -189,7 +204,7 @@ func (x *exchange) enable(key cirque.CacheKey) {
 // planUncacheable routes what the rules keep out of the cache.
 func (x *exchange) planUncacheable(why string) route {
 	if x.req.Method == http.MethodPost {
-		if key, ok := x.cache.key(x.door, syntheticGet(x.req, cirque.TargetURI(x.req)), x.req.Header); ok {
+		if key, ok := x.cache.keyOfGet(x.door, &x.target, x.req); ok {
 			// RFC 9110 §9.3.3: the answer may say that it serves later GETs.
 			x.post = &post{key, x.cache.opts.WatchPurges(key)}
 			x.status.fwd = fwdMethod
@@ -231,8 +246,8 @@ func (x *exchange) lookup() (*cirque.CacheMeta, cirque.HitHandler, error) {
 		return nil, nil, err
 	}
 	if !meta.Has(cirque.MetaVaryRecord) {
-		if x.varianceHook() != nil && guarded(hit, x.addsVariance) {
-			// Stored before the hook told requests apart.
+		if extra := x.varianceHook(); extra != nil && guarded(hit, func() bool { return addsVariance(extra) }) {
+			// Stored before anything told requests apart.
 			_ = hit.Close()
 			return nil, nil, cirque.ErrNotFound
 		}
@@ -247,16 +262,27 @@ func (x *exchange) lookup() (*cirque.CacheMeta, cirque.HitHandler, error) {
 
 // current takes what a group invalidation ended (RFC 9875 §3) for not found.
 func (x *exchange) current(meta *cirque.CacheMeta, hit cirque.HitHandler) (*cirque.CacheMeta, cirque.HitHandler, error) {
-	if x.cache.groups.invalidatedSince(meta.Updated(), x.req, meta) {
+	if x.cache.groups.invalidatedSince(meta.Updated(), &x.target, meta) {
 		_ = hit.Close()
 		return nil, nil, cirque.ErrNotFound
 	}
 	return meta, hit, nil
 }
 
+// varianceHook returns what adds the request's dimensions beyond what Vary names; nil where there
+// can be none. It keeps no pointer into x, which would move x to the heap.
 func (x *exchange) varianceHook() func(*cirque.VarianceBuilder) {
 	variance, req := x.cache.cfg.Variance, x.req
-	if variance == nil {
+	switch {
+	case x.target.hasDimensions():
+		t := x.target
+		return func(b *cirque.VarianceBuilder) {
+			t.addDimensions(b, req)
+			if variance != nil {
+				variance(req, b)
+			}
+		}
+	case variance == nil:
 		return nil
 	}
 	return func(b *cirque.VarianceBuilder) { variance(req, b) }
@@ -275,9 +301,9 @@ func guarded[Result any](hit cirque.HitHandler, hook func() Result) Result {
 	return result
 }
 
-func (x *exchange) addsVariance() bool {
+func addsVariance(extra func(*cirque.VarianceBuilder)) bool {
 	b := cirque.NewVarianceBuilder()
-	x.cache.cfg.Variance(x.req, b)
+	extra(b)
 	return b.HasVariance()
 }
 

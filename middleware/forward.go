@@ -3,7 +3,6 @@ package middleware
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -40,7 +39,7 @@ func (x *exchange) storedValidators() []cirque.Variant {
 		validators = append(validators, cirque.VariantOf(x.hc.Key(), meta))
 	}
 	record, room := x.hc.VaryRecord(), maxTagBytes
-	if record == nil {
+	if record == nil || record.OfResources() || x.target.hasDimensions() {
 		return validators
 	}
 	for _, v := range slices.Backward(record.Variants) {
@@ -93,16 +92,4 @@ func (x *exchange) retry() bool {
 	x.retried = true
 	x.validators, x.part = nil, nil
 	return true
-}
-
-// syntheticGet returns a GET for u, a URI of r's origin, as the key hook sees it when there is no such request.
-func syntheticGet(r *http.Request, u *url.URL) *http.Request {
-	target := *u
-	target.Host = r.URL.Host
-	target.Scheme = cirque.TargetScheme(r)
-	get := &http.Request{
-		Method: http.MethodGet, URL: &target, Host: r.Host, TLS: r.TLS, Header: http.Header{},
-		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, RemoteAddr: r.RemoteAddr,
-	}
-	return get.WithContext(r.Context())
 }

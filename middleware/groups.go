@@ -45,8 +45,9 @@ func (l *groupLog) invalidate(origin string, groups []string) {
 	l.used.Store(true)
 }
 
-// invalidatedSince reports whether a response for r is in a group that was invalidated at t or later.
-func (l *groupLog) invalidatedSince(t time.Time, r *http.Request, meta *cirque.CacheMeta) bool {
+// invalidatedSince reports whether a response to a request for asked is in a group that was
+// invalidated at t or later.
+func (l *groupLog) invalidatedSince(t time.Time, asked *target, meta *cirque.CacheMeta) bool {
 	if !l.used.Load() {
 		return false
 	}
@@ -54,7 +55,7 @@ func (l *groupLog) invalidatedSince(t time.Time, r *http.Request, meta *cirque.C
 	if len(lines) == 0 {
 		return false
 	}
-	origin := originOf(r)
+	origin := asked.origin()
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if !t.After(l.mu.floor) {

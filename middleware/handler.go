@@ -5,18 +5,19 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 )
 
 // Handler returns a handler that serves from the cache what it may, and asks next for the rest. A nil next is
 // http.DefaultServeMux.
 //
-// next runs on the goroutine of the request that caused it, with a request of its own whose context keeps its
-// values; cancellation, a deadline included, reaches it only once its answer has proved uncacheable. ServeHTTP returns after
-// next has; where a deadline has passed by then, and nothing was sent, the answer is 504. What
-// next may do with its ResponseWriter is what net/http allows, but for hijacking: requests that ask for an
-// upgrade, and CONNECT, get the server's own writer and no cache.
+// next runs on the goroutine of the request that caused it, with a request of its own whose context
+// keeps its values; cancellation, a deadline included, reaches it only once its answer has proved
+// uncacheable. ServeHTTP returns after next has; where a deadline has passed by then, and nothing
+// was sent, the answer is 504. What next may do with its ResponseWriter is what net/http allows,
+// but for hijacking: requests that ask for an upgrade, and CONNECT, get the server's own writer and
+// no cache. Those whose method is unsafe get a writer around the server's that can do the same, and
+// invalidate what is stored as any unsafe request does (RFC 9111 §4.4).
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	c.mustBeNew()
 	if next == nil {
@@ -36,8 +37,8 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == methodPurge:
 		h.cache.servePurge(w, r)
 		return
-	case r.Method == http.MethodConnect || upgrades(r.Header):
-		h.next.ServeHTTP(w, r)
+	case keepsOut(r):
+		h.keepOut(w, r)
 		return
 	}
 	var x exchange
@@ -74,17 +75,6 @@ func (h *handlerDoor) answerFromOrigin(x *exchange, to route, w http.ResponseWri
 		r = x.req // less an upgrade that is not for us to make
 	}
 	h.ask(x, w, r)
-}
-
-// upgrades reports whether the connection may become something else than HTTP (RFC 9110 §7.8). That to HTTP/2, which some
-// clients offer with whatever they ask for, is obsolete (RFC 9113 §3.1) and ignored: it must not lead past the cache.
-func upgrades(header http.Header) bool {
-	lines := header["Upgrade"]
-	if len(lines) == 0 {
-		return false
-	}
-	offered := strings.Join(lines, ",")
-	return offered != "" && !strings.EqualFold(offered, "h2c") && contains(header["Connection"], "upgrade")
 }
 
 // late answers a request whose deadline, which a handler around the cache has set, passed before there was an answer (RFC

@@ -38,6 +38,7 @@ func hooksThatPanic(panics func()) map[string]middleware.Config {
 			return true
 		}},
 		"NotModified":    {NotModified: func(*http.Request, *cirque.CacheMeta) bool { panics(); return false }},
+		"TrustForwarded": {TrustForwarded: func(*http.Request) bool { panics(); return true }},
 		"AuthorizePurge": {AuthorizePurge: func(*http.Request) bool { panics(); return false }},
 		"BackgroundContext": {BackgroundContext: func(*http.Request) context.Context {
 			panics()

@@ -14,28 +14,34 @@ func (x *exchange) invalidate(a *answerHead) (own int) {
 	if !cirque.IsUnsafe(x.req.Method) {
 		return 0
 	}
-	for _, u := range cirque.Invalidates(x.req, a.status, a.header) {
-		key, ok := x.cache.key(x.door, syntheticGet(x.req, u), x.req.Header)
-		if !ok {
-			continue
+	asked := x.presented(x.req)
+	for i, u := range cirque.Invalidates(asked, a.status, a.header) {
+		t := x.target.at(u)
+		if i == 0 && t != x.target {
+			own += x.invalidateTarget(&x.target, asked) // spelt in a way that a URL is not: with what it would escape
 		}
-		if err := x.cache.opts.Purge(context.WithoutCancel(x.client), key); err != nil && !errors.Is(err, cirque.ErrNotFound) {
-			x.cache.storageFailed("purge", err)
-		}
-		if x.post != nil && key.PrimaryHash() == x.post.key.PrimaryHash() {
-			own++
-		}
+		own += x.invalidateTarget(&t, asked)
 	}
-	if groups := cirque.InvalidatedGroups(x.req, a.status, a.header); len(groups) > 0 {
-		x.cache.groups.invalidate(originOf(x.req), groups)
+	if groups := cirque.InvalidatedGroups(asked, a.status, a.header); len(groups) > 0 {
+		x.cache.groups.invalidate(x.target.origin(), groups)
 	}
 	return own
 }
 
-// originOf names the origin of a request (RFC 6454 §4): what a cache group is valid within.
-func originOf(r *http.Request) string {
-	u := cirque.TargetURI(r)
-	return u.Scheme + "://" + u.Host
+// invalidateTarget removes what a GET for t would find. It returns 1 if that is what a POST's
+// answer might be stored as.
+func (x *exchange) invalidateTarget(t *target, asked *http.Request) (own int) {
+	key, ok := x.cache.keyOfGet(x.door, t, asked)
+	if !ok {
+		return 0
+	}
+	if err := x.cache.opts.Purge(context.WithoutCancel(x.client), key); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+		x.cache.storageFailed("purge", err)
+	}
+	if x.post != nil && key.PrimaryHash() == x.post.key.PrimaryHash() {
+		return 1
+	}
+	return 0
 }
 
 const methodPurge = "PURGE"

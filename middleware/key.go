@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
@@ -24,70 +23,72 @@ func namespaces(namespace string) [doorCount]string {
 	return [doorCount]string{doorHandler: "h:" + namespace, doorTransport: "t:" + namespace}
 }
 
-// DefaultKey returns the primary key of a request: scheme, Host, the URL's host where it differs, the
-// escaped path as it was sent, and the raw query. GET and HEAD share a key. Nothing but the case and the default port of the
-// host is normalised (RFC 9110 §4.2.3): two spellings of one URL may be two resources, and a cache that guesses wrongly
-// serves one for the other.
+// DefaultKey returns the primary key of a request: scheme, Host, the URL's host where it differs,
+// the escaped path as it was sent, and the raw query. GET and HEAD share a key. Nothing but the
+// case and the default port of the host is normalised (RFC 9110 §4.2.3): two spellings of one URL
+// may be two resources, and a cache that guesses wrongly serves one for the other.
+//
+// The key of a server's request, one with a RequestURI, is that of what its client asked for,
+// whatever the URL was rewritten to since. The scheme is the connection's. A Config.Key hook is
+// given a request that shows what Config.PublicOrigin and Config.TrustForwarded make of it, and can
+// pass that to DefaultKey.
 func DefaultKey(r *http.Request) (key string, ok bool) {
-	scheme := cirque.TargetScheme(r)
-	host, asked := r.Host, r.URL.Host
-	if host == "" {
-		host = asked
-	}
-	host = cirque.NormalHost(scheme, host)
-	if asked != "" && asked != host {
-		// The origin that is asked and the one that is meant may differ in more than spelling.
-		if asked = cirque.NormalHost(scheme, asked); asked == host {
-			asked = ""
-		}
-	} else {
-		asked = ""
-	}
-	path := r.URL.EscapedPath()
-	if r.URL.Opaque != "" {
-		path = "\x00" + r.URL.Opaque // "//host/" is another target than the path "//host/" (RFC 9112 §3.2)
-	}
-	if path == "" {
-		path = "/" // RFC 9110 §4.2.3: an empty path component is equivalent to "/"
-	}
-	// NUL ends each part but the last two, which a "?" parts that no escaped path holds, nor does one begin with a NUL. So
-	// no two requests share a key; one that smuggles a NUL in has none.
-	var stack [256]byte
-	b := append(append(stack[:0], scheme...), 0)
-	b = append(append(b, host...), 0)
-	b = append(append(b, asked...), 0)
-	if bytes.Count(b, []byte{0}) != 3 {
-		return "", false
-	}
-	b = append(b, path...)
-	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		b = append(append(b, '?'), r.URL.RawQuery...)
-	}
-	return string(b), true
+	t := targetOf(r)
+	return t.key()
 }
 
-// HandlerKey returns the key that a GET for r's URL has behind the cache's handlers; ok is false where it has none.
+// HandlerKey returns the key that a GET for r's URL has behind the cache's handlers; ok is false
+// where it has none. The URL of a server's request, one with a RequestURI, is the one that its
+// client asked for. What is put under the key by hand is not found by requests whose URL or Host was
+// rewritten on the way to the Handler: see Config.Key.
 func (c *Cache) HandlerKey(r *http.Request) (key cirque.CacheKey, ok bool) {
-	return c.key(doorHandler, r, r.Header)
+	t := c.target(doorHandler, r)
+	return c.key(doorHandler, &t, r)
 }
 
-// TransportKey is HandlerKey for the cache's transports.
+// TransportKey is HandlerKey for the cache's transports. It goes by r.URL alone.
 func (c *Cache) TransportKey(r *http.Request) (key cirque.CacheKey, ok bool) {
-	return c.key(doorTransport, r, r.Header)
+	t := c.target(doorTransport, r)
+	return c.key(doorTransport, &t, r)
 }
 
-// key returns the cache key of a request that came in by d.
-func (c *Cache) key(d door, r *http.Request, header http.Header) (cirque.CacheKey, bool) {
-	primary, ok := c.cfg.Key(r)
+// key returns the cache key behind d of a request, whose target is t.
+func (c *Cache) key(d door, t *target, r *http.Request) (cirque.CacheKey, bool) {
+	if c.cfg.Key != nil || c.cfg.UserTag != nil {
+		return c.keyByHooks(d, t, t.present(r), r.Header)
+	}
+	primary, ok := t.key()
 	if !ok {
 		return cirque.CacheKey{}, false
 	}
 	if c.cfg.Private && !c.cfg.SingleUser {
-		primary += credentialsKey(header)
+		primary += credentialsKey(r.Header)
 	}
-	var tag string
+	return cirque.NewCacheKey(c.namespaces[d], primary, ""), true
+}
+
+// keyOfGet returns the cache key behind d of a GET for t that has the credentials of r.
+func (c *Cache) keyOfGet(d door, t *target, r *http.Request) (cirque.CacheKey, bool) {
+	return c.keyByHooks(d, t, t.get(r), r.Header)
+}
+
+// keyByHooks asks the hooks, if there are any, about a request that shows t.
+func (c *Cache) keyByHooks(d door, t *target, shown *http.Request, header http.Header) (cirque.CacheKey, bool) {
+	var primary, tag string
+	var ok bool
+	if c.cfg.Key != nil {
+		primary, ok = c.cfg.Key(shown)
+	} else {
+		primary, ok = t.key()
+	}
+	if !ok {
+		return cirque.CacheKey{}, false
+	}
 	if c.cfg.UserTag != nil {
-		tag = c.cfg.UserTag(r)
+		tag = c.cfg.UserTag(shown)
+	}
+	if c.cfg.Private && !c.cfg.SingleUser {
+		primary += credentialsKey(header)
 	}
 	return cirque.NewCacheKey(c.namespaces[d], primary, tag), true
 }

@@ -102,7 +102,7 @@ func (x *exchange) admitPart(a *answerHead, e *cirque.Exchange) verdict {
 		return x.admitFull(a, e)
 	}
 	asked := *e
-	asked.Request = x.req.Clone(x.client)
+	asked.Request = e.Request.Clone(x.client)
 	part.ask(asked.Request.Header)
 	meta, got, refusal := x.cache.policy.CombinePartial(part.meta, &asked)
 	if refusal != nil || a.length >= 0 && a.length != got.Len() || !x.satisfiedBy(meta) {

@@ -15,6 +15,10 @@ const softPurgeField = "Soft-Purge"
 // Purge removes what a GET for r's URL would find through either door, with all of its variants. What was
 // being fetched before is not served after it. It returns cirque.ErrNotFound if there was nothing.
 //
+// The URL of a server's request, one with a RequestURI, is the public one: what its client asked
+// for, as Config.PublicOrigin and Config.TrustForwarded see it. Of a request that was made by
+// http.NewRequest, it is the public URL as it stands.
+//
 // In a private cache of many users it reaches the entries of one: of whom r's Authorization and Cookie are. The same goes for
 // SoftPurge, and for PURGE requests.
 func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
@@ -32,18 +36,35 @@ func (c *Cache) SoftPurge(ctx context.Context, r *http.Request) error {
 // back as new responses need it.
 func (c *Cache) PurgeAll() { c.validAfter.Store(time.Now().UnixNano()) }
 
-// PurgeGroup makes every stored response of r's origin that is in the cache group invalid
-// (RFC 9875 §2).
+// PurgeGroup makes every stored response of r's origin that is in the cache group invalid (RFC 9875
+// §2). It covers http and https of the host: behind a proxy that ends TLS connections, and without
+// Config.PublicOrigin, what clients got by https is stored as http.
 func (c *Cache) PurgeGroup(r *http.Request, group string) {
-	c.groups.invalidate(originOf(r), []string{group})
+	for _, t := range c.targets(r) {
+		for _, t.scheme = range [...]string{"http", "https"} {
+			t.host = cirque.NormalHost(t.scheme, t.host)
+			c.groups.invalidate(t.origin(), []string{group})
+		}
+	}
+}
+
+// targets returns what r's URL is behind each door. A server's request, one with a RequestURI, is
+// for what its client asked for. Where its URL says where it is to be sent, as a reverse proxy
+// makes it, that is what it is for behind a Transport.
+func (c *Cache) targets(r *http.Request) [doorCount]target {
+	t := c.target(doorHandler, r)
+	targets := [doorCount]target{doorHandler: t, doorTransport: t}
+	if r.URL.Host != "" {
+		targets[doorTransport] = c.target(doorTransport, r)
+	}
+	return targets
 }
 
 func (c *Cache) purge(r *http.Request, purge func(cirque.CacheKey) error) error {
 	c.mustBeNew()
-	get := syntheticGet(r, r.URL)
 	found, failed := false, error(nil)
-	for d := range c.namespaces {
-		key, ok := c.key(door(d), get, r.Header)
+	for d, t := range c.targets(r) {
+		key, ok := c.keyOfGet(door(d), &t, r)
 		if !ok {
 			continue
 		}

@@ -19,6 +19,12 @@ import (
 // It keeps the RoundTripper contract: requests are not modified, their bodies are closed on every path, responses and their
 // headers are the caller's. Cancelling a request fails the caller's reading; a fill that it
 // caused goes on for the others.
+//
+// A response that was fetched or validated for the request has the protocol and TLS state of base's
+// response. One from the store says HTTP/1.1 and has no TLS state.
+//
+// A request's URL and Host say where it goes. What a server's request had, and a reverse proxy left
+// in it, does not count: RequestURI and TLS.
 func (c *Cache) Transport(base http.RoundTripper) http.RoundTripper {
 	c.mustBeNew()
 	if base == nil {
@@ -43,8 +49,9 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL == nil || r.Header == nil {
 		return t.base.RoundTrip(r) // whose error it is
 	}
-	if r.Method == http.MethodConnect || upgrades(r.Header) {
-		return t.base.RoundTrip(r)
+	own := canonical(r)
+	if keepsOut(own) {
+		return t.keepOut(r, own)
 	}
 	if r.Method == "" {
 		get := *r
@@ -56,7 +63,7 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 		return response, err
 	}
 	var x exchange
-	x.begin(t.cache, doorTransport, t, canonical(r))
+	x.begin(t.cache, doorTransport, t, own)
 	done := true // with the request's body, unless the origin gets it
 	defer func() {
 		x.hc.Release()
@@ -301,7 +308,7 @@ func (t *transportDoor) fly(x *exchange, deliver func(result)) (retry bool) {
 		if x.background {
 			deliver(result{})
 		} else {
-			deliver(result{response: x.response(nil)})
+			deliver(result{response: x.fetched(response)})
 		}
 		t.pump(x, response)
 	case verdictServe:
@@ -309,7 +316,7 @@ func (t *transportDoor) fly(x *exchange, deliver func(result)) (retry bool) {
 			deliver(result{})
 			return false
 		}
-		deliver(result{response: x.response(nil)})
+		deliver(result{response: x.fetched(response)})
 	case verdictRetry:
 		return true
 	}
@@ -384,6 +391,32 @@ func (x *exchange) response(r *http.Request) *http.Response {
 	default:
 		response.Trailer = make(http.Header)
 		response.Body = &liveBody{ReadCloser: a.body, flight: a.flight, trailer: response.Trailer}
+	}
+	return response
+}
+
+// fetched builds the answer that the walk found after from, the origin's response to this very
+// request, was stored or has validated what is. It says of how it came what from says; a stale
+// response that stands in for an error came from the store.
+//
+// How from's body was framed (Close, TransferEncoding) is not handed through: the caller reads
+// another body.
+func (x *exchange) fetched(from *http.Response) *http.Response {
+	response := x.response(nil)
+	if x.hc.Phase() == cirque.PhaseStale {
+		return response
+	}
+	response.TLS = from.TLS
+	if from.ProtoMajor != 0 {
+		response.Proto, response.ProtoMajor, response.ProtoMinor = from.Proto, from.ProtoMajor, from.ProtoMinor
+	}
+	if from.Status != "" && from.StatusCode == response.StatusCode {
+		response.Status = from.Status
+	}
+	if response.Trailer != nil {
+		for name := range from.Trailer {
+			response.Trailer[name] = nil // announced
+		}
 	}
 	return response
 }

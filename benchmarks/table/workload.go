@@ -109,6 +109,9 @@ func newRequest(path, query string) *http.Request {
 		},
 		RequestURI: path, RemoteAddr: "127.0.0.1:40000",
 	}
+	if query != "" {
+		r.RequestURI += "?" + query
+	}
 	return r.WithContext(context.Background())
 }
 

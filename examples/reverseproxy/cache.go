@@ -26,6 +26,9 @@ func newCache(o *options, logger *slog.Logger) (cache *middleware.Cache, closeSt
 		StaleIfError:         o.staleError,
 		StaleWhileRevalidate: o.staleUpdate,
 	}
+	if o.public != nil {
+		cfg.PublicOrigin = o.public.String()
+	}
 	if o.disk == "" {
 		cfg.EvictionPolicy = o.eviction
 		cache, err = middleware.New(cfg)

@@ -82,7 +82,7 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 	transport := newTransport()
 	defer transport.CloseIdleConnections()
 
-	handler := newProxy(origin, o.front, cache, transport)
+	handler := newProxy(origin, o.public, o.front, cache, transport)
 	if o.verbose {
 		handler = logRequests(handler, logger)
 	}

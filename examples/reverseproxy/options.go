@@ -24,6 +24,7 @@ const (
 type options struct {
 	listen      string
 	origin      *url.URL // nil: the demo origin
+	public      *url.URL // what clients ask for; nil: what their connections and Host say
 	memory      size
 	disk        string // a directory; empty: nothing is kept on disk
 	diskSize    size
@@ -52,6 +53,10 @@ func parseOptions(args []string, stdout io.Writer) (*options, error) {
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:8080", "where clients connect, an `address`; port 0 takes a free one")
 	flags.Func("origin", "the server behind the cache, a `URL` (default: a demo origin of its own)", func(s string) (err error) {
 		o.origin, err = parseOrigin(s)
+		return err
+	})
+	flags.Func("public-origin", "the origin that clients ask, a `URL`, where another proxy ends their TLS; * stands for any host (default: as they connect)", func(s string) (err error) {
+		o.public, err = parsePublicOrigin(s)
 		return err
 	})
 	flags.Var(&o.memory, "memory", "bytes for cached responses, a `size` such as 64MiB")
@@ -100,6 +105,16 @@ func parseOrigin(s string) (*url.URL, error) {
 		return nil, errors.New("want http://host:port or https://host:port")
 	case u.User != nil, u.RawQuery != "", u.Fragment != "":
 		return nil, errors.New("it can have a path, but no user, query or fragment")
+	}
+	return u, nil
+}
+
+// parsePublicOrigin parses the origin that clients ask: https://www.example.com, or https://* for
+// any host.
+func parsePublicOrigin(s string) (*url.URL, error) {
+	u, err := parseOrigin(s)
+	if err != nil || u.Path != "" || u.Host != "*" && strings.Contains(u.Host, "*") {
+		return nil, errors.New("want http://host:port or https://host:port, without a path; the host can be *")
 	}
 	return u, nil
 }

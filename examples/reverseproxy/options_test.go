@@ -25,12 +25,12 @@ func TestDefaults(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	o, err := parseOptions(strings.Fields("-listen :0 -origin https://example.com/below -memory 64MiB -max-object 1GB "+
-		"-lock-timeout 250ms -eviction simple-lru -front transport -disk /cache -disk-size 1TiB -stale-if-error 1h -stale-while-revalidate 10s -v"), io.Discard)
+		"-lock-timeout 250ms -eviction simple-lru -front transport -public-origin https://* -disk /cache -disk-size 1TiB -stale-if-error 1h -stale-while-revalidate 10s -v"), io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, &options{
 		listen: ":0", origin: &url.URL{Scheme: "https", Host: "example.com", Path: "/below"}, memory: 64 << 20, maxObject: 1e9,
 		lockTimeout: 250 * time.Millisecond, eviction: "simple-lru", front: "transport", verbose: true,
-		disk: "/cache", diskSize: 1 << 40, memoryToo: true, staleError: time.Hour, staleUpdate: 10 * time.Second,
+		disk: "/cache", diskSize: 1 << 40, memoryToo: true, public: &url.URL{Scheme: "https", Host: "*"}, staleError: time.Hour, staleUpdate: 10 * time.Second,
 	}, o)
 }
 
@@ -41,6 +41,9 @@ func TestBadOptions(t *testing.T) {
 		"-origin http://:80":           "want http://host:port",
 		"-origin http://a:b@c":         "no user, query or fragment",
 		"-origin http://a/?q":          "no user, query or fragment",
+		"-public-origin a.example":     "want http://host:port",
+		"-public-origin https://a/b":   "without a path",
+		"-public-origin https://*.a":   "the host can be *",
 		"-memory 0":                    "more than zero",
 		"-memory -1MiB":                "more than zero",
 		"-max-object 9999999TiB":       "too large",

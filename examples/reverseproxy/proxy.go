@@ -15,13 +15,20 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// newProxy returns a proxy for origin with cache at the front door called front.
-func newProxy(origin *url.URL, front string, cache *middleware.Cache, transport http.RoundTripper) http.Handler {
+// newProxy returns a proxy for origin with cache at the front door called front. public is the
+// origin that its clients ask; nil where they connect to the proxy itself.
+func newProxy(origin, public *url.URL, front string, cache *middleware.Cache, transport http.RoundTripper) http.Handler {
 	backend := &httputil.ReverseProxy{
 		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			route(r, origin)
 			r.SetXForwarded()
+			if public != nil {
+				r.Out.Header.Set("X-Forwarded-Proto", public.Scheme)
+				if public.Host != "*" {
+					r.Out.Header.Set("X-Forwarded-Host", public.Host)
+				}
+			}
 			addVia(r)
 		},
 		FlushInterval: -1, // what the origin has sent, the client is to have

@@ -67,6 +67,39 @@ func TestForwards(t *testing.T) {
 	})
 }
 
+// Behind a proxy that ends TLS the origin hears what clients ask for, and so does the cache: a
+// redirect from http to https is not what an https client is given.
+func TestPublicOrigin(t *testing.T) {
+	for public, want := range map[string][]string{
+		"https://www.example.com": {"https", "www.example.com"},
+		"https://*":               {"https", "other.example"},
+		"http://[::1]:81":         {"http", "[::1]:81"},
+	} {
+		eachFront(t, func(t *testing.T, front string) {
+			origin := serveOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				fmt.Fprint(w, r.Header["X-Forwarded-Proto"], r.Header["X-Forwarded-Host"])
+			})
+			p := start(t, "-front", front, "-origin", origin, "-public-origin", public)
+			ask := func(method string) (int, string) {
+				req, err := http.NewRequest(method, p.url+"/", nil)
+				require.NoError(t, err)
+				req.Host = "other.example"
+				resp, err := http.DefaultClient.Do(req)
+				require.NoError(t, err)
+				defer resp.Body.Close()
+				body, err := io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				return resp.StatusCode, string(body)
+			}
+			_, body := ask("GET")
+			require.Equal(t, fmt.Sprint(want[:1], want[1:]), body)
+			status, _ := ask("PURGE")
+			require.Equal(t, http.StatusOK, status)
+		})
+	}
+}
+
 // Lies that no origin hears make no variants.
 func TestLiesDoNotReachTheCache(t *testing.T) {
 	eachFront(t, func(t *testing.T, front string) {
@@ -342,7 +375,7 @@ func BenchmarkHit(b *testing.B) {
 			require.NoError(b, err)
 			target, err := url.Parse(origin.URL)
 			require.NoError(b, err)
-			proxy := newProxy(target, front, cache, http.DefaultTransport)
+			proxy := newProxy(target, nil, front, cache, http.DefaultTransport)
 			r := httptest.NewRequest("GET", "/", nil)
 			proxy.ServeHTTP(httptest.NewRecorder(), r)
 			b.ReportAllocs()

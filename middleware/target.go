@@ -1,0 +1,406 @@
+package middleware
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/cirquecache/cirque"
+)
+
+// target is what a request asks for, as its client sees it (RFC 9110 §7.1). Keys, invalidations,
+// cache groups and purges all go by it. Behind a Handler, other handlers may have rewritten the
+// request's URL before the cache sees it, and a proxy may have ended its client's TLS connection.
+type target struct {
+	scheme string
+	host   string // with its port, in lower case
+	server string // the host of the URL where it is not host: another server is asked
+	path   string // escaped, as it was sent; after a NUL where it is no path (RFC 9112 §3.2)
+	query  string // as it was sent
+
+	hasQuery  bool // there is a query, which may be empty
+	outbound  bool // it is a client's, and its URL says all
+	shown     bool // the request itself says the same: no handler, no proxy and no Config made it another
+	rewritten bool // next sees another URL, or another Host, than the client asked for
+	secured   bool // next sees a TLS connection, where the scheme need not be the connection's
+}
+
+// target returns the target of a request that came in by d.
+func (c *Cache) target(d door, r *http.Request) (t target) {
+	c.setTarget(&t, d, r)
+	return t
+}
+
+// setTarget sets t, which is zero, to the target of a request that came in by d. A request without
+// a RequestURI is no server's: its URL and Host decide, by both doors.
+func (c *Cache) setTarget(t *target, d door, r *http.Request) {
+	if d == doorTransport || r.RequestURI == "" {
+		t.setOutbound(r)
+		return
+	}
+	t.setInbound(r)
+	if c.public.scheme != "" || c.cfg.TrustForwarded != nil {
+		c.publish(t, r)
+	}
+}
+
+// targetOf is the target of a request that no Config is known for.
+func targetOf(r *http.Request) (t target) {
+	if r.RequestURI == "" {
+		t.setOutbound(r)
+	} else {
+		t.setInbound(r)
+	}
+	return t
+}
+
+// setOutbound sets the target of a client's request. What a server's request had, and a proxy left
+// in it, does not count.
+func (t *target) setOutbound(r *http.Request) {
+	u := r.URL
+	t.outbound, t.shown = true, r.RequestURI == ""
+	if t.scheme = strings.ToLower(u.Scheme); t.scheme == "" {
+		t.scheme = connectionScheme(r)
+	}
+	t.setHost(r.Host, u.Host)
+	t.setURL(u)
+}
+
+// setInbound sets the target of a server's request, as its request line and Host say.
+func (t *target) setInbound(r *http.Request) {
+	t.scheme, t.shown = connectionScheme(r), true
+	scheme, user, authority, rest := splitRequestURI(r.RequestURI)
+	t.setHost(r.Host, authority)
+	t.path, t.query, t.hasQuery = strings.Cut(rest, "?")
+	if t.unchanged(r.URL, scheme, user, authority) {
+		if t.path == "" {
+			t.path = "/" // RFC 9110 §4.2.3: an empty path component is equivalent to "/"
+		}
+		return
+	}
+	asked, err := url.ParseRequestURI(r.RequestURI)
+	switch {
+	case err != nil || r.Method == http.MethodConnect && r.RequestURI[0] != '/':
+		// Nobody can tell what the client asked for.
+		t.setHost(r.Host, r.URL.Host)
+		t.setURL(r.URL)
+		return
+	case asked.Opaque != "":
+		t.path, t.query, t.hasQuery = "\x00"+r.RequestURI, "", false
+	case t.path == "":
+		t.path = "/"
+	}
+	t.rewritten = !sameURL(asked, r.URL)
+	t.shown = !t.rewritten
+}
+
+func connectionScheme(r *http.Request) string {
+	if r.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// splitRequestURI splits the target of a request line (RFC 9112 §3.2). Only an absolute form has a
+// scheme, user information and an authority. rest is path and query, or what has neither.
+func splitRequestURI(uri string) (scheme, user, authority, rest string) {
+	if uri[0] == '/' {
+		return "", "", "", uri
+	}
+	i := strings.IndexByte(uri, ':')
+	if i <= 0 || !strings.HasPrefix(uri[i:], "://") {
+		return "", "", "", uri
+	}
+	scheme, rest = uri[:i], uri[i+len("://"):]
+	if i = strings.IndexByte(rest, '/'); i < 0 {
+		i = len(rest)
+	}
+	if query := strings.IndexByte(rest[:i], '?'); query >= 0 {
+		i = query
+	}
+	authority, rest = rest[:i], rest[i:]
+	if i = strings.LastIndexByte(authority, '@'); i >= 0 {
+		user, authority = authority[:i+1], authority[i+1:]
+	}
+	return scheme, user, authority, rest
+}
+
+// setHost sets host, and server where the URL names another. The origin that is asked and the one
+// that is meant may differ in more than spelling.
+func (t *target) setHost(host, server string) {
+	if host == "" {
+		host = server
+	}
+	t.host, t.server = cirque.NormalHost(t.scheme, host), ""
+	if server != "" && server != t.host {
+		if server = cirque.NormalHost(t.scheme, server); server != t.host {
+			t.server = server
+		}
+	}
+}
+
+// setURL sets path and query.
+func (t *target) setURL(u *url.URL) {
+	t.path, t.query, t.hasQuery = u.EscapedPath(), u.RawQuery, u.RawQuery != "" || u.ForceQuery
+	if u.Opaque != "" {
+		t.path = "\x00" + u.Opaque // "//host/" is another target than the path "//host/"
+	}
+	if t.path == "" {
+		t.path = "/"
+	}
+}
+
+// unchanged reports whether u is what net/http made of this request line. It costs next to nothing,
+// and may be false for what has not changed but is spelt in a rare way.
+func (t *target) unchanged(u *url.URL, scheme, user, authority string) bool {
+	switch {
+	case u.Opaque != "" || u.Fragment != "" || u.Host != authority || u.Scheme != scheme,
+		user != "" || u.User != nil,
+		u.ForceQuery != (t.hasQuery && t.query == "") || u.RawQuery != t.query,
+		!unescapesTo(t.path, u.Path):
+		return false
+	case u.RawPath != "":
+		return u.RawPath == t.path
+	}
+	return t.path == u.Path || u.EscapedPath() == t.path
+}
+
+// unescapesTo reports whether path is escaped without its escapes.
+func unescapesTo(escaped, path string) bool {
+	if len(escaped) == len(path) {
+		return escaped == path && strings.IndexByte(escaped, '%') < 0
+	}
+	for len(escaped) > 0 {
+		c := escaped[0]
+		escaped = escaped[1:]
+		if c == '%' {
+			if len(escaped) < 2 {
+				return false
+			}
+			high, low := fromHex(escaped[0]), fromHex(escaped[1])
+			if high > 15 || low > 15 {
+				return false
+			}
+			c, escaped = high<<4|low, escaped[2:]
+		}
+		if path == "" || path[0] != c {
+			return false
+		}
+		path = path[1:]
+	}
+	return path == ""
+}
+
+// fromHex returns the value of a hexadecimal digit; more than 15 where c is none.
+func fromHex(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 0xff
+}
+
+func sameURL(a, b *url.URL) bool {
+	x, y := *a, *b
+	x.User, y.User = nil, nil
+	return x == y && (a.User == nil) == (b.User == nil) && (a.User == nil || a.User.String() == b.User.String())
+}
+
+// key returns the primary key; ok is false where there is none.
+//
+// Scheme, host and server each end in NUL. "?" separates path and query; an escaped path has none.
+// So no two targets share a key, and one with a NUL in its host has none.
+func (t *target) key() (key string, ok bool) {
+	var stack [256]byte
+	b := append(append(stack[:0], t.scheme...), 0)
+	b = append(append(b, t.host...), 0)
+	b = append(append(b, t.server...), 0)
+	if bytes.Count(b, []byte{0}) != 3 {
+		return "", false
+	}
+	return string(t.appendPathAndQuery(b)), true
+}
+
+// appendPathAndQuery appends what an origin form says (RFC 9112 §3.2.1).
+func (t *target) appendPathAndQuery(b []byte) []byte {
+	b = append(b, t.path...)
+	if t.hasQuery {
+		b = append(append(b, '?'), t.query...)
+	}
+	return b
+}
+
+// origin names the origin (RFC 6454 §4): what a cache group is valid within.
+func (t *target) origin() string { return t.scheme + "://" + t.host }
+
+// at returns the target of a GET for u, a URI of the same origin.
+func (t *target) at(u *url.URL) target {
+	other := *t
+	other.setURL(u)
+	return other
+}
+
+// present returns r, whose target t is, as a server would have got it that its client reaches
+// directly, or as a client sends it: its URL, Host, RequestURI and TLS say what t says. It is r
+// itself where they do.
+func (t *target) present(r *http.Request) *http.Request {
+	switch {
+	case t.shown:
+		return r
+	case t.outbound && r.URL.Scheme != "":
+		clean := *r
+		clean.RequestURI, clean.TLS = "", nil
+		return &clean
+	}
+	return t.fill(*r)
+}
+
+// get returns a GET for t, with nothing else from r than where it came from. It stands for a
+// request that nobody sent.
+func (t *target) get(r *http.Request) *http.Request {
+	get := http.Request{
+		Method: http.MethodGet, URL: r.URL, Host: r.Host, TLS: r.TLS, Header: http.Header{},
+		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, RemoteAddr: r.RemoteAddr,
+	}
+	return t.fill(*get.WithContext(r.Context()))
+}
+
+// fill returns r with what t says.
+func (t *target) fill(r http.Request) *http.Request {
+	u := &url.URL{Scheme: t.scheme, Host: r.URL.Host}
+	pathAndQuery := strings.TrimPrefix(string(t.appendPathAndQuery(nil)), "\x00")
+	if opaque, ok := strings.CutPrefix(t.path, "\x00"); ok {
+		u.Opaque, u.RawQuery, u.ForceQuery = opaque, t.query, t.hasQuery && t.query == ""
+	} else if parsed, err := url.ParseRequestURI(pathAndQuery); err == nil {
+		u.Path, u.RawPath, u.RawQuery, u.ForceQuery = parsed.Path, parsed.RawPath, parsed.RawQuery, parsed.ForceQuery
+	}
+	r.URL = u
+	if t.outbound {
+		r.RequestURI, r.TLS = "", nil
+		return &r
+	}
+	r.Host, r.RequestURI = t.host, pathAndQuery
+	if u.Scheme, u.Host = "", ""; t.server != "" {
+		u.Scheme, u.Host = t.scheme, t.server
+		r.RequestURI = t.scheme + "://" + t.server + pathAndQuery
+	}
+	switch {
+	case t.scheme == "http":
+		r.TLS = nil
+	case r.TLS == nil:
+		r.TLS = new(tls.ConnectionState)
+	}
+	return &r
+}
+
+// addDimensions adds what next sees of r beside its target. Two requests for one public URL that
+// are rewritten to two URLs get two answers. Names that begin with a colon are nobody else's: no
+// field has such a name.
+func (t *target) addDimensions(b *cirque.VarianceBuilder, r *http.Request) {
+	if t.secured {
+		b.AddResource(":tls", "")
+	}
+	if !t.rewritten {
+		return
+	}
+	u := r.URL
+	b.AddResource(":path", u.Path)
+	for _, part := range [...]struct{ name, value string }{
+		{":raw-path", u.RawPath}, {":query", u.RawQuery}, {":opaque", u.Opaque}, {":authority", u.Host}, {":host", r.Host},
+	} {
+		if part.value != "" {
+			b.AddNameValue(part.name, part.value)
+		}
+	}
+	if u.ForceQuery {
+		b.AddNameValue(":force-query", "")
+	}
+}
+
+// hasDimensions reports whether addDimensions adds any.
+func (t *target) hasDimensions() bool { return t.rewritten || t.secured }
+
+// publicOrigin is a parsed Config.PublicOrigin. The zero value is none.
+type publicOrigin struct {
+	scheme string
+	host   string // empty: the one that the request names
+}
+
+// parsePublicOrigin parses an origin such as https://www.example.com, or https://* for any host.
+func parsePublicOrigin(s string) (publicOrigin, error) {
+	if s == "" {
+		return publicOrigin{}, nil
+	}
+	scheme, host, ok := strings.Cut(s, "://")
+	scheme = strings.ToLower(scheme)
+	switch {
+	case !ok || scheme != "http" && scheme != "https":
+		return publicOrigin{}, fmt.Errorf("the PublicOrigin %q does not begin with http:// or https://", s)
+	case host == "*":
+		return publicOrigin{scheme: scheme}, nil
+	case !validHost(host) || strings.Contains(host, "*"):
+		return publicOrigin{}, fmt.Errorf("the PublicOrigin %q does not end with a host, or host:port, or *", s)
+	}
+	return publicOrigin{scheme, cirque.NormalHost(scheme, host)}, nil
+}
+
+// validHost reports whether s can be a host with or without a port (RFC 9110 §7.2).
+func validHost(s string) bool {
+	u, err := url.Parse("http://" + s)
+	return err == nil && u.Host == s && u.Hostname() != ""
+}
+
+// publish makes t what the client of a server's request sees who is not connected to this server
+// itself.
+func (c *Cache) publish(t *target, r *http.Request) {
+	scheme, host := c.public.scheme, c.public.host
+	if host == "" && c.cfg.TrustForwarded != nil && c.cfg.TrustForwarded(r) {
+		if scheme == "" {
+			scheme = forwardedScheme(r.Header)
+		}
+		host = forwardedHost(r.Header)
+	}
+	before := *t
+	if scheme != "" {
+		t.scheme = scheme
+	}
+	asked := r.Host
+	if asked == "" {
+		asked = before.host
+	}
+	seen := cirque.NormalHost(t.scheme, asked)
+	if t.host = seen; host != "" {
+		t.host = cirque.NormalHost(t.scheme, host)
+	}
+	t.secured = r.TLS != nil
+	t.rewritten = before.rewritten || t.host != seen
+	t.shown = before.shown && t.host == before.host && t.scheme == before.scheme
+}
+
+// forwardedScheme returns what X-Forwarded-Proto says; empty where it says nothing, or more than
+// one thing: who said which cannot be told.
+func forwardedScheme(h http.Header) string {
+	if lines := h["X-Forwarded-Proto"]; len(lines) == 1 {
+		for _, scheme := range [...]string{"https", "http"} {
+			if strings.EqualFold(lines[0], scheme) {
+				return scheme
+			}
+		}
+	}
+	return ""
+}
+
+// forwardedHost is forwardedScheme for X-Forwarded-Host.
+func forwardedHost(h http.Header) string {
+	if lines := h["X-Forwarded-Host"]; len(lines) == 1 && !strings.ContainsAny(lines[0], ", ") && validHost(lines[0]) {
+		return lines[0]
+	}
+	return ""
+}

@@ -1,0 +1,181 @@
+package middleware
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/cirquecache/cirque"
+)
+
+// keepsOut reports whether the cache keeps out of r: its connection may become something else than
+// HTTP.
+func keepsOut(r *http.Request) bool { return r.Method == http.MethodConnect || upgrades(r.Header) }
+
+// upgrades reports whether the connection may become something else than HTTP (RFC 9110 §7.8). The
+// upgrade to HTTP/2, which some clients offer with whatever they ask for, is obsolete (RFC 9113
+// §3.1) and ignored: it must not lead past the cache.
+func upgrades(header http.Header) bool {
+	lines := header["Upgrade"]
+	if len(lines) == 0 {
+		return false
+	}
+	offered := strings.Join(lines, ",")
+	return offered != "" && !strings.EqualFold(offered, "h2c") && contains(header["Connection"], "upgrade")
+}
+
+// mayInvalidate reports whether the answer to r, which the cache keeps out of, can make something
+// invalid (RFC 9111 §4.4). A tunnel's target is no resource (RFC 9110 §9.3.6), but CONNECT can also
+// name a path (RFC 8441 §4).
+func mayInvalidate(r *http.Request) bool {
+	return cirque.IsUnsafe(r.Method) && (r.Method != http.MethodConnect || strings.HasPrefix(r.URL.Path, "/"))
+}
+
+// keepOut hands r to next with the server's own writer, or with one that only watches the status.
+func (h *handlerDoor) keepOut(w http.ResponseWriter, r *http.Request) {
+	if !mayInvalidate(r) {
+		h.next.ServeHTTP(w, r)
+		return
+	}
+	var x exchange
+	x.begin(h.cache, doorHandler, h, r)
+	o := &observer{ResponseWriter: w, x: &x}
+	defer o.hijackEnded() // even if next panics
+	if canHijack(w) {
+		h.next.ServeHTTP(&hijackableObserver{o}, r)
+	} else {
+		h.next.ServeHTTP(o, r)
+	}
+	o.answered(http.StatusOK)
+}
+
+// keepOut sends r, which own is the canonical form of, and returns the answer as it is.
+func (t *transportDoor) keepOut(r, own *http.Request) (*http.Response, error) {
+	response, err := t.base.RoundTrip(r)
+	if err != nil || response == nil || !mayInvalidate(r) {
+		return response, err
+	}
+	returned := false
+	defer func() {
+		if !returned && response.Body != nil { // a hook or the Storage panicked
+			_ = response.Body.Close()
+		}
+	}()
+	var x exchange
+	x.begin(t.cache, doorTransport, t, own)
+	x.invalidateUnseen(headOf(response))
+	returned = true
+	return response, nil
+}
+
+// invalidateUnseen is invalidate for an answer that the cache keeps out of. What follows a switch
+// of protocols is the actual answer (RFC 9110 §7.8): nobody here sees its status, and it may be a
+// success.
+func (x *exchange) invalidateUnseen(a *answerHead) {
+	if a.status == http.StatusSwitchingProtocols {
+		a.status = http.StatusOK
+	}
+	x.invalidate(a)
+}
+
+// canHijack reports whether http.ResponseController can hijack w's connection.
+func canHijack(w http.ResponseWriter) bool {
+	for {
+		switch t := w.(type) {
+		case http.Hijacker:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = t.Unwrap()
+		default:
+			return false
+		}
+	}
+}
+
+// observer is the server's ResponseWriter for a request that the cache keeps out of. It takes
+// nothing away, and invalidates what the answer makes invalid, before the client has it. For one
+// goroutine at a time, as any ResponseWriter.
+type observer struct {
+	http.ResponseWriter
+	x        *exchange
+	status   int // zero before there is one
+	hijacked bool
+}
+
+// Unwrap lets http.ResponseController reach the server's writer.
+func (o *observer) Unwrap() http.ResponseWriter { return o.ResponseWriter }
+
+// answered takes the final status, if it is the first.
+func (o *observer) answered(status int) {
+	if o.status != 0 || status < 200 && status != http.StatusSwitchingProtocols {
+		return
+	}
+	o.status = status
+	o.x.invalidateUnseen(&answerHead{status: status, header: snapshot(o.Header())})
+}
+
+// hijackEnded is called when next is done. What it answered on a hijacked connection, and when, is
+// not known, so what was stored meanwhile may be outdated.
+func (o *observer) hijackEnded() {
+	if o.hijacked {
+		o.x.invalidateUnseen(&answerHead{status: http.StatusOK, header: snapshot(o.Header())})
+	}
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (o *observer) WriteHeader(status int) {
+	o.answered(status)
+	o.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements io.Writer.
+func (o *observer) Write(p []byte) (int, error) {
+	o.answered(http.StatusOK)
+	return o.ResponseWriter.Write(p)
+}
+
+// WriteString implements io.StringWriter.
+func (o *observer) WriteString(s string) (int, error) {
+	o.answered(http.StatusOK)
+	return io.WriteString(o.ResponseWriter, s)
+}
+
+// ReadFrom implements io.ReaderFrom.
+func (o *observer) ReadFrom(r io.Reader) (int64, error) {
+	o.answered(http.StatusOK)
+	return io.Copy(o.ResponseWriter, r)
+}
+
+// Flush implements http.Flusher.
+func (o *observer) Flush() { _ = o.FlushError() }
+
+// FlushError is Flush for http.ResponseController.
+func (o *observer) FlushError() error {
+	o.answered(http.StatusOK)
+	return http.NewResponseController(o.ResponseWriter).Flush()
+}
+
+// CloseNotify implements http.CloseNotifier, which is deprecated and which some frameworks still
+// call without asking. Where the writer below has none, nothing is ever notified.
+func (o *observer) CloseNotify() <-chan bool {
+	//lint:ignore SA1019 for those frameworks
+	if below, ok := o.ResponseWriter.(http.CloseNotifier); ok {
+		return below.CloseNotify()
+	}
+	return make(chan bool)
+}
+
+// hijackableObserver is an observer of a writer whose connection can be hijacked.
+type hijackableObserver struct{ *observer }
+
+// Hijack implements http.Hijacker.
+func (o *hijackableObserver) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(o.ResponseWriter).Hijack()
+	if err == nil {
+		o.hijacked = true
+		o.answered(http.StatusSwitchingProtocols)
+	}
+	return conn, rw, err
+}

@@ -1,0 +1,360 @@
+package middleware_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/internal/faulty"
+	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
+	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// upgrade are the fields of a request that offers another protocol.
+var upgrade = []string{"Connection", "Upgrade", "Upgrade", "foo"}
+
+// An unsafe request that offers an upgrade invalidates what another one would, however its answer
+// is written.
+func TestUnsafeUpgradesInvalidate(t *testing.T) {
+	answers := map[string]struct {
+		write       func(w http.ResponseWriter)
+		invalidates bool
+	}{
+		"200":             {func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK); io.WriteString(w, "done") }, true},
+		"204":             {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }, true},
+		"303":             {func(w http.ResponseWriter) { w.WriteHeader(http.StatusSeeOther) }, true},
+		"no status":       {func(w http.ResponseWriter) { io.WriteString(w, "done") }, true},
+		"bytes":           {func(w http.ResponseWriter) { w.Write([]byte("done")) }, true},
+		"copied":          {func(w http.ResponseWriter) { io.Copy(w, io.LimitReader(strings.NewReader("done"), 4)) }, true},
+		"nothing":         {func(http.ResponseWriter) {}, true},
+		"flushed":         {func(w http.ResponseWriter) { w.(http.Flusher).Flush(); w.WriteHeader(http.StatusInternalServerError) }, true},
+		"flushed, newer":  {func(w http.ResponseWriter) { http.NewResponseController(w).Flush() }, true},
+		"hints, then 200": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints); io.WriteString(w, "done") }, true},
+		"hints, then 500": {func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusInternalServerError)
+		}, false},
+		"400": {func(w http.ResponseWriter) { http.Error(w, "no", http.StatusBadRequest) }, false},
+		"500": {func(w http.ResponseWriter) { http.Error(w, "no", http.StatusInternalServerError) }, false},
+		"hijacked": {func(w http.ResponseWriter) {
+			answerHijacked(w.(http.Hijacker).Hijack, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		}, true},
+		"hijacked, newer": {func(w http.ResponseWriter) {
+			answerHijacked(http.NewResponseController(w).Hijack, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		}, true},
+		"another protocol": {func(w http.ResponseWriter) {
+			answerHijacked(w.(http.Hijacker).Hijack, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\nfoo")
+		}, true},
+	}
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			fresh("body")(w, r)
+			return
+		}
+		w.Header().Set("location", r.URL.EscapedPath()+"/elsewhere") // spelt in a way of its own
+		answers[r.Header.Get("X-Answer")].write(w)
+	}
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, "FROB"} {
+			for name, answer := range answers {
+				// A URL for each: what is hijacked invalidates once more when its handler returns.
+				target := "/" + method + "/" + url.PathEscape(name)
+				for _, path := range []string{target, target + "/elsewhere"} {
+					h.get(path)
+					require.Contains(t, h.get(path).status(), "; hit")
+				}
+				resp := h.try(method, target, append(upgrade, "X-Answer", name)...)
+				if resp.Response.Body != nil {
+					resp.Response.Body.Close()
+				}
+				for _, path := range []string{target, target + "/elsewhere"} {
+					if path != target && (strings.Contains(name, "hijacked") || name == "another protocol") {
+						continue // the origin sent no Location
+					}
+					require.Equal(t, !answer.invalidates, strings.Contains(h.get(path).status(), "; hit"), path)
+				}
+			}
+		}
+	})
+}
+
+// answerHijacked takes the connection over and answers by itself.
+func answerHijacked(hijack func() (net.Conn, *bufio.ReadWriter, error), text string) {
+	conn, rw, err := hijack()
+	if err != nil {
+		panic(err)
+	}
+	defer conn.Close()
+	rw.WriteString(text)
+	rw.Flush()
+}
+
+// A GET that offers an upgrade, as a WebSocket's does, invalidates nothing, and has the server's
+// own writer.
+func TestSafeUpgradesChangeNothing(t *testing.T) {
+	cache := newCache(t, middleware.Config{})
+	var own atomic.Bool
+	type writer struct{ http.ResponseWriter }
+	cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, isOwn := w.(writer)
+		own.Store(isOwn)
+		fresh("body")(w, r)
+	}))
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { cached.ServeHTTP(writer{w}, r) }))
+	defer front.Close()
+	h := &house{t: t, front: front, client: front.Client()}
+	h.twice("/")
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
+		h.do(method, "/", upgrade...)
+		require.True(t, own.Load(), method)
+	}
+	require.Contains(t, h.get("/").status(), "; hit")
+}
+
+// A connection that became something else is the handler's as long as it wants, in both directions.
+// What it does at the end is over before the next request is answered from the cache.
+func TestUnsafeUpgradeKeepsItsConnection(t *testing.T) {
+	cache := newCache(t, middleware.Config{})
+	var state atomic.Value
+	state.Store("old")
+	front := httptest.NewServer(cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			fresh(state.Load().(string))(w, r)
+			return
+		}
+		conn, rw, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n")
+		rw.Flush()
+		line, _ := rw.ReadString('\n')
+		state.Store(strings.TrimSpace(line))
+		fmt.Fprintf(rw, "now %s\n", state.Load())
+		rw.Flush()
+		rw.ReadString('\n') // until the client has asked in between
+	})))
+	defer front.Close()
+	h := &house{t: t, front: front, client: front.Client()}
+	require.Equal(t, "old", h.twice("/"))
+	conn, err := net.Dial("tcp", front.Listener.Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+	fmt.Fprintf(conn, "PUT / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n", front.Listener.Addr())
+	answer := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(answer, nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusSwitchingProtocols, resp.StatusCode)
+	require.Equal(t, "old", h.twice("/"), "it has not changed anything yet")
+	fmt.Fprint(conn, "new\n")
+	line, err := answer.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "now new\n", line)
+	fmt.Fprint(conn, "bye\n")
+	_, err = answer.ReadString('\n')
+	require.ErrorIs(t, err, io.EOF)
+	eventually(t, func() bool { return h.get("/").body == "new" }, "the handler's return makes invalid what was stored meanwhile")
+}
+
+// CONNECT names no resource, and has the server's own writer, unless it is for a path.
+func TestConnectGetsTheRawResponseWriter(t *testing.T) {
+	cache := newCache(t, middleware.Config{})
+	cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			fresh("body")(w, r)
+			return
+		}
+		answerHijacked(w.(http.Hijacker).Hijack, fmt.Sprintf("HTTP/1.1 200 OK\r\nX-Writer: %T\r\n\r\n", w))
+	}))
+	front := httptest.NewServer(cached)
+	defer front.Close()
+	h := &house{t: t, front: front, client: front.Client()}
+	h.twice("/rpc")
+	connect := func(target string) string {
+		conn, err := net.Dial("tcp", front.Listener.Addr().String())
+		require.NoError(t, err)
+		defer conn.Close()
+		fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, front.Listener.Addr())
+		resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: http.MethodConnect})
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+		return resp.Header.Get("X-Writer")
+	}
+	require.Equal(t, "*http.response", connect("example.test:443"))
+	require.Contains(t, h.get("/rpc").status(), "; hit")
+	connect("/rpc")
+	require.NotContains(t, h.get("/rpc").status(), "; hit")
+}
+
+// plainWriter is a ResponseWriter that can do nothing else.
+type plainWriter struct{ http.ResponseWriter }
+
+// wrappedWriter can do what the one below can, by Unwrap alone.
+type wrappedWriter struct{ http.ResponseWriter }
+
+func (w wrappedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// What stands for the server's writer, to see the status, can do what that can, and claims nothing
+// else.
+func TestWriterOfAnUnsafeUpgrade(t *testing.T) {
+	for name, wrap := range map[string]func(http.ResponseWriter) http.ResponseWriter{
+		"the server's": func(w http.ResponseWriter) http.ResponseWriter { return w },
+		"wrapped":      func(w http.ResponseWriter) http.ResponseWriter { return wrappedWriter{w} },
+		"plain":        func(w http.ResponseWriter) http.ResponseWriter { return plainWriter{w} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cache := newCache(t, middleware.Config{})
+			var hijacker atomic.Bool
+			var deadline, flush error
+			cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodGet {
+					fresh("body")(w, r)
+					return
+				}
+				_, ok := w.(http.Hijacker)
+				hijacker.Store(ok)
+				//lint:ignore SA1019 as some frameworks do
+				w.(http.CloseNotifier).CloseNotify()
+				control := http.NewResponseController(w)
+				deadline = control.SetReadDeadline(time.Now().Add(time.Minute))
+				io.WriteString(w, "done")
+				flush = control.Flush()
+			}))
+			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { cached.ServeHTTP(wrap(w), r) }))
+			defer front.Close()
+			h := &house{t: t, front: front, client: front.Client()}
+			h.twice("/")
+			require.Equal(t, "done", h.do(http.MethodPost, "/", upgrade...).body)
+			require.NotContains(t, h.get("/").status(), "; hit")
+			require.Equal(t, name != "plain", hijacker.Load())
+			for _, err := range []error{deadline, flush} {
+				require.Equal(t, name == "plain", errors.Is(err, http.ErrNotSupported), err)
+			}
+		})
+	}
+}
+
+// The answer of the base reaches the caller as it is, an upgraded connection too; where the Storage
+// panics over it, it is closed.
+func TestTransportPassesUpgradesOn(t *testing.T) {
+	var fail atomic.Bool
+	storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}), func(op faultystorage.Op, _ int) faultystorage.Fault {
+		if fail.Load() && op == faultystorage.Purge {
+			return faultystorage.Fault{Panic: "broken"}
+		}
+		return faultystorage.Fault{}
+	})
+	cache := newCache(t, middleware.Config{Storage: storage})
+	var closed atomic.Int32
+	want := respond("body", "location", "/b")
+	want.StatusCode, want.Body = http.StatusSwitchingProtocols, closing{want.Body, &closed}
+	door := cache.Transport(roundTripper(func(r *http.Request) *http.Response { return want }))
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://example.test/", nil)
+	require.NoError(t, err)
+	r.Header = http.Header{"connection": {"upgrade"}, "upgrade": {"foo"}}
+	got, err := door.RoundTrip(r)
+	require.NoError(t, err)
+	require.Same(t, want, got)
+	require.Zero(t, closed.Load())
+	fail.Store(true)
+	require.Panics(t, func() { door.RoundTrip(r) })
+	require.EqualValues(t, 1, closed.Load())
+}
+
+type closing struct {
+	io.ReadCloser
+	closed *atomic.Int32
+}
+
+func (c closing) Close() error {
+	c.closed.Add(1)
+	return c.ReadCloser.Close()
+}
+
+// Every other way that an unsafe request may take ends in an invalidation as well.
+func TestUnsafeRequestsInvalidateOnEveryPath(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			fresh("body")(w, r)
+			return
+		}
+		if r.Header.Get("Expect") == "" {
+			return // with the content unread
+		}
+		io.Copy(w, r.Body)
+	}
+	for name, cfg := range map[string]middleware.Config{
+		"plain":         {},
+		"filtered out":  {RequestFilter: func(r *http.Request) bool { return r.Method == http.MethodGet }},
+		"no fill free":  {MaxFills: 1},
+		"a private one": {Private: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+				content := func(fields ...string) func() {
+					return func() {
+						h.raw(faulty.Request{Method: "POST", Target: "/", Fields: fields, Body: strings.Repeat("x", 10_000)})
+					}
+				}
+				for way, send := range map[string]func(){
+					"expecting 100-continue": func() {
+						r, err := http.NewRequest(http.MethodPost, h.front.URL, strings.NewReader("content"))
+						require.NoError(t, err)
+						r.Header.Set("Expect", "100-continue")
+						resp, err := h.client.Do(r)
+						require.NoError(t, err)
+						resp.Body.Close()
+					},
+					"content unread":                     content(),
+					"with a field listed":                content("Connection: X-Something", "X-Something: 1"),
+					"with an Upgrade that is not listed": content("Upgrade: foo"),
+					"with an Upgrade to HTTP/2":          content("Connection: Upgrade", "Upgrade: h2c"),
+					"with an If-Match":                   content(`If-Match: "x"`),
+				} {
+					h.get("/")
+					require.Contains(t, h.get("/").status(), "; hit")
+					send()
+					require.NotContains(t, h.get("/").status(), "; hit", way)
+				}
+			})
+		})
+	}
+}
+
+// A cache that is closing still invalidates: its hits are still served.
+func TestClosingCacheInvalidates(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			fresh("body")(w, r)
+		}
+	}
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+		for _, path := range []string{"/a", "/b"} {
+			h.get(path)
+			require.Contains(t, h.get(path).status(), "; hit")
+		}
+		require.NoError(t, h.cache.Close(t.Context()))
+		require.Contains(t, h.get("/a").status(), "; hit")
+		h.do(http.MethodPost, "/a")
+		h.do(http.MethodPost, "/b", upgrade...)
+		for _, path := range []string{"/a", "/b"} {
+			require.NotContains(t, h.get(path).status(), "; hit", path)
+		}
+	})
+}
