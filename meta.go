@@ -28,6 +28,9 @@ const (
 	MetaAuthorized
 	// MetaHeuristic: the freshness lifetime was guessed (RFC 9111 §4.2.2).
 	MetaHeuristic
+	// MetaDelayed: the response was stale when its header arrived, and nothing but the time that the origin took to
+	// answer had made it so (response_delay in RFC 9111 §4.2.3). See [Shareable].
+	MetaDelayed
 )
 
 // CacheMeta is what is known about one stored response besides its body. It is built by one goroutine and

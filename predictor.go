@@ -1,8 +1,8 @@
 package cirque
 
-// CacheablePredictor remembers keys whose responses turned out uncacheable, so that the next
-// requests for them need not queue behind a lock. A prediction skips the lock and nothing else: a response that is
-// cacheable after all is stored.
+// CacheablePredictor remembers keys whose responses turned out uncacheable, or to need validation before each use, so
+// that the next requests for them need not queue behind a lock. A prediction skips the lock and nothing else: a response
+// that is cacheable after all is stored.
 //
 // Implementations are safe for concurrent use, bounded, and forget.
 type CacheablePredictor interface {

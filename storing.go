@@ -215,7 +215,8 @@ func (c *candidate) meta() *CacheMeta {
 		flagIf(d.Immutable && c.policy.trustsImmutable(x.Request), MetaImmutable) |
 		flagIf(x.Decoded, MetaDecoded) |
 		flagIf(c.authorized(), MetaAuthorized) |
-		flagIf(f.Heuristic, MetaHeuristic))
+		flagIf(f.Heuristic, MetaHeuristic) |
+		flagIf(f.delayed(), MetaDelayed))
 	return m
 }
 

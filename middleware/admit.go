@@ -183,12 +183,13 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 			c.fills.release()
 		}
 	}()
+	unshared := !x.remember(meta)
 	x.hc.SetMeta(meta)
 	fields, _ := cirque.VaryFields(http.Header{"Vary": meta.Header().Values("Vary")})
 	x.hc.UpdateVariance(x.flight.ctx, fields, x.req.Header, x.varianceHook())
 	fill, err := x.hc.StartFill(x.flight.ctx, cirque.FillOptions{
 		Reader: x.readerContext(), SizeHint: src.size, Replaces: src.replaces, Cost: x.now.Sub(x.asked),
-		LastTurn: x.waitedFor,
+		LastTurn: x.waitedFor, Unshared: unshared,
 	})
 	if err != nil {
 		if errors.Is(err, cirque.ErrPurged) {
@@ -218,6 +219,16 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	return verdictFill
 }
 
+// remember reports whether those who wait for meta's response may share it. If not, because it must be validated before
+// each use, it sees to it that the next requests do not queue.
+func (x *exchange) remember(meta *cirque.CacheMeta) (shared bool) {
+	shared = cirque.Shareable(meta, x.now)
+	if !shared && x.post == nil { // a POST's answer says nothing about the lock of GETs
+		x.hc.ResponseBecameUncacheable(cirque.OriginNotCache)
+	}
+	return shared
+}
+
 // complete ends the fill, whose body has come whole. Where that was for nothing the fill is left for the caller to abort.
 func (x *exchange) complete(trailer http.Header) {
 	x.flight.turn(true)
@@ -239,6 +250,14 @@ func (x *exchange) freshen(e *cirque.Exchange) (*cirque.CacheMeta, *cirque.Refus
 		refusal = &cirque.Refusal{Reason: cirque.Deferred, Detail: "purged"}
 	}
 	return fresh, refusal
+}
+
+// freshened stores the meta that freshen returned, and lets those go who wait for it.
+func (x *exchange) freshened(fresh *cirque.CacheMeta) error {
+	if x.remember(fresh) { // before they are let go: nobody is to queue behind them
+		x.hc.ResponseBecameCacheable()
+	}
+	return x.hc.Revalidate(x.flightContext(), fresh)
 }
 
 // overtaken reports whether an invalidation of everything, or of a group that the response is in, came while the origin
@@ -308,7 +327,7 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 		return verdictServe
 	}
 	x.own = e.Header
-	err := x.hc.Revalidate(x.flightContext(), fresh)
+	err := x.freshened(fresh)
 	switch {
 	case err == nil:
 		x.status.stored = true
@@ -352,7 +371,7 @@ func (x *exchange) admitHead(a *answerHead, e *cirque.Exchange) verdict {
 	if refusal != nil {
 		return x.refuse(a, refusal)
 	}
-	if err := x.hc.Revalidate(x.flightContext(), fresh); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+	if err := x.freshened(fresh); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 		x.cache.storageFailed("update", err)
 	}
 	x.status.setTTL(fresh, x.now)

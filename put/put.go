@@ -148,7 +148,9 @@ func (p *Putter) admit(response *http.Response) {
 	p.hc.UpdateVariance(p.ctx, fields, p.req.Header, p.variance)
 	// Whoever misses from here on waits for this response, if nobody else is fetching it.
 	p.hc.TryLock()
-	fill, err := p.hc.StartFill(p.ctx, cirque.FillOptions{SizeHint: response.ContentLength})
+	fill, err := p.hc.StartFill(p.ctx, cirque.FillOptions{
+		SizeHint: response.ContentLength, Unshared: !cirque.Shareable(meta, time.Now()),
+	})
 	if err != nil {
 		p.fail(notStored(err))
 		return
