@@ -214,7 +214,7 @@ func Combinable(stored *CacheMeta, h http.Header) bool {
 // CombinePartial updates a stored partial response with a 206 that brings more of it (RFC 9111 §3.4): the
 // header as [Policy.Freshen] does, and the ranges held. The range returned is that of the 206. The meta is that
 // of a complete response once all is there. It is refused where the two can't be combined: the stored one is
-// then of no use any more, unless the refusal is not ByResponse.
+// then of no use any more, unless the refusal is not ByResponse and does not End it.
 func (p *Policy) CombinePartial(stored *CacheMeta, x *Exchange) (*CacheMeta, ByteRange, *Refusal) {
 	r, size, refusal := storablePart(x)
 	if refusal != nil {

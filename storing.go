@@ -71,6 +71,7 @@ type candidate struct {
 	status     int
 	header     http.Header // as received
 	stored     http.Header // what of it may be stored; only read, as it may be the same
+	setsCookie bool        // in a field that the origin does not itself keep from being stored
 	directives responseDirectives
 	freshness  Freshness
 }
@@ -78,6 +79,12 @@ type candidate struct {
 func (p *Policy) candidate(x *Exchange, status int, h http.Header) candidate {
 	d := p.directives(h)
 	except := slices.Concat(d.NoCacheFields, d.PrivateFields) // RFC 9111 §5.2.2.4 and §5.2.2.7
+	setsCookie := slices.ContainsFunc(cookieFields, func(name string) bool {
+		return len(h[name]) > 0 && !slices.Contains(except, name)
+	})
+	if setsCookie && p.SetCookie == SetCookieDrop {
+		except = append(except, cookieFields...)
+	}
 	dated := len(h["Date"]) > 0
 	stored := h // which needs no copy where all of it is stored
 	if !dated || len(except) > 0 || !storableWhole(h) {
@@ -86,8 +93,11 @@ func (p *Policy) candidate(x *Exchange, status int, h http.Header) candidate {
 	if !dated {
 		stored["Date"] = []string{x.ResponseTime.UTC().Format(http.TimeFormat)} // RFC 9110 §6.6.1
 	}
-	return candidate{p, x, status, h, stored, d, p.freshness(x, status, h, d)}
+	return candidate{p, x, status, h, stored, setsCookie, d, p.freshness(x, status, h, d)}
 }
+
+// cookieFields set cookies. Set-Cookie2 is obsolete (RFC 6265 §9.4).
+var cookieFields = []string{"Set-Cookie", "Set-Cookie2"}
 
 // refusal applies the prohibitions of RFC 9111 §3, and those that keep a shared cache from handing one client's
 // answer to another.
@@ -116,8 +126,8 @@ func (c *candidate) refusedByResponse() *Refusal {
 		return refuseResponse("vary-star") // RFC 9111 §4.1: it would match no request
 	case len(c.stored["Vary"]) < len(c.header["Vary"]):
 		return refuseResponse("vary") // private="Vary", say: stored without it, it would match all
-	case shared && len(c.stored["Set-Cookie"]) > 0 && !c.reusableAsItIs():
-		// RFC 9111 §7.3. Even validated before each reuse, it would be another client's cookie.
+	case c.setsCookie && (shared && !c.reusableAsItIs() || c.policy.SetCookie == SetCookieRefuse):
+		// RFC 9111 §7.3. What a cookie comes with was likely made for one client, unless the origin itself says otherwise.
 		return refuseResponse("set-cookie")
 	case !validFields(c.stored):
 		return refuseResponse("header-invalid") // RFC 9110 §5.5

@@ -216,6 +216,28 @@ func TestStoreSetCookie(t *testing.T) {
 	require.Equal(t, "set-cookie", detail(t, defaults, get(cookie)), "a configured lifetime is not the origin's")
 }
 
+// By default the response is stored and its cookies are not, in a private cache too.
+func TestStoreWithoutSetCookie(t *testing.T) {
+	x := get("Cache-Control: max-age=60", "Set-Cookie: a=b", "Set-Cookie: c=d", "Set-Cookie2: e=f", "A: 1")
+	before := x.Header.Clone()
+	for _, p := range []*Policy{shared, private} {
+		header := stored(t, p, x).Header()
+		require.False(t, header.Has("Set-Cookie") || header.Has("Set-Cookie2"))
+		require.Equal(t, "1", header.Get("A"))
+	}
+	require.Equal(t, before, x.Header, "the client of the moment gets them")
+	keep := stored(t, &Policy{SetCookie: SetCookieKeep}, x).Header()
+	require.Equal(t, []string{"a=b", "c=d"}, keep.Values("Set-Cookie"))
+	require.Equal(t, "e=f", keep.Get("Set-Cookie2"))
+	refuse := &Policy{SetCookie: SetCookieRefuse, Private: true}
+	for _, field := range []string{"Set-Cookie: a=b", "Set-Cookie2: a=b"} {
+		_, refusal := refuse.Store(get("Cache-Control: max-age=60", field))
+		require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "set-cookie", ByResponse: true}, refusal)
+	}
+	require.Empty(t, detail(t, refuse, get("Cache-Control: max-age=60")))
+	require.Empty(t, detail(t, refuse, get(`Cache-Control: max-age=60, no-cache="set-cookie"`, "Set-Cookie: a=b")), "the origin keeps it out itself")
+}
+
 // RFC 9111 §4.1.
 func TestStoreVaryStar(t *testing.T) {
 	for _, vary := range []string{"*", "A, *", "*, A", " * "} {

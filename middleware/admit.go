@@ -313,12 +313,20 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 		}
 		x.hc.Found(meta, hit, cirque.HitExpired)
 	}
+	x.own = e.Header
 	fresh, refusal := x.freshen(e)
 	if refusal != nil {
 		x.status.detail = refusal.Detail
 		reason := refusal.Reason
-		if !refusal.ByResponse {
+		alike := refusal.ByResponse || x.req.Header["Authorization"] != nil // those who wait would fare no better
+		if alike {
+			x.hc.ResponseBecameUncacheable(reason)
+		}
+		if !refusal.Ends {
 			// This client's wishes are no reason to take from the others what they have.
+			if alike {
+				x.hc.ReleaseWriteLock(reason)
+			}
 			reason = cirque.Deferred
 		}
 		if err := x.hc.RevalidateUncacheable(x.flightContext(), fresh, reason); err != nil && !errors.Is(err, cirque.ErrNotFound) {
@@ -326,7 +334,6 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 		}
 		return verdictServe
 	}
-	x.own = e.Header
 	err := x.freshened(fresh)
 	switch {
 	case err == nil:
@@ -369,8 +376,12 @@ func (x *exchange) admitHead(a *answerHead, e *cirque.Exchange) verdict {
 	}
 	fresh, refusal := x.freshen(e)
 	if refusal != nil {
+		if refusal.Ends && !refusal.ByResponse { // refuse sees to the rest
+			x.supersede()
+		}
 		return x.refuse(a, refusal)
 	}
+	x.own = a.header
 	if err := x.freshened(fresh); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 		x.cache.storageFailed("update", err)
 	}
