@@ -31,7 +31,7 @@ func (p *Policy) Freshen(stored *CacheMeta, x *Exchange) (*CacheMeta, *Refusal) 
 		}
 	default:
 		// Prediction aside, it does not matter who asked: the update takes effect for all (RFC 9111 §4.3.4).
-		refusal.Ends = refusal.ByResponse || c.refusedByResponse() != nil
+		refusal.Ends = c.refusedByResponse() != nil
 	}
 	m := c.meta()
 	m.created, m.variance, m.extensions = stored.created, stored.variance, stored.extensions

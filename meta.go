@@ -23,7 +23,7 @@ const (
 	MetaVaryRecord
 	// MetaPartial: a part of a representation (RFC 9111 §3.3).
 	MetaPartial
-	// MetaAuthorized: stored from a request with Authorization, because the response allowed it
+	// MetaAuthorized: stored from a request that reached the origin with Authorization, because the response allowed it
 	// (RFC 9111 §3.5).
 	MetaAuthorized
 	// MetaHeuristic: the freshness lifetime was guessed (RFC 9111 §4.2.2).

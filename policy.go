@@ -78,6 +78,15 @@ type Exchange struct {
 	// request_time and response_time of RFC 9111 §4.2.3.
 	RequestTime, ResponseTime time.Time
 
+	// Changed names, in canonical form, the request fields that something between the cache and the origin added, or gave
+	// another value: the origin answered to what the cache did not see ([http.Response.Request] may tell). Such an
+	// Authorization counts as the request's, and a response is not stored that Vary or Keyed make depend on such a field.
+	Changed []string
+
+	// Keyed names the request fields that the key depends on, beside those in Vary: those that tell the users of a private
+	// cache apart, say.
+	Keyed []string
+
 	// Decoded reports that the transport removed a content coding ([http.Response.Uncompressed]).
 	Decoded bool
 }

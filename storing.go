@@ -105,7 +105,8 @@ func (c *candidate) refusal() *Refusal {
 	if refusal := c.refusedByResponse(); refusal != nil {
 		// A response to this client's credentials, or to fields that provoke errors, tells nothing about the
 		// next.
-		refusal.ByResponse = !c.authorized() && c.refusedByRequest() == nil
+		byRequest := c.refusedByRequest()
+		refusal.ByResponse = !(c.authorized() && c.sentAuthorization()) && (byRequest == nil || byRequest.ByResponse)
 		return refusal
 	}
 	return c.refusedByRequest()
@@ -148,8 +149,11 @@ func (c *candidate) refusedByRequest() *Refusal {
 	switch {
 	case c.policy.RequestDirectives(h).NoStore:
 		return refuseRequest("request-no-store") // RFC 9111 §5.2.1.5
-	case c.authorized() && !c.directives.shareAuthorized():
-		return refuseRequest("authorization") // RFC 9111 §3.5
+	case c.authorized() && !c.directives.shareAuthorized(): // RFC 9111 §3.5
+		// What is added on the way to every request is so to the next one as well.
+		return &Refusal{Reason: OriginNotCache, Detail: "authorization", ByResponse: !c.sentAuthorization()}
+	case c.changedOnTheWay():
+		return refuseResponse("request-changed") // RFC 9111 §4.1: it would match requests that it is no answer to
 	case c.status >= 300 && c.exchange.Stripped, c.status >= 400 && c.policy.provokes(h, c.header):
 		return refuseRequest("cpdos-request") // RFC 9111 §7.1
 	}
@@ -180,10 +184,27 @@ func (c *candidate) servableStale() bool {
 	return m.ServeStaleWhileRevalidate(now) || m.ServeStaleIfError(now)
 }
 
-// authorized reports whether the request's Authorization matters: to a private cache it does not (RFC 9111
-// §3.5).
+// authorized reports whether the request had an Authorization that matters, be it added on its way to the origin: to a
+// private cache it does not (RFC 9111 §3.5).
 func (c *candidate) authorized() bool {
-	return !c.policy.Private && len(c.exchange.Request.Header["Authorization"]) > 0
+	return !c.policy.Private && (c.sentAuthorization() || slices.Contains(c.exchange.Changed, "Authorization"))
+}
+
+// sentAuthorization reports whether the client itself sent Authorization.
+func (c *candidate) sentAuthorization() bool {
+	return len(c.exchange.Request.Header["Authorization"]) > 0
+}
+
+// changedOnTheWay reports whether a field that the request is known by, in the key or in the variance, was another when
+// the request reached the origin.
+func (c *candidate) changedOnTheWay() bool {
+	if len(c.exchange.Changed) == 0 {
+		return false
+	}
+	known, _ := VaryFields(c.header)
+	return slices.ContainsFunc(c.exchange.Changed, func(name string) bool {
+		return slices.Contains(known, name) || slices.Contains(c.exchange.Keyed, name)
+	})
 }
 
 // shareAuthorized reports whether a shared cache may store what a request with Authorization got (RFC 9111

@@ -14,8 +14,9 @@ import (
 type answerHead struct {
 	status  int
 	header  http.Header
-	length  int64 // of the body, from Content-Length; negative where unknown
-	decoded bool  // the transport took a content coding away
+	length  int64    // of the body, from Content-Length; negative where unknown
+	decoded bool     // the transport took a content coding away
+	changed []string // request fields that were added or replaced below the cache
 }
 
 // verdict says what becomes of the origin's answer.
@@ -34,7 +35,10 @@ func (x *exchange) admit(a *answerHead) verdict {
 	x.now = time.Now()
 	e := &cirque.Exchange{
 		Request: x.sent(), Status: a.status, Header: a.header,
-		RequestTime: x.asked, ResponseTime: x.now, Decoded: a.decoded, Stripped: x.stripped,
+		RequestTime: x.asked, ResponseTime: x.now, Decoded: a.decoded, Stripped: x.stripped, Changed: a.changed,
+	}
+	if x.cache.keyedByCredentials() {
+		e.Keyed = credentialFields[:]
 	}
 	own := x.invalidate(a)
 	if x.noStore {

@@ -82,7 +82,7 @@ func (c *Cache) key(d door, r *http.Request, header http.Header) (cirque.CacheKe
 	if !ok {
 		return cirque.CacheKey{}, false
 	}
-	if c.cfg.Private && !c.cfg.SingleUser {
+	if c.keyedByCredentials() {
 		primary += credentialsKey(header)
 	}
 	var tag string
@@ -92,11 +92,17 @@ func (c *Cache) key(d door, r *http.Request, header http.Header) (cirque.CacheKe
 	return cirque.NewCacheKey(c.namespaces[d], primary, tag), true
 }
 
+// keyedByCredentials reports whether the keys tell users apart by credentialFields.
+func (c *Cache) keyedByCredentials() bool { return c.cfg.Private && !c.cfg.SingleUser }
+
+// credentialFields say whose a request is.
+var credentialFields = [...]string{"Authorization", "Cookie"}
+
 // credentialsKey sets one user's entries in a private cache apart from another's. Its length is fixed, so that
 // it can be appended to any key.
 func credentialsKey(header http.Header) string {
 	h := sha256.New()
-	for _, name := range [...]string{"Authorization", "Cookie"} {
+	for _, name := range credentialFields {
 		for _, value := range header[name] {
 			h.Write([]byte(value))
 			h.Write([]byte{0})
