@@ -240,6 +240,11 @@ func (x *exchange) complete(trailer http.Header) {
 	if x.flight.ctx.Err() != nil || x.part != nil && x.part.append(fill) != nil {
 		return
 	}
+	if trailer["Set-Cookie"] != nil {
+		// All who read along get the trailer. A cookie has no place in it (RFC 9110 §6.5.1).
+		trailer = trailer.Clone()
+		delete(trailer, "Set-Cookie")
+	}
 	x.flight.setTrailer(trailer)
 	err := fill.Finish()
 	if err != nil && !errors.Is(err, cirque.ErrUnlinked) && !errors.Is(err, cirque.ErrNotFound) {

@@ -194,6 +194,42 @@ func TestSetCookieOfParts(t *testing.T) {
 	})
 }
 
+// A trailer reaches all who read along, so it brings no cookies, which do not belong there anyway (RFC 9110 §6.5.1).
+func TestSetCookieInTrailer(t *testing.T) {
+	hold := make(chan struct{})
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Trailer", "X-Sum, Set-Cookie")
+		io.WriteString(w, "first ")
+		w.(http.Flusher).Flush()
+		<-hold
+		io.WriteString(w, "last")
+		w.Header().Set("X-Sum", "1")
+		w.Header().Set("Set-Cookie", "n=1")
+	}
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+		hold = make(chan struct{})
+		read := make(chan reply)
+		for range 2 {
+			response, err := h.client.Get(h.front.URL + "/")
+			require.NoError(t, err)
+			go func() {
+				body, err := io.ReadAll(response.Body)
+				response.Body.Close()
+				read <- reply{response, string(body), err}
+			}()
+		}
+		close(hold)
+		for range 2 {
+			r := <-read
+			require.Equal(t, "first last", r.body)
+			require.Equal(t, "1", r.Trailer.Get("X-Sum"))
+			require.Empty(t, r.Trailer["Set-Cookie"])
+		}
+		require.Equal(t, 1, h.requests())
+	})
+}
+
 func TestSetCookieKeptOrRefused(t *testing.T) {
 	for _, private := range []bool{false, true} {
 		origin := &cookies{granted: "max-age=10", in304: true}
