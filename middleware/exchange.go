@@ -41,7 +41,7 @@ type exchange struct {
 	waitedFor  bool // a request that this one waited for failed
 	originDown bool // and it was the origin that failed it
 
-	unshared    bool // what was found may not be shared by those who waited for it
+	unshared    bool // this request waited, and what was found is not to be shared by those who did
 	lookedTwice bool // the second time with the write permit
 	retried     bool
 	own         http.Header // the origin's answer to this very request, where that is being stored or freshened
@@ -317,11 +317,13 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 	if x.cache.cfg.HitFilter != nil {
 		forced = guarded(hit, func() cirque.ForcedFreshness { return x.cache.cfg.HitFilter(x.req, meta) })
 	}
-	x.unshared = forced != 0 || !cirque.Shareable(meta, x.now)
-	if x.status.collapsed && !x.unshared && !meta.Updated().Before(x.arrived) {
-		// The origin answered, or validated, after this request had come in: that is as good as having asked it, though
-		// the wait may have outlasted the freshness (RFC 9111 §4: collapsed requests).
-		forced = cirque.ForceFresh
+	if x.status.collapsed {
+		x.unshared = forced != 0 || !cirque.Shareable(meta, x.now)
+		if !x.unshared && !meta.Updated().Before(x.arrived) {
+			// The origin answered, or validated, after this request had come in: that is as good as having asked it, though
+			// the wait may have outlasted the freshness (RFC 9111 §4: collapsed requests).
+			forced = cirque.ForceFresh
+		}
 	}
 	d := x.cache.policy.Reuse(meta, &x.rd, x.now, forced)
 	if meta.Has(cirque.MetaPartial) && !x.foundPart(meta, hit, d) {

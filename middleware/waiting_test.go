@@ -242,3 +242,48 @@ func TestWaitingUsersShareWhatTheWaitUsedUp(t *testing.T) {
 		}
 	}
 }
+
+// The same over real connections: each user's page is its own, and no page takes longer than two of the origin's answers.
+func TestWaitingUsersOverConnections(t *testing.T) {
+	for name, cc := range map[string]string{"no-cache": "no-cache", "no lifetime": "max-age=0, must-revalidate", "nothing said": ""} {
+		t.Run(name, func(t *testing.T) {
+			var wait chan struct{}
+			origin := func(w http.ResponseWriter, r *http.Request) {
+				<-wait
+				if cc != "" {
+					w.Header().Set("Cache-Control", cc)
+				}
+				w.Header().Set("Etag", fmt.Sprintf("%q", r.Header.Get("Cookie")))
+				if r.Header.Get("If-None-Match") == w.Header().Get("Etag") {
+					w.WriteHeader(http.StatusNotModified)
+					return
+				}
+				io.WriteString(w, "page of "+r.Header.Get("Cookie"))
+			}
+			eachDoor(t, middleware.Config{LockWait: time.Minute}, origin, func(t *testing.T, h *house) {
+				for stage := range 2 {
+					var open func()
+					wait, open = gate(t)
+					asked := h.requests()
+					var all sync.WaitGroup
+					for n := range 20 {
+						all.Go(func() {
+							user := fmt.Sprint("user=", n)
+							if r := h.try(http.MethodGet, "/", "Cookie", user); r.err != nil || r.body != "page of "+user {
+								t.Errorf("stage %d: %s got %q, %v", stage, user, r.body, r.err)
+							}
+						})
+					}
+					first := 1
+					if stage > 0 {
+						first = 20 // the key is known by now: nobody waits for another
+					}
+					eventually(t, func() bool { return h.requests() == asked+first }, "asked")
+					open()
+					all.Wait()
+					require.Equal(t, asked+20, h.requests())
+				}
+			})
+		})
+	}
+}
