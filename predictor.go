@@ -13,8 +13,8 @@ type CacheablePredictor interface {
 	// MarkCacheable notes that key's response was cacheable, and reports whether that is news.
 	MarkCacheable(key CacheKey) (changed bool)
 
-	// MarkUncacheable notes that key's response was not cacheable, and reports whether that is news. Only reasons
-	// that say something about the next response count: OriginNotCache,
-	// ResponseTooLarge and custom ones; the others are ignored.
+	// MarkUncacheable notes that key's response was not cacheable, or has to be validated before each use, which is
+	// OriginNotCache too, and reports whether that is news. Only reasons that say something about the next response
+	// count: OriginNotCache, ResponseTooLarge and custom ones; the others are ignored.
 	MarkUncacheable(key CacheKey, reason NoCacheReason) (changed bool)
 }

@@ -1,4 +1,4 @@
-// Package predictor remembers which resources turned out uncacheable.
+// Package predictor remembers which resources turned out uncacheable, or to need validation before each use.
 //
 // Requests for one key queue behind the first that fetches it. Where the response cannot be shared,
 // that queue was for nothing: each of its members has to fetch for itself in the end. A [Predictor]
