@@ -18,8 +18,9 @@ import (
 //     change. It may have been meant for another coding of the same content, where both share a weak tag.
 //   - Vary decides where the response is stored. A 304 whose Vary names fields that the stored one does not is
 //     refused, or others would get what was meant for one.
-//   - A Set-Cookie reaches the client of the moment. What else becomes of it is for [Policy.SetCookie] to say; where it
-//     is kept, a shared cache stores it only if the 304 itself grants freshness, as [Policy.Store] demands of a 200.
+//   - A Set-Cookie is for the client of the moment; the caller sends it on from x.Header. What else becomes of it is
+//     for [Policy.SetCookie] to say; where it is kept, a shared cache stores it only if the 304 itself grants
+//     freshness, as [Policy.Store] demands of a 200.
 //   - Age is that of the 304, or gone with the old one.
 func (p *Policy) Freshen(stored *CacheMeta, x *Exchange) (*CacheMeta, *Refusal) {
 	c := p.candidate(x, stored.StatusCode(), updatedHeader(stored, x))

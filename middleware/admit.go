@@ -137,13 +137,19 @@ func (x *exchange) refuse(a *answerHead, refusal *cirque.Refusal) verdict {
 		}
 		return x.passOn(refusal.Reason)
 	}
-	if x.req.Header["Authorization"] != nil {
+	if x.refusedToCredentials() {
 		// News for those who send credentials too, who wait and predict among themselves.
 		x.hc.ResponseBecameUncacheable(refusal.Reason)
 		return x.passOn(refusal.Reason)
 	}
 	// This request was the cause; the others take their turn.
 	return x.passOn(cirque.Deferred)
+}
+
+// refusedToCredentials reports whether a refusal that is not ByResponse is news for other requests with Authorization. It
+// is not where this request's own no-store is the cause.
+func (x *exchange) refusedToCredentials() bool {
+	return x.req.Header["Authorization"] != nil && !x.rd.NoStore
 }
 
 func (x *exchange) supersede() {
@@ -327,7 +333,7 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 	if refusal != nil {
 		x.status.detail = refusal.Detail
 		reason := refusal.Reason
-		alike := refusal.ByResponse || x.req.Header["Authorization"] != nil // those who wait would fare no better
+		alike := refusal.ByResponse || x.refusedToCredentials() // those who wait would fare no better
 		if alike {
 			x.hc.ResponseBecameUncacheable(reason)
 		}

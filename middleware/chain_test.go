@@ -250,3 +250,25 @@ func TestValidationsThatAreNotStoredAreMadeTogether(t *testing.T) {
 		})
 	}
 }
+
+// A client's own no-store says nothing about what others with credentials get: these go on sharing one answer.
+func TestNoStoreOfOneWithCredentialsIsNoNews(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Second)
+		w.Header().Set("Cache-Control", "public, max-age=10")
+		io.WriteString(w, "page")
+	}
+	for _, path := range []string{"/", "/stored"} {
+		asked := 0
+		eachBubble(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) { asked++; origin(w, r) }, func(t *testing.T, b *bubble) {
+			if path == "/stored" {
+				b.get(path)
+				time.Sleep(time.Minute) // stale
+			}
+			require.Equal(t, "page", b.get(path, "Authorization", "x", "Cache-Control", "no-store").body)
+			asked = 0
+			b.crowd(path, func(int) []string { return []string{"Authorization", "y"} })
+			require.Equal(t, 1, asked)
+		})
+	}
+}
