@@ -40,6 +40,10 @@ type FillOptions struct {
 	// LastTurn says that the request got its turn because the fill before failed. If this one fails too, those who
 	// wait are let go: each further turn could take as long.
 	LastTurn bool
+	// Unshared says that those who wait may not share the response, because it must be validated before each use (see
+	// [Shareable]). They are let go at once: with LockDone where they find its validators in the Storage, else with
+	// LockGiveUp. The predictor hears nothing of a fill that ends well.
+	Unshared bool
 	// Replaces, if not zero, is the tag of the entry that the fill is built upon; if that is gone at the end,
 	// nothing is stored.
 	Replaces Tag
@@ -59,7 +63,7 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	c.requireMeta(opStartFill)
 	f := &Fill{
 		slot: c.slot, ctx: ctx, meta: c.meta, lockKey: c.lockKey, predictionKey: c.predictionKey(),
-		tracker: SizeTracker{Max: c.tracker.Max}, cost: opts.Cost, lastTurn: opts.LastTurn,
+		tracker: SizeTracker{Max: c.tracker.Max}, cost: opts.Cost, lastTurn: opts.LastTurn, unshared: opts.Unshared,
 		started: time.Now(),
 	}
 	if opts.Replaces == 0 {
@@ -94,6 +98,8 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 		f.refuse(ResponseTooLarge)
 	case f.streams:
 		f.publish()
+	case f.unshared:
+		f.release(OriginNotCache)
 	}
 	begun = true
 	return f, nil
@@ -131,6 +137,7 @@ type Fill struct {
 	permit        *WritePermit
 	lockKey       CacheKey
 	lastTurn      bool
+	unshared      bool
 	predictionKey CacheKey
 	tracker       SizeTracker
 	cost          time.Duration
@@ -269,7 +276,7 @@ func (f *Fill) Finish() error {
 	f.leave()
 	switch {
 	case err == nil:
-		if f.opts.Predictor != nil {
+		if f.opts.Predictor != nil && !f.unshared {
 			f.opts.Predictor.MarkCacheable(f.predictionKey)
 		}
 	case errors.Is(err, ErrUnlinked):

@@ -478,3 +478,26 @@ func (c *costs) Admit(key cirque.CompactCacheKey, weight int64, freshUntil time.
 	c.cost, c.freshUntil = cost, freshUntil
 	return c.EvictionManager.Admit(key, weight, freshUntil, cost)
 }
+
+// Those who wait for what must be validated before each use are let go as soon as that is known: to the validators that
+// the Storage has, or past it. The predictor's mark stays.
+func TestWaitersOfAFillThatIsNotShared(t *testing.T) {
+	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
+		h := newHouse(t, nil)
+		c := h.miss(keyA)
+		waiting := h.wait(keyA)
+		c.ResponseBecameUncacheable(cirque.OriginNotCache)
+		c.SetMeta(freshMeta("a"))
+		f, err := c.StartFill(t.Context(), cirque.FillOptions{Unshared: true})
+		require.NoError(t, err)
+		want := cirque.LockGiveUp
+		if _, streams := h.Storage.(cirque.StreamingStorage); streams {
+			want = cirque.LockDone
+		}
+		require.Equal(t, want, <-waiting.status)
+		h.write(f, "body")
+		require.NoError(t, f.Finish())
+		h.wantStored(keyA, "body")
+		require.False(t, h.begin(keyA).PredictCacheable())
+	})
+}

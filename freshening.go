@@ -10,22 +10,29 @@ import (
 // ([CompareHead]), and works out its freshness anew (RFC 9111 §4.3.4 and §4.3.5). The result keeps variance,
 // extensions and creation time.
 //
-// It answers the request in any case. Where there is a refusal it must not be stored, and if that is ByResponse
-// the stored response has ended with it; otherwise that stays as it was.
+// It answers the request in any case. Where there is a refusal it must not be stored, and if that Ends the stored
+// response, that has to be removed; otherwise it stays as it was.
 //
 // All fields are updated (§3.2) but these:
 //   - Content-Length, Content-Encoding and Content-Range describe the stored bytes, which a 304 does not
 //     change. It may have been meant for another coding of the same content, where both share a weak tag.
 //   - Vary decides where the response is stored. A 304 whose Vary names fields that the stored one does not is
 //     refused, or others would get what was meant for one.
-//   - A Set-Cookie reaches the client of the moment; in a shared cache it is stored only where the 304 itself
-//     grants freshness, as [Policy.Store] demands of a 200.
+//   - A Set-Cookie is for the client of the moment; the caller sends it on from x.Header. What else becomes of it is
+//     for [Policy.SetCookie] to say; where it is kept, a shared cache stores it only if the 304 itself grants
+//     freshness, as [Policy.Store] demands of a 200.
 //   - Age is that of the 304, or gone with the old one.
 func (p *Policy) Freshen(stored *CacheMeta, x *Exchange) (*CacheMeta, *Refusal) {
 	c := p.candidate(x, stored.StatusCode(), updatedHeader(stored, x))
 	refusal := c.refusal()
-	if refusal == nil {
-		refusal = c.refusedUpdate(stored)
+	switch {
+	case refusal == nil:
+		if refusal = c.refusedUpdate(stored); refusal != nil {
+			refusal.Ends = true
+		}
+	default:
+		// Prediction aside, it does not matter who asked: the update takes effect for all (RFC 9111 §4.3.4).
+		refusal.Ends = c.refusedByResponse() != nil
 	}
 	m := c.meta()
 	m.created, m.variance, m.extensions = stored.created, stored.variance, stored.extensions

@@ -99,8 +99,8 @@ func TestFreshenRefuses(t *testing.T) {
 		"Vary arrives":         {plain, nil, []string{"Vary: Cookie"}, "vary-changed", true},
 		"Vary widens":          {append(plain, "Vary: A"), nil, []string{"Vary: A, B"}, "vary-changed", true},
 		"Vary: *":              {append(plain, "Vary: A"), nil, []string{"Vary: *"}, "vary-star", true},
-		"Set-Cookie":           {plain, nil, []string{"Set-Cookie: a=b"}, "set-cookie", true},
 		"Set-Cookie, Age":      {plain, nil, []string{"Set-Cookie: a=b", "Cache-Control: max-age=5", "Age: 6"}, "set-cookie", true},
+		"Set-Cookie, no-cache": {plain, nil, []string{"Set-Cookie: a=b", "Cache-Control: no-cache"}, "set-cookie", true},
 		"what can't be sent":   {plain, nil, []string{"A: b\rc"}, "header-invalid", true},
 	} {
 		old := stored(t, shared, get(c.stored...))
@@ -111,31 +111,72 @@ func TestFreshenRefuses(t *testing.T) {
 		// It answers the request all the same.
 		require.Equal(t, 200, meta.StatusCode(), name)
 		for field, values := range lines(c.update...) {
-			require.Equal(t, values, meta.Header().Values(field), name)
+			if field != "Set-Cookie" { // which is in no meta, and reaches the client from the 304 itself
+				require.Equal(t, values, meta.Header().Values(field), name)
+			}
 		}
+	}
+}
+
+// What an update says takes effect for all, whoever asked for it (RFC 9111 §4.3.4); what a request brings about alone does
+// not.
+func TestFreshenEndsTheStored(t *testing.T) {
+	for _, c := range []struct {
+		request, update []string
+		want            string
+		ends            bool
+	}{
+		{nil, []string{"Cache-Control: private"}, "private", true},
+		{[]string{"Authorization: x"}, []string{"Cache-Control: private"}, "private", true},
+		{[]string{"Authorization: x"}, []string{"Cache-Control: no-store"}, "no-store", true},
+		{[]string{"Authorization: x"}, []string{"Vary: *"}, "vary-star", true},
+		{[]string{"Authorization: x"}, []string{"Vary: A", "Cache-Control: public, max-age=5"}, "vary-changed", true},
+		{[]string{"Cache-Control: no-store"}, []string{"Cache-Control: private"}, "private", true},
+		{[]string{"Authorization: x"}, nil, "authorization", false},
+		{[]string{"Authorization: x"}, []string{"Cache-Control: max-age=5"}, "authorization", false},
+		{[]string{"Cache-Control: no-store"}, nil, "request-no-store", false},
+	} {
+		old := stored(t, shared, get("Cache-Control: max-age=50", `ETag: "a"`))
+		_, refusal := shared.Freshen(old, later(c.update...).withRequest(c.request...))
+		require.NotNil(t, refusal, c)
+		require.Equal(t, c.want, refusal.Detail, c)
+		require.Equal(t, c.ends, refusal.Ends, c)
 	}
 }
 
 // A 304 that adds fields must not turn one client's answer into another's.
 func TestFreshenInjection(t *testing.T) {
 	const cookie = "Set-Cookie: a=b"
-	old := stored(t, shared, get("Cache-Control: max-age=50", `ETag: "a"`, "Vary: A", cookie))
-	// The cookie that came with the origin's leave to reuse it stays, as does what the entry is stored under.
-	fresh := freshened(t, shared, old, later("Vary:", "Content-Length: 99"))
+	keep, keepPrivate := &Policy{SetCookie: SetCookieKeep}, &Policy{SetCookie: SetCookieKeep, Private: true}
+	old := stored(t, keep, get("Cache-Control: max-age=50", `ETag: "a"`, "Vary: A", cookie))
+	// Where cookies are kept, the one that came with the origin's leave to reuse it stays, as does what the entry is stored
+	// under.
+	fresh := freshened(t, keep, old, later("Vary:", "Content-Length: 99"))
 	require.Equal(t, "a=b", fresh.Header().Get("Set-Cookie"))
 	require.Equal(t, []string{"A"}, fresh.Header().Values("Vary"))
 	require.False(t, fresh.Header().Has("Content-Length"))
 	// Another is stored with leave of its own.
-	fresh = freshened(t, shared, old, later("Set-Cookie: c=d", "Cache-Control: max-age=5"))
+	fresh = freshened(t, keep, old, later("Set-Cookie: c=d", "Cache-Control: max-age=5"))
 	require.Equal(t, []string{"c=d"}, fresh.Header().Values("Set-Cookie"))
+	_, refusal := keep.Freshen(old, later("Set-Cookie: c=d"))
+	require.Equal(t, "set-cookie", refusal.Detail)
 	// Or where there is one client only.
-	fresh = freshened(t, private, old, later("Set-Cookie: c=d"))
+	fresh = freshened(t, keepPrivate, old, later("Set-Cookie: c=d"))
 	require.Equal(t, []string{"c=d"}, fresh.Header().Values("Set-Cookie"))
-	// Or where it isn't stored.
-	fresh = freshened(t, shared, old, later("Set-Cookie: c=d", `Cache-Control: max-age=5, no-cache="set-cookie"`))
+	// Or where it isn't stored: as the origin says, or, by default, always.
+	fresh = freshened(t, keep, old, later("Set-Cookie: c=d", `Cache-Control: max-age=5, no-cache="set-cookie"`))
 	require.False(t, fresh.Header().Has("Set-Cookie"))
-	fresh = freshened(t, shared, old, later("Set-Cookie: c=d", `Cache-Control: no-cache="set-cookie"`))
+	fresh = freshened(t, keep, old, later("Set-Cookie: c=d", `Cache-Control: no-cache="set-cookie"`))
 	require.False(t, fresh.Header().Has("Set-Cookie"))
+	for _, drop := range []*Policy{shared, private} {
+		for _, update := range []*Exchange{later(), later("Set-Cookie: c=d"), later("Set-Cookie2: c=d", "Cache-Control: max-age=5")} {
+			fresh = freshened(t, drop, old, update)
+			require.False(t, fresh.Header().Has("Set-Cookie"))
+			require.False(t, fresh.Header().Has("Set-Cookie2"))
+		}
+	}
+	_, refusal = (&Policy{SetCookie: SetCookieRefuse}).Freshen(old, later("Set-Cookie: c=d", "Cache-Control: max-age=5"))
+	require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "set-cookie", ByResponse: true, Ends: true}, refusal)
 }
 
 // RFC 9111 §4.3.4.

@@ -21,12 +21,19 @@ type Freshness struct {
 	// configured or guessed (RFC 9111 §4.2.2). Neither: there is none.
 	Explicit, Heuristic bool
 
+	// Delay is the time between request and response: the part of InitialAge that is due to the exchange itself
+	// (response_delay in RFC 9111 §4.2.3).
+	Delay time.Duration
+
 	// Source is what the lifetime comes from: "s-maxage", "max-age", "expires", "default", "heuristic" or "".
 	Source string
 }
 
 // Fresh reports whether the response was fresh when it was received (RFC 9111 §4.2).
 func (f Freshness) Fresh() bool { return f.Lifetime > f.InitialAge }
+
+// delayed reports whether the response is stale by the time it took to arrive, and would be fresh without.
+func (f Freshness) delayed() bool { return !f.Fresh() && f.Lifetime > max(0, f.InitialAge-f.Delay) }
 
 // Freshness works out the freshness of x's response: the lifetime from the first of s-maxage (in a shared
 // cache), max-age, Expires less Date, p.Defaults, and a heuristic.
@@ -37,7 +44,7 @@ func (p *Policy) Freshness(x *Exchange) Freshness {
 // freshness is Freshness for the status and header that a response has been given by an update (RFC 9111 §3.2).
 func (p *Policy) freshness(x *Exchange, status int, h http.Header, d responseDirectives) Freshness {
 	date := dateValue(x, h)
-	f := Freshness{InitialAge: initialAge(x, h, date)}
+	f := Freshness{InitialAge: initialAge(x, h, date), Delay: withinSeconds(responseDelay(x))}
 	switch {
 	case d.SMaxAge.Present: // RFC 9111 §4.2.1; applicable took it from private caches
 		f.Lifetime, f.Explicit, f.Source = d.SMaxAge.Duration, true, "s-maxage"
@@ -95,10 +102,12 @@ func heuristicallyCacheable(status int) bool {
 // none: with them, whatever is made just before the clock strikes would be a second old when it arrives.
 func initialAge(x *Exchange, h http.Header, date time.Time) time.Duration {
 	apparentAge := max(0, x.ResponseTime.Sub(date).Truncate(time.Second))
-	responseDelay := max(0, x.ResponseTime.Sub(x.RequestTime))
-	correctedAgeValue := ageValue(h["Age"]) + responseDelay
+	correctedAgeValue := ageValue(h["Age"]) + responseDelay(x)
 	return withinSeconds(max(apparentAge, correctedAgeValue))
 }
+
+// responseDelay is response_delay (RFC 9111 §4.2.3).
+func responseDelay(x *Exchange) time.Duration { return max(0, x.ResponseTime.Sub(x.RequestTime)) }
 
 // dateValue is date_value: Date, or where there is none to be read the time of receipt (RFC 9110 §6.6.1).
 func dateValue(x *Exchange, h http.Header) time.Time {

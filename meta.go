@@ -23,11 +23,14 @@ const (
 	MetaVaryRecord
 	// MetaPartial: a part of a representation (RFC 9111 §3.3).
 	MetaPartial
-	// MetaAuthorized: stored from a request with Authorization, because the response allowed it
+	// MetaAuthorized: stored from a request that reached the origin with Authorization, because the response allowed it
 	// (RFC 9111 §3.5).
 	MetaAuthorized
 	// MetaHeuristic: the freshness lifetime was guessed (RFC 9111 §4.2.2).
 	MetaHeuristic
+	// MetaDelayed: the response was stale when its header arrived, and nothing but the time that the origin took to
+	// answer had made it so (response_delay in RFC 9111 §4.2.3). See [Shareable].
+	MetaDelayed
 )
 
 // CacheMeta is what is known about one stored response besides its body. It is built by one goroutine and

@@ -217,7 +217,8 @@ func Combinable(stored *CacheMeta, h http.Header) bool {
 // CombinePartial updates a stored partial response with a 206 that has more of it (RFC 9111 §3.4).
 // It updates the header as [Policy.Freshen] does, and adds the range of the 206, which it returns.
 // Once nothing is missing, the meta is that of a complete response. If the two cannot be combined,
-// it returns a refusal. If the refusal is ByResponse, the stored response is no longer usable.
+// it returns a refusal. If the refusal is ByResponse or Ends the stored response, that is no longer
+// usable.
 func (p *Policy) CombinePartial(stored *CacheMeta, x *Exchange) (*CacheMeta, ByteRange, *Refusal) {
 	r, size, refusal := storablePart(x)
 	if refusal != nil {

@@ -15,9 +15,11 @@ import (
 // be called concurrently.
 type Policy struct {
 	// Private makes the rules those of a private cache: it stores responses marked private (RFC 9111 §5.2.2.7)
-	// and those to requests with Authorization (§3.5), reuses Set-Cookie, and ignores s-maxage (§5.2.2.10) and
-	// proxy-revalidate (§5.2.2.8).
+	// and those to requests with Authorization (§3.5), and ignores s-maxage (§5.2.2.10) and proxy-revalidate (§5.2.2.8).
 	Private bool
+
+	// SetCookie says what becomes of responses that set cookies. The default is SetCookieDrop.
+	SetCookie SetCookie
 
 	// TargetedFields are the targeted fields that the cache obeys in place of Cache-Control and Expires, the
 	// most important first (the target list of RFC 9213 §2.2). Nil means CDN-Cache-Control for a shared cache
@@ -38,6 +40,23 @@ type Policy struct {
 	// MaxHeaderBytes is the largest header section that is stored, in bytes. Zero or less means 64 KiB.
 	MaxHeaderBytes int
 }
+
+// SetCookie says what becomes of a response with Set-Cookie, or the obsolete Set-Cookie2, that may be stored otherwise.
+// Whatever it says, the client whose request the origin answered gets the field, and a shared cache does not store such
+// a response where the origin gave it no explicit freshness.
+type SetCookie uint8
+
+const (
+	// SetCookieDrop stores the response without the field: a cookie is for one client at one time. Replayed, it would give
+	// one client's session to others, and undo a login or logout that came in between. RFC 9111 §3.1 would have every field
+	// stored; browsers do not reuse this one either.
+	SetCookieDrop SetCookie = iota
+	// SetCookieKeep stores the field with the response, and every hit sends it: RFC 9111 to the letter. It is for origins
+	// whose cookies are the same for everybody.
+	SetCookieKeep
+	// SetCookieRefuse does not store the response.
+	SetCookieRefuse
+)
 
 const (
 	defaultMaxHeaderBytes = 64 << 10
@@ -64,6 +83,15 @@ type Exchange struct {
 	// request_time and response_time of RFC 9111 §4.2.3.
 	RequestTime, ResponseTime time.Time
 
+	// Changed names, in canonical form, the request fields that something between the cache and the origin added, or gave
+	// another value: the origin answered to what the cache did not see ([http.Response.Request] may tell). Such an
+	// Authorization counts as the request's, and a response is not stored that Vary or Keyed make depend on such a field.
+	Changed []string
+
+	// Keyed names the request fields that the key depends on, beside those in Vary: those that tell the users of a private
+	// cache apart, say.
+	Keyed []string
+
 	// Decoded reports that the transport removed a content coding ([http.Response.Uncompressed]).
 	Decoded bool
 }
@@ -86,6 +114,11 @@ type Refusal struct {
 	// ByResponse reports that the response alone is the cause, so that the next one will likely be refused too.
 	// It is false where the request's method, directives, credentials or other fields had a part in it.
 	ByResponse bool
+
+	// Ends reports, of an update by [Policy.Freshen], that the response forbids to keep what is stored, whoever asked:
+	// that must not be used any more (RFC 9111 §4.3.4). It is false where this request alone is the cause, and without an
+	// update.
+	Ends bool
 }
 
 func refuseResponse(detail string) *Refusal {

@@ -1,7 +1,7 @@
 package cirque
 
-// CacheablePredictor remembers keys whose responses were uncacheable, so that the next requests for
-// them need not wait for the lock. A prediction only skips the lock: a response that is cacheable
+// CacheablePredictor remembers keys whose responses were uncacheable, or have to be validated before
+// each use, so that the next requests for them need not wait for the lock. A prediction only skips the lock: a response that is cacheable
 // after all is stored.
 //
 // Implementations are safe for concurrent use, have a bounded size, and forget keys after some
@@ -15,8 +15,8 @@ type CacheablePredictor interface {
 	// prediction.
 	MarkCacheable(key CacheKey) (changed bool)
 
-	// MarkUncacheable records that key's response was not cacheable, and reports whether that
-	// changes the prediction. Only the reasons that concern the next response too count:
+	// MarkUncacheable records that key's response was not cacheable, or has to be validated before
+	// each use (OriginNotCache too), and reports whether that changes the prediction. Only the reasons that concern the next response too count:
 	// OriginNotCache, ResponseTooLarge and custom ones. The others are ignored.
 	MarkUncacheable(key CacheKey, reason NoCacheReason) (changed bool)
 }

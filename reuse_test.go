@@ -185,3 +185,41 @@ func BenchmarkReuse(b *testing.B) {
 		})
 	}
 }
+
+// RFC 9111 §4, §5.2.2.4: what must be validated first is not for those who waited.
+func TestShareable(t *testing.T) {
+	const s = time.Second
+	for name, c := range map[string]struct {
+		response []string
+		delay    time.Duration // until the header came
+		after    time.Duration // and from then on
+		want     bool
+	}{
+		"fresh":                                 {[]string{"Cache-Control: max-age=10"}, 0, 0, true},
+		"stale since":                           {[]string{"Cache-Control: max-age=10"}, 0, 20 * s, true},
+		"stale since, must-revalidate":          {[]string{"Cache-Control: max-age=10, must-revalidate"}, 0, 20 * s, false},
+		"stale since, s-maxage":                 {[]string{"Cache-Control: s-maxage=10"}, 0, 20 * s, false},
+		"fresh, must-revalidate":                {[]string{"Cache-Control: max-age=10, must-revalidate"}, 0, s, true},
+		"stale by its delay":                    {[]string{"Cache-Control: max-age=10"}, 20 * s, 0, true},
+		"stale by its delay, must-revalidate":   {[]string{"Cache-Control: max-age=10, must-revalidate"}, 20 * s, 0, false},
+		"stale by its delay, dated when sent":   {[]string{"Cache-Control: max-age=10", "Date: " + at(-20*s)}, 20 * s, 0, true},
+		"stale by its age":                      {[]string{"Cache-Control: max-age=10", "Age: 10"}, 0, 0, false},
+		"stale by its age, and delayed":         {[]string{"Cache-Control: max-age=10", "Age: 10"}, 20 * s, 0, false},
+		"stale by its date":                     {[]string{"Cache-Control: max-age=10", "Date: " + at(-20*s)}, 0, 0, false},
+		"no lifetime":                           {[]string{"Cache-Control: max-age=0"}, 0, 0, false},
+		"no lifetime, delayed":                  {[]string{"Cache-Control: max-age=0"}, 20 * s, 0, false},
+		"no lifetime, but leave to be stale":    {[]string{"Cache-Control: max-age=0, stale-while-revalidate=60"}, 0, 0, false},
+		"no shared lifetime":                    {[]string{"Cache-Control: s-maxage=0, max-age=10"}, 0, 0, false},
+		"expired":                               {[]string{"Expires: " + at(-day)}, 0, 0, false},
+		"nothing said":                          {nil, 0, 0, false},
+		"a heuristic":                           {[]string{"Last-Modified: " + at(-day)}, 0, 0, true},
+		"no-cache":                              {[]string{"Cache-Control: no-cache"}, 0, 0, false},
+		"no-cache, with a lifetime":             {[]string{"Cache-Control: no-cache, max-age=10"}, 0, 0, false},
+		"no-cache, with a lifetime and delayed": {[]string{"Cache-Control: no-cache, max-age=10"}, 20 * s, 0, false},
+		"no-cache of a field":                   {[]string{`Cache-Control: no-cache="a", max-age=10`}, 0, 0, true},
+	} {
+		x := get(append(c.response, `ETag: "a"`)...)
+		x.RequestTime = x.ResponseTime.Add(-c.delay)
+		require.Equal(t, c.want, Shareable(stored(t, shared, x), x.ResponseTime.Add(c.after)), name)
+	}
+}

@@ -71,6 +71,7 @@ type candidate struct {
 	status     int
 	header     http.Header // as received
 	stored     http.Header // what of it may be stored; only read, as it may be the same
+	setsCookie bool        // in a field that the origin does not itself keep from being stored
 	directives responseDirectives
 	freshness  Freshness
 }
@@ -78,6 +79,12 @@ type candidate struct {
 func (p *Policy) candidate(x *Exchange, status int, h http.Header) candidate {
 	d := p.directives(h)
 	except := slices.Concat(d.NoCacheFields, d.PrivateFields) // RFC 9111 §5.2.2.4 and §5.2.2.7
+	setsCookie := slices.ContainsFunc(cookieFields, func(name string) bool {
+		return len(h[name]) > 0 && !slices.Contains(except, name)
+	})
+	if setsCookie && p.SetCookie == SetCookieDrop {
+		except = append(except, cookieFields...)
+	}
 	dated := len(h["Date"]) > 0
 	stored := h // which needs no copy where all of it is stored
 	if !dated || len(except) > 0 || !storableWhole(h) {
@@ -86,8 +93,11 @@ func (p *Policy) candidate(x *Exchange, status int, h http.Header) candidate {
 	if !dated {
 		stored["Date"] = []string{x.ResponseTime.UTC().Format(http.TimeFormat)} // RFC 9110 §6.6.1
 	}
-	return candidate{p, x, status, h, stored, d, p.freshness(x, status, h, d)}
+	return candidate{p, x, status, h, stored, setsCookie, d, p.freshness(x, status, h, d)}
 }
+
+// cookieFields set cookies. Set-Cookie2 is obsolete (RFC 6265 §9.4).
+var cookieFields = []string{"Set-Cookie", "Set-Cookie2"}
 
 // refusal applies the prohibitions of RFC 9111 §3, and those that keep a shared cache from handing one client's
 // answer to another.
@@ -95,7 +105,8 @@ func (c *candidate) refusal() *Refusal {
 	if refusal := c.refusedByResponse(); refusal != nil {
 		// A response to this client's credentials, or to fields that provoke errors, tells nothing about the
 		// next.
-		refusal.ByResponse = !c.authorized() && c.refusedByRequest() == nil
+		byRequest := c.refusedByRequest()
+		refusal.ByResponse = !(c.authorized() && c.sentAuthorization()) && (byRequest == nil || byRequest.ByResponse)
 		return refusal
 	}
 	return c.refusedByRequest()
@@ -118,8 +129,8 @@ func (c *candidate) refusedByResponse() *Refusal {
 		return refuseResponse("vary-star") // RFC 9111 §4.1: it would match no request
 	case len(c.stored["Vary"]) < len(c.header["Vary"]):
 		return refuseResponse("vary") // private="Vary", say: stored without it, it would match all
-	case shared && len(c.stored["Set-Cookie"]) > 0 && !c.reusableAsItIs():
-		// RFC 9111 §7.3. Even validated before each reuse, it would be another client's cookie.
+	case c.setsCookie && (shared && !c.reusableAsItIs() || c.policy.SetCookie == SetCookieRefuse):
+		// RFC 9111 §7.3. What a cookie comes with was likely made for one client, unless the origin itself says otherwise.
 		return refuseResponse("set-cookie")
 	case !validFields(c.stored):
 		return refuseResponse("header-invalid") // RFC 9110 §5.5
@@ -140,10 +151,13 @@ func (c *candidate) refusedByRequest() *Refusal {
 	switch {
 	case c.policy.RequestDirectives(h).NoStore:
 		return refuseRequest("request-no-store") // RFC 9111 §5.2.1.5
-	case c.authorized() && !c.directives.shareAuthorized():
-		return refuseRequest("authorization") // RFC 9111 §3.5
+	case c.authorized() && !c.directives.shareAuthorized(): // RFC 9111 §3.5
+		// What is added on the way to every request is so to the next one as well.
+		return &Refusal{Reason: OriginNotCache, Detail: "authorization", ByResponse: !c.sentAuthorization()}
 	case overridesMethod(h):
 		return refuseRequest("method-override") // see RequestCacheable
+	case c.changedOnTheWay():
+		return refuseResponse("request-changed") // RFC 9111 §4.1: it would match requests that it is no answer to
 	case c.status >= 300 && c.exchange.Stripped, c.status >= 400 && c.policy.provokes(h, c.header):
 		return refuseRequest("cpdos-request") // RFC 9111 §7.1
 	}
@@ -174,10 +188,27 @@ func (c *candidate) servableStale() bool {
 	return m.ServeStaleWhileRevalidate(now) || m.ServeStaleIfError(now)
 }
 
-// authorized reports whether the request's Authorization matters: to a private cache it does not (RFC 9111
-// §3.5).
+// authorized reports whether the request had an Authorization that matters, be it added on its way to the origin: to a
+// private cache it does not (RFC 9111 §3.5).
 func (c *candidate) authorized() bool {
-	return !c.policy.Private && len(c.exchange.Request.Header["Authorization"]) > 0
+	return !c.policy.Private && (c.sentAuthorization() || slices.Contains(c.exchange.Changed, "Authorization"))
+}
+
+// sentAuthorization reports whether the client itself sent Authorization.
+func (c *candidate) sentAuthorization() bool {
+	return len(c.exchange.Request.Header["Authorization"]) > 0
+}
+
+// changedOnTheWay reports whether a field that the request is known by, in the key or in the variance, was another when
+// the request reached the origin.
+func (c *candidate) changedOnTheWay() bool {
+	if len(c.exchange.Changed) == 0 {
+		return false
+	}
+	known, _ := VaryFields(c.header)
+	return slices.ContainsFunc(c.exchange.Changed, func(name string) bool {
+		return slices.Contains(known, name) || slices.Contains(c.exchange.Keyed, name)
+	})
 }
 
 // shareAuthorized reports whether a shared cache may store what a request with Authorization got (RFC 9111
@@ -213,7 +244,8 @@ func (c *candidate) meta() *CacheMeta {
 		flagIf(d.Immutable && c.policy.trustsImmutable(x.Request), MetaImmutable) |
 		flagIf(x.Decoded, MetaDecoded) |
 		flagIf(c.authorized(), MetaAuthorized) |
-		flagIf(f.Heuristic, MetaHeuristic))
+		flagIf(f.Heuristic, MetaHeuristic) |
+		flagIf(f.delayed(), MetaDelayed))
 	return m
 }
 

@@ -259,6 +259,28 @@ func TestStoreSetCookie(t *testing.T) {
 	require.Equal(t, "set-cookie", detail(t, defaults, get(cookie)), "a configured lifetime is not the origin's")
 }
 
+// By default the response is stored and its cookies are not, in a private cache too.
+func TestStoreWithoutSetCookie(t *testing.T) {
+	x := get("Cache-Control: max-age=60", "Set-Cookie: a=b", "Set-Cookie: c=d", "Set-Cookie2: e=f", "A: 1")
+	before := x.Header.Clone()
+	for _, p := range []*Policy{shared, private} {
+		header := stored(t, p, x).Header()
+		require.False(t, header.Has("Set-Cookie") || header.Has("Set-Cookie2"))
+		require.Equal(t, "1", header.Get("A"))
+	}
+	require.Equal(t, before, x.Header, "the client of the moment gets them")
+	keep := stored(t, &Policy{SetCookie: SetCookieKeep}, x).Header()
+	require.Equal(t, []string{"a=b", "c=d"}, keep.Values("Set-Cookie"))
+	require.Equal(t, "e=f", keep.Get("Set-Cookie2"))
+	refuse := &Policy{SetCookie: SetCookieRefuse, Private: true}
+	for _, field := range []string{"Set-Cookie: a=b", "Set-Cookie2: a=b"} {
+		_, refusal := refuse.Store(get("Cache-Control: max-age=60", field))
+		require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "set-cookie", ByResponse: true}, refusal)
+	}
+	require.Empty(t, detail(t, refuse, get("Cache-Control: max-age=60")))
+	require.Empty(t, detail(t, refuse, get(`Cache-Control: max-age=60, no-cache="set-cookie"`, "Set-Cookie: a=b")), "the origin keeps it out itself")
+}
+
 // RFC 9111 §4.1.
 func TestStoreVaryStar(t *testing.T) {
 	for _, vary := range []string{"*", "A, *", "*, A", " * "} {
@@ -540,4 +562,47 @@ func BenchmarkStore(b *testing.B) {
 			b.Fatal(fmt.Sprint(refusal))
 		}
 	}
+}
+
+// Fields that were added or replaced between the cache and the origin count where the response or the key depends on them.
+func TestStoreWhatWasChangedOnTheWay(t *testing.T) {
+	authorization, users := []string{"Authorization"}, []string{"Authorization", "Cookie"}
+	for name, c := range map[string]struct {
+		policy         *Policy
+		changed, keyed []string
+		lines          []string
+		want           string
+	}{
+		"a token":                      {shared, authorization, nil, nil, "authorization"},
+		"a token, public":              {shared, authorization, nil, []string{"Cache-Control: public"}, ""},
+		"a token, s-maxage":            {shared, authorization, nil, []string{"Cache-Control: s-maxage=5"}, ""},
+		"a token, no-store":            {shared, authorization, nil, []string{"Cache-Control: no-store"}, "no-store"},
+		"a token, Vary":                {shared, authorization, nil, []string{"Cache-Control: public", "Vary: Authorization"}, "request-changed"},
+		"a cookie":                     {shared, []string{"Cookie"}, nil, nil, ""},
+		"a cookie, Vary":               {shared, []string{"A", "Cookie"}, nil, []string{"Vary: b, cookie"}, "request-changed"},
+		"one user's token":             {private, authorization, nil, nil, ""},
+		"one user's cookie, Vary":      {private, []string{"Cookie"}, nil, []string{"Vary: Cookie"}, "request-changed"},
+		"one of many users' token":     {private, authorization, users, nil, "request-changed"},
+		"one of many users' cookie":    {private, []string{"A", "Cookie"}, users, nil, "request-changed"},
+		"nothing of many users'":       {private, []string{"A"}, users, []string{"Vary: B"}, ""},
+		"nothing, but it varies":       {shared, nil, nil, []string{"Vary: Cookie"}, ""},
+		"nothing, but it is all users": {private, nil, users, []string{"Vary: Cookie"}, ""},
+	} {
+		x := get(append(c.lines, "Cache-Control: max-age=60")...)
+		x.Changed, x.Keyed = c.changed, c.keyed
+		meta, refusal := c.policy.Store(x)
+		if c.want == "" {
+			require.Nil(t, refusal, name)
+			require.Equal(t, c.policy == shared && len(c.changed) == 1 && c.changed[0] == "Authorization", meta.Has(MetaAuthorized), name)
+			continue
+		}
+		require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: c.want, ByResponse: true}, refusal, "%s: so it will be with the next one", name)
+		// But not where this client is part of the cause.
+		_, refusal = c.policy.Store(x.withRequest("Cache-Control: no-store"))
+		require.False(t, refusal.ByResponse, name)
+	}
+	x := get("Cache-Control: max-age=60").withRequest("Authorization: x")
+	x.Changed = authorization
+	_, refusal := shared.Store(x)
+	require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "authorization"}, refusal, "those without it may get another answer")
 }

@@ -14,8 +14,9 @@ import (
 type answerHead struct {
 	status  int
 	header  http.Header
-	length  int64 // of the body, from Content-Length; negative where unknown
-	decoded bool  // the transport took a content coding away
+	length  int64    // of the body, from Content-Length; negative where unknown
+	decoded bool     // the transport took a content coding away
+	changed []string // request fields that were added or replaced below the cache
 }
 
 // verdict says what becomes of the origin's answer.
@@ -34,7 +35,10 @@ func (x *exchange) admit(a *answerHead) verdict {
 	x.now = time.Now()
 	e := &cirque.Exchange{
 		Request: x.presented(x.sent()), Status: a.status, Header: a.header,
-		RequestTime: x.asked, ResponseTime: x.now, Decoded: a.decoded, Stripped: x.stripped,
+		RequestTime: x.asked, ResponseTime: x.now, Decoded: a.decoded, Stripped: x.stripped, Changed: a.changed,
+	}
+	if x.cache.keyedByCredentials() {
+		e.Keyed = credentialFields[:]
 	}
 	own := x.invalidate(a)
 	if x.noStore {
@@ -133,13 +137,19 @@ func (x *exchange) refuse(a *answerHead, refusal *cirque.Refusal) verdict {
 		}
 		return x.passOn(refusal.Reason)
 	}
-	if x.req.Header["Authorization"] != nil {
+	if x.refusedToCredentials() {
 		// News for those who send credentials too, who wait and predict among themselves.
 		x.hc.ResponseBecameUncacheable(refusal.Reason)
 		return x.passOn(refusal.Reason)
 	}
 	// This request was the cause; the others take their turn.
 	return x.passOn(cirque.Deferred)
+}
+
+// refusedToCredentials reports whether a refusal that is not ByResponse is news for other requests with Authorization. It
+// is not where this request's own no-store is the cause.
+func (x *exchange) refusedToCredentials() bool {
+	return x.req.Header["Authorization"] != nil && !x.rd.NoStore
 }
 
 func (x *exchange) supersede() {
@@ -183,12 +193,13 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 			c.fills.release()
 		}
 	}()
+	unshared := !x.remember(meta)
 	x.hc.SetMeta(meta)
 	fields, _ := cirque.VaryFields(http.Header{"Vary": meta.Header().Values("Vary")})
 	x.hc.UpdateVariance(x.flight.ctx, fields, x.req.Header, x.varianceHook())
 	fill, err := x.hc.StartFill(x.flight.ctx, cirque.FillOptions{
 		Reader: x.readerContext(), SizeHint: src.size, Replaces: src.replaces, Cost: x.now.Sub(x.asked),
-		LastTurn: x.waitedFor,
+		LastTurn: x.waitedFor, Unshared: unshared,
 	})
 	if err != nil {
 		if errors.Is(err, cirque.ErrPurged) {
@@ -218,12 +229,27 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	return verdictFill
 }
 
+// remember reports whether those who wait for meta's response may share it. If not, because it must be validated before
+// each use, it sees to it that the next requests do not queue.
+func (x *exchange) remember(meta *cirque.CacheMeta) (shared bool) {
+	shared = cirque.Shareable(meta, x.now)
+	if !shared && x.post == nil { // a POST's answer says nothing about the lock of GETs
+		x.hc.ResponseBecameUncacheable(cirque.OriginNotCache)
+	}
+	return shared
+}
+
 // complete ends the fill, whose body has come whole. Where that was for nothing the fill is left for the caller to abort.
 func (x *exchange) complete(trailer http.Header) {
 	x.flight.turn(true)
 	fill := x.flight.fill.Load()
 	if x.flight.ctx.Err() != nil || x.part != nil && x.part.append(fill) != nil {
 		return
+	}
+	if trailer["Set-Cookie"] != nil {
+		// All who read along get the trailer. A cookie has no place in it (RFC 9110 §6.5.1).
+		trailer = trailer.Clone()
+		delete(trailer, "Set-Cookie")
 	}
 	x.flight.setTrailer(trailer)
 	err := fill.Finish()
@@ -239,6 +265,14 @@ func (x *exchange) freshen(e *cirque.Exchange) (*cirque.CacheMeta, *cirque.Refus
 		refusal = &cirque.Refusal{Reason: cirque.Deferred, Detail: "purged"}
 	}
 	return fresh, refusal
+}
+
+// freshened stores the meta that freshen returned, and lets those go who wait for it.
+func (x *exchange) freshened(fresh *cirque.CacheMeta) error {
+	if x.remember(fresh) { // before they are let go: nobody is to queue behind them
+		x.hc.ResponseBecameCacheable()
+	}
+	return x.hc.Revalidate(x.flightContext(), fresh)
 }
 
 // overtaken reports whether an invalidation of everything, or of a group that the response is in, came while the origin
@@ -294,12 +328,20 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 		}
 		x.hc.Found(meta, hit, cirque.HitExpired)
 	}
+	x.own = e.Header
 	fresh, refusal := x.freshen(e)
 	if refusal != nil {
 		x.status.detail = refusal.Detail
 		reason := refusal.Reason
-		if !refusal.ByResponse {
+		alike := refusal.ByResponse || x.refusedToCredentials() // those who wait would fare no better
+		if alike {
+			x.hc.ResponseBecameUncacheable(reason)
+		}
+		if !refusal.Ends {
 			// This client's wishes are no reason to take from the others what they have.
+			if alike {
+				x.hc.ReleaseWriteLock(reason)
+			}
 			reason = cirque.Deferred
 		}
 		if err := x.hc.RevalidateUncacheable(x.flightContext(), fresh, reason); err != nil && !errors.Is(err, cirque.ErrNotFound) {
@@ -307,8 +349,7 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 		}
 		return verdictServe
 	}
-	x.own = e.Header
-	err := x.hc.Revalidate(x.flightContext(), fresh)
+	err := x.freshened(fresh)
 	switch {
 	case err == nil:
 		x.status.stored = true
@@ -356,10 +397,13 @@ func (x *exchange) admitHead(a *answerHead, e *cirque.Exchange) verdict {
 	}
 	fresh, refusal := x.freshen(e)
 	if refusal != nil {
+		if refusal.Ends && !refusal.ByResponse { // refuse sees to the rest
+			x.supersede()
+		}
 		return x.refuse(a, refusal)
 	}
 	x.own = a.header
-	if err := x.hc.Revalidate(x.flightContext(), fresh); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+	if err := x.freshened(fresh); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 		x.cache.storageFailed("update", err)
 	}
 	x.status.setTTL(fresh, x.now)

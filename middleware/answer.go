@@ -26,7 +26,7 @@ type answer struct {
 func (x *exchange) answer(header http.Header) answer {
 	meta := x.hc.Meta()
 	room := meta.Header().CopyWithRoom(header, ownFields)
-	x.addOwn(header)
+	x.addOwn(header, nil)
 	x.finishHeader(header, meta, room)
 	current := x.post == nil && cirque.HasPreconditions(x.req.Header) && x.notModified(meta) // before the hit is ours to close
 	hit := x.hc.TakeHit()
@@ -73,15 +73,22 @@ func (x *exchange) answer(header http.Header) answer {
 // content that it doesn't have (RFC 9110 §15.4.5).
 var notOurs = []string{"Age", "Content-Length", "Content-Range", "Content-Encoding", "Content-Type", "Trailer", "Vary"}
 
-// addOwn adds the fields that the origin sent with its answer to this very request and that are not stored: they are
-// for this client, and for nobody after it (RFC 9111 §5.2.2.4 and §5.2.2.7).
-func (x *exchange) addOwn(header http.Header) {
+// ofTheContent are, beside notOurs, the fields that describe the content of the response they came in (RFC 9110 §8, RFC
+// 9530). A 304 that is made of a 200 does not have them (RFC 9110 §15.4.5).
+var ofTheContent = []string{
+	"Accept-Ranges", "Content-Digest", "Content-Disposition", "Content-Language", "Content-Md5", "Digest", "Last-Modified", "Repr-Digest",
+}
+
+// addOwn adds the fields that the origin sent with its answer to this very request and that header does not have, except
+// for those in notOurs and in except: they are for this client, and for nobody after it (RFC 9111 §5.2.2.4 and §5.2.2.7,
+// RFC 6265 §3).
+func (x *exchange) addOwn(header http.Header, except []string) {
 	if x.own == nil || x.background {
 		return
 	}
 	var own http.Header // less what concerns the connection alone; made for the first field that is missing, if any is
 	for name, values := range x.own {
-		if header[name] != nil || len(values) == 0 || slices.Contains(notOurs, name) {
+		if header[name] != nil || len(values) == 0 || slices.Contains(notOurs, name) || slices.Contains(except, name) {
 			continue
 		}
 		if own == nil {
@@ -150,6 +157,13 @@ func (x *exchange) notModifiedAnswer(a answer, header http.Header, meta *cirque.
 	_ = hit.Close()
 	clear(header)
 	cirque.NotModifiedHeader(meta, header)
+	// What the origin said to this very request reaches the client, known or not (RFC 9110 §5.1): a cache there brings its
+	// stored response up to date with it (RFC 9111 §3.2).
+	if x.status.fwdStatus == http.StatusNotModified {
+		x.addOwn(header, nil)
+	} else {
+		x.addOwn(header, ofTheContent)
+	}
 	x.finishHeader(header, meta, make([]string, ownFields))
 	a.status = http.StatusNotModified
 	return a
@@ -167,9 +181,12 @@ func (x *exchange) rangeAnswer(a *answer, header http.Header, meta *cirque.Cache
 	case cirque.RangeUnsatisfiable:
 		// RFC 9110 §15.5.17.
 		_ = hit.Close()
-		status := header["Cache-Status"]
+		kept := map[string][]string{"Cache-Status": header["Cache-Status"]}
+		if x.own["Set-Cookie"] != nil && header["Set-Cookie"] != nil {
+			kept["Set-Cookie"] = header["Set-Cookie"] // it came for this client
+		}
 		clear(header)
-		header["Cache-Status"] = status
+		maps.Copy(header, kept)
 		header["Content-Range"] = []string{cirque.UnsatisfiedRange(size)}
 		header["Content-Length"] = []string{"0"}
 		a.status, a.length = http.StatusRequestedRangeNotSatisfiable, 0

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/middleware"
 )
 
@@ -25,9 +26,19 @@ type bubble struct {
 // eachBubble runs test with either door, under synctest.
 func eachBubble(t *testing.T, cfg middleware.Config, origin http.HandlerFunc, test func(t *testing.T, b *bubble)) {
 	t.Helper()
+	eachBubbleOver(t, cfg, nil, origin, test)
+}
+
+// eachBubbleOver is eachBubble with a Storage of each cache's own; nil is the default one.
+func eachBubbleOver(t *testing.T, cfg middleware.Config, storage func() cirque.Storage, origin http.HandlerFunc, test func(t *testing.T, b *bubble)) {
+	t.Helper()
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				cfg := cfg
+				if storage != nil {
+					cfg.Storage = storage()
+				}
 				cache, err := middleware.New(cfg)
 				require.NoError(t, err)
 				b := &bubble{t: t, cache: cache}

@@ -67,6 +67,10 @@ type Config struct {
 	SingleUser bool
 	// Ranges says what becomes of Range requests on a miss. Default RangesWhole.
 	Ranges Ranges
+	// SetCookie says what becomes of responses that set cookies. By default they are stored without Set-Cookie, which
+	// reaches the client whose request fetched them and no other, in a private cache too. A shared cache does not store
+	// them at all unless the origin gives them explicit freshness.
+	SetCookie cirque.SetCookie
 	// HeadAsGet fetches with GET what a HEAD request misses, so that it can be stored.
 	HeadAsGet bool
 
@@ -206,6 +210,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Ranges > RangesForward {
 		errs = append(errs, fmt.Errorf("unknown Ranges(%d)", cfg.Ranges))
 	}
+	if cfg.SetCookie > cirque.SetCookieRefuse {
+		errs = append(errs, fmt.Errorf("unknown SetCookie(%d)", cfg.SetCookie))
+	}
 	if cfg.SingleUser && !cfg.Private {
 		errs = append(errs, errors.New("only a Private cache has a SingleUser"))
 	}
@@ -292,6 +299,7 @@ func (cfg *Config) options() (*cirque.CacheOptions, error) {
 func (cfg *Config) policy() *cirque.Policy {
 	return &cirque.Policy{
 		Private:           cfg.Private,
+		SetCookie:         cfg.SetCookie,
 		TargetedFields:    cfg.TargetedFields,
 		FractionalSeconds: cfg.FractionalSeconds,
 		MaxHeaderBytes:    cfg.MaxHeaderBytes,

@@ -42,6 +42,7 @@ type exchange struct {
 	waitedFor  bool // a request that this one waited for failed
 	originDown bool // and it was the origin that failed it
 
+	unshared    bool // this request waited, and what was found is not to be shared by those who did
 	lookedTwice bool // the second time with the write permit
 	retried     bool
 	own         http.Header // the origin's answer to this very request, where that is being stored or freshened
@@ -137,6 +138,11 @@ func (x *exchange) plan() (route, error) {
 			if x.reusable(meta, hit) {
 				x.hc.ReleaseWriteLock("")
 				return routeServe, nil
+			}
+			if x.status.collapsed && x.unshared && !x.rd.OnlyIfCached {
+				// RFC 9111 §4, §5.2.2.4: what it waited for is not for this request, which goes to the origin now, beside
+				// all others that waited. A place in the queue would bring it the same once more.
+				return x.forward(), nil
 			}
 		case errors.Is(err, cirque.ErrNotFound):
 			x.status.fwd = x.missReason()
@@ -325,10 +331,13 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 	if x.cache.cfg.HitFilter != nil {
 		forced = guarded(hit, func() cirque.ForcedFreshness { return x.cache.cfg.HitFilter(x.req, meta) })
 	}
-	if forced == 0 && x.status.collapsed && !meta.Updated().Before(x.arrived) {
-		// The origin answered, or validated, after this request had come in: that is as good as
-		// having asked it, whatever the freshness (RFC 9111 §4: collapsed requests).
-		forced = cirque.ForceFresh
+	if x.status.collapsed {
+		x.unshared = forced != 0 || !cirque.Shareable(meta, x.now)
+		if !x.unshared && !meta.Updated().Before(x.arrived) {
+			// The origin answered, or validated, after this request had come in: that is as good as having asked it, though
+			// the wait may have outlasted the freshness (RFC 9111 §4: collapsed requests).
+			forced = cirque.ForceFresh
+		}
 	}
 	d := x.cache.policy.Reuse(meta, &x.rd, x.now, forced)
 	if meta.Has(cirque.MetaPartial) && !x.foundPart(meta, hit, d) {

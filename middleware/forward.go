@@ -16,9 +16,10 @@ func (x *exchange) forward() route {
 	}
 	x.status.collapsed = false // it waited, and asks all the same
 	x.validators = x.storedValidators()
-	if x.part == nil && !x.hc.PredictCacheable() {
+	if x.part == nil && x.hc.Phase() != cirque.PhaseStale && !x.hc.PredictCacheable() {
 		// Most likely the client's alone: it gets what it asked for (RFC 9110 §13.2.1), and what was too large to be fetched
-		// whole is not fetched whole again (§14.2).
+		// whole is not fetched whole again (§14.2). Not so where there is a stale entry: the key is then known for what has to
+		// be validated before each use, and a newer response is to take the entry's place.
 		x.keepRange, x.asIs = true, len(x.validators) == 0
 	}
 	if x.cache.cfg.Ranges == RangesForward && x.part == nil {

@@ -61,7 +61,7 @@ func (c *Cache) key(d door, t *target, r *http.Request) (cirque.CacheKey, bool) 
 	if !ok {
 		return cirque.CacheKey{}, false
 	}
-	if c.cfg.Private && !c.cfg.SingleUser {
+	if c.keyedByCredentials() {
 		primary += credentialsKey(r.Header)
 	}
 	return cirque.NewCacheKey(c.namespaces[d], primary, ""), true
@@ -87,17 +87,23 @@ func (c *Cache) keyByHooks(d door, t *target, shown *http.Request, header http.H
 	if c.cfg.UserTag != nil {
 		tag = c.cfg.UserTag(shown)
 	}
-	if c.cfg.Private && !c.cfg.SingleUser {
+	if c.keyedByCredentials() {
 		primary += credentialsKey(header)
 	}
 	return cirque.NewCacheKey(c.namespaces[d], primary, tag), true
 }
 
+// keyedByCredentials reports whether the keys tell users apart by credentialFields.
+func (c *Cache) keyedByCredentials() bool { return c.cfg.Private && !c.cfg.SingleUser }
+
+// credentialFields say whose a request is.
+var credentialFields = [...]string{"Authorization", "Cookie"}
+
 // credentialsKey sets one user's entries in a private cache apart from another's. Its length is fixed, so that
 // it can be appended to any key.
 func credentialsKey(header http.Header) string {
 	h := sha256.New()
-	for _, name := range [...]string{"Authorization", "Cookie"} {
+	for _, name := range credentialFields {
 		for _, value := range header[name] {
 			h.Write([]byte(value))
 			h.Write([]byte{0})

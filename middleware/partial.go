@@ -105,6 +105,9 @@ func (x *exchange) admitPart(a *answerHead, e *cirque.Exchange) verdict {
 	asked.Request = e.Request.Clone(x.client)
 	part.ask(asked.Request.Header)
 	meta, got, refusal := x.cache.policy.CombinePartial(part.meta, &asked)
+	if refusal != nil && refusal.Ends {
+		x.supersede()
+	}
 	if refusal != nil || a.length >= 0 && a.length != got.Len() || !x.satisfiedBy(meta) {
 		return x.afresh()
 	}
@@ -116,6 +119,7 @@ func (x *exchange) admitPart(a *answerHead, e *cirque.Exchange) verdict {
 	for _, s := range append(part.before, part.after...) {
 		size += s.end - s.start
 	}
+	x.own = a.header
 	verdict := guarded(part.hit, func() verdict { return x.fill(meta, fillSource{size: size, replaces: tag}) })
 	if verdict != verdictFill {
 		part.close()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -25,6 +26,12 @@ import (
 //
 // A request's URL and Host say where it goes. What a server's request had, and a reverse proxy left
 // in it, does not count: RequestURI and TLS.
+//
+// A transport that adds credentials goes outside the cache, which then sees them: an oauth2.Transport whose Base is the
+// cache's, and not the reverse. Requests to which base adds Authorization, or a Cookie, look alike to the cache, whosever
+// they are. Where the Request of base's responses shows what it added, an Authorization counts as if the caller had sent it
+// (RFC 9111 §3.5), and in a Private cache without SingleUser such responses are not stored. Neither is what varies by a
+// field that base added or replaced. A base whose responses have no Request, or that of the caller, tells nothing.
 func (c *Cache) Transport(base http.RoundTripper) http.RoundTripper {
 	c.mustBeNew()
 	if base == nil {
@@ -184,6 +191,26 @@ func headOf(response *http.Response) *answerHead {
 	}
 }
 
+// changedBelow returns the fields that base added to the request, or replaced the values of, before it sent it on, as far
+// as its response tells: a token of its own, or the cookies of a jar. A field that base took away does not count, as the
+// origin cannot have gone by it. Nor does Accept-Encoding, which is between base and the next hop and says nothing about
+// the user.
+func changedBelow(sent http.Header, request *http.Request) (changed []string) {
+	if request == nil {
+		return nil // base does not tell
+	}
+	header := request.Header // only read
+	if !isCanonical(header) {
+		header = snapshot(header)
+	}
+	for name, values := range header {
+		if name != "Accept-Encoding" && len(values) > 0 && !slices.Equal(values, sent[name]) {
+			changed = append(changed, name)
+		}
+	}
+	return changed
+}
+
 // passed returns the origin's response with this cache's mark on it.
 func (x *exchange) passed(response *http.Response, r *http.Request) *http.Response {
 	// In place: net/http puts the trailer into the response that it returned.
@@ -268,7 +295,9 @@ func (t *transportDoor) fly(x *exchange, deliver func(result)) (retry bool) {
 		}
 	}()
 	x.asked = time.Now()
-	response, err := t.roundTrip(x.upstream(flight.ctx))
+	request := x.upstream(flight.ctx)
+	sent := maps.Clone(request.Header) // base may write to the request's own, which it should not
+	response, err := t.roundTrip(request)
 	if err != nil {
 		if x.fail(err) {
 			deliver(result{response: x.response(x.req)})
@@ -288,6 +317,7 @@ func (t *transportDoor) fly(x *exchange, deliver func(result)) (retry bool) {
 		}
 	}()
 	head := headOf(response)
+	head.changed = changedBelow(sent, response.Request)
 	verdict := x.admit(head)
 	response.ContentLength = max(response.ContentLength, head.length) // a part says how long it is in more than one way
 	switch verdict {

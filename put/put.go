@@ -151,7 +151,9 @@ func (p *Putter) admit(response *http.Response) {
 	// From here on a request that misses waits for this response, unless another request is
 	// fetching it.
 	p.hc.TryLock()
-	fill, err := p.hc.StartFill(p.ctx, cirque.FillOptions{SizeHint: response.ContentLength})
+	fill, err := p.hc.StartFill(p.ctx, cirque.FillOptions{
+		SizeHint: response.ContentLength, Unshared: !cirque.Shareable(meta, time.Now()),
+	})
 	if err != nil {
 		p.fail(notStored(err))
 		return

@@ -520,3 +520,47 @@ func TestAgeCountsFromTheResponse(t *testing.T) {
 	require.GreaterOrEqual(t, meta.Age(time.Now()), 50*time.Second)
 	require.False(t, meta.IsFresh(time.Now().Add(11*time.Second)), "it was put late in its life")
 }
+
+// Cookies in what is put are nobody's: they are stored only where the rules say so.
+func TestSetCookieIsNotStored(t *testing.T) {
+	const wire = ok + "Set-Cookie: a=b\r\nA: 1\r\n\r\nhello"
+	opts := newOptions()
+	require.NoError(t, putAll(t, opts, newRequest(), wire))
+	meta, body := get(t, opts, newRequest())
+	require.Equal(t, "hello", body)
+	require.False(t, meta.Header().Has("Set-Cookie"))
+	require.Equal(t, "1", meta.Header().Get("A"))
+
+	keep := put.New(t.Context(), opts, key, newRequest(), put.Config{Policy: &cirque.Policy{SetCookie: cirque.SetCookieKeep}})
+	_, err := io.WriteString(keep, wire)
+	require.NoError(t, err)
+	require.NoError(t, keep.Finish())
+	meta, _ = get(t, opts, newRequest())
+	require.Equal(t, "a=b", meta.Header().Get("Set-Cookie"))
+
+	refuse := put.New(t.Context(), opts, key, newRequest(), put.Config{Policy: &cirque.Policy{SetCookie: cirque.SetCookieRefuse}})
+	_, err = io.WriteString(refuse, wire)
+	var refusal *put.NotStoredError
+	require.ErrorAs(t, err, &refusal)
+	require.Equal(t, "set-cookie", refusal.Detail)
+	refuse.Abort()
+}
+
+// While a response is put that must be validated before each use, nobody waits for it.
+func TestNobodyWaitsForWhatMustBeValidated(t *testing.T) {
+	opts := newOptions()
+	opts.Storage = plain{opts.Storage}
+	p := put.New(t.Context(), opts, key, newRequest(), put.Config{})
+	defer p.Abort()
+	_, err := io.WriteString(p, "HTTP/1.1 200 OK\r\nCache-Control: no-cache\r\nETag: \"x\"\r\nContent-Length: 5\r\n\r\nhe")
+	require.NoError(t, err)
+	locked := opts.Lock.Lock(key, false)
+	require.NotNil(t, locked.Write, "the put has let its waiters go")
+	opts.Lock.Release(key, locked.Write, cirque.LockGiveUp)
+	_, err = io.WriteString(p, "llo")
+	require.NoError(t, err)
+	require.NoError(t, p.Finish())
+}
+
+// plain hides that a Storage streams.
+type plain struct{ cirque.Storage }

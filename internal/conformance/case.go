@@ -23,6 +23,8 @@ type Case struct {
 type Setup struct {
 	Private, SingleUser  bool
 	ForwardRanges        bool
+	KeepSetCookie        bool // store Set-Cookie with the response
+	RefuseSetCookie      bool // store no response with Set-Cookie
 	CacheStatusKey       bool
 	StoreServerErrors    bool
 	TLS                  bool          // between the cache and the origin; only at InClient

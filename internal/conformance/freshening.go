@@ -35,6 +35,39 @@ var fresheningRules = []Requirement{
 		},
 	},
 	{
+		Section: "RFC 9111 §4.3.4, §5.2.2.7", Level: Must,
+		Rule: "An update that forbids to store the response ends it, whoever asked.",
+		Cases: []Case{
+			{Name: "a 304 with private to a request with Authorization ends a stored response", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600", `ETag: "a"`),
+				get("Authorization: Basic YTpi", "Cache-Control: no-cache").answered(304, "Cache-Control: private", `ETag: "a"`).reuses(0),
+				get().answered(200, "Cache-Control: max-age=3600", `ETag: "a"`),
+			}},
+			{Name: "a 304 to a request with Authorization that forbids nothing leaves a stored response", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600", `ETag: "a"`),
+				get("Authorization: Basic YTpi", "Cache-Control: no-cache").answered(304, `ETag: "a"`).reuses(0),
+				get().reuses(0),
+			}},
+		},
+	},
+	{
+		Section: "RFC 9110 §5.1, §15.4.5", Level: Must,
+		Rule: "Forward the fields of the origin's answer, unknown ones too, with a 304 to the client whose request it answers.",
+		Cases: []Case{
+			{Name: "a 304 that confirms what the client has too keeps its fields", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=0", `ETag: "a"`),
+				get(`If-None-Match: "a"`).answered(304, "Cache-Control: max-age=3600", `ETag: "a"`, "X-New: 1", "Set-Cookie: a=1").
+					sees(304, "X-New: 1", "Set-Cookie: a=1", "Cache-Control: max-age=3600"),
+				get().reuses(0, "X-New: 1", "-Set-Cookie"),
+			}},
+			{Name: "a 304 made of a 200 keeps the fields that do not describe its content", Steps: []Step{
+				get(`If-None-Match: "a"`).answered(200, "Cache-Control: max-age=3600", `ETag: "a"`, "X-New: 1", "Set-Cookie: a=1", "Content-Type: text/x-test").
+					sees(304, "X-New: 1", "Set-Cookie: a=1", "Cache-Control: max-age=3600", "-Content-Type"),
+				get().reuses(0, "X-New: 1", "-Set-Cookie", "Content-Type: text/x-test"),
+			}},
+		},
+	},
+	{
 		Section: "RFC 9111 §3.2", Level: MustNot,
 		Rule: "Update no Content-Length.",
 		Cases: []Case{

@@ -207,6 +207,23 @@ var reuseRules = []Requirement{
 			}},
 		},
 	},
+	{
+		Section: "RFC 9111 §4, §5.2.2.4", Level: MustNot,
+		Rule: "Answer no requests that waited with a response that has to be validated before it is reused.",
+		Cases: []Case{
+			notCollapsed("no-cache", "Cache-Control: no-cache, max-age=3600"),
+			notCollapsed("max-age=0 and must-revalidate", "Cache-Control: max-age=0, must-revalidate"),
+			notCollapsed("s-maxage=0", "Cache-Control: s-maxage=0"),
+			notCollapsed("no freshness"),
+		},
+	},
+}
+
+// notCollapsed shows that each of several waiting requests reaches the origin.
+func notCollapsed(what string, fields ...string) Case {
+	return Case{Name: "waiting requests do not share an answer with " + what, Steps: []Step{
+		{Clients: 3, Answer: &Answer{Header: append(Lines{`ETag: "a"`}, fields...)}, Asked: Asked{Times: 3}},
+	}}
 }
 
 // differs shows that two paths are two resources.

@@ -190,36 +190,81 @@ var storingRules = []Requirement{
 		},
 	},
 	{
+		Section: "RFC 9111 §3.1", Level: Must,
+		Rule: "Store Set-Cookie like every other field.",
+		NotKept: "a stored cookie is one client's at one time: sent to others it gives them that client's session, sent later it undoes a login " +
+			"or a logout. Browsers do not reuse it either, and other caches do not store the response at all. Config.SetCookie keeps the field",
+	},
+	{
 		Section: "RFC 9111 §3.1", Level: Ours,
-		Rule: "Set-Cookie is reused where the origin gave explicit freshness, and never on heuristics.",
+		Rule: "A response with Set-Cookie is stored without that field, which reaches the client that the origin answered; a shared cache stores it only where the origin gave explicit freshness.",
 		Cases: []Case{
-			{Name: "Set-Cookie with max-age is reused", Steps: []Step{
-				get().answered(200, "Cache-Control: max-age=3600", "Set-Cookie: a=1", "Set-Cookie: b=2"),
-				get().reuses(0, "Set-Cookie: a=1", "Set-Cookie: b=2"),
+			{Name: "Set-Cookie with max-age is for its client", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600", "Set-Cookie: a=1", "Set-Cookie: b=2").sees(0, "Set-Cookie: a=1", "Set-Cookie: b=2"),
+				get().reuses(0, "-Set-Cookie"),
 			}},
-			{Name: "Set-Cookie with Expires is reused", Steps: []Step{
-				get().answered(200, "Expires: {now+3600}", "Set-Cookie: a=1"),
-				get().reuses(0, "Set-Cookie: a=1"),
+			{Name: "Set-Cookie with Expires is for its client", Steps: []Step{
+				get().answered(200, "Expires: {now+3600}", "Set-Cookie: a=1").sees(0, "Set-Cookie: a=1"),
+				get().reuses(0, "-Set-Cookie"),
 			}},
-			{Name: "Set-Cookie is not reused on heuristics", Steps: []Step{
+			{Name: "Set-Cookie2 is for its client", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600", "Set-Cookie2: a=1").sees(0, "Set-Cookie2: a=1"),
+				get().reuses(0, "-Set-Cookie2"),
+			}},
+			{Name: "Set-Cookie on heuristics is not stored", Steps: []Step{
 				get().answered(200, "Last-Modified: {now-1000000}", "Set-Cookie: a=1"),
 				get().answered(200, "Last-Modified: {now-1000000}", "Set-Cookie: a=2").sees(0, "Set-Cookie: a=2"),
 			}},
-			{Name: "Set-Cookie of a 304 with max-age is reused", Steps: []Step{
+			{Name: "Set-Cookie of a 304 with max-age is for its client", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=60", "Age: 61", `ETag: "a"`),
 				get().answered(304, "Cache-Control: max-age=3600", "Set-Cookie: a=1", `ETag: "a"`).reuses(0, "Set-Cookie: a=1"),
-				get().reuses(0, "Set-Cookie: a=1"),
+				get().reuses(0, "-Set-Cookie"),
 			}},
 			{Name: "Set-Cookie of a 304 without freshness is for its client", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=60", "Age: 61", `ETag: "a"`),
 				get().answered(304, "Set-Cookie: a=1", `ETag: "a"`).reuses(0, "Set-Cookie: a=1"),
-				get().answered(200, "Cache-Control: max-age=60").sees(0, "-Set-Cookie"),
+				get().reuses(0, "-Set-Cookie"),
 			}},
 			{Name: "a Cookie in the request is no obstacle", Steps: []Step{
 				get("Cookie: a=1").answered(200, "Cache-Control: max-age=3600"),
 				get("Cookie: a=2").reuses(0),
 			}},
 		},
+	},
+	{
+		Section: "RFC 9111 §3.1", Level: Ours,
+		Rule: "Where so configured, Set-Cookie is stored with a response that has explicit freshness.",
+		Cases: in(Setup{KeepSetCookie: true},
+			Case{Name: "Set-Cookie with max-age is reused where so configured", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600", "Set-Cookie: a=1", "Set-Cookie: b=2"),
+				get().reuses(0, "Set-Cookie: a=1", "Set-Cookie: b=2"),
+			}},
+			Case{Name: "Set-Cookie is not reused on heuristics where it is kept", Steps: []Step{
+				get().answered(200, "Last-Modified: {now-1000000}", "Set-Cookie: a=1"),
+				get().answered(200, "Last-Modified: {now-1000000}", "Set-Cookie: a=2").sees(0, "Set-Cookie: a=2"),
+			}},
+			Case{Name: "Set-Cookie of a 304 with max-age is reused where so configured", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=60", "Age: 61", `ETag: "a"`),
+				get().answered(304, "Cache-Control: max-age=3600", "Set-Cookie: a=1", `ETag: "a"`).reuses(0, "Set-Cookie: a=1"),
+				get().reuses(0, "Set-Cookie: a=1"),
+			}},
+			Case{Name: "Set-Cookie of a 304 without freshness is for its client where it is kept", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=60", "Age: 61", `ETag: "a"`),
+				get().answered(304, "Set-Cookie: a=1", `ETag: "a"`).reuses(0, "Set-Cookie: a=1"),
+				get().answered(200, "Cache-Control: max-age=60").sees(0, "-Set-Cookie"),
+			}},
+		),
+	},
+	{
+		Section: "RFC 9111 §3.1", Level: Ours,
+		Rule: "Where so configured, no response with Set-Cookie is stored.",
+		Cases: in(Setup{RefuseSetCookie: true},
+			Case{Name: "a response with Set-Cookie is not stored where so configured", Steps: []Step{
+				get().answered(200, "Cache-Control: max-age=3600", "Set-Cookie: a=1").sees(0, "Set-Cookie: a=1"),
+				get().answered(200, "Cache-Control: max-age=3600").sees(0, "-Set-Cookie"),
+				get().reuses(1, "-Set-Cookie"),
+			}},
+		),
 	},
 	{
 		Section: "RFC 9111 §5.2.1.5", Level: MustNot,

@@ -71,6 +71,10 @@ var classes = []*class{
 		h.Set("Last-Modified", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
 		return "", promise{personal: "Set-Cookie without freshness"}
 	}},
+	{name: "session", etag: true, promise: func(r *rand.Rand, h http.Header) (string, promise) {
+		h.Set("Set-Cookie", "session=1") // stored, but for that
+		return maxAge("", promise{})(r, h)
+	}},
 	{name: "star", star: true, etag: true, promise: says("max-age=60", promise{personal: "Vary: *"})},
 	{name: "expires", etag: true, promise: func(_ *rand.Rand, h http.Header) (string, promise) {
 		now := time.Now().UTC()

@@ -103,5 +103,11 @@ func config(setup conformance.Setup) middleware.Config {
 	if setup.ForwardRanges {
 		cfg.Ranges = middleware.RangesForward
 	}
+	switch {
+	case setup.KeepSetCookie:
+		cfg.SetCookie = cirque.SetCookieKeep
+	case setup.RefuseSetCookie:
+		cfg.SetCookie = cirque.SetCookieRefuse
+	}
 	return cfg
 }

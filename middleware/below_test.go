@@ -1,0 +1,261 @@
+package middleware_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// adding is a base transport that gives requests a field of its user's, as golang.org/x/oauth2 does with a token.
+type adding struct {
+	name, value string
+	base        http.RoundTripper
+	inPlace     bool // against the rules of RoundTripper, but some do
+	secretly    bool // no response tells
+}
+
+func (a adding) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !a.inPlace {
+		r = r.Clone(r.Context())
+	}
+	if a.value == "" {
+		delete(r.Header, a.name)
+	} else {
+		r.Header[a.name] = []string{a.value}
+	}
+	response, err := a.base.RoundTrip(r)
+	if a.secretly && response != nil {
+		response.Request = nil
+	}
+	return response, err
+}
+
+// below is one cache over transports that each add a field of one user's.
+type below struct {
+	t     *testing.T
+	cache *middleware.Cache
+	field string
+	base  http.RoundTripper
+	add   adding
+}
+
+func (b *below) get(user string, header ...string) reply {
+	b.t.Helper()
+	add := b.add
+	add.name, add.value, add.base = b.field, user, b.base
+	var door http.RoundTripper = b.base
+	if user != "" {
+		door = add
+	}
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://example.com/", nil)
+	r.Body = nil
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	before := r.Header.Clone()
+	response, err := b.cache.Transport(door).RoundTrip(r)
+	require.NoError(b.t, err)
+	if !add.inPlace {
+		require.Equal(b.t, before, r.Header, "the caller's request is not changed")
+	}
+	body, err := io.ReadAll(response.Body)
+	response.Body.Close()
+	return reply{response, string(body), err}
+}
+
+// eachBelow runs test under synctest, over a cache whose origin takes a second to say "for" whom it answers.
+func eachBelow(t *testing.T, cfg middleware.Config, field string, origin func(h http.Header, r *http.Request), test func(t *testing.T, b *below)) {
+	t.Helper()
+	for _, inPlace := range []bool{false, true} {
+		for _, streams := range []bool{false, true} {
+			t.Run(fmt.Sprintf("in place %v, streams %v", inPlace, streams), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					cfg := cfg
+					if !streams {
+						cfg.Storage = plain{memcache.New(memcache.Config{})}
+					}
+					cache, err := middleware.New(cfg)
+					require.NoError(t, err)
+					base := serving{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						time.Sleep(time.Second)
+						w.Header().Set("Etag", fmt.Sprintf("%q", r.Header.Get(field)))
+						origin(w.Header(), r)
+						if strings.Contains(r.Header.Get("If-None-Match"), w.Header().Get("Etag")) {
+							w.WriteHeader(http.StatusNotModified)
+							return
+						}
+						io.WriteString(w, "for "+r.Header.Get(field))
+					})}
+					test(t, &below{t: t, cache: cache, field: field, base: base, add: adding{inPlace: inPlace}})
+					require.NoError(t, cache.Close(context.Background()))
+				})
+			})
+		}
+	}
+}
+
+// What credentials that a transport below the cache adds have brought is not for others, as if the request had had them.
+func TestCredentialsAddedBelow(t *testing.T) {
+	users := middleware.Config{Private: true}
+	one := middleware.Config{Private: true, SingleUser: true}
+	for name, c := range map[string]struct {
+		cfg    middleware.Config
+		field  string
+		origin []string
+		stored bool
+	}{
+		"shared, Authorization":                  {middleware.Config{}, "Authorization", []string{"Cache-Control", "max-age=60"}, false},
+		"shared, Authorization, must-revalidate": {middleware.Config{}, "Authorization", []string{"Cache-Control", "max-age=60, must-revalidate"}, true},
+		"shared, Authorization, public":          {middleware.Config{}, "Authorization", []string{"Cache-Control", "public, max-age=60"}, true},
+		"shared, Authorization, s-maxage":        {middleware.Config{}, "Authorization", []string{"Cache-Control", "s-maxage=60"}, true},
+		"shared, Cookie":                         {middleware.Config{}, "Cookie", []string{"Cache-Control", "max-age=60"}, true},
+		"shared, Vary: Cookie":                   {middleware.Config{}, "Cookie", []string{"Cache-Control", "max-age=60", "Vary", "Cookie"}, false},
+		"shared, Vary: another":                  {middleware.Config{}, "X-Tenant", []string{"Cache-Control", "max-age=60", "Vary", "x-tenant"}, false},
+		"shared, a field that nobody goes by":    {middleware.Config{}, "Traceparent", []string{"Cache-Control", "max-age=60", "Vary", "Cookie"}, true},
+		"shared, Accept-Encoding":                {middleware.Config{}, "Accept-Encoding", []string{"Cache-Control", "max-age=60", "Vary", "Accept-Encoding"}, true},
+		"private, Authorization":                 {users, "Authorization", []string{"Cache-Control", "max-age=60"}, false},
+		"private, Cookie":                        {users, "Cookie", []string{"Cache-Control", "max-age=60"}, false},
+		"private, another":                       {users, "X-Tenant", []string{"Cache-Control", "max-age=60"}, true},
+		"private, Vary: another":                 {users, "X-Tenant", []string{"Cache-Control", "max-age=60", "Vary", "X-Tenant"}, false},
+		"one user, Authorization":                {one, "Authorization", []string{"Cache-Control", "max-age=60"}, true},
+		"one user, Cookie":                       {one, "Cookie", []string{"Cache-Control", "max-age=60"}, true},
+		"one user, Vary: Cookie":                 {one, "Cookie", []string{"Cache-Control", "max-age=60", "Vary", "Cookie"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			origin := func(h http.Header, _ *http.Request) {
+				for i := 0; i < len(c.origin); i += 2 {
+					h.Set(c.origin[i], c.origin[i+1])
+				}
+			}
+			eachBelow(t, c.cfg, c.field, origin, func(t *testing.T, b *below) {
+				require.Equal(t, "for alice", b.get("alice").body)
+				require.NoError(t, b.cache.Wait(t.Context()))
+				for _, user := range []string{"bob", "", "alice"} {
+					got := b.get(user)
+					require.Equal(t, c.stored, strings.Contains(got.status(), "; hit"), "%s: %s", user, got.status())
+					if !c.stored {
+						require.Equal(t, "for "+user, got.body)
+						if user != "" {
+							require.NotContains(t, got.status(), "stored")
+						}
+					}
+					require.NoError(t, b.cache.Wait(t.Context()))
+					if user == "" && !c.stored {
+						require.Contains(t, b.get("").status(), "; hit", "nobody's credentials, nobody's answer")
+						time.Sleep(2 * time.Minute)
+					}
+				}
+			})
+			if c.stored {
+				return
+			}
+			// Those who wait do not take turns, and the next ones do not wait.
+			eachBelow(t, c.cfg, c.field, origin, func(t *testing.T, b *below) {
+				for _, limit := range []time.Duration{2 * time.Second, time.Second} {
+					began := time.Now()
+					var all sync.WaitGroup
+					for n := range 20 {
+						all.Go(func() {
+							user := fmt.Sprint("user", n)
+							if got := b.get(user).body; got != "for "+user {
+								t.Errorf("%s got what is %s", user, got)
+							}
+						})
+					}
+					all.Wait()
+					require.LessOrEqual(t, time.Since(began), limit)
+				}
+			})
+		})
+	}
+}
+
+// A field that the request had and the transport below replaced is as good as one that it added. What it took away the
+// origin cannot have gone by.
+func TestFieldsReplacedBelow(t *testing.T) {
+	for vary, c := range map[string]struct {
+		sent, instead string
+		stored        bool
+	}{
+		"replaced": {"mine", "theirs", false},
+		"the same": {"mine", "mine", true},
+		"removed":  {"mine", "", true},
+	} {
+		t.Run(vary, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cache, err := middleware.New(middleware.Config{})
+				require.NoError(t, err)
+				base := serving{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Cache-Control", "max-age=60")
+					w.Header().Set("Vary", "X-V")
+				})}
+				door := cache.Transport(adding{name: "X-V", value: c.instead, base: base})
+				for n := range 2 {
+					r := httptest.NewRequest(http.MethodGet, "http://example.com/", nil)
+					r.Body = nil
+					r.Header.Set("X-V", c.sent)
+					got := roundTrip(t, door, r)
+					require.Equal(t, c.stored && n == 1, strings.Contains(got.status(), "; hit"), got.status())
+					require.NoError(t, cache.Wait(t.Context()))
+				}
+			})
+		})
+	}
+}
+
+// A validation with credentials from below answers the client, and takes nothing from those without.
+func TestValidationWithCredentialsAddedBelow(t *testing.T) {
+	origin := func(h http.Header, _ *http.Request) {
+		h.Set("Cache-Control", "max-age=10")
+		h.Set("Etag", `"e"`)
+	}
+	eachBelow(t, middleware.Config{}, "Authorization", origin, func(t *testing.T, b *below) {
+		require.Equal(t, "for ", b.get("").body)
+		require.NoError(t, b.cache.Wait(t.Context()))
+		time.Sleep(20 * time.Second)
+		r := b.get("alice")
+		require.Equal(t, "for ", r.body)
+		require.Contains(t, r.status(), "fwd=stale; fwd-status=304")
+		require.NotContains(t, r.status(), "stored")
+		require.Contains(t, b.get("").status(), "fwd=stale; fwd-status=304; stored")
+		require.Contains(t, b.get("alice").status(), "; hit")
+	})
+}
+
+// A base that does not say what it sent tells nothing, and neither does one that redirects a request without fields.
+func TestBaseThatDoesNotTell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cache, err := middleware.New(middleware.Config{})
+		require.NoError(t, err)
+		base := serving{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Vary", "X-V")
+		})}
+		for name, door := range map[string]http.RoundTripper{
+			"nil request": adding{name: "X-V", value: "1", base: base, secretly: true},
+			"no header": roundTripFunc(func(r *http.Request) (*http.Response, error) {
+				response, err := base.RoundTrip(r)
+				response.Request = &http.Request{}
+				return response, err
+			}),
+		} {
+			r := httptest.NewRequest(http.MethodGet, "http://example.com/"+strings.ReplaceAll(name, " ", "-"), nil)
+			r.Body = nil
+			roundTrip(t, cache.Transport(door), r)
+			require.NoError(t, cache.Wait(t.Context()))
+			require.Contains(t, roundTrip(t, cache.Transport(door), r).status(), "; hit", name)
+		}
+	})
+}

@@ -1,0 +1,260 @@
+package middleware_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// cookies is an origin that counts its answers in a cookie of each. It takes a second for a body. What is not in granted
+// is for a shared cache to guess.
+type cookies struct {
+	asked   atomic.Int32
+	granted string
+	in304   bool // a 304 repeats Cache-Control
+}
+
+func (c *cookies) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Set-Cookie", fmt.Sprint("n=", c.asked.Add(1)))
+	h.Set("Set-Cookie2", "obsolete")
+	h.Set("Etag", `"e"`)
+	h.Set("Content-Location", r.URL.Path)
+	if strings.Contains(r.Header.Get("If-None-Match"), `"e"`) {
+		if c.in304 {
+			h.Set("Cache-Control", c.granted)
+		}
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h.Set("Cache-Control", c.granted)
+	if r.Header.Get("Range") != "" {
+		http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader("0123456789"))
+		return
+	}
+	h.Set("Content-Length", "10")
+	if r.Method == http.MethodHead {
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+	w.(http.Flusher).Flush()
+	time.Sleep(time.Second)
+	io.WriteString(w, "0123456789")
+}
+
+// gets are the cookies of an answer.
+func (r reply) gets() string { return strings.Join(r.Header["Set-Cookie"], "; ") }
+
+// caches are those that must not replay a cookie.
+var caches = map[string]middleware.Config{
+	"shared":       {},
+	"private":      {Private: true},
+	"of one user":  {Private: true, SingleUser: true},
+	"with ranges":  {Ranges: middleware.RangesForward},
+	"HEAD fetches": {HeadAsGet: true},
+}
+
+// A cookie is for the client whose request the origin answered with it, and for nobody who is answered from the cache.
+func TestSetCookieIsForItsClient(t *testing.T) {
+	for name, cfg := range caches {
+		t.Run(name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
+				for _, in304 := range []bool{true, false} {
+					origin := &cookies{granted: "max-age=10", in304: in304}
+					eachBubbleOver(t, cfg, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
+						origin.asked.Store(0)
+						got := make(chan string, 5)
+						for range cap(got) {
+							go func() { got <- b.get("/").gets() }()
+							synctest.Wait() // the first one asks, the others read along
+						}
+						cookies := 0
+						for range cap(got) {
+							if cookie := <-got; cookie != "" {
+								require.Equal(t, "n=1", cookie)
+								cookies++
+							}
+						}
+						require.Equal(t, 1, cookies)
+						require.NoError(t, b.cache.Wait(t.Context()))
+						hit := func() {
+							t.Helper()
+							for _, header := range [][]string{nil, {"If-None-Match", `"e"`}, {"Range", "bytes=1-2"}} {
+								r := b.get("/", header...)
+								require.Contains(t, r.status(), "; hit")
+								require.Empty(t, r.gets())
+								require.Empty(t, r.Header["Set-Cookie2"])
+							}
+						}
+						hit()
+						time.Sleep(10 * time.Second)
+						r := b.get("/") // validated
+						require.Equal(t, "n=2", r.gets())
+						require.Equal(t, "0123456789", r.body)
+						hit()
+						time.Sleep(10 * time.Second)
+						r = b.get("/", "If-None-Match", `"e"`)
+						require.Equal(t, http.StatusNotModified, r.StatusCode)
+						require.Equal(t, "n=3", r.gets(), "RFC 9110 §15.4.5")
+						hit()
+						time.Sleep(10 * time.Second)
+						r = b.get("/", "Range", "bytes=3-4")
+						require.Equal(t, "34", r.body)
+						require.Equal(t, "n=4", r.gets())
+						hit()
+						// What comes on a miss may be a 304 to this client, or a refusal of its range.
+						r = b.get("/a", "If-None-Match", `"e"`)
+						require.Equal(t, http.StatusNotModified, r.StatusCode)
+						require.Equal(t, "n=5", r.gets())
+						require.NoError(t, b.cache.Wait(t.Context()))
+						require.Empty(t, b.get("/a").gets())
+						r = b.get("/b", "Range", "bytes=99-")
+						require.Equal(t, http.StatusRequestedRangeNotSatisfiable, r.StatusCode)
+						require.Equal(t, "n=6", r.gets())
+						require.NoError(t, b.cache.Wait(t.Context()))
+						require.Equal(t, int32(6), origin.asked.Load())
+					})
+				}
+			})
+		})
+	}
+}
+
+func TestSetCookieInTheBackground(t *testing.T) {
+	for name, cfg := range caches {
+		t.Run(name, func(t *testing.T) {
+			origin := &cookies{granted: "max-age=10, stale-while-revalidate=60", in304: true}
+			eachBubble(t, cfg, origin.ServeHTTP, func(t *testing.T, b *bubble) {
+				origin.asked.Store(0)
+				require.Equal(t, "n=1", b.get("/").gets())
+				time.Sleep(20 * time.Second)
+				for range 2 {
+					require.Empty(t, b.get("/").gets())
+					require.NoError(t, b.cache.Wait(t.Context()))
+				}
+				require.Equal(t, int32(2), origin.asked.Load(), "once in the background")
+			})
+		})
+	}
+}
+
+// The answer to a POST that is stored for GETs, and that to a HEAD which freshens, bring cookies too.
+func TestSetCookieOfOtherMethods(t *testing.T) {
+	ask := func(b *bubble, method string) reply {
+		response, err := b.ask(b.t.Context(), method, "/", "Cache-Control", "max-age=0")
+		require.NoError(b.t, err)
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		return reply{response, string(body), err}
+	}
+	for name, cfg := range caches {
+		t.Run(name, func(t *testing.T) {
+			origin := &cookies{granted: "max-age=10"}
+			eachBubble(t, cfg, origin.ServeHTTP, func(t *testing.T, b *bubble) {
+				origin.asked.Store(0)
+				for n, method := range []string{http.MethodPost, http.MethodHead, http.MethodPost} {
+					require.Equal(t, fmt.Sprint("n=", n+1), ask(b, method).gets(), method)
+					require.NoError(t, b.cache.Wait(t.Context()))
+					r := b.get("/")
+					require.Contains(t, r.status(), "; hit")
+					require.Empty(t, r.gets(), method)
+				}
+			})
+		})
+	}
+}
+
+// Parts are put together without cookies.
+func TestSetCookieOfParts(t *testing.T) {
+	origin := &cookies{granted: "max-age=10"}
+	eachBubble(t, middleware.Config{Ranges: middleware.RangesForward}, origin.ServeHTTP, func(t *testing.T, b *bubble) {
+		origin.asked.Store(0)
+		for n, part := range []string{"0-1", "2-5", "6-9"} {
+			r := b.get("/", "Range", "bytes="+part)
+			require.Equal(t, http.StatusPartialContent, r.StatusCode)
+			require.Equal(t, fmt.Sprint("n=", n+1), r.gets())
+			require.NoError(t, b.cache.Wait(t.Context()))
+			again := b.get("/", "Range", "bytes="+part)
+			require.Contains(t, again.status(), "; hit")
+			require.Equal(t, r.body, again.body)
+			require.Empty(t, again.gets())
+		}
+		require.Empty(t, b.get("/").gets())
+		require.Equal(t, int32(3), origin.asked.Load())
+	})
+}
+
+// A trailer reaches all who read along, so it brings no cookies, which do not belong there anyway (RFC 9110 §6.5.1).
+func TestSetCookieInTrailer(t *testing.T) {
+	hold := make(chan struct{})
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Trailer", "X-Sum, Set-Cookie")
+		io.WriteString(w, "first ")
+		w.(http.Flusher).Flush()
+		<-hold
+		io.WriteString(w, "last")
+		w.Header().Set("X-Sum", "1")
+		w.Header().Set("Set-Cookie", "n=1")
+	}
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+		hold = make(chan struct{})
+		read := make(chan reply)
+		for range 2 {
+			response, err := h.client.Get(h.front.URL + "/")
+			require.NoError(t, err)
+			go func() {
+				body, err := io.ReadAll(response.Body)
+				response.Body.Close()
+				read <- reply{response, string(body), err}
+			}()
+		}
+		close(hold)
+		for range 2 {
+			r := <-read
+			require.Equal(t, "first last", r.body)
+			require.Equal(t, "1", r.Trailer.Get("X-Sum"))
+			require.Empty(t, r.Trailer["Set-Cookie"])
+		}
+		require.Equal(t, 1, h.requests())
+	})
+}
+
+func TestSetCookieKeptOrRefused(t *testing.T) {
+	for _, private := range []bool{false, true} {
+		origin := &cookies{granted: "max-age=10", in304: true}
+		keep := middleware.Config{Private: private, SetCookie: cirque.SetCookieKeep}
+		eachBubble(t, keep, origin.ServeHTTP, func(t *testing.T, b *bubble) {
+			origin.asked.Store(0)
+			for range 2 {
+				require.Equal(t, "n=1", b.get("/").gets())
+			}
+			time.Sleep(10 * time.Second)
+			for range 2 {
+				require.Equal(t, "n=2", b.get("/").gets())
+			}
+		})
+		refuse := middleware.Config{Private: private, SetCookie: cirque.SetCookieRefuse}
+		eachBubble(t, refuse, origin.ServeHTTP, func(t *testing.T, b *bubble) {
+			origin.asked.Store(0)
+			for n := range 3 {
+				r := b.get("/")
+				require.Equal(t, fmt.Sprint("n=", n+1), r.gets())
+				require.NotContains(t, r.status(), "stored")
+				require.Contains(t, r.status(), "detail=set-cookie")
+			}
+		})
+	}
+	_, err := middleware.New(middleware.Config{SetCookie: 3})
+	require.ErrorContains(t, err, "unknown SetCookie(3)")
+}

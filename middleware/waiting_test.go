@@ -1,0 +1,289 @@
+package middleware_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/tiered"
+)
+
+// personal is an origin whose pages are one user's each, told apart by credentials that no Vary names. It takes a second
+// for a header and, where the path says so, ten more for the body.
+type personal struct {
+	credentials string // the name of the field
+
+	mu       sync.Mutex
+	granted  http.Header
+	statuses map[int]int // how many answers of each status
+}
+
+func (p *personal) grant(lines ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.granted, p.statuses = http.Header{}, map[int]int{}
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, ": ")
+		p.granted.Add(name, value)
+	}
+}
+
+// answers returns how many answers there were of each status since it was last asked.
+func (p *personal) answers() map[int]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	answers := p.statuses
+	p.statuses = map[int]int{}
+	return answers
+}
+
+func (p *personal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	time.Sleep(time.Second)
+	user := r.Header.Get(p.credentials)
+	status := http.StatusOK
+	p.mu.Lock()
+	for name, values := range p.granted {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Etag", fmt.Sprintf("%q", user))
+	if strings.Contains(r.Header.Get("If-None-Match"), w.Header().Get("Etag")) {
+		status = http.StatusNotModified
+	}
+	p.statuses[status]++
+	p.mu.Unlock()
+	w.WriteHeader(status)
+	if status == http.StatusNotModified {
+		return
+	}
+	if strings.HasSuffix(r.URL.Path, "/slow") {
+		w.(http.Flusher).Flush()
+		time.Sleep(10 * time.Second)
+	}
+	io.WriteString(w, "page of "+user)
+}
+
+// mustBeValidated are the ways to say that no answer may be reused before the origin was asked.
+var mustBeValidated = map[string][]string{
+	"no-cache":                   {"Cache-Control: no-cache"},
+	"no-cache, with a lifetime":  {"Cache-Control: no-cache, max-age=60"},
+	"no lifetime":                {"Cache-Control: max-age=0, must-revalidate"},
+	"no lifetime, but for error": {"Cache-Control: max-age=0, stale-if-error=60"},
+	"no shared lifetime":         {"Cache-Control: s-maxage=0"},
+	"public without lifetime":    {"Cache-Control: public, max-age=0"},
+	"nothing said":               nil,
+	"expired":                    {"Expires: 0"},
+	"as old as it may be":        {"Cache-Control: max-age=60", "Age: 60"},
+}
+
+// eachStore runs test over storages of each kind.
+func eachStore(t *testing.T, test func(t *testing.T, streams bool, storage func() cirque.Storage)) {
+	t.Run("streaming", func(t *testing.T) {
+		test(t, true, func() cirque.Storage { return memcache.New(memcache.Config{}) })
+	})
+	t.Run("plain", func(t *testing.T) {
+		test(t, false, func() cirque.Storage { return plain{memcache.New(memcache.Config{})} })
+	})
+	t.Run("tiered", func(t *testing.T) {
+		test(t, true, func() cirque.Storage {
+			return tiered.New(memcache.New(memcache.Config{}), memcache.New(memcache.Config{}), tiered.Config{})
+		})
+	})
+}
+
+// crowd sends twenty requests at once, and returns who got what and how long it took until all had.
+func (b *bubble) crowd(path string, header func(n int) []string) (bodies [20]string, took time.Duration) {
+	began := time.Now()
+	var all sync.WaitGroup
+	for n := range bodies {
+		all.Go(func() { bodies[n] = b.get(path, header(n)...).body })
+	}
+	all.Wait()
+	return bodies, time.Since(began)
+}
+
+// Of users who ask at once for what must be validated before it is reused each gets an answer of its own (RFC 9111 §4,
+// §5.2.2.4), at once and together, and those who come later do not queue.
+func TestWaitingUsersGetWhatIsTheirs(t *testing.T) {
+	for _, credentials := range []string{"Cookie", "Authorization"} {
+		for name, granted := range mustBeValidated {
+			t.Run(credentials+" "+name, func(t *testing.T) {
+				eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
+					for _, path := range []string{"/", "/slow"} {
+						origin := &personal{credentials: credentials}
+						eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
+							origin.grant(granted...)
+							users := func(n int) []string { return []string{credentials, fmt.Sprint("user", n)} }
+							page, queued := time.Second, time.Second // how long a page takes, and a place in the queue
+							if path == "/slow" {
+								page += 10 * time.Second
+							}
+							for stage, forgotten := range []bool{true, false, true} {
+								if forgotten {
+									time.Sleep(time.Hour) // the predictor forgets
+								}
+								bodies, took := b.crowd(path, users)
+								for n, body := range bodies {
+									require.Equal(t, fmt.Sprint("page of user", n), body, "stage %d", stage)
+								}
+								want := page
+								if forgotten {
+									want += queued
+								}
+								require.LessOrEqual(t, took, want, "stage %d", stage)
+							}
+						})
+					}
+				})
+			})
+		}
+	}
+}
+
+// Users who share a page of which each use must be validated cost the origin one body where the Storage streams, or had
+// it before.
+func TestWaitingUsersValidate(t *testing.T) {
+	for name, granted := range mustBeValidated {
+		t.Run(name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
+				origin := &personal{credentials: "Cookie"}
+				eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
+					origin.grant(granted...)
+					user := func(int) []string { return []string{"Cookie", "all"} }
+					check := func() {
+						bodies, _ := b.crowd("/slow", user)
+						for _, body := range bodies {
+							require.Equal(t, "page of all", body)
+						}
+						require.NoError(t, b.cache.Wait(t.Context()))
+					}
+					check()
+					if first := origin.answers(); streams {
+						require.Equal(t, map[int]int{200: 1, 304: 19}, first)
+					}
+					for _, pause := range []time.Duration{0, time.Hour} {
+						time.Sleep(pause)
+						check()
+						require.Equal(t, map[int]int{304: 20}, origin.answers())
+					}
+				})
+			})
+		})
+	}
+}
+
+// Once the origin grants a lifetime, requests share one answer again.
+func TestWaitingUsersShareAgain(t *testing.T) {
+	eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
+		for _, what := range []string{"304", "200"} {
+			origin := &personal{credentials: "Cookie"}
+			eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
+				origin.grant("Cache-Control: no-cache")
+				everybody := func(int) []string { return []string{"Cookie", "all"} }
+				b.crowd("/", everybody)
+				origin.grant("Cache-Control: max-age=10")
+				user := "all"
+				if what == "200" {
+					user = "another"
+				}
+				require.Equal(t, "page of "+user, b.get("/", "Cookie", user).body)
+				require.NoError(t, b.cache.Wait(t.Context()))
+				require.Contains(t, b.get("/").status(), "; hit")
+				time.Sleep(11 * time.Second)
+				origin.answers()
+				b.crowd("/", everybody)
+				asked := 0
+				for _, n := range origin.answers() {
+					asked += n
+				}
+				require.Equal(t, 1, asked, "one for all")
+			})
+		}
+	})
+}
+
+// A lifetime that a slow origin's delay, or the body, has used up is shared by those who waited all the while, unless
+// using it stale is forbidden (RFC 9111 §4.2.4).
+func TestWaitingUsersShareWhatTheWaitUsedUp(t *testing.T) {
+	for cc, shared := range map[string]bool{
+		"max-age=1":                  true,
+		"public, max-age=1":          true,
+		"max-age=1, must-revalidate": false,
+		"s-maxage=1":                 false,
+		"max-age=2, must-revalidate": true, // still fresh when the header is there
+	} {
+		for _, path := range []string{"/", "/slow"} {
+			t.Run(cc+" "+path, func(t *testing.T) {
+				eachStore(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
+					origin := &personal{credentials: "Cookie"}
+					eachBubbleOver(t, middleware.Config{LockWait: time.Hour}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
+						origin.grant("Cache-Control: " + cc)
+						b.crowd(path, func(int) []string { return nil })
+						asked := 0
+						for _, n := range origin.answers() {
+							asked += n
+						}
+						if shared && (streams || path == "/") || shared && !strings.Contains(cc, "must-revalidate") {
+							require.Equal(t, 1, asked)
+						} else {
+							require.Greater(t, asked, 1)
+						}
+					})
+				})
+			})
+		}
+	}
+}
+
+// The same over real connections: each user's page is its own, and no page takes longer than two of the origin's answers.
+func TestWaitingUsersOverConnections(t *testing.T) {
+	for name, cc := range map[string]string{"no-cache": "no-cache", "no lifetime": "max-age=0, must-revalidate", "nothing said": ""} {
+		t.Run(name, func(t *testing.T) {
+			var wait chan struct{}
+			origin := func(w http.ResponseWriter, r *http.Request) {
+				<-wait
+				if cc != "" {
+					w.Header().Set("Cache-Control", cc)
+				}
+				w.Header().Set("Etag", fmt.Sprintf("%q", r.Header.Get("Cookie")))
+				if r.Header.Get("If-None-Match") == w.Header().Get("Etag") {
+					w.WriteHeader(http.StatusNotModified)
+					return
+				}
+				io.WriteString(w, "page of "+r.Header.Get("Cookie"))
+			}
+			eachDoor(t, middleware.Config{LockWait: time.Minute}, origin, func(t *testing.T, h *house) {
+				for stage := range 2 {
+					var open func()
+					wait, open = gate(t)
+					asked := h.requests()
+					var all sync.WaitGroup
+					for n := range 20 {
+						all.Go(func() {
+							user := fmt.Sprint("user=", n)
+							if r := h.try(http.MethodGet, "/", "Cookie", user); r.err != nil || r.body != "page of "+user {
+								t.Errorf("stage %d: %s got %q, %v", stage, user, r.body, r.err)
+							}
+						})
+					}
+					first := 1
+					if stage > 0 {
+						first = 20 // the key is known by now: nobody waits for another
+					}
+					eventually(t, func() bool { return h.requests() == asked+first }, "asked")
+					open()
+					all.Wait()
+					require.Equal(t, asked+20, h.requests())
+				}
+			})
+		})
+	}
+}
