@@ -30,6 +30,27 @@ type Variant struct {
 	Created                             time.Time
 }
 
+// What a record keeps of the fields of each variant is bounded, as it is read and written with all of them. A variant with
+// longer ones is validated when it is the one that is wanted, and not along with others.
+const (
+	maxVariantTag      = 256
+	maxVariantDate     = 64
+	maxVariantLanguage = 64
+)
+
+// bounded returns v without the fields that are too long for a record.
+func (v Variant) bounded() Variant {
+	drop := func(s *string, limit int) {
+		if len(*s) > limit {
+			*s = ""
+		}
+	}
+	drop(&v.ETag, maxVariantTag)
+	drop(&v.LastModified, maxVariantDate)
+	drop(&v.ContentLanguage, maxVariantLanguage)
+	return v
+}
+
 // Lookup returns the variant with this hash.
 func (r *VaryRecord) Lookup(hash HashBinary) (v Variant, ok bool) {
 	i := r.index(hash)

@@ -40,6 +40,7 @@ type Store struct {
 	tags     atomic.Uint64 // given out since firstTag
 	open     atomic.Int64  // files open for hits
 	scanner  scanner
+	purges   cirque.PurgeState
 	counts   counts
 
 	closed atomic.Bool
@@ -146,6 +147,9 @@ func (s *Store) Close() error {
 	}
 	return errors.Join(s.saveIndex(), s.saveEviction(), s.root.close())
 }
+
+// Purges implements [cirque.Storage].
+func (s *Store) Purges() *cirque.PurgeState { return &s.purges }
 
 // Budget returns the account of the disk space that is taken.
 func (s *Store) Budget() *cirque.Budget { return s.ledger.budget }

@@ -36,6 +36,7 @@ func (x *exchange) admit(a *answerHead) verdict {
 		Request: x.sent(), Status: a.status, Header: a.header,
 		RequestTime: x.asked, ResponseTime: x.now, Decoded: a.decoded, Stripped: x.stripped,
 	}
+	x.got = e
 	own := x.invalidate(a)
 	if x.noStore {
 		return verdictPass
@@ -50,6 +51,7 @@ func (x *exchange) admit(a *answerHead) verdict {
 			return x.passOn(cirque.Deferred)
 		}
 	}
+	x.hc.SetPurgeEpoch(x.epoch)
 	x.status.fwdStatus = a.status
 	stale := x.hc.Phase() == cirque.PhaseStale
 	switch {
@@ -143,7 +145,7 @@ func (x *exchange) refuse(a *answerHead, refusal *cirque.Refusal) verdict {
 }
 
 func (x *exchange) supersede() {
-	if err := x.hc.Supersede(x.flightContext()); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+	if err := x.hc.Supersede(x.flightContext(), x.got); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 		x.cache.storageFailed("purge", err)
 	}
 }
@@ -169,10 +171,6 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 		x.status.detail = "closing"
 		return x.passOn(cirque.Deferred)
 	}
-	if x.overtaken(meta) {
-		x.status.detail = "purged"
-		return x.passOn(x.failed(cirque.Deferred))
-	}
 	if !c.fills.tryAcquire() {
 		x.status.detail = "too-many-fills"
 		return x.passOn(x.failed(cirque.Deferred))
@@ -183,6 +181,7 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 			c.fills.release()
 		}
 	}()
+	x.setGroups(meta)
 	x.hc.SetMeta(meta)
 	fields, _ := cirque.VaryFields(http.Header{"Vary": meta.Header().Values("Vary")})
 	x.hc.UpdateVariance(x.flight.ctx, fields, x.req.Header, x.varianceHook())
@@ -213,7 +212,7 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 		c.storageFailed("miss", fill.Err())
 		x.status.detail = "storage-error"
 	default:
-		x.status.detail = "purged"
+		x.status.detail = notStored(fill.Err())
 	}
 	return verdictFill
 }
@@ -235,19 +234,23 @@ func (x *exchange) complete(trailer http.Header) {
 // freshen merges an answer that validates the stale entry into its meta.
 func (x *exchange) freshen(e *cirque.Exchange) (*cirque.CacheMeta, *cirque.Refusal) {
 	fresh, refusal := x.hc.Freshen(x.cache.policy, e)
-	if refusal == nil && x.overtaken(fresh) {
-		refusal = &cirque.Refusal{Reason: cirque.Deferred, Detail: "purged"}
-	}
+	x.setGroups(fresh)
 	return fresh, refusal
 }
 
-// overtaken reports whether an invalidation of everything, or of a group that the response is in, came while the origin
-// was being asked.
-//
-// INVARIANT: what the origin was asked for before an invalidation is not stored after it. Those that come later than this
-// check find that the response was received before them.
-func (x *exchange) overtaken(meta *cirque.CacheMeta) bool {
-	return !x.asked.After(x.cache.validAfterTime()) || x.cache.groups.invalidatedSince(x.asked, x.req, meta)
+// setGroups notes which groups of the origin, as clients know it, the response is in.
+func (x *exchange) setGroups(meta *cirque.CacheMeta) {
+	if meta.Header().Has("Cache-Groups") {
+		meta.SetGroups(originOf(x.req))
+	}
+}
+
+// notStored says in a token why a response that might be stored was not.
+func notStored(err error) string {
+	if errors.Is(err, cirque.ErrSuperseded) {
+		return "superseded"
+	}
+	return "purged"
 }
 
 // readerContext is the context in which the client reads the fill; nil where there is no client.
@@ -314,7 +317,7 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 		x.status.stored = true
 		x.status.setTTL(fresh, x.now)
 	case errors.Is(err, cirque.ErrNotFound):
-		x.status.detail = "purged"
+		x.status.detail = notStored(err)
 	default:
 		x.cache.storageFailed("update", err)
 		x.status.detail = "storage-error"

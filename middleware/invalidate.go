@@ -27,7 +27,10 @@ func (x *exchange) invalidate(a *answerHead) (own int) {
 		}
 	}
 	if groups := cirque.InvalidatedGroups(x.req, a.status, a.header); len(groups) > 0 {
-		x.cache.groups.invalidate(originOf(x.req), groups)
+		err := x.cache.opts.PurgeGroups(context.WithoutCancel(x.client), originOf(x.req), groups...)
+		if err != nil {
+			x.cache.storageFailed("purge", err)
+		}
 	}
 	return own
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/cirquecache/cirque"
 )
@@ -133,7 +132,7 @@ func closeBody(r *http.Request) {
 
 // pass sends the request on, and only looks at the answer.
 func (t *transportDoor) pass(x *exchange, r *http.Request) (*http.Response, error) {
-	x.asked = time.Now()
+	x.ask()
 	response, err := t.roundTrip(r)
 	if err != nil {
 		return nil, err
@@ -259,7 +258,7 @@ func (t *transportDoor) fly(x *exchange, deliver func(result)) (retry bool) {
 			flight.end()
 		}
 	}()
-	x.asked = time.Now()
+	x.ask()
 	response, err := t.roundTrip(x.upstream(flight.ctx))
 	if err != nil {
 		if x.fail(err) {

@@ -26,7 +26,10 @@ type plain struct {
 
 	entries map[cirque.HashBinary]*plainEntry
 	writes  map[*plainWrite]bool
+	purges  cirque.PurgeState
 }
+
+func (s *plain) Purges() *cirque.PurgeState { return &s.purges }
 
 func newPlain(bug string, budget *cirque.Budget) *plain {
 	return &plain{
