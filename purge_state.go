@@ -31,7 +31,7 @@ const (
 type PurgeEvent struct {
 	Epoch  PurgeEpoch
 	Scope  PurgeScope
-	Groups []HashBinary // with PurgeScopeGroups; see GroupHash
+	Groups []HashBinary // with PurgeScopeGroups; see GroupHash. With none, nothing but the epoch changes
 }
 
 // PurgeJournal keeps purges beyond this process: on disk, or in a store that other processes use too.
@@ -188,7 +188,7 @@ func raise(v *atomic.Uint64, epoch PurgeEpoch) { v.Store(max(v.Load(), uint64(ep
 func (s *PurgeState) Snapshot() []PurgeEvent {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	events := make([]PurgeEvent, 0, 2+len(s.mu.newer.at)+len(s.mu.older.at))
+	events := make([]PurgeEvent, 0, 3+len(s.mu.newer.at)+len(s.mu.older.at))
 	if all := s.all.Load(); all != 0 {
 		events = append(events, PurgeEvent{Epoch: PurgeEpoch(all), Scope: PurgeScopeAll})
 	}
@@ -200,7 +200,7 @@ func (s *PurgeState) Snapshot() []PurgeEvent {
 			events = append(events, PurgeEvent{Epoch: epoch, Scope: PurgeScopeGroups, Groups: []HashBinary{group}})
 		}
 	}
-	return events
+	return append(events, PurgeEvent{Epoch: s.Epoch(), Scope: PurgeScopeGroups}) // whatever was of that epoch
 }
 
 // Voids reports whether what is stored with meta m was purged with everything or with a group. So does an epoch that is yet
