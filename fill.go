@@ -376,8 +376,7 @@ func (f *Fill) finishWrite() (MissFinish, error) {
 		case late || hidden:
 			f.reason, f.err = Deferred, ErrSuperseded
 			if !late {
-				// The more recent one may yet fail: what is older than both must not be left then.
-				_ = f.opts.drop(f.ctx, f.key, PurgeEviction)
+				f.dropOlder()
 			}
 		case f.state.Voids(f.meta):
 			f.reason, f.err = Deferred, ErrPurged
@@ -391,6 +390,19 @@ func (f *Fill) finishWrite() (MissFinish, error) {
 		f.state.inFlight.outrun(&f.key, f.meta, f.Tag(), &f.pending, false)
 	}
 	return done, err
+}
+
+// dropOlder ends the life of an entry that is older than f, where a write under way is more recent than both, and may yet
+// fail: the older one must not be left then. Called with the slot locked.
+func (f *Fill) dropOlder() {
+	found, hit, err := f.opts.Storage.Lookup(f.trace.in(f.ctx), f.key)
+	if err != nil {
+		return
+	}
+	defer hit.Close()
+	if inPlace := hit.CountsAccess(); !inPlace || !moreRecent(found, f.meta, time.Now()) {
+		_ = f.opts.drop(f.ctx, f.key, PurgeEviction)
+	}
 }
 
 // Abort ends a body that is not complete: nothing is stored, readers get an error, and another request may
