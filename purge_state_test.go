@@ -220,9 +220,11 @@ func TestPurgeStateUnderConcurrency(t *testing.T) {
 // Two caches on one Storage: the purge by one voids what the other is fetching, by key too.
 func TestPurgesReachTheFetchesOfOthersOnTheStorage(t *testing.T) {
 	for name, purge := range map[string]func(o *cirque.CacheOptions) error{
-		"key":   func(o *cirque.CacheOptions) error { return o.Purge(context.Background(), keyA) },
-		"all":   func(o *cirque.CacheOptions) error { return o.PurgeAll(context.Background()) },
-		"group": func(o *cirque.CacheOptions) error { return o.PurgeGroups(context.Background(), "https://example.com", "g") },
+		"key": func(o *cirque.CacheOptions) error { return o.Purge(context.Background(), keyA) },
+		"all": func(o *cirque.CacheOptions) error { return o.PurgeAll(context.Background()) },
+		"group": func(o *cirque.CacheOptions) error {
+			return o.PurgeGroups(context.Background(), "https://example.com", "g")
+		},
 	} {
 		for kind, storage := range map[string]func() cirque.Storage{
 			"streaming": func() cirque.Storage { return memcache.New(memcache.Config{}) },
