@@ -30,9 +30,6 @@ type CacheOptions struct {
 	Spool *Budget
 	// Timings makes HttpCache measure its lookups, which takes two readings of the clock.
 	Timings bool
-
-	inFlight inFlight
-	purges   purgeLog // last, as it is large and its one pointer comes first: collections look no further
 }
 
 const defaultLockWait = 5 * time.Second
@@ -47,6 +44,7 @@ func (o *CacheOptions) lockWait() time.Duration {
 // slot is the place in the cache that a walk, and then its fill, is about.
 type slot struct {
 	opts   *CacheOptions
+	state  *PurgeState // of the Storage
 	trace  *CacheTrace
 	key    CacheKey
 	purges purgeMark // when the key was last looked up
@@ -76,10 +74,17 @@ type storedEntry struct {
 }
 
 // notePurges remembers the purges so far.
-func (s *slot) notePurges() { s.purges = s.opts.purges.mark(s.key.primaryHash) }
+func (s *slot) notePurges() {
+	s.purges = s.state.mark(s.key.primaryHash)
+	s.purges.epoch, s.purges.generation = s.state.Epoch(), s.state.generation()
+	s.purges.asked = s.purges.epoch
+}
 
-// purged reports whether a purge of the key began since it was last looked up.
-func (s *slot) purged() bool { return s.opts.purges.purgedSince(s.key.primaryHash, s.purges) }
+// purged reports whether a purge of the key began since it was last looked up, or one of everything or of a group that
+// voids what meta, which knows its epoch, is about.
+func (s *slot) purged(meta *CacheMeta) bool {
+	return s.state.purgedSince(s.key.primaryHash, s.purges) || s.state.Voids(meta)
+}
 
 // HttpCache is one request's walk through the cache: a state machine whose phases are CachePhase. The caller,
 // a proxy, makes the decisions (what is the key, is this entry fresh, may that response be stored) and tells
@@ -146,7 +151,7 @@ func (c *HttpCache) UpstreamUsed() bool {
 // Enable turns the cache on for this request.
 func (c *HttpCache) Enable(opts *CacheOptions) {
 	c.transition(opEnable, PhaseUninit)
-	c.opts, c.reason = opts, ""
+	c.opts, c.state, c.reason = opts, opts.Storage.Purges(), ""
 	c.tracker = SizeTracker{Max: opts.MaxObjectBytes}
 }
 
@@ -197,6 +202,11 @@ func (c *HttpCache) HitStatus() HitStatus { return c.hitStatus }
 // SetValidAfter makes entries first stored before t count as not found. The zero Time lifts that.
 func (c *HttpCache) SetValidAfter(t time.Time) { c.validAfter = t }
 
+// SetPurgeEpoch says which purges of everything and of groups the origin's answer comes after: those that
+// [CacheOptions.PurgeEpoch] counted when the origin was asked. It is called after the last Lookup; without it, the purges
+// before that count. A stored response that the answer validates, or adds to, has to be from after them all the same.
+func (c *HttpCache) SetPurgeEpoch(e PurgeEpoch) { c.purges.asked = e }
+
 // SetMaxObjectBytes overrides CacheOptions.MaxObjectBytes for this request; zero or less is no maximum.
 func (c *HttpCache) SetMaxObjectBytes(n int64) { c.tracker.Max = n }
 
@@ -222,18 +232,21 @@ func (c *HttpCache) LockDuration() time.Duration { return c.lockDuration }
 func (c *HttpCache) SetLockClass(class string) { c.class = class }
 
 // predictionKey is the key that the predictor knows the request by.
-func (c *HttpCache) predictionKey() CacheKey { return c.inClass(0) }
+func (c *HttpCache) predictionKey() CacheKey { return c.inClass(0, 0) }
 
 // lockIdentity is the key that the lock knows the request by. It tells apart those who came before, during and after
 // a purge: who comes after does not wait for a fetch whose outcome is void.
-func (c *HttpCache) lockIdentity() CacheKey { return c.inClass(c.purges.latest) }
+func (c *HttpCache) lockIdentity() CacheKey {
+	return c.inClass(c.purges.latest, c.purges.generation)
+}
 
-func (c *HttpCache) inClass(purges uint64) CacheKey {
-	if c.class == "" && purges == 0 {
+func (c *HttpCache) inClass(purges, generation uint64) CacheKey {
+	if c.class == "" && purges == 0 && generation == 0 {
 		return c.key
 	}
 	primary := c.key.PrimaryHash()
 	b := binary.AppendUvarint(primary[:], purges)
+	b = binary.AppendUvarint(b, generation)
 	return c.key.WithPrimaryHash(hash128(append(b, c.class...)))
 }
 

@@ -325,6 +325,9 @@ func TestHitIsClosedOnce(t *testing.T) {
 			h := inMemory(t)
 			h.put(keyA, freshMeta("a"), "body")
 			before := h.tally.Calls(faultystorage.HitClose)
+			if name == "StartFill" {
+				before++ // what is in the slot by then is looked at once more: it may be more recent
+			}
 			c := h.stale(keyA)
 			require.Len(t, h.tally.Open(), 1)
 			closeIt(t, c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"sync"
 
 	"github.com/cirquecache/cirque/internal/stream"
@@ -18,12 +19,43 @@ func (o *CacheOptions) asStreaming(ctx context.Context, handler MissHandler) (wr
 			return writer, true
 		}
 	}
-	return &spool{MissHandler: handler, body: stream.New(ctx, stream.Options{
-		Reserve: o.Spool.Reserve,
-		Release: o.Spool.Release,
-		Errors:  stream.Errors{Aborted: ErrAborted, Unlinked: ErrUnlinked, NoReaders: ErrNoReaders, SlowReader: ErrSlowReader},
-	})}, false
+	return newSpool(ctx, handler, o.Spool), false
 }
+
+func newSpool(ctx context.Context, handler MissHandler, budget *Budget) *spool {
+	return &spool{MissHandler: handler, body: stream.New(ctx, stream.Options{
+		Reserve: budget.Reserve,
+		Release: budget.Release,
+		Errors:  stream.Errors{Aborted: ErrAborted, Unlinked: ErrUnlinked, NoReaders: ErrNoReaders, SlowReader: ErrSlowReader},
+	})}
+}
+
+// nowhere returns a writer that stores nothing: what is written goes to the reader that it is given before its body is
+// unlinked.
+func (o *CacheOptions) nowhere(ctx context.Context) *spool {
+	for {
+		if tag := Tag(rand.Uint64()); tag != 0 {
+			writer := newSpool(ctx, discard{tag}, o.Spool)
+			writer.gone = ErrUnlinked
+			return writer
+		}
+	}
+}
+
+// discard is a MissHandler that keeps nothing.
+type discard struct{ tag Tag }
+
+// Write implements MissHandler.
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// Finish implements MissHandler.
+func (discard) Finish() (MissFinish, error) { return MissFinish{}, ErrUnlinked }
+
+// Abort implements MissHandler.
+func (discard) Abort() {}
+
+// Tag implements MissHandler.
+func (d discard) Tag() Tag { return d.tag }
 
 // copyBuffers are for bodies on their way to writers that are no io.ReaderFrom.
 var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}

@@ -26,7 +26,10 @@ type plainStore struct {
 	entries map[cirque.HashBinary]plainEntry
 	voided  map[cirque.Tag]bool
 	writes  map[cirque.Tag]cirque.CompactCacheKey // under way
+	purges  cirque.PurgeState
 }
+
+func (s *plainStore) Purges() *cirque.PurgeState { return &s.purges }
 
 type plainEntry struct {
 	text string

@@ -50,17 +50,28 @@ type FillOptions struct {
 }
 
 // ErrPurged says that the response must not be stored: while it was being fetched the key was purged, or its
-// vary record gave way to another.
+// vary record gave way to another. A purge of everything, or of a group that the response is in, counts too.
 var ErrPurged = errors.New("cirque: purged while being fetched")
 
 // StartFill begins to store the response whose meta was set. The *Fill owns the write permit and outlives the
 // request; Hit returns the reader of its body, if FillOptions asked for one. Those who wait for the lock are
 // let go as soon as they can read along, else when the fill ends.
 //
+// Where a more recent response is stored already, or can be read on its way there, this one is not stored (RFC 9111 §4): its
+// readers get it all the same, and Fill.Err is ErrSuperseded.
+//
 // ctx covers the whole fill. After an error the caller still has the permit, and the response has to go out
 // uncached.
 func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, error) {
 	c.requireMeta(opStartFill)
+	epoch := c.purges.asked
+	if opts.Replaces != 0 {
+		epoch = min(epoch, c.purges.epoch) // as old as what it is built upon
+	}
+	if c.meta.PurgeEpoch() != epoch {
+		c.meta = c.meta.Clone()
+		c.meta.SetPurgeEpoch(epoch)
+	}
 	f := &Fill{
 		slot: c.slot, ctx: ctx, meta: c.meta, lockKey: c.lockKey, predictionKey: c.predictionKey(),
 		tracker: SizeTracker{Max: c.tracker.Max}, cost: opts.Cost, lastTurn: opts.LastTurn, unshared: opts.Unshared,
@@ -69,7 +80,8 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	if opts.Replaces == 0 {
 		f.older = c.found
 	}
-	f.opts.inFlight.enter(f.key, &f.pending)
+	f.pending.meta = f.meta
+	f.state.inFlight.enter(f.key, &f.pending)
 	begun := false
 	defer func() {
 		if !begun { // it was purged, or the Storage failed or panicked
@@ -78,7 +90,7 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 			f.leave()
 		}
 	}()
-	if f.purged() {
+	if f.purged(f.meta) {
 		return nil, ErrPurged
 	}
 	_ = c.closeHit()
@@ -91,6 +103,8 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	f.trace.fillStart(f.key, f.meta)
 	// From here on the write is not aborted for what stands against it: others may have found it too.
 	switch {
+	case superseded(f.err):
+		f.refuse(Deferred)
 	case f.pending.void:
 		f.err = ErrPurged
 		f.refuse(Deferred)
@@ -111,7 +125,7 @@ func (f *Fill) publish() {
 	switch {
 	case f.err == nil:
 		f.release("")
-	case errors.Is(f.err, ErrPurged):
+	case errors.Is(f.err, ErrPurged), superseded(f.err):
 		f.refuse(Deferred)
 	case errors.Is(f.err, ErrUnlinked):
 		f.writer.Unlink()
@@ -149,25 +163,55 @@ type Fill struct {
 	ended  bool
 }
 
-// open begins the write. The reader is nil where nobody wants one.
+// open begins the write, with f.err ErrSuperseded one that leads nowhere. The reader is nil where nobody wants one.
+//
+// INVARIANT: what Lookup finds in a slot, entry or write under way, is the most recent response that there is for it. So
+// whatever comes there compares itself with that first, and again with what came since before it becomes an entry.
 func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
+	if err := f.state.inFlight.lock(f.ctx, f.key.primaryHash); err != nil {
+		return nil, err
+	}
+	defer f.state.inFlight.unlock(f.key.primaryHash)
+	if f.outdated() {
+		f.err = ErrSuperseded
+		nowhere := f.opts.nowhere(f.ctx)
+		f.writer = nowhere
+		f.state.inFlight.begun(&f.pending, 0)
+		if opts.Reader != nil {
+			reader, err = f.writer.NewReader(opts.Reader)
+		}
+		nowhere.body.Unlink()
+		return reader, err
+	}
 	handler, err := f.opts.Storage.MissHandler(f.trace.in(f.ctx), f.key, f.meta, MissOptions{
 		SizeHint: opts.SizeHint, Replaces: opts.Replaces,
 	})
 	if err != nil {
 		return nil, err
 	}
-	f.opts.inFlight.begun(&f.pending)
-	f.writer, f.streams = f.opts.asStreaming(f.ctx, handler)
+	f.state.inFlight.begun(&f.pending, handler.Tag())
+	if f.writer, f.streams = f.opts.asStreaming(f.ctx, handler); f.streams {
+		f.state.inFlight.outrun(&f.key, f.meta, f.Tag(), &f.pending, true)
+	}
 	if opts.Reader == nil {
 		return nil, nil
 	}
 	return f.writer.NewReader(opts.Reader)
 }
 
+// outdated reports whether what is in the slot is more recent.
+func (f *Fill) outdated() bool {
+	meta, hit, err := f.opts.Storage.Lookup(f.trace.in(f.ctx), f.key)
+	if err != nil {
+		return false
+	}
+	defer hit.Close()
+	return !f.state.Voids(meta) && moreRecent(meta, f.meta, time.Now())
+}
+
 // leave ends the write, if nothing has, and the fill's being in flight.
 func (f *Fill) leave() {
-	defer f.opts.inFlight.leave(f.key, &f.pending)
+	defer f.state.inFlight.leave(f.key, &f.pending)
 	if f.writer != nil {
 		f.writer.Abort()
 	}
@@ -191,7 +235,7 @@ func (f *Fill) Written() int64 { return f.tracker.Seen() }
 // NoCacheReason returns why nothing will be, or was, stored; empty as long as nothing stands against it.
 func (f *Fill) NoCacheReason() NoCacheReason { return f.reason }
 
-// Err returns what NoCacheReason stands for where more is known: the Storage's error, or ErrPurged.
+// Err returns what NoCacheReason stands for where more is known: the Storage's error, ErrPurged or ErrSuperseded.
 func (f *Fill) Err() error { return f.err }
 
 // Write appends to the body. A body that passes the maximum size is not stored, but its readers get all of
@@ -246,8 +290,13 @@ func (f *Fill) giveUp(reason NoCacheReason) {
 }
 
 // supersede ends the life of the entry that was found before the origin sent this response: that is the more recent one,
-// stored or not (RFC 9111 §4). What others have stored since stays.
+// stored or not (RFC 9111 §4). What others have stored since stays; what was asked for earlier is not stored.
 func (f *Fill) supersede() {
+	if err := f.state.inFlight.lock(f.ctx, f.key.primaryHash); err != nil {
+		return
+	}
+	defer f.state.inFlight.unlock(f.key.primaryHash)
+	f.state.inFlight.outrun(&f.key, f.meta, 0, &f.pending, false)
 	if f.older.tag == 0 {
 		return
 	}
@@ -265,7 +314,7 @@ func (f *Fill) supersede() {
 
 // Finish ends a body that is complete. It returns nil if the response is stored now, ErrUnlinked if it was
 // too large, there was no room or NoCacheReason says otherwise, ErrNotFound if a purge voided it or its
-// vary record, or the Storage's error. Readers see the body's clean end in the first three.
+// vary record or a more recent response was stored meanwhile, or the Storage's error. Readers see the body's clean end in the first three.
 func (f *Fill) Finish() error {
 	if f.ended {
 		return nil
@@ -298,16 +347,21 @@ func (f *Fill) Finish() error {
 
 // store ends the write, and makes the entry it became known to all who have to know of it.
 func (f *Fill) store() error {
-	done, err := f.writer.Finish()
+	done, err := f.finishWrite()
 	switch {
 	case errors.Is(err, ErrUnlinked) && errors.Is(f.err, ErrPurged):
 		return ErrNotFound // whichever of its write and its vary record the purge came upon first
+	case errors.Is(err, ErrUnlinked) && superseded(f.err):
+		return f.err
 	case err != nil:
 		return err
 	}
 	if !f.streams {
 		if err := f.enterVariant(f.ctx, f.meta); err != nil {
 			_ = f.opts.drop(f.ctx, f.key, PurgeInvalidation) // nobody would find it
+			if superseded(err) {
+				f.err = err
+			}
 			if errors.Is(err, ErrPurged) {
 				err = ErrNotFound
 			}
@@ -315,6 +369,47 @@ func (f *Fill) store() error {
 		}
 	}
 	return f.admit(done)
+}
+
+// finishWrite makes an entry of what was written, unless it was overtaken.
+func (f *Fill) finishWrite() (MissFinish, error) {
+	if err := f.state.inFlight.lock(f.ctx, f.key.primaryHash); err != nil {
+		return MissFinish{}, err
+	}
+	defer f.state.inFlight.unlock(f.key.primaryHash)
+	if f.reason == "" {
+		late, hidden := f.state.inFlight.tooLate(&f.pending)
+		switch {
+		case late || hidden:
+			f.reason, f.err = Deferred, ErrSuperseded
+			if !late {
+				f.dropOlder()
+			}
+		case f.state.Voids(f.meta):
+			f.reason, f.err = Deferred, ErrPurged
+		}
+		if f.reason != "" {
+			f.writer.Unlink()
+		}
+	}
+	done, err := f.writer.Finish()
+	if err == nil {
+		f.state.inFlight.outrun(&f.key, f.meta, f.Tag(), &f.pending, false)
+	}
+	return done, err
+}
+
+// dropOlder ends the life of an entry that is older than f, where a write under way is more recent than both, and may yet
+// fail: the older one must not be left then. Called with the slot locked.
+func (f *Fill) dropOlder() {
+	found, hit, err := f.opts.Storage.Lookup(f.trace.in(f.ctx), f.key)
+	if err != nil {
+		return
+	}
+	defer hit.Close()
+	if inPlace := hit.CountsAccess(); !inPlace || !moreRecent(found, f.meta, time.Now()) {
+		_ = f.opts.drop(f.ctx, f.key, PurgeEviction)
+	}
 }
 
 // Abort ends a body that is not complete: nothing is stored, readers get an error, and another request may

@@ -37,6 +37,7 @@ func (p *Policy) Freshen(stored *CacheMeta, x *Exchange) (*CacheMeta, *Refusal) 
 	m := c.meta()
 	m.created, m.variance, m.extensions = stored.created, stored.variance, stored.extensions
 	m.flags |= stored.flags & (MetaDecoded | MetaPartial | MetaAuthorized)
+	m.setGroupsOf(x.Request)
 	return m, refusal
 }
 

@@ -18,14 +18,107 @@ type inFlight struct {
 	mu struct {
 		sync.Mutex
 		writes map[HashBinary][]*pendingWrite // by primary hash
+		slots  map[HashBinary][]chan struct{} // those locked, and who waits for them, by primary hash
 	}
+}
+
+// lock waits until the slots of a resource are the caller's to compare and change, or ctx ends; unlock ends that. Reading
+// them takes no lock. It is held around calls of the Storage, never around those of the origin, and is never taken inside
+// one.
+func (f *inFlight) lock(ctx context.Context, primary HashBinary) error {
+	f.mu.Lock()
+	waits, held := f.mu.slots[primary]
+	if !held {
+		defer f.mu.Unlock()
+		if f.mu.slots == nil {
+			f.mu.slots = make(map[HashBinary][]chan struct{})
+		}
+		f.mu.slots[primary] = nil
+		return nil
+	}
+	turn := make(chan struct{})
+	f.mu.slots[primary] = append(waits, turn)
+	f.mu.Unlock()
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+		if !f.leaveQueue(primary, turn) {
+			f.unlock(primary) // the turn came at that moment
+		}
+		return context.Cause(ctx)
+	}
+}
+
+// leaveQueue takes turn off those that wait for the slots, if it is among them.
+func (f *inFlight) leaveQueue(primary HashBinary, turn chan struct{}) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	waits := f.mu.slots[primary]
+	i := slices.Index(waits, turn)
+	if i < 0 {
+		return false
+	}
+	f.mu.slots[primary] = slices.Delete(waits, i, i+1)
+	return true
+}
+
+// unlock gives the slots to the one who has waited longest.
+func (f *inFlight) unlock(primary HashBinary) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	waits := f.mu.slots[primary]
+	if len(waits) == 0 {
+		delete(f.mu.slots, primary)
+		return
+	}
+	f.mu.slots[primary] = waits[1:]
+	close(waits[0])
+}
+
+// outrun notes that a response with this meta and tag is in key's slot, on its way there if linked is true, or, with no
+// tag, was refused there:
+// writes of what it is more recent than have come too late. It reports whether that is so of all other writes that an
+// invalidation of key would void. Called with the slot locked.
+func (f *inFlight) outrun(key *CacheKey, meta *CacheMeta, tag Tag, own *pendingWrite, linked bool) (all bool) {
+	now := time.Now()
+	all = true
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.mu.writes[key.primaryHash] {
+		switch {
+		case w == own || w.meta == nil:
+		case tag != 0 && w.tag == tag:
+			w.meta = meta // it is this one's
+		case w.variance != key.variance && !w.variance.IsZero() && !key.variance.IsZero():
+			// Of another variant: this one is no news about it.
+		case !moreRecent(meta, w.meta, now):
+			all = false
+		case linked:
+			w.hidden = true
+		default:
+			w.late = true
+		}
+	}
+	return all
+}
+
+// tooLate reports whether a more recent response is in w's slot: stored or refused, or, linked, on its way.
+func (f *inFlight) tooLate(w *pendingWrite) (late, linked bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return w.late, w.hidden
 }
 
 // pendingWrite is one write to a slot. inFlight's lock guards it.
 type pendingWrite struct {
 	variance HashBinary
 	begun    bool
+	tag      Tag           // once it has begun
 	void     bool          // a purge could not wait for it to begin; that changes no more once it has
+	meta     *CacheMeta    // of a response; nil where it is none
+	late     bool          // a more recent response was stored, or refused
+	hidden   bool          // one is on its way, and can be read already
 	awaited  chan struct{} // closed once the write has begun, or was given up; nil where nobody waits for that
 }
 
@@ -38,7 +131,7 @@ func (w *pendingWrite) begin() {
 	}
 }
 
-// enter notes w, a zero pendingWrite, as on its way to key's slot.
+// enter notes w, new but for its meta, as on its way to key's slot.
 func (f *inFlight) enter(key CacheKey, w *pendingWrite) {
 	w.variance = key.variance
 	f.mu.Lock()
@@ -49,11 +142,12 @@ func (f *inFlight) enter(key CacheKey, w *pendingWrite) {
 	f.mu.writes[key.primaryHash] = append(f.mu.writes[key.primaryHash], w)
 }
 
-// begun says that the Storage knows of the write, so that a purge voids it. Whether one has given up waiting for that is
+// begun says that the Storage knows of the write, by that tag, so that a purge voids it. Whether one has given up waiting for that is
 // certain from now on.
-func (f *inFlight) begun(w *pendingWrite) {
+func (f *inFlight) begun(w *pendingWrite, tag Tag) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	w.tag = tag
 	w.begin()
 }
 

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Lookup looks the key up in the Storage. A miss, or an entry from before SetValidAfter, is ErrNotFound; any
-// other error is the Storage's. A meta with MetaVaryRecord is no response: go on with VaryLookup. The caller
+// Lookup looks the key up in the Storage. A miss, or an entry that was purged with everything or with a group, or is from
+// before SetValidAfter, is ErrNotFound; any other error is the Storage's. A meta with MetaVaryRecord is no response: go on with VaryLookup. The caller
 // passes what it got to Found, or closes the HitHandler.
 //
 // ctx lives as long as the HitHandler.
@@ -33,10 +33,10 @@ func (c *HttpCache) lookup(ctx context.Context) (*CacheMeta, HitHandler, error) 
 	return meta, hit, err
 }
 
-// find looks for what key has in the Storage that SetValidAfter lets count.
+// find looks for what key has in the Storage that neither a purge of everything or a group nor SetValidAfter has voided.
 func (c *HttpCache) find(ctx context.Context, key *CacheKey) (*CacheMeta, HitHandler, error) {
 	meta, hit, err := c.opts.Storage.Lookup(ctx, *key)
-	if err == nil && !c.validAfter.IsZero() && meta.Created().Before(c.validAfter) {
+	if err == nil && (c.state.Voids(meta) || !c.validAfter.IsZero() && meta.Created().Before(c.validAfter)) {
 		_ = hit.Close()
 		return nil, nil, ErrNotFound
 	}

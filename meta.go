@@ -45,6 +45,8 @@ type CacheMeta struct {
 	updated    int64
 	freshUntil int64
 	epoch      int64 // zero: the age counts from updated
+	asked      int64 // how long before updated the origin was asked, in nanoseconds
+	purgeEpoch uint64
 	variance   HashBinary
 	header     HeaderSection
 	extensions string // packed name, value pairs, sorted by name
@@ -97,6 +99,13 @@ func (m *CacheMeta) Updated() time.Time { return time.Unix(0, m.updated) }
 
 // SetUpdated sets when the response was last validated.
 func (m *CacheMeta) SetUpdated(t time.Time) { m.updated = t.UnixNano() }
+
+// Asked returns when the origin was asked for the response, or to validate it: Updated, where nobody said. Together with
+// Updated it says which of two responses is the more recent one (RFC 9111 §4).
+func (m *CacheMeta) Asked() time.Time { return time.Unix(0, m.updated-m.asked) }
+
+// SetAsked sets that, at a time no later than Updated.
+func (m *CacheMeta) SetAsked(t time.Time) { m.asked = max(0, m.updated-t.UnixNano()) }
 
 // FreshUntil returns the end of the freshness lifetime (RFC 9111 §4.2).
 func (m *CacheMeta) FreshUntil() time.Time { return time.Unix(0, m.freshUntil) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +34,7 @@ const (
 	sectionHeader     = 1
 	sectionExtensions = 2
 	sectionVariance   = 3 // none where it is zero
+	sectionFetch      = 4 // purge epoch, then asked, as uvarints; none where both are zero
 )
 
 // Offsets within the fixed part. It is read by position, so that decoding costs a hit little.
@@ -52,7 +54,16 @@ const (
 var ErrBadMeta = errors.New("cirque: damaged or unknown meta")
 
 func (m *CacheMeta) encodedSize() int {
-	return metaFixedAt + fixedV1 + sectionSize(len(m.header.packed)) + sectionSize(len(m.extensions)) + sectionSize(len(m.encodedVariance()))
+	return metaFixedAt + fixedV1 + sectionSize(len(m.header.packed)) + sectionSize(len(m.extensions)) + sectionSize(len(m.encodedVariance())) +
+		sectionSize(m.fetchSize())
+}
+
+// fetchSize returns the length of the section about the fetch.
+func (m *CacheMeta) fetchSize() int {
+	if m.purgeEpoch == 0 && m.asked == 0 {
+		return 0
+	}
+	return uvarintSize(m.purgeEpoch) + uvarintSize(uint64(m.asked))
 }
 
 // encodedVariance returns the variance, or nothing where it is zero.
@@ -70,7 +81,7 @@ func sectionSize(n int) int {
 	return 1 + uvarintSize(n) + n
 }
 
-func uvarintSize(n int) int {
+func uvarintSize[T int | uint64](n T) int {
 	size := 1
 	for ; n >= 0x80; n >>= 7 {
 		size++
@@ -96,6 +107,11 @@ func (m *CacheMeta) AppendBinary(dst []byte) ([]byte, error) {
 	dst = appendSection(dst, sectionHeader, m.header.packed)
 	dst = appendSection(dst, sectionExtensions, m.extensions)
 	dst = appendSection(dst, sectionVariance, m.encodedVariance())
+	if n := m.fetchSize(); n > 0 {
+		dst = append(dst, sectionFetch, byte(n)) // two numbers of at most ten bytes
+		dst = binary.AppendUvarint(dst, m.purgeEpoch)
+		dst = binary.AppendUvarint(dst, uint64(m.asked))
+	}
 	le.PutUint64(dst[start+2:], xxhash.Sum64(dst[start+metaPrefix:]))
 	return dst, nil
 }
@@ -152,6 +168,7 @@ func (m *CacheMeta) decode(s string, check bool) error {
 	m.freshUntil = int64(uint64At(fixed, offFreshUntil))
 	m.epoch = int64(uint64At(fixed, offEpoch))
 	m.variance, m.header, m.extensions = HashBinary{}, HeaderSection{}, ""
+	m.asked, m.purgeEpoch = 0, 0
 
 	rest := s[metaFixedAt+int(uint16(s[metaPrefix])|uint16(s[metaPrefix+1])<<8):]
 	for rest != "" {
@@ -173,6 +190,14 @@ func (m *CacheMeta) decode(s string, check bool) error {
 				return fmt.Errorf("%w: variance of %d bytes", ErrBadMeta, size)
 			}
 			copy(m.variance[:], after)
+		case sectionFetch:
+			d := decoder{rest: after[:size]}
+			m.purgeEpoch = d.uvarint()
+			asked := d.uvarint()
+			if d.failed || asked > math.MaxInt64 {
+				return fmt.Errorf("%w: fetch", ErrBadMeta)
+			}
+			m.asked = int64(asked)
 		}
 		rest = after[size:]
 	}

@@ -66,6 +66,7 @@ LookupDuration             .        .        .        .        .        .       
 LockDuration               .        .        .        .        .        .        .        .        .        .        .
 SetTrace                   .        .        .        .        .        .        .        .        .        .        .
 SetValidAfter              .        .        .        .        .        .        .        .        .        .        .
+SetPurgeEpoch              .        .        .        .        .        .        .        .        .        .        .
 SetMaxObjectBytes          .        .        .        .        .        .        .        .        .        .        .
 TrackBodyBytes             .        .        .        .        .        .        .        .        .        .        .
 ExceedsMaxObject           .        .        .        .        .        .        .        .        .        .        .
@@ -307,7 +308,7 @@ var steps = map[string]func(s *stage){
 		require.Equal(s.t, cirque.OriginNotCache, s.c.NoCacheReason())
 		require.Equal(s.t, "body", s.read(s.c))
 	},
-	"Supersede": func(s *stage) { s.wantGone(s.c.Supersede(s.t.Context())) },
+	"Supersede": func(s *stage) { s.wantGone(s.c.Supersede(s.t.Context(), exchangeNow())) },
 	"FinishHit": func(s *stage) {
 		require.Equal(s.t, s.open, s.c.Hit() != nil)
 		require.NoError(s.t, s.c.FinishHit())
@@ -396,6 +397,7 @@ var steps = map[string]func(s *stage){
 	"LockDuration":      func(s *stage) { require.Zero(s.t, s.c.LockDuration()) },
 	"SetTrace":          func(s *stage) { s.c.SetTrace(new(cirque.CacheTrace)) },
 	"SetValidAfter":     func(s *stage) { s.c.SetValidAfter(time.Now()) },
+	"SetPurgeEpoch":     func(s *stage) { s.c.SetPurgeEpoch(1) },
 	"SetMaxObjectBytes": func(s *stage) { s.c.SetMaxObjectBytes(7); require.True(s.t, s.c.ExceedsMaxObject(8)) },
 	"TrackBodyBytes":    func(s *stage) { require.True(s.t, s.c.TrackBodyBytes(1)) },
 	"ExceedsMaxObject":  func(s *stage) { require.False(s.t, s.c.ExceedsMaxObject(1)) },
@@ -491,4 +493,10 @@ func TestStoringWithoutMetaPanics(t *testing.T) {
 		c.Miss()
 		wantPhaseError(t, op, cirque.PhaseMiss, func() { step(c) })
 	}
+}
+
+// exchangeNow is an answer of the origin that was asked for and received now.
+func exchangeNow() *cirque.Exchange {
+	now := time.Now()
+	return &cirque.Exchange{Status: http.StatusOK, RequestTime: now, ResponseTime: now}
 }

@@ -55,9 +55,11 @@ func (o *CacheOptions) purge(ctx context.Context, trace *CacheTrace, key CacheKe
 // dropAll is Purge of the primary slot's key.
 func (o *CacheOptions) dropAll(ctx context.Context, key CacheKey) error {
 	// First the log: from here on no fill can start with what was fetched before.
-	o.purges.begin(key.PrimaryHash())
-	defer o.purges.end(key.PrimaryHash())
-	variances, late := o.inFlight.settle(ctx, key)
+	state := o.Storage.Purges()
+	log := state.log()
+	log.begin(key.PrimaryHash())
+	defer log.end(key.PrimaryHash())
+	variances, late := state.inFlight.settle(ctx, key)
 	variants, _ := o.variants(ctx, key) // those that are not known are out of reach all the same, without their record
 	for _, v := range variants {
 		variances = append(variances, v.Hash)
@@ -108,8 +110,10 @@ func (o *CacheOptions) drop(ctx context.Context, key CacheKey, typ PurgeType) er
 // INVARIANT: nobody who asks after MarkStale gets, as fresh, what was fetched or validated before it.
 func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Time) error {
 	key = key.WithVariance(HashBinary{})
-	o.purges.begin(key.PrimaryHash())
-	defer o.purges.end(key.PrimaryHash())
+	state := o.Storage.Purges()
+	log := state.log()
+	log.begin(key.PrimaryHash())
+	defer log.end(key.PrimaryHash())
 	found, failed := false, error(nil)
 	collect := func(err error) {
 		switch {
@@ -119,7 +123,7 @@ func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Tim
 			failed = err
 		}
 	}
-	underWay, late := o.inFlight.settle(ctx, key)
+	underWay, late := state.inFlight.settle(ctx, key)
 	variants, err := o.variants(ctx, key)
 	for _, variance := range underWay {
 		collect(o.drop(ctx, key.WithVariance(variance), PurgeInvalidation))
@@ -148,8 +152,9 @@ func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Tim
 // purges of all keys to remember, it is a large number. What was asked for before a purge must not be stored after it,
 // unless that is the answer's own.
 func (o *CacheOptions) WatchPurges(key CacheKey) (purges func() int) {
-	mark := o.purges.mark(key.PrimaryHash())
-	return func() int { return o.purges.countSince(key.PrimaryHash(), mark) }
+	state := o.Storage.Purges()
+	mark := state.mark(key.PrimaryHash())
+	return func() int { return state.countSince(key.PrimaryHash(), mark) }
 }
 
 func (o *CacheOptions) markSlotStale(ctx context.Context, key CacheKey, now time.Time) error {
@@ -158,6 +163,9 @@ func (o *CacheOptions) markSlotStale(ctx context.Context, key CacheKey, now time
 		return err
 	}
 	defer hit.Close()
+	if o.Storage.Purges().Voids(meta) {
+		return ErrNotFound
+	}
 	if !meta.IsFresh(now) {
 		return nil
 	}

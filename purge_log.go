@@ -31,6 +31,10 @@ type purgedSet [4]struct{ key, number atomic.Uint64 }
 type purgeMark struct {
 	noted  uint64
 	latest uint64 // number of the key's latest purge: who came before it has another one; zero where none is known
+
+	epoch      PurgeEpoch // of the purges of everything and of groups
+	asked      PurgeEpoch // the same, when the origin was asked
+	generation uint64     // see PurgeState.generation
 }
 
 // short is what a key is known by in the log.
@@ -114,7 +118,7 @@ func (l *purgeLog) mark(primary HashBinary) purgeMark {
 	if noted == 0 {
 		return purgeMark{}
 	}
-	return purgeMark{noted, l.set(primary).number(short(primary))}
+	return purgeMark{noted: noted, latest: l.set(primary).number(short(primary))}
 }
 
 // purgedSince reports whether key was purged after m, or is being purged. It says so too where more purges came after m

@@ -80,6 +80,11 @@ type Storage interface {
 	// changes nothing and returns ErrNotFound. The entry keeps its tag. Where Lookup finds writes
 	// under way, their meta can be replaced as well.
 	UpdateMeta(ctx context.Context, key CacheKey, meta *CacheMeta, tag Tag) error
+
+	// Purges returns what all users of the Storage in this process share about purges: always the same, never nil. The caller
+	// compares it with what Lookup returns, so that a Storage need not look at it. One whose entries outlive the process has to
+	// keep it with them: see [PurgeState.Restore]. One in front of others returns that of the one that keeps longest.
+	Purges() *PurgeState
 }
 
 // MissOptions are facts about a write that help the store.

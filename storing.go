@@ -60,7 +60,9 @@ func (p *Policy) admit(x *Exchange) (*CacheMeta, *Refusal) {
 	if refusal := c.refusal(); refusal != nil {
 		return nil, refusal
 	}
-	return c.meta(), nil
+	m := c.meta()
+	m.setGroupsOf(x.Request)
+	return m, nil
 }
 
 // candidate is a response that may be stored, if no rule objects. Status and header are those of its exchange,
@@ -238,6 +240,9 @@ func (c *candidate) meta() *CacheMeta {
 	m := NewCacheMeta(c.status, c.stored, x.ResponseTime, epoch.Add(f.Lifetime), swr, sie)
 	if f.InitialAge > 0 {
 		m.SetEpochOverride(epoch)
+	}
+	if !x.RequestTime.IsZero() {
+		m.SetAsked(x.RequestTime)
 	}
 	m.SetFlags(flagIf(c.neverStale(), MetaNoStale) |
 		flagIf(d.NoCache, MetaNoCache) |

@@ -50,6 +50,25 @@ func (r *VaryRecord) fieldsOfResources(fields []string) []string {
 	return slices.Compact(all)
 }
 
+// What a record keeps of the fields of each variant is bounded, as it is read and written with all of them. A variant with
+// longer ones is validated when it is the one that is wanted, and not along with others.
+const (
+	maxVariantTag  = 256
+	maxVariantDate = 64
+)
+
+// bounded returns v without the fields that are too long for a record.
+func (v Variant) bounded() Variant {
+	drop := func(s *string, limit int) {
+		if len(*s) > limit {
+			*s = ""
+		}
+	}
+	drop(&v.ETag, maxVariantTag)
+	drop(&v.LastModified, maxVariantDate)
+	return v
+}
+
 // Lookup returns the variant with this hash.
 func (r *VaryRecord) Lookup(hash HashBinary) (v Variant, ok bool) {
 	i := r.index(hash)

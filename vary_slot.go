@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -99,16 +98,6 @@ func addsVariance(extra func(*VarianceBuilder)) (varies, resources bool) {
 	return b.HasVariance(), b.resources
 }
 
-// recordLocks serialise the changes to vary records, many records to a lock. Reading a record takes none.
-// They are held around Storage calls and are never taken inside one.
-var recordLocks [64]sync.Mutex
-
-func lockRecord(primary HashBinary) *sync.Mutex {
-	lock := &recordLocks[primary[2]%byte(len(recordLocks))]
-	lock.Lock()
-	return lock
-}
-
 // VariantOf describes the response stored under key for its vary record and for validation.
 func VariantOf(key CacheKey, meta *CacheMeta) Variant {
 	header := meta.Header()
@@ -123,7 +112,7 @@ func VariantOf(key CacheKey, meta *CacheMeta) Variant {
 // enterVariant enters the response with this meta in its vary record, and puts that into the primary slot if
 // it isn't there. Not before the variant can be found: who sees the record looks for the variant next, and
 // would fetch it a second time. But before it is served, so that a purge finds it. ErrPurged means that the
-// record is gone, or that another has taken its place.
+// record is gone, or that another has taken its place; ErrSuperseded, that what has taken it is more recent.
 //
 // INVARIANT: a record lists all variants of its epoch that can be found. So one that has left the Storage is not brought
 // back as it was found: others may have entered theirs since.
@@ -132,15 +121,21 @@ func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
 	if found == nil {
 		return nil
 	}
+	if err := s.state.inFlight.lock(ctx, s.key.primaryHash); err != nil {
+		return err
+	}
+	defer s.state.inFlight.unlock(s.key.primaryHash)
 	ctx = context.WithoutCancel(ctx)
-	variant, primary := VariantOf(s.key, meta), s.key.WithVariance(HashBinary{})
-	defer lockRecord(primary.PrimaryHash()).Unlock()
+	variant, primary := VariantOf(s.key, meta).bounded(), s.key.WithVariance(HashBinary{})
 	old, hit, err := s.opts.Storage.Lookup(ctx, primary)
 	if err == nil {
 		defer hit.Close()
 		record, ok := old.VaryRecord()
 		if ok && record.Epoch == found.Epoch {
-			return s.updateRecord(ctx, primary, record, variant, old, hit.Tag())
+			return s.updateRecord(ctx, primary, record, variant, meta, old, hit.Tag())
+		}
+		if !s.state.Voids(old) && moreRecent(old, meta, time.Now()) {
+			return ErrSuperseded
 		}
 	} else if !errors.Is(err, ErrNotFound) {
 		return err
@@ -149,25 +144,30 @@ func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
 		return ErrPurged
 	}
 	record, _ := found.With(variant)
-	return s.putRecord(ctx, primary, record)
+	return s.putRecord(ctx, primary, record, meta)
 }
 
 // updateRecord replaces the variant's description in a record that is in place.
 func (s *slot) updateRecord(
-	ctx context.Context, primary CacheKey, record *VaryRecord, variant Variant, old *CacheMeta, tag Tag,
+	ctx context.Context, primary CacheKey, record *VaryRecord, variant Variant, meta, old *CacheMeta, tag Tag,
 ) error {
 	if known, ok := record.Lookup(variant.Hash); ok && known == variant {
 		return nil
 	}
 	record, dropped := record.With(variant)
-	err := s.opts.updateMeta(ctx, s.trace, primary, old, NewVaryMeta(record, old.Created()), tag)
+	updated := NewVaryMeta(record, old.Created())
+	if updated.orderAs(old); moreRecent(meta, old, time.Now()) {
+		updated.orderAs(meta)
+	}
+	updated.purgeEpoch = max(old.purgeEpoch, meta.purgeEpoch)
+	err := s.opts.updateMeta(ctx, s.trace, primary, old, updated, tag)
 	if errors.Is(err, ErrNotFound) {
 		if _, hit, err := s.opts.Storage.Lookup(ctx, primary); err == nil {
 			_ = hit.Close()
 			return ErrPurged // a response that varies no more has taken its place
 		}
 		// It was evicted just now, perhaps for its own growth. No variant was entered since: the lock is ours.
-		err = s.putRecord(ctx, primary, record)
+		err = s.putRecord(ctx, primary, record, meta)
 	}
 	if err == nil {
 		s.evictVariant(ctx, dropped)
@@ -175,21 +175,23 @@ func (s *slot) updateRecord(
 	return err
 }
 
-// putRecord puts a record into the primary slot, unless that was purged since the walk began.
-func (s *slot) putRecord(ctx context.Context, primary CacheKey, record *VaryRecord) error {
+// putRecord puts a record into the primary slot, unless that was purged since the walk began. response is the meta of the
+// variant that it is put there for.
+func (s *slot) putRecord(ctx context.Context, primary CacheKey, record *VaryRecord, response *CacheMeta) error {
 	var pending pendingWrite
-	s.opts.inFlight.enter(primary, &pending)
-	defer s.opts.inFlight.leave(primary, &pending)
-	if s.purged() {
+	s.state.inFlight.enter(primary, &pending)
+	defer s.state.inFlight.leave(primary, &pending)
+	meta := NewVaryMeta(record, time.Now())
+	meta.orderAs(response)
+	if s.purged(meta) {
 		return ErrPurged
 	}
-	meta := NewVaryMeta(record, time.Now())
 	writer, err := s.opts.Storage.MissHandler(ctx, primary, meta, MissOptions{})
 	if err != nil {
 		return err
 	}
 	defer writer.Abort()
-	if s.opts.inFlight.begun(&pending); pending.void {
+	if s.state.inFlight.begun(&pending, writer.Tag()); pending.void {
 		return ErrPurged
 	}
 	done, err := writer.Finish()

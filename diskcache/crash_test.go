@@ -30,6 +30,9 @@ var crashConfig = Config{MaxBytes: crashLimit}
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
+		if how := os.Getenv(crashPurge); how != "" {
+			purgeAndWait(dir, how)
+		}
 		underLoad(dir)
 	}
 	os.Exit(m.Run())

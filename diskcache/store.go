@@ -40,6 +40,8 @@ type Store struct {
 	tags     atomic.Uint64 // given out since firstTag
 	open     atomic.Int64  // files open for hits
 	scanner  scanner
+	purges   cirque.PurgeState
+	journal  journal // of purges
 	counts   counts
 
 	closed atomic.Bool
@@ -111,6 +113,8 @@ func open(dir string, config *Config, budget *cirque.Budget) (*Store, error) {
 		return nil, err
 	}
 	s.ledger.setAside(used)
+	s.journal.store = s
+	s.journal.restore()
 	s.scanner.first = make(chan struct{})
 	s.spawn(s.start)
 	return s, nil
@@ -144,8 +148,12 @@ func (s *Store) Close() error {
 		//lint:ignore SA2001 to wait for those who came before
 		s.stripes[i].mu.Unlock()
 	}
-	return errors.Join(s.saveIndex(), s.saveEviction(), s.root.close())
+	return errors.Join(s.saveIndex(), s.saveEviction(), s.journal.close(), s.root.close())
 }
+
+// Purges implements [cirque.Storage]. Purges of everything and of groups are kept in a file of the directory, up to 3 MiB
+// that MaxBytes does not count, and are on disk when they return nil.
+func (s *Store) Purges() *cirque.PurgeState { return &s.purges }
 
 // Budget returns the account of the disk space that is taken.
 func (s *Store) Budget() *cirque.Budget { return s.ledger.budget }
@@ -208,6 +216,9 @@ func (s *Store) probeUpdates() error {
 	if err := os.Remove(path); err != nil {
 		return err
 	}
+	if err := s.journal.catchUp(); err != nil {
+		return err
+	}
 	s.dropPurged()
 	return nil
 }
@@ -218,6 +229,9 @@ func (s *Store) reattach(reason error) error {
 		return fmt.Errorf("%w: %w", reason, err)
 	}
 	if _, err := s.root.attach(); err != nil {
+		return err
+	}
+	if err := s.journal.reattached(); err != nil {
 		return err
 	}
 	// It forgets what was there before; the scan tells it of what is there now.

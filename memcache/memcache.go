@@ -56,6 +56,7 @@ type MemCache struct {
 	budget *cirque.Budget
 	bodies stream.Options // of every body under way, but for its SizeHint
 	tags   atomic.Uint64  // the last one given out
+	purges cirque.PurgeState
 	shards [shardCount]shard
 }
 
@@ -87,6 +88,9 @@ func New(config Config) *MemCache {
 func (c *MemCache) shard(primary cirque.HashBinary) *shard {
 	return &c.shards[binary.LittleEndian.Uint64(primary[8:])%shardCount]
 }
+
+// Purges implements [cirque.Storage]. What it returns ends with the MemCache, as the entries do.
+func (c *MemCache) Purges() *cirque.PurgeState { return &c.purges }
 
 // Len returns the number of entries, writes under way not among them.
 func (c *MemCache) Len() int {

@@ -40,6 +40,7 @@ func (x *exchange) admit(a *answerHead) verdict {
 	if x.cache.keyedByCredentials() {
 		e.Keyed = credentialFields[:]
 	}
+	x.got = e
 	own := x.invalidate(a)
 	if x.noStore {
 		return verdictPass
@@ -54,6 +55,7 @@ func (x *exchange) admit(a *answerHead) verdict {
 			return x.passOn(cirque.Deferred)
 		}
 	}
+	x.hc.SetPurgeEpoch(x.epoch)
 	x.status.fwdStatus = a.status
 	stale := x.hc.Phase() == cirque.PhaseStale
 	switch {
@@ -153,7 +155,7 @@ func (x *exchange) refusedToCredentials() bool {
 }
 
 func (x *exchange) supersede() {
-	if err := x.hc.Supersede(x.flightContext()); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+	if err := x.hc.Supersede(x.flightContext(), x.got); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 		x.cache.storageFailed("purge", err)
 	}
 }
@@ -179,10 +181,6 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 		x.status.detail = "closing"
 		return x.passOn(cirque.Deferred)
 	}
-	if x.overtaken(meta) {
-		x.status.detail = "purged"
-		return x.passOn(x.failed(cirque.Deferred))
-	}
 	if !c.fills.tryAcquire() {
 		x.status.detail = "too-many-fills"
 		return x.passOn(x.failed(cirque.Deferred))
@@ -193,6 +191,7 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 			c.fills.release()
 		}
 	}()
+	x.setGroups(meta)
 	unshared := !x.remember(meta)
 	x.hc.SetMeta(meta)
 	fields, _ := cirque.VaryFields(http.Header{"Vary": meta.Header().Values("Vary")})
@@ -224,7 +223,7 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 		c.storageFailed("miss", fill.Err())
 		x.status.detail = "storage-error"
 	default:
-		x.status.detail = "purged"
+		x.status.detail = notStored(fill.Err())
 	}
 	return verdictFill
 }
@@ -261,9 +260,7 @@ func (x *exchange) complete(trailer http.Header) {
 // freshen merges an answer that validates the stale entry into its meta.
 func (x *exchange) freshen(e *cirque.Exchange) (*cirque.CacheMeta, *cirque.Refusal) {
 	fresh, refusal := x.hc.Freshen(x.cache.policy, e)
-	if refusal == nil && x.overtaken(fresh) {
-		refusal = &cirque.Refusal{Reason: cirque.Deferred, Detail: "purged"}
-	}
+	x.setGroups(fresh)
 	return fresh, refusal
 }
 
@@ -275,13 +272,19 @@ func (x *exchange) freshened(fresh *cirque.CacheMeta) error {
 	return x.hc.Revalidate(x.flightContext(), fresh)
 }
 
-// overtaken reports whether an invalidation of everything, or of a group that the response is in, came while the origin
-// was being asked.
-//
-// INVARIANT: what the origin was asked for before an invalidation is not stored after it. Those that come later than this
-// check find that the response was received before them.
-func (x *exchange) overtaken(meta *cirque.CacheMeta) bool {
-	return !x.asked.After(x.cache.validAfterTime()) || x.cache.groups.invalidatedSince(x.asked, &x.target, meta)
+// setGroups notes which groups of the origin, as clients know it, the response is in.
+func (x *exchange) setGroups(meta *cirque.CacheMeta) {
+	if meta.Header().Has("Cache-Groups") {
+		meta.SetGroups(x.target.origin())
+	}
+}
+
+// notStored says in a token why a response that might be stored was not.
+func notStored(err error) string {
+	if errors.Is(err, cirque.ErrSuperseded) {
+		return "superseded"
+	}
+	return "purged"
 }
 
 // readerContext is the context in which the client reads the fill; nil where there is no client.
@@ -355,7 +358,7 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 		x.status.stored = true
 		x.status.setTTL(fresh, x.now)
 	case errors.Is(err, cirque.ErrNotFound):
-		x.status.detail = "purged"
+		x.status.detail = notStored(err)
 	default:
 		x.cache.storageFailed("update", err)
 		x.status.detail = "storage-error"

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync/atomic"
-	"time"
 
 	"github.com/cirquecache/cirque"
 )
@@ -18,7 +16,6 @@ type Cache struct {
 	policy     *cirque.Policy
 	namespaces [doorCount]string
 	public     publicOrigin
-	groups     groupLog
 
 	fills         limiter
 	revalidations limiter
@@ -27,7 +24,6 @@ type Cache struct {
 	// background is done when Close gives up waiting: everything that outlives its request ends then.
 	background context.Context
 	abort      context.CancelCauseFunc
-	validAfter atomic.Int64 // Unix nanoseconds; zero for none
 
 	underWay underWay
 }
@@ -121,14 +117,6 @@ func (c *Cache) logger() *slog.Logger {
 // storageFailed reports a failing Storage. The request goes on without it.
 func (c *Cache) storageFailed(op string, err error) {
 	c.logger().Error("cirque: storage failed", slog.String("op", op), slog.Any("err", err))
-}
-
-// validAfterTime returns the instant of the last PurgeAll; zero for none.
-func (c *Cache) validAfterTime() time.Time {
-	if ns := c.validAfter.Load(); ns != 0 {
-		return time.Unix(0, ns)
-	}
-	return time.Time{}
 }
 
 // limiter bounds how many of something there are at one time.

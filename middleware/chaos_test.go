@@ -184,7 +184,7 @@ func (c *chaos) visit() {
 	case 1:
 		_ = c.cache.SoftPurge(ctx, request)
 	case 2:
-		c.cache.PurgeAll()
+		require.NoError(c.t, c.cache.PurgeAll(context.Background()))
 	}
 	start := c.roll(3000)
 	wish := [][]string{

@@ -25,9 +25,11 @@ type exchange struct {
 	hc       cirque.HttpCache
 	rd       cirque.RequestDirectives
 
-	arrived time.Time // when the request came in
-	now     time.Time // the present, as far as decisions go: read once a hit, and anew after every wait
-	asked   time.Time // when the origin was asked
+	arrived time.Time         // when the request came in
+	now     time.Time         // the present, as far as decisions go: read once a hit, and anew after every wait
+	asked   time.Time         // when the origin was asked
+	epoch   cirque.PurgeEpoch // of the Storage, then
+	got     *cirque.Exchange  // what it answered
 	client  context.Context
 
 	status     cacheStatus
@@ -198,7 +200,6 @@ func (x *exchange) plan() (route, error) {
 func (x *exchange) enable(key cirque.CacheKey) {
 	x.hc.Enable(x.cache.opts)
 	x.hc.SetTrace(cirque.ContextCacheTrace(x.client))
-	x.hc.SetValidAfter(x.cache.validAfterTime())
 	if !x.cache.cfg.Private && x.req.Header["Authorization"] != nil {
 		// Whether the response may be stored can depend on Authorization (RFC 9111 §3.5): those who send it neither wait
 		// with the others nor leave word for them.
@@ -257,23 +258,15 @@ func (x *exchange) lookup() (*cirque.CacheMeta, cirque.HitHandler, error) {
 			_ = hit.Close()
 			return nil, nil, cirque.ErrNotFound
 		}
-		return x.current(meta, hit)
+		return meta, hit, nil
 	}
 	meta, hit, err = x.hc.VaryLookup(x.client, meta, hit, x.req.Header, x.varianceHook())
-	if err != nil {
-		return nil, nil, err
-	}
-	return x.current(meta, hit)
+	return meta, hit, err
 }
 
-// current takes what a group invalidation ended (RFC 9875 §3) for not found.
-func (x *exchange) current(meta *cirque.CacheMeta, hit cirque.HitHandler) (*cirque.CacheMeta, cirque.HitHandler, error) {
-	if x.cache.groups.invalidatedSince(meta.Updated(), &x.target, meta) {
-		_ = hit.Close()
-		return nil, nil, cirque.ErrNotFound
-	}
-	return meta, hit, nil
-}
+// ask notes that the origin is asked now: which of two answers is the more recent one, and which purges it comes after,
+// goes by that.
+func (x *exchange) ask() { x.asked, x.epoch = time.Now(), x.cache.opts.PurgeEpoch() }
 
 // varianceHook returns what adds the request's dimensions beyond what Vary names; nil where there
 // can be none. It keeps no pointer into x, which would move x to the heap.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"time"
 )
 
 // Handler returns a handler that serves from the cache what it may, and asks next for the rest. A nil next is
@@ -105,7 +104,7 @@ func (h *handlerDoor) revalidate(x *exchange) { h.forward(x, nil) }
 
 // ask runs next and carries its answer to where it belongs. A nil w is a client that is not there.
 func (h *handlerDoor) ask(x *exchange, w http.ResponseWriter, r *http.Request) (retry bool) {
-	x.asked = time.Now()
+	x.ask()
 	rw := &responseWriter{x: x, client: w, method: r.Method, header: make(http.Header), declared: -1}
 	defer rw.settle()
 	h.call(rw, r)

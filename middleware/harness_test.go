@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -85,9 +84,6 @@ func newHTTP2House(t testing.TB, door string, cfg middleware.Config, script func
 // open builds what is before the origin. A nil base is a transport of the house's own.
 func (h *house) open(cfg middleware.Config, base http.RoundTripper) {
 	h.t.Helper()
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler) // what goes wrong here is meant to
-	}
 	var err error
 	h.cache, err = middleware.New(cfg)
 	require.NoError(h.t, err)

@@ -23,7 +23,10 @@ func (x *exchange) invalidate(a *answerHead) (own int) {
 		own += x.invalidateTarget(&t, asked)
 	}
 	if groups := cirque.InvalidatedGroups(asked, a.status, a.header); len(groups) > 0 {
-		x.cache.groups.invalidate(x.target.origin(), groups)
+		err := x.cache.opts.PurgeGroups(context.WithoutCancel(x.client), x.target.origin(), groups...)
+		if err != nil {
+			x.cache.storageFailed("purge", err)
+		}
 	}
 	return own
 }

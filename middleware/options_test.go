@@ -79,7 +79,7 @@ func TestFailuresAreLoggedByDefault(t *testing.T) {
 	before := slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
 	defer slog.SetDefault(before)
-	cache, err := middleware.New(middleware.Config{Storage: failingStorage{}})
+	cache, err := middleware.New(middleware.Config{Storage: failingStorage{purges: new(cirque.PurgeState)}})
 	require.NoError(t, err)
 	w := httptest.NewRecorder()
 	cache.Handler(fresh("page")).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
@@ -91,7 +91,12 @@ func TestFailuresAreLoggedByDefault(t *testing.T) {
 var errOfFailingStorage = errors.New("the storage is away")
 
 // failingStorage fails at every lookup. Nothing else is asked of it then.
-type failingStorage struct{ cirque.Storage }
+type failingStorage struct {
+	cirque.Storage
+	purges *cirque.PurgeState
+}
+
+func (s failingStorage) Purges() *cirque.PurgeState { return s.purges }
 
 func (failingStorage) Lookup(context.Context, cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	return nil, nil, errOfFailingStorage

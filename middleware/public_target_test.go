@@ -532,9 +532,11 @@ func TestPublicURLsBehindATerminator(t *testing.T) {
 			}
 			public := request(http.MethodGet, "https://"+publicHost+"/a")
 			for what, remove := range map[string]func(){
-				"Purge":      func() { require.NoError(t, cache.Purge(t.Context(), public)) },
-				"SoftPurge":  func() { require.NoError(t, cache.SoftPurge(t.Context(), public)) },
-				"PurgeGroup": func() { cache.PurgeGroup(request(http.MethodGet, "https://"+publicHost+"/"), "pages") },
+				"Purge":     func() { require.NoError(t, cache.Purge(t.Context(), public)) },
+				"SoftPurge": func() { require.NoError(t, cache.SoftPurge(t.Context(), public)) },
+				"PurgeGroup": func() {
+					require.NoError(t, cache.PurgeGroup(t.Context(), request(http.MethodGet, "https://"+publicHost+"/"), "pages"))
+				},
 				"POST": func() {
 					require.Equal(t, "page", secure.do(http.MethodPost, "/a", "Host", publicHost).body)
 				},
@@ -643,9 +645,9 @@ func TestPurgeGroupCoversBothSchemes(t *testing.T) {
 		r, err := http.NewRequest(http.MethodGet, origin, nil)
 		require.NoError(t, err)
 		secure.twice("/a", "Host", publicHost)
-		cache.PurgeGroup(r, "others")
+		require.NoError(t, cache.PurgeGroup(t.Context(), r, "others"))
 		require.Contains(t, secure.get("/a", "Host", publicHost).status(), "; hit")
-		cache.PurgeGroup(r, "pages")
+		require.NoError(t, cache.PurgeGroup(t.Context(), r, "pages"))
 		require.NotContains(t, secure.get("/a", "Host", publicHost).status(), "; hit", origin)
 	}
 }

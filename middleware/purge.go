@@ -32,20 +32,28 @@ func (c *Cache) SoftPurge(ctx context.Context, r *http.Request) error {
 	return c.purge(r, func(key cirque.CacheKey) error { return c.opts.MarkStale(ctx, key, now) })
 }
 
-// PurgeAll makes everything stored until now count as not found. It takes no time, and the room is given
-// back as new responses need it.
-func (c *Cache) PurgeAll() { c.validAfter.Store(time.Now().UnixNano()) }
+// PurgeAll makes everything that is in the Storage count as not found, whatever its namespace, and everything that is being
+// fetched: for all Caches on the Storage, and after a restart too where the Storage outlives it. An error says that the
+// Storage did not keep the purge. It takes no time for each entry; the room is given back as new responses need it.
+func (c *Cache) PurgeAll(ctx context.Context) error { return c.opts.PurgeAll(ctx) }
 
-// PurgeGroup makes every stored response of r's origin that is in the cache group invalid (RFC 9875
+// PurgeGroup does the same for every response of r's origin that is in the cache group (RFC 9875
 // §2). It covers http and https of the host: behind a proxy that ends TLS connections, and without
 // Config.PublicOrigin, what clients got by https is stored as http.
-func (c *Cache) PurgeGroup(r *http.Request, group string) {
+func (c *Cache) PurgeGroup(ctx context.Context, r *http.Request, group string) error {
+	c.mustBeNew()
+	var errs []error
+	purged := make(map[string]bool)
 	for _, t := range c.targets(r) {
 		for _, t.scheme = range [...]string{"http", "https"} {
 			t.host = cirque.NormalHost(t.scheme, t.host)
-			c.groups.invalidate(t.origin(), []string{group})
+			if origin := t.origin(); !purged[origin] {
+				purged[origin] = true
+				errs = append(errs, c.opts.PurgeGroups(ctx, origin, group))
+			}
 		}
 	}
+	return errors.Join(errs...)
 }
 
 // targets returns what r's URL is behind each door. A server's request, one with a RequestURI, is

@@ -180,7 +180,7 @@ func TestSoftPurgeMarksStale(t *testing.T) {
 	require.Equal(t, 200, h.do("PURGE", "/", "Soft-Purge", "1").StatusCode)
 	require.Contains(t, h.get("/").status(), "fwd=stale; fwd-status=304")
 	require.Contains(t, h.get("/").status(), "; hit")
-	h.cache.PurgeAll()
+	require.NoError(t, h.cache.PurgeAll(t.Context()))
 	require.Contains(t, h.get("/").status(), "fwd=uri-miss")
 	require.Contains(t, h.get("/").status(), "; hit")
 }

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/cirquecache/cirque"
 )
@@ -148,7 +146,7 @@ func closeBody(r *http.Request) {
 
 // pass sends the request on, and only looks at the answer.
 func (t *transportDoor) pass(x *exchange, r *http.Request) (*http.Response, error) {
-	x.asked = time.Now()
+	x.ask()
 	response, err := t.roundTrip(r)
 	if err != nil {
 		return nil, err
@@ -191,10 +189,13 @@ func headOf(response *http.Response) *answerHead {
 	}
 }
 
+// changedHere are the fields that say nothing about the user if base's request has others than ours.
+var changedHere = []string{"Accept-Encoding", "If-Modified-Since", "If-None-Match", "If-Range", "Range"}
+
 // changedBelow returns the fields that base added to the request, or replaced the values of, before it sent it on, as far
 // as its response tells: a token of its own, or the cookies of a jar. A field that base took away does not count, as the
-// origin cannot have gone by it. Nor does Accept-Encoding, which is between base and the next hop and says nothing about
-// the user.
+// origin cannot have gone by it. Nor do the fields that the cache itself changes, or Accept-Encoding, which is between base
+// and the next hop and says nothing about the user. sent is the header of which base got a copy.
 func changedBelow(sent http.Header, request *http.Request) (changed []string) {
 	if request == nil {
 		return nil // base does not tell
@@ -204,7 +205,7 @@ func changedBelow(sent http.Header, request *http.Request) (changed []string) {
 		header = snapshot(header)
 	}
 	for name, values := range header {
-		if name != "Accept-Encoding" && len(values) > 0 && !slices.Equal(values, sent[name]) {
+		if len(values) > 0 && !slices.Equal(values, sent[name]) && !slices.Contains(changedHere, name) {
 			changed = append(changed, name)
 		}
 	}
@@ -294,10 +295,8 @@ func (t *transportDoor) fly(x *exchange, deliver func(result)) (retry bool) {
 			flight.end()
 		}
 	}()
-	x.asked = time.Now()
-	request := x.upstream(flight.ctx)
-	sent := maps.Clone(request.Header) // base may write to the request's own, which it should not
-	response, err := t.roundTrip(request)
+	x.ask()
+	response, err := t.roundTrip(x.upstream(flight.ctx))
 	if err != nil {
 		if x.fail(err) {
 			deliver(result{response: x.response(x.req)})
@@ -317,7 +316,7 @@ func (t *transportDoor) fly(x *exchange, deliver func(result)) (retry bool) {
 		}
 	}()
 	head := headOf(response)
-	head.changed = changedBelow(sent, response.Request)
+	head.changed = changedBelow(x.sent().Header, response.Request)
 	verdict := x.admit(head)
 	response.ContentLength = max(response.ContentLength, head.length) // a part says how long it is in more than one way
 	switch verdict {

@@ -354,7 +354,7 @@ func TestTransportTakesIncompleteAnswers(t *testing.T) {
 			require.Empty(t, got)
 
 			require.NoError(t, cache.Wait(t.Context()))
-			cache.PurgeAll()
+			require.NoError(t, cache.PurgeAll(t.Context()))
 			answer = &http.Response{StatusCode: http.StatusOK, Header: header.Clone()} // no length
 			if body != "" {
 				answer.Body = io.NopCloser(strings.NewReader(body))

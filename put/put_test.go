@@ -417,7 +417,7 @@ func TestRecordIsRefused(t *testing.T) {
 		t.Run("purged, a response"+name, func(t *testing.T) {
 			opts := newOptions()
 			opts.Storage, _ = faultystorage.Wrap(opts.Storage, func(op faultystorage.Op, n int) faultystorage.Fault {
-				if op == faultystorage.Lookup && n == 2 { // once the response has a writer
+				if op == faultystorage.Lookup && n == 3 { // once the response has a writer
 					_ = opts.Purge(t.Context(), key)
 				}
 				return faultystorage.Fault{}

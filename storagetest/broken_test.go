@@ -27,9 +27,9 @@ var plainBugs = map[string][]string{
 	"visible before Finish":                     {"InvisibleBeforeFinish"},
 	"gives tags out again":                      {"Tags"},
 	"weighs the body only":                      {"Weight", "BudgetUpdateMeta"},
-	"commits on Abort":                          {"AbortLeavesNothing", "AbortLeavesTheEntryBefore", "BudgetInFlight", "ReopenDropsUnfinished"},
-	"Abort removes the entry":                   {"AbortLeavesTheEntryBefore"},
-	"takes Abort seriously after Finish":        {"AbortAfterFinish", "BudgetEvicts"},
+	"commits on Abort":                          {"AbortLeavesNothing", "AbortLeavesTheEntryBefore", "BudgetInFlight", "ReopenDropsUnfinished", "SharedOrder"},
+	"Abort removes the entry":                   {"AbortLeavesTheEntryBefore", "SharedOrder"},
+	"takes Abort seriously after Finish":        {"AbortAfterFinish", "BudgetEvicts", "SharedPurges", "PurgesGoByEvents", "SharedOrder", "ReopenKeepsPurges"},
 	"purges what is not there":                  {"UnknownKey", "Purge"},
 	"ignores variance":                          {"Variants", "CollidingHash", "CollidingHashOfVariants", "InvalidationSparesOtherWrites", "PurgeTakesOneEntry"},
 	"ignores namespaces":                        {"Namespaces"},
@@ -47,7 +47,7 @@ var plainBugs = map[string][]string{
 	"purge takes all variants":                  {"PurgeTakesOneEntry"},
 	"purge cuts readers short":                  {"ReadAfterPurge"},
 	"replacing cuts readers short":              {"ReadAfterReplace"},
-	"invalidation ignores writes":               {"InvalidationVoidsWrites", "InvalidationVoidsWritesOfVariants", "BudgetInFlight"},
+	"invalidation ignores writes":               {"InvalidationVoidsWrites", "InvalidationVoidsWritesOfVariants", "BudgetInFlight", "SharedPurges"},
 	"invalidation forgets writes of variants":   {"InvalidationVoidsWritesOfVariants"},
 	"invalidation voids all writes":             {"InvalidationSparesOtherWrites"},
 	"invalidation lasts":                        {"InvalidationSparesLaterWrites", "Purge"},
@@ -71,9 +71,11 @@ var plainBugs = map[string][]string{
 	"update is not charged":                     {"BudgetUpdateMeta"},
 	"reserves under its lock":                   {"BudgetEvicts"},
 	"fails without room":                        {"BudgetTooSmall"},
-	"forgets all when reopened":                 {"ReopenKeepsEntries"},
+	"forgets all when reopened":                 {"ReopenKeepsEntries", "ReopenKeepsPurges"},
 	"gives tags out again when reopened":        {"ReopenKeepsEntries"},
 	"reopens what was unfinished":               {"ReopenDropsUnfinished"},
+	"makes a state for everybody":               {"Purges", "SharedPurges", "PurgesGoByEvents", "SharedOrder", "ReopenKeepsPurges"},
+	"forgets purges when reopened":              {"ReopenKeepsPurges"},
 }
 
 // streamerBugs says which cases find which bug of streamer.
@@ -100,7 +102,7 @@ var streamerBugs = map[string][]string{
 	"counts entries only as purged":          {"StreamPurge"},
 	"reads on only until a purge":            {"StreamReadOn", "StreamVoided", "BudgetPartialHit"},
 	"ignores the context of Lookup":          {"StreamCancelRead"},
-	"ignores Unlink":                         {"Unlink", "UnlinkLeavesTheEntryBefore", "UnlinkWithoutReaders", "UnlinkPacesWrite", "BudgetUnlink", "StreamPurge"},
+	"ignores Unlink":                         {"Unlink", "UnlinkLeavesTheEntryBefore", "UnlinkWithoutReaders", "UnlinkPacesWrite", "BudgetUnlink", "StreamPurge", "SharedPurges", "SharedOrder"},
 	"keeps all that is unlinked":             {"UnlinkPacesWrite"},
 }
 

@@ -107,6 +107,8 @@ func fullMeta() *cirque.CacheMeta {
 		"X-Long":       {strings.Repeat("long ", 2000)},
 	}, day, day.Add(90*time.Second), 11*time.Second, 12*time.Second)
 	m.SetUpdated(day.Add(time.Minute + 1))
+	m.SetAsked(day.Add(time.Second + 3))
+	m.SetPurgeEpoch(1<<40 + 5)
 	m.SetEpochOverride(day.Add(-time.Minute - 2))
 	m.SetFlags(cirque.MetaNoStale | cirque.MetaImmutable | cirque.MetaHeuristic)
 	m.SetVariance(cirque.HashBinary{7, 8, 9})
@@ -127,6 +129,8 @@ func (e *env) sameMeta(got, want *cirque.CacheMeta) {
 		{"Created", got.Created().UnixNano(), want.Created().UnixNano()},
 		{"Updated", got.Updated().UnixNano(), want.Updated().UnixNano()},
 		{"FreshUntil", got.FreshUntil().UnixNano(), want.FreshUntil().UnixNano()},
+		{"Asked", got.Asked().UnixNano(), want.Asked().UnixNano()},
+		{"PurgeEpoch", got.PurgeEpoch(), want.PurgeEpoch()},
 		{"Epoch", got.Epoch().UnixNano(), want.Epoch().UnixNano()},
 		{"StaleWhileRevalidate", got.StaleWhileRevalidate(), want.StaleWhileRevalidate()},
 		{"StaleIfError", got.StaleIfError(), want.StaleIfError()},

@@ -26,6 +26,14 @@ type plain struct {
 
 	entries map[cirque.HashBinary]*plainEntry
 	writes  map[*plainWrite]bool
+	purges  cirque.PurgeState
+}
+
+func (s *plain) Purges() *cirque.PurgeState {
+	if s.has("makes a state for everybody") {
+		return new(cirque.PurgeState)
+	}
+	return &s.purges
 }
 
 func newPlain(bug string, budget *cirque.Budget) *plain {
@@ -62,6 +70,9 @@ func (s *plain) reopen() *plain {
 		next.tags = 0
 	}
 	next.entries = s.entries
+	if !s.has("forgets purges when reopened") {
+		next.purges.Restore(nil, s.purges.Snapshot()...)
+	}
 	return next
 }
 

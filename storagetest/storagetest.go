@@ -91,7 +91,7 @@ func cases() []testCase {
 	var all []testCase
 	for _, group := range [][]testCase{
 		writeCases, abortCases, keyCases, metaCases, purgeCases, replaceCases, readCases, concurrencyCases,
-		streamingCases, unlinkCases, budgetCases, reopenCases,
+		streamingCases, unlinkCases, budgetCases, reopenCases, sharedCases,
 	} {
 		all = append(all, group...)
 	}

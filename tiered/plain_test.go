@@ -15,7 +15,10 @@ type plain struct {
 	tags    cirque.Tag
 	entries map[cirque.HashBinary]plainEntry
 	writes  map[*plainWrite]bool
+	purges  cirque.PurgeState
 }
+
+func (p *plain) Purges() *cirque.PurgeState { return &p.purges }
 
 type plainEntry struct {
 	identity string

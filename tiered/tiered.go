@@ -6,7 +6,7 @@
 //	options := &cirque.CacheOptions{Storage: storage, Eviction: disk.Eviction()}
 //
 // Writes go to both where the body is small enough, and a hit below is copied upward. Purges and new metas reach
-// both. While the lower Storage fails, the upper one goes on to answer, and takes writes alone if both stream. Hits
+// both; purges of everything and of groups are kept below and count for both. While the lower Storage fails, the upper one goes on to answer, and takes writes alone if both stream. Hits
 // on the upper Storage must be able to seek.
 //
 // # Eviction and budgets
@@ -56,6 +56,9 @@ func New(upper, lower cirque.Storage, config Config) cirque.Storage {
 }
 
 const stripeCount = 256
+
+// Purges implements [cirque.Storage]: those of the lower Storage, which keeps longest, count for both.
+func (t *tier) Purges() *cirque.PurgeState { return t.lower.Purges() }
 
 // tier is a cirque.Storage over two.
 //

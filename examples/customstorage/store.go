@@ -18,6 +18,7 @@ type store struct {
 	tags    cirque.Tag // the last one given out
 	entries map[cirque.HashBinary]*entry
 	writes  map[*write]bool // under way, and not voided
+	purges  cirque.PurgeState
 }
 
 // entry never changes, so those who read it need no lock: another takes its place.
@@ -32,6 +33,9 @@ type entry struct {
 func newStore() *store {
 	return &store{entries: map[cirque.HashBinary]*entry{}, writes: map[*write]bool{}}
 }
+
+// Purges of everything and of groups are the library's work, as long as the entries end with the process.
+func (s *store) Purges() *cirque.PurgeState { return &s.purges }
 
 // find is called with mu held.
 func (s *store) find(key cirque.CacheKey) (*entry, error) {

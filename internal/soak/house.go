@@ -43,8 +43,8 @@ type house struct {
 type purger interface {
 	Purge(ctx context.Context, r *http.Request) error
 	SoftPurge(ctx context.Context, r *http.Request) error
-	PurgeAll()
-	PurgeGroup(r *http.Request, group string)
+	PurgeAll(ctx context.Context) error
+	PurgeGroup(ctx context.Context, r *http.Request, group string) error
 }
 
 // newHouse builds the house that o asks for.

@@ -118,10 +118,12 @@ func (s *soak) purge(ctx context.Context) {
 		res := s.world.resources[zipf.Uint64()]
 		switch {
 		case n%500 == 0:
-			s.timed(&s.world.all, false, "purges of all", s.purger.PurgeAll)
+			s.timed(&s.world.all, false, "purges of all", func() {
+				s.purged(s.purger.PurgeAll(context.WithoutCancel(ctx)))
+			})
 		case n%100 == 0:
 			s.timed(&s.world.groups[res.group], false, "purges of groups", func() {
-				s.purger.PurgeGroup(s.keyed(s.options.front, res), groupName(res.group))
+				s.purged(s.purger.PurgeGroup(context.WithoutCancel(ctx), s.keyed(s.options.front, res), groupName(res.group)))
 			})
 		case n%3 == 0:
 			s.timed(&res.invalidations, true, "soft purges", func() { s.purgeURL(ctx, res, s.purger.SoftPurge) })
@@ -140,6 +142,13 @@ func (s *soak) purgeURL(ctx context.Context, res *resource, purge func(context.C
 	}
 	// The error says that there was nothing, or that ctx has ended.
 	_ = purge(context.WithoutCancel(ctx), s.keyed(s.options.front, res))
+}
+
+// purged notes that a purge of everything or of a group failed.
+func (s *soak) purged(err error) {
+	if err != nil {
+		s.tally.tell(fmt.Sprintf("a purge failed: %v\n", err))
+	}
 }
 
 // timed notes when an invalidation began and ended.

@@ -37,6 +37,9 @@ func (s *storage) Purge(ctx context.Context, key cirque.CompactCacheKey, typ cir
 	return s.base.Purge(ctx, key, typ)
 }
 
+// Purges is that of the Storage inside.
+func (s *storage) Purges() *cirque.PurgeState { return s.base.Purges() }
+
 func (s *storage) UpdateMeta(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) error {
 	if _, err := s.tally.strike(ctx, UpdateMeta); err != nil {
 		return err
