@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -189,7 +188,11 @@ func (s *Store) probeReads() error {
 	if err := s.root.check(); err != nil {
 		return s.reattach(err)
 	}
-	_, err := os.ReadFile(filepath.Join(s.root.dir, lockName))
+	var b [1]byte
+	_, err := readFile(filepath.Join(s.root.dir, lockName), b[:])
+	if isMissing(err) || errors.Is(err, errDamaged) {
+		return nil // somebody has removed or replaced it, and the directory could tell
+	}
 	return err
 }
 
@@ -201,7 +204,12 @@ func (s *Store) probeUpdates() error {
 		}
 	}
 	path := filepath.Join(s.root.dir, "probe")
-	if err := os.WriteFile(path, make([]byte, 64<<10), 0o600); err != nil {
+	f, err := createNew(path)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, 64<<10))
+	if err = errors.Join(err, f.Close()); err != nil {
 		_ = os.Remove(path)
 		return err
 	}
@@ -229,12 +237,12 @@ func (s *Store) reattach(reason error) error {
 
 // diskFailure returns err if it says that the disk failed, and nil where it is about one file, or about this process.
 func diskFailure(err error) error {
-	for _, harmless := range [...]error{errDamaged, errBusy, errMetaTooLarge, ErrClosed, cirque.ErrNotFound, fs.ErrNotExist} {
+	for _, harmless := range [...]error{errDamaged, errBusy, errMetaTooLarge, ErrClosed, cirque.ErrNotFound} {
 		if errors.Is(err, harmless) {
 			return nil
 		}
 	}
-	if isBusy(err) {
+	if isBusy(err) || isMissing(err) {
 		return nil
 	}
 	return err

@@ -165,7 +165,10 @@ func (x *exchange) serveHTTP(w http.ResponseWriter) error {
 	}
 	if !a.live {
 		// A body of known length: should the client be what failed, aborting changes nothing for it.
-		_, err := io.Copy(w, a.body)
+		n, err := io.Copy(w, a.body)
+		if err == nil && n < a.length {
+			err = io.ErrUnexpectedEOF // the Storage has less than it said
+		}
 		return err
 	}
 	out := &liveWriter{w: w, control: http.NewResponseController(w)}

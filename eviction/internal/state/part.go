@@ -155,6 +155,9 @@ type Reader struct {
 
 // Open opens the part in a file and checks it from end to end. Close is owed where there is no error.
 func Open(file string) (*Reader, error) {
+	if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w: not a regular file", file, ErrDamaged) // opening a FIFO would wait for a writer
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
