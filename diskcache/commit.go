@@ -131,6 +131,6 @@ func (w *write) placeLocked(st *stripe, blocks uint32) (release int64, err error
 	if before.blocks != 0 {
 		release = st.leave(w.hash, before.weight())
 	}
-	w.file.placed = st.acquire(w.hash)
+	w.file.placed = st.acquire(w.hash, weightOf(blocks))
 	return release, nil
 }

@@ -176,7 +176,7 @@ func (s *Store) openLocked(st *stripe, q *query) (*cirque.CacheMeta, cirque.HitH
 		return nil, nil, errBusy
 	}
 	h.reset(h.bodyLen)
-	h.gen = st.acquire(q.hash)
+	h.gen = st.acquire(q.hash, h.weight)
 	h.check = s.verifierFor(h.gen, &h.entry, info, q.hash)
 	h.fileSize, h.modified = info.Size(), info.ModTime().UnixNano()
 	h.f, f = f, nil

@@ -38,6 +38,7 @@ type Store struct {
 	firstTag cirque.Tag
 	tags     atomic.Uint64 // given out since firstTag
 	open     atomic.Int64  // files open for hits
+	held     atomic.Int64  // see Held
 	scanner  scanner
 	counts   counts
 
@@ -52,12 +53,17 @@ type Store struct {
 	}
 }
 
-var _ cirque.StreamingStorage = (*Store)(nil)
+var (
+	_ cirque.StreamingStorage = (*Store)(nil)
+	_ cirque.HoldingStorage   = (*Store)(nil)
+	_ cirque.BudgetedStorage  = (*Store)(nil)
+)
 
 // stripe serialises what changes the files of some of the keys, and knows which of those files hits have open.
 type stripe struct {
 	mu   sync.Mutex
 	open map[cirque.HashBinary]*generation
+	held *atomic.Int64 // Store.held
 }
 
 func (s *Store) stripe(hash cirque.HashBinary) *stripe {
@@ -101,6 +107,9 @@ func open(dir string, config *Config, budget *cirque.Budget) (*Store, error) {
 	}
 	s.firstTag = cirque.Tag(rand.Uint64())
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	for i := range s.stripes {
+		s.stripes[i].held = &s.held
+	}
 	now := time.Now()
 	s.reads = gate{slow: c.SlowAfter, tolerate: 2, probe: s.probeReads, report: c.OnHealth, spawn: s.spawn, start: now}
 	s.updates = gate{slow: c.SlowAfter, probe: s.probeUpdates, report: c.OnHealth, spawn: s.spawn, start: now}
@@ -148,6 +157,12 @@ func (s *Store) Close() error {
 
 // Budget returns the account of the disk space that is taken.
 func (s *Store) Budget() *cirque.Budget { return s.ledger.budget }
+
+// Budgets implements [cirque.BudgetedStorage].
+func (s *Store) Budgets() []*cirque.Budget { return []*cirque.Budget{s.ledger.budget} }
+
+// Held implements [cirque.HoldingStorage], for the entries whose files are open: those with bodies above 64 KiB.
+func (s *Store) Held() int64 { return s.held.Load() }
 
 // Eviction returns the manager that decides what leaves. The cache that uses the Store is to tell it of hits and new
 // entries: pass both on together. If nobody does, the Store tells it what it has when it is full, and what leaves is
