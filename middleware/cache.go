@@ -19,8 +19,8 @@ type Cache struct {
 	namespaces [doorCount]string
 	groups     groupLog
 
-	fills         limiter
-	revalidations limiter
+	fills         places
+	revalidations turns
 	flights       flights
 
 	// background is done when Close gives up waiting: everything that outlives its request ends then.
@@ -45,8 +45,8 @@ func New(cfg Config) (*Cache, error) {
 		cfg:           cfg,
 		opts:          opts,
 		policy:        cfg.policy(),
-		fills:         make(limiter, cfg.MaxFills),
-		revalidations: make(limiter, cfg.MaxRevalidations),
+		fills:         places{max: cfg.MaxFills},
+		revalidations: turns{max: cfg.MaxRevalidations, patience: cfg.LockAge},
 		namespaces:    namespaces(cfg.Namespace),
 	}
 	c.background, c.abort = context.WithCancelCause(context.Background())
@@ -105,17 +105,3 @@ func (c *Cache) validAfterTime() time.Time {
 	}
 	return time.Time{}
 }
-
-// limiter bounds how many of something there are at one time.
-type limiter chan struct{}
-
-func (l limiter) tryAcquire() bool {
-	select {
-	case l <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (l limiter) release() { <-l }

@@ -89,9 +89,12 @@ type Config struct {
 	// FillUnread ends a fill that has had no reader for this long, or that the Storage or a slow reader holds up for so long
 	// at one write. Default 5 min.
 	FillUnread time.Duration
-	// MaxFills bounds the fills at one time; further misses pass through uncached. Default 256.
+	// MaxFills bounds the fills at one time. When there are as many, those that nobody reads or waits for give way to new
+	// ones; an eighth is for clients, and URLs, that hold less than a quarter. Further misses pass through uncached, those
+	// that waited for one of them as well: Cache-Status says too-many-fills. Default 256.
 	MaxFills int
-	// MaxRevalidations bounds the background revalidations at one time. Default 64.
+	// MaxRevalidations bounds the background revalidations at one time; one that has not had an answer for LockAge gives
+	// way to a new one. Default 64.
 	MaxRevalidations int
 
 	// FreshFor gives responses without explicit freshness a lifetime by status. Nil: only the heuristic
