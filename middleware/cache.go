@@ -22,6 +22,7 @@ type Cache struct {
 	fills         places
 	revalidations turns
 	flights       flights
+	sends         sends
 
 	// background is done when Close gives up waiting: everything that outlives its request ends then.
 	background context.Context
@@ -48,6 +49,10 @@ func New(cfg Config) (*Cache, error) {
 		fills:         places{max: cfg.MaxFills},
 		revalidations: turns{max: cfg.MaxRevalidations, patience: cfg.LockAge},
 		namespaces:    namespaces(cfg.Namespace),
+	}
+	c.sends.stall = cfg.StallTimeout
+	for _, budget := range opts.Budgets() {
+		budget.OnRefusal(c.sends.press)
 	}
 	c.background, c.abort = context.WithCancelCause(context.Background())
 	return c, nil
