@@ -15,8 +15,8 @@ var ErrFillYielded = errors.New("middleware: nobody read the response, and anoth
 
 // places are those of the fills, Config.MaxFills of them. A flight takes one when its answer is to be stored.
 //
-// When all are taken, a fill that nobody reads and nobody waits for gives up its own: it is cancelled, the one first that began
-// first. The place is free at once, however long the origin needs to notice.
+// When all are taken, a fill that nobody reads and nobody waits for gives up its own: it is cancelled; of several,
+// the one that began first. The place is free at once, however long the origin needs to notice.
 //
 // An eighth of the places is for those who hold less than a quarter: one client, or one URL in its variants, cannot take
 // them all. Where all requests come from one address, a proxy's, that costs this eighth and no more.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )
 
@@ -95,6 +96,49 @@ func stall(t *testing.T, url string) io.ReadCloser {
 	_, err = io.ReadFull(resp.Body, make([]byte, 1))
 	require.NoError(t, err)
 	return resp.Body
+}
+
+// What is spooled for a caller that stalls, beside a Storage that does not stream, is wanted back in the same way.
+func TestStalledCallersOfSpool(t *testing.T) {
+	const large = 1 << 20
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=600")
+		io.WriteString(w, strings.Repeat("x", large))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		storage := plainStorage{memcache.New(memcache.Config{})}
+		cache, err := middleware.New(middleware.Config{Storage: storage, MaxBytes: 4 * large, MaxObjectBytes: large})
+		require.NoError(t, err)
+		b := &bubble{t: t, cache: cache, door: cache.Transport(serving{http.HandlerFunc(origin)})}
+		var bodies []io.ReadCloser
+		for i := range 3 {
+			resp, err := b.ask(t.Context(), http.MethodGet, fmt.Sprint("/", i))
+			require.NoError(t, err)
+			_, err = io.ReadFull(resp.Body, make([]byte, 1))
+			require.NoError(t, err)
+			bodies = append(bodies, resp.Body)
+			synctest.Wait()
+		}
+		time.Sleep(40 * time.Second)
+		// One more finds no room beside them. It gets its body all the same.
+		resp, err := b.ask(t.Context(), http.MethodGet, "/more")
+		require.NoError(t, err)
+		_, err = io.ReadFull(resp.Body, make([]byte, 1))
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Len(t, b.get("/another").body, large)
+		synctest.Wait()
+		for _, body := range bodies {
+			_, err = io.Copy(io.Discard, body)
+			require.ErrorIs(t, err, cirque.ErrSlowReader)
+			require.NoError(t, body.Close())
+		}
+		n, err := io.Copy(io.Discard, resp.Body)
+		require.NoError(t, err)
+		require.EqualValues(t, large-1, n)
+		require.NoError(t, resp.Body.Close())
+		synctest.Wait()
+	})
 }
 
 // A caller of the Transport that stalls gets an error when its memory was wanted, and none before.

@@ -138,7 +138,7 @@ func (s *plain) Lookup(_ context.Context, k cirque.CacheKey) (*cirque.CacheMeta,
 		return nil, nil, cirque.ErrNotFound
 	}
 	e.refs++
-	defer s.count()
+	s.count()
 	h := &plainHit{s: s, e: e, body: e.body, end: len(e.body)}
 	if s.has("shares positions") {
 		h.pos = e.pos
