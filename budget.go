@@ -2,6 +2,8 @@ package cirque
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"sync/atomic"
 )
 
@@ -27,7 +29,8 @@ type Budget struct {
 	evict     func(trace *CacheTrace, need int64) bool
 	evictable func() int64
 
-	refused atomic.Pointer[func()] // see OnRefusal
+	mu      sync.Mutex                // held while refused changes
+	refused atomic.Pointer[[]*func()] // see OnRefusal; what it points to never changes
 }
 
 // smallReservation is up to what size a reservation may evict whatever is pinned, in bytes.
@@ -115,23 +118,38 @@ func (b *Budget) mayEvict(used, n int64) bool {
 	return n <= smallReservation || pinned+n <= b.limit/2
 }
 
-// OnRefusal has f called when a reservation is refused for want of room, by the goroutine that wanted it, which may hold
-// locks: f must be quick, and call neither the Budget nor the Storage. A later call takes the place of an earlier one. Nil:
-// nobody is told.
-func (b *Budget) OnRefusal(f func()) {
+// OnRefusal has f called when a reservation is refused for want of room, until the returned function is. f is called by
+// the goroutine that wanted the room, which may hold locks: it must be quick, and call neither the Budget nor the Storage.
+func (b *Budget) OnRefusal(f func()) (stop func()) {
 	if b == nil {
-		return
+		return func() {}
 	}
-	if f == nil {
-		b.refused.Store(nil)
-		return
+	one := &f
+	b.changeRefused(func(all []*func()) []*func() { return append(all, one) })
+	return func() {
+		b.changeRefused(func(all []*func()) []*func() {
+			return slices.DeleteFunc(all, func(other *func()) bool { return other == one })
+		})
 	}
-	b.refused.Store(&f)
+}
+
+// changeRefused replaces the list by what change makes of a copy.
+func (b *Budget) changeRefused(change func([]*func()) []*func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []*func()
+	if now := b.refused.Load(); now != nil {
+		all = slices.Clone(*now)
+	}
+	all = change(all)
+	b.refused.Store(&all)
 }
 
 func (b *Budget) refuse() {
-	if f := b.refused.Load(); f != nil {
-		(*f)()
+	if all := b.refused.Load(); all != nil {
+		for _, f := range *all {
+			(*f)()
+		}
 	}
 }
 

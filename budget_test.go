@@ -125,7 +125,9 @@ func TestBudgetKnowsWhatIsHeld(t *testing.T) {
 	s.add(10)
 	b.EvictWith(s, s)
 	refusals := 0
-	b.OnRefusal(func() { refusals++ })
+	stop := b.OnRefusal(func() { refusals++ })
+	others := 0
+	b.OnRefusal(func() { others++ })
 	require.True(t, b.Reserve(10))
 	require.Zero(t, refusals)
 	require.False(t, b.Reserve(5))
@@ -133,9 +135,10 @@ func TestBudgetKnowsWhatIsHeld(t *testing.T) {
 	require.Equal(t, 1, refusals)
 	require.True(t, b.Reserve(4))
 	require.Equal(t, []int64{4}, s.asked)
-	b.OnRefusal(nil)
+	stop()
 	require.False(t, b.Reserve(5))
 	require.Equal(t, 1, refusals)
+	require.Equal(t, 2, others)
 }
 
 // Large reservations evict no more once half of the limit is pinned. Small ones do, and both take what is free.

@@ -52,7 +52,7 @@ func New(cfg Config) (*Cache, error) {
 	}
 	c.sends.stall = cfg.StallTimeout
 	for _, budget := range opts.Budgets() {
-		budget.OnRefusal(c.sends.press)
+		c.sends.stop = append(c.sends.stop, budget.OnRefusal(c.sends.press))
 	}
 	c.background, c.abort = context.WithCancelCause(context.Background())
 	return c, nil
@@ -75,6 +75,7 @@ func (c *Cache) Close(ctx context.Context) error {
 	c.underWay.close()
 	ended := c.underWay.ended()
 	defer c.abort(ErrClosed)
+	defer c.sends.close()
 	select {
 	case <-ended:
 		return nil

@@ -37,6 +37,18 @@ type sends struct {
 
 	mu    sync.Mutex
 	first *send
+	stop  []func() // end the calls of press; nil once the cache is closed
+}
+
+// close ends the calls of press by Budgets that live on.
+func (s *sends) close() {
+	s.mu.Lock()
+	stop := s.stop
+	s.stop = nil
+	s.mu.Unlock()
+	for _, f := range stop {
+		f()
+	}
 }
 
 // send is one of them. due is when the client has to have taken what it was given, Unix nanoseconds; zero while it is not
