@@ -46,7 +46,7 @@ func New(cfg Config) (*Cache, error) {
 		cfg:           cfg,
 		opts:          opts,
 		policy:        cfg.policy(),
-		fills:         places{max: cfg.MaxFills},
+		fills:         places{max: cfg.MaxFills, patience: cfg.LockAge},
 		revalidations: turns{max: cfg.MaxRevalidations, patience: cfg.LockAge},
 		namespaces:    namespaces(cfg.Namespace),
 	}

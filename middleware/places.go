@@ -16,14 +16,16 @@ var ErrFillYielded = errors.New("middleware: nobody read the response, and anoth
 // places are those of the fills, Config.MaxFills of them. A flight takes one when its answer is to be stored.
 //
 // When all are taken, a fill that nobody reads and nobody waits for gives up its own: it is cancelled; of several,
-// the one that began first. The place is free at once, however long the origin needs to notice.
+// the one that began first. The place is free at once, however long the origin needs to notice. A background revalidation has
+// Config.LockAge before that happens to it.
 //
 // An eighth of the places is for those who hold less than a quarter: one client, or one URL in its variants, cannot take
 // them all. Where all requests come from one address, a proxy's, that costs this eighth and no more.
 //
 // Lock order: mu before what Fill.Readers and Fill.Awaited take.
 type places struct {
-	max int
+	max      int
+	patience time.Duration // with background revalidations, which nobody reads in any case
 
 	mu      sync.Mutex
 	holders map[*flight]holder
@@ -92,7 +94,10 @@ func (p *places) mayHave(h holder) bool {
 // Called with mu held.
 func (p *places) abandoned() (oldest *flight) {
 	for f, h := range p.holders {
-		if (oldest == nil || h.begun.Before(p.holders[oldest].begun)) && f.abandoned() {
+		if oldest != nil && !h.begun.Before(p.holders[oldest].begun) {
+			continue
+		}
+		if (f.waited || time.Since(h.begun) > p.patience) && f.unwanted() {
 			oldest = f
 		}
 	}
@@ -106,11 +111,10 @@ func (p *places) release(f *flight) {
 	delete(p.holders, f)
 }
 
-// abandoned reports whether nobody reads the fill or waits for it. A background revalidation, which nobody reads in any case,
-// never is: the bound on their number is another.
-func (f *flight) abandoned() bool {
+// unwanted reports whether nobody reads the fill or waits for it.
+func (f *flight) unwanted() bool {
 	fill := f.fill.Load()
-	return fill != nil && f.waited && fill.Readers() == 0 && !fill.Awaited()
+	return fill != nil && fill.Readers() == 0 && !fill.Awaited()
 }
 
 // yield ends a flight whose place was taken away. Its key is free at once: a cancelled write takes no readers, and the next

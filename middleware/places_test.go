@@ -235,3 +235,36 @@ func TestHangingRevalidationsGiveWay(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// A background revalidation whose body does not come on gives its place up after LockAge, and not before.
+func TestHangingRevalidationBodiesGiveWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hang atomic.Bool
+		wait := make(chan struct{})
+		origin := func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=600")
+			io.WriteString(w, strings.Repeat("page", 1000))
+			w.(http.Flusher).Flush()
+			if hang.Load() && r.URL.Path == "/slow" {
+				select {
+				case <-wait:
+				case <-r.Context().Done():
+				}
+			}
+		}
+		cache, err := middleware.New(middleware.Config{MaxFills: 1, LockAge: 10 * time.Second})
+		require.NoError(t, err)
+		b := &bubble{t: t, cache: cache, door: cache.Transport(serving{http.HandlerFunc(origin)})}
+		b.get("/slow")
+		synctest.Wait()
+		hang.Store(true)
+		time.Sleep(3 * time.Second)
+		b.get("/slow")
+		synctest.Wait()
+		require.Contains(t, b.get("/early").status(), "detail=too-many-fills")
+		time.Sleep(11 * time.Second)
+		require.Contains(t, b.get("/late").status(), "; stored")
+		close(wait)
+		synctest.Wait()
+	})
+}

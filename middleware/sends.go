@@ -135,6 +135,15 @@ func (w *watchedWriter) Write(p []byte) (int, error) {
 	return w.w.Write(p)
 }
 
+var watchedBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// ReadFrom implements io.ReaderFrom, for bodies that are no io.WriterTo, as net/http does: through a buffer that is used again.
+func (w *watchedWriter) ReadFrom(r io.Reader) (int64, error) {
+	buf := watchedBuffers.Get().(*[32 << 10]byte)
+	defer watchedBuffers.Put(buf)
+	return io.CopyBuffer(writerOnly{w}, r, buf[:])
+}
+
 // watched returns w, or if the body is large a writer that has the client dropped should it stall while room is wanted, and
 // what ends that. A ResponseWriter whose write deadline cannot be set keeps its client.
 func (c *Cache) watched(w http.ResponseWriter, a *answer) (io.Writer, func()) {

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -126,6 +127,29 @@ func truncatedWhileSent(t *testing.T, h *house, dir, path string, body []byte, r
 	require.NoError(t, again.err)
 	require.True(t, again.body == string(body))
 	require.NoError(t, h.cache.Wait(context.Background()))
+}
+
+// Something that opens only when somebody writes to it, in the place of an entry, holds nobody up: the entry is fetched anew, and
+// is a hit from then on.
+func TestFIFOInAnEntrysPlace(t *testing.T) {
+	dir := t.TempDir()
+	store, err := diskcache.Open(dir, nil)
+	require.NoError(t, err)
+	defer store.Close()
+	cfg := middleware.Config{Storage: store, Eviction: store.Eviction()}
+	eachDoor(t, cfg, fresh(strings.Repeat("a body ", 20_000)), func(t *testing.T, h *house) {
+		h.get("/")
+		require.NoError(t, h.cache.Wait(t.Context()))
+		for _, file := range entryFiles(t, dir, 140_000) {
+			require.NoError(t, os.Remove(file))
+			require.NoError(t, syscall.Mkfifo(file, 0o600))
+		}
+		h.client.Timeout = 5 * time.Second
+		require.Contains(t, h.get("/").status(), "; stored")
+		require.NoError(t, h.cache.Wait(t.Context()))
+		require.Contains(t, h.get("/").status(), "; hit")
+		require.NoError(t, store.Err())
+	})
 }
 
 // wantParts checks the parts of a multipart answer.
