@@ -2,12 +2,19 @@ package cirque
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"sync/atomic"
 )
 
 // Budget is one hard limit, in bytes, on what a Storage holds: entries with their headers and bookkeeping,
 // writes in flight, and evicted bodies that a reader still has open. The Storage reserves before it takes and
 // releases when it has given back; a reservation that does not fit evicts first, synchronously.
+//
+// What is in use and cannot be freed by an eviction is pinned: writes under way, entries that a reader has open,
+// and those that were evicted while it had. A reservation that could not be met by evicting all the rest is refused and
+// evicts nothing. Nor does one of more than 64 KiB evict that would have more than half of the limit pinned: large bodies that
+// nobody reads on leave half of the limit to those who do.
 //
 // A Budget is safe for concurrent use. A nil *Budget has no limit.
 //
@@ -16,9 +23,35 @@ type Budget struct {
 	limit int64
 	used  atomic.Int64
 
+	// Written once, by EvictWith, before the Budget is shared.
 	// evict gives up entries worth at least the bytes asked for, tells the trace, and reports whether there were
-	// any. Written once, by EvictWith, before the Budget is shared.
-	evict func(trace *CacheTrace, need int64) bool
+	// any. evictable returns the bytes that evicting everything would free at once.
+	evict     func(trace *CacheTrace, need int64) bool
+	evictable func() int64
+
+	mu      sync.Mutex                // held while refused changes
+	refused atomic.Pointer[[]*func()] // see OnRefusal; what it points to never changes
+}
+
+// smallReservation is up to what size a reservation may evict whatever is pinned, in bytes.
+const smallReservation = 64 << 10
+
+// HoldingStorage is a Storage that knows what of its entries is being read. Without it, a [Budget] takes all
+// that its EvictionManager tracks for what an eviction would free.
+type HoldingStorage interface {
+	Storage
+
+	// Held returns the weight of the entries in place that readers have open, in bytes: evicting them frees nothing before
+	// those have closed them. Small ones may be left out. It is safe for concurrent use, and cheap.
+	Held() int64
+}
+
+// BudgetedStorage is a Storage that limits itself by Budgets.
+type BudgetedStorage interface {
+	Storage
+
+	// Budgets returns them. The slice is the caller's.
+	Budgets() []*Budget
 }
 
 // NewBudget returns a Budget of limit bytes. Until EvictWith is called, a reservation that does not fit
@@ -28,6 +61,7 @@ func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
 // EvictWith lets the budget make room: manager names the victims, storage drops them. Call it once, before
 // the Budget is in use. The Storage must not hold, while it reserves, a lock that its Purge takes.
 func (b *Budget) EvictWith(manager EvictionManager, storage Storage) {
+	b.evictable = func() int64 { return manager.TotalWeight() - heldIn(storage) }
 	b.evict = func(trace *CacheTrace, need int64) bool {
 		victims := manager.Evict(need)
 		evict(context.Background(), storage, trace, victims)
@@ -45,7 +79,7 @@ func evict(ctx context.Context, storage Storage, trace *CacheTrace, victims []Co
 }
 
 // Reserve takes n bytes, evicting to make room where it must, and reports whether it could. Where it could
-// not, nothing is taken.
+// not, nothing is taken, and nothing was evicted unless other reservations took the room meanwhile.
 func (b *Budget) Reserve(n int64) bool { return b.ReserveFor(nil, n) }
 
 // ReserveFor is Reserve on behalf of a request: its trace, nil for none, sees what has to leave. A Storage finds that with
@@ -67,8 +101,54 @@ func (b *Budget) ReserveFor(trace *CacheTrace, n int64) bool {
 		}
 		// An evicted body that is still being read frees nothing yet, so this may take several rounds; each
 		// shortens the manager's list, so the rounds end.
-		if b.evict == nil || !b.evict(trace, used+n-b.limit) {
+		if b.evict == nil || !b.mayEvict(used, n) || !b.evict(trace, used+n-b.limit) {
+			b.refuse()
 			return false
+		}
+	}
+}
+
+// mayEvict reports whether evicting can make room for n more bytes than used, and may.
+func (b *Budget) mayEvict(used, n int64) bool {
+	evictable := b.evictable()
+	if used+n-b.limit > evictable {
+		return false
+	}
+	pinned := used - evictable
+	return n <= smallReservation || pinned+n <= b.limit/2
+}
+
+// OnRefusal has f called when a reservation is refused for want of room, until the returned function is. f is called by
+// the goroutine that wanted the room, which may hold locks: it must be quick, and call neither the Budget nor the Storage.
+func (b *Budget) OnRefusal(f func()) (stop func()) {
+	if b == nil {
+		return func() {}
+	}
+	one := &f
+	b.changeRefused(func(all []*func()) []*func() { return append(all, one) })
+	return func() {
+		b.changeRefused(func(all []*func()) []*func() {
+			return slices.DeleteFunc(all, func(other *func()) bool { return other == one })
+		})
+	}
+}
+
+// changeRefused replaces the list by what change makes of a copy.
+func (b *Budget) changeRefused(change func([]*func()) []*func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []*func()
+	if now := b.refused.Load(); now != nil {
+		all = slices.Clone(*now)
+	}
+	all = change(all)
+	b.refused.Store(&all)
+}
+
+func (b *Budget) refuse() {
+	if all := b.refused.Load(); all != nil {
+		for _, f := range *all {
+			(*f)()
 		}
 	}
 }

@@ -54,8 +54,21 @@ type shelf struct {
 	mu       sync.Mutex
 	entries  []CompactCacheKey
 	asked    []int64
+	held     int64
 	released func(CompactCacheKey)
 	err      error
+}
+
+func (s *shelf) TotalWeight() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int64(len(s.entries))
+}
+
+func (s *shelf) Held() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held
 }
 
 func (s *shelf) Evict(weight int64) []CompactCacheKey {
@@ -97,9 +110,51 @@ func TestBudgetEvictsToMakeRoom(t *testing.T) {
 
 	require.False(t, b.Reserve(11))
 	require.Len(t, s.asked, 1, "what can never fit evicts nothing")
+	// It used to give up all that there was, for nothing.
 	require.False(t, b.Reserve(6))
-	require.Equal(t, int64(5), b.Used(), "all that there was is gone")
+	require.Len(t, s.asked, 1, "nor does what the five entries make no room for")
+	require.Equal(t, int64(10), b.Used())
 	require.True(t, b.Reserve(5))
+}
+
+// What is being read frees nothing when it is evicted. A reservation that could only succeed without it is refused, evicts
+// nothing, and says so.
+func TestBudgetKnowsWhatIsHeld(t *testing.T) {
+	b := NewBudget(10)
+	s := &shelf{released: func(CompactCacheKey) { b.Release(1) }, held: 6}
+	s.add(10)
+	b.EvictWith(s, s)
+	refusals := 0
+	stop := b.OnRefusal(func() { refusals++ })
+	others := 0
+	b.OnRefusal(func() { others++ })
+	require.True(t, b.Reserve(10))
+	require.Zero(t, refusals)
+	require.False(t, b.Reserve(5))
+	require.Empty(t, s.asked)
+	require.Equal(t, 1, refusals)
+	require.True(t, b.Reserve(4))
+	require.Equal(t, []int64{4}, s.asked)
+	stop()
+	require.False(t, b.Reserve(5))
+	require.Equal(t, 1, refusals)
+	require.Equal(t, 2, others)
+}
+
+// Large reservations evict no more once half of the limit is pinned. Small ones do, and both take what is free.
+func TestBudgetLeavesHalf(t *testing.T) {
+	const limit = 16 << 20
+	b := NewBudget(limit)
+	s := &shelf{released: func(CompactCacheKey) { b.Release(1) }}
+	b.EvictWith(s, s)
+	require.True(t, b.Reserve(limit/2))
+	s.add(1 << 20) // of one byte each
+	require.True(t, b.Reserve(1<<20))
+	require.True(t, b.Reserve(limit/2-1<<20), "there is room")
+	require.False(t, b.Reserve(smallReservation+1))
+	require.Empty(t, s.asked)
+	require.True(t, b.Reserve(smallReservation))
+	require.Equal(t, []int64{smallReservation}, s.asked)
 }
 
 // Evicted bodies that are still read give nothing back at once: more has to go, until nothing is left.

@@ -57,6 +57,26 @@ func (discard) Abort() {}
 // Tag implements MissHandler.
 func (d discard) Tag() Tag { return d.tag }
 
+// heldIn returns what of storage's entries is being read; zero where it cannot tell.
+func heldIn(storage Storage) int64 {
+	if s, ok := storage.(HoldingStorage); ok {
+		return s.Held()
+	}
+	return 0
+}
+
+// Budgets returns what limits storage, and its spool if that has a Budget of its own.
+func (o *CacheOptions) Budgets() []*Budget {
+	var budgets []*Budget
+	if s, ok := o.Storage.(BudgetedStorage); ok {
+		budgets = s.Budgets()
+	}
+	if o.Spool != nil {
+		budgets = append(budgets, o.Spool)
+	}
+	return budgets
+}
+
 // copyBuffers are for bodies on their way to writers that are no io.ReaderFrom.
 var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -99,7 +100,8 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 		return nil, err
 	}
 	c.hit = reader
-	f.permit, _ = c.TakeWriteLock()
+	permit, _ := c.TakeWriteLock()
+	f.permit.Store(permit)
 	f.trace.fillStart(f.key, f.meta)
 	// From here on the write is not aborted for what stands against it: others may have found it too.
 	switch {
@@ -139,7 +141,7 @@ func (f *Fill) publish() {
 // tracker, and tells the predictor how it ended. It outlives the request that began it: its end is Finish or
 // Abort, one of which must be called; Abort after either does nothing.
 //
-// One goroutine at a time writes and ends it. Readers, Key, Meta and Tag may be called from others.
+// One goroutine at a time writes and ends it. Readers, Awaited, Yield, Key, Meta and Tag may be called from others.
 type Fill struct {
 	slot
 	ctx     context.Context
@@ -148,7 +150,7 @@ type Fill struct {
 	streams bool // others find the write in the Storage while it is under way
 	pending pendingWrite
 
-	permit        *WritePermit
+	permit        atomic.Pointer[WritePermit]
 	lockKey       CacheKey
 	lastTurn      bool
 	unshared      bool
@@ -457,8 +459,7 @@ func (f *Fill) noRoom() {
 
 // release gives up the write permit; the empty reason says that the response can be had from the Storage.
 func (f *Fill) release(reason NoCacheReason) {
-	permit := f.permit
-	f.permit = nil
+	permit := f.permit.Swap(nil)
 	if permit == nil {
 		return
 	}
@@ -468,6 +469,17 @@ func (f *Fill) release(reason NoCacheReason) {
 	}
 	f.opts.Lock.Release(f.lockKey, permit, status)
 }
+
+// Awaited reports whether requests wait for what the fill will leave in the Storage. Those who read along are not among them.
+// It may be called from any goroutine.
+func (f *Fill) Awaited() bool {
+	permit := f.permit.Load()
+	return permit != nil && permit.awaited()
+}
+
+// Yield says that the fill will not come to its end: its context was cancelled. Another request may take its turn at once,
+// however long the writer still needs to notice. It may be called from any goroutine; Abort is owed all the same.
+func (f *Fill) Yield() { f.release(Deferred) }
 
 // evict drops what the eviction manager gave up.
 func (o *CacheOptions) evict(ctx context.Context, trace *CacheTrace, keys []CompactCacheKey) {

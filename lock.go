@@ -47,6 +47,13 @@ type WritePermit struct {
 // StaleWriter reports whether the permit was taken to revalidate a stale entry.
 func (p *WritePermit) StaleWriter() bool { return p.stale }
 
+// awaited reports whether somebody waits for the end of the permit's turn.
+func (p *WritePermit) awaited() bool {
+	p.lock.shard.mu.Lock()
+	defer p.lock.shard.mu.Unlock()
+	return p.lock.turn == p.turn && p.lock.waiters > 0
+}
+
 // Age returns how long the permit has been held.
 func (p *WritePermit) Age() time.Duration { return time.Since(p.started) }
 

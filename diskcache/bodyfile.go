@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -50,7 +49,7 @@ func (b *bodyFile) Append(p []byte) error {
 		return errNoRoom
 	}
 	err := b.do(func() error {
-		if err := b.create(); err != nil {
+		if err := b.prepare(); err != nil {
 			return err
 		}
 		_, err := b.f.WriteAt(p, bodyAt+b.size)
@@ -114,6 +113,19 @@ func (b *bodyFile) settle(weight int64) bool {
 	return true
 }
 
+// prepare makes sure that there is a file, and that it ends where the body does or behind it. Writing on behind the end of
+// a file that somebody has truncated would leave zeros where readers go without checksums.
+func (b *bodyFile) prepare() error {
+	if err := b.create(); err != nil || b.size == 0 {
+		return err
+	}
+	size, _, err := stateOf(b.f)
+	if err == nil && size < bodyAt+b.size {
+		err = damaged("truncated")
+	}
+	return err
+}
+
 // create creates the file, if that was not done yet.
 func (b *bodyFile) create() error {
 	if b.f != nil {
@@ -121,11 +133,11 @@ func (b *bodyFile) create() error {
 	}
 	path := b.temp()
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
+	if isMissing(err) {
 		if err := b.store.root.check(); err != nil {
 			return err
 		}
-		if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := makeDir(filepath.Dir(path)); err != nil {
 			return err
 		}
 		if b.store.config.Sync {

@@ -69,7 +69,7 @@ func (w *write) encode() (head, tail []byte) {
 
 // complete writes what surrounds the body.
 func (b *bodyFile) complete(head, tail []byte) error {
-	if err := b.create(); err != nil {
+	if err := b.prepare(); err != nil {
 		return err
 	}
 	if _, err := b.f.WriteAt(tail, bodyAt+b.size); err != nil {
@@ -124,13 +124,13 @@ func (w *write) placeLocked(st *stripe, blocks uint32) (release int64, err error
 			return 0, cirque.ErrNotFound
 		}
 	}
-	if err := os.Rename(w.file.temp(), s.path(w.hash)); err != nil {
+	if err := rename(w.file.temp(), s.path(w.hash)); err != nil {
 		return 0, err
 	}
 	before := s.index.put(record{hash: w.hash, blocks: blocks, flags: flagSeen})
 	if before.blocks != 0 {
 		release = st.leave(w.hash, before.weight())
 	}
-	w.file.placed = st.acquire(w.hash)
+	w.file.placed = st.acquire(w.hash, weightOf(blocks))
 	return release, nil
 }

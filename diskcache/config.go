@@ -32,7 +32,7 @@ type Config struct {
 
 	// VerifyReads checks every byte against its checksum each time it is served. Without it, a body is checked when
 	// this process first reads it, and again when its file has changed: what a disk spoils after that, and without
-	// the file system knowing, is served. It keeps large bodies from going out by sendfile.
+	// the file system knowing, is served.
 	VerifyReads bool
 
 	// MaxOpenFiles limits the files that are open at once to serve bodies above 64 KiB; requests beyond that go on

@@ -19,7 +19,7 @@
 //
 // # What it costs
 //
-// A hit on a body of up to 64 KiB is one open, one read and one close; a larger one goes out by sendfile. The index
+// A hit on a body of up to 64 KiB is one open, one read and one close; a larger one goes out in pieces of 32 KiB. The index
 // takes 39 to 48 bytes of memory an entry. The file format and what each guarantee costs are in docs/storage.md.
 //
 // # When the disk fails

@@ -34,9 +34,20 @@ type gate struct {
 
 	down     atomic.Pointer[error]
 	failures atomic.Int32 // in a row
-	busy     atomic.Int32
+	busy     atomic.Int32 // operations under way
 	progress atomic.Int64 // when an operation ended, or began with no other under way
 	turned   atomic.Int64 // operations turned away
+
+	// reopened counts how often the gate was opened again, and hung the operations under way that were so before it last
+	// was. They say nothing of the disk any more: it works, and has not come back to them.
+	reopened atomic.Int32
+	hung     atomic.Int32
+}
+
+// operation is one that was let in.
+type operation struct {
+	began    int64
+	reopened int32 // how often the gate had been, then
 }
 
 func (g *gate) now() int64 { return int64(time.Since(g.start)) }
@@ -50,15 +61,16 @@ func (g *gate) err() error {
 }
 
 // enter begins an operation, which leave has to end, or says why the disk is not to be used.
-func (g *gate) enter() (began int64, err error) {
+func (g *gate) enter() (op operation, err error) {
 	if err := g.err(); err != nil {
 		g.turned.Add(1)
-		return 0, err
+		return op, err
 	}
-	began = g.now()
+	op = operation{g.now(), g.reopened.Load()}
+	began := op.began
 	n := g.busy.Add(1)
 	switch {
-	case n == 1:
+	case n <= 1+g.hung.Load():
 		g.progress.Store(began)
 	case began-g.progress.Load() > int64(g.slow):
 		g.shut(errSlow)
@@ -70,18 +82,20 @@ func (g *gate) enter() (began int64, err error) {
 		g.busy.Add(-1)
 		g.turned.Add(1)
 	}
-	return began, err
+	return op, err
 }
 
 // leave ends an operation. failure is what the disk did wrong, if anything.
-func (g *gate) leave(began int64, failure error) {
+func (g *gate) leave(op operation, failure error) {
 	now := g.now()
 	g.progress.Store(now)
 	g.busy.Add(-1)
 	switch {
+	case op.reopened != g.reopened.Load():
+		g.settle()
 	case failure != nil:
 		g.fail(failure)
-	case now-began > int64(g.slow):
+	case now-op.began > int64(g.slow):
 		g.shut(errSlow)
 	case g.failures.Load() != 0:
 		g.failures.Store(0)
@@ -116,6 +130,19 @@ func (g *gate) recover(ctx context.Context, reason error) {
 		}
 	}
 	g.failures.Store(0)
+	g.reopened.Add(1)
+	g.hung.Store(g.busy.Load())
+	g.progress.Store(g.now())
 	g.down.Store(nil)
 	g.report(nil)
+}
+
+// settle takes note that a hung operation has come back.
+func (g *gate) settle() {
+	for {
+		n := g.hung.Load()
+		if n <= 0 || g.hung.CompareAndSwap(n, n-1) {
+			return
+		}
+	}
 }

@@ -102,6 +102,12 @@ func TestGateHungDisk(t *testing.T) {
 		synctest.Wait()
 		require.NoError(t, g.err(), "the probe was quick")
 		g.leave(hung, nil)
+		// That it took so long was known when the gate shut, and the disk has proved well since.
+		require.NoError(t, g.err())
+		slow, err := g.enter()
+		require.NoError(t, err)
+		time.Sleep(1100 * time.Millisecond)
+		g.leave(slow, nil)
 		require.ErrorIs(t, g.err(), errSlow, "that took too long")
 		time.Sleep(firstProbe)
 		synctest.Wait()
@@ -112,7 +118,7 @@ func TestGateHungDisk(t *testing.T) {
 func TestGateBoundsOperations(t *testing.T) {
 	var disk testDisk
 	g, _ := testGate(t, 0, &disk)
-	var began []int64
+	var began []operation
 	for range maxBusy {
 		b, err := g.enter()
 		require.NoError(t, err)
@@ -125,4 +131,29 @@ func TestGateBoundsOperations(t *testing.T) {
 	}
 	_, err = g.enter()
 	require.NoError(t, err)
+}
+
+// TestGateForgetsWhatHangs: an operation that never returns does not keep a disk that works from being used, however long
+// the pauses between the others are, and is no failure when it returns at last.
+func TestGateForgetsWhatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var disk testDisk
+		g, _ := testGate(t, 2, &disk)
+		hung, err := g.enter()
+		require.NoError(t, err)
+		time.Sleep(2 * time.Second)
+		_, err = g.enter()
+		require.ErrorIs(t, err, errSlow)
+		time.Sleep(lastProbe)
+		synctest.Wait()
+		for range 3 {
+			began, err := g.enter()
+			require.NoError(t, err)
+			g.leave(began, nil)
+			time.Sleep(time.Minute)
+		}
+		g.leave(hung, errors.New("broken"))
+		require.NoError(t, g.err())
+		require.Zero(t, g.busy.Load())
+	})
 }

@@ -17,12 +17,13 @@ import (
 type generation struct {
 	refs  int
 	owed  int64 // released with the last reference: the entry has left its place
+	held  int64 // counted in Store.held
 	stamp uint64
 	check *verifier
 }
 
-// acquire returns the generation of the entry in place with a reference. Called with mu held.
-func (st *stripe) acquire(hash cirque.HashBinary) *generation {
+// acquire returns the generation of the entry in place, of that weight, with a reference. Called with mu held.
+func (st *stripe) acquire(hash cirque.HashBinary, weight int64) *generation {
 	g := st.open[hash]
 	if g == nil {
 		g = new(generation)
@@ -30,6 +31,8 @@ func (st *stripe) acquire(hash cirque.HashBinary) *generation {
 			st.open = make(map[cirque.HashBinary]*generation)
 		}
 		st.open[hash] = g
+		g.held = weight
+		st.held.Add(weight)
 	}
 	g.refs++
 	return g
@@ -43,6 +46,7 @@ func (st *stripe) leave(hash cirque.HashBinary, weight int64) int64 {
 		return weight
 	}
 	delete(st.open, hash)
+	st.held.Add(-g.held)
 	g.owed += weight
 	return 0
 }
@@ -56,6 +60,7 @@ func (st *stripe) drop(hash cirque.HashBinary, g *generation) int64 {
 	}
 	if st.open[hash] == g {
 		delete(st.open, hash)
+		st.held.Add(-g.held)
 	}
 	return g.owed
 }

@@ -13,11 +13,11 @@ import (
 
 // span is what of a body a hit is to read, and how far it has come.
 type span struct {
-	pos, end, size int64
-	closed         bool
+	from, pos, end, size int64
+	closed               bool
 }
 
-func (s *span) reset(size int64) { s.pos, s.end, s.size = 0, size, size }
+func (s *span) reset(size int64) { s.from, s.pos, s.end, s.size = 0, 0, size, size }
 
 // Size implements [cirque.HitHandler].
 func (s *span) Size() (n int64, known bool) { return s.size, true }
@@ -36,7 +36,7 @@ func (s *span) SeekRange(start, end int64) error {
 	case start < 0 || start > end || end > s.size:
 		return stream.ErrRange
 	}
-	s.pos, s.end = start, end
+	s.from, s.pos, s.end = start, start, end
 	return nil
 }
 
@@ -115,6 +115,10 @@ type fileHit struct {
 	f      *os.File
 	weight int64
 
+	// What the file was when it was opened, or since it was last found intact.
+	fileSize int64
+	modified int64 // Unix nanoseconds
+
 	// The last chunk that had to be checked; none while buf is nil.
 	buf   *[chunkSize]byte
 	chunk []byte
@@ -125,6 +129,11 @@ var (
 	_ cirque.HitHandler = (*fileHit)(nil)
 	_ io.WriterTo       = (*fileHit)(nil)
 )
+
+// copySize is what a hit writes at a time: a client that reads slowly holds as much memory.
+const copySize = 32 << 10
+
+var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
 
 var chunkBuffers = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 
@@ -152,35 +161,76 @@ func (h *fileHit) Read(p []byte) (int, error) {
 		}
 		n = copy(p, piece)
 	}
+	if err := h.mayHandOut(n); err != nil {
+		return 0, err
+	}
 	h.pos += int64(n)
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo. What is known to be intact goes by w's ReadFrom, and so by sendfile where w has
-// that; the rest is checked in memory and written from there.
+// WriteTo implements io.WriterTo. All goes through memory. By sendfile the connection would be given the file's pages: who
+// truncates the file while they wait to be sent makes zeros of them, megabytes after the last look at the file.
 func (h *fileHit) WriteTo(w io.Writer) (total int64, err error) {
+	var buf *[copySize]byte
+	defer func() {
+		if buf != nil {
+			copyBuffers.Put(buf)
+		}
+	}()
 	for {
 		if err := h.left(); err == io.EOF {
 			return total, nil
 		} else if err != nil {
 			return total, err
 		}
-		var n int64
-		if intact := h.check.intact(h.pos, h.end); intact > 0 {
-			n, err = h.send(w, intact)
-		} else if piece, err2 := h.checked(); err2 != nil {
-			err = err2
-		} else {
-			var m int
-			m, err = writeAll(w, piece)
-			n = int64(m)
+		var piece []byte
+		if intact := h.check.intact(h.pos, min(h.end, h.pos+copySize)); intact > 0 {
+			if buf == nil {
+				buf = copyBuffers.Get().(*[copySize]byte)
+			}
+			piece = buf[:intact]
+			if err := readFull(h.f, piece, bodyAt+h.pos); err != nil {
+				return total, h.fail(err)
+			}
+		} else if piece, err = h.checked(); err != nil {
+			return total, err
 		}
-		h.pos += n
-		total += n
+		if err := h.mayHandOut(len(piece)); err != nil {
+			return total, err
+		}
+		n, err := writeAll(w, piece)
+		h.pos += int64(n)
+		total += int64(n)
 		if err != nil {
 			return total, err
 		}
 	}
+}
+
+// mayHandOut returns an error where n more bytes would complete the range and the file is not what it was when it was
+// opened. Then what came before may not be the body: whoever truncates a file and writes it anew leaves zeros, or what
+// is longer, where nothing was compared any more.
+func (h *fileHit) mayHandOut(n int) error {
+	if h.pos+int64(n) < h.end {
+		return nil
+	}
+	size, modified, err := stateOf(h.f)
+	switch {
+	case err != nil:
+		return h.fail(err)
+	case size == h.fileSize && modified == h.modified:
+		return nil
+	}
+	// A new meta changes the file too, and leaves the body alone.
+	buf := chunkBuffers.Get().(*[chunkSize]byte)
+	defer chunkBuffers.Put(buf)
+	for i := h.from >> chunkLog; i<<chunkLog < h.end; i++ {
+		if _, _, err := h.check.load(h.f, i, buf); err != nil {
+			return h.fail(err)
+		}
+	}
+	h.fileSize, h.modified = size, modified
+	return nil
 }
 
 // checked returns the bytes from the position on that lie in one chunk, once that is found intact.
@@ -202,33 +252,6 @@ func (h *fileHit) checked() ([]byte, error) {
 	}
 	from := i << chunkLog
 	return h.chunk[h.pos-from : min(h.end-from, int64(len(h.chunk)))], nil
-}
-
-// send writes n bytes from the position on to w.
-func (h *fileHit) send(w io.Writer, n int64) (int64, error) {
-	if _, ok := w.(io.ReaderFrom); !ok {
-		return h.copy(w, n)
-	}
-	if _, err := h.f.Seek(bodyAt+h.pos, io.SeekStart); err != nil {
-		return 0, h.fail(err)
-	}
-	sent, err := w.(io.ReaderFrom).ReadFrom(&io.LimitedReader{R: h.f, N: n})
-	if err == nil && sent < n {
-		err = h.fail(damaged("truncated"))
-	}
-	return sent, err
-}
-
-// copy writes up to n bytes from the position on to w, through memory.
-func (h *fileHit) copy(w io.Writer, n int64) (int64, error) {
-	buf := chunkBuffers.Get().(*[chunkSize]byte)
-	defer chunkBuffers.Put(buf)
-	piece := buf[:min(n, chunkSize)]
-	if err := readFull(h.f, piece, bodyAt+h.pos); err != nil {
-		return 0, h.fail(err)
-	}
-	m, err := writeAll(w, piece)
-	return int64(m), err
 }
 
 // fail is for what went wrong when the file was read: damage removes the entry, unless another has taken its place.

@@ -3,7 +3,6 @@ package diskcache
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -12,8 +11,7 @@ import (
 )
 
 const (
-	// smallBlocks is up to what size a file is read whole, and its body served from memory: where sendfile begins to
-	// be worth its own calls.
+	// smallBlocks is up to what size a file is read whole, and its body served from that memory.
 	smallBlocks = 16
 	smallMax    = smallBlocks * blockSize
 )
@@ -22,7 +20,8 @@ const (
 // before that entry. Small bodies are read, and checked, at once; of others what is not known to be intact is checked
 // as it is read, and a read that finds damage fails and removes the entry.
 //
-// Hits on entries implement io.WriterTo, by which bodies above 64 KiB go to network connections through sendfile.
+// Hits on entries implement io.WriterTo. Of a body above 64 KiB, its last bytes are not handed out if the file was truncated
+// or rewritten since it was opened: the read fails.
 func (s *Store) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	return s.lookup(ctx, &key, 0)
 }
@@ -81,7 +80,7 @@ func (s *Store) find(q *query, blocks uint32) (*cirque.CacheMeta, cirque.HitHand
 		switch {
 		case err == nil:
 			return &hit.meta, hit, nil
-		case !errors.Is(err, errDamaged) && !errors.Is(err, fs.ErrNotExist):
+		case !errors.Is(err, errDamaged) && !isMissing(err):
 			return nil, nil, err
 		}
 		// It may have changed at that moment. With the stripe locked the file tells the truth.
@@ -90,7 +89,7 @@ func (s *Store) find(q *query, blocks uint32) (*cirque.CacheMeta, cirque.HitHand
 	st.mu.Lock()
 	meta, hit, err := s.openLocked(st, q)
 	var release int64
-	gone := errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist)
+	gone := errors.Is(err, errDamaged) || isMissing(err)
 	if gone {
 		release, err = s.discard(st, q.hash, err)
 	}
@@ -137,7 +136,7 @@ func (h *smallHit) decodeFor(q *query, whole []byte) error {
 
 // openLocked opens the entry file of q, whatever its size. Called with the stripe locked.
 func (s *Store) openLocked(st *stripe, q *query) (*cirque.CacheMeta, cirque.HitHandler, error) {
-	f, err := openFile(s.path(q.hash))
+	f, info, err := openRegular(s.path(q.hash), os.O_RDONLY)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -146,13 +145,6 @@ func (s *Store) openLocked(st *stripe, q *query) (*cirque.CacheMeta, cirque.HitH
 			f.Close()
 		}
 	}()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, nil, damaged("not a file")
-	}
 	if info.Size() <= smallMax {
 		h := &smallHit{buf: getBuffer(int(info.Size()))}
 		whole := (*h.buf)[:info.Size()]
@@ -184,8 +176,9 @@ func (s *Store) openLocked(st *stripe, q *query) (*cirque.CacheMeta, cirque.HitH
 		return nil, nil, errBusy
 	}
 	h.reset(h.bodyLen)
-	h.gen = st.acquire(q.hash)
+	h.gen = st.acquire(q.hash, h.weight)
 	h.check = s.verifierFor(h.gen, &h.entry, info, q.hash)
+	h.fileSize, h.modified = info.Size(), info.ModTime().UnixNano()
 	h.f, f = f, nil
 	return &h.meta, h, nil
 }

@@ -3,7 +3,6 @@ package diskcache
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 
 	"github.com/cirquecache/cirque"
@@ -52,7 +51,7 @@ func (s *Store) unlink(st *stripe, hash cirque.HashBinary) (release int64, err e
 		}
 		rec = record{hash: hash, blocks: blocksOf(info.Size()), flags: flagSeen | flagUncounted}
 	}
-	err = os.Remove(path)
+	err = removeFile(path)
 	if err != nil {
 		if err = s.notFound(err); err != cirque.ErrNotFound {
 			s.updates.fail(err)
@@ -72,7 +71,7 @@ func (s *Store) unlink(st *stripe, hash cirque.HashBinary) (release int64, err e
 // notFound turns the error that a file of an entry is not there into ErrNotFound, unless all of the directory is
 // gone.
 func (s *Store) notFound(err error) error {
-	if !errors.Is(err, fs.ErrNotExist) {
+	if !isMissing(err) {
 		return err
 	}
 	if gone := s.root.check(); gone != nil {
@@ -117,6 +116,6 @@ func (s *Store) dropPurged() {
 
 // removed removes the file of hash and reports whether it is gone.
 func (s *Store) removed(hash cirque.HashBinary) bool {
-	err := os.Remove(s.path(hash))
-	return err == nil || errors.Is(err, fs.ErrNotExist)
+	err := removeFile(s.path(hash))
+	return err == nil || isMissing(err)
 }

@@ -64,7 +64,23 @@ func (r *root) attach() (used int64, err error) {
 // openLock opens and locks the lock file.
 func openLock(path string) (*os.File, error) {
 	for range 10 {
+		// Opening a FIFO for both reading and writing does not wait for anybody.
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		if err == nil {
+			err = regular(f)
+		} else {
+			err = misplaced(path, err)
+		}
+		if errors.Is(err, errDamaged) {
+			// A lock on it would keep nobody out.
+			if f != nil {
+				f.Close()
+			}
+			if err := removeFile(path); err != nil && !isMissing(err) {
+				return nil, err
+			}
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -86,6 +102,15 @@ func openLock(path string) (*os.File, error) {
 		f.Close()
 	}
 	return nil, fmt.Errorf("diskcache: %s does not stay in place", path)
+}
+
+// regular returns an error that wraps errDamaged if f is not a regular file.
+func regular(f *os.File) error {
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = damaged("not a file")
+	}
+	return err
 }
 
 func readLock(f *os.File) (pid int, used int64) {

@@ -28,7 +28,7 @@ const (
 func (s *Store) saveIndex() (err error) {
 	path := filepath.Join(s.root.dir, indexName)
 	temp := path + ".tmp"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := createNew(temp)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (s *Store) saveIndex() (err error) {
 		_, _ = w.Write(b)
 	}
 	if err = errors.Join(w.Flush(), f.Close()); err == nil {
-		err = os.Rename(temp, path)
+		err = rename(temp, path)
 	}
 	if err != nil {
 		_ = os.Remove(temp)
@@ -58,8 +58,11 @@ func (s *Store) saveIndex() (err error) {
 // loadIndex puts the saved index, as far as it can be read, into the index.
 func (s *Store) loadIndex() {
 	path := filepath.Join(s.root.dir, indexName)
-	_ = os.Remove(path + ".tmp")
-	f, err := os.Open(path)
+	_ = removeFile(path + ".tmp")
+	f, _, err := openRegular(path, os.O_RDONLY)
+	if errors.Is(err, errDamaged) {
+		_ = removeFile(path)
+	}
 	if err != nil {
 		return
 	}
@@ -102,7 +105,11 @@ func (s *Store) loadShard(r io.Reader, shard byte) bool {
 
 // saveEviction saves the eviction manager's state.
 func (s *Store) saveEviction() error {
-	err := s.ledger.eviction.Save(context.Background(), filepath.Join(s.root.dir, evictionName))
+	dir := filepath.Join(s.root.dir, evictionName)
+	if !isDir(dir) {
+		_ = removeFile(dir)
+	}
+	err := s.ledger.eviction.Save(context.Background(), dir)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil
 	}

@@ -83,9 +83,13 @@ func (s *Store) scan(ctx context.Context) {
 // scanDir looks into the directory of one shard.
 func (s *Store) scanDir(ctx context.Context, shard int) error {
 	path := filepath.Join(s.root.dir, hex.EncodeToString([]byte{byte(shard)}))
-	dir, err := os.Open(path)
+	var dir *os.File
+	err := fs.ErrNotExist
+	if isDir(path) { // a FIFO would hold up its opening
+		dir, err = os.Open(path)
+	}
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case isMissing(err):
 		if err := s.root.check(); err != nil {
 			return err
 		}
@@ -145,7 +149,7 @@ func (s *Store) scanFile(dir, name string, shard int) {
 	}
 	if known && !s.scanner.untracked {
 		info, err := os.Lstat(filepath.Join(dir, name))
-		if err == nil && blocksOf(info.Size()) == rec.blocks {
+		if err == nil && info.Mode().IsRegular() && blocksOf(info.Size()) == rec.blocks {
 			s.index.update(hash, func(r *record) { r.flags |= flagSeen })
 			return
 		}
@@ -217,18 +221,11 @@ func (s *Store) trackAll() {
 
 // inspect reads the entry in the file of hash.
 func (s *Store) inspect(hash cirque.HashBinary) (*entry, os.FileInfo, error) {
-	f, err := openFile(s.path(hash))
+	f, info, err := openRegular(s.path(hash), os.O_RDONLY)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, nil, damaged("not a file")
-	}
 	buf := getBuffer(blockSize)
 	defer putBuffer(buf)
 	e := new(entry)
@@ -286,7 +283,7 @@ func (s *Store) confirm(hash cirque.HashBinary) {
 	st.mu.Lock()
 	_, err := os.Lstat(s.path(hash))
 	var release int64
-	if errors.Is(err, fs.ErrNotExist) {
+	if isMissing(err) {
 		release, _ = s.discard(st, hash, err)
 	}
 	st.mu.Unlock()

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -39,6 +38,7 @@ type Store struct {
 	firstTag cirque.Tag
 	tags     atomic.Uint64 // given out since firstTag
 	open     atomic.Int64  // files open for hits
+	held     atomic.Int64  // see Held
 	scanner  scanner
 	purges   cirque.PurgeState
 	journal  journal // of purges
@@ -55,12 +55,17 @@ type Store struct {
 	}
 }
 
-var _ cirque.StreamingStorage = (*Store)(nil)
+var (
+	_ cirque.StreamingStorage = (*Store)(nil)
+	_ cirque.HoldingStorage   = (*Store)(nil)
+	_ cirque.BudgetedStorage  = (*Store)(nil)
+)
 
 // stripe serialises what changes the files of some of the keys, and knows which of those files hits have open.
 type stripe struct {
 	mu   sync.Mutex
 	open map[cirque.HashBinary]*generation
+	held *atomic.Int64 // Store.held
 }
 
 func (s *Store) stripe(hash cirque.HashBinary) *stripe {
@@ -104,6 +109,9 @@ func open(dir string, config *Config, budget *cirque.Budget) (*Store, error) {
 	}
 	s.firstTag = cirque.Tag(rand.Uint64())
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	for i := range s.stripes {
+		s.stripes[i].held = &s.held
+	}
 	now := time.Now()
 	s.reads = gate{slow: c.SlowAfter, tolerate: 2, probe: s.probeReads, report: c.OnHealth, spawn: s.spawn, start: now}
 	s.updates = gate{slow: c.SlowAfter, probe: s.probeUpdates, report: c.OnHealth, spawn: s.spawn, start: now}
@@ -158,6 +166,12 @@ func (s *Store) Purges() *cirque.PurgeState { return &s.purges }
 // Budget returns the account of the disk space that is taken.
 func (s *Store) Budget() *cirque.Budget { return s.ledger.budget }
 
+// Budgets implements [cirque.BudgetedStorage].
+func (s *Store) Budgets() []*cirque.Budget { return []*cirque.Budget{s.ledger.budget} }
+
+// Held implements [cirque.HoldingStorage], for the entries whose files are open: those with bodies above 64 KiB.
+func (s *Store) Held() int64 { return s.held.Load() }
+
 // Eviction returns the manager that decides what leaves. The cache that uses the Store is to tell it of hits and new
 // entries: pass both on together. If nobody does, the Store tells it what it has when it is full, and what leaves is
 // as good as random.
@@ -197,7 +211,11 @@ func (s *Store) probeReads() error {
 	if err := s.root.check(); err != nil {
 		return s.reattach(err)
 	}
-	_, err := os.ReadFile(filepath.Join(s.root.dir, lockName))
+	var b [1]byte
+	_, err := readFile(filepath.Join(s.root.dir, lockName), b[:])
+	if isMissing(err) || errors.Is(err, errDamaged) {
+		return nil // somebody has removed or replaced it, and the directory could tell
+	}
 	return err
 }
 
@@ -209,7 +227,12 @@ func (s *Store) probeUpdates() error {
 		}
 	}
 	path := filepath.Join(s.root.dir, "probe")
-	if err := os.WriteFile(path, make([]byte, 64<<10), 0o600); err != nil {
+	f, err := createNew(path)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, 64<<10))
+	if err = errors.Join(err, f.Close()); err != nil {
 		_ = os.Remove(path)
 		return err
 	}
@@ -243,12 +266,12 @@ func (s *Store) reattach(reason error) error {
 
 // diskFailure returns err if it says that the disk failed, and nil where it is about one file, or about this process.
 func diskFailure(err error) error {
-	for _, harmless := range [...]error{errDamaged, errBusy, errMetaTooLarge, ErrClosed, cirque.ErrNotFound, fs.ErrNotExist} {
+	for _, harmless := range [...]error{errDamaged, errBusy, errMetaTooLarge, ErrClosed, cirque.ErrNotFound} {
 		if errors.Is(err, harmless) {
 			return nil
 		}
 	}
-	if isBusy(err) {
+	if isBusy(err) || isMissing(err) {
 		return nil
 	}
 	return err

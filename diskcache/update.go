@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"github.com/cirquecache/cirque"
@@ -68,15 +67,13 @@ func (u *update) try() (lacking int64, err error) {
 		return 0, cirque.ErrNotFound
 	}
 
-	f, err := os.OpenFile(s.path(hash), os.O_RDWR, 0)
-	if err != nil {
+	f, info, err := openRegular(s.path(hash), os.O_RDWR)
+	if errors.Is(err, errDamaged) {
+		return 0, cirque.ErrNotFound // the next lookup removes it
+	} else if err != nil {
 		return 0, s.notFound(err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
 	buf := getBuffer(blockSize)
 	defer putBuffer(buf)
 	var e entry
@@ -156,7 +153,7 @@ func (s *Store) tagInPlace(hash cirque.HashBinary) (cirque.Tag, error) {
 	}
 	var b [fixedSize]byte
 	n, err := readFile(s.path(hash), b[:])
-	if errors.Is(err, fs.ErrNotExist) {
+	if isMissing(err) || errors.Is(err, errDamaged) {
 		return 0, nil
 	}
 	var h header

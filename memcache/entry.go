@@ -27,8 +27,8 @@ const (
 //
 // The entry's block is one piece of a page: key text, encoded meta, and the body unless that is kept outside.
 //
-// INVARIANT: while refs is above zero, weight() bytes of the budget are taken for the entry. The table has one
-// reference, each open hit one.
+// INVARIANT: while refs is above zero, weight() bytes of the budget are taken for the entry. The table's reference counts
+// inTable, that of each open hit one.
 type record struct {
 	hash         cirque.HashBinary // the combined one
 	tag          cirque.Tag
@@ -39,6 +39,9 @@ type record struct {
 
 	refs atomic.Int32
 }
+
+// inTable is what the table's reference counts, so that the last hit to close sees whether the entry is still there.
+const inTable = 1 << 30
 
 // outside is the length of the inline part where the body is not inline.
 const outside = 1<<32 - 1
@@ -92,6 +95,44 @@ type body struct {
 	size     int64
 	charged  int64
 	refs     atomic.Int32
+
+	// held is the cache's sum of what an eviction would not free, of bodies in the table that somebody reads. Nil: this
+	// body is too small to be counted.
+	held *atomic.Int64
+	// holds counts inTable while the entry is in the table, one while its record is open, and one while readers of the
+	// write that it came from are.
+	holds atomic.Int32
+}
+
+// heldMin is from which size on a body counts as held while it is read. It keeps hits on small ones, which are soon over,
+// from a counter that all share.
+const heldMin = 64 << 10
+
+// hold says that somebody began to read the body. Called while its entry cannot leave the table.
+func (b *body) hold() {
+	if b != nil && b.held != nil && b.holds.Add(1) == inTable+1 {
+		b.held.Add(b.charged)
+	}
+}
+
+// letGo ends a hold.
+func (b *body) letGo() {
+	if b != nil && b.held != nil && b.holds.Add(-1) == inTable {
+		b.held.Add(-b.charged)
+	}
+}
+
+// enter and leave say that the entry is in the table now, or not any more.
+func (b *body) enter() {
+	if b.held != nil {
+		b.holds.Add(inTable)
+	}
+}
+
+func (b *body) leave() {
+	if b.held != nil && b.holds.Add(-inTable) > 0 {
+		b.held.Add(-b.charged)
+	}
 }
 
 func (b *body) release(budget *cirque.Budget) {

@@ -57,10 +57,15 @@ type MemCache struct {
 	bodies stream.Options // of every body under way, but for its SizeHint
 	tags   atomic.Uint64  // the last one given out
 	purges cirque.PurgeState
+	held   atomic.Int64 // see Held
 	shards [shardCount]shard
 }
 
-var _ cirque.StreamingStorage = (*MemCache)(nil)
+var (
+	_ cirque.StreamingStorage = (*MemCache)(nil)
+	_ cirque.HoldingStorage   = (*MemCache)(nil)
+	_ cirque.BudgetedStorage  = (*MemCache)(nil)
+)
 
 // New returns an empty MemCache.
 func New(config Config) *MemCache {
@@ -102,6 +107,17 @@ func (c *MemCache) Len() int {
 		s.mu.RUnlock()
 	}
 	return n
+}
+
+// Held implements [cirque.HoldingStorage], for bodies of 64 KiB and more.
+func (c *MemCache) Held() int64 { return c.held.Load() }
+
+// Budgets implements [cirque.BudgetedStorage].
+func (c *MemCache) Budgets() []*cirque.Budget {
+	if c.budget == nil {
+		return nil
+	}
+	return []*cirque.Budget{c.budget}
 }
 
 // Lookup implements [cirque.Storage]. A linked write under way that began after the entry in place was

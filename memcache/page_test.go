@@ -44,7 +44,7 @@ func requireTidy(t *testing.T, s *shard, budget *cirque.Budget) {
 		if r.inline == outside {
 			weight += s.bodies[i].charged
 		}
-		require.EqualValues(t, 1, r.refs.Load())
+		require.EqualValues(t, inTable, r.refs.Load())
 	}
 	require.Equal(t, weight, budget.Used())
 	total := 0

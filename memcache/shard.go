@@ -60,8 +60,9 @@ func (s *shard) insert(key *cirque.CacheKey, identity []byte, meta *cirque.Cache
 	if b != nil {
 		r.inline = outside
 		s.bodies[i] = b
+		b.enter()
 	}
-	r.refs.Store(1)
+	r.refs.Store(inTable)
 	block := append(s.place(i, r), identity...)
 	block, _ = meta.AppendBinary(block) // never fails
 	if b == nil {
@@ -116,17 +117,16 @@ func (s *shard) tidy(at uint32) {
 // held.
 func (s *shard) remove(combined cirque.HashBinary) bool {
 	r, i := s.index.remove(&combined, &s.records)
-	if r != nil {
-		s.unref(i, r)
+	if r == nil {
+		return false
 	}
-	return r != nil
-}
-
-// unref gives up a reference. Called with mu held.
-func (s *shard) unref(i uint32, r *record) {
-	if r.refs.Add(-1) == 0 {
+	if r.inline == outside {
+		s.bodies[i].leave()
+	}
+	if r.refs.Add(-inTable) == 0 {
 		s.erase(i, r)
 	}
+	return true
 }
 
 // erase frees a record that nobody refers to. Called with mu held.
@@ -155,12 +155,15 @@ type stored struct {
 
 // open returns the entry with a reference taken. Called with mu held for reading.
 func (s *shard) open(i uint32, r *record) stored {
-	r.refs.Add(1)
+	first := r.refs.Add(1) == inTable+1
 	block := text(s.block(r))
 	e := stored{number: i, record: r, tag: r.tag, weight: r.weight(), meta: block[r.identity:][:r.meta]}
 	if r.inline == outside {
 		e.body = s.bodies[i]
 		e.weight += e.body.charged
+		if first {
+			e.body.hold()
+		}
 	} else {
 		e.inline = block[r.identity+r.meta:]
 	}
@@ -169,7 +172,11 @@ func (s *shard) open(i uint32, r *record) stored {
 
 // close gives up the reference that open took.
 func (s *shard) close(e *stored) {
-	if e.record.refs.Add(-1) == 0 { // so it is out of the table, and nobody else comes
+	switch e.record.refs.Add(-1) {
+	case inTable:
+		e.body.letGo()
+	case 0: // so it is out of the table, and nobody else comes
+		e.body.letGo()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.erase(e.number, e.record)

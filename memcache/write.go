@@ -34,6 +34,7 @@ type write struct {
 	body   *body // set before the writer gives up its reference
 	refs   atomic.Int32
 
+	stored  bool // set before the writer gives up its reference
 	refused bool // there was no room for overhead: the write is unlinked before its first byte
 
 	// Guarded by shard.mu.
@@ -172,6 +173,9 @@ func (w *write) store() (cirque.MissFinish, error) {
 func (w *write) takeBody() bool {
 	segments, charged := w.buffer.Take()
 	w.body = &body{segments: segments, size: w.buffer.Size(), charged: charged}
+	if w.body.size >= heldMin {
+		w.body.held = &w.cache.held
+	}
 	w.body.refs.Store(1)
 	overhead := int64(bodyOverhead + segmentOverhead*len(segments))
 	if !w.cache.budget.ReserveFor(w.trace, overhead) {
@@ -202,9 +206,11 @@ func (w *write) commit(identity []byte, meta *cirque.CacheMeta, inline int) erro
 	if w.body != nil {
 		w.body.refs.Add(1)
 	}
+	defer w.body.hold() // for the readers that w has; end lets go where there are none
 	s.insert(&w.key, identity, meta, w.tag, w.body, inline, w.buffer.AppendTo)
 	s.unlist(w)
 	s.overtake(&w.key)
+	w.stored = true
 	return nil
 }
 
@@ -234,6 +240,9 @@ func (w *write) release() {
 		w.cache.budget.Release(w.overhead)
 	}
 	if w.body != nil {
+		if w.stored {
+			w.body.letGo()
+		}
 		w.body.release(w.cache.budget)
 	}
 }

@@ -181,14 +181,15 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 		x.status.detail = "closing"
 		return x.passOn(cirque.Deferred)
 	}
-	if !c.fills.tryAcquire() {
+	if !c.fills.take(x.flight, x) {
+		// Those who wait go to the origin at once, all together: each in their turn would find no place either.
 		x.status.detail = "too-many-fills"
-		return x.passOn(x.failed(cirque.Deferred))
+		return x.passOn(cirque.OriginNotCache)
 	}
 	begun := false
 	defer func() {
 		if !begun { // a hook or the Storage may have panicked
-			c.fills.release()
+			c.fills.release(x.flight)
 		}
 	}()
 	x.setGroups(meta)

@@ -27,14 +27,15 @@ func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta) {
 	}
 	b.enable(x.hc.Key().WithVariance(cirque.HashBinary{}))
 	b.hc.SetWriteLock(x.hc.TakeWriteLock()) // now that no hook can panic any more
-	if !c.revalidations.tryAcquire() {
+	turn := c.revalidations.take(cancel)
+	if turn == nil {
 		b.hc.Release()
 		cancel()
 		return
 	}
 	number := c.underWay.begin()
 	if number == 0 {
-		c.revalidations.release()
+		c.revalidations.release(turn)
 		b.hc.Release()
 		cancel()
 		return
@@ -43,7 +44,7 @@ func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta) {
 	go func() {
 		defer c.recoverBackground("revalidation")
 		defer c.underWay.end(number)
-		defer c.revalidations.release()
+		defer c.revalidations.release(turn)
 		defer cancel()
 		defer b.hc.Release()
 		b.revalidate(served)

@@ -17,9 +17,10 @@ type Cache struct {
 	namespaces [doorCount]string
 	public     publicOrigin
 
-	fills         limiter
-	revalidations limiter
+	fills         places
+	revalidations turns
 	flights       flights
+	sends         sends
 
 	// background is done when Close gives up waiting: everything that outlives its request ends then.
 	background context.Context
@@ -47,9 +48,13 @@ func New(cfg Config) (*Cache, error) {
 		public:        public,
 		opts:          opts,
 		policy:        cfg.policy(),
-		fills:         make(limiter, cfg.MaxFills),
-		revalidations: make(limiter, cfg.MaxRevalidations),
+		fills:         places{max: cfg.MaxFills, patience: cfg.LockAge},
+		revalidations: turns{max: cfg.MaxRevalidations, patience: cfg.LockAge},
 		namespaces:    namespaces(cfg.Namespace),
+	}
+	c.sends.stall = cfg.StallTimeout
+	for _, budget := range opts.Budgets() {
+		c.sends.stop = append(c.sends.stop, budget.OnRefusal(c.sends.press))
 	}
 	c.background, c.abort = context.WithCancelCause(context.Background())
 	return c, nil
@@ -83,6 +88,7 @@ func (c *Cache) Close(ctx context.Context) error {
 	c.underWay.close()
 	ended := c.underWay.ended()
 	defer c.abort(ErrClosed)
+	defer c.sends.close()
 	select {
 	case <-ended:
 		return nil
@@ -118,17 +124,3 @@ func (c *Cache) logger() *slog.Logger {
 func (c *Cache) storageFailed(op string, err error) {
 	c.logger().Error("cirque: storage failed", slog.String("op", op), slog.Any("err", err))
 }
-
-// limiter bounds how many of something there are at one time.
-type limiter chan struct{}
-
-func (l limiter) tryAcquire() bool {
-	select {
-	case l <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (l limiter) release() { <-l }

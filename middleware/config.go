@@ -24,6 +24,7 @@ const (
 	DefaultLockAge          = 30 * time.Second
 	DefaultFillIdle         = time.Minute
 	DefaultFillUnread       = 5 * time.Minute
+	DefaultStallTimeout     = 30 * time.Second
 	DefaultMaxFills         = 256
 	DefaultMaxRevalidations = 64
 	DefaultName             = "Cirque"
@@ -96,9 +97,16 @@ type Config struct {
 	// FillUnread ends a fill that has had no reader for this long, or that the Storage or a slow reader holds up for so long
 	// at one write. Default 5 min.
 	FillUnread time.Duration
-	// MaxFills bounds the fills at one time; further misses pass through uncached. Default 256.
+	// StallTimeout is how long a client may not read on, when memory is wanted that a body of 64 KiB or more takes which is
+	// being sent to it: then its connection is cut, or the error of its Read wraps cirque.ErrSlowReader. It has as long for
+	// each 256 KiB that it was given at once. As long as there is room it may take its time. Default 30 s.
+	StallTimeout time.Duration
+	// MaxFills bounds the fills at one time. When there are as many, those that nobody reads or waits for give way to new
+	// ones; an eighth is for clients, and URLs, that hold less than a quarter. Further misses pass through uncached, those
+	// that waited for one of them as well: Cache-Status says too-many-fills. Default 256.
 	MaxFills int
-	// MaxRevalidations bounds the background revalidations at one time. Default 64.
+	// MaxRevalidations bounds the background revalidations at one time; one that has not had an answer for LockAge gives
+	// way to a new one. Default 64.
 	MaxRevalidations int
 
 	// FreshFor gives responses without explicit freshness a lifetime by status. Nil: only the heuristic
@@ -204,6 +212,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	duration("LockWait", &cfg.LockWait, DefaultLockWait)
 	duration("LockAge", &cfg.LockAge, DefaultLockAge)
 	duration("FillIdle", &cfg.FillIdle, DefaultFillIdle)
+	duration("StallTimeout", &cfg.StallTimeout, DefaultStallTimeout)
 	duration("FillUnread", &cfg.FillUnread, DefaultFillUnread)
 	duration("StaleWhileRevalidate", &cfg.StaleWhileRevalidate, 0)
 	duration("StaleIfError", &cfg.StaleIfError, 0)
@@ -280,7 +289,7 @@ func (cfg *Config) options() (*cirque.CacheOptions, error) {
 			return nil, fmt.Errorf("middleware: invalid Config: %w", err)
 		}
 		budget := cirque.NewBudget(cfg.MaxBytes)
-		store := memcache.New(memcache.Config{Budget: budget})
+		store := memcache.New(memcache.Config{Budget: budget, StallTimeout: cfg.StallTimeout})
 		budget.EvictWith(manager, store)
 		opts.Storage, opts.Eviction = store, manager
 	} else {

@@ -64,6 +64,9 @@ func (x *exchange) newFlight() *flight {
 		f.endWithClient()
 	} else {
 		f.endOnClose()
+		if x.background { // until there is a fill, it may have to make room for another
+			f.endWithClient()
+		}
 		f.timer.Reset(c.cfg.FillIdle)
 	}
 	return f
@@ -148,7 +151,7 @@ func (f *flight) land() {
 		f.timer.Stop()
 		if fill := f.fill.Load(); fill != nil {
 			f.cache.flights.Delete(fill.Tag())
-			f.cache.fills.release()
+			f.cache.fills.release(f)
 		}
 		f.cache.underWay.end(f.number)
 	})

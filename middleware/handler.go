@@ -153,12 +153,19 @@ func (x *exchange) serveHTTP(w http.ResponseWriter) error {
 	if a.body == nil {
 		return nil
 	}
+	to, done := x.cache.watched(w, &a)
+	if done != nil {
+		defer done()
+	}
 	if !a.live {
 		// A body of known length: should the client be what failed, aborting changes nothing for it.
-		_, err := io.Copy(w, a.body)
+		n, err := io.Copy(to, a.body)
+		if err == nil && n < a.length {
+			err = io.ErrUnexpectedEOF // the Storage has less than it said
+		}
 		return err
 	}
-	out := &liveWriter{w: w, control: http.NewResponseController(w)}
+	out := &liveWriter{w: to, control: http.NewResponseController(w)}
 	if _, err := io.Copy(out, a.body); err != nil && out.err == nil {
 		return err
 	}
@@ -182,7 +189,7 @@ func merge(header, answer http.Header) {
 
 // liveWriter flushes what comes live, and tells errors of the client from errors of the body.
 type liveWriter struct {
-	w       http.ResponseWriter
+	w       io.Writer
 	control *http.ResponseController
 	err     error
 }

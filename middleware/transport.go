@@ -416,10 +416,10 @@ func (x *exchange) response(r *http.Request) *http.Response {
 	switch {
 	case a.body == nil:
 	case a.flight == nil:
-		response.Body = a.body
+		response.Body = x.cache.pulled(&a)
 	default:
 		response.Trailer = make(http.Header)
-		response.Body = &liveBody{ReadCloser: a.body, flight: a.flight, trailer: response.Trailer}
+		response.Body = &liveBody{ReadCloser: x.cache.pulled(&a), flight: a.flight, trailer: response.Trailer}
 	}
 	return response
 }

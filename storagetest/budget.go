@@ -139,6 +139,45 @@ var budgetCases = []testCase{
 		},
 	},
 	{
+		name:  "BudgetFutile",
+		rule:  "a reservation that cannot succeed, because readers have open what would have to leave, evicts nothing: the Storage is a HoldingStorage",
+		needs: needBudget,
+		run: func(e *env) {
+			budget := e.useBudget(4 << 20)
+			manager := new(fifo)
+			budget.EvictWith(manager, e.storage)
+			small := func(i int) cirque.CacheKey { return key(fmt.Sprint("small", i)) }
+			for i := range 10 {
+				manager.track(small(i).Compact(), e.weightOfPut(small(i), 10_000))
+			}
+			hits := make([]cirque.HitHandler, 5)
+			for i := range hits {
+				k := key(fmt.Sprint("large", i))
+				manager.track(k.Compact(), e.weightOfPut(k, 500_000))
+				hits[i] = e.open(k)
+			}
+			futile := func() {
+				_, err := e.store(key("futile"), pattern(1_900_000))
+				e.wantError("storing what there can be no room for", err, cirque.ErrUnlinked)
+				if manager.evicted != 0 {
+					e.broken("%d entries were evicted for nothing", manager.evicted)
+				}
+			}
+			futile()
+			for i := range 3 {
+				e.purge(key(fmt.Sprint("large", i)), cirque.PurgeEviction)
+				manager.forget(key(fmt.Sprint("large", i)).Compact())
+			}
+			futile()
+			for i := range 10 {
+				e.open(small(i)).Close()
+			}
+			for _, h := range hits {
+				h.Close()
+			}
+		},
+	},
+	{
 		name:  "BudgetTooSmall",
 		rule:  "a write that finds no room does not fail: its readers get the whole body, Finish returns ErrUnlinked, nothing is stored or stays charged",
 		needs: needBudget,
@@ -224,6 +263,13 @@ func (e *env) weight(k cirque.CacheKey) int64 {
 	return h.Weight()
 }
 
+// weightOfPut stores a body of that size and returns the entry's weight.
+func (e *env) weightOfPut(k cirque.CacheKey, size int) int64 {
+	e.Helper()
+	e.put(k, "a", string(pattern(size)))
+	return e.weight(k)
+}
+
 // fill stores n bodies under keys of its own and has manager track them.
 func (e *env) fill(manager *fifo, id, n int) error {
 	for i := range n {
@@ -279,6 +325,24 @@ func (f *fifo) track(k cirque.CompactCacheKey, weight int64) {
 	defer f.mu.Unlock()
 	f.keys = append(f.keys, k)
 	f.weights = append(f.weights, weight)
+}
+
+// forget ends the tracking of k.
+func (f *fifo) forget(k cirque.CompactCacheKey) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i := slices.Index(f.keys, k); i >= 0 {
+		f.keys, f.weights = slices.Delete(f.keys, i, i+1), slices.Delete(f.weights, i, i+1)
+	}
+}
+
+func (f *fifo) TotalWeight() (total int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, weight := range f.weights {
+		total += weight
+	}
+	return total
 }
 
 func (f *fifo) Evict(weight int64) []cirque.CompactCacheKey {

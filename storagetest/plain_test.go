@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cirquecache/cirque"
 )
@@ -19,6 +20,7 @@ type plain struct {
 	bug    string
 	budget *cirque.Budget
 
+	held atomic.Int64
 	mu   sync.Mutex
 	tags cirque.Tag
 
@@ -54,6 +56,20 @@ type plainEntry struct {
 }
 
 func (e *plainEntry) weight() int64 { return int64(len(e.body)+e.meta.MetaSize()) + 100 }
+
+// Held implements cirque.HoldingStorage, without the lock, which a reservation may be made under.
+func (s *plain) Held() int64 { return s.held.Load() }
+
+// count counts what is held. Called with mu held.
+func (s *plain) count() {
+	held := int64(0)
+	for _, e := range s.entries {
+		if e.refs > 1 && !s.has("cannot tell what is held") {
+			held += e.charged
+		}
+	}
+	s.held.Store(held)
+}
 
 // reopen returns what another process would find.
 func (s *plain) reopen() *plain {
@@ -133,6 +149,7 @@ func (s *plain) Lookup(_ context.Context, k cirque.CacheKey) (*cirque.CacheMeta,
 		return nil, nil, cirque.ErrNotFound
 	}
 	e.refs++
+	s.count()
 	h := &plainHit{s: s, e: e, body: e.body, end: len(e.body)}
 	if s.has("shares positions") {
 		h.pos = e.pos
@@ -271,6 +288,7 @@ func (s *plain) UpdateMeta(_ context.Context, k cirque.CacheKey, m *cirque.Cache
 
 // drop gives up a reference. Called with mu held.
 func (s *plain) drop(e *plainEntry) {
+	defer s.count()
 	if e.refs--; e.refs == 0 || e.refs > 0 && s.has("releases what is still open") {
 		s.budget.Release(e.charged)
 		e.charged = 0
@@ -380,6 +398,7 @@ func (w *plainWrite) Finish() (cirque.MissFinish, error) {
 		}
 	}
 	s.entries[s.slot(w.key)] = e
+	s.count()
 	return cirque.MissFinish{Size: e.weight()}, nil
 }
 

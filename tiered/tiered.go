@@ -55,6 +55,17 @@ func New(upper, lower cirque.Storage, config Config) cirque.Storage {
 	return t
 }
 
+// Budgets implements cirque.BudgetedStorage: those of both Storages.
+func (t *tier) Budgets() []*cirque.Budget {
+	var budgets []*cirque.Budget
+	for _, storage := range [...]cirque.Storage{t.upper, t.lower} {
+		if s, ok := storage.(cirque.BudgetedStorage); ok {
+			budgets = append(budgets, s.Budgets()...)
+		}
+	}
+	return budgets
+}
+
 const stripeCount = 256
 
 // Purges implements [cirque.Storage]: those of the lower Storage, which keeps longest, count for both.
@@ -74,7 +85,7 @@ type tier struct {
 	stripes      [stripeCount]stripe
 }
 
-var _ cirque.Storage = (*tier)(nil)
+var _ cirque.BudgetedStorage = (*tier)(nil)
 
 // stripe serialises the changes to the keys of some primary hashes. An eviction takes no lock: it may come from
 // within a change, when that makes room.

@@ -26,8 +26,8 @@ type Reader struct {
 	failed   error    // why it was detached
 }
 
-// NewReader attaches a reader, as long as the buffer has the whole body and is not closed: else it returns
-// the Unlinked error, or that of an aborted write. ctx lives as long as the reader: when it is cancelled, a
+// NewReader attaches a reader, as long as the buffer has the whole body, its context has not ended in the midst of it, and it is
+// not closed: else it returns the Unlinked error, or that of an aborted write. ctx lives as long as the reader: when it is cancelled, a
 // blocked Read fails with its cause.
 func (b *Buffer) NewReader(ctx context.Context) (*Reader, error) {
 	b.mu.Lock()
@@ -35,7 +35,7 @@ func (b *Buffer) NewReader(ctx context.Context) (*Reader, error) {
 	switch {
 	case b.mu.aborted != nil:
 		return nil, b.mu.aborted
-	case b.mu.unlinked || b.mu.closed:
+	case b.mu.unlinked || b.mu.closed || !b.mu.finished && b.ctx.Err() != nil: // the body will not be whole
 		return nil, b.opts.Errors.Unlinked
 	}
 	r := &Reader{b: b, ctx: ctx, end: math.MaxInt64, at: b.mu.head, index: len(b.mu.readers)}

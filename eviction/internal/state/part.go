@@ -158,6 +158,9 @@ type Reader struct {
 // Open opens the part in file and verifies its checksum. If there is no error, Close must be
 // called.
 func Open(file string) (*Reader, error) {
+	if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w: not a regular file", file, ErrDamaged) // opening a FIFO would wait for a writer
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err

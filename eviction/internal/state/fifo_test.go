@@ -1,0 +1,21 @@
+//go:build linux
+
+package state
+
+import (
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestOpenFIFO: a FIFO in the place of a part is damage, and nobody waits for its other end.
+func TestOpenFIFO(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, Name(0)), 0o600))
+	merged, err := OpenAll(dir)
+	require.NoError(t, err)
+	defer merged.Close()
+	require.ErrorIs(t, merged.Err(), ErrDamaged)
+}

@@ -1,0 +1,172 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/cirquecache/cirque"
+)
+
+// ErrFillYielded is why a fill ends that nobody read when others wanted its place.
+var ErrFillYielded = errors.New("middleware: nobody read the response, and another wanted its place")
+
+// places are those of the fills, Config.MaxFills of them. A flight takes one when its answer is to be stored.
+//
+// When all are taken, a fill that nobody reads and nobody waits for gives up its own: it is cancelled; of several,
+// the one that began first. The place is free at once, however long the origin needs to notice. A background revalidation has
+// Config.LockAge before that happens to it.
+//
+// An eighth of the places is for those who hold less than a quarter: one client, or one URL in its variants, cannot take
+// them all. Where all requests come from one address, a proxy's, that costs this eighth and no more.
+//
+// Lock order: mu before what Fill.Readers and Fill.Awaited take.
+type places struct {
+	max      int
+	patience time.Duration // with background revalidations, which nobody reads in any case
+
+	mu      sync.Mutex
+	holders map[*flight]holder
+}
+
+// holder is for whom a flight has its place.
+type holder struct {
+	client string // the address; empty where it is not known, and for what no client waits for
+	key    cirque.HashBinary
+	begun  time.Time // when its header came
+}
+
+// take takes a place for f, which is for x, and reports whether there was one.
+func (p *places) take(f *flight, x *exchange) bool {
+	h := holder{key: x.hc.Key().PrimaryHash(), begun: x.now}
+	if !x.background {
+		h.client, _, _ = net.SplitHostPort(x.req.RemoteAddr)
+	}
+	victim, ok := p.takeFrom(f, h)
+	if victim != nil {
+		victim.yield()
+	}
+	return ok
+}
+
+// takeFrom is take, and returns the flight whose place it was if that has to yield.
+func (p *places) takeFrom(f *flight, h holder) (victim *flight, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.mayHave(h) {
+		if victim = p.abandoned(); victim == nil {
+			return nil, false
+		}
+		delete(p.holders, victim)
+		// What is taken from the abandoned is no smaller a share for the others: whoever comes first has it.
+	}
+	if p.holders == nil {
+		p.holders = make(map[*flight]holder)
+	}
+	p.holders[f] = h
+	return victim, true
+}
+
+// mayHave reports whether there is a place for h. Called with mu held.
+func (p *places) mayHave(h holder) bool {
+	taken := len(p.holders)
+	if taken < p.max-p.max/8 {
+		return true
+	}
+	if taken >= p.max {
+		return false
+	}
+	byClient, byKey := 0, 0
+	for _, other := range p.holders {
+		if h.client != "" && other.client == h.client {
+			byClient++
+		}
+		if other.key == h.key {
+			byKey++
+		}
+	}
+	return max(byClient, byKey) < p.max/4
+}
+
+// abandoned returns the flight that nobody reads or waits for, of several the one that began first; nil if there is none.
+// Called with mu held.
+func (p *places) abandoned() (oldest *flight) {
+	for f, h := range p.holders {
+		if oldest != nil && !h.begun.Before(p.holders[oldest].begun) {
+			continue
+		}
+		if (f.waited || time.Since(h.begun) > p.patience) && f.unwanted() {
+			oldest = f
+		}
+	}
+	return oldest
+}
+
+// release gives up the place of f, if it still has one.
+func (p *places) release(f *flight) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.holders, f)
+}
+
+// unwanted reports whether nobody reads the fill or waits for it.
+func (f *flight) unwanted() bool {
+	fill := f.fill.Load()
+	return fill != nil && fill.Readers() == 0 && !fill.Awaited()
+}
+
+// yield ends a flight whose place was taken away. Its key is free at once: a cancelled write takes no readers, and the next
+// request that asks for it has the turn.
+func (f *flight) yield() {
+	f.cancel(ErrFillYielded)
+	f.fill.Load().Yield()
+}
+
+// turns bound the background revalidations, Config.MaxRevalidations of them. When all are taken, the one gives way that
+// began first, if that is more than patience ago: an origin that does not answer for some URLs does not keep all others
+// from being revalidated.
+type turns struct {
+	max      int
+	patience time.Duration
+
+	mu   sync.Mutex
+	list []*turn // in order of their beginning
+}
+
+// turn is one background revalidation.
+type turn struct {
+	began  time.Time
+	cancel context.CancelFunc
+}
+
+// take returns a turn, which release ends, or nil. cancel ends the revalidation.
+func (t *turns) take(cancel context.CancelFunc) *turn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	if len(t.list) >= t.max {
+		first := t.list[0]
+		if now.Sub(first.began) <= t.patience {
+			return nil
+		}
+		t.list = t.list[1:]
+		defer first.cancel()
+	}
+	mine := &turn{began: now, cancel: cancel}
+	t.list = append(t.list, mine)
+	return mine
+}
+
+// release ends a turn. Ending one again, or one that was taken away, does nothing.
+func (t *turns) release(mine *turn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, other := range t.list {
+		if other == mine {
+			t.list = append(t.list[:i:i], t.list[i+1:]...)
+			return
+		}
+	}
+}

@@ -1,0 +1,270 @@
+package middleware_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// plainStorage hides that a Storage streams.
+type plainStorage struct{ cirque.Storage }
+
+// Fills that nobody reads hold no place that somebody else wants: after many abandoned requests for slow bodies, what a user
+// asks for is stored, and fetched once for all who ask at the same time.
+func TestAbandonedFillsGiveWay(t *testing.T) {
+	for _, storage := range []string{"streaming", "plain"} {
+		t.Run(storage, func(t *testing.T) {
+			var wait chan struct{}
+			origin := func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=600")
+				io.WriteString(w, "the beginning of "+r.URL.Path)
+				http.NewResponseController(w).Flush()
+				if strings.HasPrefix(r.URL.Path, "/slow") {
+					select {
+					case <-wait:
+					case <-r.Context().Done():
+					}
+					return
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			cfg := middleware.Config{MaxFills: 16}
+			if storage == "plain" {
+				cfg.Storage = plainStorage{memcache.New(memcache.Config{})}
+			}
+			eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+				var open func()
+				wait, open = gate(t)
+				for i := range 40 {
+					abandon(t, h, fmt.Sprint("/slow/", i))
+				}
+				for i := range 20 {
+					path := fmt.Sprint("/page/", i)
+					before := h.requests()
+					var users sync.WaitGroup
+					var stored atomic.Int32
+					for range 10 {
+						users.Go(func() {
+							got := h.try(http.MethodGet, path)
+							if got.err != nil || got.body != "the beginning of "+path {
+								t.Errorf("%q, %v", got.body, got.err)
+							}
+							if got.Response.Header != nil && strings.Contains(got.status(), "; stored") {
+								stored.Add(1)
+							}
+						})
+					}
+					users.Wait()
+					require.Equal(t, 1, h.requests()-before, "one fetch for all")
+					require.EqualValues(t, 1, stored.Load())
+					require.Contains(t, h.get(path).status(), "; hit")
+				}
+				// What gave way can be asked for again, at once.
+				start := time.Now()
+				r, err := http.NewRequest(http.MethodGet, h.front.URL+"/slow/0", nil)
+				require.NoError(t, err)
+				resp, err := h.client.Do(r)
+				require.NoError(t, err)
+				require.Less(t, time.Since(start), 2*time.Second)
+				require.Contains(t, resp.Header.Get("Cache-Status"), "; stored")
+				resp.Body.Close()
+				open()
+			})
+		})
+	}
+}
+
+// abandon asks for path, takes the first bytes of the answer, and leaves.
+func abandon(t *testing.T, h *house, path string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.front.URL+path, nil)
+	require.NoError(t, err)
+	resp, err := h.client.Do(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	_, err = io.ReadFull(resp.Body, make([]byte, 5))
+	require.NoError(t, err)
+}
+
+// A handler that does not heed cancellation keeps its goroutine and not its place; nor does its key stay occupied.
+func TestDeafHandlersKeepNoPlace(t *testing.T) {
+	for _, storage := range []string{"streaming", "plain"} {
+		t.Run(storage, func(t *testing.T) {
+			var wait chan struct{}
+			var asked atomic.Int32
+			origin := func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=600")
+				io.WriteString(w, strings.Repeat(r.URL.Path, 1000))
+				w.(http.Flusher).Flush()
+				if r.URL.Path == "/slow" && asked.Add(1) == 1 {
+					<-wait
+				}
+			}
+			cfg := middleware.Config{MaxFills: 1}
+			if storage == "plain" {
+				cfg.Storage = plainStorage{memcache.New(memcache.Config{})}
+			}
+			synctest.Test(t, func(t *testing.T) {
+				wait = make(chan struct{})
+				asked.Store(0)
+				cache, err := middleware.New(cfg)
+				require.NoError(t, err)
+				b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(origin))}}
+				ctx, cancel := context.WithCancel(t.Context())
+				resp, err := b.ask(ctx, http.MethodGet, "/slow")
+				require.NoError(t, err)
+				cancel()
+				resp.Body.Close()
+				synctest.Wait()
+				start := time.Now()
+				require.Contains(t, b.get("/page").status(), "; stored")
+				synctest.Wait()
+				require.Contains(t, b.get("/slow").status(), "; stored")
+				require.Zero(t, time.Since(start))
+				close(wait)
+				synctest.Wait()
+				require.Contains(t, b.get("/slow").status(), "; hit")
+			})
+		})
+	}
+}
+
+// One client cannot take all places from the others, nor can one URL in its variants, as long as somebody reads them. Those
+// who find no place go to the origin at once, and are told.
+func TestPlacesAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wait := make(chan struct{})
+		origin := func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=600")
+			w.Header().Set("Vary", "X-V")
+			io.WriteString(w, "page")
+			w.(http.Flusher).Flush()
+			if strings.HasPrefix(r.URL.Path, "/slow") {
+				<-wait
+			}
+		}
+		cache, err := middleware.New(middleware.Config{MaxFills: 16})
+		require.NoError(t, err)
+		door := serving{cache.Handler(http.HandlerFunc(origin))}
+		var bodies []io.Closer
+		ask := func(address, path, variant string) string {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.com"+path, nil)
+			r.Body, r.RemoteAddr = nil, address+":1234"
+			r.Header.Set("X-V", variant)
+			resp, err := door.RoundTrip(r)
+			require.NoError(t, err)
+			bodies = append(bodies, resp.Body)
+			return resp.Header.Get("Cache-Status")
+		}
+		stored := 0
+		for i := range 30 {
+			if strings.Contains(ask("192.0.2.1", fmt.Sprint("/slow/", i), ""), "; stored") {
+				stored++
+			}
+		}
+		require.Equal(t, 14, stored, "all but an eighth")
+		require.Contains(t, ask("192.0.2.1", "/page", ""), "detail=too-many-fills")
+		require.Contains(t, ask("192.0.2.2", "/other", ""), "; stored")
+		require.Contains(t, ask("192.0.2.2", "/slow/x", "1"), "; stored")
+		require.Contains(t, ask("192.0.2.3", "/slow/y", "1"), "; stored")
+		require.Contains(t, ask("192.0.2.4", "/slow/z", "1"), "detail=too-many-fills")
+		close(wait)
+		synctest.Wait()
+		for _, body := range bodies {
+			body.Close()
+		}
+		require.Contains(t, ask("192.0.2.1", "/again", ""), "; stored")
+		synctest.Wait()
+		bodies[len(bodies)-1].Close()
+	})
+}
+
+// A background revalidation that its origin keeps waiting gives way to another after LockAge.
+func TestHangingRevalidationsGiveWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hang atomic.Bool
+		wait := make(chan struct{})
+		origin := func(w http.ResponseWriter, r *http.Request) {
+			if hang.Load() && strings.HasPrefix(r.URL.Path, "/slow") {
+				select {
+				case <-wait:
+				case <-r.Context().Done():
+				}
+			}
+			w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=600")
+			fmt.Fprint(w, time.Now().Unix())
+		}
+		cache, err := middleware.New(middleware.Config{MaxRevalidations: 2, LockAge: 10 * time.Second})
+		require.NoError(t, err)
+		b := &bubble{t: t, cache: cache, door: cache.Transport(serving{http.HandlerFunc(origin)})}
+		paths := []string{"/slow/1", "/slow/2", "/page"}
+		for _, path := range paths {
+			b.get(path)
+		}
+		synctest.Wait()
+		hang.Store(true)
+		time.Sleep(3 * time.Second)
+		old := b.get("/slow/1").body
+		b.get("/slow/2")
+		synctest.Wait()
+		page := b.get("/page").body
+		synctest.Wait()
+		require.Equal(t, page, b.get("/page").body, "the others have the turns")
+		time.Sleep(11 * time.Second)
+		require.Equal(t, page, b.get("/page").body, "stale while it is revalidated")
+		synctest.Wait()
+		require.NotEqual(t, page, b.get("/page").body)
+		require.Equal(t, old, b.get("/slow/1").body)
+		close(wait)
+		synctest.Wait()
+	})
+}
+
+// A background revalidation whose body does not come on gives its place up after LockAge, and not before.
+func TestHangingRevalidationBodiesGiveWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hang atomic.Bool
+		wait := make(chan struct{})
+		origin := func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=600")
+			io.WriteString(w, strings.Repeat("page", 1000))
+			w.(http.Flusher).Flush()
+			if hang.Load() && r.URL.Path == "/slow" {
+				select {
+				case <-wait:
+				case <-r.Context().Done():
+				}
+			}
+		}
+		cache, err := middleware.New(middleware.Config{MaxFills: 1, LockAge: 10 * time.Second})
+		require.NoError(t, err)
+		b := &bubble{t: t, cache: cache, door: cache.Transport(serving{http.HandlerFunc(origin)})}
+		b.get("/slow")
+		synctest.Wait()
+		hang.Store(true)
+		time.Sleep(3 * time.Second)
+		b.get("/slow")
+		synctest.Wait()
+		require.Contains(t, b.get("/early").status(), "detail=too-many-fills")
+		time.Sleep(11 * time.Second)
+		require.Contains(t, b.get("/late").status(), "; stored")
+		close(wait)
+		synctest.Wait()
+	})
+}

@@ -1,0 +1,184 @@
+//go:build linux
+
+package middleware_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"io"
+	"math/rand/v2"
+	"mime"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/diskcache"
+	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/tiered"
+)
+
+// A body whose file is truncated while it is being sent, and perhaps written anew, reaches the client as it was stored or
+// ends in an error. What waits in the buffers of the connection counts too: sendfile would fill that with the file's pages,
+// which a truncation turns into zeros.
+func TestTruncatedWhileSent(t *testing.T) {
+	bodies := map[string][]byte{}
+	for path, size := range map[string]int{"/1": 1 << 20, "/12": 12 << 20} {
+		body := make([]byte, size)
+		_, _ = rand.NewChaCha8([32]byte{byte(size >> 20)}).Read(body)
+		bodies[path] = body
+	}
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=600")
+		w.Header().Set("Etag", `"one"`)
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Content-Length", strconv.Itoa(len(bodies[r.URL.Path])))
+		w.Write(bodies[r.URL.Path])
+	}
+	for _, storage := range []string{"disk", "tier"} {
+		t.Run(storage, func(t *testing.T) {
+			dir := t.TempDir()
+			store, err := diskcache.Open(dir, nil)
+			require.NoError(t, err)
+			defer store.Close()
+			cfg := middleware.Config{Storage: store, Eviction: store.Eviction(), MaxObjectBytes: 64 << 20}
+			if storage == "tier" {
+				cfg.Storage = tiered.New(memcache.New(memcache.Config{}), store, tiered.Config{MaxUpperBytes: 100_000})
+			}
+			eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+				for _, path := range []string{"/1", "/12"} {
+					for _, ranges := range []string{"", "bytes=1000-", "bytes=0-99,300-700000"} {
+						for _, cut := range []int{0, 5000, 600_000} {
+							if path == "/12" && cut != 5000 {
+								continue
+							}
+							for _, anew := range []bool{false, true} {
+								truncatedWhileSent(t, h, dir, path, bodies[path], ranges, cut, anew)
+							}
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+func truncatedWhileSent(t *testing.T, h *house, dir, path string, body []byte, ranges string, cut int, anew bool) {
+	t.Helper()
+	for range 3 { // until every byte was compared with its checksum, and the file is old enough for that to be remembered
+		require.NoError(t, h.get(path).err)
+		time.Sleep(25 * time.Millisecond)
+	}
+	require.Contains(t, h.get(path).status(), "; hit")
+	r, err := http.NewRequest(http.MethodGet, h.front.URL+path, nil)
+	require.NoError(t, err)
+	if ranges != "" {
+		r.Header.Set("Range", ranges)
+	}
+	// On a connection of its own, which has little room for what is not read yet.
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err == nil {
+			err = conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+		}
+		return conn, err
+	}
+	transport := &http.Transport{DisableCompression: true, DisableKeepAlives: true, DialContext: dial}
+	resp, err := transport.RoundTrip(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	first := make([]byte, 100)
+	_, err = io.ReadFull(resp.Body, first)
+	require.NoError(t, err)
+	time.Sleep(5 * time.Millisecond) // the buffers fill
+
+	for _, file := range entryFiles(t, dir, len(body)) {
+		require.NoError(t, os.Truncate(file, int64(cut)))
+		if anew {
+			require.NoError(t, os.Truncate(file, int64(len(body)+10_000)))
+		}
+	}
+	rest, err := io.ReadAll(resp.Body)
+	got := append(first, rest...)
+	if err == nil {
+		switch {
+		case strings.Contains(ranges, ","):
+			wantParts(t, resp, got, body)
+		case ranges != "":
+			require.True(t, bytes.Equal(body[1000:], got), "a clean end of other bytes")
+		default:
+			require.True(t, bytes.Equal(body, got), "a clean end of other bytes")
+		}
+	}
+	if len(body) > 8<<20 && !strings.Contains(ranges, ",") {
+		require.Error(t, err, "the file was truncated in the midst of it")
+	}
+	again := h.get(path)
+	require.NoError(t, again.err)
+	require.True(t, again.body == string(body))
+	require.NoError(t, h.cache.Wait(context.Background()))
+}
+
+// Something that opens only when somebody writes to it, in the place of an entry, holds nobody up: the entry is fetched anew, and
+// is a hit from then on.
+func TestFIFOInAnEntrysPlace(t *testing.T) {
+	dir := t.TempDir()
+	store, err := diskcache.Open(dir, nil)
+	require.NoError(t, err)
+	defer store.Close()
+	cfg := middleware.Config{Storage: store, Eviction: store.Eviction()}
+	eachDoor(t, cfg, fresh(strings.Repeat("a body ", 20_000)), func(t *testing.T, h *house) {
+		h.get("/")
+		require.NoError(t, h.cache.Wait(t.Context()))
+		for _, file := range entryFiles(t, dir, 140_000) {
+			require.NoError(t, os.Remove(file))
+			require.NoError(t, syscall.Mkfifo(file, 0o600))
+		}
+		h.client.Timeout = 5 * time.Second
+		require.Contains(t, h.get("/").status(), "; stored")
+		require.NoError(t, h.cache.Wait(t.Context()))
+		require.Contains(t, h.get("/").status(), "; hit")
+		require.NoError(t, store.Err())
+	})
+}
+
+// wantParts checks the parts of a multipart answer.
+func wantParts(t *testing.T, resp *http.Response, got, body []byte) {
+	t.Helper()
+	_, params, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	require.NoError(t, err)
+	parts := multipart.NewReader(bytes.NewReader(got), params["boundary"])
+	for _, want := range [][]byte{body[:100], body[300:700_001]} {
+		part, err := parts.NextPart()
+		require.NoError(t, err)
+		b, err := io.ReadAll(part)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, b), "a clean end of other bytes")
+	}
+}
+
+// entryFiles returns the files of the entries whose body is that long: each door has its own.
+func entryFiles(t *testing.T, dir string, size int) (files []string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if _, hexErr := hex.DecodeString(d.Name()); err != nil || d.IsDir() || hexErr != nil {
+			return err
+		}
+		if info, err := d.Info(); err == nil && info.Size() > int64(size) && info.Size() < int64(size)+9000 {
+			files = append(files, path)
+		}
+		return nil
+	}))
+	require.NotEmpty(t, files)
+	return files
+}
