@@ -1,6 +1,7 @@
 package cirque
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -181,4 +182,17 @@ func BenchmarkVaryVariance(b *testing.B) {
 			}
 		})
 	}
+}
+
+// Each lookup goes through all fields that a stored response varies on.
+func TestVaryOnTooMuchMatchesNothing(t *testing.T) {
+	var names []string
+	for n := range 64 {
+		names = append(names, fmt.Sprint("X-", n))
+	}
+	fields, star := VaryFields(http.Header{"Vary": {strings.Join(names, ","), "x-1, X-2"}})
+	require.Len(t, fields, 64)
+	require.False(t, star)
+	_, star = VaryFields(http.Header{"Vary": {strings.Join(names, ","), "x-64"}})
+	require.True(t, star)
 }
