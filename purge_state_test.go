@@ -302,3 +302,17 @@ func TestValidationDoesNotOutliveAPurge(t *testing.T) {
 	require.ErrorIs(t, c.Revalidate(t.Context(), freshMeta("a")), cirque.ErrNotFound)
 	require.False(t, finds(t, opts, keyA))
 }
+
+// Who comes after a purge of everything does not wait for a fetch from before it.
+func TestPurgeOfAllLetsTheNextOnesFetch(t *testing.T) {
+	h := inMemory(t)
+	before := h.miss(keyA)
+	require.NoError(t, h.PurgeAll(t.Context()))
+	after := h.miss(keyA)
+	require.True(t, before.IsWriter() && after.IsWriter())
+	third := h.begin(keyA)
+	_, _, err := third.Lookup(t.Context())
+	require.ErrorIs(t, err, cirque.ErrNotFound)
+	third.TryLock()
+	require.True(t, third.IsLocked())
+}
