@@ -261,7 +261,7 @@ func TestMemoryOfGroupNames(t *testing.T) {
 			n := next.Add(1)
 			return faulty.Answer{Header: http.Header{"Cache-Group-Invalidation": {fmt.Sprintf(`"%d%s"`, n, long)}}}
 		}
-		return faulty.Answer{Body: "body", Header: cacheable}
+		return faulty.Answer{Body: "body"}
 	}
 	h, _ := newFaultyHouse(t, "handler", middleware.Config{MaxBytes: 1 << 20}, script)
 	h.do(http.MethodPost, "/")
