@@ -59,7 +59,8 @@ func TestPurgeStateVoidsWhatIsOlder(t *testing.T) {
 	require.False(t, s.Voids(metaAt(3, "a")))
 }
 
-// Events that come twice, or late, do no harm, and a snapshot says the same as all that it is made of.
+// Events that come twice, or late, do no harm, and a snapshot says the same as all that it is made
+// of.
 func TestPurgeStateSnapshot(t *testing.T) {
 	events := []cirque.PurgeEvent{
 		{Epoch: 10, Scope: cirque.PurgeScopeAll},
@@ -84,7 +85,8 @@ func TestPurgeStateSnapshot(t *testing.T) {
 	}
 }
 
-// However many groups are purged, and whatever their names: what is remembered is bounded, and no purge is lost.
+// However many groups are purged, and whatever their names: what is remembered is bounded, and no
+// purge is lost.
 func TestPurgedGroupsAreBounded(t *testing.T) {
 	before := heap()
 	s := new(cirque.PurgeState)
@@ -284,7 +286,8 @@ func finds(t *testing.T, o *cirque.CacheOptions, key cirque.CacheKey) bool {
 	return true
 }
 
-// What a purge finds stale between the lookup and the question to the origin is not made current by the answer.
+// What a purge finds stale between the lookup and the question to the origin is not made current by
+// the answer.
 func TestValidationDoesNotOutliveAPurge(t *testing.T) {
 	store := memcache.New(memcache.Config{})
 	opts := &cirque.CacheOptions{Storage: store}

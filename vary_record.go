@@ -30,8 +30,9 @@ type Variant struct {
 	Created                             time.Time
 }
 
-// What a record keeps of the fields of each variant is bounded, as it is read and written with all of them. A variant with
-// longer ones is validated when it is the one that is wanted, and not along with others.
+// What a record keeps of the fields of each variant is bounded, as it is read and written with all
+// of them. A variant with longer ones is validated when it is the one that is wanted, and not along
+// with others.
 const (
 	maxVariantTag      = 256
 	maxVariantDate     = 64

@@ -574,7 +574,8 @@ func TestRecordsWeight(t *testing.T) {
 	}
 }
 
-// Whatever validators and languages the variants have: a record of them keeps a few bytes of each, and is weighed.
+// Whatever validators and languages the variants have: a record of them keeps a few bytes of each,
+// and is weighed.
 func TestRecordsAreBounded(t *testing.T) {
 	h := inMemory(t)
 	long := strings.Repeat("l", 50_000)

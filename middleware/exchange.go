@@ -245,8 +245,8 @@ func (x *exchange) lookup() (*cirque.CacheMeta, cirque.HitHandler, error) {
 	return meta, hit, err
 }
 
-// ask notes that the origin is asked now: which of two answers is the more recent one, and which purges it comes after,
-// goes by that.
+// ask notes that the origin is asked now: which of two answers is the more recent one, and which
+// purges it comes after, goes by that.
 func (x *exchange) ask() { x.asked, x.epoch = time.Now(), x.cache.opts.PurgeEpoch() }
 
 func (x *exchange) varianceHook() func(*cirque.VarianceBuilder) {

@@ -18,7 +18,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// groupedOrigin answers with the group g, by a clock that is an hour ahead, and invalidates it on POST.
+// groupedOrigin answers with the group g, by a clock that is an hour ahead, and invalidates it on
+// POST.
 func groupedOrigin(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "max-age=600")
 	if r.Method == http.MethodPost {
@@ -74,7 +75,8 @@ func secondHouse(t *testing.T, h *house, cfg middleware.Config) *house {
 	return second
 }
 
-// Two caches on one Storage have one content: what one purges neither serves, nor stores if it was being fetched.
+// Two caches on one Storage have one content: what one purges neither serves, nor stores if it was
+// being fetched.
 func TestCachesOnOneStorageSeeEachOthersPurges(t *testing.T) {
 	purges := map[string]func(t *testing.T, h *house){
 		"key": func(t *testing.T, h *house) {
@@ -187,7 +189,8 @@ func TestPurgeThatTheStorageDoesNotTakeIsAnError(t *testing.T) {
 	require.ErrorIs(t, cache.PurgeGroup(t.Context(), r, "g"), diskcache.ErrClosed)
 }
 
-// An answer to a POST, which may be stored for later GETs, was asked for before a purge that came meanwhile.
+// An answer to a POST, which may be stored for later GETs, was asked for before a purge that came
+// meanwhile.
 func TestPurgeOfAllVoidsTheAnswerToAPost(t *testing.T) {
 	for name, purge := range purgesOfMany {
 		if name == "answer to POST" {
@@ -251,7 +254,8 @@ func TestPurgeDuringABackgroundRevalidation(t *testing.T) {
 	require.Contains(t, h.get("/", host...).status(), "fwd=uri-miss")
 }
 
-// Names of groups are not kept: however long they are, and however many, they take the few bytes of their hashes.
+// Names of groups are not kept: however long they are, and however many, they take the few bytes of
+// their hashes.
 func TestMemoryOfGroupNames(t *testing.T) {
 	count := 400
 	long := strings.Repeat("g", 30_000)

@@ -37,7 +37,8 @@ func eachStorage(t *testing.T, test func(t *testing.T, open func(t *testing.T) c
 	}
 }
 
-// slowFirst is an origin whose first answer's body is held up until the gate opens. Versions count from 1.
+// slowFirst is an origin whose first answer's body is held up until the gate opens. Versions count
+// from 1.
 type slowFirst struct {
 	version atomic.Int32
 	hold    chan struct{}
@@ -59,8 +60,9 @@ func (s *slowFirst) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "end")
 }
 
-// The body of the first version is slow; a reload stores the second one meanwhile. The first, when it is complete at last,
-// is the answer of the one who asked for it, and does not take the place of the second (RFC 9111 §4).
+// The body of the first version is slow; a reload stores the second one meanwhile. The first, when
+// it is complete at last, is the answer of the one who asked for it, and does not take the place of
+// the second (RFC 9111 §4).
 func TestAnOlderResponseThatCompletesLateIsNotStored(t *testing.T) {
 	eachStorage(t, func(t *testing.T, open func(t *testing.T) cirque.Storage) {
 		for name, header := range map[string]func(int32, http.Header){
@@ -107,8 +109,8 @@ func TestAnOlderResponseThatCompletesLateIsNotStored(t *testing.T) {
 	})
 }
 
-// Where two exchanges overlap in time, the one with the later Date counts, as far as that is not in the future; where these
-// are equal, the one asked for later (RFC 9111 §4).
+// Where two exchanges overlap in time, the one with the later Date counts, as far as that is not in
+// the future; where these are equal, the one asked for later (RFC 9111 §4).
 func TestOverlappingExchangesGoByDate(t *testing.T) {
 	// The first is asked for at 0 s and answered at 10 s, the second at 5 s and 6 s.
 	for name, test := range map[string]struct {
@@ -184,8 +186,9 @@ func TestADateAheadDoesNotBlockWhatIsNewer(t *testing.T) {
 	})
 }
 
-// Answers that are no responses to be stored have their place in the order too: an older 304, an older answer to HEAD and an
-// older refusal, which all come late, change nothing about a newer response.
+// Answers that are no responses to be stored have their place in the order too: an older 304, an
+// older answer to HEAD and an older refusal, which all come late, change nothing about a newer
+// response.
 func TestOlderAnswersThatComeLate(t *testing.T) {
 	for name, test := range map[string]struct {
 		method string

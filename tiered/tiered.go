@@ -57,7 +57,8 @@ func New(upper, lower cirque.Storage, config Config) cirque.Storage {
 
 const stripeCount = 256
 
-// Purges implements [cirque.Storage]: those of the lower Storage, which keeps longest, count for both.
+// Purges implements [cirque.Storage]: those of the lower Storage, which keeps longest, count for
+// both.
 func (t *tier) Purges() *cirque.PurgeState { return t.lower.Purges() }
 
 // tier is a cirque.Storage over two.
