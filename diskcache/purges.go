@@ -104,7 +104,7 @@ func (j *journal) Append(_ context.Context, e cirque.PurgeEvent) (cirque.PurgeEp
 	began, err := s.updates.enter()
 	if err == nil {
 		err = j.append(e)
-		s.updates.leave(began, err)
+		s.updates.leave(began, diskFailure(err))
 	}
 	if err != nil {
 		j.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )
 
@@ -47,4 +48,14 @@ func TestConfigRefusesWhatIsWrong(t *testing.T) {
 		_, err := middleware.New(cfg)
 		require.Error(t, err, name)
 	}
+}
+
+// statelessStorage has nothing to keep purges in.
+type statelessStorage struct{ cirque.Storage }
+
+func (statelessStorage) Purges() *cirque.PurgeState { return nil }
+
+func TestStorageWithoutPurges(t *testing.T) {
+	_, err := middleware.New(middleware.Config{Storage: statelessStorage{memcache.New(memcache.Config{})}})
+	require.ErrorContains(t, err, "Purges")
 }
