@@ -80,8 +80,8 @@ func (s *slot) notePurges() {
 	s.purges.asked = s.purges.epoch
 }
 
-// purged reports whether a purge of the key began since it was last looked up, or one of everything or of a group that
-// voids what meta, which knows its epoch, is about.
+// purged reports whether a purge of the key began since it was last looked up, or one of everything
+// or of a group that voids what meta, which knows its epoch, is about.
 func (s *slot) purged(meta *CacheMeta) bool {
 	return s.state.purgedSince(s.key.primaryHash, s.purges) || s.state.Voids(meta)
 }
@@ -202,9 +202,10 @@ func (c *HttpCache) HitStatus() HitStatus { return c.hitStatus }
 // SetValidAfter makes entries first stored before t count as not found. The zero Time lifts that.
 func (c *HttpCache) SetValidAfter(t time.Time) { c.validAfter = t }
 
-// SetPurgeEpoch says which purges of everything and of groups the origin's answer comes after: those that
-// [CacheOptions.PurgeEpoch] counted when the origin was asked. It is called after the last Lookup; without it, the purges
-// before that count. A stored response that the answer validates, or adds to, has to be from after them all the same.
+// SetPurgeEpoch says which purges of everything and of groups the origin's answer comes after:
+// those that [CacheOptions.PurgeEpoch] counted when the origin was asked. It is called after the
+// last Lookup; without it, the purges before that count. A stored response that the answer
+// validates, or adds to, has to be from after them all the same.
 func (c *HttpCache) SetPurgeEpoch(e PurgeEpoch) { c.purges.asked = e }
 
 // SetMaxObjectBytes overrides CacheOptions.MaxObjectBytes for this request; zero or less is no maximum.

@@ -30,8 +30,8 @@ func newSpool(ctx context.Context, handler MissHandler, budget *Budget) *spool {
 	})}
 }
 
-// nowhere returns a writer that stores nothing: what is written goes to the reader that it is given before its body is
-// unlinked.
+// nowhere returns a writer that stores nothing: what is written goes to the reader that it is given
+// before its body is unlinked.
 func (o *CacheOptions) nowhere(ctx context.Context) *spool {
 	for {
 		if tag := Tag(rand.Uint64()); tag != 0 {

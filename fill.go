@@ -58,8 +58,8 @@ var ErrPurged = errors.New("cirque: purged while being fetched")
 // request; Hit returns the reader of its body, if FillOptions asked for one. Those who wait for the lock are
 // let go as soon as they can read along, else when the fill ends.
 //
-// Where a more recent response is stored already, or can be read on its way there, this one is not stored (RFC 9111 §4): its
-// readers get it all the same, and Fill.Err is ErrSuperseded.
+// Where a more recent response is stored already, or can be read on its way there, this one is not
+// stored (RFC 9111 §4): its readers get it all the same, and Fill.Err is ErrSuperseded.
 //
 // ctx covers the whole fill. After an error the caller still has the permit, and the response has to go out
 // uncached.
@@ -165,10 +165,12 @@ type Fill struct {
 	ended  bool
 }
 
-// open begins the write, with f.err ErrSuperseded one that leads nowhere. The reader is nil where nobody wants one.
+// open begins the write, with f.err ErrSuperseded one that leads nowhere. The reader is nil where
+// nobody wants one.
 //
-// INVARIANT: what Lookup finds in a slot, entry or write under way, is the most recent response that there is for it. So
-// whatever comes there compares itself with that first, and again with what came since before it becomes an entry.
+// INVARIANT: what Lookup finds in a slot, entry or write under way, is the most recent response
+// that there is for it. So a fill compares itself with that before it begins, and with what has
+// come since before it becomes an entry.
 func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
 	if err := f.state.inFlight.lock(f.ctx, f.key.primaryHash); err != nil {
 		return nil, err
@@ -237,7 +239,8 @@ func (f *Fill) Written() int64 { return f.tracker.Seen() }
 // NoCacheReason returns why nothing will be, or was, stored; empty as long as nothing stands against it.
 func (f *Fill) NoCacheReason() NoCacheReason { return f.reason }
 
-// Err returns what NoCacheReason stands for where more is known: the Storage's error, ErrPurged or ErrSuperseded.
+// Err returns what NoCacheReason stands for where more is known: the Storage's error, ErrPurged or
+// ErrSuperseded.
 func (f *Fill) Err() error { return f.err }
 
 // Write appends to the body. A body that passes the maximum size is not stored, but its readers get all of
@@ -316,7 +319,8 @@ func (f *Fill) supersede() {
 
 // Finish ends a body that is complete. It returns nil if the response is stored now, ErrUnlinked if it was
 // too large, there was no room or NoCacheReason says otherwise, ErrNotFound if a purge voided it or its
-// vary record or a more recent response was stored meanwhile, or the Storage's error. Readers see the body's clean end in the first three.
+// vary record, or a more recent response was stored meanwhile (ErrSuperseded), or the Storage's error.
+// Readers see the body's clean end in the first three.
 func (f *Fill) Finish() error {
 	if f.ended {
 		return nil
@@ -401,8 +405,9 @@ func (f *Fill) finishWrite() (MissFinish, error) {
 	return done, err
 }
 
-// dropOlder ends the life of an entry that is older than f, where a write under way is more recent than both, and may yet
-// fail: the older one must not be left then. Called with the slot locked.
+// dropOlder removes an entry that is older than f. A write under way is more recent than both, so
+// that f is not stored; if that write fails, the older entry must not be left. Called with the slot
+// locked.
 func (f *Fill) dropOlder() {
 	found, hit, err := f.opts.Storage.Lookup(f.trace.in(f.ctx), f.key)
 	if err != nil {

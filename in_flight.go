@@ -22,9 +22,9 @@ type inFlight struct {
 	}
 }
 
-// lock waits until the slots of a resource are the caller's to compare and change, or ctx ends; unlock ends that. Reading
-// them takes no lock. It is held around calls of the Storage, never around those of the origin, and is never taken inside
-// one.
+// lock waits until the slots of a resource are the caller's to compare and change, or ctx ends;
+// unlock ends that. Reading the slots takes no lock. It is held around calls of the Storage, never
+// while the origin is waited for, and is never taken inside a call of the Storage.
 func (f *inFlight) lock(ctx context.Context, primary HashBinary) error {
 	f.mu.Lock()
 	waits, held := f.mu.slots[primary]
@@ -76,10 +76,10 @@ func (f *inFlight) unlock(primary HashBinary) {
 	close(waits[0])
 }
 
-// outrun notes that a response with this meta and tag is in key's slot, on its way there if linked is true, or, with no
-// tag, was refused there:
-// writes of what it is more recent than have come too late. It reports whether that is so of all other writes that an
-// invalidation of key would void. Called with the slot locked.
+// outrun notes that a response with this meta and tag is in key's slot, or on its way there if
+// linked is true; a response without a tag was refused. Writes of older responses are marked as too
+// late. It reports whether all other writes that an invalidation of key would void are older.
+// Called with the slot locked.
 func (f *inFlight) outrun(key *CacheKey, meta *CacheMeta, tag Tag, own *pendingWrite, linked bool) (all bool) {
 	now := time.Now()
 	all = true
@@ -103,7 +103,8 @@ func (f *inFlight) outrun(key *CacheKey, meta *CacheMeta, tag Tag, own *pendingW
 	return all
 }
 
-// tooLate reports whether a more recent response is in w's slot: stored or refused, or, linked, on its way.
+// tooLate reports whether a more recent response is in w's slot: stored or refused, or, linked, on
+// its way.
 func (f *inFlight) tooLate(w *pendingWrite) (late, linked bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -142,8 +143,8 @@ func (f *inFlight) enter(key CacheKey, w *pendingWrite) {
 	f.mu.writes[key.primaryHash] = append(f.mu.writes[key.primaryHash], w)
 }
 
-// begun says that the Storage knows of the write, by that tag, so that a purge voids it. Whether one has given up waiting for that is
-// certain from now on.
+// begun says that the Storage knows of the write, by that tag, so that a purge voids it. Whether
+// one has given up waiting for that is certain from now on.
 func (f *inFlight) begun(w *pendingWrite, tag Tag) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -50,8 +50,11 @@ func Invalidates(req *http.Request, status int, h http.Header) []*url.URL {
 // maxCacheGroups bounds the groups that one response can belong to or invalidate. RFC 9875 §2 asks for 32 at least.
 const maxCacheGroups = 128
 
+// maxGroupsBytes bounds the field that lists them: parsing takes a multiple of its length.
+const maxGroupsBytes = 64 << 10
+
 // CacheGroups returns the groups that a response with header h belongs to (RFC 9875 §2), each once. A field that
-// is no List of Strings counts as absent. Groups beyond the 128th are left out.
+// is no List of Strings, or longer than 64 KiB, counts as absent. Groups beyond the 128th are left out.
 //
 // Groups of different origins are different, whatever their names.
 func CacheGroups(h http.Header) []string { return groups(h["Cache-Groups"]) }
@@ -67,7 +70,11 @@ func InvalidatedGroups(req *http.Request, status int, h http.Header) []string {
 }
 
 func groups(lines []string) []string {
-	if len(lines) == 0 {
+	size := 0
+	for _, line := range lines {
+		size += len(line)
+	}
+	if size == 0 || size > maxGroupsBytes {
 		return nil
 	}
 	list, err := httpsfv.UnmarshalList(lines)

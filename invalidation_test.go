@@ -165,3 +165,11 @@ func TestCacheGroupsLimits(t *testing.T) {
 	require.Len(t, got, 128)
 	require.Equal(t, fmt.Sprintf("%064d", 127), got[127])
 }
+
+// A field of any length costs no more than one of 64 KiB.
+func TestCacheGroupsOfAnyLength(t *testing.T) {
+	long := func(n int) []string { return []string{`"` + strings.Repeat("g", n) + `"`, `"a"`} }
+	require.Len(t, CacheGroups(http.Header{"Cache-Groups": long(60_000)}), 2)
+	require.Empty(t, CacheGroups(http.Header{"Cache-Groups": long(70_000)}))
+	require.Empty(t, InvalidatedGroups(httptest.NewRequest("POST", "/", nil), 200, http.Header{"Cache-Group-Invalidation": long(70_000)}))
+}

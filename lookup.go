@@ -33,7 +33,8 @@ func (c *HttpCache) lookup(ctx context.Context) (*CacheMeta, HitHandler, error) 
 	return meta, hit, err
 }
 
-// find looks for what key has in the Storage that neither a purge of everything or a group nor SetValidAfter has voided.
+// find looks for what key has in the Storage that neither a purge of everything or a group nor
+// SetValidAfter has voided.
 func (c *HttpCache) find(ctx context.Context, key *CacheKey) (*CacheMeta, HitHandler, error) {
 	meta, hit, err := c.opts.Storage.Lookup(ctx, *key)
 	if err == nil && (c.state.Voids(meta) || !c.validAfter.IsZero() && meta.Created().Before(c.validAfter)) {

@@ -100,8 +100,9 @@ func (m *CacheMeta) Updated() time.Time { return time.Unix(0, m.updated) }
 // SetUpdated sets when the response was last validated.
 func (m *CacheMeta) SetUpdated(t time.Time) { m.updated = t.UnixNano() }
 
-// Asked returns when the origin was asked for the response, or to validate it: Updated, where nobody said. Together with
-// Updated it says which of two responses is the more recent one (RFC 9111 §4).
+// Asked returns when the origin was asked for the response, or to validate it: Updated, where
+// nobody said. Together with Updated it says which of two responses is the more recent one (RFC
+// 9111 §4).
 func (m *CacheMeta) Asked() time.Time { return time.Unix(0, m.updated-m.asked) }
 
 // SetAsked sets that, at a time no later than Updated.

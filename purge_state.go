@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// PurgeEpoch counts the purges of everything and of groups that a Storage has seen. A fetch notes the epoch when it asks
-// the origin, and the meta of what it stores carries it ([CacheMeta.PurgeEpoch]): a purge with a greater number came
-// later, and voids the response. No clock takes part.
+// PurgeEpoch counts the purges of everything and of groups that a Storage has seen. A fetch notes
+// the epoch when it asks the origin, and the meta of what it stores carries it
+// ([CacheMeta.PurgeEpoch]): a purge with a greater number came later, and voids the response. No
+// clock takes part.
 type PurgeEpoch uint64
 
 // PurgeScope says what a purge of more than one key is about.
@@ -23,7 +24,8 @@ const (
 	PurgeScopeAll PurgeScope = iota + 1
 	// PurgeScopeGroups is every response in one of the event's Groups.
 	PurgeScopeGroups
-	// PurgeScopeEveryGroup is every response in any group. It stands for purges whose groups were forgotten.
+	// PurgeScopeEveryGroup is every response in any group. It stands for purges whose groups were
+	// forgotten.
 	PurgeScopeEveryGroup
 )
 
@@ -34,27 +36,31 @@ type PurgeEvent struct {
 	Groups []HashBinary // with PurgeScopeGroups; see GroupHash. With none, nothing but the epoch changes
 }
 
-// PurgeJournal keeps purges beyond this process: on disk, or in a store that other processes use too.
+// PurgeJournal keeps purges beyond this process: on disk, or in a store that other processes use
+// too.
 type PurgeJournal interface {
-	// Append keeps e, durably, and returns the epoch that it counts from: e.Epoch, which is one more than the present one, or
-	// a greater one where other processes purge as well. Calls for one PurgeState never overlap.
+	// Append keeps e, durably, and returns the epoch that it counts from: e.Epoch, which is one
+	// more than the present one, or a greater one where other processes purge as well. Calls for
+	// one PurgeState never overlap.
 	//
-	// With an error and a zero epoch the purge counts nowhere. With an error and another epoch it counts in this process, and
-	// is not sure to outlive it.
+	// With an error and a zero epoch the purge counts nowhere. With an error and another epoch it
+	// counts in this process, and is not sure to outlive it.
 	Append(ctx context.Context, e PurgeEvent) (PurgeEpoch, error)
 }
 
-// MaxPurgedGroups is how many names of purged groups a PurgeState remembers, at up to 64 bytes each: at most 2 MiB. When
-// there are more, the older half is forgotten, and every response in any group that was fetched before those purges counts
-// as purged.
+// MaxPurgedGroups is how many names of purged groups a PurgeState remembers, at up to 64 bytes
+// each: at most 2 MiB. When there are more, the older half is forgotten, and every response in any
+// group that was fetched before those purges counts as purged.
 const MaxPurgedGroups = 1 << 15
 
-// PurgeState is what all users of one Storage in one process share about purges ([Storage.Purges]): the purges of
-// everything and of groups, the latest purges of keys, and the writes under way. So two Caches on one Storage
-// see each other's purges, and neither stores what it fetched before a purge by the other.
+// PurgeState is what all users of one Storage in one process share about purges ([Storage.Purges]):
+// the purges of everything and of groups, the latest purges of keys, and the writes under way. So
+// two Caches on one Storage see each other's purges, and neither stores what it fetched before a
+// purge by the other.
 //
-// The zero PurgeState is ready for use, and lives as long as its Storage does in memory. A Storage whose entries outlive
-// the process calls Restore before anybody uses it. A PurgeState must not be copied. It is safe for concurrent use.
+// The zero PurgeState is ready for use, and lives as long as its Storage does in memory. A Storage
+// whose entries outlive the process calls Restore before anybody uses it. A PurgeState must not be
+// copied. It is safe for concurrent use.
 type PurgeState struct {
 	epoch atomic.Uint64            // of the latest purge
 	all   atomic.Uint64            // of the latest purge of everything
@@ -78,10 +84,11 @@ type purgedGroups struct {
 	latest PurgeEpoch
 }
 
-// Restore sets what the Storage had kept when it was closed: events, in any order, and the journal for those to come.
-// It must be called before the PurgeState is used. A nil journal is none.
+// Restore sets what the Storage had kept when it was closed: events, in any order, and the journal
+// for those to come. It must be called before the PurgeState is used. A nil journal is none.
 //
-// Where a journal was lost, or there never was one, everything stored before is void: pass [NewPurgeHistory].
+// Where a journal was lost, or there never was one, everything stored before is void: pass
+// [NewPurgeHistory].
 func (s *PurgeState) Restore(journal PurgeJournal, events ...PurgeEvent) {
 	s.journal = journal
 	for _, e := range events {
@@ -90,9 +97,9 @@ func (s *PurgeState) Restore(journal PurgeJournal, events ...PurgeEvent) {
 	s.base = s.all.Load()
 }
 
-// NewPurgeHistory returns the first event of a history of purges that replaces a lost one: it voids everything stored
-// before. Epochs of histories begin at the time of their start in Unix nanoseconds, so that those of one are not taken for
-// those of another.
+// NewPurgeHistory returns the first event of a history of purges that replaces a lost one: it voids
+// everything stored before. Epochs of histories begin at the time of their start in Unix
+// nanoseconds, so that those of one are not taken for those of another.
 func NewPurgeHistory(now time.Time) PurgeEvent {
 	return PurgeEvent{Epoch: PurgeEpoch(now.UnixNano()), Scope: PurgeScopeAll}
 }
@@ -100,8 +107,8 @@ func NewPurgeHistory(now time.Time) PurgeEvent {
 // Epoch returns the epoch of the latest purge.
 func (s *PurgeState) Epoch() PurgeEpoch { return PurgeEpoch(s.epoch.Load()) }
 
-// PurgeAll voids everything that is stored, and every fetch under way. The room is given back as new responses need it. An
-// error says that the purge was not kept: see [PurgeJournal].
+// PurgeAll voids everything that is stored, and every fetch under way. The room is given back as
+// new responses need it. An error says that the purge was not kept: see [PurgeJournal].
 func (s *PurgeState) PurgeAll(ctx context.Context) error {
 	return s.purge(ctx, PurgeEvent{Scope: PurgeScopeAll})
 }
@@ -147,8 +154,8 @@ func (s *PurgeState) purge(ctx context.Context, e PurgeEvent) error {
 	return err
 }
 
-// Apply has a purge count that is kept already: one that another process made, as a journal that is followed tells. To
-// apply an event twice, or after a later one, does no harm.
+// Apply has a purge count that is kept already: one that another process made, as a journal that is
+// followed tells. To apply an event twice, or after a later one, does no harm.
 func (s *PurgeState) Apply(e PurgeEvent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,7 +191,8 @@ func (s *PurgeState) enter(group HashBinary, epoch PurgeEpoch) {
 // raise sets v to epoch, unless it is greater already. The caller is the only one to change v.
 func raise(v *atomic.Uint64, epoch PurgeEpoch) { v.Store(max(v.Load(), uint64(epoch))) }
 
-// Snapshot returns events that Restore makes the same state of: what a journal begins with after it was compacted.
+// Snapshot returns events that Restore makes the same state of: what a journal begins with after it
+// was compacted.
 func (s *PurgeState) Snapshot() []PurgeEvent {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -203,8 +211,8 @@ func (s *PurgeState) Snapshot() []PurgeEvent {
 	return append(events, PurgeEvent{Epoch: s.Epoch(), Scope: PurgeScopeGroups}) // whatever was of that epoch
 }
 
-// Voids reports whether what is stored with meta m was purged with everything or with a group. So does an epoch that is yet
-// to come: it is another history's. m must have been looked up before.
+// Voids reports whether what is stored with meta m was purged with everything or with a group. So
+// does an epoch that is yet to come: it is another history's. m must have been looked up before.
 func (s *PurgeState) Voids(m *CacheMeta) bool {
 	now := s.epoch.Load()
 	return m.purgeEpoch != now && s.voidsOlder(m, now)
@@ -265,11 +273,12 @@ func (s *PurgeState) countSince(primary HashBinary, m purgeMark) int {
 	return 0
 }
 
-// generation tells those who came before a purge of everything, in this process, from those after it.
+// generation tells those who came before a purge of everything, in this process, from those after
+// it.
 func (s *PurgeState) generation() uint64 { return s.all.Load() - s.base }
 
-// GroupHash returns what a cache group is known by in a PurgeState: a hash of origin, as in "https://example.com", and
-// name. Groups of different origins are different (RFC 9875 §2).
+// GroupHash returns what a cache group is known by in a PurgeState: a hash of origin, as in
+// "https://example.com", and name. Groups of different origins are different (RFC 9875 §2).
 func GroupHash(origin, name string) HashBinary {
 	b := make([]byte, 0, len(groupHashDomain)+len(origin)+len(name)+binary.MaxVarintLen64)
 	b = append(b, groupHashDomain...)
@@ -282,8 +291,9 @@ const groupHashDomain = "cirque group\x00"
 // extensionGroups holds the GroupHash of each group that a response is in.
 const extensionGroups = "cirque.groups"
 
-// SetGroups notes which groups of origin the response is in, by its header (RFC 9875 §2). [Policy] does so with the origin
-// of the request's target; whoever knows the origin by another name does it again.
+// SetGroups notes which groups of origin the response is in, by its header (RFC 9875 §2). [Policy]
+// does so with the origin of the request's target; whoever knows the origin by another name does it
+// again.
 func (m *CacheMeta) SetGroups(origin string) {
 	var packed []byte
 	for _, name := range groups(m.header.Values("Cache-Groups")) {
@@ -312,7 +322,8 @@ func (m *CacheMeta) groups() string {
 	return packed
 }
 
-// PurgeEpoch returns the epoch that the Storage was at when the origin was asked for the response, or last validated it.
+// PurgeEpoch returns the epoch that the Storage was at when the origin was asked for the response,
+// or last validated it.
 func (m *CacheMeta) PurgeEpoch() PurgeEpoch { return PurgeEpoch(m.purgeEpoch) }
 
 // SetPurgeEpoch sets it. [HttpCache] does so for what it stores.
@@ -321,11 +332,13 @@ func (m *CacheMeta) SetPurgeEpoch(e PurgeEpoch) { m.purgeEpoch = uint64(e) }
 // PurgeEpoch returns the epoch of the Storage: see [HttpCache.SetPurgeEpoch].
 func (o *CacheOptions) PurgeEpoch() PurgeEpoch { return o.Storage.Purges().Epoch() }
 
-// PurgeAll voids everything in the Storage, whatever its namespace, and every fetch under way. What was asked for before
-// is not served after it, by any Cache on the Storage. An error says that the Storage did not keep the purge.
+// PurgeAll voids everything in the Storage, whatever its namespace, and every fetch under way. What
+// was asked for before is not served after it, by any Cache on the Storage. An error says that the
+// Storage did not keep the purge.
 func (o *CacheOptions) PurgeAll(ctx context.Context) error { return o.Storage.Purges().PurgeAll(ctx) }
 
-// PurgeGroups does the same for the responses that are in groups of origin with these names (RFC 9875 §2).
+// PurgeGroups does the same for the responses that are in groups of origin with these names (RFC
+// 9875 §2).
 func (o *CacheOptions) PurgeGroups(ctx context.Context, origin string, names ...string) error {
 	hashes := make([]HashBinary, len(names))
 	for i, name := range names {

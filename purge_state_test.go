@@ -59,7 +59,8 @@ func TestPurgeStateVoidsWhatIsOlder(t *testing.T) {
 	require.False(t, s.Voids(metaAt(3, "a")))
 }
 
-// Events that come twice, or late, do no harm, and a snapshot says the same as all that it is made of.
+// Events that come twice, or late, do no harm, and a snapshot says the same as all that it is made
+// of.
 func TestPurgeStateSnapshot(t *testing.T) {
 	events := []cirque.PurgeEvent{
 		{Epoch: 10, Scope: cirque.PurgeScopeAll},
@@ -84,7 +85,8 @@ func TestPurgeStateSnapshot(t *testing.T) {
 	}
 }
 
-// However many groups are purged, and whatever their names: what is remembered is bounded, and no purge is lost.
+// However many groups are purged, and whatever their names: what is remembered is bounded, and no
+// purge is lost.
 func TestPurgedGroupsAreBounded(t *testing.T) {
 	before := heap()
 	s := new(cirque.PurgeState)
@@ -284,7 +286,8 @@ func finds(t *testing.T, o *cirque.CacheOptions, key cirque.CacheKey) bool {
 	return true
 }
 
-// What a purge finds stale between the lookup and the question to the origin is not made current by the answer.
+// What a purge finds stale between the lookup and the question to the origin is not made current by
+// the answer.
 func TestValidationDoesNotOutliveAPurge(t *testing.T) {
 	store := memcache.New(memcache.Config{})
 	opts := &cirque.CacheOptions{Storage: store}
@@ -301,4 +304,18 @@ func TestValidationDoesNotOutliveAPurge(t *testing.T) {
 	c.SetPurgeEpoch(opts.PurgeEpoch()) // the origin is asked now
 	require.ErrorIs(t, c.Revalidate(t.Context(), freshMeta("a")), cirque.ErrNotFound)
 	require.False(t, finds(t, opts, keyA))
+}
+
+// Who comes after a purge of everything does not wait for a fetch from before it.
+func TestPurgeOfAllLetsTheNextOnesFetch(t *testing.T) {
+	h := inMemory(t)
+	before := h.miss(keyA)
+	require.NoError(t, h.PurgeAll(t.Context()))
+	after := h.miss(keyA)
+	require.True(t, before.IsWriter() && after.IsWriter())
+	third := h.begin(keyA)
+	_, _, err := third.Lookup(t.Context())
+	require.ErrorIs(t, err, cirque.ErrNotFound)
+	third.TryLock()
+	require.True(t, third.IsLocked())
 }

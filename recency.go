@@ -7,15 +7,17 @@ import (
 	"time"
 )
 
-// Of two responses for one slot the more recent one counts (RFC 9111 §4), whichever was complete first. Exchanges that do
-// not overlap are in the order in which they took place: the clock of an origin that is wrong, or that
-// of another origin server, has no say in that. Of two that overlap, the origin's Date decides.
+// Of two responses for one slot the more recent one counts (RFC 9111 §4), whichever was complete
+// first. Exchanges that do not overlap are in the order in which they took place: the clock of an
+// origin that is wrong, or that of another origin server, has no say in that. Of two that overlap,
+// the origin's Date decides.
 
-// ErrSuperseded says that a more recent response is stored, or on its way there. It is an ErrNotFound.
+// ErrSuperseded says that a more recent response is stored, or on its way there. It is an
+// ErrNotFound.
 var ErrSuperseded = fmt.Errorf("%w: superseded by a more recent response", ErrNotFound)
 
-// moreRecent reports whether the exchange that a comes from, or was last validated by, is more recent than that of b, as
-// seen at now.
+// moreRecent reports whether the exchange that a comes from, or was last validated by, is more
+// recent than that of b, as seen at now.
 func moreRecent(a, b *CacheMeta, now time.Time) bool {
 	askedA, askedB := a.updated-a.asked, b.updated-b.asked
 	switch {
@@ -33,8 +35,8 @@ func moreRecent(a, b *CacheMeta, now time.Time) bool {
 	return askedA > askedB
 }
 
-// cappedDate returns when the origin made the response, in Unix seconds, and no later than it was received: a clock that is
-// ahead must not keep out newer responses.
+// cappedDate returns when the origin made the response, in Unix seconds, and no later than it was
+// received: a clock that is ahead must not keep out newer responses.
 func (m *CacheMeta) cappedDate() int64 {
 	received := m.Updated()
 	if date, ok := ParseHTTPDate(m.header.Get("Date"), received); ok && date.Before(received) {
@@ -54,7 +56,8 @@ func (x *Exchange) order() *CacheMeta {
 	return m
 }
 
-// orderAs gives m, which holds a vary record, the place in the order of exchanges that one of its variants has.
+// orderAs gives m, which holds a vary record, the place in the order of exchanges that one of its
+// variants has.
 func (m *CacheMeta) orderAs(variant *CacheMeta) {
 	m.updated, m.asked, m.purgeEpoch = variant.updated, variant.asked, variant.purgeEpoch
 	if date := variant.header.Get("Date"); date != "" {

@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Of two exchanges that do not overlap the one asked for later is the more recent, whatever their Dates say; of two that
-// overlap, the one with the later Date, no later than it was received; where these are equal, the one asked for later.
+// Of two exchanges that do not overlap the one asked for later is the more recent, whatever their
+// Dates say; of two that overlap, the one with the later Date, no later than it was received; where
+// these are equal, the one asked for later.
 func TestMoreRecent(t *testing.T) {
 	start := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }

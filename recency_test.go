@@ -12,7 +12,8 @@ import (
 	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
 )
 
-// metaOf returns the meta of a response called name that was asked for and received at these times, seconds before now.
+// metaOf returns the meta of a response called name that was asked for and received at these times,
+// seconds before now.
 func metaOf(name string, asked, received int) *cirque.CacheMeta {
 	at := time.Now().Add(time.Duration(-received) * time.Second)
 	m := cirque.NewCacheMeta(http.StatusOK, http.Header{"Etag": {name}}, at, at.Add(time.Hour), 0, 0)
@@ -57,8 +58,8 @@ var shapes = map[string][2][]string{
 	"both vary, by two": {[]string{"Accept"}, byLanguage},
 }
 
-// Whichever of two writes begins first, and whichever ends first: the more recent response is what is found, from when it
-// can be, and the readers of both get theirs.
+// Whichever of two writes begins first, and whichever ends first: the more recent response is what
+// is found, from when it can be, and the readers of both get theirs.
 func TestTheMoreRecentResponseCounts(t *testing.T) {
 	for shape, vary := range shapes {
 		t.Run(shape, func(t *testing.T) {
@@ -126,7 +127,8 @@ func TestSupersededFillSaysSo(t *testing.T) {
 	})
 }
 
-// The more recent one hides an older one that is in place, and one that comes to its end. Should it fail, neither is left.
+// The more recent one hides an older one that is in place, and one that comes to its end. Should it
+// fail, neither is left.
 func TestWhatFailsLeavesNothingOlder(t *testing.T) {
 	h := inMemory(t)
 	h.put(keyA, metaOf("oldest", 60, 50), "oldest")
@@ -139,7 +141,8 @@ func TestWhatFailsLeavesNothingOlder(t *testing.T) {
 	require.False(t, finds(t, h.CacheOptions, keyA))
 }
 
-// The answer to an older validation, which comes late, does not undo that of a newer one; nor does an older refusal end it.
+// The answer to an older validation, which comes late, does not undo that of a newer one; nor does
+// an older refusal end it.
 func TestOlderAnswersThatComeLate(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		stale := func(h *house) *cirque.HttpCache {
@@ -175,7 +178,8 @@ func TestOlderAnswersThatComeLate(t *testing.T) {
 			}
 		}
 
-		// The other way round, the refusal ends what is there, and what was asked for before it and is on its way.
+		// The other way round, the refusal ends what is there, and what was asked for before it and
+		// is on its way.
 		h := newHouse(t, nil)
 		h.put(keyA, metaOf("a", 60, 50), "body")
 		c := stale(h)

@@ -48,8 +48,8 @@ func (c *HttpCache) freshen(ctx context.Context, old, fresh *CacheMeta) error {
 	return nil
 }
 
-// updateFound replaces the meta of what was found, unless that is more recent by now: the answers to two validations may
-// come in any order.
+// updateFound replaces the meta of what was found, unless that is more recent by now: the answers
+// to two validations may come in any order.
 func (c *HttpCache) updateFound(ctx context.Context, old, fresh *CacheMeta, own *pendingWrite) error {
 	if err := c.state.inFlight.lock(ctx, c.key.primaryHash); err != nil {
 		return err
@@ -104,9 +104,9 @@ func (c *HttpCache) RevalidateUncacheable(ctx context.Context, fresh *CacheMeta,
 	return c.supersede(ctx, fresh)
 }
 
-// Supersede removes the stored entry that the answer of x replaces which may itself not be stored (RFC 9111 §4: the
-// most recent response decides), and voids what was asked for earlier and is on its way there. It returns ErrNotFound if
-// there is none any more, or a more recent one.
+// Supersede removes the stored entry that the answer of x replaces which may itself not be stored
+// (RFC 9111 §4: the most recent response decides), and voids what was asked for earlier and is on
+// its way there. It returns ErrNotFound if there is none any more, or a more recent one.
 func (c *HttpCache) Supersede(ctx context.Context, x *Exchange) error {
 	c.require(opSupersede)
 	return c.supersede(ctx, x.order())

@@ -81,9 +81,10 @@ type Storage interface {
 	// under way, their meta can be replaced as well.
 	UpdateMeta(ctx context.Context, key CacheKey, meta *CacheMeta, tag Tag) error
 
-	// Purges returns what all users of the Storage in this process share about purges: always the same, never nil. The caller
-	// compares it with what Lookup returns, so that a Storage need not look at it. One whose entries outlive the process has to
-	// keep it with them: see [PurgeState.Restore]. One in front of others returns that of the one that keeps longest.
+	// Purges returns what all users of the Storage in this process share about purges: always the
+	// same, never nil. The caller compares it with what Lookup returns, so that a Storage need not
+	// look at it. One whose entries outlive the process has to keep it with them: see
+	// [PurgeState.Restore]. One in front of others returns that of the one that keeps longest.
 	Purges() *PurgeState
 }
 

@@ -8,7 +8,7 @@ import (
 
 // VaryFields returns the request fields that a response with header h varies on (RFC 9110 §12.5.5): canonical,
 // sorted, each once, over all lines of Vary. star reports that a member is "*": no stored response then matches
-// any request (RFC 9111 §4.1).
+// any request (RFC 9111 §4.1). More than 64 fields count as that, too: each lookup has to go through them all.
 func VaryFields(h http.Header) (fields []string, star bool) {
 	for name := range tokens(h["Vary"]) {
 		if name == "*" {
@@ -18,8 +18,11 @@ func VaryFields(h http.Header) (fields []string, star bool) {
 		fields = append(fields, http.CanonicalHeaderKey(name))
 	}
 	slices.Sort(fields)
-	return slices.Compact(fields), star
+	fields = slices.Compact(fields)
+	return fields, star || len(fields) > maxVaryFields
 }
+
+const maxVaryFields = 64
 
 // VaryVariance enters into a builder what a request with header h has in fields, so that two requests have one
 // variance if their fields match (RFC 9111 §4.1). A field matches if it has the same lines, byte for byte. The RFC allows a

@@ -50,8 +50,9 @@ func (r *VaryRecord) fieldsOfResources(fields []string) []string {
 	return slices.Compact(all)
 }
 
-// What a record keeps of the fields of each variant is bounded, as it is read and written with all of them. A variant with
-// longer ones is validated when it is the one that is wanted, and not along with others.
+// What a record keeps of the fields of each variant is bounded, as it is read and written with all
+// of them. A variant with longer ones is validated when it is the one that is wanted, and not along
+// with others.
 const (
 	maxVariantTag  = 256
 	maxVariantDate = 64

@@ -175,8 +175,8 @@ func (s *slot) updateRecord(
 	return err
 }
 
-// putRecord puts a record into the primary slot, unless that was purged since the walk began. response is the meta of the
-// variant that it is put there for.
+// putRecord puts a record into the primary slot, unless that was purged since the walk began.
+// response is the meta of the variant that it is put there for.
 func (s *slot) putRecord(ctx context.Context, primary CacheKey, record *VaryRecord, response *CacheMeta) error {
 	var pending pendingWrite
 	s.state.inFlight.enter(primary, &pending)

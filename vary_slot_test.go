@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -635,4 +636,36 @@ func TestRecordsWeight(t *testing.T) {
 		h.putVariant(keyA, fmt.Sprintf("x-%d", i), "body")
 		require.Equal(t, budget.Used(), h.Eviction.TotalWeight())
 	}
+}
+
+// Whatever validators and languages the variants have: a record of them keeps a few bytes of each,
+// and is weighed.
+func TestRecordsAreBounded(t *testing.T) {
+	h := inMemory(t)
+	long := strings.Repeat("l", 50_000)
+	for i := range cirque.MaxVariants + 6 {
+		language := fmt.Sprint("x-", i)
+		c, _, _ := h.look(keyA, languages(language), nil)
+		now := time.Now()
+		c.Miss()
+		c.SetMeta(cirque.NewCacheMeta(http.StatusOK, http.Header{
+			"Etag": {`"` + long + `"`}, "Last-Modified": {long}, "Content-Language": {long},
+		}, now, now.Add(time.Hour), 0, 0))
+		c.UpdateVariance(t.Context(), byLanguage, languages(language), nil)
+		f, err := c.StartFill(t.Context(), cirque.FillOptions{})
+		require.NoError(t, err)
+		h.write(f, "body")
+		require.NoError(t, f.Finish())
+	}
+	meta, hit, err := h.Storage.Lookup(t.Context(), keyA)
+	require.NoError(t, err)
+	defer hit.Close()
+	record, ok := meta.VaryRecord()
+	require.True(t, ok)
+	require.Len(t, record.Variants, cirque.MaxVariants)
+	require.Less(t, meta.MetaSize(), cirque.MaxVariants*100)
+	_, found, variant := h.look(keyA, languages("x-40"), nil)
+	require.NotNil(t, variant)
+	require.NoError(t, variant.Close())
+	require.Equal(t, `"`+long+`"`, found.Header().Get("Etag"), "the variant itself has them")
 }

@@ -1,8 +1,10 @@
 package cirque
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -143,4 +145,17 @@ func BenchmarkVaryVariance(b *testing.B) {
 			}
 		})
 	}
+}
+
+// Each lookup goes through all fields that a stored response varies on.
+func TestVaryOnTooMuchMatchesNothing(t *testing.T) {
+	var names []string
+	for n := range 64 {
+		names = append(names, fmt.Sprint("X-", n))
+	}
+	fields, star := VaryFields(http.Header{"Vary": {strings.Join(names, ","), "x-1, X-2"}})
+	require.Len(t, fields, 64)
+	require.False(t, star)
+	_, star = VaryFields(http.Header{"Vary": {strings.Join(names, ","), "x-64"}})
+	require.True(t, star)
 }

@@ -33,8 +33,8 @@ const (
 	maxJournal   = 16 << 20 // bytes; several times what the library remembers
 )
 
-// epochGap is added to the epoch at each start, with the clock's help: epochs that counted in a process and were not kept
-// are not given out a second time.
+// epochGap is added to the epoch at each start, with the clock's help: epochs that counted in a
+// process and were not kept are not given out a second time.
 const epochGap = 1 << 20
 
 // journal is the store's cirque.PurgeJournal.
@@ -61,11 +61,13 @@ func (j *journal) restore() {
 	purges.Restore(j, append(events, nextEpoch(events))...)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	// Where this fails the disk cannot be written to. Then no purge can be kept, which its caller is told.
+	// Where this fails the disk cannot be written to. Then no purge can be kept, which its caller
+	// is told.
 	_ = j.rewrite(purges.Snapshot())
 }
 
-// nextEpoch returns an event that purges nothing, with an epoch that nothing in the directory can have.
+// nextEpoch returns an event that purges nothing, with an epoch that nothing in the directory can
+// have.
 func nextEpoch(events []cirque.PurgeEvent) cirque.PurgeEvent {
 	epoch := cirque.PurgeEpoch(time.Now().UnixNano())
 	for _, e := range events {
@@ -74,8 +76,8 @@ func nextEpoch(events []cirque.PurgeEvent) cirque.PurgeEvent {
 	return cirque.PurgeEvent{Epoch: epoch, Scope: cirque.PurgeScopeGroups}
 }
 
-// reattached is for a directory that has taken the place of the store's. Its purges count as well as those that the
-// store knows of.
+// reattached is for a directory that has taken the place of the store's. Its purges count as well
+// as those that the store knows of.
 func (j *journal) reattached() error {
 	purges := &j.store.purges
 	events, err := readJournal(j.path())
@@ -92,7 +94,8 @@ func (j *journal) reattached() error {
 	return j.rewrite(purges.Snapshot())
 }
 
-// Append implements cirque.PurgeJournal. A purge that the disk does not take counts until the process ends.
+// Append implements cirque.PurgeJournal. A purge that the disk does not take counts until the
+// process ends.
 func (j *journal) Append(_ context.Context, e cirque.PurgeEvent) (cirque.PurgeEpoch, error) {
 	s := j.store
 	if s.closed.Load() {
@@ -101,7 +104,7 @@ func (j *journal) Append(_ context.Context, e cirque.PurgeEvent) (cirque.PurgeEp
 	began, err := s.updates.enter()
 	if err == nil {
 		err = j.append(e)
-		s.updates.leave(began, err)
+		s.updates.leave(began, diskFailure(err))
 	}
 	if err != nil {
 		j.mu.Lock()

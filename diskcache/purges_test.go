@@ -20,7 +20,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// crashPurge makes this binary a child that stores two entries, purges one of them or both, says so, and waits to be killed.
+// crashPurge makes this binary a child that stores two entries, purges one of them or both, says
+// so, and waits to be killed.
 const crashPurge = "CIRQUE_CRASH_PURGE"
 
 var (
@@ -29,7 +30,8 @@ var (
 	ofOrigin  = cirque.GroupHash("https://example.com", "g")
 )
 
-// purgesOf are the purges that have to last; ungroupedStays says what the entry in no group comes to.
+// purgesOf are the purges that have to last; ungroupedStays says what the entry in no group comes
+// to.
 var purgesOf = map[string]struct {
 	do             func(*cirque.PurgeState) error
 	ungroupedStays bool
@@ -104,8 +106,8 @@ func purgeAndWait(dir, how string) {
 	select {}
 }
 
-// A purge that has returned holds after a restart, whether the store was closed or its process killed at that moment. What
-// is stored after it is there after the next restart.
+// A purge that has returned holds after a restart, whether the store was closed or its process
+// killed at that moment. What is stored after it is there after the next restart.
 func TestPurgesOutliveTheProcess(t *testing.T) {
 	for how, purge := range purgesOf {
 		for ending, end := range map[string]func(t *testing.T, dir string){
@@ -150,8 +152,8 @@ func TestPurgesOutliveTheProcess(t *testing.T) {
 	}
 }
 
-// Where the journal cannot be believed, nobody knows what was purged: nothing that is older is found any more. What a crash
-// left unfinished at its end is no damage.
+// Where the journal cannot be believed, nobody knows what was purged: nothing that is older is
+// found any more. What a crash left unfinished at its end is no damage.
 func TestDamagedJournal(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(b []byte) []byte
@@ -239,8 +241,8 @@ func TestJournalIsCompacted(t *testing.T) {
 	require.True(t, findsAsCache(t, s, ungrouped))
 }
 
-// A purge that the disk did not take is an error, counts all the same until the process ends, and is kept once the disk is
-// well again.
+// A purge that the disk did not take is an error, counts all the same until the process ends, and
+// is kept once the disk is well again.
 func TestPurgeThatTheDiskDoesNotTake(t *testing.T) {
 	dir := t.TempDir()
 	health := make(chan error, 10)

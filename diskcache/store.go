@@ -159,8 +159,8 @@ func (s *Store) Close() error {
 	return errors.Join(s.saveIndex(), s.saveEviction(), s.journal.close(), s.root.close())
 }
 
-// Purges implements [cirque.Storage]. Purges of everything and of groups are kept in a file of the directory, up to 3 MiB
-// that MaxBytes does not count, and are on disk when they return nil.
+// Purges implements [cirque.Storage]. Purges of everything and of groups are kept in a file of the
+// directory, up to 3 MiB that MaxBytes does not count, and are on disk when they return nil.
 func (s *Store) Purges() *cirque.PurgeState { return &s.purges }
 
 // Budget returns the account of the disk space that is taken.

@@ -295,6 +295,9 @@ func (cfg *Config) options() (*cirque.CacheOptions, error) {
 	} else {
 		opts.Spool = cirque.NewBudget(cfg.MaxBytes)
 	}
+	if opts.Storage.Purges() == nil {
+		return nil, fmt.Errorf("middleware: invalid Config: Purges of Storage %T returns nil", opts.Storage)
+	}
 	if opts.Lock == nil {
 		opts.Lock = cirque.NewCacheLock(cirque.CacheLockConfig{AgeTimeout: cfg.LockAge})
 	}

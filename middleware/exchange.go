@@ -264,8 +264,8 @@ func (x *exchange) lookup() (*cirque.CacheMeta, cirque.HitHandler, error) {
 	return meta, hit, err
 }
 
-// ask notes that the origin is asked now: which of two answers is the more recent one, and which purges it comes after,
-// goes by that.
+// ask notes that the origin is asked now: which of two answers is the more recent one, and which
+// purges it comes after, goes by that.
 func (x *exchange) ask() { x.asked, x.epoch = time.Now(), x.cache.opts.PurgeEpoch() }
 
 // varianceHook returns what adds the request's dimensions beyond what Vary names; nil where there

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )
 
@@ -112,4 +113,14 @@ func TestZeroCachePanicsWithAWord(t *testing.T) {
 		require.PanicsWithValue(t, word, func() { cache.Options() })
 		require.PanicsWithValue(t, word, func() { _ = cache.Close(t.Context()) })
 	}
+}
+
+// statelessStorage has nothing to keep purges in.
+type statelessStorage struct{ cirque.Storage }
+
+func (statelessStorage) Purges() *cirque.PurgeState { return nil }
+
+func TestStorageWithoutPurges(t *testing.T) {
+	_, err := middleware.New(middleware.Config{Storage: statelessStorage{memcache.New(memcache.Config{})}})
+	require.ErrorContains(t, err, "Purges")
 }

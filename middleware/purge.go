@@ -32,9 +32,10 @@ func (c *Cache) SoftPurge(ctx context.Context, r *http.Request) error {
 	return c.purge(r, func(key cirque.CacheKey) error { return c.opts.MarkStale(ctx, key, now) })
 }
 
-// PurgeAll makes everything that is in the Storage count as not found, whatever its namespace, and everything that is being
-// fetched: for all Caches on the Storage, and after a restart too where the Storage outlives it. An error says that the
-// Storage did not keep the purge. It takes no time for each entry; the room is given back as new responses need it.
+// PurgeAll makes everything that is in the Storage count as not found, whatever its namespace, and
+// everything that is being fetched: for all Caches on the Storage, and after a restart too where
+// the Storage outlives it. An error says that the Storage did not keep the purge. It takes no time
+// for each entry; the room is given back as new responses need it.
 func (c *Cache) PurgeAll(ctx context.Context) error { return c.opts.PurgeAll(ctx) }
 
 // PurgeGroup does the same for every response of r's origin that is in the cache group (RFC 9875

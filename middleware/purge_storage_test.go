@@ -1,17 +1,25 @@
 package middleware_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"runtime"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/diskcache"
+	"github.com/cirquecache/cirque/internal/faulty"
 	"github.com/cirquecache/cirque/middleware"
 )
 
+// groupedOrigin answers with the group g, by a clock that is an hour ahead, and invalidates it on
+// POST.
 func groupedOrigin(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "max-age=600")
 	if r.Method == http.MethodPost {
@@ -23,23 +31,29 @@ func groupedOrigin(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "body")
 }
 
+// host is what all requests of these tests ask for, whichever server is in front.
+var host = []string{"Host", "example.com"}
+
+// purgesOfMany are the purges of everything and of groups.
+var purgesOfMany = map[string]func(t *testing.T, h *house){
+	"all": func(t *testing.T, h *house) { require.NoError(t, h.cache.PurgeAll(t.Context())) },
+	"group": func(t *testing.T, h *house) {
+		r := h.keyed("/")
+		r.Host = "example.com"
+		require.NoError(t, h.cache.PurgeGroup(t.Context(), r, "g"))
+	},
+	"answer to POST": func(t *testing.T, h *house) { h.do(http.MethodPost, "/other", host...) },
+}
+
 func TestPurgesOutliveARestart(t *testing.T) {
-	for name, purge := range map[string]func(t *testing.T, h *house){
-		"all": func(t *testing.T, h *house) { require.NoError(t, h.cache.PurgeAll(t.Context())) },
-		"group": func(t *testing.T, h *house) {
-			r := h.keyed("/")
-			r.Host = "example.com"
-			require.NoError(t, h.cache.PurgeGroup(t.Context(), r, "g"))
-		},
-		"post": func(t *testing.T, h *house) { h.do(http.MethodPost, "/other", "Host", "example.com") },
-	} {
+	for name, purge := range purgesOfMany {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			disk, err := diskcache.Open(dir, nil)
 			require.NoError(t, err)
 			h := newHouse(t, "handler", middleware.Config{Storage: disk}, groupedOrigin)
-			h.get("/", "Host", "example.com")
-			require.Contains(t, h.get("/", "Host", "example.com").status(), "; hit")
+			h.get("/", host...)
+			require.Contains(t, h.get("/", host...).status(), "; hit")
 			purge(t, h)
 			require.NoError(t, h.cache.Close(t.Context()))
 			require.NoError(t, disk.Close())
@@ -48,7 +62,224 @@ func TestPurgesOutliveARestart(t *testing.T) {
 			t.Cleanup(func() { require.NoError(t, disk.Close()) })
 			h.front.Close()
 			h.open(middleware.Config{Storage: disk}, nil)
-			require.Contains(t, h.get("/", "Host", "example.com").status(), "fwd=uri-miss")
+			require.Contains(t, h.get("/", host...).status(), "fwd=uri-miss")
+			require.Contains(t, h.get("/", host...).status(), "; hit")
 		})
 	}
+}
+
+// secondHouse is another cache on the Storage of the first.
+func secondHouse(t *testing.T, h *house, cfg middleware.Config) *house {
+	second := &house{t: t, door: h.door, origin: h.origin}
+	second.open(cfg, nil)
+	return second
+}
+
+// Two caches on one Storage have one content: what one purges neither serves, nor stores if it was
+// being fetched.
+func TestCachesOnOneStorageSeeEachOthersPurges(t *testing.T) {
+	purges := map[string]func(t *testing.T, h *house){
+		"key": func(t *testing.T, h *house) {
+			r := h.keyed("/")
+			r.Host = "example.com"
+			if h.door == "handler" {
+				r.URL.Host = r.Host
+			}
+			if err := h.cache.Purge(t.Context(), r); err != nil {
+				require.ErrorIs(t, err, cirque.ErrNotFound)
+			}
+		},
+	}
+	for name, purge := range purgesOfMany {
+		purges[name] = purge
+	}
+	eachStorage(t, func(t *testing.T, open func(t *testing.T) cirque.Storage) {
+		for name, purge := range purges {
+			t.Run(name, func(t *testing.T) {
+				var version atomic.Int32
+				var hold atomic.Pointer[chan struct{}]
+				cfg := middleware.Config{Storage: open(t)}
+				eachDoor(t, cfg, func(w http.ResponseWriter, r *http.Request) {
+					if r.Method == http.MethodPost {
+						groupedOrigin(w, r)
+						return
+					}
+					w.Header().Set("Cache-Control", "max-age=600")
+					w.Header().Set("Cache-Groups", `"g"`)
+					fmt.Fprintf(w, "v%d", version.Load())
+					http.NewResponseController(w).Flush()
+					if wait := hold.Load(); wait != nil {
+						<-*wait
+					}
+				}, func(t *testing.T, one *house) {
+					other := secondHouse(t, one, cfg)
+					version.Store(1)
+					one.get("/", host...)
+					require.NoError(t, one.cache.Wait(t.Context()))
+					require.Contains(t, other.get("/", host...).status(), "; hit")
+					version.Store(2)
+					purge(t, other)
+
+					wait, release := gate(t)
+					hold.Store(&wait)
+					first := make(chan reply, 1)
+					before := one.requests()
+					go func() { first <- one.getHost("/") }()
+					eventually(t, func() bool { return one.requests() > before }, "the request")
+					time.Sleep(10 * time.Millisecond)
+					version.Store(3)
+					purge(t, other)
+					hold.Store(nil)
+					require.Equal(t, "v3", other.get("/", host...).body)
+					release()
+					require.Equal(t, "v2", (<-first).body, "who asked before the purge")
+					require.NoError(t, one.cache.Wait(t.Context()))
+					require.NoError(t, other.cache.Wait(t.Context()))
+					require.Equal(t, "v3", one.get("/", host...).body)
+					require.Equal(t, "v3", other.get("/", host...).body)
+				})
+			})
+		}
+	})
+}
+
+// getHost is get for the host of these tests, from any goroutine.
+func (h *house) getHost(path string) reply {
+	r, err := http.NewRequest(http.MethodGet, h.front.URL+path, nil)
+	if err != nil {
+		return reply{Response: &http.Response{}, err: err}
+	}
+	r.Host = host[1]
+	resp, err := h.client.Do(r)
+	if err != nil {
+		return reply{Response: &http.Response{}, err: err}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return reply{resp, string(body), err}
+}
+
+// What the origin dates an hour ahead is purged like everything else.
+func TestDatesAheadDoNotSurviveAPurge(t *testing.T) {
+	for name, purge := range purgesOfMany {
+		t.Run(name, func(t *testing.T) {
+			eachDoor(t, middleware.Config{}, groupedOrigin, func(t *testing.T, h *house) {
+				for range 2 {
+					h.get("/", host...)
+					require.Contains(t, h.get("/", host...).status(), "; hit")
+					purge(t, h)
+					require.Contains(t, h.get("/", host...).status(), "fwd=uri-miss")
+				}
+			})
+		})
+	}
+}
+
+func TestPurgeThatTheStorageDoesNotTakeIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	disk, err := diskcache.Open(dir, nil)
+	require.NoError(t, err)
+	cache, err := middleware.New(middleware.Config{Storage: disk})
+	require.NoError(t, err)
+	require.NoError(t, cache.PurgeAll(t.Context()))
+	require.NoError(t, disk.Close())
+	require.ErrorIs(t, cache.PurgeAll(t.Context()), diskcache.ErrClosed)
+	r, err := http.NewRequest(http.MethodGet, "http://example.com/", nil)
+	require.NoError(t, err)
+	require.ErrorIs(t, cache.PurgeGroup(t.Context(), r, "g"), diskcache.ErrClosed)
+}
+
+// An answer to a POST, which may be stored for later GETs, was asked for before a purge that came
+// meanwhile.
+func TestPurgeOfAllVoidsTheAnswerToAPost(t *testing.T) {
+	for name, purge := range purgesOfMany {
+		if name == "answer to POST" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			wait, release := gate(t)
+			h := newHouse(t, "handler", middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=600")
+				w.Header().Set("Cache-Groups", `"g"`)
+				if r.Method == http.MethodPost {
+					w.Header().Set("Content-Location", "http://example.com/")
+					<-wait
+				}
+				io.WriteString(w, r.Method)
+			})
+			posted := make(chan reply, 1)
+			go func() {
+				r, _ := http.NewRequest(http.MethodPost, h.front.URL+"/", nil)
+				r.Host = host[1]
+				resp, err := h.client.Do(r)
+				if err != nil {
+					posted <- reply{err: err}
+					return
+				}
+				defer resp.Body.Close()
+				body, err := io.ReadAll(resp.Body)
+				posted <- reply{resp, string(body), err}
+			}()
+			eventually(t, func() bool { return h.requests() == 1 }, "the POST")
+			purge(t, h)
+			release()
+			require.Equal(t, "POST", (<-posted).body)
+			require.NoError(t, h.cache.Wait(t.Context()))
+			require.Equal(t, "GET", h.get("/", host...).body)
+		})
+	}
+}
+
+// A background revalidation that a purge came upon brings nothing back.
+func TestPurgeDuringABackgroundRevalidation(t *testing.T) {
+	wait, release := gate(t)
+	h := newHouse(t, "handler", middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=600")
+		w.Header().Set("Etag", `"e"`)
+		w.Header().Set("Cache-Groups", `"g"`)
+		if r.Header.Get("If-None-Match") != "" {
+			<-wait
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		w.Header().Set("Age", "10")
+		io.WriteString(w, "body")
+	})
+	h.get("/", host...)
+	require.Contains(t, h.get("/", host...).status(), "; hit")
+	eventually(t, func() bool { return h.requests() == 2 }, "the revalidation")
+	require.NoError(t, h.cache.PurgeAll(t.Context()))
+	release()
+	require.NoError(t, h.cache.Wait(t.Context()))
+	require.Contains(t, h.get("/", host...).status(), "fwd=uri-miss")
+}
+
+// Names of groups are not kept: however long they are, and however many, they take the few bytes of
+// their hashes.
+func TestMemoryOfGroupNames(t *testing.T) {
+	count := 400
+	long := strings.Repeat("g", 30_000)
+	var next atomic.Int64
+	script := func(r *http.Request) faulty.Answer {
+		if r.Method == http.MethodPost {
+			n := next.Add(1)
+			return faulty.Answer{Header: http.Header{"Cache-Group-Invalidation": {fmt.Sprintf(`"%d%s"`, n, long)}}}
+		}
+		return faulty.Answer{Body: "body"}
+	}
+	h, _ := newFaultyHouse(t, "handler", middleware.Config{MaxBytes: 1 << 20}, script)
+	h.do(http.MethodPost, "/")
+	before := heapInUse()
+	for range count {
+		require.Equal(t, http.StatusOK, h.do(http.MethodPost, "/").StatusCode)
+	}
+	require.Less(t, heapInUse()-before, int64(count*len(long)/4))
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

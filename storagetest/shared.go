@@ -9,7 +9,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// What concerns all users of a Storage is done for them by the package cirque, if Purges is what it should be.
+// What concerns all users of a Storage is done for them by the package cirque, if Purges is what it
+// should be.
 
 const origin = "https://example.com"
 

@@ -68,7 +68,8 @@ func (t *tier) Budgets() []*cirque.Budget {
 
 const stripeCount = 256
 
-// Purges implements [cirque.Storage]: those of the lower Storage, which keeps longest, count for both.
+// Purges implements [cirque.Storage]: those of the lower Storage, which keeps longest, count for
+// both.
 func (t *tier) Purges() *cirque.PurgeState { return t.lower.Purges() }
 
 // tier is a cirque.Storage over two.

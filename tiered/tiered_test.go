@@ -340,3 +340,58 @@ func TestNothingOldAbove(t *testing.T) {
 		require.Equal(t, wantBody, body)
 	}
 }
+
+// Purges of everything and of groups are the lower Storage's: they outlive the process where it does, and what is above
+// counts no more than what is below.
+func TestPurgesAreTheLowerStorages(t *testing.T) {
+	dir := t.TempDir()
+	open := func() (*memcache.MemCache, *diskcache.Store, *cirque.CacheOptions) {
+		disk, err := diskcache.Open(dir, nil)
+		require.NoError(t, err)
+		t.Cleanup(func() { disk.Close() })
+		memory := memcache.New(memcache.Config{})
+		return memory, disk, &cirque.CacheOptions{Storage: tiered.New(memory, disk, tiered.Config{})}
+	}
+	found := func(o *cirque.CacheOptions) bool {
+		var c cirque.HttpCache
+		c.Enable(o)
+		defer c.Release()
+		c.SetKey(key("a"))
+		_, hit, err := c.Lookup(ctx)
+		if err != nil {
+			require.ErrorIs(t, err, cirque.ErrNotFound)
+			return false
+		}
+		require.NoError(t, hit.Close())
+		return true
+	}
+	store := func(o *cirque.CacheOptions) {
+		var c cirque.HttpCache
+		c.Enable(o)
+		defer c.Release()
+		c.SetKey(key("a"))
+		c.Bypass()
+		c.SetMeta(meta("a"))
+		f, err := c.StartFill(ctx, cirque.FillOptions{})
+		require.NoError(t, err)
+		_, err = f.Write([]byte("body"))
+		require.NoError(t, err)
+		require.NoError(t, f.Finish())
+	}
+	memory, disk, opts := open()
+	require.Same(t, disk.Purges(), opts.Storage.Purges())
+	store(opts)
+	require.True(t, found(opts))
+	require.Equal(t, 1, memory.Len())
+	require.NoError(t, disk.Purges().PurgeAll(ctx))
+	require.False(t, found(opts), "though there is a copy above")
+	require.NoError(t, disk.Close())
+
+	_, disk, opts = open()
+	require.False(t, found(opts))
+	store(opts)
+	require.True(t, found(opts))
+	require.NoError(t, disk.Close())
+	_, _, opts = open()
+	require.True(t, found(opts))
+}

@@ -34,7 +34,8 @@ func newStore() *store {
 	return &store{entries: map[cirque.HashBinary]*entry{}, writes: map[*write]bool{}}
 }
 
-// Purges of everything and of groups are the library's work, as long as the entries end with the process.
+// Purges of everything and of groups are the library's work, as long as the entries end with the
+// process.
 func (s *store) Purges() *cirque.PurgeState { return &s.purges }
 
 // find is called with mu held.
