@@ -22,6 +22,16 @@ import (
 // plain hides that a storage streams, so that bodies are spooled beside it.
 type plain struct{ cirque.Storage }
 
+// Lookup implements cirque.Storage. It does not show writes under way, as a Storage that does not stream cannot.
+func (p plain) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
+	meta, hit, err := p.Storage.Lookup(ctx, key)
+	if err == nil && !hit.CountsAccess() {
+		_ = hit.Close()
+		return nil, nil, cirque.ErrNotFound
+	}
+	return meta, hit, err
+}
+
 // storageScript answers by path: pages with and without variants, that are fresh, stale, or served while they are
 // revalidated.
 func storageScript(w http.ResponseWriter, r *http.Request) {
