@@ -205,12 +205,20 @@ func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
 
 // outdated reports whether what is in the slot is more recent.
 func (f *Fill) outdated() bool {
-	meta, hit, err := f.opts.Storage.Lookup(f.trace.in(f.ctx), f.key)
+	if f.newerThan(f.meta, f.state.inFlight.outranks(&f.key)) {
+		return true
+	}
+	found, hit, err := f.opts.Storage.Lookup(f.trace.in(f.ctx), f.key)
 	if err != nil {
 		return false
 	}
 	defer hit.Close()
-	return !f.state.Voids(meta) && moreRecent(meta, f.meta, time.Now())
+	return f.newerThan(f.meta, found)
+}
+
+// newerThan reports whether a response that is stored, or was, counts more than one with this meta.
+func (s *slot) newerThan(meta, stored *CacheMeta) bool {
+	return stored != nil && !s.state.Voids(stored) && moreRecent(stored, meta, time.Now())
 }
 
 // leave ends the write, if nothing has, and the fill's being in flight.

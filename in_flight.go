@@ -97,7 +97,9 @@ func (f *inFlight) outrun(key *CacheKey, meta *CacheMeta, tag Tag, own *pendingW
 		case linked:
 			w.hidden = true
 		default:
-			w.late = true
+			if w.late == nil || moreRecent(meta, w.late, now) {
+				w.late = meta
+			}
 		}
 	}
 	return all
@@ -108,7 +110,34 @@ func (f *inFlight) outrun(key *CacheKey, meta *CacheMeta, tag Tag, own *pendingW
 func (f *inFlight) tooLate(w *pendingWrite) (late, linked bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return w.late, w.hidden
+	return w.late != nil, w.hidden
+}
+
+// isLate reports whether the write with that tag, which can still be read, is older than what was stored
+// or validated since it began.
+func (f *inFlight) isLate(key *CacheKey, tag Tag) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.mu.writes[key.primaryHash] {
+		if w.tag == tag {
+			return w.late != nil
+		}
+	}
+	return false
+}
+
+// outranks returns the most recent response that writes under way to key's slot have been found too late
+// for; nil where there is none. It can be in place behind such a write, where Lookup does not find it.
+func (f *inFlight) outranks(key *CacheKey) (latest *CacheMeta) {
+	now := time.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.mu.writes[key.primaryHash] {
+		if w.late != nil && w.variance == key.variance && (latest == nil || moreRecent(w.late, latest, now)) {
+			latest = w.late
+		}
+	}
+	return latest
 }
 
 // pendingWrite is one write to a slot. inFlight's lock guards it.
@@ -118,7 +147,7 @@ type pendingWrite struct {
 	tag      Tag           // once it has begun
 	void     bool          // a purge could not wait for it to begin; that changes no more once it has
 	meta     *CacheMeta    // of a response; nil where it is none
-	late     bool          // a more recent response was stored, or refused
+	late     *CacheMeta    // of a more recent response that was stored, validated or refused; nil: none
 	hidden   bool          // one is on its way, and can be read already
 	awaited  chan struct{} // closed once the write has begun, or was given up; nil where nobody waits for that
 }

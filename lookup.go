@@ -37,7 +37,8 @@ func (c *HttpCache) lookup(ctx context.Context) (*CacheMeta, HitHandler, error) 
 // SetValidAfter has voided.
 func (c *HttpCache) find(ctx context.Context, key *CacheKey) (*CacheMeta, HitHandler, error) {
 	meta, hit, err := c.opts.Storage.Lookup(ctx, *key)
-	if err == nil && (c.state.Voids(meta) || !c.validAfter.IsZero() && meta.Created().Before(c.validAfter)) {
+	if err == nil && (c.state.Voids(meta) || !c.validAfter.IsZero() && meta.Created().Before(c.validAfter) ||
+		!hit.CountsAccess() && c.state.inFlight.isLate(key, hit.Tag())) {
 		_ = hit.Close()
 		return nil, nil, ErrNotFound
 	}

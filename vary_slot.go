@@ -134,7 +134,7 @@ func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
 		if ok && record.Epoch == found.Epoch {
 			return s.updateRecord(ctx, primary, record, variant, meta, old, hit.Tag())
 		}
-		if !s.state.Voids(old) && moreRecent(old, meta, time.Now()) {
+		if s.newerThan(meta, old) || s.newerThan(meta, s.state.inFlight.outranks(&primary)) {
 			return ErrSuperseded
 		}
 	} else if !errors.Is(err, ErrNotFound) {
