@@ -1,0 +1,593 @@
+package history
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The rules, as findings and statistics name them. Those of purges are made of a purge's name, and of what lies between it and
+// the answer: "/other" for the other cache, "/restart" for a restart, "/ahead" for a Date that is ahead.
+const (
+	ruleWhose        = "whose"        // another user's content without validation
+	ruleUnvalidated  = "unvalidated"  // one's own content, or everybody's, without the validation it needs
+	ruleVary         = "vary"         // for another value of the field
+	ruleReserved     = "reserved"     // for one request alone
+	ruleAuth         = "auth"         // for a request with Authorization alone
+	ruleCookie       = "cookie"       // another's Set-Cookie
+	ruleLifetime     = "lifetime"     // too old
+	ruleReload       = "reload"       // not validated though the request said so
+	ruleHead         = "head"         // kept alive by an answer to HEAD that validates nothing
+	ruleHeadNewer    = "head-newer"   // older than an answer to HEAD that has other validators
+	rulePairing      = "pairing"      // the header of one response and the body of another
+	ruleOrder        = "order"        // older than what was stored
+	ruleOrderOther   = "order/other"  // the same, of what another cache stored
+	ruleSurroundings = "surroundings" // made without the values of the request's context
+	ruleWhole        = "whole"
+	ruleStatus       = "cache-status"
+	ruleAge          = "age"
+	ruleMadeUp       = "made-up" // an answer that the origin never gave
+	ruleFailed       = "failed"  // no answer, for no reason
+)
+
+// verdict is what there is to say about a history.
+type verdict struct {
+	findings map[string]string // by rule: the first one
+	order    []string          // the rules found, as they came
+	chances  map[string]int    // how often a rule could have been broken
+	counts   map[string]int    // answers of each kind
+	report   string            // the history
+}
+
+// judgement is the judging of one history.
+type judgement struct {
+	*verdict
+	plan     *plan
+	world    *world
+	asks     []*step
+	purges   []*purged
+	restarts []*step
+}
+
+// purged is a purge that was done.
+type purged struct {
+	*step
+	name       string
+	begun, end time.Duration
+	soft       bool
+	hits       func(*resource) bool
+}
+
+var firstLine = regexp.MustCompile(`^issue (\d+): `)
+
+// judge judges a history that is over.
+func judge(p *plan, w *world) *verdict {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v := &verdict{findings: make(map[string]string), chances: make(map[string]int), counts: make(map[string]int)}
+	j := &judgement{verdict: v, plan: p, world: w}
+	var report strings.Builder
+	fmt.Fprintf(&report, "seed %d: door %s, storage %s, %d caches\n", p.seed, p.door, p.storage, p.caches)
+	for _, res := range w.resources {
+		fmt.Fprintf(&report, "  resource %d: %s, Cache-Control %q, by %q, sized %v, equal %v\n", res.id, res.class.name, res.class.control, res.class.by, res.sized, res.equal)
+	}
+	steps := make([]*step, 0, len(w.steps))
+	for _, s := range w.steps {
+		steps = append(steps, s)
+	}
+	slices.SortFunc(steps, func(a, b *step) int { return a.number - b.number })
+	for _, s := range steps {
+		fmt.Fprintf(&report, "%v\n", s)
+		switch s.kind {
+		case ask:
+			j.asks = append(j.asks, s)
+			j.noteUnsafe(s)
+		case purge:
+			j.notePurge(s)
+		case restart:
+			j.restarts = append(j.restarts, s)
+		}
+	}
+	for _, i := range w.issues {
+		fmt.Fprintf(&report, "  issue %d: %s resource %d for step %d (%d), status %d, version %d for %q, asked %v, content %v, header %v, end %v, complete %v, stored %v\n",
+			i.number, i.method, i.resource.id, i.step.number, i.nth, i.status, i.version, i.by, i.asked, i.at, i.header, i.end, i.complete, i.claimed())
+	}
+	v.report = report.String()
+	for _, i := range w.issues {
+		i.stored = i.claimed()
+	}
+	for _, s := range j.asks {
+		j.judge(s)
+	}
+	return v
+}
+
+// claimed reports whether the answer to the step of i says that i is stored.
+func (i *issue) claimed() bool {
+	a := i.step.answer
+	return a != nil && a.err == nil && i.complete && a.header.Get(issueField) == strconv.Itoa(i.number) &&
+		strings.Contains(a.header.Get("Cache-Status"), "; stored")
+}
+
+func (j *judgement) notePurge(s *step) {
+	if s.err != nil {
+		return
+	}
+	p := &purged{step: s, name: s.purge, begun: s.begun, end: s.end, soft: s.purge == purgeSoft}
+	switch s.purge {
+	case purgeAll:
+		p.hits = func(*resource) bool { return true }
+	case purgeGroup:
+		p.hits = func(res *resource) bool { return res.class.grouped }
+	default:
+		p.hits = func(res *resource) bool { return res.id == s.resource }
+	}
+	j.purges = append(j.purges, p)
+}
+
+// noteUnsafe takes a note of what an unsafe request invalidated (RFC 9111 §4.4, RFC 9875 §3).
+func (j *judgement) noteUnsafe(s *step) {
+	if !s.unsafe() || s.answer == nil || s.answer.status != http.StatusNoContent {
+		return
+	}
+	i := j.world.issue(s.answer.header.Get(issueField))
+	if i == nil || i.step != s {
+		return
+	}
+	name := purgeUnsafe
+	if s.upgrade {
+		name = purgeUpgrade
+	}
+	j.purges = append(j.purges, &purged{
+		step: s, name: name, begun: i.at, end: s.end, hits: func(res *resource) bool { return res.id == s.resource },
+	})
+	if s.groups {
+		field := purgeField
+		if s.upgrade {
+			field = purgeUpgrade + "-" + purgeField
+		}
+		j.purges = append(j.purges, &purged{
+			step: s, name: field, begun: i.at, end: s.end, hits: func(res *resource) bool { return res.class.grouped },
+		})
+	}
+}
+
+// found takes a note of a violation.
+func (j *judgement) found(s *step, rule, format string, args ...any) {
+	if _, ok := j.findings[rule]; ok {
+		return
+	}
+	j.findings[rule] = fmt.Sprintf("step %d: %s", s.number, fmt.Sprintf(format, args...))
+	j.order = append(j.order, rule)
+}
+
+// chance counts that rule could have been broken.
+func (j *judgement) chance(rule string) { j.chances[rule]++ }
+
+// field returns the value of a request field.
+func (s *step) field(name string) string {
+	switch {
+	case name == cookieField && s.user != "":
+		return "user=" + s.user
+	case name == authField && s.auth:
+		return "Bearer " + s.user
+	case name == languageField:
+		return s.language
+	}
+	return ""
+}
+
+// judge judges the answer to one step.
+func (j *judgement) judge(s *step) {
+	res := j.world.resources[s.resource]
+	if s.answer == nil || s.answer.err != nil {
+		j.counts["errors"]++
+		if !j.mayFail(s, res) {
+			err := s.err
+			if s.answer != nil {
+				err = s.answer.err
+			}
+			j.found(s, ruleFailed, "%v", err)
+		}
+		return
+	}
+	a := s.answer
+	h := j.world.issue(a.header.Get(issueField))
+	if h == nil && a.status == http.StatusNotModified && s.etag != "" && s.etag == a.header.Get("Etag") {
+		j.counts["304"]++ // need not have more fields than these (RFC 9110 §15.4.5)
+		return
+	}
+	if h == nil || h.resource != res {
+		j.found(s, ruleMadeUp, "status %d, X-Issue %q, which is none of this resource", a.status, a.header.Get(issueField))
+		return
+	}
+	if s.unsafe() {
+		j.counts["unsafe"]++
+		if h.step != s {
+			j.found(s, ruleReserved, "the answer to another request")
+		}
+		return
+	}
+	m := h // where there is no body, nothing tells the two apart
+	if s.method == http.MethodGet && a.status != http.StatusNotModified {
+		match := firstLine.FindStringSubmatch(a.body)
+		if match == nil {
+			j.found(s, ruleWhole, "a body without a beginning: %.40q", a.body)
+			return
+		}
+		m = j.world.issue(match[1])
+		if m == nil || m.resource != res {
+			j.found(s, ruleMadeUp, "a body of issue %s, which is none of this resource", match[1])
+			return
+		}
+		if a.body != m.body {
+			j.found(s, ruleWhole, "%d bytes of body are not the %d of issue %d", len(a.body), len(m.body), m.number)
+		}
+	}
+	j.count(s, a)
+	j.pairing(s, h, m)
+	own := m.step == s || h.step == s && h.status == http.StatusNotModified
+	j.setCookie(s, a)
+	j.surroundings(s, h, m)
+	j.afterPurge(s, h, m)
+	j.statusAndAge(s, a, h, m)
+	if !own {
+		if j.whose(s, h, m) {
+			j.age(s, h)
+		}
+		j.mostRecent(s, h, m)
+	}
+	j.opportunities(s, res)
+}
+
+// mayFail reports whether the origin, or the client, gave a reason for a broken answer.
+func (j *judgement) mayFail(s *step, res *resource) bool {
+	if s.leave != 0 {
+		return true
+	}
+	for _, i := range res.issues {
+		if i.step.script.breaks || i.step.leave != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// count counts what kind of answer a is.
+func (j *judgement) count(s *step, a *answer) {
+	status := a.header.Get("Cache-Status")
+	switch {
+	case a.status == http.StatusNotModified:
+		j.counts["304"]++
+	case s.method == http.MethodHead:
+		j.counts["head"]++
+	}
+	switch {
+	case strings.Contains(status, "; collapsed"):
+		j.counts["collapsed"]++
+	case strings.Contains(status, "; hit") && strings.Contains(status, "ttl=-"):
+		j.counts["stale hits"]++
+	case strings.Contains(status, "; hit"):
+		j.counts["hits"]++
+	case strings.Contains(status, "; stored"):
+		j.counts["stored"]++
+	default:
+		j.counts["passed"]++
+	}
+}
+
+// pairing: a header goes with the body that came with it, or with one that it validates (RFC 9111 §4.3.4, §4.3.5).
+func (j *judgement) pairing(s *step, h, m *issue) {
+	switch {
+	case h == m:
+	case h.method == http.MethodHead && (m.etag == "" && m.modified == ""):
+		j.found(s, ruleHead, "the body of issue %d, version %d, as of issue %d, version %d, an answer to HEAD without validators",
+			m.number, m.version, h.number, h.version)
+	case h.etag != m.etag || h.modified != m.modified || h.method == http.MethodGet && h.status != http.StatusNotModified:
+		rule := rulePairing
+		if h.method == http.MethodHead {
+			rule = ruleHead
+		}
+		j.found(s, rule, "the body of issue %d, version %d for %q, as of issue %d, version %d for %q", m.number, m.version, m.by, h.number, h.version, h.by)
+	}
+}
+
+// refresh reports whether the cache asked for i after the step that it asked for had been answered from what was stored.
+func (i *issue) refresh() bool {
+	a := i.step.answer
+	return a != nil && strings.Contains(a.header.Get("Cache-Status"), "; hit") && a.header.Get(issueField) != strconv.Itoa(i.number)
+}
+
+// setCookie: a cookie is for the request that it was set for.
+func (j *judgement) setCookie(s *step, a *answer) {
+	for _, line := range a.header["Set-Cookie"] {
+		_, number, _ := strings.Cut(line, "=")
+		if i := j.world.issue(number); i == nil || i.step != s {
+			j.found(s, ruleCookie, "%q, which was for another request", line)
+		}
+	}
+}
+
+// surroundings: a handler behind the cache finds in its context what it would find without the cache.
+func (j *judgement) surroundings(s *step, h, m *issue) {
+	if !j.world.handler {
+		return
+	}
+	for _, i := range []*issue{h, m} {
+		if i.refresh() {
+			j.chance(ruleSurroundings)
+		}
+		if i.item != i.resource.path {
+			j.found(s, ruleSurroundings, "issue %d was made at %q, in place of %q", i.number, i.item, i.resource.path)
+		}
+	}
+}
+
+// name returns the rule that i in an answer to s would break after p.
+func (j *judgement) name(p *purged, s *step, i *issue) string {
+	name := p.name
+	if p.cache != s.cache || p.cache != i.step.cache {
+		name += "/other"
+	}
+	for _, r := range j.restarts {
+		if r.begun >= p.end && r.begun < s.begun {
+			name += "/restart"
+			break
+		}
+	}
+	if j.world.resources[s.resource].class.ahead {
+		name += "/ahead"
+	}
+	return name
+}
+
+// afterPurge: after a purge nothing is served that the origin said before it.
+func (j *judgement) afterPurge(s *step, h, m *issue) {
+	for _, p := range j.purges {
+		if !p.soft && p.hits(m.resource) && p.end < s.begun && m.at < p.begun {
+			j.found(s, j.name(p, s, m), "the content of issue %d, read %v, as of issue %d, after the %s of %v to %v", m.number, m.at, h.number, p.name, p.begun, p.end)
+		}
+	}
+}
+
+// whose: what was made for another request may be used if it may be used without validation. It reports whether it may, but for
+// its age.
+func (j *judgement) whose(s *step, h, m *issue) bool {
+	c := m.resource.class
+	switch {
+	case m.status >= 500:
+		j.found(s, ruleReserved, "the error that issue %d is to another request", m.number)
+	case c.reserved:
+		j.found(s, ruleReserved, "issue %d, %q, was for step %d alone", m.number, c.control, m.step.number)
+	case m.auth && !c.shared:
+		j.found(s, ruleAuth, "issue %d was for step %d, which had Authorization", m.number, m.step.number)
+	case c.vary && m.by != s.field(c.by):
+		j.found(s, ruleVary, "issue %d was for %s %q, the request had %q", m.number, c.by, m.by, s.field(c.by))
+	case c.validate:
+		rule := ruleUnvalidated
+		if m.by != s.field(c.by) {
+			rule = ruleWhose
+		}
+		j.found(s, rule, "the content of issue %d for %q, as of issue %d for step %d, which nobody validated for this request", m.number, m.by, h.number, h.step.number)
+	default:
+		return true
+	}
+	return false
+}
+
+// age: what is used without validation is fresh, or may be stale.
+func (j *judgement) age(s *step, h *issue) {
+	c := h.resource.class
+	if h.at >= s.begun || s.waitedFor(h) {
+		return // the origin said it while the request waited
+	}
+	fresh, rule := j.freshUntil(s, h)
+	stale := c.swr
+	if j.failing(s) {
+		stale = max(stale, c.sie)
+	}
+	if s.directive != "" {
+		// What cannot be validated may stand in for an error, unless the client said no-cache (RFC 9111 §4.2.4).
+		if s.directive == "no-cache" || !j.failing(s) || s.begun >= fresh+c.sie {
+			j.found(s, ruleReload, "issue %d of %v was not validated", h.number, h.at)
+		}
+		return
+	}
+	if s.begun >= fresh {
+		j.counts["judged stale"]++
+	}
+	if s.begun >= fresh+stale {
+		j.found(s, rule, "issue %d of %v was fresh until %v, and then usable for %v", h.number, h.at, fresh, stale)
+	}
+}
+
+// waitedFor reports whether the answer to s is a response that came in while s waited for it.
+func (s *step) waitedFor(h *issue) bool {
+	return h.header >= s.begun && strings.Contains(s.answer.header.Get("Cache-Status"), "; collapsed")
+}
+
+// freshUntil returns when h ceased to be fresh for s, and the rule that makes it so.
+func (j *judgement) freshUntil(s *step, h *issue) (fresh time.Duration, rule string) {
+	fresh, rule = h.at+h.resource.class.lifetime, ruleLifetime
+	for _, p := range j.purges {
+		if p.soft && p.hits(h.resource) && p.end < s.begun && h.at < p.begun && p.end < fresh {
+			fresh, rule = p.end, j.name(p, s, h)
+		}
+	}
+	return fresh, rule
+}
+
+// failing reports whether the origin failed for the resource of s meanwhile.
+func (j *judgement) failing(s *step) bool {
+	for _, i := range j.world.resources[s.resource].issues {
+		if i.status >= 500 && i.asked <= s.end && i.end >= s.begun {
+			return true
+		}
+	}
+	return false
+}
+
+// newer reports whether a is for certain more recent than b (RFC 9111 §4): between exchanges that do not overlap, that which was
+// asked for later; between others, that with the later Date, capped at the time of receipt. Where it depends on what an exchange
+// ends with, its header or its body, both must say so. Dates differ by more than a second, for they have no fractions.
+func newer(a, b *issue) bool {
+	if a.asked >= b.end {
+		return true
+	}
+	if b.asked >= a.header {
+		return false
+	}
+	return min(a.date, a.header) >= min(b.date, b.header)+time.Second
+}
+
+// mostRecent: what was stored is not followed by what is older.
+func (j *judgement) mostRecent(s *step, h, m *issue) {
+	c := h.resource.class
+	if s.waitedFor(h) {
+		return
+	}
+	for _, n := range h.resource.issues {
+		if !n.complete || n.end >= s.begun || n == h || c.vary && n.by != s.field(c.by) {
+			continue
+		}
+		if n.stored && newer(n, h) {
+			rule := ruleOrder
+			if n.step.cache != h.step.cache || s.cache != n.step.cache {
+				rule = ruleOrderOther
+			}
+			j.found(s, rule, "issue %d (version %d, asked %v, header %v, complete %v), though issue %d (version %d, asked %v, header %v, complete %v) was stored",
+				h.number, h.version, h.asked, h.header, h.end, n.number, n.version, n.asked, n.header, n.end)
+		}
+		if n.method == http.MethodHead && n.status == http.StatusOK && !n.step.auth && h.stored && n.asked > h.end && newer(n, h) &&
+			n.etag != "" && m.etag != "" && n.by == m.by {
+			if n.etag != m.etag {
+				j.found(s, ruleHeadNewer, "the content of issue %d, though HEAD had found issue %d", m.number, n.number)
+			}
+		}
+	}
+}
+
+// statusAndAge: Cache-Status and Age are true.
+func (j *judgement) statusAndAge(s *step, a *answer, h, m *issue) {
+	line := a.header.Get("Cache-Status")
+	parts := strings.Split(line, "; ")
+	hit, collapsed := slices.Contains(parts, "hit"), slices.Contains(parts, "collapsed")
+	fwd := strings.Contains(line, "; fwd=")
+	j.chance(ruleStatus)
+	switch {
+	case len(a.header["Cache-Status"]) != 1 || hit == fwd:
+		j.found(s, ruleStatus, "%q", a.header["Cache-Status"])
+	case hit && (m.step == s && s.method == http.MethodGet):
+		j.found(s, ruleStatus, "%q, and the origin was asked for this request", line)
+	case fwd && !collapsed && h.step != s && !slices.Contains(parts, "detail=stale-if-error"):
+		j.found(s, ruleStatus, "%q, and issue %d was for step %d", line, h.number, h.step.number)
+	case slices.Contains(parts, "stored") && m.resource.class.reserved:
+		j.found(s, ruleStatus, "%q of what must not be", line)
+	}
+	if _, after, ok := strings.Cut(line, "; ttl="); ok && hit {
+		digits, _, _ := strings.Cut(after, ";")
+		ttl, err := strconv.Atoi(digits)
+		fresh := h.at + h.resource.class.lifetime // what a soft purge says to this is another rule's
+		if err != nil || ttl >= 0 && time.Duration(ttl)*time.Second > fresh-s.begun {
+			j.found(s, ruleStatus, "%q of issue %d, which was fresh until %v", line, h.number, fresh)
+		}
+	}
+	text := a.header.Get("Age")
+	if text == "" {
+		if hit {
+			j.found(s, ruleAge, "a hit without Age")
+		}
+		return
+	}
+	j.chance(ruleAge)
+	age, err := strconv.Atoi(text)
+	least := (s.begun - h.at) / time.Second * time.Second
+	most := s.end - min(h.asked, h.date) + time.Second
+	if got := time.Duration(age) * time.Second; err != nil || got < least || got > most {
+		j.found(s, ruleAge, "Age %s of issue %d is not within %v and %v", text, h.number, least, most)
+	}
+}
+
+// opportunities counts which rules s gave the cache a chance to break, whatever it did.
+func (j *judgement) opportunities(s *step, res *resource) {
+	c := res.class
+	for _, i := range res.issues {
+		if i.step == s || i.status >= 500 {
+			continue
+		}
+		if i.method == http.MethodGet && i.end < s.begun && i.step.script.breaks && i.nth == 0 {
+			j.chance(ruleWhole)
+		}
+		before, beside := i.complete && i.end < s.begun, i.asked <= s.begun && i.header >= s.begun
+		if c.validate && beside && i.method == http.MethodGet {
+			if c.by != "" && i.by != s.field(c.by) {
+				j.chance(ruleWhose)
+			} else {
+				j.chance(ruleUnvalidated)
+			}
+		}
+		if !before || i.method != http.MethodGet {
+			continue
+		}
+		switch {
+		case c.reserved:
+			j.chance(ruleReserved)
+		case i.auth && !c.shared:
+			j.chance(ruleAuth)
+		case c.vary && i.by != s.field(c.by):
+			j.chance(ruleVary)
+		case c.cookie && i.stored:
+			j.chance(ruleCookie)
+		}
+		if !i.stored {
+			continue
+		}
+		if s.begun >= i.at+c.lifetime {
+			j.chance(ruleLifetime)
+		} else if s.directive != "" {
+			j.chance(ruleReload)
+		} else {
+			j.orderOpportunity(s, i)
+		}
+		j.headOpportunity(s, i)
+		for _, p := range j.purges {
+			if p.hits(res) && i.end < p.begun && p.end < s.begun && s.begun < i.at+c.lifetime {
+				j.chance(j.name(p, s, i))
+			}
+		}
+	}
+}
+
+// orderOpportunity: n was stored while an older response was under way, whose end came later.
+func (j *judgement) orderOpportunity(s *step, n *issue) {
+	for _, old := range n.resource.issues {
+		if old.method != http.MethodGet || old.status != http.StatusOK || !old.complete || !newer(n, old) || old.version == n.version {
+			continue
+		}
+		if old.asked < n.asked && old.end > n.end && old.end < s.begun && s.begun < old.at+old.resource.class.lifetime {
+			if old.step.cache != n.step.cache {
+				j.chance(ruleOrderOther)
+			} else {
+				j.chance(ruleOrder)
+			}
+		}
+	}
+}
+
+// headOpportunity: an answer to HEAD, about another version, came after i was stored.
+func (j *judgement) headOpportunity(s *step, i *issue) {
+	c := i.resource.class
+	for _, n := range i.resource.issues {
+		switch {
+		case n.method != http.MethodHead || n.status != http.StatusOK || n.asked < i.end || n.end > s.begun || n.version == i.version:
+		case !c.validates() && s.begun < n.at+c.lifetime:
+			j.chance(ruleHead)
+		case c.etag && n.by == i.by && s.begun < i.at+c.lifetime:
+			j.chance(ruleHeadNewer)
+		}
+	}
+}
