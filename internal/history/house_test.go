@@ -103,6 +103,7 @@ type house struct {
 // open opens the Storage and the caches on it.
 func (h *house) open() error {
 	cfg := middleware.Config{MaxBytes: cacheBytes, Logger: slog.New(slog.DiscardHandler), AuthorizePurge: func(*http.Request) bool { return true }}
+	cfg.Private, cfg.HeadAsGet, cfg.MaxFills = h.plan.private, h.plan.heads, h.plan.fills
 	closer, err := storages[h.plan.storage].open(h.dir, &cfg)
 	if err != nil {
 		return err

@@ -60,6 +60,7 @@ type purged struct {
 	begun, end time.Duration
 	soft       bool
 	hits       func(*resource) bool
+	url        bool // of one URL, so of one user alone in a private cache
 }
 
 var firstLine = regexp.MustCompile(`^issue (\d+): `)
@@ -71,7 +72,7 @@ func judge(p *plan, w *world) *verdict {
 	v := &verdict{findings: make(map[string]string), chances: make(map[string]int), counts: make(map[string]int)}
 	j := &judgement{verdict: v, plan: p, world: w}
 	var report strings.Builder
-	fmt.Fprintf(&report, "seed %d: door %s, storage %s, %d caches\n", p.seed, p.door, p.storage, p.caches)
+	fmt.Fprintf(&report, "seed %d: door %s, storage %s, %d caches, private %v, HeadAsGet %v, MaxFills %d\n", p.seed, p.door, p.storage, p.caches, p.private, p.heads, p.fills)
 	for _, res := range w.resources {
 		fmt.Fprintf(&report, "  resource %d: %s, Cache-Control %q, by %q, sized %v, equal %v\n", res.id, res.class.name, res.class.control, res.class.by, res.sized, res.equal)
 	}
@@ -124,7 +125,7 @@ func (j *judgement) notePurge(s *step) {
 	case purgeGroup:
 		p.hits = func(res *resource) bool { return res.class.grouped }
 	default:
-		p.hits = func(res *resource) bool { return res.id == s.resource }
+		p.hits, p.url = func(res *resource) bool { return res.id == s.resource }, true
 	}
 	j.purges = append(j.purges, p)
 }
@@ -143,7 +144,7 @@ func (j *judgement) noteUnsafe(s *step) {
 		name = purgeUpgrade
 	}
 	j.purges = append(j.purges, &purged{
-		step: s, name: name, begun: i.at, end: s.end, hits: func(res *resource) bool { return res.id == s.resource },
+		step: s, name: name, begun: i.at, end: s.end, hits: func(res *resource) bool { return res.id == s.resource }, url: true,
 	})
 	if s.groups {
 		field := purgeField
@@ -224,7 +225,14 @@ func (j *judgement) judge(s *step) {
 			j.found(s, ruleMadeUp, "a body of issue %s, which is none of this resource", match[1])
 			return
 		}
-		if a.body != m.body {
+		whole := m.body
+		if a.status == http.StatusPartialContent && s.until != 0 {
+			whole = whole[:min(len(whole), s.until+1)]
+			if got, want := a.header.Get("Content-Range"), fmt.Sprintf("bytes 0-%d/%d", len(whole)-1, len(m.body)); got != want {
+				j.found(s, ruleWhole, "Content-Range %q in place of %q", got, want)
+			}
+		}
+		if a.body != whole {
 			j.found(s, ruleWhole, "%d bytes of body are not the %d of issue %d", len(a.body), len(m.body), m.number)
 		}
 	}
@@ -327,19 +335,29 @@ func (j *judgement) surroundings(s *step, h, m *issue) {
 	}
 }
 
-// name returns the rule that i in an answer to s would break after p.
-func (j *judgement) name(p *purged, s *step, i *issue) string {
+// concerns reports whether p is about what s asks for.
+func (j *judgement) concerns(p *purged, s *step) bool {
+	return p.hits(j.world.resources[s.resource]) && (!p.url || !j.plan.private || p.sameUser(s))
+}
+
+// sameUser reports whether s and t have the same credentials. Purges that are not requests of a client have none.
+func (s *step) sameUser(t *step) bool {
+	return s.field(cookieField) == t.field(cookieField) && s.field(authField) == t.field(authField)
+}
+
+// name returns the rule that an answer to s with the header of h and the body of m would break after p.
+func (j *judgement) name(p *purged, s *step, h, m *issue) string {
 	name := p.name
-	if p.cache != s.cache || p.cache != i.step.cache {
+	if p.cache != s.cache || p.cache != h.step.cache || p.cache != m.step.cache {
 		name += "/other"
 	}
 	for _, r := range j.restarts {
-		if r.begun >= p.end && r.begun < s.begun {
+		if r.end >= p.end && r.begun < s.begun {
 			name += "/restart"
 			break
 		}
 	}
-	if j.world.resources[s.resource].class.ahead {
+	if m.date > m.header+time.Second {
 		name += "/ahead"
 	}
 	return name
@@ -348,8 +366,8 @@ func (j *judgement) name(p *purged, s *step, i *issue) string {
 // afterPurge: after a purge nothing is served that the origin said before it.
 func (j *judgement) afterPurge(s *step, h, m *issue) {
 	for _, p := range j.purges {
-		if !p.soft && p.hits(m.resource) && p.end < s.begun && m.at < p.begun {
-			j.found(s, j.name(p, s, m), "the content of issue %d, read %v, as of issue %d, after the %s of %v to %v", m.number, m.at, h.number, p.name, p.begun, p.end)
+		if !p.soft && j.concerns(p, s) && p.end < s.begun && m.at < p.begun {
+			j.found(s, j.name(p, s, h, m), "the content of issue %d, read %v, as of issue %d, after the %s of %v to %v", m.number, m.at, h.number, p.name, p.begun, p.end)
 		}
 	}
 }
@@ -361,9 +379,9 @@ func (j *judgement) whose(s *step, h, m *issue) bool {
 	switch {
 	case m.status >= 500:
 		j.found(s, ruleReserved, "the error that issue %d is to another request", m.number)
-	case c.reserved:
+	case j.reserved(c) || j.plan.private && c.reserved && !m.step.sameUser(s):
 		j.found(s, ruleReserved, "issue %d, %q, was for step %d alone", m.number, c.control, m.step.number)
-	case m.auth && !c.shared:
+	case m.auth && !c.shared && !(j.plan.private && m.step.sameUser(s)):
 		j.found(s, ruleAuth, "issue %d was for step %d, which had Authorization", m.number, m.step.number)
 	case c.vary && m.by != s.field(c.by):
 		j.found(s, ruleVary, "issue %d was for %s %q, the request had %q", m.number, c.by, m.by, s.field(c.by))
@@ -373,10 +391,17 @@ func (j *judgement) whose(s *step, h, m *issue) bool {
 			rule = ruleWhose
 		}
 		j.found(s, rule, "the content of issue %d for %q, as of issue %d for step %d, which nobody validated for this request", m.number, m.by, h.number, h.step.number)
+	case j.plan.private && c.by != "" && m.by != s.field(c.by):
+		j.found(s, ruleWhose, "the content of issue %d for %q, out of a private cache", m.number, m.by)
 	default:
 		return true
 	}
 	return false
+}
+
+// reserved reports whether answers of c are for one request alone.
+func (j *judgement) reserved(c *class) bool {
+	return c.reserved && (!j.plan.private || strings.Contains(c.control, "no-store"))
 }
 
 // age: what is used without validation is fresh, or may be stale.
@@ -414,8 +439,8 @@ func (s *step) waitedFor(h *issue) bool {
 func (j *judgement) freshUntil(s *step, h *issue) (fresh time.Duration, rule string) {
 	fresh, rule = h.at+h.resource.class.lifetime, ruleLifetime
 	for _, p := range j.purges {
-		if p.soft && p.hits(h.resource) && p.end < s.begun && h.at < p.begun && p.end < fresh {
-			fresh, rule = p.end, j.name(p, s, h)
+		if p.soft && j.concerns(p, s) && p.end < s.begun && h.at < p.begun && p.end < fresh {
+			fresh, rule = p.end, j.name(p, s, h, h)
 		}
 	}
 	return fresh, rule
@@ -451,7 +476,7 @@ func (j *judgement) mostRecent(s *step, h, m *issue) {
 		return
 	}
 	for _, n := range h.resource.issues {
-		if !n.complete || n.end >= s.begun || n == h || c.vary && n.by != s.field(c.by) {
+		if !n.complete || n.end >= s.begun || n == h || c.vary && n.by != s.field(c.by) || j.plan.private && !n.step.sameUser(s) {
 			continue
 		}
 		if n.stored && newer(n, h) {
@@ -485,7 +510,7 @@ func (j *judgement) statusAndAge(s *step, a *answer, h, m *issue) {
 		j.found(s, ruleStatus, "%q, and the origin was asked for this request", line)
 	case fwd && !collapsed && h.step != s && !slices.Contains(parts, "detail=stale-if-error"):
 		j.found(s, ruleStatus, "%q, and issue %d was for step %d", line, h.number, h.step.number)
-	case slices.Contains(parts, "stored") && m.resource.class.reserved:
+	case slices.Contains(parts, "stored") && j.reserved(m.resource.class):
 		j.found(s, ruleStatus, "%q of what must not be", line)
 	}
 	if _, after, ok := strings.Cut(line, "; ttl="); ok && hit {
@@ -516,7 +541,7 @@ func (j *judgement) statusAndAge(s *step, a *answer, h, m *issue) {
 func (j *judgement) opportunities(s *step, res *resource) {
 	c := res.class
 	for _, i := range res.issues {
-		if i.step == s || i.status >= 500 {
+		if i.step == s || i.status >= 500 || j.plan.private && !i.step.sameUser(s) {
 			continue
 		}
 		if i.method == http.MethodGet && i.end < s.begun && i.step.script.breaks && i.nth == 0 {
@@ -555,8 +580,8 @@ func (j *judgement) opportunities(s *step, res *resource) {
 		}
 		j.headOpportunity(s, i)
 		for _, p := range j.purges {
-			if p.hits(res) && i.end < p.begun && p.end < s.begun && s.begun < i.at+c.lifetime {
-				j.chance(j.name(p, s, i))
+			if j.concerns(p, s) && i.end < p.begun && p.end < s.begun && s.begun < i.at+c.lifetime {
+				j.chance(j.name(p, s, i, i))
 			}
 		}
 	}

@@ -119,6 +119,9 @@ func (h *house) ask(s *step, known *tags) {
 	if s.directive != "" {
 		r.Header.Set("Cache-Control", s.directive)
 	}
+	if s.until != 0 && s.method == http.MethodGet {
+		r.Header.Set("Range", fmt.Sprintf("bytes=0-%d", s.until))
+	}
 	if s.upgrade {
 		r.Header.Set("Connection", "Upgrade")
 		r.Header.Set("Upgrade", "foo")

@@ -50,6 +50,7 @@ type step struct {
 	upgrade     bool   // with fields that ask for another protocol
 	groups      bool   // the answer to an unsafe request invalidates the group
 	leave       time.Duration
+	until       int // the last byte of the Range that is asked for; 0: all
 	script      script
 
 	// What came of it.
@@ -74,6 +75,7 @@ type script struct {
 	body   time.Duration // between the halves of the body
 	fails  bool          // 503
 	breaks bool          // off in the middle of the body
+	skew   time.Duration // of the origin's clock
 }
 
 // quick is how it answers after that.
@@ -96,6 +98,9 @@ type plan struct {
 	door    string
 	storage string
 	caches  int
+	private bool // a private cache of several users
+	heads   bool // Config.HeadAsGet
+	fills   int  // Config.MaxFills
 	classes []*class
 	sized   []bool
 	equal   []bool
@@ -107,6 +112,10 @@ func draw(seed uint64) *plan {
 	r := rand.New(rand.NewPCG(seed, 0x68697374))
 	p := &plan{
 		seed: seed, door: doors[r.IntN(len(doors))], storage: storageNames[r.IntN(len(storageNames))], caches: 1 + r.IntN(2),
+	}
+	p.private, p.heads = r.IntN(8) == 0, r.IntN(8) == 0
+	if r.IntN(10) == 0 {
+		p.fills = 1 + r.IntN(2)
 	}
 	durable := storages[p.storage].durable
 	if !storages[p.storage].shared {
@@ -175,6 +184,9 @@ func (s *step) drawAsk(r *rand.Rand, p *plan) {
 		s.directive = "max-age=0"
 	}
 	s.conditional = r.IntN(10) == 0
+	if !s.conditional && r.IntN(12) == 0 {
+		s.until = 150 + r.IntN(1500)
+	}
 	if r.IntN(40) == 0 {
 		s.leave = time.Duration(1+r.IntN(300)) * time.Millisecond
 	}
@@ -205,6 +217,10 @@ func drawScript(r *rand.Rand) script {
 		s.fails = true
 	case 1:
 		s.breaks = true
+	case 2:
+		s.skew = time.Hour
+	case 3:
+		s.skew = -100 * time.Second
 	}
 	return s
 }
@@ -241,6 +257,9 @@ func (s *step) String() string {
 	if s.etag != "" {
 		fmt.Fprintf(&b, " If-None-Match %s", s.etag)
 	}
+	if s.until != 0 {
+		fmt.Fprintf(&b, " until byte %d", s.until)
+	}
 	if s.leave != 0 {
 		fmt.Fprintf(&b, " leaves after %v", s.leave)
 	}
@@ -267,6 +286,7 @@ func (p *plan) allows(rule string) bool {
 	switch {
 	case strings.Contains(rule, "/other") && p.caches < 2,
 		strings.Contains(rule, "/restart") && !slices.ContainsFunc(p.steps, func(s *step) bool { return s.kind == restart }),
+		strings.Contains(rule, "group") && !slices.ContainsFunc(p.classes, func(c *class) bool { return c.grouped }),
 		strings.HasPrefix(rule, ruleSurroundings) && p.door == doorTransport:
 		return false
 	}

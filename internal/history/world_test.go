@@ -24,6 +24,7 @@ type class struct {
 	vary     bool          // the response has Vary: by
 	etag     bool
 	dated    bool // Last-Modified tells versions apart
+	weak     bool // the entity tag is a weak one
 	grouped  bool // in the cache group of its world
 	ahead    bool // Date is an hour ahead
 	cookie   bool // each answer sets a cookie of its own
@@ -49,18 +50,20 @@ var classes = []*class{
 	{name: "keptbare", control: "max-age=600", lifetime: long, grouped: true},
 	{name: "ahead", control: "max-age=600", lifetime: long, etag: true, grouped: true, ahead: true},
 	{name: "nocache", control: "no-cache", validate: true, by: cookieField, etag: true},
-	{name: "zero", control: "max-age=0, must-revalidate", validate: true, by: cookieField, etag: true},
-	{name: "szero", control: "s-maxage=0", validate: true, by: cookieField, etag: true},
+	{name: "weak", control: "max-age=5", lifetime: briefly, etag: true, weak: true},
+	{name: "zero", control: "max-age=0, must-revalidate", validate: true, shared: true, by: cookieField, etag: true},
+	{name: "szero", control: "s-maxage=0", validate: true, shared: true, by: cookieField, etag: true},
 	{name: "silent", validate: true, by: cookieField, etag: true},
 	{name: "authnocache", control: "public, no-cache", validate: true, shared: true, by: authField, etag: true},
 	{name: "authzero", control: "public, max-age=0, must-revalidate", validate: true, shared: true, by: authField, etag: true},
 	{name: "authplain", control: "max-age=600", lifetime: long, by: authField, etag: true},
-	{name: "private", control: "private, max-age=600", reserved: true, by: cookieField, etag: true},
+	{name: "private", control: "private, max-age=600", lifetime: long, reserved: true, by: cookieField, etag: true},
 	{name: "nostore", control: "no-store, max-age=600", reserved: true, by: cookieField},
 	{name: "jar", control: "max-age=600", lifetime: long, etag: true, cookie: true},
 	{name: "jarbare", control: "max-age=5", lifetime: briefly, cookie: true},
 	{name: "language", control: "max-age=600", lifetime: long, by: languageField, vary: true, etag: true},
 	{name: "varycookie", control: "max-age=600", lifetime: long, by: cookieField, vary: true, etag: true, grouped: true},
+	{name: "varynocache", control: "no-cache", validate: true, by: cookieField, vary: true, etag: true},
 	{name: "swr", control: "max-age=1, stale-while-revalidate=60", lifetime: time.Second, swr: time.Minute, etag: true},
 	{name: "swrbare", control: "max-age=1, stale-while-revalidate=60", lifetime: time.Second, swr: time.Minute},
 	{name: "sie", control: "max-age=1, stale-if-error=60", lifetime: time.Second, sie: time.Minute, etag: true},
@@ -247,6 +250,9 @@ func (w *world) make(i *issue, r *http.Request, script script) {
 	i.body += strings.Repeat(strconv.Itoa(i.number%10), size-len(i.body)-1) + "\n"
 	if c.etag {
 		i.etag = fmt.Sprintf("\"v%d-%x\"", i.version, i.by)
+		if c.weak {
+			i.etag = "W/" + i.etag
+		}
 	}
 	if c.dated {
 		i.modified = w.started.Add(-time.Hour + time.Duration(i.version)*time.Second).UTC().Format(http.TimeFormat)
@@ -264,7 +270,7 @@ func (w *world) make(i *issue, r *http.Request, script script) {
 // answer sends i.
 func (w *world) answer(rw http.ResponseWriter, r *http.Request, i *issue, script script) {
 	c, h := i.resource.class, rw.Header()
-	date := w.started.Add(i.at)
+	date := w.started.Add(i.at + script.skew)
 	if c.ahead {
 		date = date.Add(time.Hour)
 	}
