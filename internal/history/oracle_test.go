@@ -11,7 +11,8 @@ import (
 )
 
 // The rules, as findings and statistics name them. Those of purges are made of a purge's name, and of what lies between it and
-// the answer: "/other" for the other cache, "/restart" for a restart, "/ahead" for a Date that is ahead.
+// the answer: "/other" for the other cache, "/missed" where the purge said that it found nothing, "/restart" for a restart, "/ahead" for
+// a Date that is ahead.
 const (
 	ruleWhose        = "whose"        // another user's content without validation
 	ruleUnvalidated  = "unvalidated"  // one's own content, or everybody's, without the validation it needs
@@ -351,6 +352,9 @@ func (j *judgement) name(p *purged, s *step, h, m *issue) string {
 	if p.cache != s.cache || p.cache != h.step.cache || p.cache != m.step.cache {
 		name += "/other"
 	}
+	if p.missed {
+		name += "/missed"
+	}
 	for _, r := range j.restarts {
 		if r.end >= p.end && r.begun < s.begun {
 			name += "/restart"
@@ -446,10 +450,11 @@ func (j *judgement) freshUntil(s *step, h *issue) (fresh time.Duration, rule str
 	return fresh, rule
 }
 
-// failing reports whether the origin failed for the resource of s meanwhile.
+// failing reports whether the origin failed for the resource of s while s was under way, with an
+// error status or in the middle of a body (RFC 5861 §4).
 func (j *judgement) failing(s *step) bool {
 	for _, i := range j.world.resources[s.resource].issues {
-		if i.status >= 500 && i.asked <= s.end && i.end >= s.begun {
+		if (i.status >= 500 || i.step.script.breaks && !i.complete) && i.asked <= s.end && i.end >= s.begun {
 			return true
 		}
 	}

@@ -166,7 +166,11 @@ func (h *house) purge(s *step) {
 		resp, err := h.fronts[s.cache].RoundTrip(clientSide(res.target("PURGE")))
 		if s.err = err; err == nil {
 			resp.Body.Close()
-			if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotFound {
+			switch resp.StatusCode {
+			case http.StatusOK:
+			case http.StatusNotFound:
+				s.err = cirque.ErrNotFound
+			default:
 				s.err = fmt.Errorf("status %d", resp.StatusCode)
 			}
 		}
@@ -176,7 +180,7 @@ func (h *house) purge(s *step) {
 		s.err = callPurgeGroup(ctx, cache, res.target(http.MethodGet), groupName)
 	}
 	if errors.Is(s.err, cirque.ErrNotFound) {
-		s.err = nil // what was being fetched is purged all the same
+		s.err, s.missed = nil, true // what was being fetched is purged all the same
 	}
 }
 

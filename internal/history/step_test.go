@@ -58,6 +58,7 @@ type step struct {
 	begun, end time.Duration
 	answer     *answer
 	err        error
+	missed     bool // a purge found nothing
 }
 
 // answer is what a client got.
@@ -238,6 +239,9 @@ func (s *step) String() string {
 		fmt.Fprintf(&b, "%s: %s of resource %d", cache, s.purge, s.resource)
 		if s.err != nil {
 			fmt.Fprintf(&b, ": %v", s.err)
+		}
+		if s.missed {
+			b.WriteString(": not found")
 		}
 		return b.String()
 	case restart:

@@ -7,13 +7,13 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,10 +43,11 @@ type house struct {
 	h2    *faulty.HTTP2Origin
 	base  *http.Transport
 
-	// using is held by requests and purges, and all of it by a restart.
+	// using is held for reading by requests of clients and by purges, and for writing by a restart.
 	using  sync.RWMutex
 	caches []*middleware.Cache
-	doors  []http.Handler
+	doors  atomic.Pointer[[]http.Handler] // one for each cache
+	came   [1 << 16]atomic.Uint64         // the numbers of the latest requests, by their last bits
 	purger purger
 	close  func() error // closes the Storage
 }
@@ -103,7 +104,8 @@ func (h *house) open() error {
 		return err
 	}
 	h.close = closer
-	h.caches, h.doors = nil, nil
+	h.caches = nil
+	var doors []http.Handler
 	var purgers anyOf
 	for n := range max(1, h.options.caches) {
 		own := cfg
@@ -115,22 +117,29 @@ func (h *house) open() error {
 			return errors.Join(err, closer())
 		}
 		h.caches = append(h.caches, cache)
-		h.doors = append(h.doors, h.door(cache))
+		doors = append(doors, h.door(cache))
 		var p purger = calls{cache}
 		if h.broken.purger != nil {
 			p = h.broken.purger(p, n)
 		}
 		purgers = append(purgers, p)
 	}
+	h.doors.Store(&doors)
 	h.purger = purgers
 	return nil
 }
 
-// serve lets any of the caches serve the request.
+// serve lets one of the caches serve the request. The number of a request decides which: if that cache replays the request
+// to refresh what it has, the replay must reach the same cache. A restart waits for replays, so they do not wait for it.
 func (h *house) serve(w http.ResponseWriter, r *http.Request) {
-	h.using.RLock()
-	defer h.using.RUnlock()
-	h.doors[rand.IntN(len(h.doors))].ServeHTTP(w, r)
+	number, _ := strconv.ParseUint(r.Header.Get(requestField), 10, 64)
+	replayed := number != 0 && h.came[number%uint64(len(h.came))].Swap(number) == number
+	if !replayed {
+		h.using.RLock()
+		defer h.using.RUnlock()
+	}
+	doors := *h.doors.Load()
+	doors[number%uint64(len(doors))].ServeHTTP(w, r)
 }
 
 // restart closes the caches and the Storage, and opens them again, when nobody uses them.

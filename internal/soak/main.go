@@ -27,7 +27,7 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 48, "clients at one time")
 	flag.IntVar(&o.urls, "urls", 3000, "URLs")
 	flag.IntVar(&o.caches, "caches", 2, "caches on the one storage")
-	flag.DurationVar(&o.restart, "restart", 3*time.Second, "how long from one restart to the next; 0: none")
+	flag.DurationVar(&o.restart, "restart", 5*time.Second, "how long from one restart to the next; 0: none")
 	flag.BoolVar(&o.strict, "strict", false, "report what the cache is known to break")
 	forward := flag.Bool("forward-ranges", false, "let the cache forward ranges and store parts")
 	flag.Parse()
