@@ -14,7 +14,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// breakage is a fault in the caches: what is put around their parts.
+// breakage is a fault of the caches. It is made by wrapping their parts.
 type breakage struct {
 	rules  []string // each of which has to be found broken
 	config func(cfg *middleware.Config, cache int)
@@ -23,11 +23,12 @@ type breakage struct {
 	purge  func(s *step, res *resource) (done bool) // in place of a purge
 }
 
-// breakages are the faults, each of one kind.
+// breakages are the faults by name. Each breaks the rules that it lists.
 var breakages = map[string]func(*world) *breakage{
 	"": func(*world) *breakage { return &breakage{} },
 
-	// gather takes what came a moment ago for fresh, whatever its origin says.
+	// gather treats a response as fresh for one second after its receipt, even if the origin
+	// demands validation.
 	"gather": func(w *world) *breakage {
 		return &breakage{rules: []string{ruleWhose, ruleUnvalidated}, config: hitFilter(func(_ *http.Request, meta *cirque.CacheMeta) cirque.ForcedFreshness {
 			if time.Since(meta.Updated()) < time.Second {
@@ -37,19 +38,19 @@ var breakages = map[string]func(*world) *breakage{
 		})}
 	},
 
-	// mixed loses Vary.
+	// mixed drops Vary from responses.
 	"mixed": func(*world) *breakage {
 		return &breakage{rules: []string{ruleVary}, origin: edited(func(h http.Header) { h.Del("Vary") })}
 	},
 
-	// gossip stores what is for one user alone.
+	// gossip stores responses that are private or no-store.
 	"gossip": func(*world) *breakage {
 		return &breakage{rules: []string{ruleReserved}, origin: edited(func(h http.Header) {
 			h.Set("Cache-Control", strings.NewReplacer("private", "public", "no-store", "public").Replace(h.Get("Cache-Control")))
 		})}
 	},
 
-	// keys takes answers to Authorization for everybody's.
+	// keys stores responses to Authorization as if they were public.
 	"keys": func(*world) *breakage {
 		return &breakage{rules: []string{ruleAuth}, origin: edited(func(h http.Header) {
 			if h.Get("Cache-Control") == "max-age=600" {
@@ -58,7 +59,7 @@ var breakages = map[string]func(*world) *breakage{
 		})}
 	},
 
-	// jar keeps cookies.
+	// jar stores Set-Cookie and sends it again with hits.
 	"jar": func(*world) *breakage {
 		return &breakage{
 			rules: []string{ruleCookie},
@@ -75,7 +76,7 @@ var breakages = map[string]func(*world) *breakage{
 		}
 	},
 
-	// overstay serves two seconds too long.
+	// overstay serves entries as fresh for two seconds after their lifetime.
 	"overstay": func(*world) *breakage {
 		return &breakage{rules: []string{ruleLifetime}, config: hitFilter(func(_ *http.Request, meta *cirque.CacheMeta) cirque.ForcedFreshness {
 			if late := meta.Staleness(time.Now()); late > 0 && late < 2*time.Second {
@@ -85,12 +86,13 @@ var breakages = map[string]func(*world) *breakage{
 		})}
 	},
 
-	// wilful does not hear what clients ask for.
+	// wilful ignores the client's Cache-Control.
 	"wilful": func(*world) *breakage {
 		return &breakage{rules: []string{ruleReload}, front: asked(func(r *http.Request) { r.Header.Del("Cache-Control") })}
 	},
 
-	// headlong takes an answer to HEAD for one about what is stored: all have the same validator.
+	// headlong lets a HEAD response freshen any stored response: it gives all of them the same
+	// validator.
 	"headlong": func(*world) *breakage {
 		return &breakage{rules: []string{ruleHead}, origin: edited(func(h http.Header) {
 			if h.Get("Etag") == "" && h.Get("Last-Modified") == "" {
@@ -99,21 +101,21 @@ var breakages = map[string]func(*world) *breakage{
 		})}
 	},
 
-	// blinkered lets HEAD pass by, and learns nothing from the answer.
+	// blinkered sends HEAD to the origin directly, so the cache learns nothing from the response.
 	"blinkered": func(w *world) *breakage {
 		return &breakage{rules: []string{ruleHeadNewer}, front: func(next http.RoundTripper) http.RoundTripper {
 			return passing(w, next, http.MethodHead)
 		}}
 	},
 
-	// heedless lets unsafe requests pass by, and invalidates nothing.
+	// heedless sends unsafe requests to the origin directly, so they invalidate nothing.
 	"heedless": func(w *world) *breakage {
 		return &breakage{rules: []string{purgeUnsafe, purgeUpgrade, purgeField}, front: func(next http.RoundTripper) http.RoundTripper {
 			return passing(w, next, http.MethodPost, http.MethodPut, http.MethodDelete)
 		}}
 	},
 
-	// overwrite serves what ended last.
+	// overwrite serves the response whose body ended last.
 	"overwrite": func(*world) *breakage {
 		return &breakage{rules: []string{ruleOrder, ruleOrderOther}, front: newLastEnded().front}
 	},
@@ -125,7 +127,7 @@ var breakages = map[string]func(*world) *breakage{
 		}}
 	},
 
-	// forgetful keeps purges of everything and of groups in the memory of one cache.
+	// forgetful remembers PurgeAll and PurgeGroup in one cache only, and forgets them at a restart.
 	"forgetful": func(w *world) *breakage {
 		log := &purgeLog{world: w, own: true}
 		return &breakage{rules: []string{
@@ -133,13 +135,14 @@ var breakages = map[string]func(*world) *breakage{
 		}, config: log.config, purge: log.purge}
 	},
 
-	// clocked goes by the origin's clock to tell what was there before a purge.
+	// clocked compares Date with the time of a purge to find the entries that are older than the
+	// purge.
 	"clocked": func(w *world) *breakage {
 		log := &purgeLog{world: w, dates: true}
 		return &breakage{rules: []string{purgeAll + "/ahead", purgeGroup + "/ahead"}, config: log.config, purge: log.purge}
 	},
 
-	// unframed asks the origin without the values of the request's context when it validates.
+	// unframed removes the values from the request's context when it validates an entry.
 	"unframed": func(*world) *breakage {
 		return &breakage{rules: []string{ruleSurroundings}, origin: func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -151,7 +154,7 @@ var breakages = map[string]func(*world) *breakage{
 		}}
 	},
 
-	// swallow takes a body that broke off for a whole one.
+	// swallow treats a truncated body as complete.
 	"swallow": func(*world) *breakage {
 		return &breakage{rules: []string{ruleWhole}, origin: func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -165,7 +168,7 @@ var breakages = map[string]func(*world) *breakage{
 		}}
 	},
 
-	// liar calls every answer a hit.
+	// liar reports every answer as a hit in Cache-Status.
 	"liar": func(*world) *breakage {
 		return &breakage{rules: []string{ruleStatus}, front: answered(func(_ *http.Request, resp *http.Response) {
 			resp.Header.Set("Cache-Status", "Cirque; hit; ttl=0")
@@ -175,7 +178,7 @@ var breakages = map[string]func(*world) *breakage{
 		})}
 	},
 
-	// young says that everything is new.
+	// young always sends Age: 0.
 	"young": func(*world) *breakage {
 		return &breakage{rules: []string{ruleAge}, front: answered(func(_ *http.Request, resp *http.Response) { resp.Header.Set("Age", "0") })}
 	},
@@ -201,7 +204,7 @@ func (c without) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// purgeLog is a memory of purges like the one that belongs to a single Cache.
+// purgeLog records purges outside of the Storage, for forgetful and clocked.
 type purgeLog struct {
 	world *world
 	own   bool // each cache has its own, which a restart takes away
@@ -282,7 +285,7 @@ func answered(edit func(*http.Request, *http.Response)) func(http.RoundTripper) 
 	}
 }
 
-// passing lets some methods past the cache.
+// passing sends requests with some methods to the origin directly.
 func passing(w *world, next http.RoundTripper, methods ...string) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		for _, method := range methods {
@@ -321,7 +324,7 @@ func (e *editor) WriteHeader(status int) {
 // Flush implements http.Flusher.
 func (e *editor) Flush() { _ = http.NewResponseController(e.ResponseWriter).Flush() }
 
-// lastEnded remembers the response to each request that ended last, and puts it in the place of hits.
+// lastEnded keeps, for each URL, the response whose body ended last. It replaces hits with it.
 type lastEnded struct {
 	mu   sync.Mutex
 	kept map[string]*answer
@@ -357,7 +360,7 @@ func (l *lastEnded) front(next http.RoundTripper) http.RoundTripper {
 	})
 }
 
-// ending tells of a body that was read to its end.
+// ending calls ended when the body has been read to its end.
 type ending struct {
 	io.ReadCloser
 	body  bytes.Buffer

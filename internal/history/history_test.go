@@ -25,10 +25,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// ordinary is how many histories TestHistories runs.
+// ordinary is the number of histories that TestHistories runs without the flag.
 var ordinary = 600
 
-// scratch returns a directory that is removed with the run that it is for.
+// scratch returns a new directory and a function that removes it.
 func scratch(t *testing.T) (dir string, remove func()) {
 	t.Helper()
 	base := ""
@@ -42,7 +42,7 @@ func scratch(t *testing.T) (dir string, remove func()) {
 	return dir, func() { os.RemoveAll(dir) }
 }
 
-// total is what many histories come to.
+// total sums up the verdicts on many histories.
 type total struct {
 	histories       int
 	answers         int
@@ -85,7 +85,8 @@ func list(counts map[string]int) string {
 	return strings.Join(items, ", ")
 }
 
-// needed are the rules that TestHistories has to have had chances to break.
+// needed lists the rules that a run must exercise: the caches must have had a chance to break each
+// of them.
 var needed = []string{
 	ruleWhose, ruleUnvalidated, ruleVary, ruleReserved, ruleAuth, ruleCookie, ruleLifetime, ruleReload, ruleHead, ruleHeadNewer,
 	ruleOrder, ruleOrderOther, ruleSurroundings, ruleWhole, ruleStatus, ruleAge,
@@ -134,7 +135,8 @@ func TestHistories(t *testing.T) {
 	}
 }
 
-// A tester that finds nothing is worth as much as what it can find. What it finds must be the breakage's doing.
+// Each broken cache must be caught by a history in which the sound cache breaks nothing. Otherwise
+// the tester could be blind to that rule.
 func TestBrokenCachesAreCaught(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(breakages)) {
 		for _, rule := range breakages[name](nil).rules {
@@ -157,7 +159,7 @@ func TestBrokenCachesAreCaught(t *testing.T) {
 	}
 }
 
-// explain cuts the history of p down to the steps that break rule, and prints it.
+// explain prints the shortest part of p's history that it finds to break rule.
 func explain(t *testing.T, p *plan, rule, broken string) {
 	steps, v := shrink(p, func(steps []*step) *verdict {
 		if v := runPlan(t, p, steps, broken); v.findings[rule] != "" {
@@ -172,7 +174,7 @@ func explain(t *testing.T, p *plan, rule, broken string) {
 	t.Logf("%s: seed %d, %d of %d steps: %s\n%s", rule, p.seed, len(steps), len(p.steps), v.findings[rule], v.report)
 }
 
-// shrink takes steps away as long as shows returns a verdict.
+// shrink removes steps of p as long as shows still returns a verdict.
 func shrink(p *plan, shows func([]*step) *verdict) (steps []*step, v *verdict) {
 	steps = p.steps
 	if v = shows(steps); v == nil {

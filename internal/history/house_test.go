@@ -21,8 +21,9 @@ import (
 	"github.com/cirquecache/cirque/tiered"
 )
 
-// The doors. A server's is the Handler in a http.Server on connections in memory, with all that a server leaves in the context;
-// the Handler alone has no server, so no refresh in the background need happen.
+// The front doors. doorServer is the Handler in an http.Server with connections in memory.
+// doorHandler calls the Handler without a server, so the cache may have no way to refresh in the
+// background.
 const (
 	doorHandler   = "handler"
 	doorServer    = "server"
@@ -36,7 +37,7 @@ const (
 	origin     = "http://example.com"
 )
 
-// storages open the kinds of Storage, in dir where they are durable.
+// storages lists the kinds of Storage. open opens one and sets it in cfg; durable ones use dir.
 var storages = map[string]struct {
 	durable bool // a restart keeps what is stored
 	shared  bool // two caches may use it
@@ -53,7 +54,7 @@ var storages = map[string]struct {
 		cfg.Storage, cfg.Eviction = store, manager
 		return func() error { return nil }, nil
 	}},
-	// plain has none of the optional interfaces. What belongs to one Cache alone then need not reach another.
+	// plain has none of the optional interfaces, so it is used by one Cache only.
 	"plain": {open: func(_ string, cfg *middleware.Config) (func() error, error) {
 		budget := cirque.NewBudget(cacheBytes)
 		cfg.Storage = struct{ cirque.Storage }{memcache.New(memcache.Config{Budget: budget})}
@@ -85,10 +86,10 @@ var storages = map[string]struct {
 	}},
 }
 
-// storageNames are the names of storages, in an order that seeds go by.
+// storageNames lists the names of storages. Its order decides what a seed means.
 var storageNames = []string{"memory", "plain", "disk", "tiered", "disk", "tiered", "memory"}
 
-// house is the caches of a history with the origin behind them.
+// house holds the caches of a history and the origin behind them.
 type house struct {
 	plan  *plan
 	world *world
@@ -139,7 +140,7 @@ func (h *house) shut() error {
 	return failed
 }
 
-// door returns the way through cache.
+// door returns a RoundTripper that sends requests through cache.
 func (h *house) door(cache *middleware.Cache) http.RoundTripper {
 	behind := http.Handler(h.world)
 	if h.fault.origin != nil {
@@ -200,7 +201,8 @@ func (l *listener) Close() error {
 // Addr implements net.Listener.
 func (l *listener) Addr() net.Addr { return &net.TCPAddr{} }
 
-// serving is a handler as a RoundTripper: the response is there when its header is, and its body streams.
+// serving turns a handler into a RoundTripper. RoundTrip returns when the handler has sent its
+// header; the body streams.
 type serving struct{ http.Handler }
 
 // RoundTrip implements http.RoundTripper.
@@ -208,7 +210,7 @@ func (s serving) RoundTrip(r *http.Request) (*http.Response, error) {
 	pr, pw := io.Pipe()
 	w := &pipedWriter{header: make(http.Header), body: pw, ready: make(chan *http.Response, 1), response: pr, head: r.Method == http.MethodHead}
 	failed := make(chan error, 1)
-	// As a server's, the request has a context of its own, which ends with the request.
+	// As in a server, the handler's context ends with the request.
 	ctx, cancel := context.WithCancel(r.Context())
 	own := r.WithContext(ctx)
 	if own.Body == nil {

@@ -2,8 +2,8 @@ package history
 
 import "strings"
 
-// known are the rules that the caches are known to break, by the beginnings of their names: TestHistories tells of them and does
-// not fail. It should be empty.
+// known lists rules that the caches are known to break, as prefixes of their names. TestHistories
+// logs them and does not fail. The list should be empty.
 var known = []string{
 	ruleWhose, ruleUnvalidated, ruleVary, ruleCookie, ruleHead, ruleOrder, ruleSurroundings,
 	purgeAll, purgeGroup, purgeField, purgeUpgrade,

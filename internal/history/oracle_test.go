@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// The rules, as findings and statistics name them. Those of purges are made of a purge's name, and of what lies between it and
-// the answer: "/other" for the other cache, "/missed" where the purge said that it found nothing, "/restart" for a restart, "/ahead" for
-// a Date that is ahead.
+// The names of the rules in findings and statistics. A rule about a purge has the name of the purge
+// and these suffixes: "/other" if another cache was involved, "/missed" if the purge reported that
+// it found nothing, "/restart" if a restart came between, "/ahead" if the entry's Date is in the
+// future.
 const (
 	ruleWhose        = "whose"        // another user's content without validation
 	ruleUnvalidated  = "unvalidated"  // one's own content, or everybody's, without the validation it needs
@@ -35,7 +36,7 @@ const (
 	ruleFailed       = "failed"  // no answer, for no reason
 )
 
-// verdict is what there is to say about a history.
+// verdict is the result of judging one history.
 type verdict struct {
 	findings map[string]string // by rule: the first one
 	order    []string          // the rules found, as they came
@@ -44,7 +45,7 @@ type verdict struct {
 	report   string            // the history
 }
 
-// judgement is the judging of one history.
+// judgement holds the state while one history is judged.
 type judgement struct {
 	*verdict
 	plan     *plan
@@ -54,7 +55,7 @@ type judgement struct {
 	restarts []*step
 }
 
-// purged is a purge that was done.
+// purged is one successful purge or invalidation.
 type purged struct {
 	*step
 	name       string
@@ -66,7 +67,7 @@ type purged struct {
 
 var firstLine = regexp.MustCompile(`^issue (\d+): `)
 
-// judge judges a history that is over.
+// judge checks every answer of a finished history.
 func judge(p *plan, w *world) *verdict {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -131,7 +132,7 @@ func (j *judgement) notePurge(s *step) {
 	j.purges = append(j.purges, p)
 }
 
-// noteUnsafe takes a note of what an unsafe request invalidated (RFC 9111 §4.4, RFC 9875 §3).
+// noteUnsafe records what an unsafe request invalidated (RFC 9111 §4.4, RFC 9875 §3).
 func (j *judgement) noteUnsafe(s *step) {
 	if !s.unsafe() || s.answer == nil || s.answer.status != http.StatusNoContent {
 		return
@@ -158,7 +159,7 @@ func (j *judgement) noteUnsafe(s *step) {
 	}
 }
 
-// found takes a note of a violation.
+// found records a violation. Only the first of each rule is kept.
 func (j *judgement) found(s *step, rule, format string, args ...any) {
 	if _, ok := j.findings[rule]; ok {
 		return
@@ -167,7 +168,7 @@ func (j *judgement) found(s *step, rule, format string, args ...any) {
 	j.order = append(j.order, rule)
 }
 
-// chance counts that rule could have been broken.
+// chance counts an opportunity to break rule.
 func (j *judgement) chance(rule string) { j.chances[rule]++ }
 
 // field returns the value of a request field.
@@ -200,7 +201,7 @@ func (j *judgement) judge(s *step) {
 	a := s.answer
 	h := j.world.issue(a.header.Get(issueField))
 	if h == nil && a.status == http.StatusNotModified && s.etag != "" && s.etag == a.header.Get("Etag") {
-		j.counts["304"]++ // need not have more fields than these (RFC 9110 §15.4.5)
+		j.counts["304"]++ // it need not have other fields (RFC 9110 §15.4.5)
 		return
 	}
 	if h == nil || h.resource != res {
@@ -214,7 +215,7 @@ func (j *judgement) judge(s *step) {
 		}
 		return
 	}
-	m := h // where there is no body, nothing tells the two apart
+	m := h // without a body, the header is all there is
 	if s.method == http.MethodGet && a.status != http.StatusNotModified {
 		match := firstLine.FindStringSubmatch(a.body)
 		if match == nil {
@@ -289,7 +290,8 @@ func (j *judgement) count(s *step, a *answer) {
 	}
 }
 
-// pairing: a header goes with the body that came with it, or with one that it validates (RFC 9111 §4.3.4, §4.3.5).
+// pairing checks that the header belongs to the body, or to a response that validated it (RFC 9111
+// §4.3.4, §4.3.5).
 func (j *judgement) pairing(s *step, h, m *issue) {
 	switch {
 	case h == m:
@@ -305,13 +307,14 @@ func (j *judgement) pairing(s *step, h, m *issue) {
 	}
 }
 
-// refresh reports whether the cache asked for i after the step that it asked for had been answered from what was stored.
+// refresh reports whether i was fetched in the background, after its step was answered from the
+// cache.
 func (i *issue) refresh() bool {
 	a := i.step.answer
 	return a != nil && strings.Contains(a.header.Get("Cache-Status"), "; hit") && a.header.Get(issueField) != strconv.Itoa(i.number)
 }
 
-// setCookie: a cookie is for the request that it was set for.
+// setCookie checks that a cookie goes only to the request that it was set for.
 func (j *judgement) setCookie(s *step, a *answer) {
 	for _, line := range a.header["Set-Cookie"] {
 		_, number, _ := strings.Cut(line, "=")
@@ -321,7 +324,7 @@ func (j *judgement) setCookie(s *step, a *answer) {
 	}
 }
 
-// surroundings: a handler behind the cache finds in its context what it would find without the cache.
+// surroundings checks that the handler found the values of outer middleware in its context.
 func (j *judgement) surroundings(s *step, h, m *issue) {
 	if !j.world.handler {
 		return
@@ -336,17 +339,18 @@ func (j *judgement) surroundings(s *step, h, m *issue) {
 	}
 }
 
-// concerns reports whether p is about what s asks for.
+// concerns reports whether p purges what s asks for.
 func (j *judgement) concerns(p *purged, s *step) bool {
 	return p.hits(j.world.resources[s.resource]) && (!p.url || !j.plan.private || p.sameUser(s))
 }
 
-// sameUser reports whether s and t have the same credentials. Purges that are not requests of a client have none.
+// sameUser reports whether s and t have the same credentials. A purge without a client has none.
 func (s *step) sameUser(t *step) bool {
 	return s.field(cookieField) == t.field(cookieField) && s.field(authField) == t.field(authField)
 }
 
-// name returns the rule that an answer to s with the header of h and the body of m would break after p.
+// name returns the name of the rule that s breaks if its answer has the header of h, the body of m,
+// and one of them is older than p.
 func (j *judgement) name(p *purged, s *step, h, m *issue) string {
 	name := p.name
 	if p.cache != s.cache || p.cache != h.step.cache || p.cache != m.step.cache {
@@ -367,7 +371,7 @@ func (j *judgement) name(p *purged, s *step, h, m *issue) string {
 	return name
 }
 
-// afterPurge: after a purge nothing is served that the origin said before it.
+// afterPurge checks that no content from before a purge is served after it.
 func (j *judgement) afterPurge(s *step, h, m *issue) {
 	for _, p := range j.purges {
 		if !p.soft && j.concerns(p, s) && p.end < s.begun && m.at < p.begun {
@@ -376,8 +380,8 @@ func (j *judgement) afterPurge(s *step, h, m *issue) {
 	}
 }
 
-// whose: what was made for another request may be used if it may be used without validation. It reports whether it may, but for
-// its age.
+// whose checks whether an answer made for another request may be used for s without validation. Its
+// age is checked elsewhere.
 func (j *judgement) whose(s *step, h, m *issue) bool {
 	c := m.resource.class
 	switch {
@@ -408,11 +412,11 @@ func (j *judgement) reserved(c *class) bool {
 	return c.reserved && (!j.plan.private || strings.Contains(c.control, "no-store"))
 }
 
-// age: what is used without validation is fresh, or may be stale.
+// age checks that an answer used without validation is fresh, or is allowed to be stale.
 func (j *judgement) age(s *step, h *issue) {
 	c := h.resource.class
 	if h.at >= s.begun || s.waitedFor(h) {
-		return // the origin said it while the request waited
+		return // the origin answered while the request waited
 	}
 	fresh, rule := j.freshUntil(s, h)
 	stale := c.swr
@@ -420,7 +424,7 @@ func (j *judgement) age(s *step, h *issue) {
 		stale = max(stale, c.sie)
 	}
 	if s.directive != "" {
-		// What cannot be validated may stand in for an error, unless the client said no-cache (RFC 9111 §4.2.4).
+		// A stale entry may replace an error, unless the client said no-cache (RFC 9111 §4.2.4).
 		if s.directive == "no-cache" || !j.failing(s) || s.begun >= fresh+c.sie {
 			j.found(s, ruleReload, "issue %d of %v was not validated", h.number, h.at)
 		}
@@ -434,12 +438,12 @@ func (j *judgement) age(s *step, h *issue) {
 	}
 }
 
-// waitedFor reports whether the answer to s is a response that came in while s waited for it.
+// waitedFor reports whether the header of h arrived while s waited for it.
 func (s *step) waitedFor(h *issue) bool {
 	return h.header >= s.begun && strings.Contains(s.answer.header.Get("Cache-Status"), "; collapsed")
 }
 
-// freshUntil returns when h ceased to be fresh for s, and the rule that makes it so.
+// freshUntil returns the end of h's freshness as s must see it, and the rule that sets this end.
 func (j *judgement) freshUntil(s *step, h *issue) (fresh time.Duration, rule string) {
 	fresh, rule = h.at+h.resource.class.lifetime, ruleLifetime
 	for _, p := range j.purges {
@@ -461,9 +465,10 @@ func (j *judgement) failing(s *step) bool {
 	return false
 }
 
-// newer reports whether a is for certain more recent than b (RFC 9111 §4): between exchanges that do not overlap, that which was
-// asked for later; between others, that with the later Date, capped at the time of receipt. Where it depends on what an exchange
-// ends with, its header or its body, both must say so. Dates differ by more than a second, for they have no fractions.
+// newer reports whether a is certainly more recent than b (RFC 9111 §4). If the exchanges do not
+// overlap, the later request wins. If they overlap, the later Date wins, capped at the time of
+// receipt. An exchange may be taken to end with its header or with its body; newer is true only if
+// both readings agree. Dates must differ by a second, because they have no fractions.
 func newer(a, b *issue) bool {
 	if a.asked >= b.end {
 		return true
@@ -474,7 +479,7 @@ func newer(a, b *issue) bool {
 	return min(a.date, a.header) >= min(b.date, b.header)+time.Second
 }
 
-// mostRecent: what was stored is not followed by what is older.
+// mostRecent checks that no older response is served after a more recent one was stored.
 func (j *judgement) mostRecent(s *step, h, m *issue) {
 	c := h.resource.class
 	if s.waitedFor(h) {
@@ -501,7 +506,7 @@ func (j *judgement) mostRecent(s *step, h, m *issue) {
 	}
 }
 
-// statusAndAge: Cache-Status and Age are true.
+// statusAndAge checks that Cache-Status and Age are true.
 func (j *judgement) statusAndAge(s *step, a *answer, h, m *issue) {
 	line := a.header.Get("Cache-Status")
 	parts := strings.Split(line, "; ")
@@ -542,7 +547,7 @@ func (j *judgement) statusAndAge(s *step, a *answer, h, m *issue) {
 	}
 }
 
-// opportunities counts which rules s gave the cache a chance to break, whatever it did.
+// opportunities counts the rules that the cache could have broken with its answer to s.
 func (j *judgement) opportunities(s *step, res *resource) {
 	c := res.class
 	for _, i := range res.issues {
@@ -592,7 +597,7 @@ func (j *judgement) opportunities(s *step, res *resource) {
 	}
 }
 
-// orderOpportunity: n was stored while an older response was under way, whose end came later.
+// orderOpportunity counts a chance if an older response was still in flight when n was stored.
 func (j *judgement) orderOpportunity(s *step, n *issue) {
 	for _, old := range n.resource.issues {
 		if old.method != http.MethodGet || old.status != http.StatusOK || !old.complete || !newer(n, old) || old.version == n.version {
@@ -608,7 +613,7 @@ func (j *judgement) orderOpportunity(s *step, n *issue) {
 	}
 }
 
-// headOpportunity: an answer to HEAD, about another version, came after i was stored.
+// headOpportunity counts a chance if a HEAD response about another version followed i.
 func (j *judgement) headOpportunity(s *step, i *issue) {
 	c := i.resource.class
 	for _, n := range i.resource.issues {

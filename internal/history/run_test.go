@@ -15,7 +15,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// runPlan runs the steps of p, and judges the answers.
+// runPlan runs steps, which are all or some of p's, and judges the answers.
 func runPlan(t *testing.T, p *plan, steps []*step, broken string) *verdict {
 	var v *verdict
 	dir := ""
@@ -52,7 +52,7 @@ func play(t *testing.T, p *plan, steps []*step, dir, broken string) *verdict {
 		w.steps[s.number] = s
 		w.mu.Unlock()
 		time.Sleep(s.at + late - w.now())
-		// What could be done by now is done.
+		// Everything that needs no more time has happened now.
 		synctest.Wait()
 		s.begun = w.now()
 		switch s.kind {
@@ -88,7 +88,7 @@ func play(t *testing.T, p *plan, steps []*step, dir, broken string) *verdict {
 	return judge(p, w)
 }
 
-// tags are the entity tags that users had last.
+// tags holds the last entity tag that each user received for each resource.
 type tags struct {
 	mu   sync.Mutex
 	last map[string]string
@@ -150,7 +150,7 @@ func (h *house) ask(s *step, known *tags) {
 	}
 }
 
-// purge does what a step of that kind says. Its error is set if the purge failed.
+// purge runs a step of that kind. It sets the step's error if the purge failed.
 func (h *house) purge(s *step) {
 	res, cache := h.world.resources[s.resource], h.caches[s.cache]
 	if h.fault.purge != nil && h.fault.purge(s, res) {
@@ -180,24 +180,24 @@ func (h *house) purge(s *step) {
 		s.err = callPurgeGroup(ctx, cache, res.target(http.MethodGet), groupName)
 	}
 	if errors.Is(s.err, cirque.ErrNotFound) {
-		s.err, s.missed = nil, true // what was being fetched is purged all the same
+		s.err, s.missed = nil, true // fetches in flight are purged all the same
 	}
 }
 
-// clientSide makes a server's request one that a client may send.
+// clientSide turns a request made by httptest.NewRequest into one that a client may send.
 func clientSide(r *http.Request) *http.Request {
 	r.RequestURI = ""
 	r.Body = nil
 	return r
 }
 
-// callPurgeAll is the one place that calls PurgeAll.
+// callPurgeAll calls PurgeAll. Nothing else here does.
 func callPurgeAll(_ context.Context, c *middleware.Cache) error {
 	c.PurgeAll()
 	return nil
 }
 
-// callPurgeGroup is the one place that calls PurgeGroup.
+// callPurgeGroup calls PurgeGroup. Nothing else here does.
 func callPurgeGroup(_ context.Context, c *middleware.Cache, r *http.Request, group string) error {
 	c.PurgeGroup(r, group)
 	return nil

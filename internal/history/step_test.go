@@ -31,8 +31,8 @@ const (
 	purgeField   = "group-field" // Cache-Group-Invalidation
 )
 
-// step is one step of a history. It holds every decision that concerns it, so that the other steps of a history mean the same
-// without it.
+// step is one step of a history. It holds every decision about itself, so removing it does not
+// change the other steps.
 type step struct {
 	number   int
 	at       time.Duration // when it begins; later where a restart takes its time
@@ -53,7 +53,7 @@ type step struct {
 	until       int // the last byte of the Range that is asked for; 0: all
 	script      script
 
-	// What came of it.
+	// The outcome.
 	etag       string // sent in If-None-Match
 	begun, end time.Duration
 	answer     *answer
@@ -69,7 +69,7 @@ type answer struct {
 	err    error // of reading the body
 }
 
-// script is how the origin answers the first time that it is asked for a step.
+// script says how the origin answers the first request that a step causes.
 type script struct {
 	delay  time.Duration // before the header
 	early  bool          // the content is read before the delay, rather than after it
@@ -79,7 +79,7 @@ type script struct {
 	skew   time.Duration // of the origin's clock
 }
 
-// quick is how it answers after that.
+// quick is the script of further requests for a step.
 var quick = script{delay: 3 * time.Millisecond}
 
 func (s *step) unsafe() bool {
@@ -89,11 +89,12 @@ func (s *step) unsafe() bool {
 var (
 	users = []string{"ann", "bob", "cyd"}
 
-	// languages mean the same in part, and differ all the same: the origin goes by the field.
+	// Some languages have equal meaning. They still differ, because the origin reflects the field's
+	// value.
 	languages = []string{"en", "en;q=0.8, de;q=0.3", "de, en", "en, de", `x"><script>`}
 )
 
-// plan is everything that a seed decides.
+// plan holds everything that a seed decides.
 type plan struct {
 	seed    uint64
 	door    string
@@ -129,7 +130,7 @@ func draw(seed uint64) *plan {
 	}
 	at := time.Duration(0)
 	for n := range 8 + r.IntN(28) {
-		// Bursts, with rests in between that are longer than brief lifetimes now and then.
+		// Steps come in bursts. Some pauses are longer than a brief lifetime.
 		switch r.IntN(10) {
 		case 0:
 			at += time.Duration(r.IntN(8_000_000)) * time.Microsecond
@@ -139,7 +140,7 @@ func draw(seed uint64) *plan {
 			at += time.Duration(r.IntN(40_000)) * time.Microsecond
 		}
 		at += time.Microsecond
-		// No two instants of a history are the same.
+		// No two steps begin at the same instant.
 		s := &step{number: n + 1, at: at.Truncate(time.Microsecond) + time.Duration(n), resource: r.IntN(len(p.classes)), cache: r.IntN(p.caches)}
 		s.method, s.language = http.MethodGet, languages[r.IntN(len(languages))]
 		p.steps = append(p.steps, s)
@@ -226,7 +227,7 @@ func drawScript(r *rand.Rand) script {
 	return s
 }
 
-// String is the step in the words of a report.
+// String describes the step and its outcome, for reports.
 func (s *step) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%3d %13v  ", s.number, s.begun)

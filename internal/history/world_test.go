@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// class is a kind of resource, by what its origin says of it.
+// class is a kind of resource: what its responses look like.
 type class struct {
 	name     string
 	control  string // Cache-Control
@@ -36,7 +36,7 @@ const (
 	languageField = "Accept-Language"
 )
 
-// The lifetimes are short ones, which end within a history, and long ones, which only a purge ends.
+// Lifetimes. A brief one ends within a history; a long one does not.
 const (
 	briefly = 5 * time.Second
 	long    = 10 * time.Minute
@@ -106,7 +106,7 @@ type issue struct {
 	stored                 bool          // the answer to the step says so
 }
 
-// world is the origin, and all that it said.
+// world is the origin and the record of all its answers. mu guards what changes.
 type world struct {
 	started   time.Time
 	handler   bool // the origin runs behind the cache's Handler
@@ -136,8 +136,8 @@ const (
 	groupName    = "news"
 )
 
-// surroundings is what a middleware around the cache leaves in a request's context for the handler. As routers do, it recycles
-// it when the request is over.
+// surroundings is a value that middleware around the cache puts into a request's context for the
+// handler. As some routers do, the middleware reuses it for another request when ServeHTTP returns.
 type surroundings struct{ item atomic.Pointer[string] }
 
 type surroundingsKey struct{}
@@ -215,7 +215,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// make reads the content. w.mu is held.
+// make sets the content of i. w.mu must be held.
 func (w *world) make(i *issue, r *http.Request, script script) {
 	res, c := i.resource, i.resource.class
 	i.number = len(w.issues) + 1

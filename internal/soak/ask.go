@@ -36,7 +36,7 @@ var (
 	devices   = []string{"", "phone-1", "phone-2", "desk-1"}
 	languages = []string{"en", "de", "fr-1", "fr-2", "en, de", "de, en"}
 
-	// users are those that the content of some resources is made for.
+	// users are the values of Cookie. Some resources have content for each of them.
 	users = []string{"ann", "bob", "cyd"}
 )
 

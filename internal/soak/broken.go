@@ -19,8 +19,8 @@ import (
 
 // breakage is a fault in the cache: what is wrapped around its parts.
 type breakage struct {
-	breaks   []string // what the violations that it causes begin with
-	fronts   []string // the front doors that it can break; none: all
+	breaks   []string // prefixes of the violations that it must cause
+	fronts   []string // the front doors where it works; empty: all
 	config   func(cfg *middleware.Config, cache int)
 	purger   func(p purger, cache int) purger
 	upstream func(http.RoundTripper) http.RoundTripper
@@ -92,7 +92,8 @@ var breakages = map[string]func(*world) *breakage{
 		}}
 	},
 
-	// gather gives what came a moment ago to all who ask, whatever its origin says.
+	// gather treats a response as fresh for a moment after its receipt, even if the origin demands
+	// validation.
 	"gather": func(*world) *breakage {
 		return &breakage{breaks: []string{"whose:"}, config: func(cfg *middleware.Config, _ int) {
 			cfg.HitFilter = func(_ *http.Request, meta *cirque.CacheMeta) cirque.ForcedFreshness {
@@ -104,7 +105,8 @@ var breakages = map[string]func(*world) *breakage{
 		}}
 	},
 
-	// headlong takes an answer to HEAD for one about what is stored: what has no validator gets one, which is the same for all.
+	// headlong lets a HEAD response freshen any stored response: it gives those without validators
+	// the same one.
 	"headlong": func(*world) *breakage {
 		return &breakage{
 			breaks: []string{"head:"},
@@ -129,7 +131,7 @@ var breakages = map[string]func(*world) *breakage{
 		}
 	},
 
-	// jar keeps cookies.
+	// jar stores Set-Cookie and sends it again with hits.
 	"jar": func(*world) *breakage {
 		const kept = "X-Kept-Cookie"
 		return &breakage{
@@ -153,13 +155,13 @@ var breakages = map[string]func(*world) *breakage{
 		}
 	},
 
-	// overwrite serves the response that ended last.
+	// overwrite serves the response whose body ended last.
 	"overwrite": func(*world) *breakage {
 		kept := &lastEnded{kept: make(map[string]*httptest.ResponseRecorder)}
 		return &breakage{breaks: []string{"order:"}, front: kept.front}
 	},
 
-	// forgetful keeps purges of everything and of groups in the memory of one cache, which ends with it.
+	// forgetful remembers PurgeAll and PurgeGroup in one cache only, and forgets them at a restart.
 	"forgetful": func(*world) *breakage {
 		var mu sync.Mutex
 		purged := make(map[int]time.Time)
@@ -188,7 +190,7 @@ var breakages = map[string]func(*world) *breakage{
 		}
 	},
 
-	// unframed validates without the values of the request's context.
+	// unframed hides the values of the request's context from validating requests.
 	"unframed": func(*world) *breakage {
 		return &breakage{breaks: []string{"surroundings:"}, fronts: []string{frontHandler}, upstream: func(next http.RoundTripper) http.RoundTripper {
 			return roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -213,7 +215,7 @@ func (f *forgetful) PurgeAll(context.Context) error {
 	return nil
 }
 
-// PurgeGroup implements purger. It takes a group for everything, which is no breakage.
+// PurgeGroup implements purger. It purges everything, which breaks no rule.
 func (f *forgetful) PurgeGroup(context.Context, *http.Request, string) error {
 	f.note()
 	return nil
@@ -234,7 +236,7 @@ func (e *headerEditor) WriteHeader(status int) {
 // Flush implements http.Flusher.
 func (e *headerEditor) Flush() { _ = http.NewResponseController(e.ResponseWriter).Flush() }
 
-// lastEnded remembers the small response to each request that ended last, and puts it in the place of hits.
+// lastEnded keeps, for each URL, the response whose body ended last. It replaces hits with it.
 type lastEnded struct {
 	mu   sync.Mutex
 	kept map[string]*httptest.ResponseRecorder

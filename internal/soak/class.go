@@ -21,7 +21,7 @@ type class struct {
 	promise func(r *rand.Rand, h http.Header) (cacheControl string, p promise)
 
 	by      string // the request field that the content is made for; empty: it is for all
-	lasting bool   // fresh for long, with bodies that are slow now and then, and reloaded often
+	lasting bool   // has a long lifetime and some slow bodies; clients reload it often
 
 	// shared: the promise extends to answers to Authorization (RFC 9111 §3.5).
 	shared bool

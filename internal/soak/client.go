@@ -175,7 +175,7 @@ func (c *client) receive(q *ask, b faulty.Behaviour, leave int64, behind bool) e
 		return err
 	}
 	if i := v.issue; i != nil && q.method == http.MethodGet && resp.StatusCode == http.StatusOK && i.selects(q.variant) {
-		// A hit proves that this is what is stored for those who select alike.
+		// This hit proves that i is the stored response for this variant.
 		if ended := i.ended.Load(); ended != 0 && ended < int64(q.begun) && parseCacheStatus(resp.Header["Cache-Status"]).hit {
 			i.proven.Store(int64(s.world.now()))
 		}

@@ -2,11 +2,12 @@
 //
 //	go run ./internal/soak -d 60s -front transport
 //
-// Clients, two caches on one Storage, proxy and origins are in one process and talk over loopback. Thousands of URLs promise
-// all kinds of freshness for a second or two, several users ask for what is made for each, faults come from both sides, purges and
-// unsafe requests fall in between, everything is closed and opened again every few seconds, and the memory is too small for it all. The
-// exit status is 1 if anything was wrong, or if a rule never had a chance to be broken. The package history looks for what a certain
-// order of events brings out, in steps that can be repeated.
+// Clients, two caches on one Storage, a proxy and the origins are in one process and talk over
+// loopback. Thousands of URLs have lifetimes of a second or two, some with content for one user each.
+// Clients and origins misbehave. Purges and unsafe requests come in between. The caches and the Storage
+// are closed and opened again every few seconds, and the memory is too small for all responses. The
+// exit status is 1 if a rule was broken, or if a rule had no chance to be broken. The package history
+// checks similar rules with histories that can be repeated.
 //
 // # The oracle
 //
@@ -24,13 +25,14 @@
 //   - Stale answers in place of an error, and errors, need a failure of that origin, or of the resource, since the
 //     request began. A reader can still join what is about to fail, which gets a tolerance too (troubleSlack).
 //
-// Beyond that, whose an answer may be, and which of several may follow which:
+// The oracle also checks whose an answer is, and which of two responses is the more recent:
 //
-//   - What must be validated before it is used goes to the request that it was given for, or validated for, whoever else waited. A
-//     cookie goes to the request that it was set for. What varies goes to those who select alike.
-//   - What a client has had out of the cache is not followed by what the origin was asked for before (with dateSlack, where the two
-//     overlap), nor is it kept alive by an answer to HEAD without validators.
-//   - What is fetched behind the Handler is fetched in the surroundings that the handler has without the cache.
+//   - A response that needs validation goes only to the request that fetched or validated it. A cookie
+//     goes only to the request that it was set for.
+//   - After a hit proved that a response is stored, no older one is served. If the two exchanges
+//     overlap, Date decides, with dateSlack. A HEAD response without validators freshens nothing.
+//   - The handler behind the Handler door finds the values of outer middleware in its context, also
+//     in a background refresh.
 //
 // The tolerances are for the scheduling of goroutines on a busy machine and forgive no rule by themselves: with -broken,
 // a cache that breaks one rule is built on purpose, and has to be caught.

@@ -29,7 +29,7 @@ const (
 	frontTransport = "transport"
 )
 
-// house is one cache, or two on one Storage, with the origins behind and a server in front.
+// house holds the caches on one Storage, the origins behind them and a server in front.
 type house struct {
 	options *options
 	world   *world
@@ -43,11 +43,11 @@ type house struct {
 	h2    *faulty.HTTP2Origin
 	base  *http.Transport
 
-	// using is held for reading by requests of clients and by purges, and for writing by a restart.
+	// Client requests and purges hold using for reading. A restart holds it for writing.
 	using  sync.RWMutex
 	caches []*middleware.Cache
 	doors  atomic.Pointer[[]http.Handler] // one for each cache
-	came   [1 << 16]atomic.Uint64         // the numbers of the latest requests, by their last bits
+	came   [1 << 16]atomic.Uint64         // recent request numbers, indexed by their last bits
 	purger purger
 	close  func() error // closes the Storage
 }
@@ -129,8 +129,10 @@ func (h *house) open() error {
 	return nil
 }
 
-// serve lets one of the caches serve the request. The number of a request decides which: if that cache replays the request
-// to refresh what it has, the replay must reach the same cache. A restart waits for replays, so they do not wait for it.
+// serve passes the request to one of the caches, which the request's number selects. A cache may
+// replay a request to refresh an entry in the background; the replay has the same number, so it
+// reaches the same cache. A restart waits for such refreshes. So a replay must not wait for a
+// restart, and takes no lock.
 func (h *house) serve(w http.ResponseWriter, r *http.Request) {
 	number, _ := strconv.ParseUint(r.Header.Get(requestField), 10, 64)
 	replayed := number != 0 && h.came[number%uint64(len(h.came))].Swap(number) == number
@@ -142,7 +144,8 @@ func (h *house) serve(w http.ResponseWriter, r *http.Request) {
 	doors[number%uint64(len(doors))].ServeHTTP(w, r)
 }
 
-// restart closes the caches and the Storage, and opens them again, when nobody uses them.
+// restart waits until no client request or purge is under way, then closes and reopens the caches
+// and the Storage.
 func (h *house) restart() error {
 	h.using.Lock()
 	defer h.using.Unlock()
@@ -184,8 +187,8 @@ func (h *house) door(cache *middleware.Cache) http.Handler {
 	return cache.Handler(tell(proxy))
 }
 
-// surroundings is what a middleware around the cache leaves in a request's context. As routers do, it recycles it when the request
-// is over.
+// surroundings is a value that middleware around the cache puts into a request's context. As some
+// routers do, the middleware reuses it for another request when ServeHTTP returns.
 type surroundings struct{ item atomic.Pointer[string] }
 
 type surroundingsKey struct{}
@@ -205,7 +208,8 @@ func surround(next http.Handler) http.Handler {
 	})
 }
 
-// tell is the handler behind the cache: it tells the origin what it found in the request's context.
+// tell is the handler behind the cache. It sends what it found in the request's context to the
+// origin.
 func tell(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		item := "nothing"

@@ -2,8 +2,8 @@ package main
 
 import "strings"
 
-// known are the rules that the cache is known to break, by what the words of a violation begin with: they are counted and do not
-// fail a run, unless -strict is set. It should be empty.
+// known lists rules that the cache is known to break, as prefixes of violations. Such violations
+// are counted, and fail a run only with -strict. The list should be empty.
 var known = []string{
 	"whose:", "vary:", "cookie:", "head:", "order:", "surroundings:",
 	"from before an invalidation of its group", "from before a purge of everything", "from before an invalidation of the URL",

@@ -23,10 +23,12 @@ const (
 	// ageSlack is by how much Age may exceed what the oracle knows: Date has whole seconds, and so has Age.
 	ageSlack = 2 * time.Second
 
-	// dateSlack is how far apart two answers of the origin are whose Dates differ for certain: Date has whole seconds.
+	// dateSlack is a distance between two answers that guarantees different Dates, which have whole
+	// seconds.
 	dateSlack = 1200 * time.Millisecond
 
-	// provenFor is how long what was seen in the cache counts as being there: nothing that is asked for so often is evicted.
+	// provenFor is how long an entry counts as stored after a hit. A resource with frequent hits is
+	// not evicted so soon.
 	provenFor = time.Second
 )
 
@@ -99,8 +101,8 @@ func (w *world) beforePurge(q *ask, i *issue) string {
 	return ""
 }
 
-// unvalidated: what must be validated first goes to the one who asked, and to those whose own request validated it, whoever waited
-// for it (RFC 9111 §4, §5.2.2.4).
+// unvalidated checks that a response which needs validation goes only to the request that fetched
+// or validated it. Waiting for it is no exception (RFC 9111 §4, §5.2.2.4).
 func (i *issue) unvalidated(q *ask) string {
 	if !i.validate || i.request == q.number {
 		return ""
@@ -108,7 +110,8 @@ func (i *issue) unvalidated(q *ask) string {
 	return fmt.Sprintf("whose: made for %q, for request %d, and not validated for this one", i.who, i.request)
 }
 
-// outOfPlace: the origin must be asked in the surroundings that the handler behind the cache has without it.
+// outOfPlace checks that the handler behind the cache found the values of outer middleware in its
+// context.
 func (i *issue) outOfPlace(q *ask) string {
 	if i.item == "" || i.item == q.resource.path {
 		return ""
@@ -116,7 +119,8 @@ func (i *issue) outOfPlace(q *ask) string {
 	return fmt.Sprintf("surroundings: made as %q", i.item)
 }
 
-// afterHead: an answer to HEAD that has no validators says nothing about a response that is stored (RFC 9111 §4.3.5).
+// afterHead checks that a HEAD response without validators did not freshen a stored response (RFC
+// 9111 §4.3.5).
 func (i *issue) afterHead(q *ask) string {
 	if !i.head || i.request == q.number || i.resource.class.validates() || i.status == 0 {
 		return ""
@@ -124,7 +128,8 @@ func (i *issue) afterHead(q *ask) string {
 	return "head: kept alive by an answer to HEAD without validators"
 }
 
-// overtaken: what a client has had out of the cache is not followed by what is older (RFC 9111 §4).
+// overtaken checks that no older response is served after a hit proved that a newer one is stored
+// (RFC 9111 §4).
 func (w *world) overtaken(q *ask, i *issue) string {
 	res := q.resource
 	res.mu.Lock()
@@ -147,8 +152,8 @@ func (w *world) overtaken(q *ask, i *issue) string {
 	return ""
 }
 
-// newer reports whether i is for certain more recent than old: it was asked for when old was there, or when the header of old was and
-// has a later Date.
+// newer reports whether i is certainly more recent than old. Either the request for i followed the
+// end of old, or it followed the header of old and i has a later Date.
 func (i *issue) newer(old *issue) bool {
 	asked, received, ended := i.asked.Load(), old.received.Load(), old.ended.Load()
 	return ended != 0 && asked >= ended || received != 0 && asked >= received && i.at >= old.at+dateSlack
@@ -215,7 +220,7 @@ func (i *issue) misfits(q *ask, resp *http.Response) string {
 		return fmt.Sprintf("version %s in place of %d", h.Get("X-Version"), i.version)
 	}
 	for _, line := range h["Set-Cookie"] {
-		// A cookie of ours names the request that it was set for.
+		// The value of an origin's cookie is the number of the request that it was set for.
 		if i.request != q.number || strings.HasPrefix(line, cookiePrefix) && line != cookieFor(q.number) {
 			return "cookie: " + line + ", which is another's"
 		}

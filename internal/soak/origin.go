@@ -15,10 +15,11 @@ import (
 // requestField carries the number of the client's request to the origin.
 const requestField = "X-Request"
 
-// itemField carries what the handler behind the cache found in the request's context.
+// itemField carries the context value that the handler behind the cache found.
 const itemField = "X-Item"
 
-// cookiePrefix begins the cookies of the world's origins; cookieFor is the one that the answer to a request sets.
+// cookiePrefix is the beginning of every cookie that an origin sets. cookieFor returns the cookie
+// for one request.
 const cookiePrefix = "session="
 
 func cookieFor(request uint64) string { return fmt.Sprintf("%s%d", cookiePrefix, request) }
@@ -105,7 +106,7 @@ func (w *world) shape(a *faulty.Answer, random *rand.Rand) {
 	}
 }
 
-// holding holds an answer back for a second or two.
+// holding returns a channel that closes after one to two seconds.
 func holding(random *rand.Rand) <-chan struct{} {
 	hold := make(chan struct{})
 	time.AfterFunc(time.Duration(1000+random.IntN(1000))*time.Millisecond, func() { close(hold) })
@@ -135,7 +136,7 @@ func (w *world) read(res *resource, r *http.Request, number uint64, random *rand
 	if res.class.by != "" {
 		i.who = r.Header.Get(res.class.by)
 	}
-	i.resource = res // which the name of the representation needs
+	i.resource = res // representation needs it
 	i.reserved = reserved(res.class, i, r)
 	if kind == faulty.LengthAndChunked && r.Method == http.MethodHead {
 		kind = faulty.None // the wrong length would be all that the answer says

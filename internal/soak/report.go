@@ -13,7 +13,7 @@ import (
 	"github.com/cirquecache/cirque/internal/faulty"
 )
 
-// shown is how many violations are told in full, and shownAlike how many of one rule.
+// shown is the number of violations to print, and shownAlike the number of each rule.
 const (
 	shown      = 20
 	shownAlike = 3
@@ -53,7 +53,7 @@ func (t *tally) left(n int64) {
 	t.bytes += n
 }
 
-// What answers give the cache a chance to break.
+// Counts of answers with which the cache could have broken a rule.
 const (
 	chanceWhose  = "to be validated"         // where others wait
 	chanceHead   = "HEAD without validators" // that reached the origin
@@ -96,7 +96,7 @@ func (t *tally) answered(q *ask, resp *http.Response, v verdict, bytes int64) {
 	}
 }
 
-// tell counts a violation of rule and keeps the first ones.
+// tell counts a violation of rule and keeps what for the report, if it is one of the first.
 func (t *tally) tell(rule, what string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -106,7 +106,7 @@ func (t *tally) tell(rule, what string) {
 	}
 }
 
-// ruleOf returns the rule that the words of a violation are about.
+// ruleOf returns the name of the rule that a violation's text begins with.
 func ruleOf(wrong string) string {
 	rule, _, _ := strings.Cut(wrong, ":")
 	rule, _, _ = strings.Cut(rule, " (")

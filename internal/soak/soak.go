@@ -96,7 +96,8 @@ func run(ctx context.Context, o *options, out io.Writer) (ok bool, err error) {
 	return s.tally.violations == 0, nil
 }
 
-// idle returns what a run of some seconds must have had, and this one had not.
+// idle returns the names of required counts that are zero. Runs of less than two seconds have no
+// requirements.
 func (s *soak) idle(elapsed time.Duration) (names []string) {
 	if elapsed < 2*time.Second || s.options.broken != "" {
 		return nil
@@ -138,7 +139,7 @@ func (s *soak) watch(ctx context.Context, out io.Writer) []sample {
 	}
 }
 
-// restarts closes and opens everything now and then until ctx ends.
+// restarts restarts the house at intervals until ctx ends.
 func (s *soak) restarts(ctx context.Context) {
 	tick := time.NewTicker(s.options.restart)
 	defer tick.Stop()
@@ -171,7 +172,7 @@ func (s *soak) purge(ctx context.Context) {
 		}
 		res := s.world.resources[zipf.Uint64()]
 		if res.class.lasting && random.IntN(20) > 0 {
-			continue // what is purged all the time does not last
+			continue // purges would end every long lifetime
 		}
 		ctx := context.WithoutCancel(ctx)
 		switch {
@@ -199,7 +200,8 @@ func (s *soak) purgeURL(ctx context.Context, res *resource, purge func(context.C
 	return purge(ctx, s.keyed(s.options.front, res))
 }
 
-// timed notes when an invalidation began and ended. One that failed is none.
+// timed records the beginning and the end of an invalidation. A failed one is reported and not
+// recorded.
 func (s *soak) timed(v *invalidations, soft bool, what string, invalidate func() error) {
 	s.using.RLock()
 	defer s.using.RUnlock()
@@ -212,8 +214,8 @@ func (s *soak) timed(v *invalidations, soft bool, what string, invalidate func()
 	s.tally.count(what, 1)
 }
 
-// counts reports whether a violation is one to report: what is known to be broken is not, nor, in a cache that is broken on purpose,
-// anything but what that breaks.
+// counts reports whether a violation fails the run. With -broken, only the violations that the
+// breakage must cause do. Otherwise, known ones do only with -strict.
 func (s *soak) counts(wrong string) bool {
 	if s.options.broken != "" {
 		return slices.ContainsFunc(s.broken.breaks, func(prefix string) bool { return strings.HasPrefix(wrong, prefix) })

@@ -11,8 +11,8 @@ import (
 	"github.com/cirquecache/cirque/tiered"
 )
 
-// storages open the kinds of storage that -storage names, within cfg.MaxBytes, and set them in cfg. Those that are durable are in
-// dir, and find there what was in them. The function that they return closes the storage.
+// storages maps the values of -storage to functions that open a Storage within cfg.MaxBytes and set
+// it in cfg. Durable ones use dir. The returned function closes the Storage.
 var storages = map[string]func(cfg *middleware.Config, dir string) (closer func() error, err error){
 	"memory": func(cfg *middleware.Config, _ string) (func() error, error) {
 		memory, manager, err := openMemory(cfg.MaxBytes)

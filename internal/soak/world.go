@@ -22,7 +22,7 @@ const groupCount = 32
 type world struct {
 	started   time.Time
 	seed      uint64
-	holds     bool // some bodies are slow enough for newer ones to overtake them
+	holds     bool // some bodies are so slow that newer responses complete before them
 	resources []*resource
 	byPath    map[string]*resource
 	groups    [groupCount]invalidations
@@ -30,7 +30,8 @@ type world struct {
 	outage    atomic.Int64  // when the origin last refused connections, in nanoseconds
 	latest    atomic.Uint64 // number of the latest issue
 
-	// overtakings counts requests for what a newer response was stored for, and an older one ended after that.
+	// overtakings counts requests that came after an older response had ended later than a newer
+	// one.
 	overtakings atomic.Int64
 }
 
