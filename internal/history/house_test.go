@@ -57,7 +57,7 @@ var storages = map[string]struct {
 	// plain has none of the optional interfaces, so it is used by one Cache only.
 	"plain": {open: func(_ string, cfg *middleware.Config) (func() error, error) {
 		budget := cirque.NewBudget(cacheBytes)
-		cfg.Storage = struct{ cirque.Storage }{memcache.New(memcache.Config{Budget: budget})}
+		cfg.Storage = plain{memcache.New(memcache.Config{Budget: budget})}
 		return func() error { return nil }, nil
 	}},
 	"disk": {durable: true, shared: true, open: func(dir string, cfg *middleware.Config) (func() error, error) {
@@ -84,6 +84,19 @@ var storages = map[string]struct {
 		cfg.Eviction = disk.Eviction()
 		return disk.Close, nil
 	}},
+}
+
+// plain is a Storage without optional interfaces. It does not show writes in flight.
+type plain struct{ cirque.Storage }
+
+// Lookup implements cirque.Storage.
+func (p plain) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
+	meta, hit, err := p.Storage.Lookup(ctx, key)
+	if err == nil && !hit.CountsAccess() {
+		_ = hit.Close()
+		return nil, nil, cirque.ErrNotFound
+	}
+	return meta, hit, err
 }
 
 // storageNames lists the names of storages. Its order decides what a seed means.
