@@ -20,8 +20,8 @@
 //   - An answer is fresh if the request began before the lifetime was over, counted from when the origin was
 //     asked. That is later than any moment the cache may count from, so there is no tolerance.
 //   - An answer whose header the cache received after the request had begun may serve that request whatever its
-//     freshness, if the cache says that it waited for it. The time of receipt is taken a little before the
-//     cache takes its own, which gets a tolerance (collapseSlack).
+//     freshness, if the cache says that it waited for it and the origin granted some at all. The time of
+//     receipt is taken a little before the cache takes its own, which gets a tolerance (collapseSlack).
 //   - Stale answers in place of an error, and errors, need a failure of that origin, or of the resource, since the
 //     request began. A reader can still join what is about to fail, which gets a tolerance too (troubleSlack).
 //

@@ -174,6 +174,9 @@ func (i *issue) forOther(q *ask) string {
 
 // tooOld: the issue must be fresh, or be allowed to be stale.
 func (w *world) tooOld(q *ask, i *issue, status cacheStatus) string {
+	if status.collapsed && !status.hit && i.lifetime <= 0 {
+		return "whose: shared with a request that waited, though it must be validated before each use"
+	}
 	if i.at >= q.begun {
 		return "" // the origin gave it for this request, or beside it
 	}
