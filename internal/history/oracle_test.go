@@ -32,8 +32,9 @@ const (
 	ruleWhole        = "whole"
 	ruleStatus       = "cache-status"
 	ruleAge          = "age"
-	ruleMadeUp       = "made-up" // an answer that the origin never gave
-	ruleFailed       = "failed"  // no answer, for no reason
+	ruleMadeUp       = "made-up"   // an answer that the origin never gave
+	ruleFailed       = "failed"    // no answer, for no reason
+	ruleAbandoned    = "abandoned" // the origin answers for nobody
 )
 
 // verdict is the result of judging one history.
@@ -105,6 +106,9 @@ func judge(p *plan, w *world) *verdict {
 	}
 	for _, s := range j.asks {
 		j.judge(s)
+	}
+	for _, s := range w.left {
+		j.found(s, ruleAbandoned, "all clients and caches are gone, and the origin is still answering")
 	}
 	return v
 }

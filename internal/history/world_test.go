@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -117,6 +118,8 @@ type world struct {
 	steps  map[int]*step
 	used   map[int]int // how often the origin was asked for a step
 	issues []*issue    // by number - 1
+	busy   []*step     // what the origin has not finished to answer
+	left   []*step     // what it had not finished when the caches were closed
 }
 
 func (w *world) now() time.Duration { return time.Since(w.started) }
@@ -184,6 +187,13 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		script = quick
 	}
 	w.used[number]++
+	w.busy = append(w.busy, s)
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		at := slices.Index(w.busy, s)
+		w.busy = slices.Delete(w.busy, at, at+1)
+	}()
 	if script.early {
 		w.make(i, r, script)
 	}
