@@ -16,6 +16,7 @@ type ask struct {
 	resource      *resource
 	method        string
 	variant       variant
+	user          string // Cookie
 	authorization bool
 	body          string // of a GET, or an unsafe request
 	directive     string // Cache-Control
@@ -33,7 +34,10 @@ type section struct{ from, to int64 }
 // The values of the fields that responses vary on. Those that differ in their number select the same representation.
 var (
 	devices   = []string{"", "phone-1", "phone-2", "desk-1"}
-	languages = []string{"en", "de", "fr-1", "fr-2"}
+	languages = []string{"en", "de", "fr-1", "fr-2", "en, de", "de, en"}
+
+	// users are the values of Cookie. Some resources have content for each of them.
+	users = []string{"ann", "bob", "cyd"}
 )
 
 // held is what a client remembers of an answer it had.
@@ -49,20 +53,27 @@ func draw(random *rand.Rand, number uint64, res *resource, known held) *ask {
 		number: number, resource: res, method: http.MethodGet,
 		variant: variant{devices[random.IntN(len(devices))], languages[random.IntN(len(languages))]},
 	}
-	if random.IntN(20) == 0 {
+	if random.IntN(20) == 0 || res.class.by == authField && random.IntN(2) == 0 {
 		q.authorization = true
 	}
+	if random.IntN(2) == 0 {
+		q.user = users[random.IntN(len(users))]
+	}
 	switch n := random.IntN(100); {
-	case n < 2:
+	case n < 2 && (!res.class.lasting || random.IntN(20) == 0):
 		q.method = []string{http.MethodPost, http.MethodPut, http.MethodDelete, "FROB"}[random.IntN(4)]
 		q.body = "change=1"
 		return q
 	case n < 3:
 		q.body = "fat=1"
-	case n < 8 && res.class.validates():
+	case n < 8, n < 20 && !res.class.validates():
 		q.method = http.MethodHead
 	}
-	switch random.IntN(40) {
+	n := random.IntN(40)
+	if res.class.lasting && n > 33 {
+		n = 0
+	}
+	switch n {
 	case 0:
 		q.directive = "no-cache"
 	case 1:
@@ -127,6 +138,7 @@ func (q *ask) wire() faulty.Request {
 	}
 	add(deviceField, q.variant.device)
 	add(languageField, q.variant.language)
+	add(cookieField, q.user)
 	add("Cache-Control", q.directive)
 	add("If-None-Match", q.etag)
 	add("If-Modified-Since", q.since)

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cirquecache/cirque"
@@ -15,8 +19,10 @@ import (
 
 // breakage is a fault in the cache: what is wrapped around its parts.
 type breakage struct {
-	config   func(*middleware.Config)
-	purger   func(purger) purger
+	breaks   []string // prefixes of the violations that it must cause
+	fronts   []string // the front doors where it works; empty: all
+	config   func(cfg *middleware.Config, cache int)
+	purger   func(p purger, cache int) purger
 	upstream func(http.RoundTripper) http.RoundTripper
 	front    func(http.Handler) http.Handler
 }
@@ -27,7 +33,7 @@ var breakages = map[string]func(*world) *breakage{
 
 	// overstay serves one second too long.
 	"overstay": func(*world) *breakage {
-		return &breakage{config: func(cfg *middleware.Config) {
+		return &breakage{breaks: []string{"too old"}, config: func(cfg *middleware.Config, _ int) {
 			cfg.HitFilter = func(_ *http.Request, meta *cirque.CacheMeta) cirque.ForcedFreshness {
 				if late := meta.Staleness(time.Now()); late > 0 && late < time.Second {
 					return cirque.ForceFresh
@@ -39,12 +45,12 @@ var breakages = map[string]func(*world) *breakage{
 
 	// deaf ignores every tenth purge.
 	"deaf": func(*world) *breakage {
-		return &breakage{purger: func(p purger) purger { return &deaf{p} }}
+		return &breakage{breaks: []string{"from before an invalidation of the URL", "too old after a soft purge"}, purger: func(p purger, _ int) purger { return &deaf{p} }}
 	},
 
 	// mixed mixes the variants of a resource up.
 	"mixed": func(*world) *breakage {
-		return &breakage{upstream: func(next http.RoundTripper) http.RoundTripper {
+		return &breakage{breaks: []string{"vary:"}, upstream: func(next http.RoundTripper) http.RoundTripper {
 			return altered(next, func(resp *http.Response) {
 				if resp.Header.Get("Vary") != "*" {
 					resp.Header.Del("Vary")
@@ -55,7 +61,7 @@ var breakages = map[string]func(*world) *breakage{
 
 	// cut leaves the last byte off one answer in a hundred, and says so in Content-Length.
 	"cut": func(*world) *breakage {
-		return &breakage{front: func(next http.Handler) http.Handler {
+		return &breakage{breaks: []string{"body:", "Content-Length", "broke off", "Content-Range"}, front: func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if rand.IntN(100) == 0 {
 					w = &cutter{ResponseWriter: w, left: -1}
@@ -67,7 +73,7 @@ var breakages = map[string]func(*world) *breakage{
 
 	// swallow takes a body that broke off for a whole one.
 	"swallow": func(*world) *breakage {
-		return &breakage{upstream: func(next http.RoundTripper) http.RoundTripper {
+		return &breakage{breaks: []string{"body:"}, upstream: func(next http.RoundTripper) http.RoundTripper {
 			return altered(next, func(resp *http.Response) {
 				resp.ContentLength = -1
 				resp.Header.Del("Content-Length")
@@ -78,13 +84,190 @@ var breakages = map[string]func(*world) *breakage{
 
 	// gossip stores what is for one user alone.
 	"gossip": func(*world) *breakage {
-		return &breakage{upstream: func(next http.RoundTripper) http.RoundTripper {
+		return &breakage{breaks: []string{"reserved for"}, upstream: func(next http.RoundTripper) http.RoundTripper {
 			return altered(next, func(resp *http.Response) {
 				line := resp.Header.Get("Cache-Control")
 				resp.Header.Set("Cache-Control", strings.Replace(line, "private", "public", 1))
 			})
 		}}
 	},
+
+	// gather treats a response as fresh for a moment after its receipt, even if the origin demands
+	// validation.
+	"gather": func(*world) *breakage {
+		return &breakage{breaks: []string{"whose:"}, config: func(cfg *middleware.Config, _ int) {
+			cfg.HitFilter = func(_ *http.Request, meta *cirque.CacheMeta) cirque.ForcedFreshness {
+				if time.Since(meta.Updated()) < 100*time.Millisecond {
+					return cirque.ForceFresh
+				}
+				return 0
+			}
+		}}
+	},
+
+	// headlong lets a HEAD response freshen any stored response: it gives those without validators
+	// the same one.
+	"headlong": func(*world) *breakage {
+		return &breakage{
+			breaks: []string{"head:"},
+			upstream: func(next http.RoundTripper) http.RoundTripper {
+				return altered(next, func(resp *http.Response) {
+					if resp.StatusCode == http.StatusOK && resp.Header.Get("Etag") == "" && resp.Header.Get("Last-Modified") == "" {
+						resp.Header.Set("Etag", `"same"`)
+						resp.ContentLength = -1
+						resp.Header.Del("Content-Length")
+					}
+				})
+			},
+			front: func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					next.ServeHTTP(&headerEditor{w, func(h http.Header) {
+						if h.Get("Etag") == `"same"` {
+							h.Del("Etag")
+						}
+					}}, r)
+				})
+			},
+		}
+	},
+
+	// jar stores Set-Cookie and sends it again with hits.
+	"jar": func(*world) *breakage {
+		const kept = "X-Kept-Cookie"
+		return &breakage{
+			breaks: []string{"cookie:"},
+			upstream: func(next http.RoundTripper) http.RoundTripper {
+				return altered(next, func(resp *http.Response) {
+					if lines := resp.Header["Set-Cookie"]; lines != nil {
+						resp.Header[kept] = lines
+					}
+				})
+			},
+			front: func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					next.ServeHTTP(&headerEditor{w, func(h http.Header) {
+						if lines := h[kept]; lines != nil {
+							h["Set-Cookie"] = lines
+						}
+					}}, r)
+				})
+			},
+		}
+	},
+
+	// overwrite serves the response whose body ended last.
+	"overwrite": func(*world) *breakage {
+		kept := &lastEnded{kept: make(map[string]*httptest.ResponseRecorder)}
+		return &breakage{breaks: []string{"order:"}, front: kept.front}
+	},
+
+	// forgetful remembers PurgeAll and PurgeGroup in one cache only, and forgets them at a restart.
+	"forgetful": func(*world) *breakage {
+		var mu sync.Mutex
+		purged := make(map[int]time.Time)
+		return &breakage{
+			breaks: []string{"from before a purge of everything", "from before an invalidation of its group"},
+			config: func(cfg *middleware.Config, cache int) {
+				mu.Lock()
+				defer mu.Unlock()
+				delete(purged, cache)
+				cfg.HitFilter = func(_ *http.Request, meta *cirque.CacheMeta) cirque.ForcedFreshness {
+					mu.Lock()
+					defer mu.Unlock()
+					if !meta.Updated().After(purged[cache]) {
+						return cirque.ForceMiss
+					}
+					return 0
+				}
+			},
+			purger: func(p purger, cache int) purger {
+				return &forgetful{p, func() {
+					mu.Lock()
+					defer mu.Unlock()
+					purged[cache] = time.Now()
+				}}
+			},
+		}
+	},
+
+	// unframed hides the values of the request's context from validating requests.
+	"unframed": func(*world) *breakage {
+		return &breakage{breaks: []string{"surroundings:"}, fronts: []string{frontHandler}, upstream: func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				if r.Header.Get("If-None-Match") != "" {
+					r = r.Clone(r.Context())
+					r.Header.Set(itemField, "nothing")
+				}
+				return next.RoundTrip(r)
+			})
+		}}
+	},
+}
+
+type forgetful struct {
+	purger
+	note func()
+}
+
+// PurgeAll implements purger.
+func (f *forgetful) PurgeAll(context.Context) error {
+	f.note()
+	return nil
+}
+
+// PurgeGroup implements purger. It purges everything, which breaks no rule.
+func (f *forgetful) PurgeGroup(context.Context, *http.Request, string) error {
+	f.note()
+	return nil
+}
+
+// headerEditor changes headers on their way out.
+type headerEditor struct {
+	http.ResponseWriter
+	edit func(http.Header)
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (e *headerEditor) WriteHeader(status int) {
+	e.edit(e.Header())
+	e.ResponseWriter.WriteHeader(status)
+}
+
+// Flush implements http.Flusher.
+func (e *headerEditor) Flush() { _ = http.NewResponseController(e.ResponseWriter).Flush() }
+
+// lastEnded keeps, for each URL, the response whose body ended last. It replaces hits with it.
+type lastEnded struct {
+	mu   sync.Mutex
+	kept map[string]*httptest.ResponseRecorder
+}
+
+func (l *lastEnded) front(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || r.Header["Range"] != nil || r.Header["If-None-Match"] != nil || r.Header["If-Modified-Since"] != nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		name := fmt.Sprint(r.URL.Path, r.Header[deviceField], r.Header[languageField])
+		recorder := httptest.NewRecorder()
+		next.ServeHTTP(recorder, r)
+		status := recorder.Header().Get("Cache-Status")
+		l.mu.Lock()
+		if last := l.kept[name]; last != nil && strings.Contains(status, "; hit") {
+			recorder = last
+		} else if recorder.Code == http.StatusOK && strings.Contains(status, "; stored") {
+			kept := httptest.NewRecorder()
+			kept.Code, kept.Body = recorder.Code, recorder.Body
+			maps.Copy(kept.Header(), recorder.Header())
+			kept.Header().Set("Cache-Status", "Cirque; hit")
+			kept.Header().Set("Age", "0")
+			l.kept[name] = kept
+		}
+		l.mu.Unlock()
+		maps.Copy(w.Header(), recorder.Header())
+		w.WriteHeader(recorder.Code)
+		_, _ = w.Write(recorder.Body.Bytes())
+	})
 }
 
 type deaf struct{ purger }

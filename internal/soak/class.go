@@ -20,6 +20,9 @@ type class struct {
 	// promise sets the fields that govern caches, Cache-Control in pieces, and returns what they mean.
 	promise func(r *rand.Rand, h http.Header) (cacheControl string, p promise)
 
+	by      string // the request field that the content is made for; empty: it is for all
+	lasting bool   // has a long lifetime and some slow bodies; clients reload it often
+
 	// shared: the promise extends to answers to Authorization (RFC 9111 §3.5).
 	shared bool
 }
@@ -54,6 +57,7 @@ func says(cacheControl string, p promise) func(*rand.Rand, http.Header) (string,
 
 var classes = []*class{
 	{name: "page", etag: true, promise: maxAge("", promise{})},
+	{name: "lasting", etag: true, lasting: true, promise: says("max-age=15", promise{lifetime: seconds(15)})},
 	{name: "device", etag: true, vary: []string{deviceField}, promise: maxAge("", promise{})},
 	{name: "bare", promise: maxAge("", promise{})},
 	{name: "swr", etag: true, promise: maxAge(", stale-while-revalidate=2", promise{swr: seconds(2)})},
@@ -63,7 +67,24 @@ var classes = []*class{
 	{name: "stale", etag: true, promise: says("max-age=0, stale-while-revalidate=1, stale-if-error=2", promise{swr: seconds(1), sie: seconds(2)})},
 	{name: "must", etag: true, shared: true, promise: maxAge(", must-revalidate, stale-while-revalidate=5, stale-if-error=5", promise{neverStale: true})},
 	{name: "smaxage", etag: true, dated: true, shared: true, promise: says("max-age=60, s-maxage=1, stale-if-error=5", promise{lifetime: seconds(1), neverStale: true})},
-	{name: "nocache", etag: true, promise: says("no-cache, max-age=60", promise{neverStale: true})},
+	{name: "nocache", etag: true, promise: says("no-cache, max-age=60", promise{neverStale: true, validate: true})},
+	{name: "mine", etag: true, by: cookieField, promise: says("no-cache", promise{neverStale: true, validate: true})},
+	{name: "minezero", etag: true, by: cookieField, shared: true, promise: says("max-age=0, must-revalidate", promise{neverStale: true, validate: true})},
+	{name: "mineszero", etag: true, by: cookieField, shared: true, promise: says("s-maxage=0", promise{neverStale: true, validate: true})},
+	{name: "minesilent", etag: true, by: cookieField, promise: says("", promise{neverStale: true, validate: true})},
+	{name: "credentials", etag: true, by: authField, shared: true, promise: says("public, no-cache", promise{neverStale: true, validate: true})},
+	{name: "ahead", etag: true, lasting: true, promise: func(_ *rand.Rand, h http.Header) (string, promise) {
+		h.Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+		return "max-age=15", promise{lifetime: seconds(15)}
+	}},
+	{name: "jar", etag: true, promise: func(r *rand.Rand, h http.Header) (string, promise) {
+		h.Set("Set-Cookie", "") // the origin fills it in
+		return "max-age=2", promise{lifetime: seconds(2)}
+	}},
+	{name: "spoken", etag: true, vary: []string{languageField}, promise: func(_ *rand.Rand, h http.Header) (string, promise) {
+		h.Set("Content-Language", "en")
+		return "max-age=2", promise{lifetime: seconds(2)}
+	}},
 	{name: "nostore", promise: says("no-store, max-age=60", promise{personal: "no-store"})},
 	{name: "private", etag: true, promise: says("private, max-age=60", promise{personal: "private"})},
 	{name: "cookie", promise: func(_ *rand.Rand, h http.Header) (string, promise) {
@@ -113,6 +134,9 @@ func (i *issue) representation() string {
 		// Values that differ in their number select the same representation.
 		kind, _, _ := strings.Cut(i.variant.field(name), "-")
 		b.WriteString("." + kind)
+	}
+	if i.resource.class.by != "" {
+		fmt.Fprintf(&b, ".by-%q", i.who)
 	}
 	if i.personal != "" {
 		fmt.Fprintf(&b, ".for-%d", i.request)

@@ -144,7 +144,7 @@ func (c *client) receive(q *ask, b faulty.Behaviour, leave int64, behind bool) e
 	resp, err := c.header(q)
 	if err != nil {
 		if !behind && !c.endedBefore() {
-			s.broken(q, nil, fmt.Errorf("%w (before it on the connection: %v)", err, c.last))
+			s.brokeOff(q, nil, fmt.Errorf("%w (before it on the connection: %v)", err, c.last))
 		}
 		return err
 	}
@@ -171,8 +171,14 @@ func (c *client) receive(q *ask, b faulty.Behaviour, leave int64, behind bool) e
 		s.violated(q, resp, v, "body: "+wrong)
 		return errLeft
 	case err != nil:
-		s.broken(q, resp, err)
+		s.brokeOff(q, resp, err)
 		return err
+	}
+	if i := v.issue; i != nil && q.method == http.MethodGet && resp.StatusCode == http.StatusOK && i.selects(q.variant) {
+		// This hit proves that i is the stored response for this variant.
+		if ended := i.ended.Load(); ended != 0 && ended < int64(q.begun) && parseCacheStatus(resp.Header["Cache-Status"]).hit {
+			i.proven.Store(int64(s.world.now()))
+		}
 	}
 	c.learn(q, resp, v)
 	s.tally.answered(q, resp, v, n)

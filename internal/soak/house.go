@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -12,8 +13,10 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cirquecache/cirque/internal/faulty"
@@ -26,78 +29,60 @@ const (
 	frontTransport = "transport"
 )
 
-// house is a cache with its origins behind it and a server in front.
+// house holds the caches on one Storage, the origins behind them and a server in front.
 type house struct {
-	front  *httptest.Server
-	cache  *middleware.Cache
-	purger purger
-	bodies *faulty.Bodies
+	options *options
+	world   *world
+	front   *httptest.Server
+	bodies  *faulty.Bodies
+	behind  http.RoundTripper
+	broken  *breakage
+	dir     string // of a durable Storage
 
 	plain *faulty.Origin
 	h2    *faulty.HTTP2Origin
 	base  *http.Transport
-	close func() error // closes the storage
-}
 
-// purger is the part of a cache that purges.
-type purger interface {
-	Purge(ctx context.Context, r *http.Request) error
-	SoftPurge(ctx context.Context, r *http.Request) error
-	PurgeAll(ctx context.Context) error
-	PurgeGroup(ctx context.Context, r *http.Request, group string) error
+	// Client requests and purges hold using for reading. A restart holds it for writing.
+	using  sync.RWMutex
+	caches []*middleware.Cache
+	doors  atomic.Pointer[[]http.Handler] // one for each cache
+	came   [1 << 16]atomic.Uint64         // recent request numbers, indexed by their last bits
+	purger purger
+	close  func() error // closes the Storage
 }
 
 // newHouse builds the house that o asks for.
 func newHouse(o *options, w *world) (*house, error) {
-	h := &house{close: func() error { return nil }}
-	cfg := middleware.Config{
-		MaxBytes: o.memory,
-		LockWait: 2 * time.Second,
-		FillIdle: 5 * time.Second,
-		Ranges:   o.ranges,
-		Logger:   slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
-	}
-	open := storages[o.storage]
-	if open == nil {
+	if storages[o.storage] == nil {
 		return nil, fmt.Errorf("unknown storage %q", o.storage)
+	}
+	if o.front != frontHandler && o.front != frontTransport {
+		return nil, fmt.Errorf("unknown front door %q", o.front)
 	}
 	broken := breakages[o.broken]
 	if broken == nil {
 		return nil, fmt.Errorf("unknown breakage %q", o.broken)
 	}
-	closer, err := open(&cfg)
-	if err != nil {
+	h := &house{options: o, world: w, broken: broken(w)}
+	var err error
+	if h.dir, err = os.MkdirTemp("", "cirque-soak-"); err != nil {
 		return nil, err
 	}
-	if closer != nil {
-		h.close = closer
-	}
-	b := broken(w)
-	if b.config != nil {
-		b.config(&cfg)
-	}
-	if h.cache, err = middleware.New(cfg); err != nil {
-		return nil, err
-	}
-	h.purger = h.cache
-	if b.purger != nil {
-		h.purger = b.purger(h.cache)
-	}
-
 	h.plain = faulty.NewOrigin(nil, w.origin)
 	h.h2 = faulty.NewHTTP2Origin(nil, w.origin)
 	h.base = &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 256, DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext}
 	h.bodies = faulty.TrackBodies(nil, &switchboard{http1: h.base, http2: h.h2.Transport()})
-	var behind http.RoundTripper = &upstream{world: w, base: h.bodies}
-	if b.upstream != nil {
-		behind = b.upstream(behind)
+	h.behind = &upstream{world: w, base: h.bodies}
+	if h.broken.upstream != nil {
+		h.behind = h.broken.upstream(h.behind)
 	}
-	handler := h.door(o.front, behind)
-	if handler == nil {
-		return nil, fmt.Errorf("unknown front door %q", o.front)
+	if err := h.open(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(h.dir))
 	}
-	if b.front != nil {
-		handler = b.front(handler)
+	var handler http.Handler = surround(http.HandlerFunc(h.serve))
+	if h.broken.front != nil {
+		handler = h.broken.front(handler)
 	}
 	h.front = httptest.NewUnstartedServer(handler)
 	h.front.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -105,28 +90,136 @@ func newHouse(o *options, w *world) (*house, error) {
 	return h, nil
 }
 
+// open opens the Storage and the caches on it.
+func (h *house) open() error {
+	cfg := middleware.Config{
+		MaxBytes: h.options.memory,
+		LockWait: 2 * time.Second,
+		FillIdle: 5 * time.Second,
+		Ranges:   h.options.ranges,
+		Logger:   slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+	}
+	closer, err := storages[h.options.storage](&cfg, h.dir)
+	if err != nil {
+		return err
+	}
+	h.close = closer
+	h.caches = nil
+	var doors []http.Handler
+	var purgers anyOf
+	for n := range max(1, h.options.caches) {
+		own := cfg
+		if h.broken.config != nil {
+			h.broken.config(&own, n)
+		}
+		cache, err := middleware.New(own)
+		if err != nil {
+			return errors.Join(err, closer())
+		}
+		h.caches = append(h.caches, cache)
+		doors = append(doors, h.door(cache))
+		var p purger = cache
+		if h.broken.purger != nil {
+			p = h.broken.purger(p, n)
+		}
+		purgers = append(purgers, p)
+	}
+	h.doors.Store(&doors)
+	h.purger = purgers
+	return nil
+}
+
+// serve passes the request to one of the caches, which the request's number selects. A cache may
+// replay a request to refresh an entry in the background; the replay has the same number, so it
+// reaches the same cache. A restart waits for such refreshes. So a replay must not wait for a
+// restart, and takes no lock.
+func (h *house) serve(w http.ResponseWriter, r *http.Request) {
+	number, _ := strconv.ParseUint(r.Header.Get(requestField), 10, 64)
+	replayed := number != 0 && h.came[number%uint64(len(h.came))].Swap(number) == number
+	if !replayed {
+		h.using.RLock()
+		defer h.using.RUnlock()
+	}
+	doors := *h.doors.Load()
+	doors[number%uint64(len(doors))].ServeHTTP(w, r)
+}
+
+// restart waits until no client request or purge is under way, then closes and reopens the caches
+// and the Storage.
+func (h *house) restart() error {
+	h.using.Lock()
+	defer h.using.Unlock()
+	if err := h.closeCaches(); err != nil {
+		return err
+	}
+	return h.open()
+}
+
+func (h *house) closeCaches() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for _, cache := range h.caches {
+		if err := cache.Close(ctx); err != nil {
+			return fmt.Errorf("closing the cache: %w", err)
+		}
+	}
+	return h.close()
+}
+
 // door puts the cache before or behind a reverse proxy.
-func (h *house) door(name string, behind http.RoundTripper) http.Handler {
+func (h *house) door(cache *middleware.Cache) http.Handler {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			target, _ := url.Parse(h.base1(r.In.URL.Path))
 			r.SetURL(target)
 			r.Out.Host = r.In.Host
 		},
-		Transport:     behind,
+		Transport:     h.behind,
 		FlushInterval: -1,
 		BufferPool:    &buffers{},
 		ErrorLog:      log.New(io.Discard, "", 0),
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
-	switch name {
-	case frontHandler:
-		return h.cache.Handler(proxy)
-	case frontTransport:
-		proxy.Transport = h.cache.Transport(behind)
+	if h.options.front == frontTransport {
+		proxy.Transport = cache.Transport(h.behind)
 		return proxy
 	}
-	return nil
+	return cache.Handler(tell(proxy))
+}
+
+// surroundings is a value that middleware around the cache puts into a request's context. As some
+// routers do, the middleware reuses it for another request when ServeHTTP returns.
+type surroundings struct{ item atomic.Pointer[string] }
+
+type surroundingsKey struct{}
+
+// surround is that middleware.
+func surround(next http.Handler) http.Handler {
+	pool := sync.Pool{New: func() any { return new(surroundings) }}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := pool.Get().(*surroundings)
+		defer func() {
+			recycled := "recycled"
+			s.item.Store(&recycled)
+			pool.Put(s)
+		}()
+		s.item.Store(&r.URL.Path)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), surroundingsKey{}, s)))
+	})
+}
+
+// tell is the handler behind the cache. It sends what it found in the request's context to the
+// origin.
+func tell(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		item := "nothing"
+		if s, _ := r.Context().Value(surroundingsKey{}).(*surroundings); s != nil {
+			item = *s.item.Load()
+		}
+		r = r.Clone(r.Context())
+		r.Header.Set(itemField, item)
+		next.ServeHTTP(w, r)
+	})
 }
 
 // base1 returns the base URL of the origin that has path.
@@ -146,18 +239,16 @@ func (h *house) keyed(front string, res *resource) *http.Request {
 	return res.request(base, h.front.Listener.Addr().String())
 }
 
-// shut closes everything, the cache first, and returns what went wrong.
+// shut closes everything, the caches first, and returns what went wrong.
 func (h *house) shut() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	if err := h.cache.Close(ctx); err != nil {
-		return fmt.Errorf("closing the cache: %w", err)
+	if err := h.closeCaches(); err != nil {
+		return err
 	}
 	h.front.Close()
 	h.base.CloseIdleConnections()
 	h.plain.Close()
 	h.h2.Close()
-	return h.close()
+	return os.RemoveAll(h.dir)
 }
 
 // switchboard sends requests out over the protocol that their origin speaks.

@@ -26,14 +26,17 @@ func main() {
 	memory := flag.Int64("memory", 8, "memory of the cache, in MiB")
 	flag.IntVar(&o.workers, "workers", 48, "clients at one time")
 	flag.IntVar(&o.urls, "urls", 3000, "URLs")
+	flag.IntVar(&o.caches, "caches", 2, "caches on the one storage")
+	flag.DurationVar(&o.restart, "restart", 5*time.Second, "how long from one restart to the next; 0: none")
+	flag.BoolVar(&o.strict, "strict", false, "report what the cache is known to break")
 	forward := flag.Bool("forward-ranges", false, "let the cache forward ranges and store parts")
 	flag.Parse()
 	o.memory = *memory << 20
 	if *forward {
 		o.ranges = middleware.RangesForward
 	}
-	fmt.Printf("front %s, storage %s, memory %d MiB, %d URLs, %d workers, seed %d, broken %q\n",
-		o.front, o.storage, *memory, o.urls, o.workers, o.seed, o.broken)
+	fmt.Printf("front %s, storage %s, %d caches, restart every %v, memory %d MiB, %d URLs, %d workers, seed %d, broken %q\n",
+		o.front, o.storage, o.caches, o.restart, *memory, o.urls, o.workers, o.seed, o.broken)
 	log.SetOutput(io.Discard) // net/http complains there about the origins, as well it might
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	ok, err := run(ctx, o, os.Stdout)

@@ -22,6 +22,14 @@ const (
 
 	// ageSlack is by how much Age may exceed what the oracle knows: Date has whole seconds, and so has Age.
 	ageSlack = 2 * time.Second
+
+	// dateSlack is a distance between two answers that guarantees different Dates, which have whole
+	// seconds.
+	dateSlack = 1200 * time.Millisecond
+
+	// provenFor is how long an entry counts as stored after a hit. A resource with frequent hits is
+	// not evicted so soon.
+	provenFor = time.Second
 )
 
 // verdict is the oracle's finding on one answer.
@@ -50,6 +58,10 @@ func (w *world) judge(q *ask, resp *http.Response) verdict {
 	}
 	status := parseCacheStatus(resp.Header["Cache-Status"])
 	v.wrong = cmp.Or(
+		i.unvalidated(q),
+		i.outOfPlace(q),
+		i.afterHead(q),
+		w.overtaken(q, i),
 		w.beforePurge(q, i),
 		i.forOther(q),
 		w.tooOld(q, i, status),
@@ -89,6 +101,64 @@ func (w *world) beforePurge(q *ask, i *issue) string {
 	return ""
 }
 
+// unvalidated checks that a response which needs validation goes only to the request that fetched
+// or validated it. Waiting for it is no exception (RFC 9111 §4, §5.2.2.4).
+func (i *issue) unvalidated(q *ask) string {
+	if !i.validate || i.request == q.number {
+		return ""
+	}
+	return fmt.Sprintf("whose: made for %q, for request %d, and not validated for this one", i.who, i.request)
+}
+
+// outOfPlace checks that the handler behind the cache found the values of outer middleware in its
+// context.
+func (i *issue) outOfPlace(q *ask) string {
+	if i.item == "" || i.item == q.resource.path {
+		return ""
+	}
+	return fmt.Sprintf("surroundings: made as %q", i.item)
+}
+
+// afterHead checks that a HEAD response without validators did not freshen a stored response (RFC
+// 9111 §4.3.5).
+func (i *issue) afterHead(q *ask) string {
+	if !i.head || i.request == q.number || i.resource.class.validates() || i.status == 0 {
+		return ""
+	}
+	return "head: kept alive by an answer to HEAD without validators"
+}
+
+// overtaken checks that no older response is served after a hit proved that a newer one is stored
+// (RFC 9111 §4).
+func (w *world) overtaken(q *ask, i *issue) string {
+	res := q.resource
+	res.mu.Lock()
+	defer res.mu.Unlock()
+	for _, n := range res.issues {
+		proven := n.proven.Load()
+		if proven == 0 || proven >= int64(q.begun) || proven < int64(q.begun-provenFor) || !n.selects(q.variant) {
+			continue
+		}
+		for _, old := range res.issues {
+			switch {
+			case old == n || !n.newer(old) || old.representation() == n.representation():
+			case old == i && i.request != q.number:
+				return fmt.Sprintf("order: issue %d, which the origin was asked for at %v, was in the cache at %v", n.number, time.Duration(n.asked.Load()), time.Duration(proven))
+			case old.status == n.status && old.ended.Load() > n.ended.Load():
+				w.overtakings.Add(1)
+			}
+		}
+	}
+	return ""
+}
+
+// newer reports whether i is certainly more recent than old. Either the request for i followed the
+// end of old, or it followed the header of old and i has a later Date.
+func (i *issue) newer(old *issue) bool {
+	asked, received, ended := i.asked.Load(), old.received.Load(), old.ended.Load()
+	return ended != 0 && asked >= ended || received != 0 && asked >= received && i.at >= old.at+dateSlack
+}
+
 // forOther: some answers are for one request alone, and the others for those that select alike.
 func (i *issue) forOther(q *ask) string {
 	switch {
@@ -97,7 +167,7 @@ func (i *issue) forOther(q *ask) string {
 	case q.body != "" && i.request != q.number:
 		return "a GET with a body was answered from the cache"
 	case !i.describes(q.variant):
-		return fmt.Sprintf("for variant %+v, which differs in %v", i.variant, i.vary)
+		return fmt.Sprintf("vary: for variant %+v, which differs in %v", i.variant, i.vary)
 	}
 	return ""
 }
@@ -105,7 +175,7 @@ func (i *issue) forOther(q *ask) string {
 // tooOld: the issue must be fresh, or be allowed to be stale.
 func (w *world) tooOld(q *ask, i *issue, status cacheStatus) string {
 	if status.collapsed && !status.hit && i.lifetime <= 0 {
-		return "shared with a request that waited, though it must be validated before each use"
+		return "whose: shared with a request that waited, though it must be validated before each use"
 	}
 	if i.at >= q.begun {
 		return "" // the origin gave it for this request, or beside it
@@ -114,10 +184,10 @@ func (w *world) tooOld(q *ask, i *issue, status cacheStatus) string {
 		return ""
 	}
 	fresh := i.at + i.lifetime
-	purged := ""
+	why, purged := "too old", ""
 	if s, ok := q.resource.between(i.at, q.begun, true); ok && s.end < fresh {
 		fresh = s.end
-		purged = fmt.Sprintf("; soft purge %v to %v", s.begin, s.end)
+		why, purged = "too old after a soft purge", fmt.Sprintf("; soft purge %v to %v", s.begin, s.end)
 	}
 	validate := q.directive == "no-cache" || q.directive == "max-age=0"
 	if !validate && q.begun < fresh {
@@ -139,8 +209,8 @@ func (w *world) tooOld(q *ask, i *issue, status cacheStatus) string {
 	if grace > 0 && q.begun < fresh+grace {
 		return ""
 	}
-	return fmt.Sprintf("too old: issued %v, fresh until %v%s, stale for %v at most, asked %v, directive %q",
-		i.at, fresh, purged, grace, q.begun, q.directive)
+	return fmt.Sprintf("%s: issued %v, fresh until %v%s, stale for %v at most, asked %v, directive %q",
+		why, i.at, fresh, purged, grace, q.begun, q.directive)
 }
 
 // misfits checks the fields of the answer against those of the issue.
@@ -151,8 +221,12 @@ func (i *issue) misfits(q *ask, resp *http.Response) string {
 		return fmt.Sprintf("entity tag %s in place of %s", h.Get("Etag"), i.etag)
 	case resp.StatusCode != http.StatusNotModified && h.Get("X-Version") != strconv.Itoa(i.version):
 		return fmt.Sprintf("version %s in place of %d", h.Get("X-Version"), i.version)
-	case h.Get("Set-Cookie") != "" && i.request != q.number:
-		return "another's cookie"
+	}
+	for _, line := range h["Set-Cookie"] {
+		// The value of an origin's cookie is the number of the request that it was set for.
+		if i.request != q.number || strings.HasPrefix(line, cookiePrefix) && line != cookieFor(q.number) {
+			return "cookie: " + line + ", which is another's"
+		}
 	}
 	switch status := resp.StatusCode; {
 	case i.status == 0:
@@ -176,6 +250,9 @@ func (i *issue) misfits(q *ask, resp *http.Response) string {
 		return fmt.Sprintf("status %d in place of %d", status, i.status)
 	default:
 		if length := h.Get("Content-Length"); length != "" && length != strconv.FormatInt(i.size, 10) {
+			if i.head && !i.resource.class.validates() {
+				return fmt.Sprintf("head: Content-Length %s in place of %d", length, i.size)
+			}
 			return fmt.Sprintf("Content-Length %s in place of %d", length, i.size)
 		}
 	}

@@ -15,6 +15,15 @@ import (
 // requestField carries the number of the client's request to the origin.
 const requestField = "X-Request"
 
+// itemField carries the context value that the handler behind the cache found.
+const itemField = "X-Item"
+
+// cookiePrefix is the beginning of every cookie that an origin sets. cookieFor returns the cookie
+// for one request.
+const cookiePrefix = "session="
+
+func cookieFor(request uint64) string { return fmt.Sprintf("%s%d", cookiePrefix, request) }
+
 // How often the origin does what, in a thousand requests.
 const (
 	faultRate  = 120
@@ -45,6 +54,9 @@ func (w *world) origin(r *http.Request) faulty.Answer {
 	}
 	answer.Kind = kind
 	w.shape(&answer, random)
+	if w.holds && res.class.lasting && kind == faulty.None && answer.Status == http.StatusOK && r.Method == http.MethodGet && random.IntN(4) == 0 {
+		answer.Hold = holding(random)
+	}
 	return answer
 }
 
@@ -94,6 +106,13 @@ func (w *world) shape(a *faulty.Answer, random *rand.Rand) {
 	}
 }
 
+// holding returns a channel that closes after one to two seconds.
+func holding(random *rand.Rand) <-chan struct{} {
+	hold := make(chan struct{})
+	time.AfterFunc(time.Duration(1000+random.IntN(1000))*time.Millisecond, func() { close(hold) })
+	return hold
+}
+
 // read answers a GET or HEAD. The kind it returns is the one that suits.
 func (w *world) read(res *resource, r *http.Request, number uint64, random *rand.Rand, kind faulty.Kind) (faulty.Answer, faulty.Kind) {
 	h := make(http.Header)
@@ -103,7 +122,7 @@ func (w *world) read(res *resource, r *http.Request, number uint64, random *rand
 	if random.IntN(1000) < changeRate {
 		res.version++
 	}
-	if res.class.status == 0 && h["Expires"] == nil && random.IntN(2) == 0 && h["Last-Modified"] == nil {
+	if res.class.status == 0 && h["Expires"] == nil && random.IntN(2) == 0 && h["Last-Modified"] == nil && h["Date"] == nil {
 		h["Date"] = nil
 	}
 	i := &issue{
@@ -111,13 +130,22 @@ func (w *world) read(res *resource, r *http.Request, number uint64, random *rand
 		vary: res.class.varyOf(res.version), status: max(res.class.status, http.StatusOK),
 		variant: variant{r.Header.Get(deviceField), r.Header.Get(languageField)},
 		size:    res.size + int64(res.version%61),
+		head:    r.Method == http.MethodHead,
+		item:    r.Header.Get(itemField),
 	}
+	if res.class.by != "" {
+		i.who = r.Header.Get(res.class.by)
+	}
+	i.resource = res // representation needs it
 	i.reserved = reserved(res.class, i, r)
 	if kind == faulty.LengthAndChunked && r.Method == http.MethodHead {
 		kind = faulty.None // the wrong length would be all that the answer says
 	}
 	i.kind = kind
 	w.issueFor(res, i)
+	if h["Set-Cookie"] != nil {
+		h.Set("Set-Cookie", cookieFor(number))
+	}
 	h.Set("Cache-Control", strings.TrimPrefix(fmt.Sprintf("%s, issue=%d", cacheControl, i.number), ", "))
 	h.Set("X-Version", strconv.Itoa(i.version))
 	h.Set("Cache-Groups", fmt.Sprintf("%q", groupName(res.group)))
@@ -127,7 +155,7 @@ func (w *world) read(res *resource, r *http.Request, number uint64, random *rand
 		h.Set("Vary", strings.Join(i.vary, ", "))
 	}
 	if res.class.etag {
-		i.etag = strconv.Quote(i.representation())
+		i.etag = `"` + strings.NewReplacer(`"`, "'", " ", "_", ",", "+").Replace(i.representation()) + `"`
 		h.Set("Etag", i.etag)
 	}
 	if res.class.dated {
@@ -179,7 +207,7 @@ func reservedBy(r *http.Request) string {
 
 // fail makes i a server error, which has promises of its own.
 func (i *issue) fail(h http.Header, r *http.Request, random *rand.Rand) {
-	for _, name := range []string{"Age", "Cdn-Cache-Control", "Etag", "Expires", "Last-Modified", "Set-Cookie"} {
+	for _, name := range []string{"Age", "Cdn-Cache-Control", "Content-Language", "Etag", "Expires", "Last-Modified", "Set-Cookie"} {
 		h.Del(name)
 	}
 	i.status, i.etag, i.modified = 0, "", ""
@@ -193,6 +221,9 @@ func (i *issue) fail(h http.Header, r *http.Request, random *rand.Rand) {
 		i.reserved = "Vary: *"
 	case r.Header.Get("Authorization") != "":
 		i.reserved = "Authorization"
+	}
+	if i.resource.class.name == "ahead" {
+		h.Del("Date")
 	}
 	h.Set("Cache-Control", fmt.Sprintf("%s, issue=%d", cacheControl, i.number))
 }

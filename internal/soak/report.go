@@ -13,8 +13,11 @@ import (
 	"github.com/cirquecache/cirque/internal/faulty"
 )
 
-// shown is how many violations are told in full.
-const shown = 20
+// shown is the number of violations to print, and shownAlike the number of each rule.
+const (
+	shown      = 20
+	shownAlike = 3
+)
 
 // tally counts what happened. It is safe for concurrent use.
 type tally struct {
@@ -23,11 +26,12 @@ type tally struct {
 	behaviours map[faulty.Behaviour]int
 	bytes      int64
 	violations int
+	alike      map[string]int // by rule
 	told       []string
 }
 
 func newTally() *tally {
-	return &tally{counts: make(map[string]int), behaviours: make(map[faulty.Behaviour]int)}
+	return &tally{counts: make(map[string]int), behaviours: make(map[faulty.Behaviour]int), alike: make(map[string]int)}
 }
 
 func (t *tally) count(what string, n int) {
@@ -49,6 +53,14 @@ func (t *tally) left(n int64) {
 	t.bytes += n
 }
 
+// Counts of answers with which the cache could have broken a rule.
+const (
+	chanceWhose  = "to be validated"         // where others wait
+	chanceHead   = "HEAD without validators" // that reached the origin
+	chanceOrder  = "after an older response ended later"
+	chanceCookie = "of what sets cookies"
+)
+
 // answered counts an answer that was right.
 func (t *tally) answered(q *ask, resp *http.Response, v verdict, bytes int64) {
 	status := parseCacheStatus(resp.Header["Cache-Status"])
@@ -57,6 +69,17 @@ func (t *tally) answered(q *ask, resp *http.Response, v verdict, bytes int64) {
 	t.counts["answered"]++
 	t.counts[fmt.Sprintf("status %d", resp.StatusCode)]++
 	t.bytes += bytes
+	if i := v.issue; i != nil {
+		for what, is := range map[string]bool{
+			chanceWhose:  i.validate && i.resource.class.by != "",
+			chanceHead:   i.head && i.request == q.number && !i.resource.class.validates(),
+			chanceCookie: i.resource.class.name == "jar",
+		} {
+			if is {
+				t.counts[what]++
+			}
+		}
+	}
 	switch {
 	case v.issue == nil:
 		t.counts["errors of the origin"]++
@@ -73,14 +96,21 @@ func (t *tally) answered(q *ask, resp *http.Response, v verdict, bytes int64) {
 	}
 }
 
-// tell counts a violation and keeps the first ones. It reports how many there are.
-func (t *tally) tell(what string) int {
+// tell counts a violation of rule and keeps what for the report, if it is one of the first.
+func (t *tally) tell(rule, what string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.violations++; t.violations <= shown {
+	t.violations++
+	if t.alike[rule]++; len(t.told) < shown && t.alike[rule] <= shownAlike {
 		t.told = append(t.told, what)
 	}
-	return t.violations
+}
+
+// ruleOf returns the name of the rule that a violation's text begins with.
+func ruleOf(wrong string) string {
+	rule, _, _ := strings.Cut(wrong, ":")
+	rule, _, _ = strings.Cut(rule, " (")
+	return rule
 }
 
 // describe is a violation with all it takes to understand it.
@@ -134,6 +164,9 @@ func (t *tally) print(out io.Writer, s *soak, elapsed time.Duration) {
 		fmt.Fprintf(out, "violation %d %s", n+1, what)
 	}
 	fmt.Fprintf(out, "violations %d\n", t.violations)
+	if t.violations > 0 {
+		printCounts(out, "by rule", t.alike)
+	}
 }
 
 func names[K interface {

@@ -2,14 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/faulty"
 	"github.com/cirquecache/cirque/middleware"
 )
@@ -25,15 +29,16 @@ type options struct {
 	memory   int64 // bytes
 	workers  int
 	urls     int
-	calm     bool // no faults from clients
-	first    bool // stop at the first violation
+	caches   int           // on one Storage; 0 is 1
+	restart  time.Duration // between restarts; 0: none
+	strict   bool          // what is known to be broken is a violation too
+	calm     bool          // no faults from clients
+	first    bool          // stop at the first violation
 }
 
 // soak is one run.
 type soak struct {
 	*house
-	options  *options
-	world    *world
 	tally    *tally
 	requests atomic.Uint64
 	rudeness int // how many of a thousand requests misbehave
@@ -44,11 +49,12 @@ type soak struct {
 func run(ctx context.Context, o *options, out io.Writer) (ok bool, err error) {
 	left := faulty.WatchGoroutines()
 	world := newWorld(o.urls, o.seed)
+	world.holds = o.broken == ""
 	house, err := newHouse(o, world)
 	if err != nil {
 		return false, err
 	}
-	s := &soak{house: house, options: o, world: world, tally: newTally(), rudeness: 60}
+	s := &soak{house: house, tally: newTally(), rudeness: 60}
 	if o.calm {
 		s.rudeness = 0
 	}
@@ -61,26 +67,56 @@ func run(ctx context.Context, o *options, out io.Writer) (ok bool, err error) {
 		wg.Go(func() { newClient(s, n).run(ctx) })
 	}
 	wg.Go(func() { s.purge(ctx) })
+	if o.restart > 0 {
+		wg.Go(func() { s.restarts(ctx) })
+	}
 	samples := s.watch(ctx, out)
 	wg.Wait()
 	elapsed := world.now()
 
 	if err := house.shut(); err != nil {
-		s.tally.tell(fmt.Sprintf("at the end: %v\n", err))
+		s.tally.tell("run", fmt.Sprintf("at the end: %v\n", err))
 	}
 	if open := house.bodies.Open(); len(open) > 0 {
-		s.tally.tell(fmt.Sprintf("at the end: %d bodies of the origin were never closed: %.500q\n", len(open), open))
+		s.tally.tell("run", fmt.Sprintf("at the end: %d bodies of the origin were never closed: %.500q\n", len(open), open))
 	}
 	goroutines := left()
 	for _, stack := range goroutines {
-		s.tally.tell(fmt.Sprintf("at the end: a goroutine is left:\n%s\n", stack))
+		s.tally.tell("run", fmt.Sprintf("at the end: a goroutine is left:\n%s\n", stack))
 	}
 	if from, to, grows := grows(samples); grows {
-		s.tally.tell(fmt.Sprintf("the live heap grew from %.1f to %.1f MiB in the second half\n", mib(from), mib(to)))
+		s.tally.tell("run", fmt.Sprintf("the live heap grew from %.1f to %.1f MiB in the second half\n", mib(from), mib(to)))
+	}
+	s.tally.count(chanceOrder, int(world.overtakings.Load()))
+	for _, name := range s.idle(elapsed) {
+		s.tally.tell("run", fmt.Sprintf("the run had no chance to break a rule: %s 0\n", name))
 	}
 	s.tally.print(out, s, elapsed)
 	fmt.Fprintf(out, "goroutines %d left\n", len(goroutines))
 	return s.tally.violations == 0, nil
+}
+
+// idle returns the names of required counts that are zero. Runs of less than two seconds have no
+// requirements.
+func (s *soak) idle(elapsed time.Duration) (names []string) {
+	if elapsed < 2*time.Second || s.options.broken != "" {
+		return nil
+	}
+	needed := []string{chanceWhose, chanceHead, chanceCookie, "purges", "soft purges", "purges of groups", "unsafe", "coalesced", "stale hits"}
+	if elapsed > 20*time.Second {
+		needed = append(needed, chanceOrder, "purges of all")
+	}
+	if s.options.restart > 0 && s.options.restart < elapsed {
+		needed = append(needed, "restarts")
+	}
+	s.tally.mu.Lock()
+	defer s.tally.mu.Unlock()
+	for _, name := range needed {
+		if s.tally.counts[name] == 0 {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // watch samples the memory until ctx ends.
@@ -103,6 +139,25 @@ func (s *soak) watch(ctx context.Context, out io.Writer) []sample {
 	}
 }
 
+// restarts restarts the house at intervals until ctx ends.
+func (s *soak) restarts(ctx context.Context) {
+	tick := time.NewTicker(s.options.restart)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := s.house.restart(); err != nil {
+			s.tally.tell("run", fmt.Sprintf("restart: %v\n", err))
+			s.stop()
+			return
+		}
+		s.tally.count("restarts", 1)
+	}
+}
+
 // purge purges at random until ctx ends.
 func (s *soak) purge(ctx context.Context) {
 	random := s.world.random(1 << 41)
@@ -116,59 +171,72 @@ func (s *soak) purge(ctx context.Context) {
 		case <-tick.C:
 		}
 		res := s.world.resources[zipf.Uint64()]
+		if res.class.lasting && random.IntN(20) > 0 {
+			continue // purges would end every long lifetime
+		}
+		ctx := context.WithoutCancel(ctx)
 		switch {
-		case n%500 == 0:
-			s.timed(&s.world.all, false, "purges of all", func() {
-				s.purged(s.purger.PurgeAll(context.WithoutCancel(ctx)))
-			})
 		case n%100 == 0:
-			s.timed(&s.world.groups[res.group], false, "purges of groups", func() {
-				s.purged(s.purger.PurgeGroup(context.WithoutCancel(ctx), s.keyed(s.options.front, res), groupName(res.group)))
+			s.timed(&s.world.all, false, "purges of all", func() error { return s.purger.PurgeAll(ctx) })
+		case n%30 == 0:
+			s.timed(&s.world.groups[res.group], false, "purges of groups", func() error {
+				return s.purger.PurgeGroup(ctx, s.keyed(s.options.front, res), groupName(res.group))
 			})
 		case n%3 == 0:
-			s.timed(&res.invalidations, true, "soft purges", func() { s.purgeURL(ctx, res, s.purger.SoftPurge) })
+			s.timed(&res.invalidations, true, "soft purges", func() error { return s.purgeURL(ctx, res, s.purger.SoftPurge) })
 		default:
-			s.timed(&res.invalidations, false, "purges", func() { s.purgeURL(ctx, res, s.purger.Purge) })
+			s.timed(&res.invalidations, false, "purges", func() error { return s.purgeURL(ctx, res, s.purger.Purge) })
 		}
 	}
 }
 
-func (s *soak) purgeURL(ctx context.Context, res *resource, purge func(context.Context, *http.Request) error) {
+func (s *soak) purgeURL(ctx context.Context, res *resource, purge func(context.Context, *http.Request) error) error {
 	// Often because the content is another now.
 	if res.id%2 == 0 {
 		res.mu.Lock()
 		res.version++
 		res.mu.Unlock()
 	}
-	// The error says that there was nothing, or that ctx has ended.
-	_ = purge(context.WithoutCancel(ctx), s.keyed(s.options.front, res))
+	return purge(ctx, s.keyed(s.options.front, res))
 }
 
-// purged notes that a purge of everything or of a group failed.
-func (s *soak) purged(err error) {
-	if err != nil {
-		s.tally.tell(fmt.Sprintf("a purge failed: %v\n", err))
-	}
-}
-
-// timed notes when an invalidation began and ended.
-func (s *soak) timed(v *invalidations, soft bool, what string, invalidate func()) {
+// timed records the beginning and the end of an invalidation. A failed one is reported and not
+// recorded.
+func (s *soak) timed(v *invalidations, soft bool, what string, invalidate func() error) {
+	s.using.RLock()
+	defer s.using.RUnlock()
 	begin := s.world.now()
-	invalidate()
+	if err := invalidate(); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+		s.tally.tell("run", fmt.Sprintf("at %v: %s: %v\n", begin, what, err))
+		return
+	}
 	v.add(span{begin, s.world.now()}, soft)
 	s.tally.count(what, 1)
 }
 
+// counts reports whether a violation fails the run. With -broken, only the violations that the
+// breakage must cause do. Otherwise, known ones do only with -strict.
+func (s *soak) counts(wrong string) bool {
+	if s.options.broken != "" {
+		return slices.ContainsFunc(s.broken.breaks, func(prefix string) bool { return strings.HasPrefix(wrong, prefix) })
+	}
+	return s.options.strict || !isKnown(wrong)
+}
+
 // violated reports an answer that must not have been given.
 func (s *soak) violated(q *ask, resp *http.Response, v verdict, wrong string) {
-	s.tally.tell(s.world.describe(q, resp, v, wrong))
+	if !s.counts(wrong) {
+		s.tally.count("KNOWN "+ruleOf(wrong), 1)
+		return
+	}
+	s.tally.tell(ruleOf(wrong), s.world.describe(q, resp, v, wrong))
 	if s.options.first {
 		s.stop()
 	}
 }
 
-// broken takes note of an answer that broke off, which must have a reason.
-func (s *soak) broken(q *ask, resp *http.Response, err error) {
+// brokeOff takes note of an answer that broke off, which must have a reason.
+func (s *soak) brokeOff(q *ask, resp *http.Response, err error) {
 	switch {
 	case timedOut(err):
 		s.violated(q, resp, verdict{}, fmt.Sprintf("no answer in %v", patience))

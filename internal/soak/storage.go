@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"os"
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/diskcache"
@@ -12,46 +11,47 @@ import (
 	"github.com/cirquecache/cirque/tiered"
 )
 
-// storages open the kinds of storage that -storage names, within cfg.MaxBytes, and set them in cfg. The function that they
-// return, if it is not nil, closes it.
-var storages = map[string]func(cfg *middleware.Config) (closer func() error, err error){
-	"memory": func(*middleware.Config) (func() error, error) { return nil, nil }, // the default
-	"disk": func(cfg *middleware.Config) (func() error, error) {
-		disk, closer, err := openDisk(cfg.MaxBytes)
+// storages maps the values of -storage to functions that open a Storage within cfg.MaxBytes and set
+// it in cfg. Durable ones use dir. The returned function closes the Storage.
+var storages = map[string]func(cfg *middleware.Config, dir string) (closer func() error, err error){
+	"memory": func(cfg *middleware.Config, _ string) (func() error, error) {
+		memory, manager, err := openMemory(cfg.MaxBytes)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Storage, cfg.Eviction = memory, manager
+		return func() error { return nil }, nil
+	},
+	"disk": func(cfg *middleware.Config, dir string) (func() error, error) {
+		disk, err := diskcache.Open(dir, &diskcache.Config{MaxBytes: cfg.MaxBytes})
 		if err != nil {
 			return nil, err
 		}
 		cfg.Storage, cfg.Eviction = disk, disk.Eviction()
-		return closer, nil
+		return disk.Close, nil
 	},
-	"tiered": func(cfg *middleware.Config) (func() error, error) {
-		disk, closer, err := openDisk(cfg.MaxBytes)
+	"tiered": func(cfg *middleware.Config, dir string) (func() error, error) {
+		disk, err := diskcache.Open(dir, &diskcache.Config{MaxBytes: cfg.MaxBytes})
 		if err != nil {
 			return nil, err
 		}
-		limit := cfg.MaxBytes / 4
-		manager, err := eviction.New("", limit)
+		memory, manager, err := openMemory(cfg.MaxBytes / 4)
 		if err != nil {
-			return nil, errors.Join(err, closer())
+			return nil, errors.Join(err, disk.Close())
 		}
-		budget := cirque.NewBudget(limit)
-		memory := memcache.New(memcache.Config{Budget: budget})
-		budget.EvictWith(manager, memory)
 		cfg.Storage = tiered.New(memory, disk, tiered.Config{UpperEviction: manager, MaxUpperBytes: 64 << 10})
 		cfg.Eviction = disk.Eviction()
-		return closer, nil
+		return disk.Close, nil
 	},
 }
 
-// openDisk opens a store in a directory of its own, which closer removes.
-func openDisk(limit int64) (disk *diskcache.Store, closer func() error, err error) {
-	dir, err := os.MkdirTemp("", "cirque-soak-")
+func openMemory(limit int64) (cirque.Storage, cirque.EvictionManager, error) {
+	manager, err := eviction.New(eviction.Default, limit)
 	if err != nil {
 		return nil, nil, err
 	}
-	disk, err = diskcache.Open(dir, &diskcache.Config{MaxBytes: limit})
-	if err != nil {
-		return nil, nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	return disk, func() error { return errors.Join(disk.Close(), os.RemoveAll(dir)) }, nil
+	budget := cirque.NewBudget(limit)
+	memory := memcache.New(memcache.Config{Budget: budget})
+	budget.EvictWith(manager, memory)
+	return memory, manager, nil
 }

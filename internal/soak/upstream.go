@@ -28,13 +28,15 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	if resp.StatusCode >= 500 {
 		u.world.failed(res)
 	}
+	var of *issue
 	if number, ok := issueNumber(resp.Header); ok {
 		if i := res.issue(number); i != nil {
+			of = i
 			i.asked.CompareAndSwap(0, int64(asked))
 			i.received.CompareAndSwap(0, int64(u.world.now()))
 		}
 	}
-	resp.Body = &upstreamBody{resp.Body, u.world, res}
+	resp.Body = &upstreamBody{resp.Body, u.world, res, of}
 	return resp, nil
 }
 
@@ -53,6 +55,7 @@ type upstreamBody struct {
 	io.ReadCloser
 	world    *world
 	resource *resource
+	issue    *issue // nil: not known
 }
 
 // Read implements io.Reader.
@@ -60,6 +63,9 @@ func (b *upstreamBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
 		b.world.failed(b.resource)
+	}
+	if err == io.EOF && b.issue != nil {
+		b.issue.ended.CompareAndSwap(0, int64(b.world.now()))
 	}
 	return n, err
 }

@@ -22,12 +22,17 @@ const groupCount = 32
 type world struct {
 	started   time.Time
 	seed      uint64
+	holds     bool // some bodies are so slow that newer responses complete before them
 	resources []*resource
 	byPath    map[string]*resource
 	groups    [groupCount]invalidations
 	all       invalidations // what concerns every resource
 	outage    atomic.Int64  // when the origin last refused connections, in nanoseconds
 	latest    atomic.Uint64 // number of the latest issue
+
+	// overtakings counts requests that came after an older response had ended later than a newer
+	// one.
+	overtakings atomic.Int64
 }
 
 // resource is one URL. Its body is a function of path, version and variant.
@@ -59,8 +64,13 @@ type issue struct {
 	vary     []string // the fields that count
 	status   int      // zero: some server error
 	size     int64    // of the whole representation
+	who      string   // the value of the field that the content is made for
+	item     string   // what the handler behind the cache found in the request's context
+	head     bool     // the answer to HEAD
 	etag     string
-	modified string // Last-Modified
+	modified string       // Last-Modified
+	ended    atomic.Int64 // when the cache had all of it, in nanoseconds; zero: not yet
+	proven   atomic.Int64 // when a client had it out of the cache, in nanoseconds; zero: never
 	promise
 	reserved string // why nobody else may have it; empty where others may
 	kind     faulty.Kind
@@ -72,6 +82,7 @@ type promise struct {
 	aged       int           // the Age it came with
 	swr, sie   time.Duration
 	neverStale bool   // nobody may have it stale
+	validate   bool   // nobody may have it without validation
 	personal   string // why it is for one request alone, as is its body; empty where it is for all
 }
 
@@ -81,6 +92,8 @@ type variant struct{ device, language string }
 const (
 	deviceField   = "X-Device"
 	languageField = "Accept-Language"
+	cookieField   = "Cookie"
+	authField     = "Authorization"
 )
 
 func (v variant) field(name string) string {
