@@ -28,11 +28,14 @@ func eachBubble(t *testing.T, cfg middleware.Config, origin http.HandlerFunc, te
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				cfg, front := cfg, http.Handler(nil)
+				cfg.Refresh = func(*http.Request) http.Handler { return front } // there is no server to find it by
 				cache, err := middleware.New(cfg)
 				require.NoError(t, err)
 				b := &bubble{t: t, cache: cache}
 				if door == "handler" {
-					b.door = serving{cache.Handler(origin)}
+					front = cache.Handler(origin)
+					b.door = serving{front}
 				} else {
 					b.door = cache.Transport(serving{origin})
 				}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,8 @@ type Cache struct {
 	fills         limiter
 	revalidations limiter
 	flights       flights
+	unreached     unreached
+	waitsSaid     sync.Once // that there is no background revalidation
 
 	// background is done when Close gives up waiting: everything that outlives its request ends then.
 	background context.Context

@@ -31,6 +31,10 @@ type handlerDoor struct {
 
 // ServeHTTP implements http.Handler.
 func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f := refreshOf(r.Context()); f != nil {
+		h.refresh(f, w, r)
+		return
+	}
 	switch {
 	case r.Method == methodPurge:
 		h.cache.servePurge(w, r)

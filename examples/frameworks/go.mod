@@ -1,0 +1,18 @@
+module github.com/cirquecache/cirque/examples/frameworks
+
+go 1.26.0
+
+replace github.com/cirquecache/cirque => ../../
+
+require (
+	github.com/cirquecache/cirque v0.0.0-00010101000000-000000000000
+	github.com/go-chi/chi/v5 v5.5.0
+	github.com/stretchr/testify v1.12.1
+)
+
+require (
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/dunglas/httpsfv v1.1.2 // indirect
+	github.com/pquerna/cachecontrol v0.2.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+)

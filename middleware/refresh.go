@@ -1,0 +1,242 @@
+package middleware
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cirquecache/cirque"
+)
+
+// IsRefresh reports whether ctx is the context of a request that a cache makes by itself, to revalidate in the background
+// what it has served stale (RFC 5861 §3). Handlers around and behind the cache can tell such requests from those of
+// clients: a log, a metric or a rate limiter may count them apart. No client gets the answer.
+func IsRefresh(ctx context.Context) bool { return ctx.Value(refreshKey{}) != nil }
+
+type refreshKey struct{}
+
+// refresh is a background revalidation at the Handler door: a request that goes through the whole chain of handlers, as a
+// client's would, and carries the walk that its answer is for. The door that finds the walk's key takes it over.
+//
+// Until then nobody drives the walk. INVARIANT: whoever changes state from refreshPending owns the walk, and releases it.
+type refresh struct {
+	walk   *exchange // with the write permit
+	key    cirque.CacheKey
+	served time.Time // when what is revalidated was last updated
+	ctx    context.Context
+	cancel context.CancelFunc
+	state  atomic.Uint32
+	timer  *time.Timer // bounds the time until a door takes the walk over
+	number uint64      // among what is under way
+	ended  sync.Once
+}
+
+// States of a refresh.
+const (
+	refreshPending uint32 = iota // no door has taken the walk over
+	refreshTaken                 // one has
+	refreshOver                  // the walk is released
+)
+
+// refreshOf returns the refresh that ctx carries; nil where there is none, or a door has taken its walk over: behind that
+// door the request is one like any other.
+func refreshOf(ctx context.Context) *refresh {
+	if f, _ := ctx.Value(refreshKey{}).(*refresh); f != nil && f.state.Load() != refreshTaken {
+		return f
+	}
+	return nil
+}
+
+// surroundings returns the handler that a background revalidation of r goes through; nil where r has no such handler, or the
+// server adds values to its contexts that only Config.BackgroundContext can add to a new one.
+func (c *Cache) surroundings(r *http.Request) http.Handler {
+	if c.cfg.Refresh != nil {
+		return c.cfg.Refresh(r)
+	}
+	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
+	switch {
+	case server == nil:
+		c.noSurroundings("the request has no *http.Server in its context; set Config.Refresh")
+		return nil
+	case c.cfg.BackgroundContext == nil && (server.BaseContext != nil || server.ConnContext != nil):
+		c.noSurroundings("the server has a BaseContext or a ConnContext; set Config.BackgroundContext or Config.Refresh")
+		return nil
+	case server.Handler == nil:
+		return http.DefaultServeMux
+	}
+	return server.Handler
+}
+
+// noSurroundings says once why clients wait for what could be revalidated in the background.
+func (c *Cache) noSurroundings(why string) {
+	c.waitsSaid.Do(func() { c.cfg.Logger.Warn("cirque: no background revalidation: " + why) })
+}
+
+// newRefreshRequest returns a GET like the one that the client of r sent, before routers and handlers around the cache
+// changed its URL. Its header must have lost the client's own wishes.
+func newRefreshRequest(ctx context.Context, r *http.Request, header http.Header) *http.Request {
+	again := newBackgroundRequest(ctx, r, header)
+	if sent, err := url.ParseRequestURI(r.RequestURI); err == nil {
+		again.URL = sent
+	} else {
+		again.RequestURI = r.URL.RequestURI() // r is no server's
+	}
+	return again
+}
+
+// run sends the request through the chain. It returns when the chain does.
+func (f *refresh) run(chain http.Handler, r *http.Request) {
+	c := f.walk.cache
+	stop := context.AfterFunc(c.background, f.abort)
+	f.timer = time.AfterFunc(c.cfg.FillIdle, f.abort)
+	defer stop()
+	defer f.drop()
+	defer f.timer.Stop()
+	chain.ServeHTTP(&discardedResponse{ctx: f.ctx}, r.WithContext(context.WithValue(f.ctx, refreshKey{}, f)))
+}
+
+// abort ends a refresh that has not come to its door in time, or that the cache cannot wait for when it is closed.
+func (f *refresh) abort() {
+	defer f.walk.cache.recoverBackground("refresh")
+	f.cancel() // before state is read: see finish
+	f.drop()
+	if f.state.Load() != refreshTaken { // whose flight ends by itself, and with the cache
+		f.end() // a handler that hangs does not hold Close up
+	}
+}
+
+// drop releases a walk that no door has taken over. The next client of the key validates by itself: what refuses a request
+// of the cache's own may let a client's pass.
+func (f *refresh) drop() {
+	if f.state.CompareAndSwap(refreshPending, refreshOver) {
+		f.walk.cache.unreached.add(f.key)
+		f.walk.hc.Release()
+	}
+}
+
+// end says that the refresh is no longer under way.
+func (f *refresh) end() { f.ended.Do(func() { f.walk.cache.underWay.end(f.number) }) }
+
+// take makes h drive the walk, if that is for what r is for here.
+func (f *refresh) take(h *handlerDoor, r *http.Request) bool {
+	c := h.cache
+	if f.walk.cache != c || f.ctx.Err() != nil {
+		return false
+	}
+	var x exchange
+	x.begin(c, doorHandler, h, r)
+	if ok, _ := c.policy.RequestCacheable(x.req); !ok || c.cfg.RequestFilter != nil && !c.cfg.RequestFilter(x.req) {
+		return false
+	}
+	if key, ok := c.key(doorHandler, x.req, x.req.Header); !ok || key.PrimaryHash() != f.key.PrimaryHash() {
+		return false
+	}
+	if !f.state.CompareAndSwap(refreshPending, refreshTaken) {
+		return false
+	}
+	f.timer.Stop()
+	w := f.walk
+	w.origin, w.req, w.client, w.stripped = h, x.req, x.client, w.stripped || x.stripped
+	return true
+}
+
+// finish releases the walk.
+func (f *refresh) finish() {
+	f.walk.hc.Release()
+	f.state.Store(refreshOver)
+	if f.ctx.Err() != nil {
+		f.end() // Close is waiting
+	}
+}
+
+// refresh takes the request of a refresh, which may be on its way to another door.
+func (h *handlerDoor) refresh(f *refresh, w http.ResponseWriter, r *http.Request) {
+	switch {
+	case f.take(h, r):
+	case f.ctx.Err() != nil || f.state.Load() == refreshOver:
+		http.Error(w, "too late for a revalidation", http.StatusServiceUnavailable)
+		return
+	default:
+		h.next.ServeHTTP(w, r)
+		return
+	}
+	defer f.finish()
+	f.walk.revalidate(f.served)
+	f.walk.setCacheStatus(w.Header(), nil)
+	w.WriteHeader(http.StatusNoContent) // for logs around the cache
+}
+
+// unreached remembers keys whose last refresh did not come to its door. It is bounded: of two keys in one place the later
+// one is remembered.
+type unreached [256]atomic.Uint64
+
+func (u *unreached) place(key cirque.CacheKey) (*atomic.Uint64, uint64) {
+	hash := key.PrimaryHash()
+	return &u[hash[0]], binary.LittleEndian.Uint64(hash[8:]) | 1
+}
+
+func (u *unreached) add(key cirque.CacheKey) {
+	place, mark := u.place(key)
+	place.Store(mark)
+}
+
+// remove reports whether key was there.
+func (u *unreached) remove(key cirque.CacheKey) bool {
+	place, mark := u.place(key)
+	return place.Load() == mark && place.CompareAndSwap(mark, 0)
+}
+
+// discardedResponse is the http.ResponseWriter of a refresh. It can do what a server's can, but for hijacking.
+type discardedResponse struct {
+	ctx    context.Context
+	header http.Header
+}
+
+// Header implements http.ResponseWriter.
+func (d *discardedResponse) Header() http.Header {
+	if d.header == nil {
+		d.header = make(http.Header)
+	}
+	return d.header
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (*discardedResponse) WriteHeader(int) {}
+
+// Write implements io.Writer.
+func (*discardedResponse) Write(p []byte) (int, error) { return len(p), nil }
+
+// WriteString implements io.StringWriter.
+func (*discardedResponse) WriteString(s string) (int, error) { return len(s), nil }
+
+// ReadFrom implements io.ReaderFrom.
+func (*discardedResponse) ReadFrom(r io.Reader) (int64, error) { return io.Copy(io.Discard, r) }
+
+// Flush implements http.Flusher.
+func (*discardedResponse) Flush() {}
+
+// CloseNotify implements http.CloseNotifier.
+func (d *discardedResponse) CloseNotify() <-chan bool { return closeNotify(d.ctx) }
+
+// SetReadDeadline, SetWriteDeadline and EnableFullDuplex are for http.ResponseController.
+
+// SetReadDeadline does nothing: there is nothing to read.
+func (*discardedResponse) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline does nothing: there is nobody to write to.
+func (*discardedResponse) SetWriteDeadline(time.Time) error { return nil }
+
+// EnableFullDuplex does nothing: there is nothing to read.
+func (*discardedResponse) EnableFullDuplex() error { return nil }
+
+// closeNotify returns what http.CloseNotifier's method does, for a request whose context is ctx.
+func closeNotify(ctx context.Context) <-chan bool {
+	gone := make(chan bool, 1)
+	context.AfterFunc(ctx, func() { gone <- true })
+	return gone
+}
