@@ -13,7 +13,8 @@ import (
 // http.DefaultServeMux.
 //
 // next runs on the goroutine of the request that caused it, with a request of its own whose context keeps its
-// values; cancellation, a deadline included, reaches it only once its answer has proved uncacheable. ServeHTTP returns after
+// values; cancellation, a deadline included, reaches it only once its answer has proved uncacheable, or from the start where
+// nobody else can be waiting for it: what was uncacheable before, a request with no-store, a HEAD. ServeHTTP returns after
 // next has; where a deadline has passed by then, and nothing was sent, the answer is 504. What
 // next may do with its ResponseWriter is what net/http allows, but for hijacking: requests that ask for an
 // upgrade, and CONNECT, get the server's own writer and no cache.

@@ -17,8 +17,8 @@ import (
 // is http.DefaultTransport.
 //
 // It keeps the RoundTripper contract: requests are not modified, their bodies are closed on every path, responses and their
-// headers are the caller's. Cancelling a request fails the caller's reading; a fill that it
-// caused goes on for the others.
+// headers are the caller's. Cancelling a request, by its context or its Cancel channel, fails the caller's reading; a fill that
+// it caused goes on for the others. A fetch that nobody else can be waiting for ends with its caller.
 func (c *Cache) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
@@ -44,6 +44,9 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if r.Method == http.MethodConnect || upgrades(r.Header) {
 		return t.base.RoundTrip(r)
+	}
+	if r.Cancel != nil {
+		return t.cancellable(r)
 	}
 	if r.Method == "" {
 		get := *r
