@@ -38,6 +38,8 @@ type flight struct {
 	timer    *time.Timer
 	disown   func() bool
 
+	flushes flushes
+
 	number  uint64 // among what is under way
 	landing sync.Once
 	once    sync.Once

@@ -120,7 +120,7 @@ func (h *handlerDoor) revalidate(x *exchange) { h.forward(x, nil) }
 // ask runs next and carries its answer to where it belongs. A nil w is a client that is not there.
 func (h *handlerDoor) ask(x *exchange, w http.ResponseWriter, r *http.Request) (retry bool) {
 	x.asked = time.Now()
-	rw := &responseWriter{x: x, client: w, method: r.Method, header: make(http.Header), declared: -1}
+	rw := &responseWriter{x: x, client: w, ctx: r.Context(), method: r.Method, header: make(http.Header), declared: -1}
 	defer rw.settle()
 	h.call(rw, r)
 	rw.returned = true
@@ -173,10 +173,15 @@ func (x *exchange) serveHTTP(w http.ResponseWriter) error {
 		_, err := io.Copy(w, a.body)
 		return err
 	}
-	out := &liveWriter{w: w, control: http.NewResponseController(w)}
+	out := newLiveWriter(w, &a)
+	defer out.end()
 	if _, err := io.Copy(out, a.body); err != nil && out.err == nil {
 		return err
 	}
+	if _, part := a.body.(*sectionReader); part {
+		out.flush() // the fetch, and with it the request, may go on for long
+	}
+	out.end() // before the header changes
 	for name, values := range a.flight.trailers() {
 		header[http.TrailerPrefix+name] = values
 	}
@@ -193,25 +198,6 @@ func merge(header, answer http.Header) {
 		}
 		header[name] = values
 	}
-}
-
-// liveWriter flushes what comes live, and tells errors of the client from errors of the body.
-type liveWriter struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	err     error
-}
-
-// Write implements io.Writer.
-func (l *liveWriter) Write(p []byte) (n int, err error) {
-	if n, err = l.w.Write(p); err == nil {
-		err = l.control.Flush()
-		if errors.Is(err, http.ErrNotSupported) {
-			err = nil
-		}
-	}
-	l.err = err
-	return n, err
 }
 
 type writerOnly struct{ io.Writer }

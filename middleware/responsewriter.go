@@ -47,6 +47,7 @@ var (
 type responseWriter struct {
 	x      *exchange
 	client http.ResponseWriter // nil: nobody is there
+	ctx    context.Context     // of the request that the handler gets
 	method string              // what the handler is asked
 	header http.Header         // the handler's own
 
@@ -365,17 +366,24 @@ func (rw *responseWriter) ReadFrom(r io.Reader) (total int64, err error) {
 // Flush implements http.Flusher.
 func (rw *responseWriter) Flush() { _ = rw.FlushError() }
 
-// FlushError makes the decision fall, and flushes what goes to the client directly. What goes through the cache
-// reaches the client as it comes.
+// FlushError makes the decision fall, and flushes what goes to the client directly. What goes through the cache is
+// flushed to the clients who read along, each at its own pace.
 func (rw *responseWriter) FlushError() error {
 	if err := rw.ready(); err != nil {
 		return err
 	}
-	if rw.mode == modePass && rw.client != nil {
+	switch {
+	case rw.mode == modePass && rw.client != nil:
 		return http.NewResponseController(rw.client).Flush()
+	case rw.mode == modeFill && !rw.broken:
+		rw.x.flight.flushes.flushed(rw.x.flight.fill.Load().Written())
 	}
 	return nil
 }
+
+// CloseNotify implements http.CloseNotifier, for handlers that do not know contexts. Like the context of the request that
+// the handler got, the channel tells of the fetch: a client who leaves does not end one that is the cache's.
+func (rw *responseWriter) CloseNotify() <-chan bool { return closeNotify(rw.ctx) }
 
 // SetReadDeadline, SetWriteDeadline and EnableFullDuplex are for http.ResponseController.
 
