@@ -44,6 +44,9 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.next.ServeHTTP(w, r)
 		return
 	}
+	if undeclared(r) {
+		declareContent(r)
+	}
 	var x exchange
 	x.begin(h.cache, doorHandler, h, r)
 	defer x.hc.Release()
@@ -111,7 +114,7 @@ func (h *handlerDoor) forward(x *exchange, w http.ResponseWriter) {
 func (h *handlerDoor) fly(x *exchange, w http.ResponseWriter) (retry bool) {
 	x.flight = x.newFlight()
 	defer x.flight.end()
-	return h.ask(x, w, x.upstream(x.flight.ctx))
+	return h.ask(x, w, x.upstream(withServer(x.flight.ctx)))
 }
 
 // revalidate implements origin.

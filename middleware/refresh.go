@@ -60,7 +60,7 @@ func (c *Cache) surroundings(r *http.Request) http.Handler {
 	}
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
 	switch {
-	case server == nil:
+	case server == nil || server == noServer:
 		c.noSurroundings("the request has no *http.Server in its context; set Config.Refresh")
 		return nil
 	case c.cfg.BackgroundContext == nil && (server.BaseContext != nil || server.ConnContext != nil):

@@ -48,9 +48,14 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Cancel != nil {
 		return t.cancellable(r)
 	}
-	if r.Method == "" {
+	if r.Method == "" || undeclared(r) {
 		get := *r
-		get.Method = http.MethodGet
+		if get.Method == "" {
+			get.Method = http.MethodGet
+		}
+		if undeclared(&get) {
+			declareContent(&get)
+		}
 		response, err := t.RoundTrip(&get)
 		if response != nil {
 			response.Request = r

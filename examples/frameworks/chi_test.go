@@ -20,7 +20,7 @@ func TestChiWith(t *testing.T) {
 	cache, r := newCache(t, middleware.Config{}), chi.NewRouter()
 	r.With(cache.Handler).Get("/item/{id}", chiItem(new(items)))
 	h, _ := around(r)
-	checkRefreshes(t, cache, serve(t, h), "/item/")
+	checkRefreshes(t, cache, serve(t, h), "/item/", "7", "42", "a%2Fb")
 }
 
 func TestChiUse(t *testing.T) {
@@ -28,5 +28,5 @@ func TestChiUse(t *testing.T) {
 	r.Use(cache.Handler)
 	r.Get("/item/{id}", chiItem(new(items)))
 	h, _ := around(r)
-	checkRefreshes(t, cache, serve(t, h), "/item/")
+	checkRefreshes(t, cache, serve(t, h), "/item/", "7", "42", "a%2Fb")
 }
