@@ -93,6 +93,13 @@ func (x *exchange) revalidate(served time.Time) {
 
 // backgroundContext returns the context of work that outlives r.
 func (c *Cache) backgroundContext(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(c.newContext(r))
+	stop := context.AfterFunc(c.background, func() { cancel(ErrClosed) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// newContext returns a context with what a server gives its requests, for a request like r.
+func (c *Cache) newContext(r *http.Request) context.Context {
 	ctx := context.Background()
 	if c.cfg.BackgroundContext != nil {
 		ctx = c.cfg.BackgroundContext(r)
@@ -104,9 +111,7 @@ func (c *Cache) backgroundContext(r *http.Request) (context.Context, context.Can
 	if addr := r.Context().Value(http.LocalAddrContextKey); addr != nil {
 		ctx = context.WithValue(ctx, http.LocalAddrContextKey, addr)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.background, func() { cancel(ErrClosed) })
-	return ctx, func() { stop(); cancel(nil) }
+	return ctx
 }
 
 // recoverBackground is the one recover boundary of a background goroutine: it reports.

@@ -17,7 +17,8 @@ import (
 // nobody else can be waiting for it: what was uncacheable before, a request with no-store, a HEAD. ServeHTTP returns after
 // next has; where a deadline has passed by then, and nothing was sent, the answer is 504. What
 // next may do with its ResponseWriter is what net/http allows, but for hijacking: requests that ask for an
-// upgrade, and CONNECT, get the server's own writer and no cache.
+// upgrade, and CONNECT, get the server's own writer and no cache. A next that returns without having written anything, not
+// even a status, has nothing stored; handlers around the cache may still answer then.
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	if next == nil {
 		next = http.DefaultServeMux
@@ -107,6 +108,9 @@ func (x *exchange) late(w http.ResponseWriter) bool {
 // forward asks next on behalf of the cache, again where the first answer is of no use.
 func (h *handlerDoor) forward(x *exchange, w http.ResponseWriter) {
 	for h.fly(x, w) {
+		if h.askAgain(x, w) {
+			return
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -13,9 +14,10 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// IsRefresh reports whether ctx is the context of a request that a cache makes by itself, to revalidate in the background
-// what it has served stale (RFC 5861 §3). Handlers around and behind the cache can tell such requests from those of
-// clients: a log, a metric or a rate limiter may count them apart. No client gets the answer.
+// IsRefresh reports whether ctx is the context of a request that a cache makes by itself: to revalidate in the background
+// what it has served stale (RFC 5861 §3), or to ask once more where the first answer was of no use. Handlers around and behind the
+// cache can tell such requests from those of clients: a log, a metric or a rate limiter may count them apart. What handlers
+// around the cache write in answer to one reaches nobody.
 func IsRefresh(ctx context.Context) bool { return ctx.Value(refreshKey{}) != nil }
 
 type refreshKey struct{}
@@ -31,9 +33,11 @@ type refresh struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	state  atomic.Uint32
-	timer  *time.Timer // bounds the time until a door takes the walk over
+	timer  *time.Timer // bounds the time until a door takes the walk over; nil: the client's context does
 	number uint64      // among what is under way
 	ended  sync.Once
+
+	again *secondAsking // nil for a revalidation in the background
 }
 
 // States of a refresh.
@@ -52,29 +56,32 @@ func refreshOf(ctx context.Context) *refresh {
 	return nil
 }
 
-// surroundings returns the handler that a background revalidation of r goes through; nil where r has no such handler, or the
-// server adds values to its contexts that only Config.BackgroundContext can add to a new one.
+// surroundings returns the handler that a background revalidation of r goes through; nil where there is none, and clients
+// wait, which is logged once.
 func (c *Cache) surroundings(r *http.Request) http.Handler {
+	chain, why := c.chainOf(r)
+	if why != "" {
+		c.waitsSaid.Do(func() { c.cfg.Logger.Warn("cirque: no background revalidation: " + why) })
+	}
+	return chain
+}
+
+// chainOf returns the handler that a request like r goes through from the start. It is nil where r has no such handler, or the
+// server adds values to its contexts that only Config.BackgroundContext can add to a new one.
+func (c *Cache) chainOf(r *http.Request) (chain http.Handler, why string) {
 	if c.cfg.Refresh != nil {
-		return c.cfg.Refresh(r)
+		return c.cfg.Refresh(r), ""
 	}
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
 	switch {
 	case server == nil || server == noServer:
-		c.noSurroundings("the request has no *http.Server in its context; set Config.Refresh")
-		return nil
+		return nil, "the request has no *http.Server in its context; set Config.Refresh"
 	case c.cfg.BackgroundContext == nil && (server.BaseContext != nil || server.ConnContext != nil):
-		c.noSurroundings("the server has a BaseContext or a ConnContext; set Config.BackgroundContext or Config.Refresh")
-		return nil
+		return nil, "the server has a BaseContext or a ConnContext; set Config.BackgroundContext or Config.Refresh"
 	case server.Handler == nil:
-		return http.DefaultServeMux
+		return http.DefaultServeMux, ""
 	}
-	return server.Handler
-}
-
-// noSurroundings says once why clients wait for what could be revalidated in the background.
-func (c *Cache) noSurroundings(why string) {
-	c.waitsSaid.Do(func() { c.cfg.Logger.Warn("cirque: no background revalidation: " + why) })
+	return server.Handler, ""
 }
 
 // newRefreshRequest returns a GET like the one that the client of r sent, before routers and handlers around the cache
@@ -139,7 +146,9 @@ func (f *refresh) take(h *handlerDoor, r *http.Request) bool {
 	if !f.state.CompareAndSwap(refreshPending, refreshTaken) {
 		return false
 	}
-	f.timer.Stop()
+	if f.timer != nil {
+		f.timer.Stop()
+	}
 	w := f.walk
 	w.origin, w.req, w.client, w.stripped = h, x.req, x.client, w.stripped || x.stripped
 	return true
@@ -149,6 +158,9 @@ func (f *refresh) take(h *handlerDoor, r *http.Request) bool {
 func (f *refresh) finish() {
 	f.walk.hc.Release()
 	f.state.Store(refreshOver)
+	if f.again != nil {
+		close(f.again.done)
+	}
 	if f.ctx.Err() != nil {
 		f.end() // Close is waiting
 	}
@@ -166,9 +178,72 @@ func (h *handlerDoor) refresh(f *refresh, w http.ResponseWriter, r *http.Request
 		return
 	}
 	defer f.finish()
+	if f.again != nil {
+		f.again.fly(h, f.walk)
+		return
+	}
 	f.walk.revalidate(f.served)
 	f.walk.setCacheStatus(w.Header(), nil)
 	w.WriteHeader(http.StatusNoContent) // for logs around the cache
+}
+
+// secondAsking is a request that goes through the chain because the answer to the first one was of no use. A router's state
+// has moved on with that: asked with it again, next would be another handler, or none.
+type secondAsking struct {
+	client   http.ResponseWriter // of the walk; nil: nobody is there
+	done     chan struct{}       // closed when the door is done
+	panicked any                 // what the door panicked with, should a handler around it recover that
+}
+
+// fly asks h's next, for the walk's client.
+func (s *secondAsking) fly(h *handlerDoor, x *exchange) {
+	defer func() {
+		if s.panicked = recover(); s.panicked != nil {
+			panic(s.panicked)
+		}
+	}()
+	for h.fly(x, s.client) {
+	}
+}
+
+// askAgain asks for the second time, on behalf of x, whose client w is. It reports false where no request of the cache's
+// own comes to the door: then next can only be asked with the request that it got before.
+func (h *handlerDoor) askAgain(x *exchange, w http.ResponseWriter) bool {
+	c, first := h.cache, x.client
+	chain, _ := c.chainOf(x.req)
+	if chain == nil {
+		return false
+	}
+	ctx := c.newContext(x.req)
+	if deadline, ok := first.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(first, func() {
+		if !errors.Is(first.Err(), context.DeadlineExceeded) {
+			cancel()
+		}
+	})()
+	f := &refresh{walk: x, key: x.hc.Key(), ctx: ctx, cancel: cancel, again: &secondAsking{client: w, done: make(chan struct{})}}
+	r := newRefreshRequest(context.WithValue(ctx, refreshKey{}, f), x.req, x.req.Header.Clone())
+	r.Method = x.req.Method
+	defer func() {
+		if !f.state.CompareAndSwap(refreshPending, refreshOver) {
+			<-f.again.done // a handler around the door may return before it
+		}
+	}()
+	chain.ServeHTTP(&discardedResponse{ctx: ctx}, r)
+	if f.state.Load() == refreshPending {
+		return false
+	}
+	<-f.again.done
+	if f.again.panicked != nil {
+		panic(f.again.panicked)
+	}
+	return true
 }
 
 // unreached remembers keys whose last refresh did not come to its door. It is bounded: of two keys in one place the later

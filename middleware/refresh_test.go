@@ -373,3 +373,77 @@ func TestRefreshTouchesNothingOfItsClient(t *testing.T) {
 	clients.Wait()
 	require.NoError(t, cache.Close(t.Context()))
 }
+
+// Where the first answer is of no use, and the origin is asked once more, that is a request of its own, too: the state of
+// a router has moved on with the first. Here the range of what is too large to be stored.
+func TestSecondAskingGoesThroughTheWholeChain(t *testing.T) {
+	large := strings.Repeat("0123456789", 1000)
+	for name, around := range map[string]func(http.Handler) http.Handler{
+		"nothing around": func(h http.Handler) http.Handler { return h },
+		"a timeout":      func(h http.Handler) http.Handler { return http.TimeoutHandler(h, time.Minute, "too late") },
+		"refused": func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if middleware.IsRefresh(r.Context()) {
+					w.WriteHeader(http.StatusForbidden)
+					return
+				}
+				h.ServeHTTP(w, r)
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cache, err := middleware.New(middleware.Config{MaxObjectBytes: 1000})
+			require.NoError(t, err)
+			var asked atomic.Int32
+			moved := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked.Add(1)
+				// The state of a router, which each use changes.
+				state := r.Context().Value(userKey{}).(*int)
+				if *state++; *state > 1 && name != "refused" {
+					t.Error("asked in a state that has moved on")
+				}
+				w.Header().Set("Cache-Control", "max-age=60")
+				http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(large))
+			}))
+			front := httptest.NewServer(around(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				moved.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, new(int))))
+			})))
+			defer front.Close()
+			h := &house{t: t, front: front, client: front.Client()}
+			r := h.get("/", "Range", "bytes=5-9")
+			require.Equal(t, http.StatusPartialContent, r.StatusCode)
+			require.Equal(t, "56789", r.body)
+			require.EqualValues(t, 2, asked.Load())
+			require.NoError(t, cache.Close(t.Context()))
+		})
+	}
+}
+
+// A panic on the way of the second asking is the client's, whoever around the cache recovers it.
+func TestPanicInASecondAsking(t *testing.T) {
+	cache, err := middleware.New(middleware.Config{MaxObjectBytes: 1000})
+	require.NoError(t, err)
+	inner := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if middleware.IsRefresh(r.Context()) {
+			w.Header().Set("Content-Length", "5")
+			io.WriteString(w, "half")
+			w.(http.Flusher).Flush()
+			panic("broken")
+		}
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Length", "10000")
+		io.WriteString(w, "0123456789")
+	}))
+	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if middleware.IsRefresh(r.Context()) {
+			defer func() { _ = recover() }()
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	front.Config.ErrorLog = quiet
+	front.Start()
+	defer front.Close()
+	h := &house{t: t, front: front, client: front.Client()}
+	require.Error(t, h.try("GET", "/", "Range", "bytes=5-9").err)
+	require.NoError(t, cache.Close(t.Context()))
+}

@@ -84,9 +84,17 @@ func (s *site) get(path string) answer { return s.as("alice", http.MethodGet, pa
 
 func (s *site) as(user, method, path string) answer {
 	s.t.Helper()
+	return s.send(method, path, "Authorization", "Bearer "+user)
+}
+
+// send sends a request; header holds name, value pairs.
+func (s *site) send(method, path string, header ...string) answer {
+	s.t.Helper()
 	r, err := http.NewRequest(method, s.url+path, nil)
 	require.NoError(s.t, err)
-	r.Header.Set("Authorization", "Bearer "+user)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
 	response, err := s.client.Do(r)
 	require.NoError(s.t, err)
 	defer response.Body.Close()
@@ -94,6 +102,9 @@ func (s *site) as(user, method, path string) answer {
 	require.NoError(s.t, err)
 	return answer{response.StatusCode, response.Header, string(body), response.Header.Get("Cache-Status")}
 }
+
+// hit reports whether the answer is the cache's own.
+func hit(a answer) bool { return strings.Contains(a.cache, "; hit") }
 
 type tenantKey struct{}
 
@@ -122,6 +133,12 @@ func (l *accessLog) add(r *http.Request) {
 	} else {
 		l.clients.Add(1)
 	}
+}
+
+// check compares what came in with what there should be.
+func (l *accessLog) check(t *testing.T, clients, refreshes int32) {
+	t.Helper()
+	require.Equal(t, []int32{clients, refreshes}, []int32{l.clients.Load(), l.refreshes.Load()}, "requests of clients, of the cache")
 }
 
 // items counts how often each was asked for, and says so. Its first answer is stale at once, and may be served while it is
