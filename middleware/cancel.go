@@ -1,11 +1,16 @@
 package middleware
 
+//lint:file-ignore SA1019 http.Client sets Cancel for its Timeout: a RoundTripper has to know it
+
 import (
 	"context"
 	"io"
 	"net/http"
 	"sync"
 )
+
+// hasCancel reports whether r has a Cancel channel.
+func hasCancel(r *http.Request) bool { return r.Cancel != nil }
 
 // cancellable is RoundTrip for a request with a Cancel channel, which http.Client uses for its Timeout. The channel is its
 // client's: it ends the client's waiting and reading. What is fetched, which may be for others too, does not get it.

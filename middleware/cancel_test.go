@@ -1,5 +1,7 @@
 package middleware_test
 
+//lint:file-ignore SA1019 http.Client sets Cancel for its Timeout
+
 import (
 	"context"
 	"fmt"

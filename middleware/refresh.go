@@ -151,6 +151,7 @@ func (f *refresh) take(h *handlerDoor, r *http.Request) bool {
 	}
 	w := f.walk
 	w.origin, w.req, w.client, w.stripped = h, x.req, x.client, w.stripped || x.stripped
+	w.hc.SetTrace(cirque.ContextCacheTrace(x.client))
 	return true
 }
 

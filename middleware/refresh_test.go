@@ -192,8 +192,10 @@ func (l *logText) String() string {
 // A refresh that does not come to its door stores nothing, holds nothing, and leaves the validation to the next client.
 func TestRefreshThatIsTurnedAway(t *testing.T) {
 	for name, turn := range map[string]func(next http.Handler, w http.ResponseWriter, r *http.Request){
-		"refused":  func(_ http.Handler, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) },
-		"redirect": func(_ http.Handler, w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", 302) },
+		"refused": func(_ http.Handler, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) },
+		"redirect": func(_ http.Handler, w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/login", http.StatusFound)
+		},
 		"elsewhere": func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			r.RequestURI, r.URL.Path = "/other", "/other"
 			next.ServeHTTP(w, r)

@@ -45,7 +45,7 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method == http.MethodConnect || upgrades(r.Header) {
 		return t.base.RoundTrip(r)
 	}
-	if r.Cancel != nil {
+	if hasCancel(r) {
 		return t.cancellable(r)
 	}
 	if r.Method == "" || undeclared(r) {

@@ -34,7 +34,7 @@ func TestChiWith(t *testing.T) {
 func TestChiUse(t *testing.T) {
 	cache, r := newCache(t, middleware.Config{}), chi.NewRouter()
 	h, log := around(r)
-	r.Use(chimiddleware.RealIP, chimiddleware.Recoverer, cache.Handler)
+	r.Use(chimiddleware.RequestID, chimiddleware.Recoverer, cache.Handler)
 	r.Get("/item/{id}", chiItem(new(items)))
 	checkRefreshes(t, cache, serve(t, h), "/item/", "7", "42", "a%2Fb")
 	log.check(t, 9, 3)

@@ -69,13 +69,16 @@ func (w *ginWriter) Flush() {
 	w.WriteHeaderNow()
 	w.inside.(http.Flusher).Flush()
 }
-func (w *ginWriter) CloseNotify() <-chan bool { return w.inside.(http.CloseNotifier).CloseNotify() }
+func (w *ginWriter) CloseNotify() <-chan bool { return w.inside.(closeNotifier).CloseNotify() }
 func (w *ginWriter) Status() int {
 	if w.status == 0 {
 		return http.StatusOK
 	}
 	return w.status
 }
+
+// closeNotifier is http.CloseNotifier, which gin asks for.
+type closeNotifier interface{ CloseNotify() <-chan bool }
 
 // A cache around the engine.
 func TestGinOutside(t *testing.T) {
