@@ -250,3 +250,41 @@ func TestCloseLeavesAClientsOwnFetch(t *testing.T) {
 		require.Equal(t, "at last", (<-poll).body)
 	})
 }
+
+// A revalidation in the background has nothing of the request that caused it but what says which response is meant.
+func TestTransportRefreshOutlivesItsClient(t *testing.T) {
+	cache, err := middleware.New(middleware.Config{})
+	require.NoError(t, err)
+	page := &staleFirst{say: func(r *http.Request) string {
+		return fmt.Sprint(r.URL.Path, " ", r.Header.Get("X-V"), r.Header.Get("Range"), " ", r.Context().Value(userKey{}) != nil && middleware.IsRefresh(r.Context()))
+	}}
+	hold, open := gate(t)
+	door := cache.Transport(serving{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if middleware.IsRefresh(r.Context()) {
+			<-hold
+			if r.Context().Err() != nil || r.Cancel != nil {
+				t.Error("it is cancelled with its client")
+			}
+		}
+		page.ServeHTTP(w, r)
+	})})
+	for n, want := range []string{"v1 /a x false", "v1 /a x false", "v2 /a x false"} {
+		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), userKey{}, "recycled"))
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://example.com/a", nil)
+		r.Header.Set("X-V", "x")
+		channel := make(chan struct{})
+		r.Cancel = channel
+		response, err := door.RoundTrip(r)
+		require.NoError(t, err)
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Equal(t, want, string(body), n)
+		response.Body.Close()
+		close(channel)
+		cancel()
+		if n == 1 {
+			open()
+		}
+		require.NoError(t, cache.Wait(t.Context()))
+	}
+}

@@ -88,10 +88,8 @@ func (c *Cache) chainOf(r *http.Request) (chain http.Handler, why string) {
 // changed its URL. Its header must have lost the client's own wishes.
 func newRefreshRequest(ctx context.Context, r *http.Request, header http.Header) *http.Request {
 	again := newBackgroundRequest(ctx, r, header)
-	if sent, err := url.ParseRequestURI(r.RequestURI); err == nil {
+	if sent, err := url.ParseRequestURI(r.RequestURI); err == nil { // as servers do
 		again.URL = sent
-	} else {
-		again.RequestURI = r.URL.RequestURI() // r is no server's
 	}
 	return again
 }
@@ -193,7 +191,7 @@ func (h *handlerDoor) refresh(f *refresh, w http.ResponseWriter, r *http.Request
 type secondAsking struct {
 	client   http.ResponseWriter // of the walk; nil: nobody is there
 	done     chan struct{}       // closed when the door is done
-	panicked any                 // what the door panicked with, should a handler around it recover that
+	panicked any                 // what the door panicked with; to be read after done
 }
 
 // fly asks h's next, for the walk's client.
@@ -231,20 +229,43 @@ func (h *handlerDoor) askAgain(x *exchange, w http.ResponseWriter) bool {
 	f := &refresh{walk: x, key: x.hc.Key(), ctx: ctx, cancel: cancel, again: &secondAsking{client: w, done: make(chan struct{})}}
 	r := newRefreshRequest(context.WithValue(ctx, refreshKey{}, f), x.req, x.req.Header.Clone())
 	r.Method = x.req.Method
-	defer func() {
-		if !f.state.CompareAndSwap(refreshPending, refreshOver) {
-			<-f.again.done // a handler around the door may return before it
-		}
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		defer f.again.recoverChain(c)
+		chain.ServeHTTP(&discardedResponse{ctx: ctx}, r)
 	}()
-	chain.ServeHTTP(&discardedResponse{ctx: ctx}, r)
-	if f.state.Load() == refreshPending {
+	timer := time.NewTimer(c.cfg.LockWait)
+	defer timer.Stop()
+	select {
+	case <-f.again.done:
+	case <-returned:
+	case <-timer.C: // the first request may hold what the second one waits for
+	}
+	if f.state.CompareAndSwap(refreshPending, refreshOver) {
 		return false
 	}
-	<-f.again.done
+	<-f.again.done // next has returned; what handlers around it do until they return is for nobody
 	if f.again.panicked != nil {
 		panic(f.again.panicked)
 	}
 	return true
+}
+
+// recoverChain reports what the chain panicked with, unless that is the door's: then it is raised again where the client is.
+func (s *secondAsking) recoverChain(c *Cache) {
+	p := recover()
+	if p == nil || p == http.ErrAbortHandler {
+		return
+	}
+	select {
+	case <-s.done:
+		if s.panicked != nil {
+			return
+		}
+	default:
+	}
+	c.reportPanic("second asking", p)
 }
 
 // unreached remembers keys whose last refresh did not come to its door. It is bounded: of two keys in one place the later
