@@ -12,9 +12,10 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// revalidateInBackground asks the origin about a stale entry that is served, independently of the request it
-// is served to (RFC 5861 §3). The write permit of x goes there. chain is the handler that the request goes through; nil at
-// the Transport door, whose requests need nothing around them.
+// revalidateInBackground asks the origin about a stale entry that is served, independently of the
+// request it is served to (RFC 5861 §3). The write permit of x goes there. chain is the handler
+// that the request goes through; nil at the Transport door, whose requests need nothing around
+// them.
 func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, chain http.Handler) {
 	c := x.cache
 	b := &exchange{cache: c, door: x.door, origin: x.origin, stripped: x.stripped, background: true}

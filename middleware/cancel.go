@@ -12,8 +12,9 @@ import (
 // hasCancel reports whether r has a Cancel channel.
 func hasCancel(r *http.Request) bool { return r.Cancel != nil }
 
-// cancellable is RoundTrip for a request with a Cancel channel, which http.Client uses for its Timeout. The channel is its
-// client's: it ends the client's waiting and reading. What is fetched, which may be for others too, does not get it.
+// cancellable is RoundTrip for a request with a Cancel channel, which http.Client uses for its
+// Timeout. The channel is its client's: it ends the client's waiting and reading. What is fetched,
+// which may be for others too, does not get it.
 func (t *transportDoor) cancellable(r *http.Request) (*http.Response, error) {
 	ctx := &cancelContext{Context: r.Context(), cancel: r.Cancel}
 	handedOn := false
@@ -44,7 +45,8 @@ func (t *transportDoor) cancellable(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// cancelContext is a context that a channel ends too. Only somebody who waits for that costs a goroutine: hits do not.
+// cancelContext is a context that a channel ends too. Only somebody who waits for that costs a
+// goroutine: hits do not.
 type cancelContext struct {
 	context.Context
 	cancel <-chan struct{}
@@ -92,7 +94,8 @@ func (c *cancelContext) Err() error {
 	}
 }
 
-// end says that nobody waits any more. Done may still be asked for, and is closed if the context has ended by then.
+// end says that nobody waits any more. Done may still be asked for, and is closed if the context
+// has ended by then.
 func (c *cancelContext) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -18,7 +18,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// The timeout of one http.Client ends that client's waiting, and not the fetch that others read along with.
+// The timeout of one http.Client ends that client's waiting, and not the fetch that others read
+// along with.
 func TestClientTimeoutLeavesTheFillToTheOthers(t *testing.T) {
 	for _, moment := range []string{"before the header", "in the body"} {
 		t.Run(moment, func(t *testing.T) {
@@ -71,8 +72,8 @@ func TestClientTimeoutLeavesTheFillToTheOthers(t *testing.T) {
 	}
 }
 
-// A client's Cancel channel ends its own waiting: for a header, for its turn, and for more of a body. The origin's request
-// has none, and nothing is left running for it.
+// A client's Cancel channel ends its own waiting: for a header, for its turn, and for more of a
+// body. The origin's request has none, and nothing is left running for it.
 func TestTransportHeedsCancelOfItsOwnRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cache, err := middleware.New(middleware.Config{})
@@ -132,8 +133,8 @@ func TestTransportHeedsCancelOfItsOwnRequest(t *testing.T) {
 	})
 }
 
-// What is nobody else's ends with the client it is for, whether it answered or not: what has proved uncacheable, what the
-// client will not have stored, and a HEAD.
+// What is nobody else's ends with the client it is for, whether it answered or not: what has proved
+// uncacheable, what the client will not have stored, and a HEAD.
 func TestFetchesThatAreOneClientsEndWithIt(t *testing.T) {
 	var slow, open atomic.Int32
 	origin := func(w http.ResponseWriter, r *http.Request) {
@@ -251,7 +252,8 @@ func TestCloseLeavesAClientsOwnFetch(t *testing.T) {
 	})
 }
 
-// A revalidation in the background has nothing of the request that caused it but what says which response is meant.
+// A revalidation in the background has nothing of the request that caused it but what says which
+// response is meant.
 func TestTransportRefreshOutlivesItsClient(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{})
 	require.NoError(t, err)

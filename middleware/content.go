@@ -11,9 +11,9 @@ import (
 // contentWait is how long a request may take to show whether it has content.
 const contentWait = time.Second
 
-// undeclared reports whether only reading tells that r has content. HTTP/1.1 says so in the header (RFC 9112 §6.3), and
-// net/http knows it of HTTP/2. In HTTP/3 the end of the stream says it (RFC 9114 §4.1), and servers hand over requests before
-// they have come to that.
+// undeclared reports whether only reading tells that r has content. HTTP/1.1 says so in the header
+// (RFC 9112 §6.3), and net/http knows it of HTTP/2. In HTTP/3 the end of the stream says it (RFC
+// 9114 §4.1), and servers hand over requests before they have come to that.
 func undeclared(r *http.Request) bool {
 	if r.ContentLength >= 0 || r.ProtoMajor != 3 || r.Body == nil || r.Body == http.NoBody {
 		return false
@@ -23,11 +23,12 @@ func undeclared(r *http.Request) bool {
 		r.Header["Content-Length"] == nil && r.Header["Transfer-Encoding"] == nil && r.Header["Expect"] == nil
 }
 
-// declareContent finds out whether r, which is undeclared, has content, and changes r to say so: a request without has no
-// Body and the ContentLength 0. What was read is in the new Body of one with content. A request that shows neither for
-// contentWait counts as one with content.
+// declareContent finds out whether r, which is undeclared, has content, and changes r to say so: a
+// request without has no Body and the ContentLength 0. What was read is in the new Body of one with
+// content. A request that shows neither for contentWait counts as one with content.
 //
-// It changes r in place: a handler around the cache that reads the Body after it must not miss what was read here.
+// It changes r in place: a handler around the cache that reads the Body after it must not miss what
+// was read here.
 func declareContent(r *http.Request) {
 	body := &peekedBody{ReadCloser: r.Body, first: make(chan firstByte, 1)}
 	go body.peek()
@@ -62,7 +63,8 @@ type firstByte struct {
 	err  error
 }
 
-// peek reads the first byte. It ends when there is one, or with the request, whose server then ends the body.
+// peek reads the first byte. It ends when there is one, or with the request, whose server then ends
+// the body.
 func (b *peekedBody) peek() {
 	var f firstByte
 	defer func() {
@@ -94,8 +96,9 @@ func (b *peekedBody) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
-// noServer stands for a server that is not an http.Server, in the contexts of requests that handlers get from the cache:
-// httputil.ReverseProxy ends an answer that broke off as if it were whole, unless its request names a server.
+// noServer stands for a server that is not an http.Server, in the contexts of requests that
+// handlers get from the cache: httputil.ReverseProxy ends an answer that broke off as if it were
+// whole, unless its request names a server.
 var noServer = &http.Server{}
 
 // withServer returns ctx with a value for http.ServerContextKey.

@@ -17,7 +17,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// streamBody is the body of an HTTP/3 request: what comes of it comes after wait, and its end if it has one.
+// streamBody is the body of an HTTP/3 request: what comes of it comes after wait, and its end if it
+// has one.
 type streamBody struct {
 	wait   time.Duration
 	rest   io.Reader
@@ -46,8 +47,8 @@ type panicking struct{}
 
 func (panicking) Read([]byte) (int, error) { panic("broken body") }
 
-// An HTTP/3 request does not say whether it has content. One without is cached like any other, one that has, or may have, is
-// not, and its content arrives whole.
+// An HTTP/3 request does not say whether it has content. One without is cached like any other, one
+// that has, or may have, is not, and its content arrives whole.
 func TestHTTP3RequestsShowWhetherTheyHaveContent(t *testing.T) {
 	broken := errors.New("stream reset")
 	for name, c := range map[string]struct {

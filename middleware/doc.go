@@ -22,9 +22,10 @@
 //
 // # Revalidation in the background
 //
-// What may be served stale while it is revalidated (RFC 5861 §3) is revalidated by a request of the cache's own. At the Handler door that goes
-// through all handlers of the server, as a client's would: see [Config].Refresh and [IsRefresh]. Where the cache does not know them,
-// the client waits for the revalidation.
+// What may be served stale while it is revalidated (RFC 5861 §3) is revalidated by a request of the
+// cache's own. At the Handler door that goes through all handlers of the server, as a client's
+// would: see [Config].Refresh and [IsRefresh]. Where the cache does not know them, the client waits
+// for the revalidation.
 //
 // # Purging
 //

@@ -346,8 +346,8 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 	return x.validates(d, meta)
 }
 
-// validates notes that what was found is to be validated. It reports true if that failed already, and it is served all
-// the same.
+// validates notes that what was found is to be validated. It reports true if that failed already,
+// and it is served all the same.
 func (x *exchange) validates(d cirque.ReuseDecision, meta *cirque.CacheMeta) bool {
 	x.status.fwd = d.Fwd
 	x.status.detail = d.Detail
@@ -359,9 +359,9 @@ func (x *exchange) validates(d cirque.ReuseDecision, meta *cirque.CacheMeta) boo
 	return false
 }
 
-// servesWhileRevalidated takes a stale entry as the answer, if it is revalidated meanwhile: in the background by the
-// request that gets the write permit, or by another that has it (RFC 5861 §3). Where it cannot be revalidated in the
-// background the walk stands at Stale, and the client waits.
+// servesWhileRevalidated takes a stale entry as the answer, if it is revalidated meanwhile: in the
+// background by the request that gets the write permit, or by another that has it (RFC 5861 §3).
+// Where it cannot be revalidated in the background the walk stands at Stale, and the client waits.
 func (x *exchange) servesWhileRevalidated(meta *cirque.CacheMeta, hit cirque.HitHandler, detail string) bool {
 	x.hc.Found(meta, hit, cirque.HitExpired)
 	if x.validatesItself || IsRefresh(x.client) {
@@ -391,8 +391,8 @@ func (x *exchange) servesWhileRevalidated(meta *cirque.CacheMeta, hit cirque.Hit
 	return true
 }
 
-// revalidatedBy returns the handler that a revalidation in the background goes through; nil at the Transport door. It
-// reports false where there can be none.
+// revalidatedBy returns the handler that a revalidation in the background goes through; nil at the
+// Transport door. It reports false where there can be none.
 func (x *exchange) revalidatedBy() (chain http.Handler, ok bool) {
 	if x.door == doorTransport {
 		return nil, true
@@ -404,7 +404,8 @@ func (x *exchange) revalidatedBy() (chain http.Handler, ok bool) {
 	return chain, chain != nil
 }
 
-// acceptsStale reports whether the client itself rather gets what is stale than waits (RFC 9111 §5.2.1.2 and §5.2.1.7).
+// acceptsStale reports whether the client itself rather gets what is stale than waits (RFC 9111
+// §5.2.1.2 and §5.2.1.7).
 func (x *exchange) acceptsStale(meta *cirque.CacheMeta) bool {
 	return x.rd.OnlyIfCached || x.rd.MaxStaleAny || x.rd.MaxStale.Present && meta.Staleness(x.now) <= x.rd.MaxStale.Duration
 }

@@ -46,10 +46,11 @@ type flight struct {
 	trailer atomic.Pointer[http.Header]
 }
 
-// newFlight begins a fetch on behalf of x, the values of whose context it keeps. A fetch that nobody else can be waiting for
-// is the client's, and ends with it, until its answer begins to be stored: that for a POST, and each without the write permit, be it
-// because the key has proved uncacheable, because the request forbids storing, or for a HEAD. A fetch that begins while the cache is
-// closing is the client's to its end.
+// newFlight begins a fetch on behalf of x, the values of whose context it keeps. A fetch that
+// nobody else can be waiting for is the client's, and ends with it, until its answer begins to be
+// stored: that for a POST, and each without the write permit, be it because the key has proved
+// uncacheable, because the request forbids storing, or for a HEAD. A fetch that begins while the
+// cache is closing is the client's to its end.
 func (x *exchange) newFlight() *flight {
 	c := x.cache
 	f := &flight{cache: c, client: x.client, waited: !x.background}
@@ -81,8 +82,8 @@ func (f *flight) endWithClient() {
 	f.disown = context.AfterFunc(f.client, func() { f.cancel(context.Cause(f.client)) })
 }
 
-// claim makes the client's own fetch Close's business, as it is to be stored. It reports false where Close has given it
-// up already.
+// claim makes the client's own fetch Close's business, as it is to be stored. It reports false
+// where Close has given it up already.
 func (f *flight) claim() bool {
 	if f.disown == nil {
 		return true // it is nobody's own

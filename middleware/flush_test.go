@@ -41,8 +41,8 @@ func (g *gzipWriter) Flush() {
 	_ = http.NewResponseController(g.ResponseWriter).Flush()
 }
 
-// A cache between a compressing middleware and the handler does not make the answer larger: what passes through it on a
-// miss is flushed where the handler flushes, and nowhere else.
+// A cache between a compressing middleware and the handler does not make the answer larger: what
+// passes through it on a miss is flushed where the handler flushes, and nowhere else.
 func TestMissCompressesAsWithoutTheCache(t *testing.T) {
 	for name, every := range map[string]int{"never flushed": 0, "flushed now and then": 50, "flushed at once": 1} {
 		t.Run(name, func(t *testing.T) {
@@ -76,8 +76,8 @@ func TestMissCompressesAsWithoutTheCache(t *testing.T) {
 	}
 }
 
-// What the handler flushes reaches all who read along at once, the header by itself too, whether they came before it or
-// wait with all there is in hand.
+// What the handler flushes reaches all who read along at once, the header by itself too, whether
+// they came before it or wait with all there is in hand.
 func TestFlushReachesAllWhoReadAlong(t *testing.T) {
 	const readers = 50
 	event := make(chan string)
@@ -225,7 +225,8 @@ func (s *strictWriter) Flush() {
 // closeNotifier is http.CloseNotifier, which frameworks still ask for.
 type closeNotifier interface{ CloseNotify() <-chan bool }
 
-// Handlers find what they commonly ask a server's ResponseWriter for, in a revalidation in the background too.
+// Handlers find what they commonly ask a server's ResponseWriter for, in a revalidation in the
+// background too.
 func TestHandlerResponseWriterCanWhatAServersCan(t *testing.T) {
 	var asked atomic.Int32
 	check := func(w http.ResponseWriter, hijacks bool) {
@@ -265,8 +266,8 @@ func TestHandlerResponseWriterCanWhatAServersCan(t *testing.T) {
 	require.EqualValues(t, 2, asked.Load())
 }
 
-// A handler that ends early because CloseNotify tells it to has not written all of what it began: that is told only of a
-// fetch that is cancelled, and nothing of it is stored.
+// A handler that ends early because CloseNotify tells it to has not written all of what it began:
+// that is told only of a fetch that is cancelled, and nothing of it is stored.
 func TestCloseNotifyIsAboutTheFetch(t *testing.T) {
 	for _, cacheable := range []bool{false, true} {
 		told := make(chan bool, 1)

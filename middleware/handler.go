@@ -12,12 +12,13 @@ import (
 // Handler returns a handler that serves from the cache what it may, and asks next for the rest. A nil next is
 // http.DefaultServeMux.
 //
-// next runs on the goroutine of the request that caused it, with a request of its own whose context keeps its
-// values; cancellation, a deadline included, reaches it only once its answer has proved uncacheable, or from the start where
-// nobody else can be waiting for it: what was uncacheable before, a request with no-store, a HEAD. ServeHTTP returns after
-// next has; where a deadline has passed by then, and nothing was sent, the answer is 504. What
-// next may do with its ResponseWriter is what net/http allows, but for hijacking: requests that ask for an
-// upgrade, and CONNECT, get the server's own writer and no cache. A next that returns without having written anything, not
+// next runs on the goroutine of the request that caused it, with a request of its own whose context
+// keeps its values; cancellation, a deadline included, reaches it only once its answer has proved
+// uncacheable, or from the start where nobody else can be waiting for it: what was uncacheable
+// before, a request with no-store, a HEAD. ServeHTTP returns after next has; where a deadline has
+// passed by then, and nothing was sent, the answer is 504. What next may do with its ResponseWriter
+// is what net/http allows, but for hijacking: requests that ask for an upgrade, and CONNECT, get
+// the server's own writer and no cache. A next that returns without having written anything, not
 // even a status, has nothing stored; handlers around the cache may still answer then.
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	if next == nil {

@@ -7,12 +7,12 @@ import (
 	"sync/atomic"
 )
 
-// liveWriter sends a client a body that is still being fetched. It flushes where the handler behind the cache did, so that
-// what that wants to be seen is seen, and a middleware that compresses does it as well as without the cache. Where nothing
-// is known of the fetch it flushes whatever comes.
+// liveWriter sends a client a body that is still being fetched. It flushes where the handler behind
+// the cache did, so that what that wants to be seen is seen, and a middleware that compresses does
+// it as well as without the cache. Where nothing is known of the fetch it flushes whatever comes.
 //
-// The client's goroutine writes. It may be waiting for more of the body when the handler flushes: then another goroutine flushes, as the
-// handler must not wait for the client.
+// The client's goroutine writes. It may be waiting for more of the body when the handler flushes:
+// then another goroutine flushes, as the handler must not wait for the client.
 type liveWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
@@ -80,7 +80,8 @@ func (l *liveWriter) flush() {
 	}
 }
 
-// flushIfDue flushes if the client has what the handler has flushed, and that was not flushed yet. the caller has the turn.
+// flushIfDue flushes if the client has what the handler has flushed, and that was not flushed yet.
+// the caller has the turn.
 func (l *liveWriter) flushIfDue() error {
 	if l.flight != nil && !l.due() {
 		return nil
@@ -88,7 +89,8 @@ func (l *liveWriter) flushIfDue() error {
 	return l.flushNow()
 }
 
-// due reports whether there is something to flush. What the client has not come to yet is flushed when it has.
+// due reports whether there is something to flush. What the client has not come to yet is flushed
+// when it has.
 func (l *liveWriter) due() bool {
 	mark := l.flight.flushes.mark.Load()
 	return mark > l.done.Load() && l.at.Load() >= mark-1 && !l.over.Load()
@@ -104,7 +106,8 @@ func (l *liveWriter) flushNow() error {
 	return err
 }
 
-// wake flushes on a goroutine of its own, if that is due: then the client's goroutine is likely to be waiting for the body.
+// wake flushes on a goroutine of its own, if that is due: then the client's goroutine is likely to
+// be waiting for the body.
 func (l *liveWriter) wake() {
 	if l.due() && l.asleep.CompareAndSwap(true, false) {
 		go l.flushAside()

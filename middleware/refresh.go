@@ -14,18 +14,21 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// IsRefresh reports whether ctx is the context of a request that a cache makes by itself: to revalidate in the background
-// what it has served stale (RFC 5861 §3), or to ask once more where the first answer was of no use. Handlers around and behind the
-// cache can tell such requests from those of clients: a log, a metric or a rate limiter may count them apart. What handlers
-// around the cache write in answer to one reaches nobody.
+// IsRefresh reports whether ctx is the context of a request that a cache makes by itself: to
+// revalidate in the background what it has served stale (RFC 5861 §3), or to ask once more where
+// the first answer was of no use. Handlers around and behind the cache can tell such requests from
+// those of clients: a log, a metric or a rate limiter may count them apart. What handlers around
+// the cache write in answer to one reaches nobody.
 func IsRefresh(ctx context.Context) bool { return ctx.Value(refreshKey{}) != nil }
 
 type refreshKey struct{}
 
-// refresh is a background revalidation at the Handler door: a request that goes through the whole chain of handlers, as a
-// client's would, and carries the walk that its answer is for. The door that finds the walk's key takes it over.
+// refresh is a background revalidation at the Handler door: a request that goes through the whole
+// chain of handlers, as a client's would, and carries the walk that its answer is for. The door
+// that finds the walk's key takes it over.
 //
-// Until then nobody drives the walk. INVARIANT: whoever changes state from refreshPending owns the walk, and releases it.
+// Until then nobody drives the walk. INVARIANT: whoever changes state from refreshPending owns the
+// walk, and releases it.
 type refresh struct {
 	walk   *exchange // with the write permit
 	key    cirque.CacheKey
@@ -47,8 +50,8 @@ const (
 	refreshOver                  // the walk is released
 )
 
-// refreshOf returns the refresh that ctx carries; nil where there is none, or a door has taken its walk over: behind that
-// door the request is one like any other.
+// refreshOf returns the refresh that ctx carries; nil where there is none, or a door has taken its
+// walk over: behind that door the request is one like any other.
 func refreshOf(ctx context.Context) *refresh {
 	if f, _ := ctx.Value(refreshKey{}).(*refresh); f != nil && f.state.Load() != refreshTaken {
 		return f
@@ -56,8 +59,8 @@ func refreshOf(ctx context.Context) *refresh {
 	return nil
 }
 
-// surroundings returns the handler that a background revalidation of r goes through; nil where there is none, and clients
-// wait, which is logged once.
+// surroundings returns the handler that a background revalidation of r goes through; nil where
+// there is none, and clients wait, which is logged once.
 func (c *Cache) surroundings(r *http.Request) http.Handler {
 	chain, why := c.chainOf(r)
 	if why != "" {
@@ -66,8 +69,9 @@ func (c *Cache) surroundings(r *http.Request) http.Handler {
 	return chain
 }
 
-// chainOf returns the handler that a request like r goes through from the start. It is nil where r has no such handler, or the
-// server adds values to its contexts that only Config.BackgroundContext can add to a new one.
+// chainOf returns the handler that a request like r goes through from the start. It is nil where r
+// has no such handler, or the server adds values to its contexts that only Config.BackgroundContext
+// can add to a new one.
 func (c *Cache) chainOf(r *http.Request) (chain http.Handler, why string) {
 	if c.cfg.Refresh != nil {
 		return c.cfg.Refresh(r), ""
@@ -84,8 +88,8 @@ func (c *Cache) chainOf(r *http.Request) (chain http.Handler, why string) {
 	return server.Handler, ""
 }
 
-// newRefreshRequest returns a GET like the one that the client of r sent, before routers and handlers around the cache
-// changed its URL. Its header must have lost the client's own wishes.
+// newRefreshRequest returns a GET like the one that the client of r sent, before routers and
+// handlers around the cache changed its URL. Its header must have lost the client's own wishes.
 func newRefreshRequest(ctx context.Context, r *http.Request, header http.Header) *http.Request {
 	again := newBackgroundRequest(ctx, r, header)
 	if sent, err := url.ParseRequestURI(r.RequestURI); err == nil { // as servers do
@@ -105,7 +109,8 @@ func (f *refresh) run(chain http.Handler, r *http.Request) {
 	chain.ServeHTTP(&discardedResponse{ctx: f.ctx}, r.WithContext(context.WithValue(f.ctx, refreshKey{}, f)))
 }
 
-// abort ends a refresh that has not come to its door in time, or that the cache cannot wait for when it is closed.
+// abort ends a refresh that has not come to its door in time, or that the cache cannot wait for
+// when it is closed.
 func (f *refresh) abort() {
 	defer f.walk.cache.recoverBackground("refresh")
 	f.cancel() // before state is read: see finish
@@ -115,8 +120,8 @@ func (f *refresh) abort() {
 	}
 }
 
-// drop releases a walk that no door has taken over. The next client of the key validates by itself: what refuses a request
-// of the cache's own may let a client's pass.
+// drop releases a walk that no door has taken over. The next client of the key validates by itself:
+// what refuses a request of the cache's own may let a client's pass.
 func (f *refresh) drop() {
 	if f.state.CompareAndSwap(refreshPending, refreshOver) {
 		f.walk.cache.unreached.add(f.key)
@@ -186,8 +191,9 @@ func (h *handlerDoor) refresh(f *refresh, w http.ResponseWriter, r *http.Request
 	w.WriteHeader(http.StatusNoContent) // for logs around the cache
 }
 
-// secondAsking is a request that goes through the chain because the answer to the first one was of no use. A router's state
-// has moved on with that: asked with it again, next would be another handler, or none.
+// secondAsking is a request that goes through the chain because the answer to the first one was of
+// no use. A router's state has moved on with that: asked with it again, next would be another
+// handler, or none.
 type secondAsking struct {
 	client   http.ResponseWriter // of the walk; nil: nobody is there
 	done     chan struct{}       // closed when the door is done
@@ -205,8 +211,9 @@ func (s *secondAsking) fly(h *handlerDoor, x *exchange) {
 	}
 }
 
-// askAgain asks for the second time, on behalf of x, whose client w is. It reports false where no request of the cache's
-// own comes to the door: then next can only be asked with the request that it got before.
+// askAgain asks for the second time, on behalf of x, whose client w is. It reports false where no
+// request of the cache's own comes to the door: then next can only be asked with the request that
+// it got before.
 func (h *handlerDoor) askAgain(x *exchange, w http.ResponseWriter) bool {
 	c, first := h.cache, x.client
 	chain, _ := c.chainOf(x.req)
@@ -252,7 +259,8 @@ func (h *handlerDoor) askAgain(x *exchange, w http.ResponseWriter) bool {
 	return true
 }
 
-// recoverChain reports what the chain panicked with, unless that is the door's: then it is raised again where the client is.
+// recoverChain reports what the chain panicked with, unless that is the door's: then it is raised
+// again where the client is.
 func (s *secondAsking) recoverChain(c *Cache) {
 	p := recover()
 	if p == nil || p == http.ErrAbortHandler {
@@ -268,8 +276,8 @@ func (s *secondAsking) recoverChain(c *Cache) {
 	c.reportPanic("second asking", p)
 }
 
-// unreached remembers keys whose last refresh did not come to its door. It is bounded: of two keys in one place the later
-// one is remembered.
+// unreached remembers keys whose last refresh did not come to its door. It is bounded: of two keys
+// in one place the later one is remembered.
 type unreached [256]atomic.Uint64
 
 func (u *unreached) place(key cirque.CacheKey) (*atomic.Uint64, uint64) {
@@ -288,7 +296,8 @@ func (u *unreached) remove(key cirque.CacheKey) bool {
 	return place.Load() == mark && place.CompareAndSwap(mark, 0)
 }
 
-// discardedResponse is the http.ResponseWriter of a refresh. It can do what a server's can, but for hijacking.
+// discardedResponse is the http.ResponseWriter of a refresh. It can do what a server's can, but for
+// hijacking.
 type discardedResponse struct {
 	ctx    context.Context
 	header http.Header

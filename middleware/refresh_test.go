@@ -22,8 +22,8 @@ import (
 
 type userKey struct{}
 
-// staleFirst answers what say says and counts its answers. The first one is stale at once, and may be served while it is
-// revalidated.
+// staleFirst answers what say says and counts its answers. The first one is stale at once, and may
+// be served while it is revalidated.
 type staleFirst struct {
 	say   func(r *http.Request) string
 	asked atomic.Int32
@@ -50,8 +50,9 @@ func authenticated(next http.Handler) http.Handler {
 	})
 }
 
-// A background revalidation goes through all that a request goes through, so that its answer is what a request would get:
-// authentication, values of the context, rewritten URLs, and the router's patterns.
+// A background revalidation goes through all that a request goes through, so that its answer is
+// what a request would get: authentication, values of the context, rewritten URLs, and the router's
+// patterns.
 func TestRefreshGoesThroughTheWholeChain(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{})
 	require.NoError(t, err)
@@ -83,8 +84,8 @@ func TestRefreshGoesThroughTheWholeChain(t *testing.T) {
 	require.EqualValues(t, 2, page.asked.Load())
 }
 
-// Where the handler of the server is not known there is no background revalidation: what a request would get cannot be
-// told. The client waits, but for one who rather has what is stale.
+// Where the handler of the server is not known there is no background revalidation: what a request
+// would get cannot be told. The client waits, but for one who rather has what is stale.
 func TestNoRefreshWithoutSurroundings(t *testing.T) {
 	var said strings.Builder
 	logger := slog.New(slog.NewTextHandler(&said, nil))
@@ -141,7 +142,8 @@ func TestStaleIfErrorWithoutSurroundings(t *testing.T) {
 	}
 }
 
-// Values that the server itself adds to contexts would be missing, unless BackgroundContext has them.
+// Values that the server itself adds to contexts would be missing, unless BackgroundContext has
+// them.
 func TestRefreshNeedsTheServersContext(t *testing.T) {
 	for _, given := range []bool{false, true} {
 		cfg := middleware.Config{}
@@ -189,7 +191,8 @@ func (l *logText) String() string {
 	return l.text.String()
 }
 
-// A refresh that does not come to its door stores nothing, holds nothing, and leaves the validation to the next client.
+// A refresh that does not come to its door stores nothing, holds nothing, and leaves the validation
+// to the next client.
 func TestRefreshThatIsTurnedAway(t *testing.T) {
 	for name, turn := range map[string]func(next http.Handler, w http.ResponseWriter, r *http.Request){
 		"refused": func(_ http.Handler, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) },
@@ -238,8 +241,8 @@ func TestRefreshThatIsTurnedAway(t *testing.T) {
 	}
 }
 
-// Caches in one another: each is refreshed by a request that goes past the others on the way to it, and a refresh does not
-// set off another.
+// Caches in one another: each is refreshed by a request that goes past the others on the way to it,
+// and a refresh does not set off another.
 func TestRefreshThroughOtherCaches(t *testing.T) {
 	outer, err := middleware.New(middleware.Config{Name: "outer"})
 	require.NoError(t, err)
@@ -281,7 +284,8 @@ func TestRefreshThroughOtherCaches(t *testing.T) {
 	require.Equal(t, "v3", h.get("/").body)
 }
 
-// A chain that hangs on the way to the door holds neither the key nor Close up, whether it heeds its context or not.
+// A chain that hangs on the way to the door holds neither the key nor Close up, whether it heeds
+// its context or not.
 func TestRefreshThatHangsOnItsWay(t *testing.T) {
 	for _, heeds := range []bool{false, true} {
 		t.Run(fmt.Sprint("heeds its context ", heeds), func(t *testing.T) {
@@ -333,7 +337,8 @@ func TestRefreshThatHangsOnItsWay(t *testing.T) {
 	}
 }
 
-// Routers use what they put into contexts again: nothing of a client's request may be touched once it is over.
+// Routers use what they put into contexts again: nothing of a client's request may be touched once
+// it is over.
 func TestRefreshTouchesNothingOfItsClient(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{})
 	require.NoError(t, err)
@@ -376,8 +381,9 @@ func TestRefreshTouchesNothingOfItsClient(t *testing.T) {
 	require.NoError(t, cache.Close(t.Context()))
 }
 
-// Where the first answer is of no use, and the origin is asked once more, that is a request of its own, too: the state of
-// a router has moved on with the first. Here the range of what is too large to be stored.
+// Where the first answer is of no use, and the origin is asked once more, that is a request of its
+// own, too: the state of a router has moved on with the first. Here the range of what is too large
+// to be stored.
 func TestSecondAskingGoesThroughTheWholeChain(t *testing.T) {
 	large := strings.Repeat("0123456789", 1000)
 	for name, around := range map[string]func(http.Handler) http.Handler{

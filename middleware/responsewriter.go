@@ -237,9 +237,10 @@ func (rw *responseWriter) pass() {
 	}
 }
 
-// leaveUnanswered takes a handler that has returned without a word. For net/http that is an empty 200. But routers whose
-// handlers return errors answer these after all middleware has returned, to this very ResponseWriter: so nothing is stored, and it is
-// left to the server, or to whoever still writes, to answer.
+// leaveUnanswered takes a handler that has returned without a word. For net/http that is an empty
+// 200. But routers whose handlers return errors answer these after all middleware has returned, to
+// this very ResponseWriter: so nothing is stored, and it is left to the server, or to whoever still
+// writes, to answer.
 func (rw *responseWriter) leaveUnanswered() {
 	rw.silent = true
 	rw.status, rw.snapshot, rw.declared = http.StatusOK, snapshot(rw.header), -1
@@ -402,8 +403,8 @@ func (rw *responseWriter) ReadFrom(r io.Reader) (total int64, err error) {
 // Flush implements http.Flusher.
 func (rw *responseWriter) Flush() { _ = rw.FlushError() }
 
-// FlushError makes the decision fall, and flushes what goes to the client directly. What goes through the cache is
-// flushed to the clients who read along, each at its own pace.
+// FlushError makes the decision fall, and flushes what goes to the client directly. What goes
+// through the cache is flushed to the clients who read along, each at its own pace.
 func (rw *responseWriter) FlushError() error {
 	if err := rw.ready(); err != nil {
 		return err
@@ -417,8 +418,9 @@ func (rw *responseWriter) FlushError() error {
 	return nil
 }
 
-// CloseNotify implements http.CloseNotifier, for handlers that do not know contexts. Like the context of the request that
-// the handler got, the channel tells of the fetch: a client who leaves does not end one that is the cache's.
+// CloseNotify implements http.CloseNotifier, for handlers that do not know contexts. Like the
+// context of the request that the handler got, the channel tells of the fetch: a client who leaves
+// does not end one that is the cache's.
 func (rw *responseWriter) CloseNotify() <-chan bool { return closeNotify(rw.ctx) }
 
 // SetReadDeadline, SetWriteDeadline and EnableFullDuplex are for http.ResponseController.

@@ -13,8 +13,9 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Routers whose handlers return errors answer those when all middleware has returned, to the ResponseWriter that the cache
-// gave them. A handler that returned without a word is no empty 200 to be stored.
+// Routers whose handlers return errors answer those when all middleware has returned, to the
+// ResponseWriter that the cache gave them. A handler that returned without a word is no empty 200
+// to be stored.
 func TestAnswerAfterTheHandlerReturned(t *testing.T) {
 	for name, late := range map[string]func(w http.ResponseWriter){
 		"nothing":   func(http.ResponseWriter) {},

@@ -16,9 +16,10 @@ import (
 // Transport returns a RoundTripper that answers from the cache what it may, and asks base for the rest. A nil base
 // is http.DefaultTransport.
 //
-// It keeps the RoundTripper contract: requests are not modified, their bodies are closed on every path, responses and their
-// headers are the caller's. Cancelling a request, by its context or its Cancel channel, fails the caller's reading; a fill that
-// it caused goes on for the others. A fetch that nobody else can be waiting for ends with its caller.
+// It keeps the RoundTripper contract: requests are not modified, their bodies are closed on every
+// path, responses and their headers are the caller's. Cancelling a request, by its context or its
+// Cancel channel, fails the caller's reading; a fill that it caused goes on for the others. A fetch
+// that nobody else can be waiting for ends with its caller.
 func (c *Cache) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport

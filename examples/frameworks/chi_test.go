@@ -14,7 +14,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// chiItem is the handler of a route with {id}. chi hands out its parameters from a context that it uses again.
+// chiItem is the handler of a route with {id}. chi hands out its parameters from a context that it
+// uses again.
 func chiItem(i *items) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		i.write(w, r, chi.URLParam(r, "id"))
@@ -62,8 +63,8 @@ func TestChiMount(t *testing.T) {
 	}
 }
 
-// A cache around mounted routers. Where it asks twice, the router has not been left where the first time ended: a range of
-// what is too large to be stored is asked for again, by itself.
+// A cache around mounted routers. Where it asks twice, the router has not been left where the first
+// time ended: a range of what is too large to be stored is asked for again, by itself.
 func TestChiRangeOfWhatIsTooLarge(t *testing.T) {
 	large := bytes.Repeat([]byte("0123456789"), 1000)
 	cache, r, sub := newCache(t, middleware.Config{MaxObjectBytes: 1000}), chi.NewRouter(), chi.NewRouter()

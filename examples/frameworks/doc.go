@@ -1,4 +1,5 @@
-// Package frameworks shows, as tests, how the cache works with what people build services from. It has no code of its own.
+// Package frameworks shows, as tests, how the cache works with what people build services from. It
+// has no code of its own.
 //
 //   - http.ServeMux: the cache around it, around one of its patterns, and behind http.StripPrefix;
 //   - chi: r.Use, r.With, and one cache in several mounted routers;
@@ -8,6 +9,6 @@
 //   - gzhttp: a compressing middleware around the cache, and behind it;
 //   - oauth2: its transport around the cache's transport, which is the right way round, and behind it.
 //
-// Most of them have authentication and an access log around, and a response that is revalidated in the background: that has
-// to bring what a request would.
+// Most of them have authentication and an access log around, and a response that is revalidated in
+// the background: that has to bring what a request would.
 package frameworks

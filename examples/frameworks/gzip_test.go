@@ -13,7 +13,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// A compressing middleware around the cache compresses what is being fetched as well as it would without.
+// A compressing middleware around the cache compresses what is being fetched as well as it would
+// without.
 func TestGzipAround(t *testing.T) {
 	for name, every := range map[string]int{"never flushed": 0, "flushed": 100} {
 		t.Run(name, func(t *testing.T) {

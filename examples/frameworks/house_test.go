@@ -108,8 +108,8 @@ func hit(a answer) bool { return strings.Contains(a.cache, "; hit") }
 
 type tenantKey struct{}
 
-// around is what applications have around their handlers: a log, and authentication that leaves in the context whose
-// request it is.
+// around is what applications have around their handlers: a log, and authentication that leaves in
+// the context whose request it is.
 func around(next http.Handler) (h http.Handler, seen *accessLog) {
 	seen = new(accessLog)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -141,8 +141,8 @@ func (l *accessLog) check(t *testing.T, clients, refreshes int32) {
 	require.Equal(t, []int32{clients, refreshes}, []int32{l.clients.Load(), l.refreshes.Load()}, "requests of clients, of the cache")
 }
 
-// items counts how often each was asked for, and says so. Its first answer is stale at once, and may be served while it is
-// revalidated.
+// items counts how often each was asked for, and says so. Its first answer is stale at once, and
+// may be served while it is revalidated.
 type items struct {
 	mu    sync.Mutex
 	asked map[string]int
@@ -164,8 +164,9 @@ func (i *items) write(w http.ResponseWriter, r *http.Request, id string) {
 	fmt.Fprintf(w, "item %s, v%d, for %v", id, n, r.Context().Value(tenantKey{}))
 }
 
-// checkRefreshes asks for items at path+id, all at a time: the first answer is stored and stale, the second is the same one while it is
-// refreshed, the third is new. Each is what a request would have got.
+// checkRefreshes asks for items at path+id, all at a time: the first answer is stored and stale,
+// the second is the same one while it is refreshed, the third is new. Each is what a request would
+// have got.
 func checkRefreshes(t *testing.T, cache *middleware.Cache, s *site, path string, ids ...string) {
 	t.Helper()
 	for n, version := range []string{"v1", "v1", "v2"} {

@@ -104,7 +104,8 @@ func (s *slowly) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// A client that leaves its side of a GET's stream open may yet send content: its request passes the cache by, after a while.
+// A client that leaves its side of a GET's stream open may yet send content: its request passes the
+// cache by, after a while.
 func TestHTTP3RequestThatIsNotEnded(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	s := serveHTTP3(t, cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -124,8 +125,8 @@ func TestHTTP3RequestThatIsNotEnded(t *testing.T) {
 	require.Contains(t, response.Header.Get("Cache-Status"), "detail=request-content")
 }
 
-// HTTP/3 has a server of its own, which the cache does not know: Refresh is the handler that a revalidation in the background
-// goes through.
+// HTTP/3 has a server of its own, which the cache does not know: Refresh is the handler that a
+// revalidation in the background goes through.
 func TestHTTP3StaleWhileRevalidate(t *testing.T) {
 	for _, given := range []bool{true, false} {
 		var h http.Handler
@@ -154,7 +155,8 @@ func TestHTTP3StaleWhileRevalidate(t *testing.T) {
 	}
 }
 
-// An answer that breaks off on its way from the origin is not stored, and no client takes it for a whole one.
+// An answer that breaks off on its way from the origin is not stored, and no client takes it for a
+// whole one.
 func TestHTTP3ProxyOfATruncatedAnswer(t *testing.T) {
 	var broken atomic.Bool
 	broken.Store(true)

@@ -38,8 +38,8 @@ func TestOAuth2AroundTheCache(t *testing.T) {
 	}
 }
 
-// The other way round the cache does not see the credentials in the request. They are in the request that the base says it
-// sent.
+// The other way round the cache does not see the credentials in the request. They are in the
+// request that the base says it sent.
 func TestOAuth2BehindTheCache(t *testing.T) {
 	for name, cfg := range map[string]middleware.Config{"shared": {}, "private": {Private: true}} {
 		t.Run(name, func(t *testing.T) {
