@@ -217,7 +217,7 @@ func (s *secondAsking) fly(h *handlerDoor, x *exchange) {
 func (h *handlerDoor) askAgain(x *exchange, w http.ResponseWriter) bool {
 	c, first := h.cache, x.client
 	chain, _ := c.chainOf(x.req)
-	if chain == nil {
+	if chain == nil || x.post != nil { // a POST is not made twice
 		return false
 	}
 	ctx := c.newContext(x.req)

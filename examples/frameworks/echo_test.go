@@ -65,3 +65,14 @@ func TestEchoErrors(t *testing.T) {
 	}
 	require.Equal(t, http.StatusNotFound, s.get("/nowhere").status)
 }
+
+func TestEchoRangeOfWhatIsTooLarge(t *testing.T) {
+	cache, e := newCache(t, middleware.Config{MaxObjectBytes: 1000}), echo.New()
+	e.Use(echo.WrapMiddleware(cache.Handler))
+	e.GET("/files/:name", func(c echo.Context) error {
+		writeLarge(c.Response(), c.Request(), c.Param("name"))
+		return nil
+	})
+	h, _ := around(e)
+	checkLargeRange(t, serve(t, h), "/files/large.txt")
+}

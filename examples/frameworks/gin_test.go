@@ -108,6 +108,14 @@ func TestGinWrapH(t *testing.T) {
 	log.check(t, 6, 2)
 }
 
+// c.Next goes through a chain once. Where the cache asks twice, that is a request of its own.
+func TestGinRangeOfWhatIsTooLarge(t *testing.T) {
+	cache, engine := newCache(t, middleware.Config{MaxObjectBytes: 1000}), newGin()
+	engine.GET("/files/:name", cached(cache), func(c *gin.Context) { writeLarge(c.Writer, c.Request, c.Param("name")) })
+	h, _ := around(engine)
+	checkLargeRange(t, serve(t, h), "/files/large.txt")
+}
+
 // c.Stream asks the ResponseWriter to be an http.CloseNotifier.
 func TestGinStream(t *testing.T) {
 	for name, mount := range map[string]func(*middleware.Cache, *gin.Engine, gin.HandlerFunc) http.Handler{

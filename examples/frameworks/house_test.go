@@ -183,3 +183,22 @@ func checkRefreshes(t *testing.T, cache *middleware.Cache, s *site, path string,
 		require.NoError(t, cache.Wait(t.Context()))
 	}
 }
+
+var large = bytes.Repeat([]byte("0123456789"), 1000)
+
+// writeLarge answers with what is too large for a cache with 1000 bytes for an object.
+func writeLarge(w http.ResponseWriter, r *http.Request, name string) {
+	w.Header().Set("Cache-Control", "public, max-age=60")
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(large))
+}
+
+// checkLargeRange asks for a range of what writeLarge answers. The cache has the handler asked for
+// the whole, which is too large, and then once more, for the range alone.
+func checkLargeRange(t *testing.T, s *site, path string) {
+	t.Helper()
+	for range 2 {
+		got := s.send(http.MethodGet, path, "Authorization", "Bearer alice", "Range", "bytes=5-9")
+		require.Equal(t, http.StatusPartialContent, got.status, got.body)
+		require.Equal(t, "56789", got.body)
+	}
+}
