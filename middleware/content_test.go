@@ -142,3 +142,31 @@ func TestHTTP3RequestThatStaysOpen(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// The same goes for HTTP/2, where the end of a stream may come after the header, as Go's own client sends it for a Body whose
+// length it does not know.
+func TestHTTP2RequestsShowWhetherTheyHaveContent(t *testing.T) {
+	cache, err := middleware.New(middleware.Config{})
+	require.NoError(t, err)
+	front := httptest.NewUnstartedServer(cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Cache-Control", "max-age=60")
+		fmt.Fprintf(w, "%s %q", r.Proto, body)
+	})))
+	front.EnableHTTP2 = true
+	front.StartTLS()
+	defer front.Close()
+	for _, c := range []struct{ content, status string }{
+		{"", "; stored"}, {"", "; hit"}, {"content", "detail=request-content"}, {"", "; hit"},
+	} {
+		r, err := http.NewRequest("GET", front.URL, struct{ io.Reader }{strings.NewReader(c.content)})
+		require.NoError(t, err)
+		response, err := front.Client().Do(r)
+		require.NoError(t, err)
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		response.Body.Close()
+		require.Equal(t, fmt.Sprintf("HTTP/2.0 %q", c.content), string(body))
+		require.Contains(t, response.Header.Get("Cache-Status"), c.status)
+	}
+}

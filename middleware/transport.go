@@ -19,7 +19,8 @@ import (
 // It keeps the RoundTripper contract: requests are not modified, their bodies are closed on every
 // path, responses and their headers are the caller's. Cancelling a request, by its context or its
 // Cancel channel, fails the caller's reading; a fill that it caused goes on for the others. A fetch
-// that nobody else can be waiting for ends with its caller.
+// that nobody else can be waiting for ends with its caller. A fetch keeps the values of its caller's
+// context, even if it outlives the call.
 func (c *Cache) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
