@@ -3,7 +3,6 @@ package middleware
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -220,19 +219,8 @@ func (h *handlerDoor) askAgain(x *exchange, w http.ResponseWriter) bool {
 	if chain == nil || x.post != nil { // a POST is not made twice
 		return false
 	}
-	ctx := c.newContext(x.req)
-	if deadline, ok := first.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline)
-		defer cancel()
-	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(endingWith{first, c.newContext(x.req)})
 	defer cancel()
-	defer context.AfterFunc(first, func() {
-		if !errors.Is(first.Err(), context.DeadlineExceeded) {
-			cancel()
-		}
-	})()
 	f := &refresh{walk: x, key: x.hc.Key(), ctx: ctx, cancel: cancel, again: &secondAsking{client: w, done: make(chan struct{})}}
 	r := newRefreshRequest(context.WithValue(ctx, refreshKey{}, f), x.req, x.req.Header.Clone())
 	r.Method = x.req.Method
@@ -258,6 +246,15 @@ func (h *handlerDoor) askAgain(x *exchange, w http.ResponseWriter) bool {
 	}
 	return true
 }
+
+// endingWith is a context that ends with one context, and has the values of another.
+type endingWith struct {
+	context.Context
+	values context.Context
+}
+
+// Value implements context.Context.
+func (c endingWith) Value(key any) any { return c.values.Value(key) }
 
 // recoverChain reports what the chain panicked with, unless that is the door's: then it is raised
 // again where the client is.
