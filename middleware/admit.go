@@ -177,7 +177,7 @@ type fillSource struct {
 // fill begins to store the answer.
 func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	c := x.cache
-	if x.post != nil && !x.flight.claim() {
+	if !x.flight.claim() {
 		x.status.detail = "closing"
 		return x.passOn(cirque.Deferred)
 	}

@@ -12,20 +12,27 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// revalidateInBackground asks the origin about a stale entry that was served, independently of the request it
-// was served to (RFC 5861 §3). The write permit of x goes there.
-func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta) {
+// revalidateInBackground asks the origin about a stale entry that is served, independently of the
+// request it is served to (RFC 5861 §3). The write permit of x goes there. chain is the handler
+// that the request goes through; nil at the Transport door, whose requests need nothing around
+// them.
+func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, chain http.Handler) {
 	c := x.cache
 	b := &exchange{cache: c, door: x.door, origin: x.origin, stripped: x.stripped, target: x.target, background: true}
-	var cancel context.CancelFunc
-	b.client, cancel = c.backgroundContext(x.req)
-	b.req = x.req.Clone(b.client)
-	b.req.Method = http.MethodGet
-	b.req.Body = http.NoBody
+	b.status.fwd = "stale" // RFC 9211 §2.2
+	ctx, cancel := c.backgroundContext(x.req)
+	b.client = context.WithValue(ctx, refreshKey{}, (*refresh)(nil))
+	header := x.req.Header.Clone()
 	for _, name := range [...]string{"Cache-Control", "Pragma", "Range", "If-Range", "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since"} {
-		b.req.Header.Del(name) // they were this client's wishes, not the resource's
+		header.Del(name) // they were this client's wishes, not the resource's
 	}
-	b.enable(x.hc.Key().WithVariance(cirque.HashBinary{}))
+	if chain == nil {
+		b.req = newBackgroundRequest(b.client, x.req, header)
+	} else {
+		b.req = newRefreshRequest(ctx, x.req, header)
+	}
+	key := x.hc.Key().WithVariance(cirque.HashBinary{})
+	b.enable(key)
 	b.hc.SetWriteLock(x.hc.TakeWriteLock()) // now that no hook can panic any more
 	turn := c.revalidations.take(cancel)
 	if turn == nil {
@@ -40,15 +47,29 @@ func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta) {
 		cancel()
 		return
 	}
-	served := stale.Updated()
+	f := &refresh{walk: b, key: key, served: stale.Updated(), ctx: ctx, cancel: cancel, number: number}
 	go func() {
 		defer c.recoverBackground("revalidation")
-		defer c.underWay.end(number)
+		defer f.end()
 		defer c.revalidations.release(turn)
 		defer cancel()
+		if chain != nil {
+			f.run(chain, b.req)
+			return
+		}
 		defer b.hc.Release()
-		b.revalidate(served)
+		b.revalidate(f.served)
 	}()
+}
+
+// newBackgroundRequest returns a GET like r, without what r's caller has in it for itself.
+func newBackgroundRequest(ctx context.Context, r *http.Request, header http.Header) *http.Request {
+	u := *r.URL
+	again := &http.Request{
+		Method: http.MethodGet, URL: &u, RequestURI: r.RequestURI, Host: r.Host, Header: header, Body: http.NoBody,
+		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, RemoteAddr: r.RemoteAddr, TLS: r.TLS,
+	}
+	return again.WithContext(ctx)
 }
 
 // revalidate is the walk of a background revalidation of what was last updated at served.
@@ -74,6 +95,13 @@ func (x *exchange) revalidate(served time.Time) {
 
 // backgroundContext returns the context of work that outlives r.
 func (c *Cache) backgroundContext(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(c.newContext(r))
+	stop := context.AfterFunc(c.background, func() { cancel(ErrClosed) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// newContext returns a context with what a server gives its requests, for a request like r.
+func (c *Cache) newContext(r *http.Request) context.Context {
 	ctx := context.Background()
 	if c.cfg.BackgroundContext != nil {
 		ctx = c.cfg.BackgroundContext(r)
@@ -82,9 +110,10 @@ func (c *Cache) backgroundContext(r *http.Request) (context.Context, context.Can
 		// Without it, httputil.ReverseProxy would not abort on a truncated answer.
 		ctx = context.WithValue(ctx, http.ServerContextKey, server)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.background, func() { cancel(ErrClosed) })
-	return ctx, func() { stop(); cancel(nil) }
+	if addr := r.Context().Value(http.LocalAddrContextKey); addr != nil {
+		ctx = context.WithValue(ctx, http.LocalAddrContextKey, addr)
+	}
+	return ctx
 }
 
 // recoverBackground is the one recover boundary of a background goroutine: it reports.

@@ -35,7 +35,8 @@ func eachBubbleOver(t *testing.T, cfg middleware.Config, storage func() cirque.S
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cfg := cfg
+				cfg, front := cfg, http.Handler(nil)
+				cfg.Refresh = func(*http.Request) http.Handler { return front } // there is no server to find it by
 				if storage != nil {
 					cfg.Storage = storage()
 				}
@@ -43,7 +44,8 @@ func eachBubbleOver(t *testing.T, cfg middleware.Config, storage func() cirque.S
 				require.NoError(t, err)
 				b := &bubble{t: t, cache: cache}
 				if door == "handler" {
-					b.door = serving{cache.Handler(origin)}
+					front = cache.Handler(origin)
+					b.door = serving{front}
 				} else {
 					b.door = cache.Transport(serving{origin})
 				}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 
 	"github.com/cirquecache/cirque"
 )
@@ -21,6 +22,8 @@ type Cache struct {
 	revalidations turns
 	flights       flights
 	sends         sends
+	unreached     unreached
+	waitsSaid     sync.Once // that there is no background revalidation
 
 	// background is done when Close gives up waiting: everything that outlives its request ends then.
 	background context.Context

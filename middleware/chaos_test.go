@@ -98,11 +98,14 @@ func newChaos(t *testing.T, seed int64, door string, streams bool) *chaos {
 	c.cfg.ServeStale = func(*http.Request, *cirque.CacheMeta, int, error) bool { hook(); return c.roll(2) == 0 }
 	c.cfg.ResponseFilter = func(*http.Request, int, http.Header) cirque.NoCacheReason { hook(); return "" }
 	c.cfg.BackgroundContext = func(*http.Request) context.Context { hook(); return context.Background() }
+	var front http.Handler
+	c.cfg.Refresh = func(*http.Request) http.Handler { hook(); return front }
 	cache, err := middleware.New(c.cfg)
 	require.NoError(t, err)
+	front = cache.Handler(http.HandlerFunc(c.origin))
 	c.bubble = &bubble{t: t, cache: cache, door: cache.Transport(serving{http.HandlerFunc(c.origin)})}
 	if door == "handler" {
-		c.door = serving{cache.Handler(http.HandlerFunc(c.origin))}
+		c.door = serving{front}
 	}
 	return c
 }

@@ -170,8 +170,18 @@ type Config struct {
 	// AuthorizePurge reports whether a PURGE request may purge. Nil: nobody may.
 	AuthorizePurge func(*http.Request) bool
 
-	// BackgroundContext returns the context of a revalidation in the background that r caused; r's own
-	// context has ended by then. Nil: context.Background.
+	// Refresh returns the handler that is given the request of a background revalidation that r
+	// caused, at the Handler door: the outermost one, so that the request passes what r passed on
+	// its way to the cache. With nil there is no such handler, and r's client waits for the
+	// revalidation. A nil Refresh: the Handler of the *http.Server that r's context names, or
+	// http.DefaultServeMux where that is nil; none if there is no such server, as with HTTP/3, or
+	// if the server has a BaseContext or ConnContext while BackgroundContext is nil, because their
+	// values would be missing.
+	Refresh func(r *http.Request) http.Handler
+	// BackgroundContext returns the context of a revalidation in the background that r caused, with
+	// the values that the server's BaseContext and ConnContext add; r's own context has ended by
+	// then. http.ServerContextKey and http.LocalAddrContextKey are added to it. Nil:
+	// context.Background.
 	BackgroundContext func(r *http.Request) context.Context
 	// Name is the cache's name in Cache-Status (RFC 9211 §2). Default "Cirque".
 	Name string

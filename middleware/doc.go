@@ -22,6 +22,13 @@
 // goes on when the client who caused it leaves, and is not held up by one who is slow. What may not be stored is
 // passed on as it comes, and belongs to its client alone; so do upgrades, which the cache keeps out of.
 //
+// # Revalidation in the background
+//
+// What may be served stale while it is revalidated (RFC 5861 §3) is revalidated by a request of the
+// cache's own. At the Handler door that goes through all handlers of the server, as a client's
+// would: see [Config].Refresh and [IsRefresh]. Where the cache does not know them, the client waits
+// for the revalidation.
+//
 // # Purging
 //
 // [Cache.Purge] and its kin remove what is stored, or mark it stale. PURGE requests to a Handler do the same for those whom

@@ -117,6 +117,7 @@ func ExampleCache_Purge() {
 	}
 	handler := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
+		fmt.Fprint(w, "news")
 	}))
 	send := func(method, authorization string) {
 		r := httptest.NewRequest(method, "http://example.com/news", nil)
@@ -175,6 +176,7 @@ func ExampleConfig_storage() {
 
 	handler := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
+		fmt.Fprint(w, r.URL.Path)
 	}))
 	for _, path := range []string{"/a", "/b", "/a"} {
 		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", path, nil))

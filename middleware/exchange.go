@@ -44,10 +44,11 @@ type exchange struct {
 	waitedFor  bool // a request that this one waited for failed
 	originDown bool // and it was the origin that failed it
 
-	unshared    bool // this request waited, and what was found is not to be shared by those who did
-	lookedTwice bool // the second time with the write permit
-	retried     bool
-	own         http.Header // the origin's answer to this very request, where that is being stored or freshened
+	unshared        bool // this request waited, and what was found is not to be shared by those who did
+	lookedTwice     bool // the second time with the write permit
+	validatesItself bool // what could be served while it is revalidated, as nobody does that in the background
+	retried         bool
+	own             http.Header // the origin's answer to this very request, where that is being stored or freshened
 
 	flight *flight
 }
@@ -351,24 +352,78 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 		x.servesStale(meta, d.Detail)
 		return true
 	case cirque.ReuseWhileRevalidate:
-		x.hc.Found(meta, hit, cirque.HitExpired)
-		x.hc.TryLock()
-		x.hc.StaleUpdating()
-		if x.hc.IsWriter() {
-			x.revalidateInBackground(meta)
+		if x.servesWhileRevalidated(meta, hit, d.Detail) {
+			return true
 		}
-		x.servesStale(meta, d.Detail)
-		return true
+		d.Detail = "" // it is validated as any stale one; the entry was found
+		return x.validates(d, meta)
 	}
+	x.hc.Found(meta, hit, forced.HitStatus(false))
+	return x.validates(d, meta)
+}
+
+// validates notes that what was found is to be validated. It reports true if that failed already,
+// and it is served all the same.
+func (x *exchange) validates(d cirque.ReuseDecision, meta *cirque.CacheMeta) bool {
 	x.status.fwd = d.Fwd
 	x.status.detail = d.Detail
 	x.stale = d
-	x.hc.Found(meta, hit, forced.HitStatus(false))
 	if x.originDown && d.StaleIfError && x.mayServeStale(meta, 0, errWriterFailed) {
 		x.servesStale(meta, "stale-if-error")
 		return true
 	}
 	return false
+}
+
+// servesWhileRevalidated takes a stale entry as the answer, if it is revalidated meanwhile: in the
+// background by the request that gets the write permit, or by another that has it (RFC 5861 §3).
+// Where it cannot be revalidated in the background the walk stands at Stale, and the client waits.
+func (x *exchange) servesWhileRevalidated(meta *cirque.CacheMeta, hit cirque.HitHandler, detail string) bool {
+	x.hc.Found(meta, hit, cirque.HitExpired)
+	if x.validatesItself || IsRefresh(x.client) {
+		return false // the latter is no client who waits, and what it brings is to be new
+	}
+	x.hc.TryLock()
+	if x.hc.IsWriter() {
+		chain, ok := x.revalidatedBy()
+		switch {
+		case ok:
+			x.hc.StaleUpdating()
+			x.revalidateInBackground(meta, chain)
+			x.servesStale(meta, detail)
+			return true
+		case !x.acceptsStale(meta):
+			x.validatesItself = true
+			if !x.wantsLock() {
+				x.hc.ReleaseWriteLock("")
+			}
+			return false
+		}
+		x.hc.ReleaseWriteLock("")
+		detail = "request-max-stale"
+	}
+	x.hc.StaleUpdating()
+	x.servesStale(meta, detail)
+	return true
+}
+
+// revalidatedBy returns the handler that a revalidation in the background goes through; nil at the
+// Transport door. It reports false where there can be none.
+func (x *exchange) revalidatedBy() (chain http.Handler, ok bool) {
+	if x.door == doorTransport {
+		return nil, true
+	}
+	if x.cache.unreached.remove(x.hc.Key()) {
+		return nil, false
+	}
+	chain = x.cache.surroundings(x.req)
+	return chain, chain != nil
+}
+
+// acceptsStale reports whether the client itself rather gets what is stale than waits (RFC 9111
+// §5.2.1.2 and §5.2.1.7).
+func (x *exchange) acceptsStale(meta *cirque.CacheMeta) bool {
+	return x.rd.OnlyIfCached || x.rd.MaxStaleAny || x.rd.MaxStale.Present && meta.Staleness(x.now) <= x.rd.MaxStale.Duration
 }
 
 // servesStale notes that a stale response is the answer.

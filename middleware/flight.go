@@ -38,14 +38,19 @@ type flight struct {
 	timer    *time.Timer
 	disown   func() bool
 
+	flushes flushes
+
 	number  uint64 // among what is under way
 	landing sync.Once
 	once    sync.Once
 	trailer atomic.Pointer[http.Header]
 }
 
-// newFlight begins a fetch on behalf of x, the values of whose context it keeps. What is fetched for a POST is the client's
-// until it turns out to be of use to others; so is what is fetched once the cache is closing, and that stays so.
+// newFlight begins a fetch on behalf of x, the values of whose context it keeps. A fetch that
+// nobody else can be waiting for is the client's, and ends with it, until its answer begins to be
+// stored: that for a POST, and each without the write permit, be it because the key has proved
+// uncacheable, because the request forbids storing, or for a HEAD. A fetch that begins while the
+// cache is closing is the client's to its end.
 func (x *exchange) newFlight() *flight {
 	c := x.cache
 	f := &flight{cache: c, client: x.client, waited: !x.background}
@@ -59,8 +64,8 @@ func (x *exchange) newFlight() *flight {
 		f.adopt()
 		return f
 	}
-	if x.post != nil {
-		f.unhook = context.AfterFunc(c.background, f.land) // what it does at the origin is not for Close to cut short
+	if !x.background && !x.hc.IsWriter() {
+		f.unhook = context.AfterFunc(c.background, f.land) // what it does for its client is not for Close to cut short
 		f.endWithClient()
 	} else {
 		f.endOnClose()
@@ -80,9 +85,12 @@ func (f *flight) endWithClient() {
 	f.disown = context.AfterFunc(f.client, func() { f.cancel(context.Cause(f.client)) })
 }
 
-// claim makes what is fetched for a POST Close's business, as it is to be stored. It reports false where Close has given it
-// up already.
+// claim makes the client's own fetch Close's business, as it is to be stored. It reports false
+// where Close has given it up already.
 func (f *flight) claim() bool {
+	if f.disown == nil {
+		return true // it is nobody's own
+	}
 	if !f.unhook() {
 		return false
 	}

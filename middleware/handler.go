@@ -12,11 +12,14 @@ import (
 //
 // next runs on the goroutine of the request that caused it, with a request of its own whose context
 // keeps its values; cancellation, a deadline included, reaches it only once its answer has proved
-// uncacheable. ServeHTTP returns after next has; where a deadline has passed by then, and nothing
-// was sent, the answer is 504. What next may do with its ResponseWriter is what net/http allows,
-// but for hijacking: requests that ask for an upgrade, and CONNECT, get the server's own writer and
-// no cache. Those whose method is unsafe get a writer around the server's that can do the same, and
-// invalidate what is stored as any unsafe request does (RFC 9111 §4.4).
+// uncacheable, or from the start where nobody else can be waiting for it: what was uncacheable
+// before, a request with no-store, a HEAD. ServeHTTP returns after next has; where a deadline has
+// passed by then, and nothing was sent, the answer is 504. What next may do with its ResponseWriter
+// is what net/http allows, but for hijacking: requests that ask for an upgrade, and CONNECT, get
+// the server's own writer and no cache. Those whose method is unsafe get a writer around the
+// server's that can do the same, and invalidate what is stored as any unsafe request does (RFC 9111
+// §4.4). A next that returns without having written anything, not even a status, has nothing
+// stored; handlers around the cache may still answer then.
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	c.mustBeNew()
 	if next == nil {
@@ -32,6 +35,10 @@ type handlerDoor struct {
 
 // ServeHTTP implements http.Handler.
 func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f := refreshOf(r.Context()); f != nil {
+		h.refresh(f, w, r)
+		return
+	}
 	switch {
 	case r.Method == methodPurge:
 		h.cache.servePurge(w, r)
@@ -39,6 +46,9 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case keepsOut(r):
 		h.keepOut(w, r)
 		return
+	}
+	if undeclared(r) {
+		declareContent(r)
 	}
 	var x exchange
 	x.begin(h.cache, doorHandler, h, r)
@@ -89,6 +99,9 @@ func (x *exchange) late(w http.ResponseWriter) bool {
 // forward asks next on behalf of the cache, again where the first answer is of no use.
 func (h *handlerDoor) forward(x *exchange, w http.ResponseWriter) {
 	for h.fly(x, w) {
+		if h.askAgain(x, w) {
+			return
+		}
 	}
 }
 
@@ -96,7 +109,7 @@ func (h *handlerDoor) forward(x *exchange, w http.ResponseWriter) {
 func (h *handlerDoor) fly(x *exchange, w http.ResponseWriter) (retry bool) {
 	x.flight = x.newFlight()
 	defer x.flight.end()
-	return h.ask(x, w, x.upstream(x.flight.ctx))
+	return h.ask(x, w, x.upstream(withServer(x.flight.ctx)))
 }
 
 // revalidate implements origin.
@@ -105,7 +118,7 @@ func (h *handlerDoor) revalidate(x *exchange) { h.forward(x, nil) }
 // ask runs next and carries its answer to where it belongs. A nil w is a client that is not there.
 func (h *handlerDoor) ask(x *exchange, w http.ResponseWriter, r *http.Request) (retry bool) {
 	x.ask()
-	rw := &responseWriter{x: x, client: w, method: r.Method, header: make(http.Header), declared: -1}
+	rw := &responseWriter{x: x, client: w, ctx: r.Context(), method: r.Method, header: make(http.Header), declared: -1}
 	defer rw.settle()
 	h.call(rw, r)
 	rw.returned = true
@@ -165,10 +178,15 @@ func (x *exchange) serveHTTP(w http.ResponseWriter) error {
 		}
 		return err
 	}
-	out := &liveWriter{w: to, control: http.NewResponseController(w)}
+	out := newLiveWriter(w, to, &a)
+	defer out.end()
 	if _, err := io.Copy(out, a.body); err != nil && out.err == nil {
 		return err
 	}
+	if _, part := a.body.(*sectionReader); part {
+		out.flush() // the fetch, and with it the request, may go on for long
+	}
+	out.end() // before the header changes
 	for name, values := range a.flight.trailers() {
 		header[http.TrailerPrefix+name] = values
 	}
@@ -185,25 +203,6 @@ func merge(header, answer http.Header) {
 		}
 		header[name] = values
 	}
-}
-
-// liveWriter flushes what comes live, and tells errors of the client from errors of the body.
-type liveWriter struct {
-	w       io.Writer
-	control *http.ResponseController
-	err     error
-}
-
-// Write implements io.Writer.
-func (l *liveWriter) Write(p []byte) (n int, err error) {
-	if n, err = l.w.Write(p); err == nil {
-		err = l.control.Flush()
-		if errors.Is(err, http.ErrNotSupported) {
-			err = nil
-		}
-	}
-	l.err = err
-	return n, err
 }
 
 type writerOnly struct{ io.Writer }

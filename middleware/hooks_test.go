@@ -44,6 +44,10 @@ func hooksThatPanic(panics func()) map[string]middleware.Config {
 			panics()
 			return context.Background()
 		}},
+		"Refresh": {Refresh: func(r *http.Request) http.Handler {
+			panics()
+			return r.Context().Value(http.ServerContextKey).(*http.Server).Handler
+		}},
 	}
 }
 

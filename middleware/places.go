@@ -41,7 +41,7 @@ type holder struct {
 // take takes a place for f, which is for x, and reports whether there was one.
 func (p *places) take(f *flight, x *exchange) bool {
 	h := holder{key: x.hc.Key().PrimaryHash(), begun: x.now}
-	if !x.background {
+	if !x.background && x.req.RemoteAddr != "" { // at the Transport door nobody knows the client
 		h.client, _, _ = net.SplitHostPort(x.req.RemoteAddr)
 	}
 	victim, ok := p.takeFrom(f, h)

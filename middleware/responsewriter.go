@@ -47,6 +47,7 @@ var (
 type responseWriter struct {
 	x      *exchange
 	client http.ResponseWriter // nil: nobody is there
+	ctx    context.Context     // of the request that the handler gets
 	method string              // what the handler is asked
 	header http.Header         // the handler's own
 
@@ -56,8 +57,10 @@ type responseWriter struct {
 	sniff    []byte      // what the body begins with, until that tells its type
 	declared int64       // Content-Length; negative where there is none
 	written  int64
-	broken   bool // the body is not what it was declared to be
-	returned bool // the handler returned
+	broken   bool        // the body is not what it was declared to be
+	returned bool        // the handler returned
+	silent   bool        // without a word: there is no status, and nobody has written one since
+	outer    http.Header // the client's header then
 
 	served    chan struct{} // closed when the second goroutine is done
 	serveErr  error         // of serveHTTP
@@ -72,6 +75,9 @@ func (rw *responseWriter) WriteHeader(status int) {
 	if status >= 100 && status < 200 {
 		rw.interim(status)
 		return
+	}
+	if rw.silent {
+		rw.answerLate(status)
 	}
 	if rw.mode != modeOpen {
 		return
@@ -174,6 +180,9 @@ func (rw *responseWriter) decide() {
 		rw.unanswered()
 		return
 	}
+	if rw.silent {
+		x.noStore = true
+	}
 	verdict := x.admit(head)
 	rw.declared = max(rw.declared, head.length) // a part says how long it is in more than one way
 	switch verdict {
@@ -217,9 +226,35 @@ func (rw *responseWriter) pass() {
 		return
 	}
 	out := rw.client.Header()
+	if rw.silent {
+		rw.x.passOn(cirque.OriginNotCache) // those who wait for it ask by themselves
+		rw.outer = maps.Clone(out)
+	}
 	merge(out, rw.snapshot)
 	rw.x.setCacheStatus(out, nil)
-	rw.client.WriteHeader(rw.status)
+	if !rw.silent {
+		rw.client.WriteHeader(rw.status)
+	}
+}
+
+// leaveUnanswered takes a handler that has returned without a word. For net/http that is an empty
+// 200. But routers whose handlers return errors answer these after all middleware has returned, to
+// this very ResponseWriter: so nothing is stored, and it is left to the server, or to whoever still
+// writes, to answer.
+func (rw *responseWriter) leaveUnanswered() {
+	rw.silent = true
+	rw.status, rw.snapshot, rw.declared = http.StatusOK, snapshot(rw.header), -1
+	rw.decide()
+	rw.silent = rw.mode == modePass && rw.client != nil
+}
+
+// answerLate passes on a header that is written after the handler has returned without a word.
+func (rw *responseWriter) answerLate(status int) {
+	rw.silent = false
+	rw.status, rw.snapshot = status, snapshot(rw.header)
+	clear(rw.client.Header())
+	maps.Copy(rw.client.Header(), rw.outer)
+	rw.pass()
 }
 
 // serve sends the client its answer from the cache, on a goroutine of its own.
@@ -242,7 +277,7 @@ func (rw *responseWriter) serve() {
 
 // ready makes sure that a decision has fallen.
 func (rw *responseWriter) ready() error {
-	if rw.mode == modeOpen {
+	if rw.mode == modeOpen || rw.silent {
 		rw.WriteHeader(http.StatusOK)
 	}
 	if rw.mode == modePending {
@@ -256,7 +291,7 @@ const sniffBytes = 512
 
 // Write implements io.Writer.
 func (rw *responseWriter) Write(p []byte) (int, error) {
-	if rw.mode == modeOpen {
+	if rw.mode == modeOpen || rw.silent {
 		rw.WriteHeader(http.StatusOK)
 	}
 	if !bodyAllowed(rw.status) {
@@ -353,6 +388,9 @@ func (rw *responseWriter) ReadFrom(r io.Reader) (total int64, err error) {
 			return total, err
 		}
 	}
+	if rw.silent {
+		rw.WriteHeader(http.StatusOK)
+	}
 	var rest int64
 	if direct, ok := rw.client.(io.ReaderFrom); ok && rw.mode == modePass {
 		rest, err = direct.ReadFrom(r)
@@ -365,17 +403,25 @@ func (rw *responseWriter) ReadFrom(r io.Reader) (total int64, err error) {
 // Flush implements http.Flusher.
 func (rw *responseWriter) Flush() { _ = rw.FlushError() }
 
-// FlushError makes the decision fall, and flushes what goes to the client directly. What goes through the cache
-// reaches the client as it comes.
+// FlushError makes the decision fall, and flushes what goes to the client directly. What goes
+// through the cache is flushed to the clients who read along, each at its own pace.
 func (rw *responseWriter) FlushError() error {
 	if err := rw.ready(); err != nil {
 		return err
 	}
-	if rw.mode == modePass && rw.client != nil {
+	switch {
+	case rw.mode == modePass && rw.client != nil:
 		return http.NewResponseController(rw.client).Flush()
+	case rw.mode == modeFill && !rw.broken:
+		rw.x.flight.flushes.flushed(rw.x.flight.fill.Load().Written())
 	}
 	return nil
 }
+
+// CloseNotify implements http.CloseNotifier, for handlers that do not know contexts. Like the
+// context of the request that the handler got, the channel tells of the fetch: a client who leaves
+// does not end one that is the cache's.
+func (rw *responseWriter) CloseNotify() <-chan bool { return closeNotify(rw.ctx) }
 
 // SetReadDeadline, SetWriteDeadline and EnableFullDuplex are for http.ResponseController.
 
@@ -403,7 +449,9 @@ func (rw *responseWriter) control(set func(*http.ResponseController) error) erro
 
 // finish takes the handler's return: the response is complete, or it is not what it was declared to be.
 func (rw *responseWriter) finish() {
-	if rw.ready() != nil {
+	if rw.mode == modeOpen {
+		rw.leaveUnanswered()
+	} else if rw.ready() != nil {
 		rw.broken = true
 	}
 	switch rw.mode {

@@ -15,9 +15,11 @@ import (
 // Transport returns a RoundTripper that answers from the cache what it may, and asks base for the rest. A nil base
 // is http.DefaultTransport.
 //
-// It keeps the RoundTripper contract: requests are not modified, their bodies are closed on every path, responses and their
-// headers are the caller's. Cancelling a request fails the caller's reading; a fill that it
-// caused goes on for the others.
+// It keeps the RoundTripper contract: requests are not modified, their bodies are closed on every
+// path, responses and their headers are the caller's. Cancelling a request, by its context or its
+// Cancel channel, fails the caller's reading; a fill that it caused goes on for the others. A fetch
+// that nobody else can be waiting for ends with its caller. A fetch keeps the values of its caller's
+// context, even if it outlives the call.
 //
 // A response that was fetched or validated for the request has the protocol and TLS state of base's
 // response. One from the store says HTTP/1.1 and has no TLS state.
@@ -58,9 +60,17 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	if keepsOut(own) {
 		return t.keepOut(r, own)
 	}
-	if r.Method == "" {
+	if hasCancel(r) {
+		return t.cancellable(r)
+	}
+	if r.Method == "" || undeclared(r) {
 		get := *r
-		get.Method = http.MethodGet
+		if get.Method == "" {
+			get.Method = http.MethodGet
+		}
+		if undeclared(&get) {
+			declareContent(&get)
+		}
 		response, err := t.RoundTrip(&get)
 		if response != nil {
 			response.Request = r

@@ -14,9 +14,14 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// logRequests logs one line for each request that next has served.
+// logRequests logs one line for each request of a client that next has served. The cache's own,
+// with which it revalidates in the background, have none.
 func logRequests(next http.Handler, logger *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if middleware.IsRefresh(r.Context()) {
+			next.ServeHTTP(w, r)
+			return
+		}
 		start := time.Now()
 		rec := &recorder{ResponseWriter: w}
 		method, url := r.Method, r.URL.String()

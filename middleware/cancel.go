@@ -1,0 +1,133 @@
+package middleware
+
+//lint:file-ignore SA1019 http.Client sets Cancel for its Timeout: a RoundTripper has to know it
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+)
+
+// hasCancel reports whether r has a Cancel channel.
+func hasCancel(r *http.Request) bool { return r.Cancel != nil }
+
+// cancellable is RoundTrip for a request with a Cancel channel, which http.Client uses for its
+// Timeout. The channel is its client's: it ends the client's waiting and reading. What is fetched,
+// which may be for others too, does not get it.
+func (t *transportDoor) cancellable(r *http.Request) (*http.Response, error) {
+	ctx := &cancelContext{Context: r.Context(), cancel: r.Cancel}
+	handedOn := false
+	defer func() {
+		if !handedOn {
+			ctx.end()
+		}
+	}()
+	own := r.WithContext(ctx)
+	own.Cancel = nil
+	response, err := t.RoundTrip(own)
+	if response == nil {
+		return nil, err
+	}
+	response.Request = r
+	if response.Body != nil && response.Body != http.NoBody {
+		handedOn = true
+		body := &cancelBody{response.Body, ctx}
+		if w, ok := response.Body.(io.Writer); ok {
+			response.Body = struct {
+				*cancelBody
+				io.Writer
+			}{body, w}
+		} else {
+			response.Body = body
+		}
+	}
+	return response, err
+}
+
+// cancelContext is a context that a channel ends too. Only somebody who waits for that costs a
+// goroutine: hits do not.
+type cancelContext struct {
+	context.Context
+	cancel <-chan struct{}
+	mu     struct {
+		sync.Mutex
+		over  bool
+		done  chan struct{} // nil until somebody waits
+		ended chan struct{} // made with done
+	}
+}
+
+// Done implements context.Context.
+func (c *cancelContext) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.done == nil {
+		c.mu.done, c.mu.ended = make(chan struct{}), make(chan struct{})
+		if c.mu.over {
+			close(c.mu.ended)
+		}
+		go c.watch(c.mu.done, c.mu.ended)
+	}
+	return c.mu.done
+}
+
+func (c *cancelContext) watch(done, ended chan struct{}) {
+	select {
+	case <-ended:
+		if c.Err() == nil {
+			return
+		}
+	case <-c.cancel:
+	case <-c.Context.Done():
+	}
+	close(done)
+}
+
+// Err implements context.Context.
+func (c *cancelContext) Err() error {
+	select {
+	case <-c.cancel:
+		return context.Canceled
+	default:
+		return c.Context.Err()
+	}
+}
+
+// end says that nobody waits any more. Done may still be asked for, and is closed if the context
+// has ended by then.
+func (c *cancelContext) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.mu.over && c.mu.ended != nil {
+		close(c.mu.ended)
+	}
+	c.mu.over = true
+}
+
+// cancelBody is a response body whose end is that of its cancelContext.
+type cancelBody struct {
+	io.ReadCloser
+	ctx *cancelContext
+}
+
+// Read implements io.Reader.
+func (b *cancelBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.ctx.end()
+	}
+	return n, err
+}
+
+// WriteTo implements io.WriterTo: w gets the stored bytes themselves.
+func (b *cancelBody) WriteTo(w io.Writer) (int64, error) {
+	defer b.ctx.end()
+	return io.Copy(w, b.ReadCloser)
+}
+
+// Close implements io.Closer.
+func (b *cancelBody) Close() error {
+	defer b.ctx.end()
+	return b.ReadCloser.Close()
+}

@@ -1,0 +1,300 @@
+package middleware_test
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// gzipped compresses what next writes. A flush of next's ends a block of the compressed stream.
+func gzipped(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		zip := gzip.NewWriter(w)
+		defer zip.Close()
+		next.ServeHTTP(&gzipWriter{w, zip}, r)
+	})
+}
+
+type gzipWriter struct {
+	http.ResponseWriter
+	zip *gzip.Writer
+}
+
+func (g *gzipWriter) Write(p []byte) (int, error) { return g.zip.Write(p) }
+
+func (g *gzipWriter) Flush() {
+	_ = g.zip.Flush()
+	_ = http.NewResponseController(g.ResponseWriter).Flush()
+}
+
+// A cache between a compressing middleware and the handler does not make the answer larger: what
+// passes through it on a miss is flushed where the handler flushes, and nowhere else.
+func TestMissCompressesAsWithoutTheCache(t *testing.T) {
+	for name, every := range map[string]int{"never flushed": 0, "flushed now and then": 50, "flushed at once": 1} {
+		t.Run(name, func(t *testing.T) {
+			page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("Content-Type", "text/plain")
+				for i := range 400 {
+					fmt.Fprintf(w, "line %d of %s: %x\n", i, r.URL, uint64(i)*0x9e3779b97f4a7c15)
+					time.Sleep(20 * time.Microsecond) // so that readers keep up
+					if every > 0 && i%every == 0 {
+						w.(http.Flusher).Flush()
+					}
+				}
+			})
+			cache, err := middleware.New(middleware.Config{})
+			require.NoError(t, err)
+			size := func(h http.Handler) int {
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, httptest.NewRequest("GET", "/page", nil))
+				unzipped, err := gzip.NewReader(w.Body)
+				compressed := w.Body.Len()
+				require.NoError(t, err)
+				body, err := io.ReadAll(unzipped)
+				require.NoError(t, err)
+				require.Equal(t, 400, strings.Count(string(body), "\n"))
+				return compressed
+			}
+			bare, missed := size(gzipped(page)), size(gzipped(cache.Handler(page)))
+			require.LessOrEqual(t, float64(missed), 1.02*float64(bare), "%d bytes through the cache, %d without", missed, bare)
+		})
+	}
+}
+
+// What the handler flushes reaches all who read along at once, the header by itself too, whether
+// they came before it or wait with all there is in hand.
+func TestFlushReachesAllWhoReadAlong(t *testing.T) {
+	const readers = 50
+	event := make(chan string)
+	end := sync.OnceFunc(func() { close(event) })
+	t.Cleanup(end)
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.(http.Flusher).Flush()
+		for e := range event {
+			fmt.Fprintln(w, e)
+			time.Sleep(5 * time.Millisecond) // readers have it, and wait for more
+			w.(http.Flusher).Flush()
+		}
+	}
+	h := serveHandler(t, middleware.Config{}, origin)
+	bodies := make([]*bufio.Reader, readers)
+	for i := range bodies {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		r, _ := http.NewRequestWithContext(ctx, "GET", h.front.URL, nil)
+		response, err := h.client.Do(r)
+		require.NoError(t, err, "the header is there before any of the body")
+		defer response.Body.Close()
+		bodies[i] = bufio.NewReader(response.Body)
+	}
+	for n := range 5 {
+		event <- fmt.Sprint("event ", n)
+		for _, body := range bodies {
+			line, err := body.ReadString('\n')
+			require.NoError(t, err)
+			require.Equal(t, fmt.Sprintf("event %d\n", n), line)
+		}
+	}
+	end()
+	for _, body := range bodies {
+		_, err := body.ReadByte()
+		require.Equal(t, io.EOF, err)
+	}
+}
+
+// The same for a range of what is still being fetched.
+func TestFlushReachesRangesOfWhatIsBeingFetched(t *testing.T) {
+	hold, open := gate(t)
+	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Length", "20")
+		io.WriteString(w, "0123456789")
+		time.Sleep(5 * time.Millisecond)
+		w.(http.Flusher).Flush()
+		<-hold
+		io.WriteString(w, "abcdefghij")
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	r, _ := http.NewRequestWithContext(ctx, "GET", h.front.URL, nil)
+	r.Header.Set("Range", "bytes=5-14")
+	response, err := h.client.Do(r)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.Equal(t, 206, response.StatusCode)
+	first := make([]byte, 5)
+	_, err = io.ReadFull(response.Body, first)
+	require.NoError(t, err)
+	require.Equal(t, "56789", string(first))
+	open()
+	rest, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Equal(t, "abcde", string(rest))
+}
+
+// A client who does not read does not hold up the handler that flushes for others.
+func TestFlushDoesNotWaitForSlowClients(t *testing.T) {
+	cache, err := middleware.New(middleware.Config{})
+	require.NoError(t, err)
+	stuck, free := gate(t)
+	door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=600")
+		for range 10 {
+			io.WriteString(w, "event\n")
+			time.Sleep(5 * time.Millisecond)
+			w.(http.Flusher).Flush()
+		}
+	}))
+	request := httptest.NewRequest("GET", "/", nil)
+	var slow sync.WaitGroup
+	for range 2 {
+		slow.Go(func() { door.ServeHTTP(&stuckWriter{httptest.NewRecorder(), stuck}, request) })
+	}
+	require.NoError(t, cache.Wait(t.Context()))
+	w := httptest.NewRecorder()
+	door.ServeHTTP(w, request)
+	require.Equal(t, 60, w.Body.Len())
+	free()
+	slow.Wait()
+}
+
+// stuckWriter is the writer of a client who reads nothing until free is closed.
+type stuckWriter struct {
+	*httptest.ResponseRecorder
+	free chan struct{}
+}
+
+func (s *stuckWriter) Flush() { <-s.free; s.ResponseRecorder.Flush() }
+
+// Flushing is safe beside the writing it is for, and over when ServeHTTP is.
+func TestFlushesEndWithTheAnswer(t *testing.T) {
+	cache, err := middleware.New(middleware.Config{})
+	require.NoError(t, err)
+	door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=600")
+		for range 20 {
+			io.WriteString(w, "event\n")
+			w.(http.Flusher).Flush()
+		}
+	}))
+	var clients sync.WaitGroup
+	for i := range 200 {
+		path := fmt.Sprintf("/%d", i/8)
+		clients.Go(func() {
+			w := &strictWriter{ResponseRecorder: httptest.NewRecorder()}
+			door.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			w.over.Store(true)
+			if w.Body.Len() != 120 || w.late.Load() {
+				t.Errorf("%d bytes, used after the end: %v", w.Body.Len(), w.late.Load())
+			}
+		})
+	}
+	clients.Wait()
+}
+
+// strictWriter notes a use after ServeHTTP.
+type strictWriter struct {
+	*httptest.ResponseRecorder
+	over, late atomic.Bool
+}
+
+func (s *strictWriter) Flush() {
+	if s.over.Load() {
+		s.late.Store(true)
+	}
+	s.ResponseRecorder.Flush()
+}
+
+// closeNotifier is http.CloseNotifier, which frameworks still ask for.
+type closeNotifier interface{ CloseNotify() <-chan bool }
+
+// Handlers find what they commonly ask a server's ResponseWriter for, in a revalidation in the
+// background too.
+func TestHandlerResponseWriterCanWhatAServersCan(t *testing.T) {
+	var asked atomic.Int32
+	check := func(w http.ResponseWriter, hijacks bool) {
+		_, flusher := w.(http.Flusher)
+		_, stringWriter := w.(io.StringWriter)
+		_, readerFrom := w.(io.ReaderFrom)
+		_, hijacker := w.(http.Hijacker)
+		notifier, ok := w.(closeNotifier)
+		if !flusher || !stringWriter || !readerFrom || !ok || hijacker != hijacks {
+			t.Errorf("flusher %v, string writer %v, reader from %v, close notifier %v, hijacker %v", flusher, stringWriter, readerFrom, ok, hijacker)
+			return
+		}
+		select {
+		case <-notifier.CloseNotify():
+			t.Error("nobody has left")
+		default:
+		}
+	}
+	cache, err := middleware.New(middleware.Config{})
+	require.NoError(t, err)
+	inner := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		check(w, false)
+		w.Header().Set("Cache-Control", "max-age=100, stale-while-revalidate=100")
+		aged(w, 150*time.Second)
+		fmt.Fprint(w, asked.Add(1))
+	}))
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		check(w, !middleware.IsRefresh(r.Context()))
+		inner.ServeHTTP(w, r)
+	}))
+	defer front.Close()
+	h := &house{t: t, front: front, client: front.Client()}
+	for range 2 {
+		require.Equal(t, "1", h.get("/").body)
+		require.NoError(t, cache.Wait(t.Context()))
+	}
+	require.EqualValues(t, 2, asked.Load())
+}
+
+// A handler that ends early because CloseNotify tells it to has not written all of what it began:
+// that is told only of a fetch that is cancelled, and nothing of it is stored.
+func TestCloseNotifyIsAboutTheFetch(t *testing.T) {
+	for _, cacheable := range []bool{false, true} {
+		told := make(chan bool, 1)
+		h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", map[bool]string{false: "no-store", true: "max-age=60"}[cacheable])
+			io.WriteString(w, "one ")
+			w.(http.Flusher).Flush()
+			select {
+			case <-w.(closeNotifier).CloseNotify():
+				told <- true
+			case <-time.After(500 * time.Millisecond):
+				io.WriteString(w, "two")
+				told <- false
+			}
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		r, _ := http.NewRequestWithContext(ctx, "GET", h.front.URL, nil)
+		response, err := h.client.Do(r)
+		require.NoError(t, err)
+		cancel()
+		response.Body.Close()
+		require.Equal(t, !cacheable, <-told)
+		if cacheable {
+			require.NoError(t, h.cache.Wait(t.Context()))
+			again := h.get("/")
+			require.Equal(t, "one two", again.body)
+			require.Contains(t, again.status(), "; hit")
+		}
+	}
+}
