@@ -227,11 +227,12 @@ func (s *PurgeState) voidsOlder(m *CacheMeta, now uint64) bool {
 	if groups == "" {
 		return false
 	}
-	if m.purgeEpoch < s.floor.Load() {
-		return true
-	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	// With the lock held, as names are forgotten in favour of these two.
+	if m.purgeEpoch < max(s.all.Load(), s.floor.Load()) {
+		return true
+	}
 	var group HashBinary
 	for ; len(groups) >= len(group); groups = groups[len(group):] {
 		copy(group[:], groups)
