@@ -158,6 +158,9 @@ func (w *world) read(res *resource, r *http.Request, number uint64, random *rand
 		i.etag = `"` + strings.NewReplacer(`"`, "'", " ", "_", ",", "+").Replace(i.representation()) + `"`
 		h.Set("Etag", i.etag)
 	}
+	if r.Method == http.MethodHead && !res.class.validates() {
+		delete(h, "Last-Modified") // of the class "heuristic", where versions of one second have the same
+	}
 	if res.class.dated {
 		i.modified = epoch.Add(seconds(i.version)).Format(http.TimeFormat)
 		h.Set("Last-Modified", i.modified)
