@@ -192,6 +192,10 @@ func (rw *responseWriter) decide() {
 			x.flight.adopt()
 		}
 		rw.pass()
+		if x.req.Method == http.MethodHead && rw.method != http.MethodHead {
+			rw.mode = modeDiscard // of the GET that Config.HeadAsGet made of a HEAD, nobody wants the body
+			rw.cancel(errDiscarded)
+		}
 	case verdictFill:
 		rw.mode = modeFill
 		rw.serve()

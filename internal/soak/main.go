@@ -28,7 +28,6 @@ func main() {
 	flag.IntVar(&o.urls, "urls", 3000, "URLs")
 	flag.IntVar(&o.caches, "caches", 2, "caches on the one storage")
 	flag.DurationVar(&o.restart, "restart", 5*time.Second, "how long from one restart to the next; 0: none")
-	flag.BoolVar(&o.strict, "strict", false, "report what the cache is known to break")
 	forward := flag.Bool("forward-ranges", false, "let the cache forward ranges and store parts")
 	flag.Parse()
 	o.memory = *memory << 20
