@@ -107,6 +107,8 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	switch {
 	case superseded(f.err):
 		f.refuse(Deferred)
+	case errors.Is(f.err, ErrUnlinked):
+		f.noRoom()
 	case f.pending.void:
 		f.err = ErrPurged
 		f.refuse(Deferred)
@@ -165,8 +167,8 @@ type Fill struct {
 	ended  bool
 }
 
-// open begins the write, with f.err ErrSuperseded one that leads nowhere. The reader is nil where
-// nobody wants one.
+// open begins the write. With f.err set, to ErrSuperseded or ErrUnlinked, it leads nowhere. The reader
+// is nil where nobody wants one.
 //
 // INVARIANT: what Lookup finds in a slot, entry or write under way, is the most recent response
 // that there is for it. So a fill compares itself with that before it begins, and with what has
@@ -178,18 +180,15 @@ func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
 	defer f.state.inFlight.unlock(f.key.primaryHash)
 	if f.outdated() {
 		f.err = ErrSuperseded
-		nowhere := f.opts.nowhere(f.ctx)
-		f.writer = nowhere
-		f.state.inFlight.begun(&f.pending, 0)
-		if opts.Reader != nil {
-			reader, err = f.writer.NewReader(opts.Reader)
-		}
-		nowhere.body.Unlink()
-		return reader, err
+		return f.openNowhere(opts)
 	}
 	handler, err := f.opts.Storage.MissHandler(f.trace.in(f.ctx), f.key, f.meta, MissOptions{
 		SizeHint: opts.SizeHint, Replaces: opts.Replaces,
 	})
+	if errors.Is(err, ErrUnlinked) {
+		f.err = err
+		return f.openNowhere(opts)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -201,6 +200,18 @@ func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
 		return nil, nil
 	}
 	return f.writer.NewReader(opts.Reader)
+}
+
+// openNowhere begins a write of which the Storage gets nothing: the body is for its reader alone.
+func (f *Fill) openNowhere(opts FillOptions) (reader HitHandler, err error) {
+	nowhere := f.opts.nowhere(f.ctx)
+	f.writer = nowhere
+	f.state.inFlight.begun(&f.pending, 0)
+	if opts.Reader != nil {
+		reader, err = f.writer.NewReader(opts.Reader)
+	}
+	nowhere.body.Unlink()
+	return reader, err
 }
 
 // outdated reports whether what is in the slot is more recent.

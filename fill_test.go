@@ -97,6 +97,32 @@ func TestBodyTooLarge(t *testing.T) {
 	}
 }
 
+// A Storage without room for a write gets none of it. Who caused the fill gets the whole body, and those who wait are let go.
+func TestNoRoomForTheWrite(t *testing.T) {
+	body := strings.Repeat("0123456789", 20_000)
+	h := newHouse(t, memcache.New(memcache.Config{Budget: cirque.NewBudget(100)}), nil)
+	c := h.miss(keyA)
+	c.TryLock()
+	waiter := h.begin(keyA)
+	waiter.TryLock()
+	c.SetMeta(freshMeta("a"))
+	f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context(), SizeHint: int64(len(body))})
+	require.NoError(t, err)
+	require.Equal(t, cirque.ResponseTooLarge, f.NoCacheReason())
+	require.ErrorIs(t, f.Err(), cirque.ErrUnlinked)
+	status, err := waiter.WaitLock(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, cirque.LockGiveUp, status)
+	reading := readAll(c)
+	h.write(f, body)
+	require.ErrorIs(t, f.Finish(), cirque.ErrUnlinked)
+	got, err := reading()
+	require.NoError(t, err)
+	require.True(t, body == got)
+	h.wantStored(keyA, "")
+	require.True(t, h.begin(keyA).PredictCacheable(), "there may be room for it tomorrow")
+}
+
 func TestBodyOfTheMaximumIsStored(t *testing.T) {
 	h := inMemory(t)
 	h.MaxObjectBytes = 4

@@ -68,7 +68,8 @@ type Storage interface {
 
 	// MissHandler begins a write. Nothing is visible to Lookup before Finish, except to stores that
 	// stream. Several writes for one key may be under way; the one that finishes last stays.
-	// ctx covers the whole write.
+	// ctx covers the whole write. An error that wraps ErrUnlinked says that there is no room for it: nothing failed, and the
+	// body goes to its readers all the same.
 	MissHandler(ctx context.Context, key CacheKey, meta *CacheMeta, opts MissOptions) (MissHandler, error)
 
 	// Purge removes the entry of key, or returns ErrNotFound. Readers that have it open finish with it.

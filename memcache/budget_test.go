@@ -1,7 +1,6 @@
 package memcache
 
 import (
-	"bytes"
 	"io"
 	"testing"
 
@@ -10,36 +9,19 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// Where there is no room at all, who caused a write still gets the body.
+// A write that there is no room for does not begin. A limit that the body is announced to exceed leaves no room for it.
 func TestWriteWithoutAnyBudget(t *testing.T) {
-	budget := cirque.NewBudget(100)
-	c, body := New(Config{Budget: budget}), bytes.Repeat([]byte("0123456789"), 50_000)
-	handler, err := c.MissHandler(t.Context(), keyOf(1), newMeta(), cirque.MissOptions{SizeHint: int64(len(body))})
-	require.NoError(t, err)
-	w := handler.(cirque.StreamingMissHandler)
-	h, err := w.NewReader(t.Context())
-	require.NoError(t, err)
-	got := make(chan []byte)
-	go func() {
-		b, _ := io.ReadAll(h)
-		got <- b
-	}()
-	n, err := w.Write(body)
-	require.NoError(t, err)
-	require.Equal(t, len(body), n)
-	_, err = w.NewReader(t.Context())
-	require.ErrorIs(t, err, cirque.ErrNotFound)
-	_, err = w.Finish()
-	require.ErrorIs(t, err, cirque.ErrUnlinked)
-	require.True(t, bytes.Equal(body, <-got))
-	require.NoError(t, h.Close())
-	require.Zero(t, budget.Used())
-	require.Zero(t, c.Len())
-
-	empty, err := c.MissHandler(t.Context(), keyOf(2), newMeta(), cirque.MissOptions{})
-	require.NoError(t, err)
-	_, err = empty.Finish()
-	require.ErrorIs(t, err, cirque.ErrUnlinked, "an empty body needs room for its header")
+	for limit, sizeHint := range map[int64]int64{100: -1, 101: 0, 1 << 20: 1 << 20} {
+		budget := cirque.NewBudget(limit)
+		c := New(Config{Budget: budget})
+		_, err := c.MissHandler(t.Context(), keyOf(1), newMeta(), cirque.MissOptions{SizeHint: sizeHint})
+		require.ErrorIs(t, err, cirque.ErrUnlinked)
+		require.Zero(t, budget.Used())
+		require.Zero(t, c.Len())
+	}
+	w, err := New(Config{}).MissHandler(t.Context(), keyOf(1), newMeta(), cirque.MissOptions{SizeHint: 1 << 40})
+	require.NoError(t, err, "without a Budget there is no limit")
+	w.Abort()
 }
 
 // A body that fits, of an entry that does not, leaves nothing behind.

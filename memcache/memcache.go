@@ -48,7 +48,10 @@ type Config struct {
 
 const shardCount = 256
 
-var errNoRoomForMeta = fmt.Errorf("memcache: no room for the new meta: %w", cirque.ErrUnlinked)
+var (
+	errNoRoomForMeta  = fmt.Errorf("memcache: no room for the new meta: %w", cirque.ErrUnlinked)
+	errNoRoomForWrite = fmt.Errorf("memcache: no room for the write: %w", cirque.ErrUnlinked)
+)
 
 // MemCache is a [cirque.StreamingStorage] in memory. It is safe for concurrent use, starts no goroutines and
 // needs no closing. Use New.
@@ -231,7 +234,7 @@ func (c *MemCache) updateWrite(s *shard, key *cirque.CacheKey, meta *cirque.Cach
 		return true, errNoRoomForMeta
 	}
 	s.mu.Lock()
-	if s.linked(key, tag) == w && !w.refused {
+	if s.linked(key, tag) == w {
 		old := int64(w.meta.MetaSize())
 		w.meta = meta
 		w.overhead += size - old

@@ -20,7 +20,7 @@ var (
 
 // write is one write under way.
 //
-// INVARIANT: while refs is above zero, overhead bytes of the budget are taken for the write (unless refused), and
+// INVARIANT: while refs is above zero, overhead bytes of the budget are taken for the write, and
 // its body, if it left one, is referenced. The writer has one reference until it ends, each open
 // partialHit one. References are added only while the writer has its own, under the shard's lock.
 type write struct {
@@ -34,9 +34,7 @@ type write struct {
 	body   *body // set before the writer gives up its reference
 	refs   atomic.Int32
 
-	stored  bool // set before the writer gives up its reference
-	refused bool // there was no room for overhead: the write is unlinked before its first byte
-
+	stored bool // set before the writer gives up its reference
 	// Guarded by shard.mu.
 	meta      *cirque.CacheMeta
 	overhead  int64
@@ -52,7 +50,8 @@ var (
 )
 
 // MissHandler implements [cirque.Storage]. The handler is a [cirque.StreamingMissHandler]. Where
-// the budget refuses even the bookkeeping, the write is unlinked before its first byte.
+// there is no room for even the bookkeeping, or the body is announced to be larger than the limit, it returns an error that
+// wraps [cirque.ErrUnlinked].
 func (c *MemCache) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
 	body, trace := c.bodies, cirque.ContextCacheTrace(ctx)
 	body.SizeHint = opts.SizeHint
@@ -71,7 +70,9 @@ func (c *MemCache) MissHandler(ctx context.Context, key cirque.CacheKey, meta *c
 		buffer:   stream.New(ctx, body),
 	}
 	w.refs.Store(1)
-	w.refused = !c.budget.ReserveFor(trace, w.overhead)
+	if limit := c.budget.Limit(); limit > 0 && opts.SizeHint > limit-w.overhead || !c.budget.ReserveFor(trace, w.overhead) {
+		return nil, errNoRoomForWrite
+	}
 	w.shard.begin(w)
 	return w, nil
 }
@@ -81,17 +82,11 @@ func (w *write) Tag() cirque.Tag { return w.tag }
 func (w *write) Readers() int { return w.buffer.Readers() }
 
 func (w *write) Write(p []byte) (int, error) {
-	if w.refused {
-		w.buffer.Unlink()
-	}
 	return w.buffer.Write(p)
 }
 
 // ReadFrom implements io.ReaderFrom.
 func (w *write) ReadFrom(r io.Reader) (int64, error) {
-	if w.refused {
-		w.buffer.Unlink()
-	}
 	return w.buffer.ReadFrom(r)
 }
 
@@ -130,9 +125,6 @@ func (w *write) Finish() (cirque.MissFinish, error) {
 		return cirque.MissFinish{}, errEnded
 	}
 	defer w.end()
-	if w.refused {
-		w.buffer.Unlink()
-	}
 	if err := w.buffer.Finish(); err != nil {
 		return cirque.MissFinish{}, err
 	}
@@ -236,9 +228,7 @@ func (w *write) release() {
 	if w.refs.Add(-1) > 0 {
 		return
 	}
-	if !w.refused {
-		w.cache.budget.Release(w.overhead)
-	}
+	w.cache.budget.Release(w.overhead)
 	if w.body != nil {
 		if w.stored {
 			w.body.letGo()

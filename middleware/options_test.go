@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -68,9 +69,12 @@ func TestTheSmallestCacheHolds(t *testing.T) {
 		require.Contains(t, h.get("/400").status(), "; stored")
 		require.Contains(t, h.get("/400").status(), "; hit")
 		// What never fits is not said to be stored, whatever MaxObjectBytes is.
-		large := h.get("/4097")
-		require.NotContains(t, large.status(), "; stored")
-		require.Len(t, large.body, 4097)
+		for _, size := range []int{3900, 4096, 4097} {
+			large := h.get(fmt.Sprint("/", size))
+			require.NotContains(t, large.status(), "; stored", size)
+			require.Contains(t, large.status(), "detail=too-large")
+			require.Len(t, large.body, size)
+		}
 	})
 }
 
