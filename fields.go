@@ -1,11 +1,12 @@
 package cirque
 
 import (
-	"iter"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // hopByHop are the fields that concern one connection only, whether Connection lists them or not (RFC 9110
@@ -29,7 +30,7 @@ func RemoveConnectionFields(h http.Header) (stripped bool) {
 	for _, name := range hopByHop {
 		delete(h, name)
 	}
-	for option := range tokens(listed) {
+	for option := range field.Tokens(listed) {
 		name := http.CanonicalHeaderKey(option)
 		if _, there := h[name]; there && !meantForAll(name) {
 			delete(h, name)
@@ -96,44 +97,4 @@ func headerSize(h http.Header, except []string) int {
 		}
 	}
 	return size
-}
-
-// validFields reports whether every line of h can be sent as it is.
-func validFields(h http.Header) bool {
-	for name, lines := range h {
-		if !validFieldName(name) {
-			return false
-		}
-		for _, line := range lines {
-			if !validFieldValue(line) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// tokens yields the elements of a list of tokens over all its lines, without the whitespace around them and the
-// empty ones left out (RFC 9110 §5.6.1.2).
-func tokens(lines []string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for _, line := range lines {
-			for element := range strings.SplitSeq(line, ",") {
-				if element = trimOWS(element); element != "" && !yield(element) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// trimOWS removes optional whitespace (RFC 9110 §5.6.3).
-func trimOWS(s string) string {
-	for s != "" && (s[0] == ' ' || s[0] == '\t') {
-		s = s[1:]
-	}
-	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
-		s = s[:len(s)-1]
-	}
-	return s
 }

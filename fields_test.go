@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // RFC 9110 §7.6.1.
@@ -64,11 +66,11 @@ func TestHeaderSizeIsThatOfItsLines(t *testing.T) {
 }
 
 func TestValidFields(t *testing.T) {
-	require.True(t, validFields(lines("A: b\tc \x80\xff", "B:")))
+	require.True(t, field.ValidHeader(lines("A: b\tc \x80\xff", "B:")))
 	for _, value := range []string{"a\rb", "a\nb", "a\x00b", "a\x01b", "a\x7fb"} {
-		require.False(t, validFields(http.Header{"A": {"fine", value}}), "%q", value)
+		require.False(t, field.ValidHeader(http.Header{"A": {"fine", value}}), "%q", value)
 	}
 	for _, name := range []string{"", "a b", "a:b", "a\n", "ä"} {
-		require.False(t, validFields(http.Header{name: {"x"}}), "%q", name)
+		require.False(t, field.ValidHeader(http.Header{name: {"x"}}), "%q", name)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // Freshen updates the stored response with the header of a 304, or of a 200 to HEAD that fits it
@@ -97,7 +99,7 @@ func SelectForFreshening(h http.Header, candidates []Variant) int {
 		case etag != "":
 			return WeakMatch(v.ETag, etag)
 		case modified != "": // a weak validator (RFC 9110 §8.8.2.2)
-			return sameDate(v.LastModified, modified, v.Created)
+			return field.SameDate(v.LastModified, modified, v.Created)
 		}
 		return len(candidates) == 1 // without validators a 304 can only be about the one that was nominated
 	}
@@ -146,7 +148,7 @@ func CompareHead(stored *CacheMeta, bodyLen int64, h http.Header) HeadComparison
 		same = HeadSame
 	}
 	if modified := h.Get("Last-Modified"); modified != "" {
-		if !sameDate(modified, header.Get("Last-Modified"), stored.Updated()) {
+		if !field.SameDate(modified, header.Get("Last-Modified"), stored.Updated()) {
 			return HeadDiffers
 		}
 		same = HeadSame

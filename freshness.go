@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // Freshness is what a response says, or lets assume, about how long it is fresh.
@@ -69,7 +71,7 @@ func (p *Policy) freshness(x *Exchange, status int, h http.Header, d responseDir
 // expiresLifetime returns the value of Expires less date. A value that is no date has expired (RFC 9111 §5.3),
 // as have several, which are the parts of no date.
 func expiresLifetime(lines []string, date, now time.Time) time.Duration {
-	expires, ok := singleDate(lines, now)
+	expires, ok := field.SingleDate(lines, now)
 	if !ok {
 		return 0
 	}
@@ -81,7 +83,7 @@ const maxHeuristic = 24 * time.Hour
 
 // heuristicLifetime is a tenth of the time since Last-Modified (RFC 9111 §4.2.2), zero where there is none.
 func heuristicLifetime(h http.Header, date, now time.Time) time.Duration {
-	modified, ok := singleDate(h["Last-Modified"], now)
+	modified, ok := field.SingleDate(h["Last-Modified"], now)
 	if !ok {
 		return 0
 	}
@@ -111,7 +113,7 @@ func responseDelay(x *Exchange) time.Duration { return max(0, x.ResponseTime.Sub
 
 // dateValue is date_value: Date, or where there is none to be read the time of receipt (RFC 9110 §6.6.1).
 func dateValue(x *Exchange, h http.Header) time.Time {
-	if date, ok := singleDate(h["Date"], x.ResponseTime); ok {
+	if date, ok := field.SingleDate(h["Date"], x.ResponseTime); ok {
 		return date
 	}
 	return x.ResponseTime
@@ -123,7 +125,7 @@ func ageValue(lines []string) time.Duration {
 		return 0
 	}
 	first, _, _ := strings.Cut(lines[0], ",")
-	first = trimOWS(first)
+	first = field.TrimOWS(first)
 	if first == "" || strings.Trim(first, "0123456789") != "" {
 		return 0
 	}
@@ -132,14 +134,6 @@ func ageValue(lines []string) time.Duration {
 		return maxDelta // too large for any integer (RFC 9111 §1.2.2)
 	}
 	return time.Duration(min(seconds, int64(maxDelta/time.Second))) * time.Second
-}
-
-// singleDate parses a field that is one date.
-func singleDate(lines []string, now time.Time) (time.Time, bool) {
-	if len(lines) != 1 {
-		return time.Time{}, false
-	}
-	return ParseHTTPDate(lines[0], now)
 }
 
 func withinSeconds(d time.Duration) time.Duration { return min(max(d, -maxDelta), maxDelta) }

@@ -7,8 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const day = 24 * time.Hour
-
 // RFC 9111 §4.2.1: the first match.
 func TestFreshnessLifetimeOrder(t *testing.T) {
 	all := []string{

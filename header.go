@@ -6,6 +6,8 @@ import (
 	"iter"
 	"net/http"
 	"slices"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // HeaderSection is a header section (RFC 9110 §6.3) packed into one immutable string. Its field
@@ -152,10 +154,10 @@ func (h HeaderSection) check() error {
 	}
 	for ; n > 0; n-- {
 		var name, value string
-		if name, rest, ok = checkedName(rest); !ok || !validFieldName(name) {
+		if name, rest, ok = checkedName(rest); !ok || !field.ValidName(name) {
 			return errBadHeader
 		}
-		if value, rest, ok = checkedString(rest); !ok || !validFieldValue(value) {
+		if value, rest, ok = checkedString(rest); !ok || !field.ValidValue(value) {
 			return errBadHeader
 		}
 	}
@@ -163,35 +165,6 @@ func (h HeaderSection) check() error {
 		return errBadHeader
 	}
 	return nil
-}
-
-// validFieldName reports whether s is a token (RFC 9110 §5.1 and §5.6.2).
-func validFieldName(s string) bool {
-	for i := range len(s) {
-		if !tokenBytes[s[i]] {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// tokenBytes holds the tchar of RFC 9110 §5.6.2.
-var tokenBytes = func() (t [256]bool) {
-	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-		t[c] = true
-	}
-	return t
-}()
-
-// validFieldValue reports whether s has no control character except HTAB. That covers the
-// characters that RFC 9110 §5.5 calls dangerous.
-func validFieldValue(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }
 
 // uvarint and lengthPrefixed read strings that were checked when they entered the process.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 func TestKnownNames(t *testing.T) {
@@ -15,7 +17,7 @@ func TestKnownNames(t *testing.T) {
 	h := make(http.Header)
 	for _, name := range knownNames[1:] {
 		require.Equal(t, http.CanonicalHeaderKey(name), name)
-		require.True(t, validFieldName(name))
+		require.True(t, field.ValidName(name))
 		h.Add(name, "1")
 		h.Add(name, "2")
 	}

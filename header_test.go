@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 func TestHeaderSectionRoundTrip(t *testing.T) {
@@ -114,11 +116,11 @@ func FuzzHeaderSection(f *testing.F) {
 		h[name2] = append(slices.Clone(h[name2]), value2)
 		section := PackHeader(h)
 		require.Equal(t, h, section.Header())
-		require.Equal(t, validFields(h), section.check() == nil, "check accepts exactly what can be sent")
+		require.Equal(t, field.ValidHeader(h), section.check() == nil, "check accepts exactly what can be sent")
 
 		if section := (HeaderSection{packed}); section.check() == nil {
 			for name, values := range section.Header() {
-				require.True(t, validFieldName(name))
+				require.True(t, field.ValidName(name))
 				for _, value := range values {
 					require.NotContains(t, value, "\n")
 					require.NotContains(t, value, "\r")

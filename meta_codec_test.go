@@ -9,6 +9,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 var (
@@ -154,7 +156,7 @@ func FuzzCacheMeta(f *testing.F) {
 				continue
 			}
 			for name, value := range m.Header().All() {
-				require.True(t, validFieldName(name) && validFieldValue(value), "%q: %q", name, value)
+				require.True(t, field.ValidName(name) && field.ValidValue(value), "%q: %q", name, value)
 			}
 			for range m.Extensions() { // must not panic
 			}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // ByteRange is the bytes of a representation from Start up to, but not including, End.
@@ -45,7 +47,7 @@ func ParseRange(value string, size int64) ([]ByteRange, RangeVerdict) {
 	}
 	var ranges []ByteRange
 	count := 0
-	for spec := range tokens([]string{set}) {
+	for spec := range field.Tokens([]string{set}) {
 		if count++; count > maxRanges {
 			return nil, RangeNone
 		}
@@ -70,7 +72,7 @@ func ParseRange(value string, size int64) ([]ByteRange, RangeVerdict) {
 // cutBytesUnit returns the text after the unit and the separator. ok is false if the unit is not
 // bytes. Without a separator the text is empty. Units match in any case (RFC 9110 §14.1).
 func cutBytesUnit(s, separator string) (string, bool) {
-	unit, rest, _ := strings.Cut(trimOWS(s), separator)
+	unit, rest, _ := strings.Cut(field.TrimOWS(s), separator)
 	return rest, strings.EqualFold(unit, "bytes")
 }
 
@@ -184,13 +186,13 @@ func IfRangeHolds(h http.Header, meta *CacheMeta) bool {
 	if strings.Contains(lines[0], `"`) { // a date has no quotes
 		return !meta.Has(MetaDecoded) && StrongMatch(lines[0], stored.Get("Etag"))
 	}
-	return strongDate(stored, meta.Updated()) && sameDate(lines[0], stored.Get("Last-Modified"), meta.Updated())
+	return strongDate(stored, meta.Updated()) && field.SameDate(lines[0], stored.Get("Last-Modified"), meta.Updated())
 }
 
 // strongDate reports whether the Last-Modified of a response is a strong validator: its Date must
 // be at least a second later (RFC 9110 §8.8.2.2).
 func strongDate(h interface{ Get(name string) string }, now time.Time) bool {
-	modified, ok1 := ParseHTTPDate(h.Get("Last-Modified"), now)
-	date, ok2 := ParseHTTPDate(h.Get("Date"), now)
+	modified, ok1 := field.ParseDate(h.Get("Last-Modified"), now)
+	date, ok2 := field.ParseDate(h.Get("Date"), now)
 	return ok1 && ok2 && date.Sub(modified) >= time.Second
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // Partial says which bytes of a representation an entry marked [MetaPartial] holds
@@ -211,7 +213,7 @@ func Combinable(stored *CacheMeta, h http.Header) bool {
 	}
 	now := stored.Updated()
 	return strongDate(header, now) && strongDate(h, now) &&
-		sameDate(h.Get("Last-Modified"), header.Get("Last-Modified"), now)
+		field.SameDate(h.Get("Last-Modified"), header.Get("Last-Modified"), now)
 }
 
 // CombinePartial updates a stored partial response with a 206 that has more of it (RFC 9111 §3.4).

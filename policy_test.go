@@ -3,28 +3,11 @@ package cirque
 import (
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
-
-// testNow is when the responses of these tests are received.
-var testNow = time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
-
-// at returns the HTTP-date that lies d after testNow.
-func at(d time.Duration) string { return testNow.Add(d).Format(http.TimeFormat) }
-
-// lines makes a header of "Name: value" lines.
-func lines(fields ...string) http.Header {
-	h := http.Header{}
-	for _, field := range fields {
-		name, value, _ := strings.Cut(field, ":")
-		h.Add(name, strings.TrimPrefix(value, " "))
-	}
-	return h
-}
 
 // get is the exchange of a GET and a 200 with these lines, which took no time.
 func get(fields ...string) *Exchange {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // Of two responses for one slot the more recent one counts (RFC 9111 §4), whichever was complete
@@ -39,7 +41,7 @@ func moreRecent(a, b *CacheMeta, now time.Time) bool {
 // received: a clock that is ahead must not keep out newer responses.
 func (m *CacheMeta) cappedDate() int64 {
 	received := m.Updated()
-	if date, ok := ParseHTTPDate(m.header.Get("Date"), received); ok && date.Before(received) {
+	if date, ok := field.ParseDate(m.header.Get("Date"), received); ok && date.Before(received) {
 		return date.Unix()
 	}
 	return received.Unix()

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/cirquecache/cirque/cachecontrol"
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // RequestCacheable reports whether req may be answered from a cache at all. Where it may not, it goes to the
@@ -64,7 +65,7 @@ func (p *Policy) RequestDirectives(h http.Header) RequestDirectives {
 		return RequestDirectives{cachecontrol.ParseRequest(lines, p.options()), true}
 	}
 	if lines := h["Pragma"]; len(lines) > 0 {
-		for directive := range tokens(lines) {
+		for directive := range field.Tokens(lines) {
 			if strings.EqualFold(directive, "no-cache") {
 				return RequestDirectives{cachecontrol.Request{NoCache: true}, true}
 			}

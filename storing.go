@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // Store decides whether the response to a GET may be stored (RFC 9111 §3). If so, it returns the complete meta
@@ -134,7 +136,7 @@ func (c *candidate) refusedByResponse() *Refusal {
 	case c.setsCookie && (shared && !c.reusableAsItIs() || c.policy.SetCookie == SetCookieRefuse):
 		// RFC 9111 §7.3. What a cookie comes with was likely made for one client, unless the origin itself says otherwise.
 		return refuseResponse("set-cookie")
-	case !validFields(c.stored):
+	case !field.ValidHeader(c.stored):
 		return refuseResponse("header-invalid") // RFC 9110 §5.5
 	case headerSize(c.stored, nil) > c.policy.maxHeaderBytes():
 		return &Refusal{Reason: ResponseTooLarge, Detail: "header-too-large"}
@@ -229,7 +231,7 @@ func (p *Policy) provokes(h, response http.Header) bool {
 	if p.Private {
 		keyed = append(keyed, "Authorization", "Cookie")
 	}
-	return !validFields(h) || headerSize(h, keyed) > maxRequestExtra
+	return !field.ValidHeader(h) || headerSize(h, keyed) > maxRequestExtra
 }
 
 // meta puts together what is to be known about the response.

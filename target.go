@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // TargetURI returns the request's target URI (RFC 9110 §7.1): absolute, without fragment and user information, its scheme
@@ -84,7 +86,7 @@ func defaultPort(scheme string) string {
 // resolve returns the URI that a reference in a field refers to, seen from base, or nil where it is none of http. It is
 // normalized as TargetURI's.
 func resolve(base *url.URL, reference string) *url.URL {
-	uri, err := base.Parse(trimOWS(reference))
+	uri, err := base.Parse(field.TrimOWS(reference))
 	if err != nil || uri.Host == "" {
 		return nil
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // Precondition says how a request's preconditions change the answer from a stored response.
@@ -42,7 +44,7 @@ func EvaluatePreconditions(method string, h http.Header, meta *CacheMeta) Precon
 		return PreconditionNotModified
 	}
 	// A list of dates, or an invalid date, is ignored (RFC 9110 §13.1.3).
-	since, ok := singleDate(h["If-Modified-Since"], meta.Updated())
+	since, ok := field.SingleDate(h["If-Modified-Since"], meta.Updated())
 	if !ok || lastModified(meta).After(since) {
 		return PreconditionNone
 	}
@@ -52,7 +54,7 @@ func EvaluatePreconditions(method string, h http.Header, meta *CacheMeta) Precon
 // noneMatch evaluates If-None-Match (RFC 9110 §13.1.2): an asterisk matches any representation,
 // and tags compare weakly.
 func noneMatch(lines []string, etag string) bool {
-	if len(lines) == 1 && trimOWS(lines[0]) == "*" {
+	if len(lines) == 1 && field.TrimOWS(lines[0]) == "*" {
 		return false
 	}
 	for tag := range entityTags(lines) {
@@ -68,7 +70,7 @@ func noneMatch(lines []string, etag string) bool {
 func lastModified(meta *CacheMeta) time.Time {
 	header := meta.Header()
 	for _, name := range []string{"Last-Modified", "Date"} {
-		if t, ok := ParseHTTPDate(header.Get(name), meta.Updated()); ok {
+		if t, ok := field.ParseDate(header.Get(name), meta.Updated()); ok {
 			return t
 		}
 	}
@@ -113,7 +115,7 @@ func entityTags(lines []string) iter.Seq[string] {
 				if end < 0 {
 					end = len(line)
 				}
-				tag := trimOWS(line[:end])
+				tag := field.TrimOWS(line[:end])
 				line = line[min(end+1, len(line)):]
 				if tag != "" && !yield(tag) {
 					return

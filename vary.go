@@ -4,13 +4,15 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // VaryFields returns the request fields that a response with header h varies on (RFC 9110 §12.5.5): canonical,
 // sorted, each once, over all lines of Vary. star reports that a member is "*": no stored response then matches
 // any request (RFC 9111 §4.1). More than 64 fields count as that, too: each lookup has to go through them all.
 func VaryFields(h http.Header) (fields []string, star bool) {
-	for name := range tokens(h["Vary"]) {
+	for name := range field.Tokens(h["Vary"]) {
 		if name == "*" {
 			star = true
 			continue

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // answer is a response served from the Storage, or from a fill on its way there. Its header is filled in
@@ -42,7 +43,7 @@ func (x *exchange) answer(header http.Header) answer {
 	}
 	size, known := hit.Size()
 	if !known {
-		size = declaredLength(header)
+		size = field.Length(header)
 		known = size >= 0
 		a.live = true
 	}
@@ -214,15 +215,6 @@ func (a *answer) setRanges(header http.Header, hit cirque.HitHandler, ranges []c
 	header["Content-Range"] = []string{cirque.ContentRange(r, size)}
 	header["Content-Length"] = []string{strconv.FormatInt(a.length, 10)}
 	a.body = &sectionReader{hit: hit, next: section{r.Start - at, r.End - at}}
-}
-
-// declaredLength returns the Content-Length of a stored header; negative where there is none.
-func declaredLength(header http.Header) int64 {
-	n, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64)
-	if err != nil || n < 0 {
-		return -1
-	}
-	return n
 }
 
 // bodyAllowed reports whether a response with this status has content (RFC 9110 §6.4.1).

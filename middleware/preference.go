@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // preference is a member of a field of content negotiation, with its weight (RFC 9110 §12.4.2).
@@ -20,10 +22,7 @@ const maxPreferences = 64
 // parsePreferences reads the lines of a field such as Accept-Language. ok is false, and the list empty, where there are
 // more than maxPreferences members, or one that is no value with an optional weight.
 func parsePreferences(lines []string) (list preferences, ok bool) {
-	for element := range tokens(lines) {
-		if element == "" {
-			continue
-		}
+	for element := range field.Tokens(lines) {
 		p, ok := parsePreference(element)
 		if !ok || len(list) == maxPreferences {
 			return nil, false

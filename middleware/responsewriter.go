@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
-	"iter"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // mode is what becomes of what the handler writes.
@@ -84,10 +83,7 @@ func (rw *responseWriter) WriteHeader(status int) {
 	}
 	rw.status = status
 	rw.snapshot = snapshot(rw.header)
-	rw.declared = -1
-	if n, err := strconv.ParseInt(strings.TrimSpace(rw.snapshot.Get("Content-Length")), 10, 64); err == nil && n >= 0 {
-		rw.declared = n
-	} else {
+	if rw.declared = field.Length(rw.snapshot); rw.declared < 0 {
 		delete(rw.snapshot, "Content-Length")
 	}
 	if _, settled := rw.snapshot["Date"]; !settled {
@@ -530,7 +526,7 @@ func (rw *responseWriter) trailer() http.Header {
 		}
 		trailer[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 	}
-	for name := range tokens(rw.snapshot["Trailer"]) {
+	for name := range field.Tokens(rw.snapshot["Trailer"]) {
 		if values := rw.header[http.CanonicalHeaderKey(name)]; len(values) > 0 {
 			set(name, values)
 		}
@@ -550,32 +546,9 @@ func (rw *responseWriter) passTrailer() {
 	}
 	out := rw.client.Header()
 	for name, values := range rw.trailer() {
-		if out[http.TrailerPrefix+name] == nil && !contains(rw.snapshot["Trailer"], name) {
+		if out[http.TrailerPrefix+name] == nil && !field.Contains(rw.snapshot["Trailer"], name) {
 			name = http.TrailerPrefix + name
 		}
 		out[name] = values
 	}
-}
-
-// tokens yields the elements of a list field over all its lines (RFC 9110 §5.6.1).
-func tokens(lines []string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for _, line := range lines {
-			for element := range strings.SplitSeq(line, ",") {
-				if !yield(strings.TrimSpace(element)) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// contains reports whether the token is in a list field, whatever its case.
-func contains(lines []string, token string) bool {
-	for element := range tokens(lines) {
-		if strings.EqualFold(element, token) {
-			return true
-		}
-	}
-	return false
 }

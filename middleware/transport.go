@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // Transport returns a RoundTripper that answers from the cache what it may, and asks base for the rest. A nil base
@@ -184,7 +185,7 @@ func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
 	case response.Body == nil:
 		response.Body = http.NoBody
 	case response.ContentLength == 0 && response.Body != http.NoBody && bodyAllowed(response.StatusCode):
-		response.ContentLength = declaredLength(response.Header)
+		response.ContentLength = field.Length(response.Header)
 	}
 	return response, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // keepsOut reports whether the cache keeps out of r: its connection may become something else than
@@ -23,7 +24,7 @@ func upgrades(header http.Header) bool {
 		return false
 	}
 	offered := strings.Join(lines, ",")
-	return offered != "" && !strings.EqualFold(offered, "h2c") && contains(header["Connection"], "upgrade")
+	return offered != "" && !strings.EqualFold(offered, "h2c") && field.Contains(header["Connection"], "upgrade")
 }
 
 // mayInvalidate reports whether the answer to r, which the cache keeps out of, can make something

@@ -1,4 +1,4 @@
-package cirque
+package field
 
 import (
 	"net/http"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/internal/field/fieldtest"
 )
 
 func TestHTTPDateFormats(t *testing.T) {
@@ -23,7 +25,7 @@ func TestHTTPDateFormats(t *testing.T) {
 		"asctime in lower case":   "sun nov  6 08:49:37 1994",
 		"another day of the week": "Mon, 06 Nov 1994 08:49:37 GMT",
 	} {
-		got, ok := ParseHTTPDate(s, testNow)
+		got, ok := ParseDate(s, fieldtest.Now)
 		require.True(t, ok, name)
 		require.Equal(t, want, got, name)
 	}
@@ -79,7 +81,7 @@ func TestHTTPDateRefuses(t *testing.T) {
 		"RFC 850, no day's name":     "Foo, 06-Nov-94 08:49:37 GMT",
 		"RFC 850, a letter like S":   "\u017funday, 06-Nov-94 08:49:37 GMT",
 	} {
-		_, ok := ParseHTTPDate(s, testNow)
+		_, ok := ParseDate(s, fieldtest.Now)
 		require.False(t, ok, name)
 	}
 }
@@ -89,7 +91,7 @@ func TestHTTPDateNames(t *testing.T) {
 		for month := time.January; month <= time.December; month++ {
 			want := time.Date(1995, month, 1+day, 8, 49, 37, 0, time.UTC)
 			for _, layout := range []string{http.TimeFormat, "Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC} {
-				got, ok := ParseHTTPDate(want.Format(layout), testNow)
+				got, ok := ParseDate(want.Format(layout), fieldtest.Now)
 				require.True(t, ok, want.Format(layout))
 				require.Equal(t, want, got)
 			}
@@ -108,7 +110,7 @@ var httpDates = func() []*regexp.Regexp {
 	}
 }()
 
-// dateByGrammar does what ParseHTTPDate does, with httpDates and package time.
+// dateByGrammar does what ParseDate does, with httpDates and package time.
 func dateByGrammar(s string) (time.Time, bool) {
 	for _, form := range httpDates {
 		match := form.FindStringSubmatch(s)
@@ -126,7 +128,7 @@ func dateByGrammar(s string) (time.Time, bool) {
 				year = century + part("y")
 			}
 			date, err := time.Parse("_2 Jan 2006 15:04:05", part("d")+" "+part("m")+" "+year+" "+clock)
-			if err == nil && (len(part("y")) == 4 || !date.After(testNow.AddDate(50, 0, 0))) {
+			if err == nil && (len(part("y")) == 4 || !date.After(fieldtest.Now.AddDate(50, 0, 0))) {
 				return date, true
 			}
 		}
@@ -146,7 +148,7 @@ func TestHTTPDateByteByByte(t *testing.T) {
 				changed = append(changed, valid[:i]+string(c)+valid[i+1:], valid[:i]+string(c)+valid[i:], valid+string(c))
 			}
 			for _, s := range changed {
-				got, ok := ParseHTTPDate(s, testNow)
+				got, ok := ParseDate(s, fieldtest.Now)
 				want, wantOK := dateByGrammar(s)
 				require.Equal(t, wantOK, ok, s)
 				require.Equal(t, want, got, s)
@@ -161,17 +163,17 @@ func TestHTTPDateByteByByte(t *testing.T) {
 
 func TestSameDate(t *testing.T) {
 	const first = "Mon, 01 Jan 0001 00:00:00 GMT" // the zero Time
-	require.True(t, sameDate("Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", testNow))
-	require.False(t, sameDate("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:38 GMT", testNow))
-	require.True(t, sameDate(first, first, testNow))
-	require.False(t, sameDate("none", "none", testNow))
-	require.False(t, sameDate("none", first, testNow))
-	require.False(t, sameDate(first, "none", testNow))
+	require.True(t, SameDate("Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", fieldtest.Now))
+	require.False(t, SameDate("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:38 GMT", fieldtest.Now))
+	require.True(t, SameDate(first, first, fieldtest.Now))
+	require.False(t, SameDate("none", "none", fieldtest.Now))
+	require.False(t, SameDate("none", first, fieldtest.Now))
+	require.False(t, SameDate(first, "none", fieldtest.Now))
 }
 
 // RFC 9111 §4.2: the result must not be later than the date that was meant.
 func TestHTTPDateLeapSecond(t *testing.T) {
-	got, ok := ParseHTTPDate("Sat, 31 Dec 2016 23:59:60 GMT", testNow)
+	got, ok := ParseDate("Sat, 31 Dec 2016 23:59:60 GMT", fieldtest.Now)
 	require.True(t, ok)
 	require.Equal(t, time.Date(2016, 12, 31, 23, 59, 59, 0, time.UTC), got)
 }
@@ -187,35 +189,35 @@ func TestHTTPDateCentury(t *testing.T) {
 		"Sunday, 06-Nov-77 08:49:37 GMT": 1977,
 		"Sunday, 29-Feb-00 08:49:37 GMT": 2000,
 	} {
-		got, ok := ParseHTTPDate(s, now)
+		got, ok := ParseDate(s, now)
 		require.True(t, ok, s)
 		require.Equal(t, year, got.Year(), s)
 	}
-	got, ok := ParseHTTPDate("Sunday, 06-Nov-10 08:49:37 GMT", now.AddDate(60, 0, 0))
+	got, ok := ParseDate("Sunday, 06-Nov-10 08:49:37 GMT", now.AddDate(60, 0, 0))
 	require.True(t, ok)
 	require.Equal(t, 2110, got.Year())
-	got, ok = ParseHTTPDate("Saturday, 01-Jan-01 00:00:00 GMT", now.AddDate(25, 0, 0))
+	got, ok = ParseDate("Saturday, 01-Jan-01 00:00:00 GMT", now.AddDate(25, 0, 0))
 	require.True(t, ok)
 	require.Equal(t, 2101, got.Year())
 	// 2100 has no 29 February, so the year is 2000.
-	got, ok = ParseHTTPDate("Tuesday, 29-Feb-00 08:49:37 GMT", now.AddDate(60, 0, 0))
+	got, ok = ParseDate("Tuesday, 29-Feb-00 08:49:37 GMT", now.AddDate(60, 0, 0))
 	require.True(t, ok)
 	require.Equal(t, 2000, got.Year())
 }
 
-func FuzzParseHTTPDate(f *testing.F) {
+func FuzzParseDate(f *testing.F) {
 	f.Add("Sun, 06 Nov 1994 08:49:37 GMT")
 	f.Add("Sunday, 06-Nov-94 08:49:37 GMT")
 	f.Add("Sun Nov  6 08:49:37 1994")
 	f.Add("Sun, 06 Nov 1994 08:49:60 gmt")
 	f.Fuzz(func(t *testing.T, s string) {
-		got, ok := ParseHTTPDate(s, testNow)
+		got, ok := ParseDate(s, fieldtest.Now)
 		if !ok {
 			require.Zero(t, got)
 			return
 		}
 		// A parsed date must parse to the same time when it is formatted as senders must format it.
-		again, ok := ParseHTTPDate(got.Format(http.TimeFormat), testNow)
+		again, ok := ParseDate(got.Format(http.TimeFormat), fieldtest.Now)
 		require.True(t, ok, s)
 		require.Equal(t, got, again, s)
 		// net/http must agree, unless case, a leap second or the century makes it fail or differ.
@@ -225,9 +227,9 @@ func FuzzParseHTTPDate(f *testing.F) {
 	})
 }
 
-func BenchmarkParseHTTPDate(b *testing.B) {
+func BenchmarkParseDate(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		ParseHTTPDate("Sun, 06 Nov 1994 08:49:37 GMT", testNow)
+		ParseDate("Sun, 06 Nov 1994 08:49:37 GMT", fieldtest.Now)
 	}
 }

@@ -1,11 +1,11 @@
-package cirque
+package field
 
 import (
 	"strings"
 	"time"
 )
 
-// ParseHTTPDate parses an HTTP-date in any of its three formats (RFC 9110 §5.6.7):
+// ParseDate parses an HTTP-date in any of its three formats (RFC 9110 §5.6.7):
 //
 //	Sun, 06 Nov 1994 08:49:37 GMT
 //	Sunday, 06-Nov-94 08:49:37 GMT
@@ -18,7 +18,7 @@ import (
 //
 // now decides the century of a two-digit year: a date that would be more than 50 years in the
 // future is in the past.
-func ParseHTTPDate(s string, now time.Time) (t time.Time, ok bool) {
+func ParseDate(s string, now time.Time) (t time.Time, ok bool) {
 	day, rest, _ := strings.Cut(s, " ")
 	name, comma := strings.CutSuffix(day, ",")
 	switch {
@@ -119,9 +119,17 @@ func digits(s string) (n int, ok bool) {
 	return n, s != ""
 }
 
-// sameDate reports whether two fields hold the same date, in any format.
-func sameDate(a, b string, now time.Time) bool {
-	t, ok1 := ParseHTTPDate(a, now)
-	u, ok2 := ParseHTTPDate(b, now)
+// SameDate reports whether two fields hold the same date, in any format.
+func SameDate(a, b string, now time.Time) bool {
+	t, ok1 := ParseDate(a, now)
+	u, ok2 := ParseDate(b, now)
 	return ok1 && ok2 && t.Equal(u)
+}
+
+// SingleDate parses a field that is one date.
+func SingleDate(lines []string, now time.Time) (time.Time, bool) {
+	if len(lines) != 1 {
+		return time.Time{}, false
+	}
+	return ParseDate(lines[0], now)
 }
