@@ -37,9 +37,9 @@ func (p *Policy) Freshen(stored *CacheMeta, x *Exchange) (*CacheMeta, *Refusal) 
 		refusal.Ends = c.refusedByResponse() != nil
 	}
 	m := c.meta()
-	m.created, m.variance, m.extensions = stored.created, stored.variance, stored.extensions
-	m.flags |= stored.flags & (MetaDecoded | MetaPartial | MetaAuthorized)
-	m.setGroupsOf(x.Request)
+	m.Continue(stored)
+	m.SetFlags(m.Flags() | stored.Flags()&(MetaDecoded|MetaPartial|MetaAuthorized))
+	setGroups(m, x.Request)
 	return m, refusal
 }
 

@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"slices"
 
-	"github.com/dunglas/httpsfv"
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // IsUnsafe reports whether a request with this method may change something at the origin: every method but those that RFC 9110 §9.2.1
@@ -47,17 +47,11 @@ func Invalidates(req *http.Request, status int, h http.Header) []*url.URL {
 	return uris
 }
 
-// maxCacheGroups bounds the groups that one response can belong to or invalidate. RFC 9875 §2 asks for 32 at least.
-const maxCacheGroups = 128
-
-// maxGroupsBytes bounds the field that lists them: parsing takes a multiple of its length.
-const maxGroupsBytes = 64 << 10
-
 // CacheGroups returns the groups that a response with header h belongs to (RFC 9875 §2), each once. A field that
 // is no List of Strings, or longer than 64 KiB, counts as absent. Groups beyond the 128th are left out.
 //
 // Groups of different origins are different, whatever their names.
-func CacheGroups(h http.Header) []string { return groups(h["Cache-Groups"]) }
+func CacheGroups(h http.Header) []string { return field.Groups(h["Cache-Groups"]) }
 
 // InvalidatedGroups returns the groups, of the request's origin, whose stored responses a response with this status and
 // header invalidates (RFC 9875 §3). It returns nil unless the method is unsafe and the response no error. Invalidation
@@ -66,31 +60,5 @@ func InvalidatedGroups(req *http.Request, status int, h http.Header) []string {
 	if !invalidating(req, status) {
 		return nil
 	}
-	return groups(h["Cache-Group-Invalidation"])
-}
-
-func groups(lines []string) []string {
-	size := 0
-	for _, line := range lines {
-		size += len(line)
-	}
-	if size == 0 || size > maxGroupsBytes {
-		return nil
-	}
-	list, err := httpsfv.UnmarshalList(lines)
-	if err != nil {
-		return nil // RFC 9651 §4.2
-	}
-	var names []string
-	for _, member := range list {
-		item, _ := member.(httpsfv.Item)
-		name, ok := item.Value.(string)
-		if !ok {
-			return nil // RFC 9651 §2: the field is ignored as a whole
-		}
-		if len(names) < maxCacheGroups && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names
+	return field.Groups(h["Cache-Group-Invalidation"])
 }

@@ -73,6 +73,12 @@ func (m *CacheMeta) Clone() *CacheMeta {
 	return &c
 }
 
+// Continue makes m the meta of what stored describes, after an update: it takes over when that was
+// first stored, its variance and its extensions.
+func (m *CacheMeta) Continue(stored *CacheMeta) {
+	m.created, m.variance, m.extensions = stored.created, stored.variance, stored.extensions
+}
+
 // StatusCode returns the response's status code.
 func (m *CacheMeta) StatusCode() int { return int(m.status) }
 

@@ -113,18 +113,30 @@ func (p *Partial) Encode() string {
 // DecodePartial is the inverse of [Partial.Encode]. It may be called with untrusted input. Its
 // errors wrap ErrBadMeta.
 func DecodePartial(s string) (*Partial, error) {
-	d := decoder{rest: s}
-	version, size := d.bytes(1), d.uvarint()
-	if d.failed || version[0] != partialVersion || size > math.MaxInt64 {
-		return nil, fmt.Errorf("%w: partial", ErrBadMeta)
+	bad := fmt.Errorf("%w: partial", ErrBadMeta)
+	if s == "" || s[0] != partialVersion {
+		return nil, bad
+	}
+	rest, ok := []byte(s[1:]), true
+	uvarint := func() uint64 {
+		n, length := binary.Uvarint(rest)
+		if length <= 0 {
+			ok, length = false, len(rest)
+		}
+		rest = rest[length:]
+		return n
+	}
+	size := uvarint()
+	if !ok || size > math.MaxInt64 {
+		return nil, bad
 	}
 	p := &Partial{Size: int64(size)}
 	var at uint64
-	for d.rest != "" {
-		gap, length := d.uvarint(), d.uvarint()
-		if d.failed || length == 0 || gap == 0 && at > 0 || gap > size-at || length > size-at-gap ||
+	for len(rest) > 0 {
+		gap, length := uvarint(), uvarint()
+		if !ok || length == 0 || gap == 0 && at > 0 || gap > size-at || length > size-at-gap ||
 			len(p.Intervals) == MaxIntervals {
-			return nil, fmt.Errorf("%w: partial", ErrBadMeta)
+			return nil, bad
 		}
 		p.Intervals = append(p.Intervals, ByteRange{int64(at + gap), int64(at + gap + length)})
 		at += gap + length
@@ -132,9 +144,12 @@ func DecodePartial(s string) (*Partial, error) {
 	return p, nil
 }
 
-// Partial returns which parts of the representation m's entry holds. ok is false if m is not marked
-// as partial, or if the record of the parts is damaged.
-func (m *CacheMeta) Partial() (p *Partial, ok bool) {
+// extensionPartial is the name of the extension that holds a Partial.
+const extensionPartial = "cirque.partial"
+
+// PartialOf returns which parts of the representation m's entry holds. ok is false if m is not
+// marked as partial, or if the record of the parts is damaged.
+func PartialOf(m *CacheMeta) (p *Partial, ok bool) {
 	if !m.Has(MetaPartial) {
 		return nil, false
 	}
@@ -144,14 +159,14 @@ func (m *CacheMeta) Partial() (p *Partial, ok bool) {
 }
 
 // setPartial records p in m, or marks m as complete if p holds the whole representation.
-func (m *CacheMeta) setPartial(p *Partial) {
-	h := m.header.Header()
+func setPartial(m *CacheMeta, p *Partial) {
+	h := m.Header().Header()
 	if p.Complete() {
-		m.flags &^= MetaPartial
+		m.SetFlags(m.Flags() &^ MetaPartial)
 		m.SetExtension(extensionPartial, "")
 		h["Content-Length"] = []string{strconv.FormatInt(p.Size, 10)} // RFC 9110 §15.3.7.3
 	} else {
-		m.flags |= MetaPartial
+		m.SetFlags(m.Flags() | MetaPartial)
 		m.SetExtension(extensionPartial, p.Encode())
 		delete(h, "Content-Length") // it is the length of the part
 	}
@@ -173,7 +188,7 @@ func (p *Policy) StorePartial(x *Exchange) (*CacheMeta, ByteRange, *Refusal) {
 		return nil, ByteRange{}, refusal
 	}
 	m := c.meta()
-	m.setPartial(&Partial{Size: size, Intervals: []ByteRange{r}})
+	setPartial(m, &Partial{Size: size, Intervals: []ByteRange{r}})
 	return m, r, nil
 }
 
@@ -226,7 +241,7 @@ func (p *Policy) CombinePartial(stored *CacheMeta, x *Exchange) (*CacheMeta, Byt
 	if refusal != nil {
 		return nil, ByteRange{}, refusal
 	}
-	held, ok := stored.Partial()
+	held, ok := PartialOf(stored)
 	if !ok || held.Size != size || !Combinable(stored, x.Header) {
 		return nil, ByteRange{}, refuseResponse("not-combinable")
 	}
@@ -238,7 +253,7 @@ func (p *Policy) CombinePartial(stored *CacheMeta, x *Exchange) (*CacheMeta, Byt
 	if refusal != nil {
 		return nil, ByteRange{}, refusal
 	}
-	m.setPartial(with)
+	setPartial(m, with)
 	return m, r, nil
 }
 

@@ -181,7 +181,7 @@ func TestStorePartial(t *testing.T) {
 	require.Equal(t, ByteRange{10, 15}, r)
 	require.Equal(t, 200, meta.StatusCode(), "the meta is that of an incomplete 200")
 	require.Equal(t, lines("Cache-Control: max-age=60", `ETag: "a"`, "A: 1", "Date: "+at(0)), meta.Header().Header())
-	p, ok := meta.Partial()
+	p, ok := PartialOf(meta)
 	require.True(t, ok)
 	require.Equal(t, holding(ByteRange{10, 15}), p)
 
@@ -190,7 +190,7 @@ func TestStorePartial(t *testing.T) {
 	require.Nil(t, refusal)
 	require.Equal(t, ByteRange{0, 100}, r)
 	require.False(t, meta.Has(MetaPartial))
-	_, ok = meta.Partial()
+	_, ok = PartialOf(meta)
 	require.False(t, ok)
 	require.Equal(t, "100", meta.Header().Get("Content-Length"))
 }
@@ -239,7 +239,7 @@ func TestStorePartialRefuses(t *testing.T) {
 func TestPartialMetaDamaged(t *testing.T) {
 	meta, _, _ := shared.StorePartial(part("bytes 0-4/9", `ETag: "a"`))
 	meta.SetExtension("cirque.partial", "x")
-	_, ok := meta.Partial()
+	_, ok := PartialOf(meta)
 	require.False(t, ok)
 }
 
@@ -278,7 +278,7 @@ func TestCombinePartial(t *testing.T) {
 	second, r, refusal := shared.CombinePartial(first, x)
 	require.Nil(t, refusal)
 	require.Equal(t, ByteRange{80, 90}, r)
-	p, ok := second.Partial()
+	p, ok := PartialOf(second)
 	require.True(t, ok)
 	require.Equal(t, ranges{{0, 50}, {80, 90}}, p.Intervals)
 	require.Equal(t, lines("Cache-Control: max-age=5", tag, "A: 2", "B: 1", "Date: "+at(time.Second)), second.Header().Header(),
@@ -316,7 +316,7 @@ func TestCombinePartial(t *testing.T) {
 		scattered, _ = scattered.Add(ByteRange{2 * i, 2*i + 1})
 	}
 	full := first.Clone()
-	full.setPartial(scattered)
+	setPartial(full, scattered)
 	_, _, refusal = shared.CombinePartial(full, part("bytes 500-509/1000", tag))
 	require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "too-many-ranges"}, refusal)
 }

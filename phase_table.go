@@ -23,7 +23,6 @@ const (
 	opSetMeta
 	opUpdateVariance
 	opStartFill
-	opFreshen
 	opRevalidate
 	opRevalidateUncacheable
 	opSupersede
@@ -37,7 +36,7 @@ const (
 var opNames = [opCount]string{
 	"Enable", "Disable", "Bypass", "SetKey", "Lookup", "VaryLookup", "SelectVariant", "Found", "Miss",
 	"TryLock", "WaitLock", "StartOver", "SetWriteLock", "StaleUpdating", "SetMeta", "UpdateVariance", "StartFill",
-	"Freshen", "Revalidate", "RevalidateUncacheable", "Supersede", "FinishHit", "TakeHit",
+	"Revalidate", "RevalidateUncacheable", "Supersede", "FinishHit", "TakeHit",
 	"Purge", "PurgeInBackground",
 }
 
@@ -82,7 +81,6 @@ var legalMoves = [opCount]struct{ from, to phaseSet }{
 	opSetMeta:               {in(PhaseBypass, PhaseMiss, PhaseStale, PhaseExpired), in(PhaseMiss, PhaseExpired)},
 	opUpdateVariance:        {in(PhaseMiss, PhaseExpired), 0},
 	opStartFill:             {in(PhaseMiss, PhaseExpired), 0},
-	opFreshen:               {in(PhaseStale), 0},
 	opRevalidate:            {in(PhaseStale), in(PhaseRevalidated)},
 	opRevalidateUncacheable: {in(PhaseStale), in(PhaseRevalidatedNoCache)},
 	opSupersede:             {withKey, 0},

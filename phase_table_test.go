@@ -2,7 +2,6 @@ package cirque_test
 
 import (
 	"context"
-	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -33,7 +32,6 @@ StaleUpdating              !        !        !        !        !        !       
 SetMeta                    !        !        Miss     !        !        .        Expired  !        .        !        !
 UpdateVariance             !        !        !        !        !        .        !        !        .        !        !
 StartFill                  !        !        !        !        !        .        !        !        .        !        !
-Freshen                    !        !        !        !        !        !        .        !        !        !        !
 Revalidate                 !        !        !        !        !        !        Revalidated ! !        !        !
 RevalidateUncacheable      !        !        !        !        !        !        RevalidatedNoCache ! ! !        !
 Supersede                  !        !        .        .        .        .        .        .        .        .        .
@@ -282,17 +280,6 @@ var steps = map[string]func(s *stage){
 		require.Equal(s.t, "new body", s.read(s.c))
 		s.wantStored(keyA, "new body")
 	},
-	"Freshen": func(s *stage) {
-		fresh, refusal := s.c.Freshen(new(cirque.Policy), &cirque.Exchange{
-			Request: &http.Request{Method: http.MethodGet}, Status: http.StatusNotModified,
-			Header:      http.Header{"Cache-Control": {"max-age=60"}, "X-New": {"yes"}},
-			RequestTime: time.Now(), ResponseTime: time.Now(),
-		})
-		require.Nil(s.t, refusal)
-		require.Equal(s.t, "yes", fresh.Header().Get("X-New"))
-		require.Equal(s.t, "stored", fresh.Header().Get("Etag"))
-		require.NotSame(s.t, s.c.Meta(), fresh)
-	},
 	"Revalidate": func(s *stage) {
 		fresh := freshMeta("validated")
 		require.NoError(s.t, s.c.Revalidate(s.t.Context(), fresh))
@@ -308,7 +295,7 @@ var steps = map[string]func(s *stage){
 		require.Equal(s.t, cirque.OriginNotCache, s.c.NoCacheReason())
 		require.Equal(s.t, "body", s.read(s.c))
 	},
-	"Supersede": func(s *stage) { s.wantGone(s.c.Supersede(s.t.Context(), exchangeNow())) },
+	"Supersede": func(s *stage) { s.wantGone(s.c.Supersede(s.t.Context(), answerNow())) },
 	"FinishHit": func(s *stage) {
 		require.Equal(s.t, s.open, s.c.Hit() != nil)
 		require.NoError(s.t, s.c.FinishHit())
@@ -495,8 +482,8 @@ func TestStoringWithoutMetaPanics(t *testing.T) {
 	}
 }
 
-// exchangeNow is an answer of the origin that was asked for and received now.
-func exchangeNow() *cirque.Exchange {
+// answerNow is an answer of the origin that was asked for and received now.
+func answerNow() cirque.Recency {
 	now := time.Now()
-	return &cirque.Exchange{Status: http.StatusOK, RequestTime: now, ResponseTime: now}
+	return cirque.Recency{Asked: now, Received: now}
 }

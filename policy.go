@@ -96,6 +96,15 @@ type Exchange struct {
 	Decoded bool
 }
 
+// Recency returns the place of x in the order of exchanges.
+func (x *Exchange) Recency() Recency {
+	r := Recency{Asked: x.RequestTime, Received: x.ResponseTime}
+	if date := x.Header["Date"]; len(date) > 0 {
+		r.Date = date[0]
+	}
+	return r
+}
+
 func (x *Exchange) method() string {
 	if x.Request.Method == "" {
 		return http.MethodGet

@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/cirquecache/cirque/internal/field"
 )
 
 // PurgeEpoch counts the purges of everything and of groups that a Storage has seen. A fetch notes
@@ -292,12 +293,12 @@ const groupHashDomain = "cirque group\x00"
 // extensionGroups holds the GroupHash of each group that a response is in.
 const extensionGroups = "cirque.groups"
 
-// SetGroups notes which groups of origin the response is in, by its header (RFC 9875 §2). [Policy]
-// does so with the origin of the request's target; whoever knows the origin by another name does it
-// again.
+// SetGroups notes which groups of origin the response is in, by its header (RFC 9875 §2). The
+// rules do so with the origin of the request's target; whoever knows the origin by another name does
+// it again.
 func (m *CacheMeta) SetGroups(origin string) {
 	var packed []byte
-	for _, name := range groups(m.header.Values("Cache-Groups")) {
+	for _, name := range field.Groups(m.header.Values("Cache-Groups")) {
 		hash := GroupHash(origin, name)
 		packed = append(packed, hash[:]...)
 	}
@@ -306,13 +307,8 @@ func (m *CacheMeta) SetGroups(origin string) {
 	}
 }
 
-// setGroupsOf is SetGroups for the origin of req's target.
-func (m *CacheMeta) setGroupsOf(req *http.Request) {
-	if m.header.Has("Cache-Groups") || m.extensions != "" {
-		u := TargetURI(req)
-		m.SetGroups(u.Scheme + "://" + u.Host)
-	}
-}
+// HasGroups reports whether SetGroups noted any.
+func (m *CacheMeta) HasGroups() bool { return m.groups() != "" }
 
 // groups returns the hashes of the groups that the response is in, one after the other.
 func (m *CacheMeta) groups() string {

@@ -47,14 +47,20 @@ func (m *CacheMeta) cappedDate() int64 {
 	return received.Unix()
 }
 
-// order returns what moreRecent has to know of an exchange that is not stored.
-func (x *Exchange) order() *CacheMeta {
+// Recency is the place of an exchange in the order of exchanges.
+type Recency struct {
+	Asked, Received time.Time // when the origin was asked, and its header was received
+	Date            string    // the value of Date; empty for none
+}
+
+// meta returns r as the meta of a response that is not stored.
+func (r Recency) meta() *CacheMeta {
 	header := http.Header{}
-	if date := x.Header["Date"]; len(date) > 0 {
-		header["Date"] = date[:1]
+	if r.Date != "" {
+		header["Date"] = []string{r.Date}
 	}
-	m := NewCacheMeta(x.Status, header, x.ResponseTime, x.ResponseTime, 0, 0)
-	m.SetAsked(x.RequestTime)
+	m := NewCacheMeta(0, header, r.Received, r.Received, 0, 0)
+	m.SetAsked(r.Asked)
 	return m
 }
 

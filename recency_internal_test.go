@@ -16,12 +16,11 @@ func TestMoreRecent(t *testing.T) {
 	start := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
 	exchange := func(asked, received float64, date ...float64) *CacheMeta {
-		h := http.Header{}
+		r := Recency{Asked: at(asked), Received: at(received)}
 		for _, d := range date {
-			h.Set("Date", at(d).Format(http.TimeFormat))
+			r.Date = at(d).Format(http.TimeFormat)
 		}
-		x := &Exchange{Status: 200, Header: h, RequestTime: at(asked), ResponseTime: at(received)}
-		return x.order()
+		return r.meta()
 	}
 	for name, test := range map[string]struct {
 		older, newer *CacheMeta

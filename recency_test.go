@@ -150,11 +150,11 @@ func TestOlderAnswersThatComeLate(t *testing.T) {
 			c.Found(meta, hit, cirque.HitForceExpired)
 			return c
 		}
-		refused := func(asked, received int) *cirque.Exchange {
+		refused := func(asked, received int) cirque.Recency {
 			now := time.Now()
-			return &cirque.Exchange{
-				Status: http.StatusOK, RequestTime: now.Add(time.Duration(-asked) * time.Second),
-				ResponseTime: now.Add(time.Duration(-received) * time.Second),
+			return cirque.Recency{
+				Asked:    now.Add(time.Duration(-asked) * time.Second),
+				Received: now.Add(time.Duration(-received) * time.Second),
 			}
 		}
 		for name, late := range map[string]func(c *cirque.HttpCache) error{

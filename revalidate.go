@@ -104,12 +104,12 @@ func (c *HttpCache) RevalidateUncacheable(ctx context.Context, fresh *CacheMeta,
 	return c.supersede(ctx, fresh)
 }
 
-// Supersede removes the stored entry that the answer of x replaces which may itself not be stored
+// Supersede removes the stored entry that an answer replaces which may itself not be stored
 // (RFC 9111 §4: the most recent response decides), and voids what was asked for earlier and is on
 // its way there. It returns ErrNotFound if there is none any more, or a more recent one.
-func (c *HttpCache) Supersede(ctx context.Context, x *Exchange) error {
+func (c *HttpCache) Supersede(ctx context.Context, answer Recency) error {
 	c.require(opSupersede)
-	return c.supersede(ctx, x.order())
+	return c.supersede(ctx, answer.meta())
 }
 
 // supersede removes what is less recent than a response with meta by.
@@ -133,11 +133,4 @@ func (c *HttpCache) supersede(ctx context.Context, by *CacheMeta) error {
 		}
 	}
 	return c.opts.drop(ctx, c.key, how)
-}
-
-// Freshen merges an answer that validates the stale entry into its meta, by p's rules (RFC 9111 §3.2 and
-// §4.3.4). See [Policy.Freshen].
-func (c *HttpCache) Freshen(p *Policy, x *Exchange) (*CacheMeta, *Refusal) {
-	c.require(opFreshen)
-	return p.Freshen(c.meta, x)
 }

@@ -31,7 +31,7 @@ func TestRevalidate(t *testing.T) {
 		other.TryLock()
 		require.True(t, other.IsLocked())
 
-		fresh, refusal := c.Freshen(new(cirque.Policy), &cirque.Exchange{
+		fresh, refusal := new(cirque.Policy).Freshen(c.Meta(), &cirque.Exchange{
 			Request: &http.Request{Method: http.MethodGet}, Status: http.StatusNotModified,
 			Header:      http.Header{"Cache-Control": {"max-age=60"}, "X-New": {"yes"}},
 			RequestTime: time.Now(), ResponseTime: time.Now(),
@@ -288,8 +288,8 @@ func TestSupersede(t *testing.T) {
 		sibling, _, _ := h.look(keyA, languages("de"), nil)
 		c, meta, hit := h.look(keyA, languages("en"), nil)
 		c.Found(meta, hit, cirque.HitExpired)
-		require.NoError(t, c.Supersede(t.Context(), exchangeNow()))
-		require.ErrorIs(t, c.Supersede(t.Context(), exchangeNow()), cirque.ErrNotFound)
+		require.NoError(t, c.Supersede(t.Context(), answerNow()))
+		require.ErrorIs(t, c.Supersede(t.Context(), answerNow()), cirque.ErrNotFound)
 		require.Equal(t, cirque.PhaseStale, c.Phase())
 		h.wantVariant(keyA, "en", "")
 		h.wantVariant(keyA, "fr", "bonjour")

@@ -63,8 +63,16 @@ func (p *Policy) admit(x *Exchange) (*CacheMeta, *Refusal) {
 		return nil, refusal
 	}
 	m := c.meta()
-	m.setGroupsOf(x.Request)
+	setGroups(m, x.Request)
 	return m, nil
+}
+
+// setGroups notes in m which groups of the origin of req's target the response is in (RFC 9875 §2).
+func setGroups(m *CacheMeta, req *http.Request) {
+	if len(m.Header().Values("Cache-Groups")) > 0 || m.HasGroups() {
+		u := TargetURI(req)
+		m.SetGroups(u.Scheme + "://" + u.Host)
+	}
 }
 
 // candidate is a response that may be stored, if no rule objects. Status and header are those of its exchange,

@@ -203,14 +203,11 @@ func (d *decoder) uint64() uint64 {
 
 func (d *decoder) string() string { return d.bytes(d.uvarint()) }
 
-// The names under which the library attaches its own notes to metas.
-const (
-	extensionVary    = "cirque.vary"
-	extensionPartial = "cirque.partial"
-)
+// extensionVary is the name of the extension that holds a vary record.
+const extensionVary = "cirque.vary"
 
 // farFuture is the freshness of entries that have none of their own and are not to be evicted as expired.
-const farFuture = maxDelta
+const farFuture = (1 << 31) * time.Second
 
 // NewVaryMeta returns the meta of an entry that holds r and no response.
 func NewVaryMeta(r *VaryRecord, now time.Time) *CacheMeta {

@@ -155,7 +155,7 @@ func (x *exchange) refusedToCredentials() bool {
 }
 
 func (x *exchange) supersede() {
-	if err := x.hc.Supersede(x.flightContext(), x.got); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+	if err := x.hc.Supersede(x.flightContext(), x.got.Recency()); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 		x.cache.storageFailed("purge", err)
 	}
 }
@@ -260,7 +260,7 @@ func (x *exchange) complete(trailer http.Header) {
 
 // freshen merges an answer that validates the stale entry into its meta.
 func (x *exchange) freshen(e *cirque.Exchange) (*cirque.CacheMeta, *cirque.Refusal) {
-	fresh, refusal := x.hc.Freshen(x.cache.policy, e)
+	fresh, refusal := x.cache.policy.Freshen(x.hc.Meta(), e)
 	x.setGroups(fresh)
 	return fresh, refusal
 }

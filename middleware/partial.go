@@ -28,7 +28,7 @@ type partFill struct {
 // asked for, or at CacheKey.
 func (x *exchange) foundPart(meta *cirque.CacheMeta, hit cirque.HitHandler, d cirque.ReuseDecision) bool {
 	x.status.fwd = fwdPartial
-	held, ok := meta.Partial()
+	held, ok := cirque.PartialOf(meta)
 	wanted, ranged := x.wantedRange(meta, held)
 	switch {
 	case !ok, x.req.Method != http.MethodGet, !ranged:
@@ -135,7 +135,7 @@ func (x *exchange) admitPart(a *answerHead, e *cirque.Exchange) verdict {
 // satisfiedBy reports whether what meta says is held is all that the request wants: the origin may have sent less than it
 // was asked for.
 func (x *exchange) satisfiedBy(meta *cirque.CacheMeta) bool {
-	held, ok := meta.Partial()
+	held, ok := cirque.PartialOf(meta)
 	if !ok {
 		return !meta.Has(cirque.MetaPartial)
 	}
@@ -201,7 +201,7 @@ func (p *partFill) close() {
 
 // partAnswer answers from an entry that holds only parts.
 func (x *exchange) partAnswer(a answer, header http.Header, meta *cirque.CacheMeta, hit cirque.HitHandler) answer {
-	held, ok := meta.Partial()
+	held, ok := cirque.PartialOf(meta)
 	wanted, ranged := x.wantedRange(meta, held)
 	if !ok || !ranged || !held.Covers(wanted) {
 		// The first answer to a range that was sent on: what the origin chose to send of it.
