@@ -1,5 +1,5 @@
-// Package cirque holds the parts of an HTTP cache: the state machine of a request, the interfaces
-// of the cache's parts, and the caching rules.
+// Package cirque holds the parts of an HTTP cache: the state machine of a request, and the interfaces
+// of the cache's parts. The caching rules are in package rules.
 //
 // To put a cache in front of a handler or behind a client, use package middleware, which drives
 // this one. Use this package to build your own proxy, or a part for one.
@@ -19,9 +19,6 @@
 // fill a key; [CacheLock] implements it for one process. A [CacheablePredictor] remembers which
 // responses were uncacheable. A [CacheTrace] reports events.
 //
-// # Rules
-//
-// A [Policy] holds the choices that RFC 9111 leaves to a cache. Its methods, and functions such as
-// [EvaluatePreconditions] and [ParseRange], are the rules: pure functions of requests, responses
-// and an instant. They also work without a cache.
+// The root does not know the rules: the caller says whether a response may be stored, and whether
+// what is stored may be reused. Package rules decides that.
 package cirque

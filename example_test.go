@@ -11,6 +11,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // A proxy that does not use package middleware drives an HttpCache by hand: it makes the decisions
@@ -22,7 +23,7 @@ func ExampleHttpCache() {
 		Lock:           cirque.NewCacheLock(cirque.CacheLockConfig{}),
 		MaxObjectBytes: 1 << 20,
 	}
-	var policy cirque.Policy // the rules of a shared cache
+	var policy rules.Policy // the rules of a shared cache
 
 	// origin plays the server behind the proxy.
 	origin := func() (status int, header http.Header, body io.Reader) {
@@ -50,7 +51,7 @@ func ExampleHttpCache() {
 		if walk.Phase() == cirque.PhaseMiss {
 			asked := time.Now()
 			status, header, body := origin()
-			meta, refusal := policy.Store(&cirque.Exchange{
+			meta, refusal := policy.Store(&rules.Exchange{
 				Request: r, Status: status, Header: header, RequestTime: asked, ResponseTime: time.Now(),
 			})
 			if refusal != nil {
@@ -96,8 +97,8 @@ func ExamplePolicy_Store() {
 	request, _ := http.NewRequest(http.MethodGet, "http://example.com/", nil)
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	for _, control := range []string{"max-age=60", "s-maxage=10, max-age=60", "private", "no-store"} {
-		var shared cirque.Policy
-		meta, refusal := shared.Store(&cirque.Exchange{
+		var shared rules.Policy
+		meta, refusal := shared.Store(&rules.Exchange{
 			Request: request, Status: http.StatusOK, Header: http.Header{"Cache-Control": {control}},
 			RequestTime: now, ResponseTime: now,
 		})

@@ -42,7 +42,7 @@ type FillOptions struct {
 	// wait are let go: each further turn could take as long.
 	LastTurn bool
 	// Unshared says that those who wait may not share the response, because it must be validated before each use (see
-	// [Shareable]). They are let go at once: with LockDone where they find its validators in the Storage, else with
+	// rules.Shareable). They are let go at once: with LockDone where they find its validators in the Storage, else with
 	// LockGiveUp. The predictor hears nothing of a fill that ends well.
 	Unshared bool
 	// Replaces, if not zero, is the tag of the entry that the fill is built upon; if that is gone at the end,

@@ -29,7 +29,7 @@ const (
 	// MetaHeuristic: the freshness lifetime was guessed (RFC 9111 §4.2.2).
 	MetaHeuristic
 	// MetaDelayed: the response was stale when its header arrived, and nothing but the time that the origin took to
-	// answer had made it so (response_delay in RFC 9111 §4.2.3). See [Shareable].
+	// answer had made it so (response_delay in RFC 9111 §4.2.3). See rules.Shareable.
 	MetaDelayed
 )
 

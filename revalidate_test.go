@@ -12,6 +12,7 @@ import (
 	"github.com/cirquecache/cirque/eviction"
 	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
 	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // staleMeta returns the meta of a response that has been stale for an hour.
@@ -31,7 +32,7 @@ func TestRevalidate(t *testing.T) {
 		other.TryLock()
 		require.True(t, other.IsLocked())
 
-		fresh, refusal := new(cirque.Policy).Freshen(c.Meta(), &cirque.Exchange{
+		fresh, refusal := new(rules.Policy).Freshen(c.Meta(), &rules.Exchange{
 			Request: &http.Request{Method: http.MethodGet}, Status: http.StatusNotModified,
 			Header:      http.Header{"Cache-Control": {"max-age=60"}, "X-New": {"yes"}},
 			RequestTime: time.Now(), ResponseTime: time.Now(),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // answerHead is what the origin said before the body.
@@ -33,7 +34,7 @@ const (
 // then holds no lock that outlives the flight.
 func (x *exchange) admit(a *answerHead) verdict {
 	x.now = time.Now()
-	e := &cirque.Exchange{
+	e := &rules.Exchange{
 		Request: x.presented(x.sent()), Status: a.status, Header: a.header,
 		RequestTime: x.asked, ResponseTime: x.now, Decoded: a.decoded, Stripped: x.stripped, Changed: a.changed,
 	}
@@ -72,7 +73,7 @@ func (x *exchange) admit(a *answerHead) verdict {
 }
 
 // admitFull stores a full answer, or passes it on (RFC 9111 §3).
-func (x *exchange) admitFull(a *answerHead, e *cirque.Exchange) verdict {
+func (x *exchange) admitFull(a *answerHead, e *rules.Exchange) verdict {
 	meta, refusal := x.storable(a, e)
 	if refusal != nil {
 		return x.refuse(a, refusal)
@@ -99,9 +100,9 @@ func (x *exchange) admitFull(a *answerHead, e *cirque.Exchange) verdict {
 }
 
 // storable applies the rules and the response filter.
-func (x *exchange) storable(a *answerHead, e *cirque.Exchange) (*cirque.CacheMeta, *cirque.Refusal) {
+func (x *exchange) storable(a *answerHead, e *rules.Exchange) (*cirque.CacheMeta, *rules.Refusal) {
 	var meta *cirque.CacheMeta
-	var refusal *cirque.Refusal
+	var refusal *rules.Refusal
 	switch {
 	case x.post != nil:
 		meta, refusal = x.cache.policy.StorePost(e)
@@ -112,14 +113,14 @@ func (x *exchange) storable(a *answerHead, e *cirque.Exchange) (*cirque.CacheMet
 	}
 	if refusal == nil && x.cache.cfg.ResponseFilter != nil {
 		if reason := x.cache.cfg.ResponseFilter(x.req, a.status, a.header); reason != "" {
-			refusal = &cirque.Refusal{Reason: reason, Detail: "response-filter", ByResponse: true}
+			refusal = &rules.Refusal{Reason: reason, Detail: "response-filter", ByResponse: true}
 		}
 	}
 	return meta, refusal
 }
 
 // refuse passes on what may not be stored, and ends the life of what it replaces.
-func (x *exchange) refuse(a *answerHead, refusal *cirque.Refusal) verdict {
+func (x *exchange) refuse(a *answerHead, refusal *rules.Refusal) verdict {
 	x.status.detail = refusal.Detail
 	if x.post != nil {
 		return x.passOn(refusal.Reason) // and no news about what a GET would bring
@@ -232,7 +233,7 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 // remember reports whether those who wait for meta's response may share it. If not, because it must be validated before
 // each use, it sees to it that the next requests do not queue.
 func (x *exchange) remember(meta *cirque.CacheMeta) (shared bool) {
-	shared = cirque.Shareable(meta, x.now)
+	shared = rules.Shareable(meta, x.now)
 	if !shared && x.post == nil { // a POST's answer says nothing about the lock of GETs
 		x.hc.ResponseBecameUncacheable(cirque.OriginNotCache)
 	}
@@ -259,7 +260,7 @@ func (x *exchange) complete(trailer http.Header) {
 }
 
 // freshen merges an answer that validates the stale entry into its meta.
-func (x *exchange) freshen(e *cirque.Exchange) (*cirque.CacheMeta, *cirque.Refusal) {
+func (x *exchange) freshen(e *rules.Exchange) (*cirque.CacheMeta, *rules.Refusal) {
 	fresh, refusal := x.cache.policy.Freshen(x.hc.Meta(), e)
 	x.setGroups(fresh)
 	return fresh, refusal
@@ -313,8 +314,8 @@ func (x *exchange) flightContext() context.Context {
 }
 
 // admitNotModified freshens the stored response that a 304 names, and serves it (RFC 9111 §4.3.3 and §4.3.4).
-func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
-	i := cirque.SelectForFreshening(e.Header, x.validators)
+func (x *exchange) admitNotModified(e *rules.Exchange) verdict {
+	i := rules.SelectForFreshening(e.Header, x.validators)
 	if i < 0 {
 		// It names none that is stored: it can be used for nothing.
 		return x.again()
@@ -381,7 +382,7 @@ func (x *exchange) again() verdict {
 }
 
 // admitHead lets the answer to a HEAD freshen the stored response, or ends that one's life (RFC 9111 §4.3.5).
-func (x *exchange) admitHead(a *answerHead, e *cirque.Exchange) verdict {
+func (x *exchange) admitHead(a *answerHead, e *rules.Exchange) verdict {
 	if x.hc.Phase() != cirque.PhaseStale {
 		return x.passOn(cirque.OriginNotCache)
 	}
@@ -392,11 +393,11 @@ func (x *exchange) admitHead(a *answerHead, e *cirque.Exchange) verdict {
 	if !known {
 		size = -1
 	}
-	switch cirque.CompareHead(x.hc.Meta(), size, a.header) {
-	case cirque.HeadDiffers:
+	switch rules.CompareHead(x.hc.Meta(), size, a.header) {
+	case rules.HeadDiffers:
 		x.supersede()
 		return x.passOn(cirque.OriginNotCache)
-	case cirque.HeadUnknown:
+	case rules.HeadUnknown:
 		return x.passOn(cirque.OriginNotCache)
 	}
 	fresh, refusal := x.freshen(e)

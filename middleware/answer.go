@@ -11,6 +11,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/field"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // answer is a response served from the Storage, or from a fill on its way there. Its header is filled in
@@ -29,7 +30,7 @@ func (x *exchange) answer(header http.Header) answer {
 	room := meta.Header().CopyWithRoom(header, ownFields)
 	x.addOwn(header, nil)
 	x.finishHeader(header, meta, room)
-	current := x.post == nil && cirque.HasPreconditions(x.req.Header) && x.notModified(meta) // before the hit is ours to close
+	current := x.post == nil && rules.HasPreconditions(x.req.Header) && x.notModified(meta) // before the hit is ours to close
 	hit := x.hc.TakeHit()
 	a := answer{status: meta.StatusCode(), length: -1, flight: x.flight}
 	if a.flight == nil || a.flight.fill.Load() == nil {
@@ -94,7 +95,7 @@ func (x *exchange) addOwn(header http.Header, except []string) {
 		}
 		if own == nil {
 			own = maps.Clone(x.own)
-			cirque.RemoveConnectionFields(own)
+			rules.RemoveConnectionFields(own)
 		}
 		if own[name] != nil {
 			header[name] = slices.Clone(values)
@@ -139,7 +140,7 @@ func (x *exchange) setCacheStatus(header http.Header, room []string) {
 // (RFC 9110 §8.8.1).
 func weaken(header http.Header) {
 	if tag := header.Get("Etag"); tag != "" {
-		header["Etag"] = []string{cirque.WeakTag(tag)}
+		header["Etag"] = []string{rules.WeakTag(tag)}
 	}
 }
 
@@ -151,13 +152,13 @@ func (x *exchange) notModified(meta *cirque.CacheMeta) bool {
 	if x.cache.cfg.NotModified != nil {
 		return x.cache.cfg.NotModified(x.req, meta)
 	}
-	return cirque.EvaluatePreconditions(x.req.Method, x.req.Header, meta) == cirque.PreconditionNotModified
+	return rules.EvaluatePreconditions(x.req.Method, x.req.Header, meta) == rules.PreconditionNotModified
 }
 
 func (x *exchange) notModifiedAnswer(a answer, header http.Header, meta *cirque.CacheMeta, hit cirque.HitHandler) answer {
 	_ = hit.Close()
 	clear(header)
-	cirque.NotModifiedHeader(meta, header)
+	rules.NotModifiedHeader(meta, header)
 	// What the origin said to this very request reaches the client, known or not (RFC 9110 §5.1): a cache there brings its
 	// stored response up to date with it (RFC 9111 §3.2).
 	if x.status.fwdStatus == http.StatusNotModified {
@@ -174,12 +175,12 @@ func (x *exchange) notModifiedAnswer(a answer, header http.Header, meta *cirque.
 // ignored.
 func (x *exchange) rangeAnswer(a *answer, header http.Header, meta *cirque.CacheMeta, hit cirque.HitHandler, size int64) bool {
 	lines := x.req.Header["Range"]
-	if len(lines) == 0 || !cirque.IfRangeHolds(x.req.Header, meta) {
+	if len(lines) == 0 || !rules.IfRangeHolds(x.req.Header, meta) {
 		return false
 	}
-	ranges, verdict := cirque.ParseRange(lines[0], size)
+	ranges, verdict := rules.ParseRange(lines[0], size)
 	switch verdict {
-	case cirque.RangeUnsatisfiable:
+	case rules.RangeUnsatisfiable:
 		// RFC 9110 §15.5.17.
 		_ = hit.Close()
 		kept := map[string][]string{"Cache-Status": header["Cache-Status"]}
@@ -188,11 +189,11 @@ func (x *exchange) rangeAnswer(a *answer, header http.Header, meta *cirque.Cache
 		}
 		clear(header)
 		maps.Copy(header, kept)
-		header["Content-Range"] = []string{cirque.UnsatisfiedRange(size)}
+		header["Content-Range"] = []string{rules.UnsatisfiedRange(size)}
 		header["Content-Length"] = []string{"0"}
 		a.status, a.length = http.StatusRequestedRangeNotSatisfiable, 0
 		return true
-	case cirque.RangeSatisfiable:
+	case rules.RangeSatisfiable:
 		if len(ranges) > 1 && !hit.CanSeek() {
 			return false // still being written: who wants it in pieces gets it in one
 		}
@@ -204,7 +205,7 @@ func (x *exchange) rangeAnswer(a *answer, header http.Header, meta *cirque.Cache
 }
 
 // setRanges makes a the 206 that sends ranges out of body, in which the representation's byte `at` is the first.
-func (a *answer) setRanges(header http.Header, hit cirque.HitHandler, ranges []cirque.ByteRange, size, at int64) {
+func (a *answer) setRanges(header http.Header, hit cirque.HitHandler, ranges []rules.ByteRange, size, at int64) {
 	a.status = http.StatusPartialContent
 	if len(ranges) > 1 {
 		a.setMultipart(header, hit, ranges, size)
@@ -212,7 +213,7 @@ func (a *answer) setRanges(header http.Header, hit cirque.HitHandler, ranges []c
 	}
 	r := ranges[0]
 	a.length = r.End - r.Start
-	header["Content-Range"] = []string{cirque.ContentRange(r, size)}
+	header["Content-Range"] = []string{rules.ContentRange(r, size)}
 	header["Content-Length"] = []string{strconv.FormatInt(a.length, 10)}
 	a.body = &sectionReader{hit: hit, next: section{r.Start - at, r.End - at}}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // Cache is an HTTP cache with two front doors, Handler and Transport. It is safe for concurrent
@@ -14,7 +15,7 @@ import (
 type Cache struct {
 	cfg        Config
 	opts       *cirque.CacheOptions
-	policy     *cirque.Policy
+	policy     *rules.Policy
 	namespaces [doorCount]string
 	public     publicOrigin
 
@@ -78,7 +79,7 @@ func (c *Cache) Options() *cirque.CacheOptions {
 }
 
 // Policy returns the rules that the cache goes by.
-func (c *Cache) Policy() *cirque.Policy { return c.policy }
+func (c *Cache) Policy() *rules.Policy { return c.policy }
 
 // ErrClosed is why fills and revalidations end that were under way when Close ran out of time.
 var ErrClosed = errors.New("middleware: cache closed")

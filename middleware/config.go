@@ -13,6 +13,7 @@ import (
 	"github.com/cirquecache/cirque/eviction"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/predictor"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // Defaults of Config.
@@ -71,7 +72,7 @@ type Config struct {
 	// SetCookie says what becomes of responses that set cookies. By default they are stored without Set-Cookie, which
 	// reaches the client whose request fetched them and no other, in a private cache too. A shared cache does not store
 	// them at all unless the origin gives them explicit freshness.
-	SetCookie cirque.SetCookie
+	SetCookie rules.SetCookie
 	// HeadAsGet fetches with GET what a HEAD request misses, so that it can be stored.
 	HeadAsGet bool
 
@@ -229,7 +230,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Ranges > RangesForward {
 		errs = append(errs, fmt.Errorf("unknown Ranges(%d)", cfg.Ranges))
 	}
-	if cfg.SetCookie > cirque.SetCookieRefuse {
+	if cfg.SetCookie > rules.SetCookieRefuse {
 		errs = append(errs, fmt.Errorf("unknown SetCookie(%d)", cfg.SetCookie))
 	}
 	if cfg.SingleUser && !cfg.Private {
@@ -318,8 +319,8 @@ func (cfg *Config) options() (*cirque.CacheOptions, error) {
 }
 
 // policy returns the rules that suit the Config.
-func (cfg *Config) policy() *cirque.Policy {
-	return &cirque.Policy{
+func (cfg *Config) policy() *rules.Policy {
+	return &rules.Policy{
 		Private:           cfg.Private,
 		SetCookie:         cfg.SetCookie,
 		TargetedFields:    cfg.TargetedFields,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // exchange is one request at a front door, from its key to the decision where its answer comes from. The doors
@@ -23,13 +24,13 @@ type exchange struct {
 	stripped bool          // of fields that may matter to the origin
 	target   target        // what the client asked for
 	hc       cirque.HttpCache
-	rd       cirque.RequestDirectives
+	rd       rules.RequestDirectives
 
 	arrived time.Time         // when the request came in
 	now     time.Time         // the present, as far as decisions go: read once a hit, and anew after every wait
 	asked   time.Time         // when the origin was asked
 	epoch   cirque.PurgeEpoch // of the Storage, then
-	got     *cirque.Exchange  // what it answered
+	got     *rules.Exchange   // what it answered
 	client  context.Context
 
 	status     cacheStatus
@@ -40,7 +41,7 @@ type exchange struct {
 	asIs       bool             // and so do its preconditions
 	noStore    bool             // whatever comes is not stored
 	validators []cirque.Variant // sent upstream to validate what is stored
-	stale      cirque.ReuseDecision
+	stale      rules.ReuseDecision
 	waitedFor  bool // a request that this one waited for failed
 	originDown bool // and it was the origin that failed it
 
@@ -83,7 +84,7 @@ func (x *exchange) begin(c *Cache, d door, o origin, r *http.Request) {
 		// the key depends on goes missing in between.
 		clean := *r
 		clean.Header = r.Header.Clone()
-		x.stripped = cirque.RemoveConnectionFields(clean.Header)
+		x.stripped = rules.RemoveConnectionFields(clean.Header)
 		x.req = &clean
 	}
 	if len(c.cfg.Normalize) > 0 {
@@ -134,7 +135,7 @@ func (x *exchange) plan() (route, error) {
 	x.rd = c.policy.RequestDirectives(x.req.Header)
 	x.enable(key)
 	for {
-		x.part, x.stale, x.status.detail = nil, cirque.ReuseDecision{}, ""
+		x.part, x.stale, x.status.detail = nil, rules.ReuseDecision{}, ""
 		meta, hit, err := x.lookup()
 		switch {
 		case err == nil:
@@ -326,7 +327,7 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 		forced = guarded(hit, func() cirque.ForcedFreshness { return x.cache.cfg.HitFilter(x.req, meta) })
 	}
 	if x.status.collapsed {
-		x.unshared = forced != 0 || !cirque.Shareable(meta, x.now)
+		x.unshared = forced != 0 || !rules.Shareable(meta, x.now)
 		if !x.unshared && !meta.Updated().Before(x.arrived) {
 			// The origin answered, or validated, after this request had come in: that is as good as having asked it, though
 			// the wait may have outlasted the freshness (RFC 9111 §4: collapsed requests).
@@ -338,7 +339,7 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 		return false
 	}
 	switch d.Reuse {
-	case cirque.ReuseFresh:
+	case rules.ReuseFresh:
 		x.hc.Found(meta, hit, forced.HitStatus(true))
 		x.status.setTTL(meta, x.now)
 		x.status.hit = !x.status.collapsed
@@ -346,12 +347,12 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 			x.status.fwd = ""
 		}
 		return true
-	case cirque.ReuseStale:
+	case rules.ReuseStale:
 		x.hc.Found(meta, hit, cirque.HitExpired)
 		x.hc.StaleUpdating()
 		x.servesStale(meta, d.Detail)
 		return true
-	case cirque.ReuseWhileRevalidate:
+	case rules.ReuseWhileRevalidate:
 		if x.servesWhileRevalidated(meta, hit, d.Detail) {
 			return true
 		}
@@ -364,7 +365,7 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 
 // validates notes that what was found is to be validated. It reports true if that failed already,
 // and it is served all the same.
-func (x *exchange) validates(d cirque.ReuseDecision, meta *cirque.CacheMeta) bool {
+func (x *exchange) validates(d rules.ReuseDecision, meta *cirque.CacheMeta) bool {
 	x.status.fwd = d.Fwd
 	x.status.detail = d.Detail
 	x.stale = d

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // forward routes the request to the origin, and decides what is asked there.
@@ -79,7 +80,7 @@ func (x *exchange) upstream(ctx context.Context) *http.Request {
 	case x.part != nil:
 		x.part.ask(r.Header)
 	default:
-		cirque.UpstreamHeader(r.Header, x.validators, x.keepRange)
+		rules.UpstreamHeader(r.Header, x.validators, x.keepRange)
 	}
 	return r
 }

@@ -6,23 +6,24 @@ import (
 	"net/http"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // invalidate removes what an answer to an unsafe request makes invalid (RFC 9111 §4.4, RFC 9875 §3). It returns how often
 // that was what a POST's answer might be stored as.
 func (x *exchange) invalidate(a *answerHead) (own int) {
-	if !cirque.IsUnsafe(x.req.Method) {
+	if !rules.IsUnsafe(x.req.Method) {
 		return 0
 	}
 	asked := x.presented(x.req)
-	for i, u := range cirque.Invalidates(asked, a.status, a.header) {
+	for i, u := range rules.Invalidates(asked, a.status, a.header) {
 		t := x.target.at(u)
 		if i == 0 && t != x.target {
 			own += x.invalidateTarget(&x.target, asked) // spelt in a way that a URL is not: with what it would escape
 		}
 		own += x.invalidateTarget(&t, asked)
 	}
-	if groups := cirque.InvalidatedGroups(asked, a.status, a.header); len(groups) > 0 {
+	if groups := rules.InvalidatedGroups(asked, a.status, a.header); len(groups) > 0 {
 		err := x.cache.opts.PurgeGroups(context.WithoutCancel(x.client), x.target.origin(), groups...)
 		if err != nil {
 			x.cache.storageFailed("purge", err)

@@ -10,10 +10,11 @@ import (
 	"strconv"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // setMultipart makes a the multipart/byteranges answer of several ranges (RFC 9110 §14.6).
-func (a *answer) setMultipart(header http.Header, hit cirque.HitHandler, ranges []cirque.ByteRange, size int64) {
+func (a *answer) setMultipart(header http.Header, hit cirque.HitHandler, ranges []rules.ByteRange, size int64) {
 	boundary := rand.Text()
 	m := &multipartReader{hit: hit}
 	for i, r := range ranges {
@@ -25,7 +26,7 @@ func (a *answer) setMultipart(header http.Header, hit cirque.HitHandler, ranges 
 		if typ := header.Get("Content-Type"); typ != "" {
 			fmt.Fprintf(&head, "Content-Type: %s\r\n", typ)
 		}
-		fmt.Fprintf(&head, "Content-Range: %s\r\n\r\n", cirque.ContentRange(r, size))
+		fmt.Fprintf(&head, "Content-Range: %s\r\n\r\n", rules.ContentRange(r, size))
 		m.parts = append(m.parts, part{head.Bytes(), section{r.Start, r.End}})
 		a.length += int64(head.Len()) + r.End - r.Start
 	}

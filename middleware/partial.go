@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // Parts of representations (RFC 9111 §3.3 and §3.4), under Config.Ranges = RangesForward. An entry marked partial answers the
@@ -16,19 +17,19 @@ import (
 type partFill struct {
 	meta   *cirque.CacheMeta
 	hit    cirque.HitHandler // the stored part; read by the flight
-	held   *cirque.Partial
-	wanted cirque.ByteRange // what was asked of the origin
-	before []section        // of the stored body: what goes into the new one ahead of the answer
-	after  []section        // and behind it
-	err    error            // of reading the stored part
+	held   *rules.Partial
+	wanted rules.ByteRange // what was asked of the origin
+	before []section       // of the stored body: what goes into the new one ahead of the answer
+	after  []section       // and behind it
+	err    error           // of reading the stored part
 }
 
 // foundPart takes an entry that holds only parts. It reports true if they suffice for the request, whose reuse is then
 // decided as for any entry. Otherwise the walk stands at Stale with x.part set, where the missing bytes can be
 // asked for, or at CacheKey.
-func (x *exchange) foundPart(meta *cirque.CacheMeta, hit cirque.HitHandler, d cirque.ReuseDecision) bool {
+func (x *exchange) foundPart(meta *cirque.CacheMeta, hit cirque.HitHandler, d rules.ReuseDecision) bool {
 	x.status.fwd = fwdPartial
-	held, ok := cirque.PartialOf(meta)
+	held, ok := rules.PartialOf(meta)
 	wanted, ranged := x.wantedRange(meta, held)
 	switch {
 	case !ok, x.req.Method != http.MethodGet, !ranged:
@@ -38,8 +39,8 @@ func (x *exchange) foundPart(meta *cirque.CacheMeta, hit cirque.HitHandler, d ci
 		return true
 	}
 	missing := held.Missing(wanted)
-	hole := cirque.ByteRange{Start: missing[0].Start, End: missing[len(missing)-1].End}
-	if d.Reuse != cirque.ReuseFresh || x.cache.cfg.Ranges != RangesForward || !hit.CanSeek() {
+	hole := rules.ByteRange{Start: missing[0].Start, End: missing[len(missing)-1].End}
+	if d.Reuse != rules.ReuseFresh || x.cache.cfg.Ranges != RangesForward || !hit.CanSeek() {
 		_ = hit.Close()
 		return false
 	}
@@ -50,29 +51,29 @@ func (x *exchange) foundPart(meta *cirque.CacheMeta, hit cirque.HitHandler, d ci
 
 // wantedRange returns the one range that the request wants of a representation: all of it where no range
 // applies.
-func (x *exchange) wantedRange(meta *cirque.CacheMeta, held *cirque.Partial) (cirque.ByteRange, bool) {
+func (x *exchange) wantedRange(meta *cirque.CacheMeta, held *rules.Partial) (rules.ByteRange, bool) {
 	if held == nil {
-		return cirque.ByteRange{}, false
+		return rules.ByteRange{}, false
 	}
-	whole := cirque.ByteRange{Start: 0, End: held.Size}
+	whole := rules.ByteRange{Start: 0, End: held.Size}
 	value := x.req.Header.Get("Range")
-	if value == "" || !cirque.IfRangeHolds(x.req.Header, meta) {
+	if value == "" || !rules.IfRangeHolds(x.req.Header, meta) {
 		return whole, true
 	}
-	ranges, verdict := cirque.ParseRange(value, held.Size)
+	ranges, verdict := rules.ParseRange(value, held.Size)
 	switch {
-	case verdict == cirque.RangeNone:
+	case verdict == rules.RangeNone:
 		return whole, true
-	case verdict == cirque.RangeSatisfiable && len(ranges) == 1:
+	case verdict == rules.RangeSatisfiable && len(ranges) == 1:
 		return ranges[0], true
 	}
-	return cirque.ByteRange{}, false
+	return rules.ByteRange{}, false
 }
 
 // ask makes h the header of a request for the missing bytes of the very representation that is stored.
 func (p *partFill) ask(h http.Header) {
-	cirque.UpstreamHeader(h, nil, false)
-	h.Set("Range", cirque.RangeField(p.wanted))
+	rules.UpstreamHeader(h, nil, false)
+	h.Set("Range", rules.RangeField(p.wanted))
 	stored := p.meta.Header()
 	// RFC 9110 §13.1.5: anything else than that representation comes whole.
 	if tag := stored.Get("Etag"); tag != "" {
@@ -83,7 +84,7 @@ func (p *partFill) ask(h http.Header) {
 }
 
 // storablePart decides about the 206 to a range that was sent on.
-func (x *exchange) storablePart(a *answerHead, e *cirque.Exchange) (*cirque.CacheMeta, *cirque.Refusal) {
+func (x *exchange) storablePart(a *answerHead, e *rules.Exchange) (*cirque.CacheMeta, *rules.Refusal) {
 	meta, got, refusal := x.cache.policy.StorePartial(e)
 	if refusal == nil {
 		a.length = got.Len() // whether Content-Length says so or not
@@ -92,7 +93,7 @@ func (x *exchange) storablePart(a *answerHead, e *cirque.Exchange) (*cirque.Cach
 }
 
 // admitPart puts an answer together with the stored part, if it is of the same representation.
-func (x *exchange) admitPart(a *answerHead, e *cirque.Exchange) verdict {
+func (x *exchange) admitPart(a *answerHead, e *rules.Exchange) verdict {
 	part := x.part
 	if a.status != http.StatusPartialContent {
 		x.part = nil
@@ -135,7 +136,7 @@ func (x *exchange) admitPart(a *answerHead, e *cirque.Exchange) verdict {
 // satisfiedBy reports whether what meta says is held is all that the request wants: the origin may have sent less than it
 // was asked for.
 func (x *exchange) satisfiedBy(meta *cirque.CacheMeta) bool {
-	held, ok := cirque.PartialOf(meta)
+	held, ok := rules.PartialOf(meta)
 	if !ok {
 		return !meta.Has(cirque.MetaPartial)
 	}
@@ -156,7 +157,7 @@ func (x *exchange) afresh() verdict {
 }
 
 // splice works out which sections of the stored body go before and after the bytes got.
-func (p *partFill) splice(got cirque.ByteRange) {
+func (p *partFill) splice(got rules.ByteRange) {
 	var at int64 // where in the stored body the interval begins
 	for _, held := range p.held.Intervals {
 		if end := min(held.End, got.Start); held.Start < end {
@@ -201,7 +202,7 @@ func (p *partFill) close() {
 
 // partAnswer answers from an entry that holds only parts.
 func (x *exchange) partAnswer(a answer, header http.Header, meta *cirque.CacheMeta, hit cirque.HitHandler) answer {
-	held, ok := cirque.PartialOf(meta)
+	held, ok := rules.PartialOf(meta)
 	wanted, ranged := x.wantedRange(meta, held)
 	if !ok || !ranged || !held.Covers(wanted) {
 		// The first answer to a range that was sent on: what the origin chose to send of it.
@@ -214,7 +215,7 @@ func (x *exchange) partAnswer(a answer, header http.Header, meta *cirque.CacheMe
 	offset, _ := held.Offset(wanted)
 	_, complete := hit.Size()
 	a.live = !complete
-	a.setRanges(header, hit, []cirque.ByteRange{wanted}, held.Size, wanted.Start-offset)
+	a.setRanges(header, hit, []rules.ByteRange{wanted}, held.Size, wanted.Start-offset)
 	return a
 }
 

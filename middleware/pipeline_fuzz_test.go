@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // Whatever two requests are, written to the wire by whom it may be, neither gets the other's response, an unsafe one
@@ -106,7 +106,7 @@ func newPipeline(t *testing.T, door string) *pipeline {
 func told(r *http.Request) string {
 	lines := strings.Join(r.Header["X-V"], ",")
 	v := strings.NewReplacer(" ", "", "\t", "").Replace(lines) // RFC 9111 §4.1: whitespace and lines make no difference
-	host, server := cirque.NormalHost("http", r.Host), cirque.NormalHost("http", r.URL.Host)
+	host, server := rules.NormalHost("http", r.Host), rules.NormalHost("http", r.URL.Host)
 	if server == "" {
 		server = host
 	}
@@ -127,7 +127,7 @@ func (p *pipeline) send(text string) {
 		}
 	}
 	plain := r.Clone(context.Background())
-	cirque.RemoveConnectionFields(plain.Header)
+	rules.RemoveConnectionFields(plain.Header)
 	want, before := told(plain), p.asked
 	w := httptest.NewRecorder()
 	func() {

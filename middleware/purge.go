@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // softPurgeField makes a PURGE request a soft one.
@@ -47,7 +48,7 @@ func (c *Cache) PurgeGroup(ctx context.Context, r *http.Request, group string) e
 	purged := make(map[string]bool)
 	for _, t := range c.targets(r) {
 		for _, t.scheme = range [...]string{"http", "https"} {
-			t.host = cirque.NormalHost(t.scheme, t.host)
+			t.host = rules.NormalHost(t.scheme, t.host)
 			if origin := t.origin(); !purged[origin] {
 				purged[origin] = true
 				errs = append(errs, c.opts.PurgeGroups(ctx, origin, group))

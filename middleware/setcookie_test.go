@@ -14,6 +14,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // cookies is an origin that counts its answers in a cookie of each. It takes a second for a body. What is not in granted
@@ -233,7 +234,7 @@ func TestSetCookieInTrailer(t *testing.T) {
 func TestSetCookieKeptOrRefused(t *testing.T) {
 	for _, private := range []bool{false, true} {
 		origin := &cookies{granted: "max-age=10", in304: true}
-		keep := middleware.Config{Private: private, SetCookie: cirque.SetCookieKeep}
+		keep := middleware.Config{Private: private, SetCookie: rules.SetCookieKeep}
 		eachBubble(t, keep, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 			origin.asked.Store(0)
 			for range 2 {
@@ -244,7 +245,7 @@ func TestSetCookieKeptOrRefused(t *testing.T) {
 				require.Equal(t, "n=2", b.get("/").gets())
 			}
 		})
-		refuse := middleware.Config{Private: private, SetCookie: cirque.SetCookieRefuse}
+		refuse := middleware.Config{Private: private, SetCookie: rules.SetCookieRefuse}
 		eachBubble(t, refuse, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 			origin.asked.Store(0)
 			for n := range 3 {

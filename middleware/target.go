@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // target is what a request asks for, as its client sees it (RFC 9110 §7.1). Keys, invalidations,
@@ -134,9 +135,9 @@ func (t *target) setHost(host, server string) {
 	if host == "" {
 		host = server
 	}
-	t.host, t.server = cirque.NormalHost(t.scheme, host), ""
+	t.host, t.server = rules.NormalHost(t.scheme, host), ""
 	if server != "" && server != t.host {
-		if server = cirque.NormalHost(t.scheme, server); server != t.host {
+		if server = rules.NormalHost(t.scheme, server); server != t.host {
 			t.server = server
 		}
 	}
@@ -348,7 +349,7 @@ func parsePublicOrigin(s string) (publicOrigin, error) {
 	case !validHost(host) || strings.Contains(host, "*"):
 		return publicOrigin{}, fmt.Errorf("the PublicOrigin %q does not end with a host, or host:port, or *", s)
 	}
-	return publicOrigin{scheme, cirque.NormalHost(scheme, host)}, nil
+	return publicOrigin{scheme, rules.NormalHost(scheme, host)}, nil
 }
 
 // validHost reports whether s can be a host with or without a port (RFC 9110 §7.2).
@@ -375,9 +376,9 @@ func (c *Cache) publish(t *target, r *http.Request) {
 	if asked == "" {
 		asked = before.host
 	}
-	seen := cirque.NormalHost(t.scheme, asked)
+	seen := rules.NormalHost(t.scheme, asked)
 	if t.host = seen; host != "" {
-		t.host = cirque.NormalHost(t.scheme, host)
+		t.host = rules.NormalHost(t.scheme, host)
 	}
 	t.secured = r.TLS != nil
 	t.rewritten = before.rewritten || t.host != seen

@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/field"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // keepsOut reports whether the cache keeps out of r: its connection may become something else than
@@ -31,7 +31,7 @@ func upgrades(header http.Header) bool {
 // invalid (RFC 9111 §4.4). A tunnel's target is no resource (RFC 9110 §9.3.6), but CONNECT can also
 // name a path (RFC 8441 §4).
 func mayInvalidate(r *http.Request) bool {
-	return cirque.IsUnsafe(r.Method) && (r.Method != http.MethodConnect || strings.HasPrefix(r.URL.Path, "/"))
+	return rules.IsUnsafe(r.Method) && (r.Method != http.MethodConnect || strings.HasPrefix(r.URL.Path, "/"))
 }
 
 // keepOut hands r to next with the server's own writer, or with one that only watches the status.

@@ -21,7 +21,7 @@ type NotStoredError struct {
 	// Reason is OriginNotCache if the rules forbid storing the response, PredictedResponseTooLarge
 	// or ResponseTooLarge, Deferred if a purge came in between, or StorageError.
 	Reason cirque.NoCacheReason
-	// Detail names the rule that forbids it, as [cirque.Refusal] does. It is empty if no rule does.
+	// Detail names the rule that forbids it, as [rules.Refusal] does. It is empty if no rule does.
 	Detail string
 	// Err is the error of the store, or ErrPurged, ErrNotFound or ErrUnlinked of package cirque. It
 	// is nil if a rule or Content-Length is the reason.

@@ -3,7 +3,7 @@
 // another.
 //
 // A [Putter] takes the bytes of one response, in pieces of any size, and stores the response if the
-// rules of the cache allow it. The rules of [cirque.Policy], the maximum size, the lock, the
+// rules of the cache allow it. The rules of [rules.Policy], the maximum size, the lock, the
 // eviction and the purges apply as for a fetched response.
 //
 //	p := put.New(ctx, opts, key, request, put.Config{})
@@ -30,12 +30,13 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // Config holds settings that not every put needs.
 type Config struct {
 	// Policy holds the caching rules. Nil means the zero Policy: the rules of a shared cache.
-	Policy *cirque.Policy
+	Policy *rules.Policy
 	// Variance adds dimensions to the variance of the request, beyond the fields that Vary names.
 	// They must be the same with which the cache looks up. Nil means none.
 	Variance func(*http.Request, *cirque.VarianceBuilder)
@@ -48,7 +49,7 @@ type Config struct {
 type Putter struct {
 	ctx      context.Context
 	req      *http.Request
-	policy   *cirque.Policy
+	policy   *rules.Policy
 	variance func(*cirque.VarianceBuilder)
 	began    time.Time
 
@@ -68,7 +69,7 @@ type Putter struct {
 func New(ctx context.Context, opts *cirque.CacheOptions, key cirque.CacheKey, req *http.Request, cfg Config) *Putter {
 	p := &Putter{ctx: ctx, req: req, policy: cfg.Policy, began: time.Now()}
 	if p.policy == nil {
-		p.policy = &cirque.Policy{}
+		p.policy = &rules.Policy{}
 	}
 	if cfg.Variance != nil {
 		p.variance = func(b *cirque.VarianceBuilder) { cfg.Variance(req, b) }
@@ -133,7 +134,7 @@ func (p *Putter) writeHeader(b []byte) []byte {
 
 // admit begins to store the response if the rules allow it (RFC 9111 §3).
 func (p *Putter) admit(response *http.Response) {
-	meta, refusal := p.policy.Store(&cirque.Exchange{
+	meta, refusal := p.policy.Store(&rules.Exchange{
 		Request: p.req, Status: response.StatusCode, Header: response.Header,
 		RequestTime: p.began, ResponseTime: time.Now(),
 	})
@@ -152,7 +153,7 @@ func (p *Putter) admit(response *http.Response) {
 	// fetching it.
 	p.hc.TryLock()
 	fill, err := p.hc.StartFill(p.ctx, cirque.FillOptions{
-		SizeHint: response.ContentLength, Unshared: !cirque.Shareable(meta, time.Now()),
+		SizeHint: response.ContentLength, Unshared: !rules.Shareable(meta, time.Now()),
 	})
 	if err != nil {
 		p.fail(notStored(err))

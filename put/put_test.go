@@ -16,6 +16,7 @@ import (
 	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/put"
+	"github.com/cirquecache/cirque/rules"
 )
 
 const ok = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n"
@@ -209,14 +210,14 @@ func TestRequestDecidesToo(t *testing.T) {
 
 func TestPolicy(t *testing.T) {
 	opts, wire := newOptions(), "HTTP/1.1 200 OK\r\nCache-Control: private, max-age=60\r\n\r\nmine"
-	p := put.New(t.Context(), opts, key, newRequest(), put.Config{Policy: &cirque.Policy{Private: true, MaxHeaderBytes: 100}})
+	p := put.New(t.Context(), opts, key, newRequest(), put.Config{Policy: &rules.Policy{Private: true, MaxHeaderBytes: 100}})
 	_, err := io.WriteString(p, wire)
 	require.NoError(t, err)
 	require.NoError(t, p.Finish())
 	_, body := get(t, opts, newRequest())
 	require.Equal(t, "mine", body)
 
-	p = put.New(t.Context(), opts, key, newRequest(), put.Config{Policy: &cirque.Policy{Private: true, MaxHeaderBytes: 20}})
+	p = put.New(t.Context(), opts, key, newRequest(), put.Config{Policy: &rules.Policy{Private: true, MaxHeaderBytes: 20}})
 	_, err = io.WriteString(p, wire)
 	require.Equal(t, &put.NotStoredError{Reason: cirque.ResponseTooLarge, Detail: "header-too-large"}, err)
 	p.Abort()
@@ -531,14 +532,14 @@ func TestSetCookieIsNotStored(t *testing.T) {
 	require.False(t, meta.Header().Has("Set-Cookie"))
 	require.Equal(t, "1", meta.Header().Get("A"))
 
-	keep := put.New(t.Context(), opts, key, newRequest(), put.Config{Policy: &cirque.Policy{SetCookie: cirque.SetCookieKeep}})
+	keep := put.New(t.Context(), opts, key, newRequest(), put.Config{Policy: &rules.Policy{SetCookie: rules.SetCookieKeep}})
 	_, err := io.WriteString(keep, wire)
 	require.NoError(t, err)
 	require.NoError(t, keep.Finish())
 	meta, _ = get(t, opts, newRequest())
 	require.Equal(t, "a=b", meta.Header().Get("Set-Cookie"))
 
-	refuse := put.New(t.Context(), opts, key, newRequest(), put.Config{Policy: &cirque.Policy{SetCookie: cirque.SetCookieRefuse}})
+	refuse := put.New(t.Context(), opts, key, newRequest(), put.Config{Policy: &rules.Policy{SetCookie: rules.SetCookieRefuse}})
 	_, err = io.WriteString(refuse, wire)
 	var refusal *put.NotStoredError
 	require.ErrorAs(t, err, &refusal)

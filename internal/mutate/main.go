@@ -3,7 +3,8 @@
 //
 //	go run ./internal/mutate                 # every mutant of every rule file; about ten minutes
 //	go run ./internal/mutate -seed 7 -n 20   # a sample
-//	go run ./internal/mutate -files reuse.go,vary.go
+//	go run ./internal/mutate -files reuse.go,storing.go
+//	go run ./internal/mutate -dir . -files vary.go,vary_record.go -packages .,./internal/conformance
 //
 // A mutant negates a condition, drops a clause of a condition, drops a case, changes a bound or an
 // operator, changes a number, a truth value or a name in a list, or deletes a statement. It is
@@ -17,26 +18,26 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/cirquecache/cirque/internal/conformance"
 )
 
-// ruleFiles are files of the root package with the rules of RFC 9111 and related RFCs.
-const ruleFiles = "storing.go,freshness.go,httpdate.go,reuse.go,vary.go,vary_record.go,validation.go,freshening.go,invalidation.go," +
-	"partial.go,request.go,fields.go"
-
 func main() {
 	log.SetFlags(0)
 	var (
 		seed     = flag.Uint64("seed", 1, "`seed` of the sample")
 		n        = flag.Int("n", 0, "how `many` mutants to try; 0: all")
-		files    = flag.String("files", ruleFiles, "comma-separated `files` to mutate")
-		packages = flag.String("packages", ".,./internal/conformance", "comma-separated `packages` whose tests are run, in this order")
+		dir      = flag.String("dir", "./rules", "`directory` of the package to mutate")
+		files    = flag.String("files", "", "comma-separated `files` of it to mutate; empty: all")
+		packages = flag.String("packages", ".,../internal/conformance", "comma-separated `packages` whose tests are run, in this order, seen from dir")
 		jobs     = flag.Int("j", 2, "how `many` mutants to try at a time")
 		list     = flag.Bool("list", false, "list the mutants and try none")
 		verbose  = flag.Bool("v", false, "print the fate of every mutant")
@@ -45,11 +46,15 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 
-	p, err := load(".")
+	p, err := load(*dir)
 	if err != nil {
 		log.Fatal(err)
 	}
-	all, err := p.collect(strings.Split(*files, ","))
+	chosen := slices.Sorted(maps.Keys(p.sources))
+	if *files != "" {
+		chosen = strings.Split(*files, ",")
+	}
+	all, err := p.collect(chosen)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -60,12 +65,12 @@ func main() {
 		}
 		return
 	}
-	dir, err := os.MkdirTemp("", "mutate")
+	temp, err := os.MkdirTemp("", "mutate")
 	if err != nil {
 		log.Fatal(err)
 	}
-	unexplained, err := run(ctx, p, strings.Split(*packages, ","), all, dir, *jobs, *verbose)
-	os.RemoveAll(dir)
+	unexplained, err := run(ctx, p, strings.Split(*packages, ","), all, temp, *jobs, *verbose)
+	os.RemoveAll(temp)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -166,7 +171,7 @@ feed:
 // original.
 func explained(m *mutant) (string, bool) {
 	for _, s := range conformance.Survivors() {
-		if s.File == m.file && s.Source == m.source && s.Mutation == m.what {
+		if path.Base(s.File) == m.file && s.Source == m.source && s.Mutation == m.what {
 			return s.Why, true
 		}
 	}

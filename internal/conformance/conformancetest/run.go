@@ -10,6 +10,7 @@ import (
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/conformance"
 	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // OneOfEach is a handler door and a transport door, for tests that are not about the doors.
@@ -105,9 +106,9 @@ func config(setup conformance.Setup) middleware.Config {
 	}
 	switch {
 	case setup.KeepSetCookie:
-		cfg.SetCookie = cirque.SetCookieKeep
+		cfg.SetCookie = rules.SetCookieKeep
 	case setup.RefuseSetCookie:
-		cfg.SetCookie = cirque.SetCookieRefuse
+		cfg.SetCookie = rules.SetCookieRefuse
 	}
 	return cfg
 }

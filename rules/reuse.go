@@ -1,6 +1,10 @@
-package cirque
+package rules
 
-import "time"
+import (
+	"time"
+
+	"github.com/cirquecache/cirque"
+)
 
 // Reuse says how to use a stored response that a request selected.
 type Reuse uint8
@@ -56,13 +60,13 @@ type ReuseDecision struct {
 //
 // The caller must have checked that the stored response matches the request in method, URI and the
 // fields of Vary.
-func (p *Policy) Reuse(meta *CacheMeta, rd *RequestDirectives, now time.Time, forced ForcedFreshness) ReuseDecision {
+func (p *Policy) Reuse(meta *cirque.CacheMeta, rd *RequestDirectives, now time.Time, forced cirque.ForcedFreshness) ReuseDecision {
 	switch forced {
-	case ForceFresh:
+	case cirque.ForceFresh:
 		return ReuseDecision{Reuse: ReuseFresh, Detail: "forced"}
-	case ForceExpired:
+	case cirque.ForceExpired:
 		return ReuseDecision{Reuse: ReuseValidate, Fwd: "stale", Detail: "forced"}
-	case ForceMiss:
+	case cirque.ForceMiss:
 		return ReuseDecision{Reuse: ReuseValidate, Fwd: "miss", Detail: "forced"}
 	}
 	if rd != nil && rd.Present {
@@ -75,15 +79,15 @@ func (p *Policy) Reuse(meta *CacheMeta, rd *RequestDirectives, now time.Time, fo
 // share it at now. RFC 9111 §4 lets requests be collapsed only where each may reuse the response: one that has to be
 // validated first (no-cache, or no lifetime) is for the request that it answers, and for no other. A lifetime that ended
 // while the requests waited does no harm, unless the response must not be used stale (§4.2.4).
-func Shareable(meta *CacheMeta, now time.Time) bool {
-	granted := meta.IsFresh(meta.Updated()) || meta.Has(MetaDelayed)
-	return granted && !meta.Has(MetaNoCache) && (meta.IsFresh(now) || !meta.Has(MetaNoStale))
+func Shareable(meta *cirque.CacheMeta, now time.Time) bool {
+	granted := meta.IsFresh(meta.Updated()) || meta.Has(cirque.MetaDelayed)
+	return granted && !meta.Has(cirque.MetaNoCache) && (meta.IsFresh(now) || !meta.Has(cirque.MetaNoStale))
 }
 
 // reuse decides by what the response itself allows.
-func reuse(meta *CacheMeta, now time.Time) ReuseDecision {
+func reuse(meta *cirque.CacheMeta, now time.Time) ReuseDecision {
 	switch {
-	case meta.Has(MetaNoCache):
+	case meta.Has(cirque.MetaNoCache):
 		return ReuseDecision{Reuse: ReuseValidate, Fwd: "stale", Detail: "no-cache"} // RFC 9111 §5.2.2.4
 	case meta.IsFresh(now):
 		return ReuseDecision{Reuse: ReuseFresh} // RFC 9111 §4.2
@@ -99,10 +103,10 @@ func reuse(meta *CacheMeta, now time.Time) ReuseDecision {
 }
 
 // reuseAsAsked decides by the request's directives too (RFC 9111 §5.2.1).
-func reuseAsAsked(meta *CacheMeta, rd *RequestDirectives, now time.Time) ReuseDecision {
+func reuseAsAsked(meta *cirque.CacheMeta, rd *RequestDirectives, now time.Time) ReuseDecision {
 	decision := reuse(meta, now)
 	fresh := decision.Reuse == ReuseFresh
-	mayBeStale := !meta.Has(MetaNoCache) && !meta.Has(MetaNoStale) // RFC 9111 §4.2.4
+	mayBeStale := !meta.Has(cirque.MetaNoCache) && !meta.Has(cirque.MetaNoStale) // RFC 9111 §4.2.4
 	staleness := meta.Staleness(now)
 
 	window := rd.StaleIfError.Duration
@@ -114,7 +118,7 @@ func reuseAsAsked(meta *CacheMeta, rd *RequestDirectives, now time.Time) ReuseDe
 	switch {
 	case rd.NoCache: // RFC 9111 §5.2.1.4; immutable gives way to it (RFC 8246 §2.1)
 		return decision.validate(fresh, "request-no-cache")
-	case rd.MaxAge.Present && !youngEnough(meta, rd.MaxAge.Duration, now) && !(fresh && meta.Has(MetaImmutable)):
+	case rd.MaxAge.Present && !youngEnough(meta, rd.MaxAge.Duration, now) && !(fresh && meta.Has(cirque.MetaImmutable)):
 		return decision.validate(fresh, "request-max-age") // RFC 9111 §5.2.1.1, RFC 8246 §2
 	case rd.MinFresh.Present && -staleness < rd.MinFresh.Duration:
 		return decision.validate(fresh, "request-min-fresh") // RFC 9111 §5.2.1.3
@@ -144,6 +148,6 @@ func (d ReuseDecision) validate(fresh bool, detail string) ReuseDecision {
 
 // youngEnough reports whether the response's age is within a request's max-age. A max-age of zero
 // requires validation at any age, because clients send it for that purpose.
-func youngEnough(meta *CacheMeta, maxAge time.Duration, now time.Time) bool {
+func youngEnough(meta *cirque.CacheMeta, maxAge time.Duration, now time.Time) bool {
 	return maxAge > 0 && meta.Age(now) <= maxAge
 }

@@ -1,4 +1,4 @@
-package cirque
+package rules
 
 import (
 	"net/http"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/field"
 )
 
@@ -15,7 +16,7 @@ import (
 //
 // A response that isn't fresh is stored where it can be validated or might be served stale. One to HEAD is
 // never stored, but may freshen: see [CompareHead]. For 206 see [Policy.StorePartial].
-func (p *Policy) Store(x *Exchange) (*CacheMeta, *Refusal) {
+func (p *Policy) Store(x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	if x.method() != http.MethodGet {
 		return nil, refuseRequest("method")
 	}
@@ -31,7 +32,7 @@ func (p *Policy) Store(x *Exchange) (*CacheMeta, *Refusal) {
 // StorePost decides whether the response to a POST may be stored to serve later GETs. That takes explicit
 // freshness and a Content-Location equal to the target URI (RFC 9110 §9.3.3), and a 200, as no other status
 // would answer them.
-func (p *Policy) StorePost(x *Exchange) (*CacheMeta, *Refusal) {
+func (p *Policy) StorePost(x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	target := TargetURI(x.Request)
 	switch {
 	case x.method() != http.MethodPost:
@@ -57,7 +58,7 @@ func refersTo(lines []string, uri *url.URL) bool {
 	return reference != nil && reference.String() == uri.String()
 }
 
-func (p *Policy) admit(x *Exchange) (*CacheMeta, *Refusal) {
+func (p *Policy) admit(x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	c := p.candidate(x, x.Status, x.Header)
 	if refusal := c.refusal(); refusal != nil {
 		return nil, refusal
@@ -68,7 +69,7 @@ func (p *Policy) admit(x *Exchange) (*CacheMeta, *Refusal) {
 }
 
 // setGroups notes in m which groups of the origin of req's target the response is in (RFC 9875 §2).
-func setGroups(m *CacheMeta, req *http.Request) {
+func setGroups(m *cirque.CacheMeta, req *http.Request) {
 	if len(m.Header().Values("Cache-Groups")) > 0 || m.HasGroups() {
 		u := TargetURI(req)
 		m.SetGroups(u.Scheme + "://" + u.Host)
@@ -126,7 +127,7 @@ func (c *candidate) refusal() *Refusal {
 
 func (c *candidate) refusedByResponse() *Refusal {
 	d, shared := c.directives, !c.policy.Private
-	switch _, star := VaryFields(c.header); {
+	switch _, star := cirque.VaryFields(c.header); {
 	case d.MustUnderstand && !understood(c.status):
 		return refuseResponse("must-understand") // RFC 9111 §3, §5.2.2.3
 	case d.NoStore && !d.MustUnderstand:
@@ -147,7 +148,7 @@ func (c *candidate) refusedByResponse() *Refusal {
 	case !field.ValidHeader(c.stored):
 		return refuseResponse("header-invalid") // RFC 9110 §5.5
 	case headerSize(c.stored, nil) > c.policy.maxHeaderBytes():
-		return &Refusal{Reason: ResponseTooLarge, Detail: "header-too-large"}
+		return &Refusal{Reason: cirque.ResponseTooLarge, Detail: "header-too-large"}
 	case c.validatable():
 		return nil
 	case d.NoCache:
@@ -165,7 +166,7 @@ func (c *candidate) refusedByRequest() *Refusal {
 		return refuseRequest("request-no-store") // RFC 9111 §5.2.1.5
 	case c.authorized() && !c.directives.shareAuthorized(): // RFC 9111 §3.5
 		// What is added on the way to every request is so to the next one as well.
-		return &Refusal{Reason: OriginNotCache, Detail: "authorization", ByResponse: !c.sentAuthorization()}
+		return &Refusal{Reason: cirque.OriginNotCache, Detail: "authorization", ByResponse: !c.sentAuthorization()}
 	case overridesMethod(h):
 		return refuseRequest("method-override") // see RequestCacheable
 	case c.changedOnTheWay():
@@ -217,7 +218,7 @@ func (c *candidate) changedOnTheWay() bool {
 	if len(c.exchange.Changed) == 0 {
 		return false
 	}
-	known, _ := VaryFields(c.header)
+	known, _ := cirque.VaryFields(c.header)
 	return slices.ContainsFunc(c.exchange.Changed, func(name string) bool {
 		return slices.Contains(known, name) || slices.Contains(c.exchange.Keyed, name)
 	})
@@ -235,7 +236,7 @@ const maxRequestExtra = 8 << 10
 // provokes reports whether a request with header h has what makes origins fail: control characters, or a great deal of
 // header apart from the fields that are in the key. The error it provokes is not for others.
 func (p *Policy) provokes(h, response http.Header) bool {
-	keyed, _ := VaryFields(response)
+	keyed, _ := cirque.VaryFields(response)
 	if p.Private {
 		keyed = append(keyed, "Authorization", "Cookie")
 	}
@@ -243,28 +244,28 @@ func (p *Policy) provokes(h, response http.Header) bool {
 }
 
 // meta puts together what is to be known about the response.
-func (c *candidate) meta() *CacheMeta {
+func (c *candidate) meta() *cirque.CacheMeta {
 	x, d, f := c.exchange, c.directives, c.freshness
 	swr, sie := c.staleWindows()
 	epoch := x.ResponseTime.Add(-f.InitialAge)
-	m := NewCacheMeta(c.status, c.stored, x.ResponseTime, epoch.Add(f.Lifetime), swr, sie)
+	m := cirque.NewCacheMeta(c.status, c.stored, x.ResponseTime, epoch.Add(f.Lifetime), swr, sie)
 	if f.InitialAge > 0 {
 		m.SetEpochOverride(epoch)
 	}
 	if !x.RequestTime.IsZero() {
 		m.SetAsked(x.RequestTime)
 	}
-	m.SetFlags(flagIf(c.neverStale(), MetaNoStale) |
-		flagIf(d.NoCache, MetaNoCache) |
-		flagIf(d.Immutable && c.policy.trustsImmutable(x.Request), MetaImmutable) |
-		flagIf(x.Decoded, MetaDecoded) |
-		flagIf(c.authorized(), MetaAuthorized) |
-		flagIf(f.Heuristic, MetaHeuristic) |
-		flagIf(f.delayed(), MetaDelayed))
+	m.SetFlags(flagIf(c.neverStale(), cirque.MetaNoStale) |
+		flagIf(d.NoCache, cirque.MetaNoCache) |
+		flagIf(d.Immutable && c.policy.trustsImmutable(x.Request), cirque.MetaImmutable) |
+		flagIf(x.Decoded, cirque.MetaDecoded) |
+		flagIf(c.authorized(), cirque.MetaAuthorized) |
+		flagIf(f.Heuristic, cirque.MetaHeuristic) |
+		flagIf(f.delayed(), cirque.MetaDelayed))
 	return m
 }
 
-func flagIf(on bool, flag MetaFlags) MetaFlags {
+func flagIf(on bool, flag cirque.MetaFlags) cirque.MetaFlags {
 	if on {
 		return flag
 	}

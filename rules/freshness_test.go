@@ -1,10 +1,12 @@
-package cirque
+package rules
 
 import (
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
 )
 
 // RFC 9111 §4.2.1: the first match.
@@ -13,7 +15,7 @@ func TestFreshnessLifetimeOrder(t *testing.T) {
 		"CDN-Cache-Control: max-age=1", "Cache-Control: s-maxage=2", "Cache-Control: max-age=3",
 		"Expires: " + at(4*time.Second), "Last-Modified: " + at(-60*time.Second),
 	}
-	defaults := &Policy{Defaults: CacheMetaDefaults{FreshFor: func(int) time.Duration { return 5 * time.Second }}}
+	defaults := &Policy{Defaults: cirque.CacheMetaDefaults{FreshFor: func(int) time.Duration { return 5 * time.Second }}}
 	for i, want := range []Freshness{
 		{Lifetime: 1 * time.Second, Explicit: true, Source: "max-age"},
 		{Lifetime: 2 * time.Second, Explicit: true, Source: "s-maxage"},
@@ -119,7 +121,7 @@ func TestHeuristicallyCacheableStatuses(t *testing.T) {
 }
 
 func TestDefaultFreshnessIsByStatus(t *testing.T) {
-	p := &Policy{Defaults: CacheMetaDefaults{FreshFor: func(status int) time.Duration {
+	p := &Policy{Defaults: cirque.CacheMetaDefaults{FreshFor: func(status int) time.Duration {
 		if status == 503 {
 			return time.Second
 		}

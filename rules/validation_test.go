@@ -1,4 +1,4 @@
-package cirque
+package rules
 
 import (
 	"fmt"
@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
 )
 
 // held returns the meta of a stored response with this status and these fields.
-func held(status int, fields ...string) *CacheMeta {
-	return NewCacheMeta(status, lines(fields...), testNow, testNow, 0, 0)
+func held(status int, fields ...string) *cirque.CacheMeta {
+	return cirque.NewCacheMeta(status, lines(fields...), testNow, testNow, 0, 0)
 }
 
 // RFC 9110 §8.8.3.2, table 3, and values that are not entity tags.
@@ -143,20 +145,20 @@ func TestUpstreamHeader(t *testing.T) {
 	client := []string{
 		"If-Match: 1", "If-None-Match: 2", "If-Modified-Since: 3", "If-Unmodified-Since: 4", "If-Range: 5", "Range: bytes=6-", "A: 7",
 	}
-	both := Variant{ETag: `"a"`, LastModified: at(-day)}
+	both := cirque.Variant{ETag: `"a"`, LastModified: at(-day)}
 	for name, c := range map[string]struct {
-		validators []Variant
+		validators []cirque.Variant
 		keepRange  bool
 		want       []string
 	}{
 		"a fill":              {nil, false, []string{"A: 7"}},
 		"a fill of a range":   {nil, true, []string{"A: 7", "If-Range: 5", "Range: bytes=6-"}},
-		"both validators":     {[]Variant{both}, false, []string{"A: 7", `If-None-Match: "a"`, "If-Modified-Since: " + at(-day)}},
-		"a tag":               {[]Variant{{ETag: `W/"a"`}}, false, []string{"A: 7", `If-None-Match: W/"a"`}},
-		"a date":              {[]Variant{{LastModified: at(-day)}}, false, []string{"A: 7", "If-Modified-Since: " + at(-day)}},
-		"nothing":             {[]Variant{{}}, false, []string{"A: 7"}},
-		"several":             {[]Variant{both, {ETag: `"b"`}, {LastModified: at(0)}, both}, false, []string{"A: 7", `If-None-Match: "a", "b"`}},
-		"of a range, no date": {[]Variant{both}, true, []string{"A: 7", "If-Range: 5", "Range: bytes=6-", `If-None-Match: "a"`}},
+		"both validators":     {[]cirque.Variant{both}, false, []string{"A: 7", `If-None-Match: "a"`, "If-Modified-Since: " + at(-day)}},
+		"a tag":               {[]cirque.Variant{{ETag: `W/"a"`}}, false, []string{"A: 7", `If-None-Match: W/"a"`}},
+		"a date":              {[]cirque.Variant{{LastModified: at(-day)}}, false, []string{"A: 7", "If-Modified-Since: " + at(-day)}},
+		"nothing":             {[]cirque.Variant{{}}, false, []string{"A: 7"}},
+		"several":             {[]cirque.Variant{both, {ETag: `"b"`}, {LastModified: at(0)}, both}, false, []string{"A: 7", `If-None-Match: "a", "b"`}},
+		"of a range, no date": {[]cirque.Variant{both}, true, []string{"A: 7", "If-Range: 5", "Range: bytes=6-", `If-None-Match: "a"`}},
 	} {
 		h := lines(client...)
 		UpstreamHeader(h, c.validators, c.keepRange)
@@ -164,7 +166,7 @@ func TestUpstreamHeader(t *testing.T) {
 	}
 	// keepRange adds no range if the client sent none.
 	h := lines("A: 7")
-	UpstreamHeader(h, []Variant{both}, true)
+	UpstreamHeader(h, []cirque.Variant{both}, true)
 	require.Equal(t, lines("A: 7", `If-None-Match: "a"`, "If-Modified-Since: "+at(-day)), h)
 }
 
@@ -186,7 +188,7 @@ func TestNotModifiedHeader(t *testing.T) {
 
 	for stored, want := range map[string]string{`"a"`: `W/"a"`, `W/"a"`: `W/"a"`} {
 		decoded := held(200, "ETag: "+stored)
-		decoded.SetFlags(MetaDecoded)
+		decoded.SetFlags(cirque.MetaDecoded)
 		dst = http.Header{}
 		NotModifiedHeader(decoded, dst)
 		require.Equal(t, lines("ETag: "+want), dst)

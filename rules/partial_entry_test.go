@@ -1,4 +1,4 @@
-package cirque
+package rules
 
 import (
 	"math"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
 )
 
 // holding returns a Partial of 100 bytes that holds these ranges.
@@ -96,7 +98,7 @@ func TestPartialIsBounded(t *testing.T) {
 	require.Equal(t, p, decoded)
 	p.Intervals = append(p.Intervals, ByteRange{999, 1000})
 	_, err = DecodePartial(p.Encode())
-	require.ErrorIs(t, err, ErrBadMeta)
+	require.ErrorIs(t, err, cirque.ErrBadMeta)
 }
 
 func TestPartialRoundTrip(t *testing.T) {
@@ -121,11 +123,11 @@ func TestPartialRefusesDamage(t *testing.T) {
 		"negative":       {Size: -5},
 	} {
 		_, err := DecodePartial(p.Encode())
-		require.ErrorIs(t, err, ErrBadMeta, name)
+		require.ErrorIs(t, err, cirque.ErrBadMeta, name)
 	}
 	for _, s := range []string{"", "\x01", "\x02\x05", "\x01\x05\x01", "\x01\x05\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\xff\x01"} {
 		_, err := DecodePartial(s)
-		require.ErrorIs(t, err, ErrBadMeta, "%q", s)
+		require.ErrorIs(t, err, cirque.ErrBadMeta, "%q", s)
 	}
 }
 
@@ -136,7 +138,7 @@ func FuzzDecodePartial(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string, start, end int64) {
 		p, err := DecodePartial(s)
 		if err != nil {
-			require.ErrorIs(t, err, ErrBadMeta)
+			require.ErrorIs(t, err, cirque.ErrBadMeta)
 			require.Nil(t, p)
 			return
 		}
@@ -189,7 +191,7 @@ func TestStorePartial(t *testing.T) {
 	meta, r, refusal = shared.StorePartial(part("bytes 0-99/100", "Cache-Control: max-age=60", `ETag: "a"`))
 	require.Nil(t, refusal)
 	require.Equal(t, ByteRange{0, 100}, r)
-	require.False(t, meta.Has(MetaPartial))
+	require.False(t, meta.Has(cirque.MetaPartial))
 	_, ok = PartialOf(meta)
 	require.False(t, ok)
 	require.Equal(t, "100", meta.Header().Get("Content-Length"))
@@ -264,7 +266,7 @@ func TestCombinable(t *testing.T) {
 		require.Equal(t, c.want, Combinable(held(200, c.stored...), lines(c.update...)), name)
 	}
 	decoded := held(200, `ETag: "a"`)
-	decoded.SetFlags(MetaDecoded)
+	decoded.SetFlags(cirque.MetaDecoded)
 	require.False(t, Combinable(decoded, lines(`ETag: "a"`)))
 }
 
@@ -287,13 +289,13 @@ func TestCombinePartial(t *testing.T) {
 
 	third, _, refusal := shared.CombinePartial(second, part("bytes 45-99/100", tag))
 	require.Nil(t, refusal)
-	require.False(t, third.Has(MetaPartial))
+	require.False(t, third.Has(cirque.MetaPartial))
 	_, ok = third.Extension("cirque.partial")
 	require.False(t, ok)
 	require.Equal(t, "100", third.Header().Get("Content-Length"))
 
 	for name, c := range map[string]struct {
-		stored     *CacheMeta
+		stored     *cirque.CacheMeta
 		x          *Exchange
 		want       string
 		byResponse bool
@@ -318,5 +320,5 @@ func TestCombinePartial(t *testing.T) {
 	full := first.Clone()
 	setPartial(full, scattered)
 	_, _, refusal = shared.CombinePartial(full, part("bytes 500-509/1000", tag))
-	require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "too-many-ranges"}, refusal)
+	require.Equal(t, &Refusal{Reason: cirque.OriginNotCache, Detail: "too-many-ranges"}, refusal)
 }

@@ -1,9 +1,10 @@
-package cirque
+package rules
 
 import (
 	"net/http"
 	"time"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/cachecontrol"
 )
 
@@ -35,7 +36,7 @@ type Policy struct {
 	StoreServerErrors bool
 
 	// Defaults are the freshness and the stale windows of responses that name none.
-	Defaults CacheMetaDefaults
+	Defaults cirque.CacheMetaDefaults
 
 	// MaxHeaderBytes is the largest header section that is stored, in bytes. Zero or less means 64 KiB.
 	MaxHeaderBytes int
@@ -97,8 +98,8 @@ type Exchange struct {
 }
 
 // Recency returns the place of x in the order of exchanges.
-func (x *Exchange) Recency() Recency {
-	r := Recency{Asked: x.RequestTime, Received: x.ResponseTime}
+func (x *Exchange) Recency() cirque.Recency {
+	r := cirque.Recency{Asked: x.RequestTime, Received: x.ResponseTime}
 	if date := x.Header["Date"]; len(date) > 0 {
 		r.Date = date[0]
 	}
@@ -115,7 +116,7 @@ func (x *Exchange) method() string {
 // Refusal says why a response is not stored.
 type Refusal struct {
 	// Reason is OriginNotCache in all cases but a header section that is too large.
-	Reason NoCacheReason
+	Reason cirque.NoCacheReason
 
 	// Detail names the rule as a token, fit for the detail parameter of Cache-Status (RFC 9211 §2.8).
 	Detail string
@@ -131,11 +132,11 @@ type Refusal struct {
 }
 
 func refuseResponse(detail string) *Refusal {
-	return &Refusal{Reason: OriginNotCache, Detail: detail, ByResponse: true}
+	return &Refusal{Reason: cirque.OriginNotCache, Detail: detail, ByResponse: true}
 }
 
 func refuseRequest(detail string) *Refusal {
-	return &Refusal{Reason: OriginNotCache, Detail: detail}
+	return &Refusal{Reason: cirque.OriginNotCache, Detail: detail}
 }
 
 // defaultTargetedFields is the target list of a shared cache (RFC 9213 §3).

@@ -1,16 +1,18 @@
-package cirque
+package rules
 
 import (
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
 )
 
 // aged returns a meta of this age and freshness lifetime, with stale-while-revalidate swr and
 // stale-if-error sie.
-func aged(age, lifetime, swr, sie time.Duration, flags MetaFlags) *CacheMeta {
-	m := NewCacheMeta(200, nil, testNow.Add(-age), testNow.Add(lifetime-age), swr, sie)
+func aged(age, lifetime, swr, sie time.Duration, flags cirque.MetaFlags) *cirque.CacheMeta {
+	m := cirque.NewCacheMeta(200, nil, testNow.Add(-age), testNow.Add(lifetime-age), swr, sie)
 	m.SetFlags(flags)
 	return m
 }
@@ -24,20 +26,20 @@ func asked(value string) *RequestDirectives {
 func TestReuseByTheResponse(t *testing.T) {
 	const s = time.Second
 	for name, c := range map[string]struct {
-		meta *CacheMeta
+		meta *cirque.CacheMeta
 		want ReuseDecision
 	}{
 		"fresh":                         {aged(1*s, 10*s, 0, 0, 0), ReuseDecision{Reuse: ReuseFresh}},
 		"fresh to the last":             {aged(10*s-1, 10*s, 0, 0, 0), ReuseDecision{Reuse: ReuseFresh}},
 		"stale at the lifetime":         {aged(10*s, 10*s, 0, 0, 0), ReuseDecision{Reuse: ReuseValidate, Fwd: "stale"}},
-		"fresh, no-cache":               {aged(1*s, 10*s, 9*s, 9*s, MetaNoCache), ReuseDecision{Reuse: ReuseValidate, Fwd: "stale", Detail: "no-cache"}},
-		"fresh, must-revalidate":        {aged(1*s, 10*s, 0, 0, MetaNoStale), ReuseDecision{Reuse: ReuseFresh}},
+		"fresh, no-cache":               {aged(1*s, 10*s, 9*s, 9*s, cirque.MetaNoCache), ReuseDecision{Reuse: ReuseValidate, Fwd: "stale", Detail: "no-cache"}},
+		"fresh, must-revalidate":        {aged(1*s, 10*s, 0, 0, cirque.MetaNoStale), ReuseDecision{Reuse: ReuseFresh}},
 		"while revalidated":             {aged(12*s, 10*s, 3*s, 0, 0), ReuseDecision{Reuse: ReuseWhileRevalidate, Fwd: "stale", Detail: "stale-while-revalidate"}},
 		"while revalidated, too late":   {aged(13*s, 10*s, 3*s, 0, 0), ReuseDecision{Reuse: ReuseValidate, Fwd: "stale"}},
-		"while revalidated, forbidden":  {aged(12*s, 10*s, 3*s, 0, MetaNoStale), ReuseDecision{Reuse: ReuseValidate, Fwd: "stale"}},
+		"while revalidated, forbidden":  {aged(12*s, 10*s, 3*s, 0, cirque.MetaNoStale), ReuseDecision{Reuse: ReuseValidate, Fwd: "stale"}},
 		"on errors":                     {aged(12*s, 10*s, 0, 3*s, 0), ReuseDecision{Reuse: ReuseValidate, Fwd: "stale", StaleIfError: true}},
 		"on errors, too late":           {aged(13*s, 10*s, 0, 3*s, 0), ReuseDecision{Reuse: ReuseValidate, Fwd: "stale"}},
-		"on errors, forbidden":          {aged(12*s, 10*s, 0, 3*s, MetaNoStale), ReuseDecision{Reuse: ReuseValidate, Fwd: "stale"}},
+		"on errors, forbidden":          {aged(12*s, 10*s, 0, 3*s, cirque.MetaNoStale), ReuseDecision{Reuse: ReuseValidate, Fwd: "stale"}},
 		"while revalidated and on errs": {aged(12*s, 10*s, 3*s, 3*s, 0), ReuseDecision{Reuse: ReuseWhileRevalidate, Fwd: "stale", Detail: "stale-while-revalidate", StaleIfError: true}},
 	} {
 		require.Equal(t, c.want, shared.Reuse(c.meta, nil, testNow, 0), name)
@@ -52,7 +54,7 @@ func TestReuseAsTheRequestAsks(t *testing.T) {
 	fresh := aged(5*s, 10*s, 0, 0, 0)
 	stale := aged(12*s, 10*s, 0, 0, 0)
 	for name, c := range map[string]struct {
-		meta *CacheMeta
+		meta *cirque.CacheMeta
 		asks string
 		want ReuseDecision
 	}{
@@ -81,8 +83,8 @@ func TestReuseAsTheRequestAsks(t *testing.T) {
 		"max-stale, any":             {stale, "max-stale", ReuseDecision{Reuse: ReuseStale, Detail: "request-max-stale"}},
 		"max-stale, just":            {stale, "max-stale=2", ReuseDecision{Reuse: ReuseStale, Detail: "request-max-stale"}},
 		"max-stale, too stale":       {stale, "max-stale=1", ReuseDecision{Reuse: ReuseValidate, Fwd: "stale"}},
-		"max-stale, must-revalidate": {aged(12*s, 10*s, 0, 0, MetaNoStale), "max-stale", ReuseDecision{Reuse: ReuseValidate, Fwd: "stale"}},
-		"max-stale, no-cache": {aged(12*s, 10*s, 0, 0, MetaNoCache), "max-stale",
+		"max-stale, must-revalidate": {aged(12*s, 10*s, 0, 0, cirque.MetaNoStale), "max-stale", ReuseDecision{Reuse: ReuseValidate, Fwd: "stale"}},
+		"max-stale, no-cache": {aged(12*s, 10*s, 0, 0, cirque.MetaNoCache), "max-stale",
 			ReuseDecision{Reuse: ReuseValidate, Fwd: "stale", Detail: "no-cache"}},
 		"max-stale while revalidated": {aged(12*s, 10*s, 5*s, 0, 0), "max-stale",
 			ReuseDecision{Reuse: ReuseWhileRevalidate, Fwd: "stale", Detail: "stale-while-revalidate"}},
@@ -98,11 +100,11 @@ func TestReuseAsTheRequestAsks(t *testing.T) {
 
 // RFC 8246 §2 and §2.1.
 func TestReuseImmutable(t *testing.T) {
-	fresh := aged(5*time.Second, 10*time.Second, 0, 0, MetaImmutable)
+	fresh := aged(5*time.Second, 10*time.Second, 0, 0, cirque.MetaImmutable)
 	require.Equal(t, ReuseFresh, shared.Reuse(fresh, asked("max-age=0"), testNow, 0).Reuse)
 	require.Equal(t, ReuseValidate, shared.Reuse(fresh, asked("no-cache"), testNow, 0).Reuse)
 	require.Equal(t, ReuseValidate, shared.Reuse(fresh, asked("min-fresh=6"), testNow, 0).Reuse)
-	stale := aged(12*time.Second, 10*time.Second, 0, 0, MetaImmutable)
+	stale := aged(12*time.Second, 10*time.Second, 0, 0, cirque.MetaImmutable)
 	require.Equal(t, ReuseValidate, shared.Reuse(stale, asked("max-age=0"), testNow, 0).Reuse)
 	require.Equal(t, ReuseValidate, shared.Reuse(stale, nil, testNow, 0).Reuse)
 }
@@ -114,15 +116,15 @@ func TestStaleIfErrorOfTheRequest(t *testing.T) {
 	withOwn := aged(12*s, 10*s, 0, 3*s, 0)
 	fresh := aged(5*s, 10*s, 0, 0, 0)
 	for name, c := range map[string]struct {
-		meta *CacheMeta
+		meta *cirque.CacheMeta
 		asks string
 		want bool
 	}{
 		"within":                          {stale, "stale-if-error=3", true},
 		"at the end":                      {stale, "stale-if-error=2", false},
 		"the response's is wider":         {withOwn, "stale-if-error=1", true},
-		"must-revalidate":                 {aged(12*s, 10*s, 0, 9*s, MetaNoStale), "stale-if-error=3", false},
-		"no-cache in the response":        {aged(12*s, 10*s, 0, 9*s, MetaNoCache), "stale-if-error=3", false},
+		"must-revalidate":                 {aged(12*s, 10*s, 0, 9*s, cirque.MetaNoStale), "stale-if-error=3", false},
+		"no-cache in the response":        {aged(12*s, 10*s, 0, 9*s, cirque.MetaNoCache), "stale-if-error=3", false},
 		"no-cache in the request":         {withOwn, "no-cache", false},
 		"no-cache but on errors":          {stale, "no-cache, stale-if-error=3", true},
 		"max-age in the request":          {withOwn, "max-age=0", true},
@@ -138,13 +140,13 @@ func TestStaleIfErrorOfTheRequest(t *testing.T) {
 func TestReuseForced(t *testing.T) {
 	const s = time.Second
 	fresh := aged(5*s, 10*s, 9*s, 9*s, 0)
-	gone := aged(99*s, 10*s, 0, 0, MetaNoCache|MetaNoStale)
+	gone := aged(99*s, 10*s, 0, 0, cirque.MetaNoCache|cirque.MetaNoStale)
 	for _, rd := range []*RequestDirectives{nil, asked("max-stale"), asked("no-cache, stale-if-error=9")} {
-		for forced, fwd := range map[ForcedFreshness]string{ForceExpired: "stale", ForceMiss: "miss"} {
+		for forced, fwd := range map[cirque.ForcedFreshness]string{cirque.ForceExpired: "stale", cirque.ForceMiss: "miss"} {
 			require.Equal(t, ReuseDecision{Reuse: ReuseValidate, Fwd: fwd, Detail: "forced"},
 				shared.Reuse(fresh, rd, testNow, forced))
 		}
-		require.Equal(t, ReuseDecision{Reuse: ReuseFresh, Detail: "forced"}, shared.Reuse(gone, rd, testNow, ForceFresh))
+		require.Equal(t, ReuseDecision{Reuse: ReuseFresh, Detail: "forced"}, shared.Reuse(gone, rd, testNow, cirque.ForceFresh))
 	}
 }
 
@@ -170,7 +172,7 @@ func TestReuseAllocatesNothing(t *testing.T) {
 func BenchmarkReuse(b *testing.B) {
 	fresh, stale := aged(1, 10, 0, 0, 0), aged(11, 10, 0, 0, 0)
 	for name, c := range map[string]struct {
-		meta *CacheMeta
+		meta *cirque.CacheMeta
 		rd   *RequestDirectives
 	}{
 		"fresh":  {fresh, nil},

@@ -1,4 +1,4 @@
-package cirque
+package rules
 
 import (
 	"net/http"
@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
 )
 
 // later is the exchange, a minute after testNow, of a GET and a 304 with these lines.
@@ -15,7 +17,7 @@ func later(fields ...string) *Exchange {
 	return x
 }
 
-func freshened(t *testing.T, p *Policy, meta *CacheMeta, x *Exchange) *CacheMeta {
+func freshened(t *testing.T, p *Policy, meta *cirque.CacheMeta, x *Exchange) *cirque.CacheMeta {
 	t.Helper()
 	fresh, refusal := p.Freshen(meta, x)
 	require.Nil(t, refusal)
@@ -42,15 +44,15 @@ func TestFreshenUpdatesTheHeader(t *testing.T) {
 
 func TestFreshenKeepsWhatTheEntryIs(t *testing.T) {
 	old := stored(t, shared, get("Cache-Control: max-age=1, public", `ETag: "a"`).withRequest("Authorization: x").withStatus(404))
-	old.SetVariance(HashBinary{1})
+	old.SetVariance(cirque.HashBinary{1})
 	old.SetExtension("mine", "x")
-	old.SetFlags(old.Flags() | MetaDecoded | MetaPartial)
+	old.SetFlags(old.Flags() | cirque.MetaDecoded | cirque.MetaPartial)
 	fresh := freshened(t, shared, old, later())
 	require.Equal(t, 404, fresh.StatusCode())
-	require.Equal(t, HashBinary{1}, fresh.Variance())
+	require.Equal(t, cirque.HashBinary{1}, fresh.Variance())
 	value, _ := fresh.Extension("mine")
 	require.Equal(t, "x", value)
-	require.True(t, fresh.Has(MetaDecoded|MetaPartial|MetaAuthorized))
+	require.True(t, fresh.Has(cirque.MetaDecoded|cirque.MetaPartial|cirque.MetaAuthorized))
 }
 
 func TestFreshenWorksOutFreshnessAnew(t *testing.T) {
@@ -58,19 +60,19 @@ func TestFreshenWorksOutFreshnessAnew(t *testing.T) {
 	for name, c := range map[string]struct {
 		stored, update []string
 		lifetime, age  time.Duration // at the time of the 304
-		flags          MetaFlags
+		flags          cirque.MetaFlags
 	}{
 		"what was stored holds":    {[]string{"Cache-Control: max-age=50"}, nil, 50 * time.Second, 0, 0},
 		"the 304's holds":          {[]string{"Cache-Control: max-age=50"}, []string{"Cache-Control: max-age=7"}, 7 * time.Second, 0, 0},
-		"new directives":           {[]string{"Cache-Control: max-age=50"}, []string{"Cache-Control: max-age=7, must-revalidate"}, 7 * time.Second, 0, MetaNoStale},
+		"new directives":           {[]string{"Cache-Control: max-age=50"}, []string{"Cache-Control: max-age=7, must-revalidate"}, 7 * time.Second, 0, cirque.MetaNoStale},
 		"old directives end":       {[]string{"Cache-Control: max-age=50, must-revalidate"}, []string{"Cache-Control: max-age=7"}, 7 * time.Second, 0, 0},
-		"no-cache":                 {[]string{"Cache-Control: max-age=50"}, []string{"Cache-Control: max-age=7, no-cache"}, 7 * time.Second, 0, MetaNoCache},
+		"no-cache":                 {[]string{"Cache-Control: max-age=50"}, []string{"Cache-Control: max-age=7, no-cache"}, 7 * time.Second, 0, cirque.MetaNoCache},
 		"the old age is gone":      {[]string{"Cache-Control: max-age=50", "Age: 40"}, nil, 50 * time.Second, 0, 0},
 		"the 304's age":            {[]string{"Cache-Control: max-age=50"}, []string{"Age: 10"}, 50 * time.Second, 10 * time.Second, 0},
 		"the old date is gone":     {[]string{"Cache-Control: max-age=50", "Date: " + at(-time.Hour)}, nil, 50 * time.Second, 0, 0},
 		"Expires with the 304's":   {[]string{"Expires: " + at(time.Second)}, []string{"Expires: " + at(2*time.Minute)}, time.Minute, 0, 0},
 		"Expires, the old":         {[]string{"Expires: " + at(90*time.Second)}, nil, 30 * time.Second, 0, 0},
-		"a heuristic":              {[]string{"Last-Modified: " + at(-40*time.Second)}, nil, 10 * time.Second, 0, MetaHeuristic},
+		"a heuristic":              {[]string{"Last-Modified: " + at(-40*time.Second)}, nil, 10 * time.Second, 0, cirque.MetaHeuristic},
 		"a targeted field arrives": {[]string{"Cache-Control: max-age=50"}, []string{"CDN-Cache-Control: max-age=9"}, 9 * time.Second, 0, 0},
 	} {
 		fresh := freshened(t, shared, stored(t, shared, get(append(base, c.stored...)...)), later(c.update...))
@@ -176,37 +178,37 @@ func TestFreshenInjection(t *testing.T) {
 		}
 	}
 	_, refusal = (&Policy{SetCookie: SetCookieRefuse}).Freshen(old, later("Set-Cookie: c=d", "Cache-Control: max-age=5"))
-	require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "set-cookie", ByResponse: true, Ends: true}, refusal)
+	require.Equal(t, &Refusal{Reason: cirque.OriginNotCache, Detail: "set-cookie", ByResponse: true, Ends: true}, refusal)
 }
 
 // RFC 9111 §4.3.4.
 func TestSelectForFreshening(t *testing.T) {
-	v := func(tag, modified string, age time.Duration) Variant {
-		return Variant{ETag: tag, LastModified: modified, Created: testNow.Add(-age)}
+	v := func(tag, modified string, age time.Duration) cirque.Variant {
+		return cirque.Variant{ETag: tag, LastModified: modified, Created: testNow.Add(-age)}
 	}
 	a, b := v(`"a"`, at(-1*day), 2), v(`"b"`, at(-2*day), 1)
 	weak, dated, bare := v(`W/"a"`, at(-3*day), 3), v("", at(-4*day), 4), v("", "", 5)
 	for name, c := range map[string]struct {
 		update     []string
-		candidates []Variant
+		candidates []cirque.Variant
 		want       int
 	}{
-		"strong":                          {[]string{`ETag: "b"`}, []Variant{a, b, weak}, 1},
-		"strong, the newest":              {[]string{`ETag: "a"`}, []Variant{a, v(`"a"`, "", 1), v(`"a"`, "", 3), b}, 1},
-		"strong, the first is the newest": {[]string{`ETag: "a"`}, []Variant{v(`"a"`, "", 1), v(`"a"`, "", 3)}, 0},
-		"strong, none":                    {[]string{`ETag: "c"`}, []Variant{a, b}, -1},
-		"strong, none of one":             {[]string{`ETag: "c"`}, []Variant{a}, -1},
-		"strong against weak":             {[]string{`ETag: "a"`}, []Variant{weak}, -1},
-		"strong decides over the date":    {[]string{`ETag: "c"`, "Last-Modified: " + at(-1*day)}, []Variant{a}, -1},
-		"weak":                            {[]string{`ETag: W/"b"`}, []Variant{a, b}, 1},
-		"weak, the newest":                {[]string{`ETag: W/"a"`}, []Variant{weak, a, b}, 1},
-		"weak, none":                      {[]string{`ETag: W/"c"`}, []Variant{a, b}, -1},
-		"date":                            {[]string{"Last-Modified: " + at(-2*day)}, []Variant{a, b, dated}, 1},
-		"date, spelt otherwise":           {[]string{"Last-Modified: " + testNow.Add(-2*day).Format(time.ANSIC)}, []Variant{a, b, dated}, 1},
-		"date, none":                      {[]string{"Last-Modified: " + at(0)}, []Variant{a, b, dated}, -1},
-		"no validator, one":               {nil, []Variant{bare}, 0},
-		"no validator, one that has some": {nil, []Variant{a}, 0},
-		"no validator, several":           {nil, []Variant{a, bare}, -1},
+		"strong":                          {[]string{`ETag: "b"`}, []cirque.Variant{a, b, weak}, 1},
+		"strong, the newest":              {[]string{`ETag: "a"`}, []cirque.Variant{a, v(`"a"`, "", 1), v(`"a"`, "", 3), b}, 1},
+		"strong, the first is the newest": {[]string{`ETag: "a"`}, []cirque.Variant{v(`"a"`, "", 1), v(`"a"`, "", 3)}, 0},
+		"strong, none":                    {[]string{`ETag: "c"`}, []cirque.Variant{a, b}, -1},
+		"strong, none of one":             {[]string{`ETag: "c"`}, []cirque.Variant{a}, -1},
+		"strong against weak":             {[]string{`ETag: "a"`}, []cirque.Variant{weak}, -1},
+		"strong decides over the date":    {[]string{`ETag: "c"`, "Last-Modified: " + at(-1*day)}, []cirque.Variant{a}, -1},
+		"weak":                            {[]string{`ETag: W/"b"`}, []cirque.Variant{a, b}, 1},
+		"weak, the newest":                {[]string{`ETag: W/"a"`}, []cirque.Variant{weak, a, b}, 1},
+		"weak, none":                      {[]string{`ETag: W/"c"`}, []cirque.Variant{a, b}, -1},
+		"date":                            {[]string{"Last-Modified: " + at(-2*day)}, []cirque.Variant{a, b, dated}, 1},
+		"date, spelt otherwise":           {[]string{"Last-Modified: " + testNow.Add(-2*day).Format(time.ANSIC)}, []cirque.Variant{a, b, dated}, 1},
+		"date, none":                      {[]string{"Last-Modified: " + at(0)}, []cirque.Variant{a, b, dated}, -1},
+		"no validator, one":               {nil, []cirque.Variant{bare}, 0},
+		"no validator, one that has some": {nil, []cirque.Variant{a}, 0},
+		"no validator, several":           {nil, []cirque.Variant{a, bare}, -1},
 		"no candidates":                   {[]string{`ETag: "a"`}, nil, -1},
 	} {
 		require.Equal(t, c.want, SelectForFreshening(lines(c.update...), c.candidates), name)
@@ -218,9 +220,9 @@ func TestCompareHead(t *testing.T) {
 	full := held(200, `ETag: "a"`, "Last-Modified: "+at(-day), "Content-Length: 5")
 	bare := held(200)
 	decoded := held(200, `ETag: "a"`)
-	decoded.SetFlags(MetaDecoded)
+	decoded.SetFlags(cirque.MetaDecoded)
 	for name, c := range map[string]struct {
-		stored *CacheMeta
+		stored *cirque.CacheMeta
 		length int64
 		head   []string
 		want   HeadComparison

@@ -1,4 +1,4 @@
-package cirque
+package rules
 
 import (
 	"crypto/tls"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
 )
 
 // detail returns why p refuses x, "" where it stores it.
@@ -45,7 +47,7 @@ func TestStoreByStatus(t *testing.T) {
 
 // A lifetime that the owner grants to a server error is the most that it gets.
 func TestStoreServerErrorsAsConfigured(t *testing.T) {
-	p := &Policy{Defaults: CacheMetaDefaults{FreshFor: func(status int) time.Duration {
+	p := &Policy{Defaults: cirque.CacheMetaDefaults{FreshFor: func(status int) time.Duration {
 		if status == 503 || status == 404 {
 			return 10 * time.Second
 		}
@@ -68,7 +70,7 @@ func TestStoreServerErrorsAsConfigured(t *testing.T) {
 		x := get(c.line).withStatus(c.status)
 		meta, refusal := p.Store(x)
 		if c.want == 0 {
-			require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "server-error", ByResponse: true}, refusal)
+			require.Equal(t, &Refusal{Reason: cirque.OriginNotCache, Detail: "server-error", ByResponse: true}, refusal)
 			continue
 		}
 		require.Nil(t, refusal, c)
@@ -83,7 +85,7 @@ func TestStoreOnlyGET(t *testing.T) {
 		x := get("Cache-Control: max-age=60")
 		x.Request.Method = method
 		_, refusal := shared.Store(x)
-		require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "method"}, refusal)
+		require.Equal(t, &Refusal{Reason: cirque.OriginNotCache, Detail: "method"}, refusal)
 	}
 	x := get("Cache-Control: max-age=60")
 	x.Request.Method = ""
@@ -138,7 +140,7 @@ func TestStoreNeedsFreshnessOrAValidator(t *testing.T) {
 	require.Empty(t, detail(t, private, get("Cache-Control: private", etag).withStatus(299)))
 	require.Equal(t, "no-freshness", detail(t, private, get("Cache-Control: s-maxage=60", etag).withStatus(299)))
 
-	defaults := &Policy{Defaults: CacheMetaDefaults{FreshFor: func(int) time.Duration { return time.Second }}}
+	defaults := &Policy{Defaults: cirque.CacheMetaDefaults{FreshFor: func(int) time.Duration { return time.Second }}}
 	require.Empty(t, detail(t, defaults, get().withStatus(503)))
 }
 
@@ -178,7 +180,7 @@ func TestStoreNoStoreAndMustUnderstand(t *testing.T) {
 // RFC 9111 §5.2.1.5: not caused by the response, hence not to be remembered.
 func TestStoreRequestNoStore(t *testing.T) {
 	_, refusal := private.Store(get("Cache-Control: max-age=60").withRequest("Cache-Control: no-store"))
-	require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "request-no-store"}, refusal)
+	require.Equal(t, &Refusal{Reason: cirque.OriginNotCache, Detail: "request-no-store"}, refusal)
 }
 
 // RFC 9111 §5.2.2.7.
@@ -198,7 +200,7 @@ func TestStorePrivate(t *testing.T) {
 func TestStoreQualifiedNoCache(t *testing.T) {
 	for _, p := range []*Policy{shared, private} {
 		meta := stored(t, p, get(`Cache-Control: no-cache="set-cookie, A", max-age=60`, "Set-Cookie: a=b", "A: 1", "B: 2"))
-		require.False(t, meta.Has(MetaNoCache))
+		require.False(t, meta.Has(cirque.MetaNoCache))
 		require.False(t, meta.Header().Has("Set-Cookie") || meta.Header().Has("A"))
 		require.True(t, meta.Header().Has("B"))
 	}
@@ -222,14 +224,14 @@ func TestStoreAuthorized(t *testing.T) {
 		require.Equal(t, want, detail(t, shared, x), value)
 		meta, refusal := shared.Store(x)
 		if want == "" {
-			require.True(t, meta.Has(MetaAuthorized), value)
+			require.True(t, meta.Has(cirque.MetaAuthorized), value)
 		} else {
 			require.False(t, refusal.ByResponse, "%s: others may get another answer", value)
 		}
 	}
 	meta := stored(t, private, get("Cache-Control: max-age=60").withRequest("Authorization: Basic x"))
-	require.False(t, meta.Has(MetaAuthorized))
-	require.False(t, stored(t, shared, get("Cache-Control: max-age=60, public")).Has(MetaAuthorized))
+	require.False(t, meta.Has(cirque.MetaAuthorized))
+	require.False(t, stored(t, shared, get("Cache-Control: max-age=60, public")).Has(cirque.MetaAuthorized))
 }
 
 func TestStoreSetCookie(t *testing.T) {
@@ -255,7 +257,7 @@ func TestStoreSetCookie(t *testing.T) {
 			require.Empty(t, detail(t, private, get(c.lines...)), name)
 		}
 	}
-	defaults := &Policy{Defaults: CacheMetaDefaults{FreshFor: func(int) time.Duration { return time.Hour }}}
+	defaults := &Policy{Defaults: cirque.CacheMetaDefaults{FreshFor: func(int) time.Duration { return time.Hour }}}
 	require.Equal(t, "set-cookie", detail(t, defaults, get(cookie)), "a configured lifetime is not the origin's")
 }
 
@@ -275,7 +277,7 @@ func TestStoreWithoutSetCookie(t *testing.T) {
 	refuse := &Policy{SetCookie: SetCookieRefuse, Private: true}
 	for _, field := range []string{"Set-Cookie: a=b", "Set-Cookie2: a=b"} {
 		_, refusal := refuse.Store(get("Cache-Control: max-age=60", field))
-		require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "set-cookie", ByResponse: true}, refusal)
+		require.Equal(t, &Refusal{Reason: cirque.OriginNotCache, Detail: "set-cookie", ByResponse: true}, refusal)
 	}
 	require.Empty(t, detail(t, refuse, get("Cache-Control: max-age=60")))
 	require.Empty(t, detail(t, refuse, get(`Cache-Control: max-age=60, no-cache="set-cookie"`, "Set-Cookie: a=b")), "the origin keeps it out itself")
@@ -343,7 +345,7 @@ func TestStoreLargeHeader(t *testing.T) {
 	require.Empty(t, detail(t, shared, x))
 	x.Header["A"][0] += "x"
 	_, refusal := shared.Store(x)
-	require.Equal(t, &Refusal{Reason: ResponseTooLarge, Detail: "header-too-large", ByResponse: true}, refusal)
+	require.Equal(t, &Refusal{Reason: cirque.ResponseTooLarge, Detail: "header-too-large", ByResponse: true}, refusal)
 	require.Empty(t, detail(t, &Policy{MaxHeaderBytes: 64<<10 + 1}, x))
 	require.Equal(t, "header-too-large", detail(t, &Policy{MaxHeaderBytes: 20}, get("Cache-Control: max-age=60")))
 }
@@ -396,15 +398,15 @@ func TestNothingProvokedByConnectionIsStored(t *testing.T) {
 	x := get("Cache-Control: no-store").withStatus(400)
 	x.Stripped = true
 	_, refusal := shared.Store(x)
-	require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "no-store"}, refusal)
+	require.Equal(t, &Refusal{Reason: cirque.OriginNotCache, Detail: "no-store"}, refusal)
 }
 
 func TestRefusalByResponse(t *testing.T) {
 	_, refusal := shared.Store(get("Cache-Control: no-store"))
-	require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "no-store", ByResponse: true}, refusal)
+	require.Equal(t, &Refusal{Reason: cirque.OriginNotCache, Detail: "no-store", ByResponse: true}, refusal)
 	for _, request := range []string{"Authorization: x", "Cache-Control: no-store"} {
 		_, refusal = shared.Store(get("Cache-Control: no-store").withRequest(request))
-		require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "no-store"}, refusal, request)
+		require.Equal(t, &Refusal{Reason: cirque.OriginNotCache, Detail: "no-store"}, refusal, request)
 	}
 	_, refusal = shared.Store(get().withStatus(400).withRequest("X-HTTP-Method: PUT"))
 	require.False(t, refusal.ByResponse)
@@ -438,20 +440,20 @@ func TestStoredFlags(t *testing.T) {
 	decoded.Decoded = true
 	for name, c := range map[string]struct {
 		x               *Exchange
-		shared, private MetaFlags
+		shared, private cirque.MetaFlags
 	}{
 		"plain":            {get(fresh), 0, 0},
-		"must-revalidate":  {get(fresh + ", must-revalidate"), MetaNoStale, MetaNoStale},
-		"proxy-revalidate": {get(fresh + ", proxy-revalidate"), MetaNoStale, 0},
-		"s-maxage":         {get(fresh + ", s-maxage=60"), MetaNoStale, 0},
-		"no-cache":         {get(fresh+", no-cache", `ETag: "1"`), MetaNoCache, MetaNoCache},
-		"decoded":          {decoded, MetaDecoded, MetaDecoded},
-		"heuristic":        {get("Last-Modified: " + at(-day)), MetaHeuristic, MetaHeuristic},
-		"no lifetime":      {get(`ETag: "1"`), MetaNoStale, MetaNoStale},
+		"must-revalidate":  {get(fresh + ", must-revalidate"), cirque.MetaNoStale, cirque.MetaNoStale},
+		"proxy-revalidate": {get(fresh + ", proxy-revalidate"), cirque.MetaNoStale, 0},
+		"s-maxage":         {get(fresh + ", s-maxage=60"), cirque.MetaNoStale, 0},
+		"no-cache":         {get(fresh+", no-cache", `ETag: "1"`), cirque.MetaNoCache, cirque.MetaNoCache},
+		"decoded":          {decoded, cirque.MetaDecoded, cirque.MetaDecoded},
+		"heuristic":        {get("Last-Modified: " + at(-day)), cirque.MetaHeuristic, cirque.MetaHeuristic},
+		"no lifetime":      {get(`ETag: "1"`), cirque.MetaNoStale, cirque.MetaNoStale},
 		"no lifetime, swr": {get(`ETag: "1"`, "Cache-Control: stale-while-revalidate=5"), 0, 0},
 		"no lifetime, sie": {get(`ETag: "1"`, "Cache-Control: stale-if-error=5"), 0, 0},
 		"max-age=0":        {get(`ETag: "1"`, "Cache-Control: max-age=0"), 0, 0},
-		"immutable":        {get(fresh + ", immutable"), MetaImmutable, 0},
+		"immutable":        {get(fresh + ", immutable"), cirque.MetaImmutable, 0},
 		"Pragma":           {get(fresh, "Pragma: no-cache"), 0, 0},
 	} {
 		require.Equal(t, c.shared, stored(t, shared, c.x).Flags(), name)
@@ -463,21 +465,21 @@ func TestStoredFlags(t *testing.T) {
 func TestImmutableIsTrustedWhereAuthenticated(t *testing.T) {
 	x := get("Cache-Control: max-age=60, immutable")
 	x.Request.TLS = new(tls.ConnectionState)
-	require.True(t, stored(t, private, x).Has(MetaImmutable))
+	require.True(t, stored(t, private, x).Has(cirque.MetaImmutable))
 	x.Request.TLS = nil
-	require.False(t, stored(t, private, x).Has(MetaImmutable))
+	require.False(t, stored(t, private, x).Has(cirque.MetaImmutable))
 
 	for url, want := range map[string]bool{"https://example.com/": true, "http://example.com/": false} {
 		request, err := http.NewRequest(http.MethodGet, url, nil) // a client's
 		require.NoError(t, err)
 		x.Request = request
-		require.Equal(t, want, stored(t, private, x).Has(MetaImmutable), url)
+		require.Equal(t, want, stored(t, private, x).Has(cirque.MetaImmutable), url)
 	}
 }
 
 // RFC 5861.
 func TestStaleWindows(t *testing.T) {
-	p := &Policy{Defaults: CacheMetaDefaults{StaleWhileRevalidate: time.Second, StaleIfError: 2 * time.Second}}
+	p := &Policy{Defaults: cirque.CacheMetaDefaults{StaleWhileRevalidate: time.Second, StaleIfError: 2 * time.Second}}
 	for name, c := range map[string]struct {
 		lines    []string
 		swr, sie time.Duration
@@ -593,10 +595,10 @@ func TestStoreWhatWasChangedOnTheWay(t *testing.T) {
 		meta, refusal := c.policy.Store(x)
 		if c.want == "" {
 			require.Nil(t, refusal, name)
-			require.Equal(t, c.policy == shared && len(c.changed) == 1 && c.changed[0] == "Authorization", meta.Has(MetaAuthorized), name)
+			require.Equal(t, c.policy == shared && len(c.changed) == 1 && c.changed[0] == "Authorization", meta.Has(cirque.MetaAuthorized), name)
 			continue
 		}
-		require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: c.want, ByResponse: true}, refusal, "%s: so it will be with the next one", name)
+		require.Equal(t, &Refusal{Reason: cirque.OriginNotCache, Detail: c.want, ByResponse: true}, refusal, "%s: so it will be with the next one", name)
 		// But not where this client is part of the cause.
 		_, refusal = c.policy.Store(x.withRequest("Cache-Control: no-store"))
 		require.False(t, refusal.ByResponse, name)
@@ -604,5 +606,5 @@ func TestStoreWhatWasChangedOnTheWay(t *testing.T) {
 	x := get("Cache-Control: max-age=60").withRequest("Authorization: x")
 	x.Changed = authorization
 	_, refusal := shared.Store(x)
-	require.Equal(t, &Refusal{Reason: OriginNotCache, Detail: "authorization"}, refusal, "those without it may get another answer")
+	require.Equal(t, &Refusal{Reason: cirque.OriginNotCache, Detail: "authorization"}, refusal, "those without it may get another answer")
 }

@@ -1,4 +1,4 @@
-package cirque
+package rules
 
 import (
 	"iter"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/field"
 )
 
@@ -30,7 +31,7 @@ func HasPreconditions(h http.Header) bool {
 // would answer it, in the order of RFC 9110 §13.2.2. A cache does not evaluate If-Match and
 // If-Unmodified-Since (RFC 9111 §4.3.2), so the result is never a 412. [IfRangeHolds] evaluates
 // If-Range.
-func EvaluatePreconditions(method string, h http.Header, meta *CacheMeta) Precondition {
+func EvaluatePreconditions(method string, h http.Header, meta *cirque.CacheMeta) Precondition {
 	if method != "" && method != http.MethodGet && method != http.MethodHead {
 		return PreconditionNone
 	}
@@ -67,7 +68,7 @@ func noneMatch(lines []string, etag string) bool {
 
 // lastModified returns the time that If-Modified-Since is compared with: Last-Modified, else Date,
 // else the time when the response was received (RFC 9111 §4.3.2).
-func lastModified(meta *CacheMeta) time.Time {
+func lastModified(meta *cirque.CacheMeta) time.Time {
 	header := meta.Header()
 	for _, name := range []string{"Last-Modified", "Date"} {
 		if t, ok := field.ParseDate(header.Get(name), meta.Updated()); ok {
@@ -93,7 +94,7 @@ func isStrong(tag string) bool {
 
 // WeakTag returns the weak form of an entity tag. A response that was stored decoded is sent with
 // it, because its bytes are not those that the origin made the tag for (RFC 9110 §8.8.1). See
-// [MetaDecoded].
+// [cirque.MetaDecoded].
 func WeakTag(tag string) string {
 	if isStrong(tag) {
 		return "W/" + tag
@@ -132,7 +133,7 @@ var conditionalFields = []string{"If-Match", "If-None-Match", "If-Modified-Since
 // Range and If-Range, because the response must be useful to all clients. It adds the entity tags
 // of the stored responses that validators describe. It adds the date if there is only one such
 // response and no Range is kept (RFC 9111 §4.3.1).
-func UpstreamHeader(h http.Header, validators []Variant, keepRange bool) {
+func UpstreamHeader(h http.Header, validators []cirque.Variant, keepRange bool) {
 	for _, name := range conditionalFields {
 		delete(h, name)
 	}
@@ -162,7 +163,7 @@ var notModifiedFields = []string{
 
 // NotModifiedHeader sets in dst the fields of a 304 for the stored response (RFC 9110 §15.4.5).
 // The caller must add Age and Cache-Status.
-func NotModifiedHeader(meta *CacheMeta, dst http.Header) {
+func NotModifiedHeader(meta *cirque.CacheMeta, dst http.Header) {
 	for name, value := range meta.Header().All() {
 		if slices.Contains(notModifiedFields, name) {
 			dst[name] = append(dst[name], value)
@@ -172,7 +173,7 @@ func NotModifiedHeader(meta *CacheMeta, dst http.Header) {
 		if modified := meta.Header().Get("Last-Modified"); modified != "" {
 			dst["Last-Modified"] = []string{modified}
 		}
-	} else if meta.Has(MetaDecoded) {
+	} else if meta.Has(cirque.MetaDecoded) {
 		tag[0] = WeakTag(tag[0])
 	}
 }

@@ -1,4 +1,4 @@
-package cirque
+package rules
 
 import (
 	"bufio"

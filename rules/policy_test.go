@@ -1,4 +1,4 @@
-package cirque
+package rules
 
 import (
 	"net/http"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
 )
 
 // get is the exchange of a GET and a 200 with these lines, which took no time.
@@ -33,7 +35,7 @@ var (
 	private = &Policy{Private: true}
 )
 
-func stored(t *testing.T, p *Policy, x *Exchange) *CacheMeta {
+func stored(t *testing.T, p *Policy, x *Exchange) *cirque.CacheMeta {
 	t.Helper()
 	meta, refusal := p.Store(x)
 	require.Nil(t, refusal)
@@ -44,7 +46,7 @@ func stored(t *testing.T, p *Policy, x *Exchange) *CacheMeta {
 func TestTargetedFieldReplacesCacheControlAndExpires(t *testing.T) {
 	x := get("CDN-Cache-Control: max-age=600", "Cache-Control: no-store", "Expires: 0")
 	require.Equal(t, 10*time.Minute, shared.Freshness(x).Lifetime)
-	require.False(t, stored(t, shared, x).Has(MetaNoCache))
+	require.False(t, stored(t, shared, x).Has(cirque.MetaNoCache))
 
 	// Nothing of the others is left, freshness included.
 	x = get("CDN-Cache-Control: none", "Cache-Control: max-age=60", "Expires: "+at(time.Hour))
@@ -92,7 +94,7 @@ func TestTargetedDirectivesMeanTheSame(t *testing.T) {
 		require.NotNil(t, refusal, field)
 		require.Equal(t, detail, refusal.Detail, field)
 	}
-	require.True(t, stored(t, shared, get("CDN-Cache-Control: max-age=60, must-revalidate")).Has(MetaNoStale))
+	require.True(t, stored(t, shared, get("CDN-Cache-Control: max-age=60, must-revalidate")).Has(cirque.MetaNoStale))
 }
 
 func TestFractionalSeconds(t *testing.T) {

@@ -1,4 +1,4 @@
-package cirque
+package rules
 
 import (
 	"math"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/field"
 )
 
@@ -174,7 +175,7 @@ func ParseContentRange(v string) (r ByteRange, size int64, ok bool) {
 // IfRangeHolds reports whether a request with header h wants its Range applied to the stored
 // response (RFC 9110 §13.1.5): If-Range is absent, or its validator is strong and exactly that of
 // the response.
-func IfRangeHolds(h http.Header, meta *CacheMeta) bool {
+func IfRangeHolds(h http.Header, meta *cirque.CacheMeta) bool {
 	lines := h["If-Range"]
 	if len(lines) == 0 {
 		return true
@@ -184,7 +185,7 @@ func IfRangeHolds(h http.Header, meta *CacheMeta) bool {
 	}
 	stored := meta.Header()
 	if strings.Contains(lines[0], `"`) { // a date has no quotes
-		return !meta.Has(MetaDecoded) && StrongMatch(lines[0], stored.Get("Etag"))
+		return !meta.Has(cirque.MetaDecoded) && StrongMatch(lines[0], stored.Get("Etag"))
 	}
 	return strongDate(stored, meta.Updated()) && field.SameDate(lines[0], stored.Get("Last-Modified"), meta.Updated())
 }

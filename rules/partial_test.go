@@ -1,4 +1,4 @@
-package cirque
+package rules
 
 import (
 	"math"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque"
 )
 
 type ranges = []ByteRange
@@ -184,6 +186,6 @@ func TestIfRange(t *testing.T) {
 		require.Equal(t, c.want, IfRangeHolds(h, held(200, c.stored...)), name)
 	}
 	decoded := held(200, `ETag: "a"`)
-	decoded.SetFlags(MetaDecoded)
+	decoded.SetFlags(cirque.MetaDecoded)
 	require.False(t, IfRangeHolds(lines(`If-Range: "a"`), decoded), "the decoded bytes are not those that the tag names")
 }

@@ -1,10 +1,11 @@
-package cirque
+package rules
 
 import (
 	"net/http"
 	"slices"
 	"strconv"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/field"
 )
 
@@ -24,7 +25,7 @@ import (
 //     for [Policy.SetCookie] to say; where it is kept, a shared cache stores it only if the 304 itself grants
 //     freshness, as [Policy.Store] demands of a 200.
 //   - Age is that of the 304, or gone with the old one.
-func (p *Policy) Freshen(stored *CacheMeta, x *Exchange) (*CacheMeta, *Refusal) {
+func (p *Policy) Freshen(stored *cirque.CacheMeta, x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	c := p.candidate(x, stored.StatusCode(), updatedHeader(stored, x))
 	refusal := c.refusal()
 	switch {
@@ -38,12 +39,12 @@ func (p *Policy) Freshen(stored *CacheMeta, x *Exchange) (*CacheMeta, *Refusal) 
 	}
 	m := c.meta()
 	m.Continue(stored)
-	m.SetFlags(m.Flags() | stored.Flags()&(MetaDecoded|MetaPartial|MetaAuthorized))
+	m.SetFlags(m.Flags() | stored.Flags()&(cirque.MetaDecoded|cirque.MetaPartial|cirque.MetaAuthorized))
 	setGroups(m, x.Request)
 	return m, refusal
 }
 
-func updatedHeader(stored *CacheMeta, x *Exchange) http.Header {
+func updatedHeader(stored *cirque.CacheMeta, x *Exchange) http.Header {
 	h := stored.Header().Header()
 	delete(h, "Age")
 	delete(h, "Date") // an update without one was made when it was received (RFC 9110 §6.6.1)
@@ -62,14 +63,14 @@ func updatedHeader(stored *CacheMeta, x *Exchange) http.Header {
 }
 
 // widensVary reports whether x's response varies on more than the stored one.
-func widensVary(stored *CacheMeta, x *Exchange) bool {
-	fields, star := VaryFields(x.Header)
-	known, _ := VaryFields(http.Header{"Vary": stored.Header().Values("Vary")})
+func widensVary(stored *cirque.CacheMeta, x *Exchange) bool {
+	fields, star := cirque.VaryFields(x.Header)
+	known, _ := cirque.VaryFields(http.Header{"Vary": stored.Header().Values("Vary")})
 	return star || slices.ContainsFunc(fields, func(name string) bool { return !slices.Contains(known, name) })
 }
 
 // refusedUpdate applies the rules on storing that only concern updates.
-func (c *candidate) refusedUpdate(stored *CacheMeta) *Refusal {
+func (c *candidate) refusedUpdate(stored *cirque.CacheMeta) *Refusal {
 	p, x := c.policy, c.exchange
 	if widensVary(stored, x) {
 		return refuseResponse("vary-changed") // RFC 9111 §4.1
@@ -90,9 +91,9 @@ func (c *candidate) refusedUpdate(stored *CacheMeta) *Refusal {
 // candidates are the responses whose validators the request nominated. A weak tag can be shared by variants
 // that differ in their coding, so of those that the request did not select only strong ones should be
 // nominated.
-func SelectForFreshening(h http.Header, candidates []Variant) int {
+func SelectForFreshening(h http.Header, candidates []cirque.Variant) int {
 	etag, modified := h.Get("Etag"), h.Get("Last-Modified")
-	matches := func(v Variant) bool {
+	matches := func(v cirque.Variant) bool {
 		switch {
 		case isStrong(etag):
 			return StrongMatch(v.ETag, etag)
@@ -139,7 +140,7 @@ func (c HeadComparison) String() string {
 
 // CompareHead compares a 200 to HEAD with header h with the stored response, whose body is bodyLen bytes long (negative
 // where that is not known). An equal length alone proves nothing: a new version may be as long as the old one.
-func CompareHead(stored *CacheMeta, bodyLen int64, h http.Header) HeadComparison {
+func CompareHead(stored *cirque.CacheMeta, bodyLen int64, h http.Header) HeadComparison {
 	header, same := stored.Header(), HeadUnknown
 	if etag := h.Get("Etag"); etag != "" {
 		if etag != header.Get("Etag") {
@@ -154,7 +155,7 @@ func CompareHead(stored *CacheMeta, bodyLen int64, h http.Header) HeadComparison
 		same = HeadSame
 	}
 	length := h.Get("Content-Length")
-	if length == "" || stored.Has(MetaDecoded) { // the length of a decoded body says nothing about the origin's
+	if length == "" || stored.Has(cirque.MetaDecoded) { // the length of a decoded body says nothing about the origin's
 		return same
 	}
 	of := header.Get("Content-Length")

@@ -1,4 +1,4 @@
-package cirque
+package rules
 
 import (
 	"encoding/binary"
@@ -9,10 +9,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// Partial says which bytes of a representation an entry marked [MetaPartial] holds
+// Partial says which bytes of a representation an entry marked [cirque.MetaPartial] holds
 // (RFC 9111 §3.3). The entry's body is those bytes, in ascending order and without gaps.
 type Partial struct {
 	// Size is the complete length of the representation.
@@ -113,7 +114,7 @@ func (p *Partial) Encode() string {
 // DecodePartial is the inverse of [Partial.Encode]. It may be called with untrusted input. Its
 // errors wrap ErrBadMeta.
 func DecodePartial(s string) (*Partial, error) {
-	bad := fmt.Errorf("%w: partial", ErrBadMeta)
+	bad := fmt.Errorf("%w: partial", cirque.ErrBadMeta)
 	if s == "" || s[0] != partialVersion {
 		return nil, bad
 	}
@@ -149,8 +150,8 @@ const extensionPartial = "cirque.partial"
 
 // PartialOf returns which parts of the representation m's entry holds. ok is false if m is not
 // marked as partial, or if the record of the parts is damaged.
-func PartialOf(m *CacheMeta) (p *Partial, ok bool) {
-	if !m.Has(MetaPartial) {
+func PartialOf(m *cirque.CacheMeta) (p *Partial, ok bool) {
+	if !m.Has(cirque.MetaPartial) {
 		return nil, false
 	}
 	s, _ := m.Extension(extensionPartial)
@@ -159,14 +160,14 @@ func PartialOf(m *CacheMeta) (p *Partial, ok bool) {
 }
 
 // setPartial records p in m, or marks m as complete if p holds the whole representation.
-func setPartial(m *CacheMeta, p *Partial) {
+func setPartial(m *cirque.CacheMeta, p *Partial) {
 	h := m.Header().Header()
 	if p.Complete() {
-		m.SetFlags(m.Flags() &^ MetaPartial)
+		m.SetFlags(m.Flags() &^ cirque.MetaPartial)
 		m.SetExtension(extensionPartial, "")
 		h["Content-Length"] = []string{strconv.FormatInt(p.Size, 10)} // RFC 9110 §15.3.7.3
 	} else {
-		m.SetFlags(m.Flags() | MetaPartial)
+		m.SetFlags(m.Flags() | cirque.MetaPartial)
 		m.SetExtension(extensionPartial, p.Encode())
 		delete(h, "Content-Length") // it is the length of the part
 	}
@@ -178,7 +179,7 @@ func setPartial(m *CacheMeta, p *Partial) {
 // be a single part with a consistent Content-Range, a known complete length and a strong validator;
 // else it could never be combined. The meta is that of an incomplete 200, marked as partial with
 // the returned range. If the part is the whole representation, the meta is that of a complete 200.
-func (p *Policy) StorePartial(x *Exchange) (*CacheMeta, ByteRange, *Refusal) {
+func (p *Policy) StorePartial(x *Exchange) (*cirque.CacheMeta, ByteRange, *Refusal) {
 	r, size, refusal := storablePart(x)
 	if refusal != nil {
 		return nil, ByteRange{}, refusal
@@ -218,9 +219,9 @@ func storablePart(x *Exchange) (r ByteRange, size int64, refusal *Refusal) {
 // Combinable reports whether a 206 with header h has the same strong validator as the stored
 // response. Then both are of the same representation, and their bytes may be combined
 // (RFC 9111 §3.4).
-func Combinable(stored *CacheMeta, h http.Header) bool {
+func Combinable(stored *cirque.CacheMeta, h http.Header) bool {
 	header := stored.Header()
-	if stored.Has(MetaDecoded) {
+	if stored.Has(cirque.MetaDecoded) {
 		return false
 	}
 	if etag := h.Get("Etag"); etag != "" || header.Has("Etag") {
@@ -236,7 +237,7 @@ func Combinable(stored *CacheMeta, h http.Header) bool {
 // Once nothing is missing, the meta is that of a complete response. If the two cannot be combined,
 // it returns a refusal. If the refusal is ByResponse or Ends the stored response, that is no longer
 // usable.
-func (p *Policy) CombinePartial(stored *CacheMeta, x *Exchange) (*CacheMeta, ByteRange, *Refusal) {
+func (p *Policy) CombinePartial(stored *cirque.CacheMeta, x *Exchange) (*cirque.CacheMeta, ByteRange, *Refusal) {
 	r, size, refusal := storablePart(x)
 	if refusal != nil {
 		return nil, ByteRange{}, refusal
