@@ -26,7 +26,6 @@ func newSpool(ctx context.Context, handler MissHandler, budget *Budget) *spool {
 	return &spool{MissHandler: handler, body: stream.New(ctx, stream.Options{
 		Reserve: budget.Reserve,
 		Release: budget.Release,
-		Errors:  stream.Errors{Aborted: ErrAborted, Unlinked: ErrUnlinked, NoReaders: ErrNoReaders, SlowReader: ErrSlowReader},
 	})}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+
+	"github.com/cirquecache/cirque/internal/stream"
 )
 
 var (
@@ -12,16 +14,17 @@ var (
 
 	// ErrUnlinked says that a write ended well for its readers and left nothing in the store,
 	// because there was no room for it or it was unlinked.
-	ErrUnlinked = errors.New("cirque: write was unlinked from the store")
+	ErrUnlinked = stream.ErrUnlinked
 
 	// ErrAborted is what readers of a partial write see when its writer gave up.
-	ErrAborted = errors.New("cirque: write was aborted")
+	ErrAborted = stream.ErrAborted
 
 	// ErrNoReaders says that an unlinked write has nobody left to read it.
-	ErrNoReaders = errors.New("cirque: unlinked write has no readers left")
+	ErrNoReaders = stream.ErrNoReaders
 
-	// ErrSlowReader is what a reader sees that was dropped because it stalled an unlinked write.
-	ErrSlowReader = errors.New("cirque: reader stalled an unlinked write")
+	// ErrSlowReader is what a reader sees that was dropped because it stalled: it held up an unlinked
+	// write, or a large body whose memory was wanted.
+	ErrSlowReader = stream.ErrSlowReader
 )
 
 // Tag tells one incarnation of an entry from the ones before and after it under the same key.

@@ -64,12 +64,6 @@ func (s *Store) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirq
 		Backing:      &w.file,
 		Window:       s.config.Window,
 		StallTimeout: s.config.StallTimeout,
-		Errors: stream.Errors{
-			Aborted:    cirque.ErrAborted,
-			Unlinked:   cirque.ErrUnlinked,
-			NoReaders:  cirque.ErrNoReaders,
-			SlowReader: cirque.ErrSlowReader,
-		},
 	})
 	s.writes.add(w)
 	return w, nil

@@ -79,12 +79,6 @@ func New(config Config) *MemCache {
 			Release:      config.Budget.Release,
 			Window:       config.Window,
 			StallTimeout: config.StallTimeout,
-			Errors: stream.Errors{
-				Aborted:    cirque.ErrAborted,
-				Unlinked:   cirque.ErrUnlinked,
-				NoReaders:  cirque.ErrNoReaders,
-				SlowReader: cirque.ErrSlowReader,
-			},
 		},
 	}
 	for i := range c.shards {

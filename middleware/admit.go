@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/cirquecache/cirque"
@@ -125,7 +124,7 @@ func (x *exchange) refuse(a *answerHead, refusal *rules.Refusal) verdict {
 	if x.post != nil {
 		return x.passOn(refusal.Reason) // and no news about what a GET would bring
 	}
-	if slices.Contains(staleStatuses, a.status) {
+	if rules.StaleMayStandInFor(a.status) {
 		return x.passOn(x.failed(cirque.UpstreamError))
 	}
 	if a.status == http.StatusNotModified || a.status == http.StatusPartialContent || a.status == http.StatusRequestedRangeNotSatisfiable {
@@ -415,14 +414,9 @@ func (x *exchange) admitHead(a *answerHead, e *rules.Exchange) verdict {
 	return verdictServe
 }
 
-// staleStatuses are the answers that a stale response may stand in for (RFC 5861 §4).
-var staleStatuses = []int{
-	http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
-}
-
 // standsInFor reports whether the stale entry is served in place of an error, and takes the decision if so.
 func (x *exchange) standsInFor(status int, err error) bool {
-	if err == nil && !slices.Contains(staleStatuses, status) {
+	if err == nil && !rules.StaleMayStandInFor(status) {
 		return false
 	}
 	if x.hc.Phase() != cirque.PhaseStale || !x.stale.StaleIfError || !x.mayServeStale(x.hc.Meta(), status, err) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // revalidateInBackground asks the origin about a stale entry that is served, independently of the
@@ -23,9 +24,7 @@ func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, chain http.Ha
 	ctx, cancel := c.backgroundContext(x.req)
 	b.client = context.WithValue(ctx, refreshKey{}, (*refresh)(nil))
 	header := x.req.Header.Clone()
-	for _, name := range [...]string{"Cache-Control", "Pragma", "Range", "If-Range", "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since"} {
-		header.Del(name) // they were this client's wishes, not the resource's
-	}
+	rules.RefreshHeader(header)
 	if chain == nil {
 		b.req = newBackgroundRequest(b.client, x.req, header)
 	} else {

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/cirquecache/cirque"
@@ -52,6 +53,16 @@ type ReuseDecision struct {
 	// Detail is a token that names the directive or decision behind Reuse. It is empty if freshness
 	// alone decided.
 	Detail string
+}
+
+// StaleMayStandInFor reports whether a stale response may stand in for an answer with this status (RFC
+// 5861 §4). It may also stand in for no answer at all.
+func StaleMayStandInFor(status int) bool {
+	switch status {
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
 }
 
 // Reuse decides how the stored response that meta describes may answer a request (RFC 9111 §4). rd

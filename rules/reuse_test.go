@@ -225,3 +225,11 @@ func TestShareable(t *testing.T) {
 		require.Equal(t, c.want, Shareable(stored(t, shared, x), x.ResponseTime.Add(c.after)), name)
 	}
 }
+
+// RFC 5861 §4.
+func TestStaleMayStandInFor(t *testing.T) {
+	for status := 100; status < 600; status++ {
+		want := status == 500 || status == 502 || status == 503 || status == 504
+		require.Equal(t, want, StaleMayStandInFor(status), status)
+	}
+}

@@ -128,6 +128,17 @@ func entityTags(lines []string) iter.Seq[string] {
 
 var conditionalFields = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
 
+// RefreshHeader turns h, a clone of a client's request header, into that of a request that refreshes
+// what is stored: without the client's preconditions, range and directives.
+func RefreshHeader(h http.Header) {
+	for _, name := range conditionalFields {
+		delete(h, name)
+	}
+	for _, name := range [...]string{"Range", "If-Range", "Cache-Control", "Pragma"} {
+		delete(h, name)
+	}
+}
+
 // UpstreamHeader turns h, a clone of a client's request header, into the header of the cache's own
 // request for a response to store. It deletes the client's preconditions, and unless keepRange also
 // Range and If-Range, because the response must be useful to all clients. It adds the entity tags

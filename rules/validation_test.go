@@ -220,3 +220,10 @@ func BenchmarkHasPreconditions(b *testing.B) {
 		HasPreconditions(h)
 	}
 }
+
+func TestRefreshHeader(t *testing.T) {
+	h := lines("Cache-Control: no-cache", "Pragma: no-cache", "Range: bytes=1-2", "If-Range: x", "If-Match: x", "If-None-Match: x",
+		"If-Modified-Since: x", "If-Unmodified-Since: x", "Cookie: a=b", "Accept: */*")
+	RefreshHeader(h)
+	require.Equal(t, lines("Cookie: a=b", "Accept: */*"), h)
+}

@@ -11,7 +11,6 @@
 package stream
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,12 +18,12 @@ import (
 	"time"
 )
 
-// The errors of a Buffer whose Options bring none of their own.
+// The errors of a Buffer. They are the root package's too, which gives them to users under the same names.
 var (
-	ErrAborted    = errors.New("stream: write was aborted")
-	ErrUnlinked   = errors.New("stream: write was unlinked")
-	ErrNoReaders  = errors.New("stream: unlinked write has no readers left")
-	ErrSlowReader = errors.New("stream: reader stalled an unlinked write")
+	ErrAborted    = errors.New("cirque: write was aborted")
+	ErrUnlinked   = errors.New("cirque: write was unlinked from the store")
+	ErrNoReaders  = errors.New("cirque: unlinked write has no readers left")
+	ErrSlowReader = errors.New("cirque: reader stalled while its memory was wanted")
 
 	// ErrEnded is what the writer's calls return after Finish or Abort.
 	ErrEnded = errors.New("stream: write has ended")
@@ -60,17 +59,6 @@ type Options struct {
 	// StallTimeout is how long the slowest reader of an unlinked Buffer may hold up a Write without
 	// reading on by a quarter of the window. Zero or less: DefaultStallTimeout.
 	StallTimeout time.Duration
-
-	// Errors are what the Buffer returns; nil ones are this package's.
-	Errors Errors
-}
-
-// Errors are the sentinels of a Buffer, so that its owner's users see the owner's.
-type Errors struct {
-	Aborted    error // to readers: the writer gave up
-	Unlinked   error // from NewReader and Finish
-	NoReaders  error // from Write
-	SlowReader error // to the reader that was dropped
 }
 
 // Buffer is the append-only body of one write.
@@ -123,11 +111,6 @@ func New(ctx context.Context, opts Options) *Buffer {
 	if opts.StallTimeout <= 0 {
 		opts.StallTimeout = DefaultStallTimeout
 	}
-	e := &opts.Errors
-	e.Aborted = cmp.Or(e.Aborted, ErrAborted)
-	e.Unlinked = cmp.Or(e.Unlinked, ErrUnlinked)
-	e.NoReaders = cmp.Or(e.NoReaders, ErrNoReaders)
-	e.SlowReader = cmp.Or(e.SlowReader, ErrSlowReader)
 
 	b := &Buffer{ctx: ctx, opts: opts}
 	b.mu.head = &segment{backing: opts.Backing}
@@ -196,7 +179,7 @@ func (b *Buffer) Finish() error {
 	b.wakeReaders()
 	b.freeSpare()
 	if b.mu.unlinked {
-		return b.opts.Errors.Unlinked
+		return ErrUnlinked
 	}
 	return nil
 }
@@ -209,9 +192,9 @@ func (b *Buffer) Abort(err error) {
 	if b.ended() {
 		return
 	}
-	b.mu.aborted = b.opts.Errors.Aborted
+	b.mu.aborted = ErrAborted
 	if err != nil {
-		b.mu.aborted = fmt.Errorf("%w: %w", b.opts.Errors.Aborted, err)
+		b.mu.aborted = fmt.Errorf("%w: %w", ErrAborted, err)
 	}
 	b.wakeReaders()
 	b.close()

@@ -36,7 +36,7 @@ func (b *Buffer) NewReader(ctx context.Context) (*Reader, error) {
 	case b.mu.aborted != nil:
 		return nil, b.mu.aborted
 	case b.mu.unlinked || b.mu.closed || !b.mu.finished && b.ctx.Err() != nil: // the body will not be whole
-		return nil, b.opts.Errors.Unlinked
+		return nil, ErrUnlinked
 	}
 	r := &Reader{b: b, ctx: ctx, end: math.MaxInt64, at: b.mu.head, index: len(b.mu.readers)}
 	r.at.readers++

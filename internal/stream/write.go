@@ -122,7 +122,7 @@ func (b *Buffer) room(want int) ([]byte, error) {
 		case b.ctx.Err() != nil:
 			return nil, context.Cause(b.ctx)
 		case b.mu.unlinked && len(b.mu.readers) == 0:
-			return nil, b.opts.Errors.NoReaders
+			return nil, ErrNoReaders
 		case !b.mu.tail.full():
 			t := b.mu.tail
 			return t.buf[len(t.buf):cap(t.buf)], nil
@@ -215,7 +215,7 @@ func (b *Buffer) dropStalled(head *segment) {
 	for i := len(b.mu.readers) - 1; i >= 0; i-- { // backwards: detaching moves the last one up
 		r := b.mu.readers[i]
 		if r.at == head && r.pos-r.mark < int64(b.windowSegment()) {
-			r.failed = b.opts.Errors.SlowReader
+			r.failed = ErrSlowReader
 			r.detach()
 		}
 		r.mark = r.pos
