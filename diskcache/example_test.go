@@ -48,3 +48,25 @@ func Example() {
 	// hello
 	// hello
 }
+
+// A cache on disk. The store's eviction manager goes with it.
+func ExampleOpen() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+
+	store, err := diskcache.Open(dir, &diskcache.Config{MaxBytes: 100 << 30})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	cache, err := middleware.New(middleware.Config{Storage: store, Eviction: store.Eviction()})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	fmt.Println(cache.Close(context.Background()))
+	// Output: <nil>
+}

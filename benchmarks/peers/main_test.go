@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestCirque checks that Cirque gives the answers that README.md shows.
+// TestCirque checks that Cirque gives the answers that docs/reference.md shows.
 func TestCirque(t *testing.T) {
 	var table bytes.Buffer
 	if err := compare(&table, []peer{{"Cirque", startCirque}}); err != nil {
