@@ -17,8 +17,8 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/eviction"
-	"github.com/cirquecache/cirque/internal/faulty"
-	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
+	"github.com/cirquecache/cirque/internal/verify/faulty"
+	"github.com/cirquecache/cirque/internal/verify/faulty/faultystorage"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/predictor"
 )

@@ -15,7 +15,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/eviction"
-	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
+	"github.com/cirquecache/cirque/internal/verify/faulty/faultystorage"
 	"github.com/cirquecache/cirque/memcache"
 )
 

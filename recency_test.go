@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
-	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
+	"github.com/cirquecache/cirque/internal/verify/faulty/faultystorage"
 )
 
 // metaOf returns the meta of a response called name that was asked for and received at these times,

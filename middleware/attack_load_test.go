@@ -17,7 +17,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/eviction"
-	"github.com/cirquecache/cirque/internal/faulty"
+	"github.com/cirquecache/cirque/internal/verify/faulty"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )

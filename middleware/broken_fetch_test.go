@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cirquecache/cirque/internal/faulty"
+	"github.com/cirquecache/cirque/internal/verify/faulty"
 	"github.com/cirquecache/cirque/middleware"
 )
 

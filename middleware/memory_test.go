@@ -19,7 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cirquecache/cirque/internal/faulty"
+	"github.com/cirquecache/cirque/internal/verify/faulty"
 )
 
 // bounded checks that a cache of limit bytes, in a process of its own, keeps within 2.5 times its limit and 60 MiB of

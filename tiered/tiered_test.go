@@ -17,7 +17,7 @@ import (
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/diskcache"
 	"github.com/cirquecache/cirque/eviction"
-	"github.com/cirquecache/cirque/internal/faulty/faultystorage"
+	"github.com/cirquecache/cirque/internal/verify/faulty/faultystorage"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/storagetest"
 	"github.com/cirquecache/cirque/tiered"

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/cirquecache/cirque"
-	"github.com/cirquecache/cirque/internal/conformance/conformancetest"
+	"github.com/cirquecache/cirque/internal/verify/conformance/conformancetest"
 )
 
 // A cache over this store keeps the rules of HTTP caching as over any other.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cirquecache/cirque/internal/faulty"
+	"github.com/cirquecache/cirque/internal/verify/faulty"
 )
 
 // ask is one request of a client's.

@@ -1,6 +1,6 @@
 // Command soak runs a cache under load and faults, and checks every answer.
 //
-//	go run ./internal/soak -d 60s -front transport
+//	go run ./internal/verify/soak -d 60s -front transport
 //
 // Clients, two caches on one Storage, a proxy and the origins are in one process and talk over
 // loopback. Thousands of URLs have lifetimes of a second or two, some with content for one user each.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cirquecache/cirque/internal/faulty"
+	"github.com/cirquecache/cirque/internal/verify/faulty"
 )
 
 // requestField carries the number of the client's request to the origin.

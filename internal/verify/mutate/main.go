@@ -1,15 +1,15 @@
 // Command mutate changes the caching rules in one place at a time and reports the changes that the
 // tests do not notice. Run it at the root of the module:
 //
-//	go run ./internal/mutate                 # every mutant of every rule file; about ten minutes
-//	go run ./internal/mutate -seed 7 -n 20   # a sample
-//	go run ./internal/mutate -files reuse.go,storing.go
-//	go run ./internal/mutate -dir . -files vary.go,vary_record.go -packages .,./internal/conformance
+//	go run ./internal/verify/mutate                 # every mutant of every rule file; about ten minutes
+//	go run ./internal/verify/mutate -seed 7 -n 20   # a sample
+//	go run ./internal/verify/mutate -files reuse.go,storing.go
+//	go run ./internal/verify/mutate -dir . -files vary.go,vary_record.go -packages .,./internal/verify/conformance
 //
 // A mutant negates a condition, drops a clause of a condition, drops a case, changes a bound or an
 // operator, changes a number, a truth value or a name in a list, or deletes a statement. It is
 // killed when a test fails, hangs, or panics. All mutants are compiled into one test binary for
-// each package, behind switches. The survivors that internal/conformance does not explain are
+// each package, behind switches. The survivors that internal/verify/conformance does not explain are
 // printed. If there are any, the exit status is 1.
 package main
 
@@ -27,7 +27,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/cirquecache/cirque/internal/conformance"
+	"github.com/cirquecache/cirque/internal/verify/conformance"
 )
 
 func main() {
@@ -37,7 +37,7 @@ func main() {
 		n        = flag.Int("n", 0, "how `many` mutants to try; 0: all")
 		dir      = flag.String("dir", "./rules", "`directory` of the package to mutate")
 		files    = flag.String("files", "", "comma-separated `files` of it to mutate; empty: all")
-		packages = flag.String("packages", ".,../internal/conformance", "comma-separated `packages` whose tests are run, in this order, seen from dir")
+		packages = flag.String("packages", ".,../internal/verify/conformance", "comma-separated `packages` whose tests are run, in this order, seen from dir")
 		jobs     = flag.Int("j", 2, "how `many` mutants to try at a time")
 		list     = flag.Bool("list", false, "list the mutants and try none")
 		verbose  = flag.Bool("v", false, "print the fate of every mutant")

@@ -9,8 +9,8 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/diskcache"
-	"github.com/cirquecache/cirque/internal/conformance"
-	"github.com/cirquecache/cirque/internal/conformance/conformancetest"
+	"github.com/cirquecache/cirque/internal/verify/conformance"
+	"github.com/cirquecache/cirque/internal/verify/conformance/conformancetest"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/tiered"
 )

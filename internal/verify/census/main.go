@@ -1,8 +1,8 @@
 // Command census counts what makes a codebase easy or hard to take over. It is run at the root of the module:
 //
-//	go run ./internal/census                 # every count
-//	go run ./internal/census -unused .       # exported names of the root package that no other package uses
-//	go run ./internal/census -calls ./middleware
+//	go run ./internal/verify/census                 # every count
+//	go run ./internal/verify/census -unused .       # exported names of the root package that no other package uses
+//	go run ./internal/verify/census -calls ./middleware
 //
 // It counts, tests aside:
 //

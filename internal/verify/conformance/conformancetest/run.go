@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
-	"github.com/cirquecache/cirque/internal/conformance"
+	"github.com/cirquecache/cirque/internal/verify/conformance"
 	"github.com/cirquecache/cirque/middleware"
 	"github.com/cirquecache/cirque/rules"
 )

@@ -1,9 +1,9 @@
 // Package history tests a cache with random histories and judges the answers by a model. It contains
 // tests only.
 //
-//	go test ./internal/history                          a few hundred histories, always the same
-//	go test ./internal/history -histories 20000 -seed 7 more of them, from another seed
-//	go test ./internal/history -run TestHistories -histories 1 -seed 4711 -v
+//	go test ./internal/verify/history                          a few hundred histories, always the same
+//	go test ./internal/verify/history -histories 20000 -seed 7 more of them, from another seed
+//	go test ./internal/verify/history -run TestHistories -histories 1 -seed 4711 -v
 //
 // A history is a list of steps drawn from a seed. Several users send requests for a few resources to
 // one or two caches on one Storage, often at the same time. The content changes. Some bodies are

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
-	"github.com/cirquecache/cirque/internal/faulty"
+	"github.com/cirquecache/cirque/internal/verify/faulty"
 	"github.com/cirquecache/cirque/middleware"
 )
 

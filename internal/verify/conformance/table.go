@@ -38,7 +38,7 @@ func WriteTable(w io.Writer) error {
 const survivorsIntro = `
 ## Changes that no test can notice
 
-The program internal/mutate changes the rules in one place at a time and counts the changes that the tests notice. No test
+The program internal/verify/mutate changes the rules in one place at a time and counts the changes that the tests notice. No test
 can notice these, because they change nothing that a rule requires:
 
 | file | line | change | why it makes no difference |
@@ -47,7 +47,7 @@ can notice these, because they change nothing that a rule requires:
 
 const intro = `# Conformance
 
-<!-- Generated from internal/conformance: change the cases there and run go generate ./internal/conformance. -->
+<!-- Generated from internal/verify/conformance: change the cases there and run go generate ./internal/verify/conformance. -->
 
 This page lists what the RFCs on HTTP caching require of a cache, and whether Cirque keeps it: %d requirements and
 %d cases. Every case is a scripted exchange over real connections. It runs through each front door (a handler in front of a

@@ -19,7 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cirquecache/cirque/internal/faulty"
+	"github.com/cirquecache/cirque/internal/verify/faulty"
 	"github.com/cirquecache/cirque/middleware"
 )
 

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/cirquecache/cirque/internal/faulty"
+	"github.com/cirquecache/cirque/internal/verify/faulty"
 )
 
 // patience is how long a client waits. Whatever the origin does, no answer may take longer.

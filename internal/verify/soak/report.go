@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cirquecache/cirque/internal/faulty"
+	"github.com/cirquecache/cirque/internal/verify/faulty"
 )
 
 // shown is the number of violations to print, and shownAlike the number of each rule.

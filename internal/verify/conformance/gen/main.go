@@ -6,12 +6,12 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/cirquecache/cirque/internal/conformance"
+	"github.com/cirquecache/cirque/internal/verify/conformance"
 )
 
 func main() {
 	log.SetFlags(0)
-	f, err := os.Create(filepath.Join("..", "..", "docs", "conformance.md"))
+	f, err := os.Create(filepath.Join("..", "..", "..", "docs", "conformance.md"))
 	if err != nil {
 		log.Fatal(err)
 	}

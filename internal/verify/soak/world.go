@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cirquecache/cirque/internal/faulty"
+	"github.com/cirquecache/cirque/internal/verify/faulty"
 )
 
 // remembered is how long the world knows what was said and done. No promise lasts as long.
