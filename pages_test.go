@@ -95,6 +95,20 @@ func anchors(text string) (all []string) {
 	return all
 }
 
+// A function that a page names as file.go:function is there.
+func TestFunctionsInPagesExist(t *testing.T) {
+	found := 0
+	for path, text := range pages(t) {
+		for _, name := range regexp.MustCompile("`([\\w/]+\\.go):(\\w+)`").FindAllStringSubmatch(text, -1) {
+			source, err := os.ReadFile(name[1])
+			require.NoError(t, err, "%s names %s", path, name[0])
+			require.Regexp(t, `(?m)^func (\([^)]*\) )?`+name[2]+`\(`, string(source), "%s names %s", path, name[0])
+			found++
+		}
+	}
+	require.Greater(t, found, 50)
+}
+
 func TestReferenceIsComplete(t *testing.T) {
 	var named []string // in the first column of a table
 	for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]*`) \\|").FindAllStringSubmatch(pages(t)["docs/reference.md"], -1) {
