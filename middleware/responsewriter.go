@@ -512,7 +512,7 @@ func (rw *responseWriter) join() {
 		panic(rw.servePanc)
 	}
 	if rw.serveErr != nil {
-		panic(http.ErrAbortHandler)
+		cutShort(rw.client)
 	}
 }
 
