@@ -173,6 +173,9 @@ func (x *exchange) serveHTTP(w http.ResponseWriter) error {
 	}
 	w.WriteHeader(a.status)
 	if a.body == nil {
+		if x.flight != nil && x.flight.fill.Load() != nil {
+			_ = http.NewResponseController(w).Flush() // the fetch, and with it the request, may go on for long
+		}
 		return nil
 	}
 	to, done := x.cache.watched(w, &a)
