@@ -157,7 +157,7 @@ func (j *journal) rewrite(events []cirque.PurgeEvent) (err error) {
 		return ErrClosed
 	}
 	temp := j.path() + ".tmp"
-	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := createNew(temp)
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (j *journal) rewrite(events []cirque.PurgeEvent) (err error) {
 		err = f.Sync()
 	}
 	if err == nil {
-		err = os.Rename(temp, j.path())
+		err = rename(temp, j.path())
 	}
 	if err == nil {
 		err = syncDir(j.store.root.dir)

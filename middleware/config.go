@@ -55,6 +55,7 @@ type Config struct {
 	MaxBytes int64
 	// MaxObjectBytes is the largest body stored. Larger ones pass through whole. Default: the
 	// lesser of 32 MiB and MaxBytes/8. More than MaxBytes counts as MaxBytes, unless there is a Storage of your own.
+	// In memory, nothing is evicted for a body of more than half of MaxBytes: such a one is stored where there is room.
 	MaxObjectBytes int64
 	// MaxHeaderBytes is the largest header section stored. Default 64 KiB.
 	MaxHeaderBytes int

@@ -163,6 +163,10 @@ func (x *exchange) plan() (route, error) {
 			x.hc.Disable(cirque.DeclinedToUpstream)
 			return routeUnavailable, nil
 		}
+		if x.nested() {
+			x.hc.Disable(cirque.Deferred)
+			return x.pass(x.status.fwd, "nested"), nil
+		}
 		if !x.wantsLock() {
 			return x.forward(), nil
 		}
@@ -381,8 +385,8 @@ func (x *exchange) validates(d rules.ReuseDecision, meta *cirque.CacheMeta) bool
 // Where it cannot be revalidated in the background the walk stands at Stale, and the client waits.
 func (x *exchange) servesWhileRevalidated(meta *cirque.CacheMeta, hit cirque.HitHandler, detail string) bool {
 	x.hc.Found(meta, hit, cirque.HitExpired)
-	if x.validatesItself || IsRefresh(x.client) {
-		return false // the latter is no client who waits, and what it brings is to be new
+	if x.validatesItself || IsRefresh(x.client) || x.nested() {
+		return false // the latter two are no clients who wait, and what they bring is to be new
 	}
 	x.hc.TryLock()
 	if x.hc.IsWriter() {

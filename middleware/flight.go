@@ -39,6 +39,7 @@ type flight struct {
 	disown   func() bool
 
 	flushes flushes
+	fetch   fetch // the context of its request, where it has the write permit
 
 	number  uint64 // among what is under way
 	landing sync.Once

@@ -149,6 +149,36 @@ func TestFlushReachesRangesOfWhatIsBeingFetched(t *testing.T) {
 	require.Equal(t, "abcde", string(rest))
 }
 
+// An answer without content does not wait for the content that is being fetched.
+func TestAnswersWithoutContentComeAtOnce(t *testing.T) {
+	const content = "the content of the page"
+	for _, test := range []struct {
+		name, method string
+		header       []string
+		status       int
+	}{
+		{"HEAD", http.MethodHead, nil, http.StatusOK},
+		{"304", http.MethodGet, []string{"If-None-Match", `"v1"`}, http.StatusNotModified},
+		{"416", http.MethodGet, []string{"Range", "bytes=1000-"}, http.StatusRequestedRangeNotSatisfiable},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			hold, open := gate(t)
+			h := serveHandler(t, middleware.Config{HeadAsGet: true}, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("Etag", `"v1"`)
+				w.Header().Set("Content-Type", "text/plain")
+				w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+				io.WriteString(w, content[:5])
+				<-hold
+				io.WriteString(w, content[5:])
+			})
+			defer open()
+			h.client.Timeout = 10 * time.Second
+			require.Equal(t, test.status, h.do(test.method, "/", test.header...).StatusCode)
+		})
+	}
+}
+
 // A client who does not read does not hold up the handler that flushes for others.
 func TestFlushDoesNotWaitForSlowClients(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{})

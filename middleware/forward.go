@@ -74,6 +74,10 @@ func (x *exchange) sent() *http.Request {
 
 // upstream returns the request to send to the origin, with a context of its own.
 func (x *exchange) upstream(ctx context.Context) *http.Request {
+	if x.hc.IsWriter() {
+		x.flight.fetch = fetch{ctx, x.cache, x.hc.Key().PrimaryHash()}
+		ctx = &x.flight.fetch
+	}
 	r := x.sent().Clone(ctx)
 	switch {
 	case x.post != nil, x.asIs:
@@ -83,6 +87,37 @@ func (x *exchange) upstream(ctx context.Context) *http.Request {
 		rules.UpstreamHeader(r.Header, x.validators, x.keepRange)
 	}
 	return r
+}
+
+// fetch is the context of a request to the origin that is made with the write permit of a key.
+type fetch struct {
+	context.Context
+	cache *Cache
+	key   cirque.HashBinary
+}
+
+type fetchKey struct{}
+
+// Value implements context.Context.
+func (f *fetch) Value(key any) any {
+	if key == (fetchKey{}) {
+		return f
+	}
+	return f.Context.Value(key)
+}
+
+// nested reports whether x is part of a fetch for its own key: the cache is mounted twice on the way
+// of one request. x must not wait for the write permit then, as the holder waits for x.
+func (x *exchange) nested() bool {
+	key := x.hc.Key().PrimaryHash()
+	f, _ := x.client.Value(fetchKey{}).(*fetch)
+	for f != nil {
+		if f.cache == x.cache && f.key == key {
+			return true
+		}
+		f, _ = f.Context.Value(fetchKey{}).(*fetch)
+	}
+	return false
 }
 
 // retry makes the next request to the origin one that asks for nothing but the response itself, after an answer to

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 )
 
 // Handler returns a handler that serves from the cache what it may, and asks next for the rest. A nil next is
@@ -63,7 +64,7 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch to {
 	case routeServe:
 		if x.serveHTTP(w) != nil {
-			panic(http.ErrAbortHandler)
+			cutShort(w)
 		}
 	case routeUnavailable:
 		// RFC 9211 §2: nothing is said about what the cache makes up itself.
@@ -71,6 +72,14 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.answerFromOrigin(x.moved(), to, w, r)
 	}
+}
+
+// cutShort panics with what makes a server cut an answer short. Some handlers around the cache take
+// that for a panic like any other and return, and the server would end the answer in order: so
+// nothing more can be written before.
+func cutShort(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0))
+	panic(http.ErrAbortHandler)
 }
 
 // answerFromOrigin asks next, on behalf of the cache or of this client alone.
@@ -164,6 +173,9 @@ func (x *exchange) serveHTTP(w http.ResponseWriter) error {
 	}
 	w.WriteHeader(a.status)
 	if a.body == nil {
+		if x.flight != nil && x.flight.fill.Load() != nil {
+			_ = http.NewResponseController(w).Flush() // the fetch, and with it the request, may go on for long
+		}
 		return nil
 	}
 	to, done := x.cache.watched(w, &a)

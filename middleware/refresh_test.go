@@ -467,3 +467,30 @@ func TestPanicInASecondAsking(t *testing.T) {
 	require.Error(t, h.try("GET", "/", "Range", "bytes=5-9").err)
 	require.NoError(t, cache.Close(t.Context()))
 }
+
+// What a handler sets about its client's connection cannot fail in a background revalidation, which
+// has none: a handler that gives up where it fails would answer an error.
+func TestRefreshHasDeadlinesToSet(t *testing.T) {
+	cache, err := middleware.New(middleware.Config{})
+	require.NoError(t, err)
+	page := &staleFirst{say: func(*http.Request) string { return "page" }}
+	front := httptest.NewServer(cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		for _, err := range []error{
+			control.SetWriteDeadline(time.Now().Add(time.Minute)), control.SetReadDeadline(time.Now().Add(time.Minute)), control.EnableFullDuplex(),
+		} {
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+		}
+		page.ServeHTTP(w, r)
+	})))
+	defer front.Close()
+	h := &house{t: t, front: front, client: front.Client()}
+	for _, version := range []string{"v1", "v1", "v2"} {
+		r := h.get("/")
+		require.Equal(t, version+" page", r.body, r.status())
+		require.NoError(t, cache.Wait(t.Context()))
+	}
+}

@@ -442,7 +442,7 @@ func (rw *responseWriter) EnableFullDuplex() error {
 
 func (rw *responseWriter) control(set func(*http.ResponseController) error) error {
 	if rw.client == nil {
-		return http.ErrNotSupported
+		return nil // nobody is there, as behind a discardedResponse
 	}
 	return set(http.NewResponseController(rw.client))
 }
@@ -512,7 +512,7 @@ func (rw *responseWriter) join() {
 		panic(rw.servePanc)
 	}
 	if rw.serveErr != nil {
-		panic(http.ErrAbortHandler)
+		cutShort(rw.client)
 	}
 }
 

@@ -1,0 +1,68 @@
+package middleware_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// A cache that is mounted twice on the way of a request, around a router and around one of its
+// handlers, does not wait for itself, whether it is asked for something new or for what is stale.
+func TestCacheWithinItself(t *testing.T) {
+	var asked atomic.Int32
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=100, stale-while-revalidate=100")
+		w.Header().Set("Content-Type", "text/plain")
+		if asked.Add(1) == 1 {
+			aged(w, 150*time.Second)
+		}
+		fmt.Fprintf(w, "v%d %s", asked.Load(), r.URL.Path)
+	})
+	for name, mount := range map[string]func(*middleware.Cache) http.Handler{
+		"handler": func(c *middleware.Cache) http.Handler { return c.Handler(c.Handler(page)) },
+		"handler behind a router": func(c *middleware.Cache) http.Handler {
+			mux := http.NewServeMux()
+			mux.Handle("/a/", http.StripPrefix("/a", c.Handler(http.StripPrefix("/b", page))))
+			return c.Handler(mux)
+		},
+		"handler with another cache between": func(c *middleware.Cache) http.Handler {
+			other, err := middleware.New(middleware.Config{})
+			require.NoError(t, err)
+			return c.Handler(other.Handler(c.Handler(page)))
+		},
+		"transport": func(c *middleware.Cache) http.Handler {
+			origin := httptest.NewServer(page)
+			t.Cleanup(origin.Close)
+			proxy, err := newProxy(c, "transport", origin.URL, c.Transport(nil))
+			require.NoError(t, err)
+			return proxy
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked.Store(0)
+			cache, err := middleware.New(middleware.Config{LockWait: time.Minute})
+			require.NoError(t, err)
+			front := httptest.NewServer(mount(cache))
+			defer front.Close()
+			h := &house{t: t, front: front, client: &http.Client{Transport: front.Client().Transport, Timeout: 10 * time.Second}}
+			for i, want := range []string{"v1", "v1", "v2", "v2"} {
+				r := h.get("/a/b/c")
+				require.Contains(t, r.body, want+" /", "%d: %s", i, r.status())
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				require.NoError(t, cache.Wait(ctx))
+				cancel()
+			}
+			require.EqualValues(t, 2, asked.Load())
+			h.get("/a/b/c", "Cache-Control", "no-cache")
+			require.Contains(t, h.get("/a/b/c").body, "v3 /")
+		})
+	}
+}
