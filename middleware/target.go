@@ -45,6 +45,11 @@ func (c *Cache) setTarget(t *target, d door, r *http.Request) {
 	if c.public.scheme != "" || c.cfg.TrustForwarded != nil {
 		c.publish(t, r)
 	}
+	if u := r.URL; u.Scheme != "" && u.Scheme != t.scheme || u.User != nil {
+		// An absolute form with a scheme or a user of the client's choice, or a handler around the cache
+		// that says what its proxy told it: next may go by either.
+		t.rewritten, t.shown = true, false
+	}
 }
 
 // targetOf is the target of a request that no Config is known for.
@@ -303,6 +308,9 @@ func (t *target) fill(r http.Request) *http.Request {
 // addDimensions adds what next sees of r beside its target. Two requests for one public URL that
 // are rewritten to two URLs get two answers. Names that begin with a colon are nobody else's: no
 // field has such a name.
+//
+// Query and Host are none where they are the target's: the key goes by them, or a Config.Key has
+// left them out on purpose.
 func (t *target) addDimensions(b *cirque.VarianceBuilder, r *http.Request) {
 	if t.secured {
 		b.AddResource(":tls", "")
@@ -313,14 +321,23 @@ func (t *target) addDimensions(b *cirque.VarianceBuilder, r *http.Request) {
 	u := r.URL
 	b.AddResource(":path", u.Path)
 	for _, part := range [...]struct{ name, value string }{
-		{":raw-path", u.RawPath}, {":query", u.RawQuery}, {":opaque", u.Opaque}, {":authority", u.Host}, {":host", r.Host},
+		{":raw-path", u.RawPath}, {":opaque", u.Opaque}, {":scheme", u.Scheme}, {":authority", u.Host}, {":fragment", u.Fragment},
 	} {
 		if part.value != "" {
 			b.AddNameValue(part.name, part.value)
 		}
 	}
-	if u.ForceQuery {
-		b.AddNameValue(":force-query", "")
+	if u.User != nil {
+		b.AddNameValue(":user", u.User.String())
+	}
+	if force := t.hasQuery && t.query == ""; u.RawQuery != t.query || u.ForceQuery != force {
+		b.AddNameValue(":query", u.RawQuery)
+		if u.ForceQuery {
+			b.AddNameValue(":force-query", "")
+		}
+	}
+	if cirque.NormalHost(t.scheme, r.Host) != t.host {
+		b.AddNameValue(":host", r.Host)
 	}
 }
 
