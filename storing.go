@@ -262,8 +262,12 @@ func flagIf(on bool, flag MetaFlags) MetaFlags {
 }
 
 // staleWindows returns how long the response may be served stale (RFC 5861). Configured windows are for
-// responses that are fresh for a while; an origin that grants no freshness wants to be asked.
+// responses that are fresh for a while; an origin that grants no freshness wants to be asked. A server error with a bound to
+// its lifetime has none, or windows that were meant for the page would lead past it.
 func (c *candidate) staleWindows() (swr, sie time.Duration) {
+	if c.policy.boundsServerError(c.status) {
+		return 0, 0
+	}
 	if c.freshness.Lifetime > 0 {
 		swr, sie = c.policy.Defaults.StaleWhileRevalidate, c.policy.Defaults.StaleIfError
 	}

@@ -45,7 +45,7 @@ func TestStoreByStatus(t *testing.T) {
 
 // A lifetime that the owner grants to a server error is the most that it gets.
 func TestStoreServerErrorsAsConfigured(t *testing.T) {
-	p := &Policy{Defaults: CacheMetaDefaults{FreshFor: func(status int) time.Duration {
+	p := &Policy{Defaults: CacheMetaDefaults{StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute, FreshFor: func(status int) time.Duration {
 		if status == 503 || status == 404 {
 			return 10 * time.Second
 		}
@@ -61,6 +61,7 @@ func TestStoreServerErrorsAsConfigured(t *testing.T) {
 		{503, "Cache-Control: s-maxage=60", 10 * time.Second},
 		{503, "Expires: " + at(time.Hour), 10 * time.Second},
 		{503, "Cache-Control: max-age=5", 5 * time.Second},
+		{503, "Cache-Control: max-age=60, stale-while-revalidate=60, stale-if-error=60", 10 * time.Second},
 		{500, "Cache-Control: max-age=60", 0},
 		{404, "Cache-Control: max-age=60", time.Minute},
 		{499, "Cache-Control: max-age=60", time.Minute},
@@ -73,6 +74,9 @@ func TestStoreServerErrorsAsConfigured(t *testing.T) {
 		}
 		require.Nil(t, refusal, c)
 		require.Equal(t, c.want, meta.FreshUntil().Sub(x.ResponseTime), c)
+		over := meta.FreshUntil().Add(time.Second)
+		require.Equal(t, c.status < 500, meta.ServeStaleWhileRevalidate(over), c)
+		require.Equal(t, c.status < 500, meta.ServeStaleIfError(over), c)
 	}
 	_, refusal := p.Store(get("Cache-Control: no-store").withStatus(503))
 	require.Equal(t, "no-store", refusal.Detail)

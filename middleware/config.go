@@ -110,7 +110,8 @@ type Config struct {
 	MaxRevalidations int
 
 	// FreshFor gives responses without explicit freshness a lifetime by status. Nil: only the heuristic
-	// of RFC 9111 §4.2.2. For a 5xx it is also the most that its own directives can get it; see StoreServerErrors.
+	// of RFC 9111 §4.2.2. For a 5xx it is also the most that its own directives can get it, and no window of RFC 5861 adds to
+	// it; see StoreServerErrors.
 	FreshFor func(status int) time.Duration
 	// StoreServerErrors lets a 5xx be stored for as long as it says itself. By default it is not stored, unless FreshFor grants
 	// its status a lifetime: handlers set Cache-Control for the page, and an error that comes about later goes out with it.
