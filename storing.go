@@ -158,6 +158,8 @@ func (c *candidate) refusedByRequest() *Refusal {
 		return &Refusal{Reason: OriginNotCache, Detail: "authorization", ByResponse: !c.sentAuthorization()}
 	case overridesMethod(h):
 		return refuseRequest("method-override") // see RequestCacheable
+	case overridesTarget(h):
+		return refuseRequest("target-override")
 	case c.changedOnTheWay():
 		return refuseResponse("request-changed") // RFC 9111 §4.1: it would match requests that it is no answer to
 	case c.status >= 300 && c.exchange.Stripped, c.status >= 400 && c.policy.provokes(h, c.header):

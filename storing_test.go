@@ -362,6 +362,8 @@ func TestStoreNoProvokedErrors(t *testing.T) {
 		"method override":               {[]string{"X-HTTP-Method-Override: DELETE"}, "method-override"},
 		"method override 2":             {[]string{"X-HTTP-Method: DELETE"}, "method-override"},
 		"method override 3":             {[]string{"X-Method-Override: DELETE"}, "method-override"},
+		"target override":               {[]string{"X-Original-URL: /admin"}, "target-override"},
+		"target override 2":             {[]string{"X-Rewrite-URL: /admin"}, "target-override"},
 		"control character":             {[]string{"A: x\x07y"}, "cpdos-request"},
 		"oversize":                      {[]string{"A: " + large}, "cpdos-request"},
 		"oversize in parts":             {[]string{"A: " + large[:4<<10], "A: " + large[:4<<10]}, "cpdos-request"},
@@ -381,8 +383,8 @@ func TestStoreNoProvokedErrors(t *testing.T) {
 			}
 		}
 		x := get("Cache-Control: public, max-age=60").withStatus(399).withRequest(c.request...)
-		if c.want == "method-override" {
-			require.Equal(t, c.want, detail(t, shared, x), "%s: it may be the answer to another method", name)
+		if strings.HasSuffix(c.want, "-override") {
+			require.Equal(t, c.want, detail(t, shared, x), "%s: it may be the answer to another method, or target", name)
 			continue
 		}
 		require.Empty(t, detail(t, shared, x), name)

@@ -117,3 +117,29 @@ func TestRequestsOfTheCacheForAnotherTenant(t *testing.T) {
 		require.Contains(t, last.status(), "; hit; ttl=5", "it is fresh")
 	}
 }
+
+// Some frameworks take a request for one of the target that X-Original-URL or X-Rewrite-URL names,
+// which is in no key. Who knows that it is the same target removes the field.
+func TestRequestsThatNameAnotherTargetShareNothing(t *testing.T) {
+	for _, name := range []string{"X-Original-URL", "x-rewrite-url"} {
+		origin := func(w http.ResponseWriter, r *http.Request) {
+			if target := r.Header.Get(name); target != "" {
+				r.URL.Path = target
+			}
+			fresh(r.URL.Path)(w, r)
+		}
+		eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+			require.Equal(t, "/admin", h.get("/a", name, "/admin").body)
+			require.Equal(t, "/a", h.twice("/a"))
+			got := h.get("/a", name, "/admin")
+			require.Equal(t, "/admin", got.body)
+			require.Contains(t, got.status(), "fwd=bypass; detail=target-override")
+			require.Contains(t, h.get("/a").status(), "; hit")
+		})
+		none := func([]string) string { return "" }
+		normalized := middleware.Config{Normalize: map[string]func([]string) string{name: none}}
+		eachDoor(t, normalized, origin, func(t *testing.T, h *house) {
+			require.Equal(t, "/a", h.twice("/a", name, "/a"))
+		})
+	}
+}
