@@ -44,6 +44,9 @@ func TestSchemesAndUsersOfURLsAreTold(t *testing.T) {
 		} {
 			answer := h.raw(faulty.Request{Target: target})
 			require.Equal(t, want, string(answer[0].Body))
+			if want != " " {
+				require.Contains(t, answer[0].Header.Get("Cache-Status"), "fwd=bypass; detail=key", "clients make no variants")
+			}
 		}
 	}
 }

@@ -25,6 +25,7 @@ type target struct {
 	outbound  bool // it is a client's, and its URL says all
 	shown     bool // the request itself says the same: no handler, no proxy and no Config made it another
 	rewritten bool // next sees another URL, or another Host, than the client asked for
+	claims    bool // next sees what any client can say, and no key tells: the request is not for the cache
 	secured   bool // next sees a TLS connection, where the scheme need not be the connection's
 }
 
@@ -46,10 +47,18 @@ func (c *Cache) setTarget(t *target, d door, r *http.Request) {
 		c.publish(t, r)
 	}
 	if u := r.URL; u.Scheme != "" && u.Scheme != t.scheme || u.User != nil {
-		// An absolute form with a scheme or a user of the client's choice, or a handler around the cache
-		// that says what its proxy told it: next may go by either.
+		// Set by a handler around the cache, or chosen by the client; next may go by it.
 		t.rewritten, t.shown = true, false
+		t.claims = t.claimed(r)
 	}
+}
+
+// claimed reports whether r's absolute form has user information, or a scheme that is neither the
+// connection's nor the public one.
+func (t *target) claimed(r *http.Request) bool {
+	scheme, user, _, _ := splitRequestURI(r.RequestURI)
+	scheme = strings.ToLower(scheme)
+	return user != "" || scheme != "" && scheme != t.scheme && scheme != connectionScheme(r)
 }
 
 // targetOf is the target of a request that no Config is known for.
