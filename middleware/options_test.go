@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -72,6 +74,47 @@ func TestTheSmallestCacheHolds(t *testing.T) {
 		require.NotContains(t, large.status(), "; stored")
 		require.Len(t, large.body, 4097)
 	})
+}
+
+// What Cache-Status says to be stored is, where the origin says how long it is, however little room there is.
+func TestStoredIsStored(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		size, _ := strconv.Atoi(query.Get("size"))
+		pad, _ := strconv.Atoi(query.Get("pad"))
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Length", query.Get("size"))
+		w.Header().Set("X-Pad", strings.Repeat("x", pad))
+		if query.Has("vary") {
+			w.Header().Set("Vary", "Accept")
+		}
+		w.Write(make([]byte, size))
+	}
+	stored := 0
+	for _, maxBytes := range []int64{middleware.MinMaxBytes, 16 << 10} {
+		for _, size := range []int{0, 400, 700, 1000, 2000, 4000, 4096, 8000, 12000, 16000} {
+			for _, pad := range []int{0, 1000, 1500, 3000, 6000} {
+				for _, vary := range []string{"", "&vary"} {
+					cache := newCache(t, middleware.Config{MaxBytes: maxBytes, MaxObjectBytes: maxBytes})
+					door := cache.Handler(http.HandlerFunc(origin))
+					get := func() string {
+						w := httptest.NewRecorder()
+						door.ServeHTTP(w, httptest.NewRequest("GET", fmt.Sprintf("/?size=%d&pad=%d%s", size, pad, vary), nil))
+						require.Equal(t, size, w.Body.Len())
+						require.NoError(t, cache.Wait(t.Context()))
+						return w.Header().Get("Cache-Status")
+					}
+					first, second := get(), get()
+					said := strings.Contains(first, "; stored")
+					require.Equal(t, said, strings.Contains(second, "; hit"), "%d of %d bytes, %d in a field%s: %s", size, maxBytes, pad, vary, first)
+					if said {
+						stored++
+					}
+				}
+			}
+		}
+	}
+	require.Greater(t, stored, 20)
 }
 
 // Without a Logger, what goes wrong is in the default log.
