@@ -98,19 +98,19 @@ func (x *exchange) admitFull(a *answerHead, e *cirque.Exchange) verdict {
 	return x.fill(meta, fillSource{size: a.length})
 }
 
-// bookkeeping is what the default Storage takes beside a response that is being written, with its vary record, in bytes. It
+// bookkeeping is what a Storage takes beside a response that is being written, with its vary record, in bytes. It
 // is rather too much than too little.
 const bookkeeping = 1536
 
-// holds reports whether the default Storage, were it empty, would hold a response whose body has this length; negative where
-// that is not known. Other Storages are not asked.
+// holds reports whether the Storage, were it empty, would hold a response whose body has this length; negative where that is
+// not known.
 func (c *Cache) holds(key cirque.CacheKey, meta *cirque.CacheMeta, length int64) bool {
 	const copied = 4 << 10 // up to which length a body is in memory twice for a moment
 	if length <= copied {
 		length *= 2
 	}
 	about := 2 * int64(len(key.Primary())+meta.MetaSize())
-	return c.cfg.Storage != nil || max(length, 0)+about+bookkeeping <= c.cfg.MaxBytes
+	return c.limit <= 0 || max(length, 0)+about+bookkeeping <= c.limit
 }
 
 // storable applies the rules and the response filter.

@@ -15,8 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/diskcache"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/tiered"
 )
 
 // Whoever drives an HttpCache of their own beside the middleware finds what that stored, door by door.
@@ -115,6 +117,46 @@ func TestStoredIsStored(t *testing.T) {
 		}
 	}
 	require.Greater(t, stored, 20)
+}
+
+// The same of what a Storage of one's own cannot hold.
+func TestStoredIsStoredOnDisk(t *testing.T) {
+	open := func(t *testing.T) cirque.Storage {
+		disk, err := diskcache.Open(t.TempDir(), &diskcache.Config{MaxBytes: 64 << 10})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, disk.Close()) })
+		return disk
+	}
+	memory := func(limit int64) cirque.Storage {
+		return memcache.New(memcache.Config{Budget: cirque.NewBudget(limit)})
+	}
+	for name, storage := range map[string]cirque.Storage{
+		"disk":             open(t),
+		"memory":           memory(64 << 10),
+		"memory over disk": tiered.New(memory(16<<10), open(t), tiered.Config{}),
+		"without a limit":  tiered.New(memory(16<<10), memcache.New(memcache.Config{}), tiered.Config{}),
+	} {
+		cache := newCache(t, middleware.Config{Storage: storage})
+		door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			size, _ := strconv.Atoi(r.URL.Path[1:])
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Content-Length", r.URL.Path[1:])
+			w.Write(make([]byte, size))
+		}))
+		for _, size := range []int{30_000, 70_000} {
+			get := func() string {
+				w := httptest.NewRecorder()
+				door.ServeHTTP(w, httptest.NewRequest("GET", fmt.Sprint("/", size), nil))
+				require.Equal(t, size, w.Body.Len())
+				require.NoError(t, cache.Wait(t.Context()))
+				return w.Header().Get("Cache-Status")
+			}
+			first, second := get(), get()
+			fits := size < 64<<10 || name == "without a limit"
+			require.Equal(t, fits, strings.Contains(first, "; stored"), "%s: %s", name, first)
+			require.Equal(t, fits, strings.Contains(second, "; hit"), "%s: %s", name, second)
+		}
+	}
 }
 
 // Without a Logger, what goes wrong is in the default log.
