@@ -80,7 +80,10 @@ func (c *Cache) Options() *cirque.CacheOptions {
 }
 
 // Policy returns the rules that the cache goes by.
-func (c *Cache) Policy() *cirque.Policy { return c.policy }
+func (c *Cache) Policy() *cirque.Policy {
+	c.mustBeNew()
+	return c.policy
+}
 
 // ErrClosed is why fills and revalidations end that were under way when Close ran out of time.
 var ErrClosed = errors.New("middleware: cache closed")
@@ -109,6 +112,7 @@ func (c *Cache) Close(ctx context.Context) error {
 // what became of it. It is for tests above all, and must not be called from inside a fill: by a handler behind the
 // cache, or a hook.
 func (c *Cache) Wait(ctx context.Context) error {
+	c.mustBeNew()
 	select {
 	case <-c.underWay.ended():
 		return nil

@@ -197,6 +197,11 @@ func TestZeroCachePanicsWithAWord(t *testing.T) {
 		require.PanicsWithValue(t, word, func() { _ = cache.Purge(t.Context(), httptest.NewRequest("GET", "/", nil)) })
 		require.PanicsWithValue(t, word, func() { cache.Options() })
 		require.PanicsWithValue(t, word, func() { _ = cache.Close(t.Context()) })
+		require.PanicsWithValue(t, word, func() { _ = cache.Wait(t.Context()) })
+		require.PanicsWithValue(t, word, func() { _ = cache.PurgeAll(t.Context()) })
+		require.PanicsWithValue(t, word, func() { cache.HandlerKey(httptest.NewRequest("GET", "/", nil)) })
+		require.PanicsWithValue(t, word, func() { cache.TransportKey(httptest.NewRequest("GET", "/", nil)) })
+		require.PanicsWithValue(t, word, func() { cache.Policy() })
 	}
 }
 
