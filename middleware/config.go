@@ -143,7 +143,8 @@ type Config struct {
 	// must depend on nothing but the request line and Host, and is called with a synthetic GET for
 	// invalidations. URL, RequestURI, Host and TLS of the request it is given say what the client
 	// asked for: see PublicOrigin. Where the handler behind the cache sees another URL or Host, as
-	// under http.StripPrefix, that is a variance under the key. Nil: DefaultKey.
+	// under http.StripPrefix, that is a variance under the key; query and Host only where they are
+	// not the client's, so that a key may leave them out. Nil: DefaultKey.
 	Key func(*http.Request) (key string, ok bool)
 	// UserTag returns whose entry a request's response becomes, for accounting. Nil: nobody's.
 	UserTag func(*http.Request) string
