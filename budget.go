@@ -54,6 +54,14 @@ type BudgetedStorage interface {
 	Budgets() []*Budget
 }
 
+// LimitedStorage is a Storage that knows how much it can hold.
+type LimitedStorage interface {
+	Storage
+
+	// Limit returns how many bytes of responses it can hold altogether; zero or less where there is no limit.
+	Limit() int64
+}
+
 // NewBudget returns a Budget of limit bytes. Until EvictWith is called, a reservation that does not fit
 // fails.
 func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }

@@ -76,6 +76,14 @@ func (o *CacheOptions) Budgets() []*Budget {
 	return budgets
 }
 
+// StorageLimit returns how many bytes storage can hold; zero or less where there is no limit, or it cannot tell.
+func StorageLimit(storage Storage) int64 {
+	if s, ok := storage.(LimitedStorage); ok {
+		return s.Limit()
+	}
+	return 0
+}
+
 // copyBuffers are for bodies on their way to writers that are no io.ReaderFrom.
 var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 

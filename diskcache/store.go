@@ -59,6 +59,7 @@ var (
 	_ cirque.StreamingStorage = (*Store)(nil)
 	_ cirque.HoldingStorage   = (*Store)(nil)
 	_ cirque.BudgetedStorage  = (*Store)(nil)
+	_ cirque.LimitedStorage   = (*Store)(nil)
 )
 
 // stripe serialises what changes the files of some of the keys, and knows which of those files hits have open.
@@ -168,6 +169,9 @@ func (s *Store) Budget() *cirque.Budget { return s.ledger.budget }
 
 // Budgets implements [cirque.BudgetedStorage].
 func (s *Store) Budgets() []*cirque.Budget { return []*cirque.Budget{s.ledger.budget} }
+
+// Limit implements [cirque.LimitedStorage].
+func (s *Store) Limit() int64 { return s.ledger.budget.Limit() }
 
 // Held implements [cirque.HoldingStorage], for the entries whose files are open: those with bodies above 64 KiB.
 func (s *Store) Held() int64 { return s.held.Load() }

@@ -68,6 +68,7 @@ var (
 	_ cirque.StreamingStorage = (*MemCache)(nil)
 	_ cirque.HoldingStorage   = (*MemCache)(nil)
 	_ cirque.BudgetedStorage  = (*MemCache)(nil)
+	_ cirque.LimitedStorage   = (*MemCache)(nil)
 )
 
 // New returns an empty MemCache.
@@ -108,6 +109,9 @@ func (c *MemCache) Len() int {
 
 // Held implements [cirque.HoldingStorage], for bodies of 64 KiB and more.
 func (c *MemCache) Held() int64 { return c.held.Load() }
+
+// Limit implements [cirque.LimitedStorage].
+func (c *MemCache) Limit() int64 { return c.budget.Limit() }
 
 // Budgets implements [cirque.BudgetedStorage].
 func (c *MemCache) Budgets() []*cirque.Budget {

@@ -77,7 +77,7 @@ func (x *exchange) admitFull(a *answerHead, e *rules.Exchange) verdict {
 	if refusal != nil {
 		return x.refuse(a, refusal)
 	}
-	if x.hc.ExceedsMaxObject(a.length) {
+	if x.hc.ExceedsMaxObject(a.length) || !x.cache.holds(x.hc.Key(), meta, a.length) {
 		x.status.detail = "too-large"
 		if x.post != nil {
 			return x.passOn(cirque.PredictedResponseTooLarge)
@@ -96,6 +96,21 @@ func (x *exchange) admitFull(a *answerHead, e *rules.Exchange) verdict {
 	}
 	x.own = a.header
 	return x.fill(meta, fillSource{size: a.length})
+}
+
+// bookkeeping is what a Storage takes beside a response that is being written, with its vary record, in bytes. It
+// is rather too much than too little.
+const bookkeeping = 1536
+
+// holds reports whether the Storage, were it empty, would hold a response whose body has this length; negative where that is
+// not known.
+func (c *Cache) holds(key cirque.CacheKey, meta *cirque.CacheMeta, length int64) bool {
+	const copied = 4 << 10 // up to which length a body is in memory twice for a moment
+	if length <= copied {
+		length *= 2
+	}
+	about := 2 * int64(len(key.Primary())+meta.MetaSize())
+	return c.limit <= 0 || max(length, 0)+about+bookkeeping <= c.limit
 }
 
 // storable applies the rules and the response filter.

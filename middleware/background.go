@@ -19,6 +19,10 @@ import (
 // them.
 func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, chain http.Handler) {
 	c := x.cache
+	var wants selection
+	if chain != nil {
+		wants = x.selects(x.hc.VaryRecord())
+	}
 	b := &exchange{cache: c, door: x.door, origin: x.origin, stripped: x.stripped, target: x.target, background: true}
 	b.status.fwd = "stale" // RFC 9211 §2.2
 	ctx, cancel := c.backgroundContext(x.req)
@@ -46,7 +50,7 @@ func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, chain http.Ha
 		cancel()
 		return
 	}
-	f := &refresh{walk: b, key: key, served: stale.Updated(), ctx: ctx, cancel: cancel, number: number}
+	f := &refresh{walk: b, key: key, wants: wants, served: stale.Updated(), ctx: ctx, cancel: cancel, number: number}
 	go func() {
 		defer c.recoverBackground("revalidation")
 		defer f.end()

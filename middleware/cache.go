@@ -19,6 +19,7 @@ type Cache struct {
 	namespaces [doorCount]string
 	public     publicOrigin
 
+	limit         int64 // of the Storage; zero or less: none is known
 	fills         places
 	revalidations turns
 	flights       flights
@@ -52,6 +53,7 @@ func New(cfg Config) (*Cache, error) {
 		public:        public,
 		opts:          opts,
 		policy:        cfg.policy(),
+		limit:         cirque.StorageLimit(opts.Storage),
 		fills:         places{max: cfg.MaxFills, patience: cfg.LockAge},
 		revalidations: turns{max: cfg.MaxRevalidations, patience: cfg.LockAge},
 		namespaces:    namespaces(cfg.Namespace),
@@ -79,7 +81,10 @@ func (c *Cache) Options() *cirque.CacheOptions {
 }
 
 // Policy returns the rules that the cache goes by.
-func (c *Cache) Policy() *rules.Policy { return c.policy }
+func (c *Cache) Policy() *rules.Policy {
+	c.mustBeNew()
+	return c.policy
+}
 
 // ErrClosed is why fills and revalidations end that were under way when Close ran out of time.
 var ErrClosed = errors.New("middleware: cache closed")
@@ -108,6 +113,7 @@ func (c *Cache) Close(ctx context.Context) error {
 // what became of it. It is for tests above all, and must not be called from inside a fill: by a handler behind the
 // cache, or a hook.
 func (c *Cache) Wait(ctx context.Context) error {
+	c.mustBeNew()
 	select {
 	case <-c.underWay.ended():
 		return nil

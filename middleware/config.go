@@ -112,7 +112,8 @@ type Config struct {
 	MaxRevalidations int
 
 	// FreshFor gives responses without explicit freshness a lifetime by status. Nil: only the heuristic
-	// of RFC 9111 §4.2.2. For a 5xx it is also the most that its own directives can get it; see StoreServerErrors.
+	// of RFC 9111 §4.2.2. For a 5xx it is also the most that its own directives can get it, and no window of RFC 5861 adds to
+	// it; see StoreServerErrors.
 	FreshFor func(status int) time.Duration
 	// StoreServerErrors lets a 5xx be stored for as long as it says itself. By default it is not stored, unless FreshFor grants
 	// its status a lifetime: handlers set Cache-Control for the page, and an error that comes about later goes out with it.
@@ -144,7 +145,8 @@ type Config struct {
 	// must depend on nothing but the request line and Host, and is called with a synthetic GET for
 	// invalidations. URL, RequestURI, Host and TLS of the request it is given say what the client
 	// asked for: see PublicOrigin. Where the handler behind the cache sees another URL or Host, as
-	// under http.StripPrefix, that is a variance under the key. Nil: DefaultKey.
+	// under http.StripPrefix, that is a variance under the key; query and Host only where they are
+	// not the client's, so that a key may leave them out. Nil: DefaultKey.
 	Key func(*http.Request) (key string, ok bool)
 	// UserTag returns whose entry a request's response becomes, for accounting. Nil: nobody's.
 	UserTag func(*http.Request) string

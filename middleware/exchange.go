@@ -129,7 +129,7 @@ func (x *exchange) plan() (route, error) {
 		return x.pass(fwdBypass, "request-filter"), nil
 	}
 	key, ok := c.key(x.door, &x.target, x.req)
-	if !ok {
+	if !ok || x.target.claims {
 		return x.pass(fwdBypass, "key"), nil
 	}
 	x.rd = c.policy.RequestDirectives(x.req.Header)
@@ -217,7 +217,7 @@ func (x *exchange) enable(key cirque.CacheKey) {
 // planUncacheable routes what the rules keep out of the cache.
 func (x *exchange) planUncacheable(why string) route {
 	if x.req.Method == http.MethodPost {
-		if key, ok := x.cache.keyOfGet(x.door, &x.target, x.req); ok {
+		if key, ok := x.cache.keyOfGet(x.door, &x.target, x.req); ok && !x.target.claims {
 			// RFC 9110 §9.3.3: the answer may say that it serves later GETs.
 			x.post = &post{key, x.cache.opts.WatchPurges(key)}
 			x.status.fwd = fwdMethod

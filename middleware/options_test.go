@@ -9,13 +9,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/diskcache"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/tiered"
 )
 
 // Whoever drives an HttpCache of their own beside the middleware finds what that stored, door by door.
@@ -78,6 +81,87 @@ func TestTheSmallestCacheHolds(t *testing.T) {
 	})
 }
 
+// What Cache-Status says to be stored is, where the origin says how long it is, however little room there is.
+func TestStoredIsStored(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		size, _ := strconv.Atoi(query.Get("size"))
+		pad, _ := strconv.Atoi(query.Get("pad"))
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Length", query.Get("size"))
+		w.Header().Set("X-Pad", strings.Repeat("x", pad))
+		if query.Has("vary") {
+			w.Header().Set("Vary", "Accept")
+		}
+		w.Write(make([]byte, size))
+	}
+	stored := 0
+	for _, maxBytes := range []int64{middleware.MinMaxBytes, 16 << 10} {
+		for _, size := range []int{0, 400, 700, 1000, 2000, 4000, 4096, 8000, 12000, 16000} {
+			for _, pad := range []int{0, 1000, 1500, 3000, 6000} {
+				for _, vary := range []string{"", "&vary"} {
+					cache := newCache(t, middleware.Config{MaxBytes: maxBytes, MaxObjectBytes: maxBytes})
+					door := cache.Handler(http.HandlerFunc(origin))
+					get := func() string {
+						w := httptest.NewRecorder()
+						door.ServeHTTP(w, httptest.NewRequest("GET", fmt.Sprintf("/?size=%d&pad=%d%s", size, pad, vary), nil))
+						require.Equal(t, size, w.Body.Len())
+						require.NoError(t, cache.Wait(t.Context()))
+						return w.Header().Get("Cache-Status")
+					}
+					first, second := get(), get()
+					said := strings.Contains(first, "; stored")
+					require.Equal(t, said, strings.Contains(second, "; hit"), "%d of %d bytes, %d in a field%s: %s", size, maxBytes, pad, vary, first)
+					if said {
+						stored++
+					}
+				}
+			}
+		}
+	}
+	require.Greater(t, stored, 20)
+}
+
+// The same of what a Storage of one's own cannot hold.
+func TestStoredIsStoredOnDisk(t *testing.T) {
+	open := func(t *testing.T) cirque.Storage {
+		disk, err := diskcache.Open(t.TempDir(), &diskcache.Config{MaxBytes: 64 << 10})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, disk.Close()) })
+		return disk
+	}
+	memory := func(limit int64) cirque.Storage {
+		return memcache.New(memcache.Config{Budget: cirque.NewBudget(limit)})
+	}
+	for name, storage := range map[string]cirque.Storage{
+		"disk":             open(t),
+		"memory":           memory(64 << 10),
+		"memory over disk": tiered.New(memory(16<<10), open(t), tiered.Config{}),
+		"without a limit":  tiered.New(memory(16<<10), memcache.New(memcache.Config{}), tiered.Config{}),
+	} {
+		cache := newCache(t, middleware.Config{Storage: storage})
+		door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			size, _ := strconv.Atoi(r.URL.Path[1:])
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Content-Length", r.URL.Path[1:])
+			w.Write(make([]byte, size))
+		}))
+		for _, size := range []int{30_000, 70_000} {
+			get := func() string {
+				w := httptest.NewRecorder()
+				door.ServeHTTP(w, httptest.NewRequest("GET", fmt.Sprint("/", size), nil))
+				require.Equal(t, size, w.Body.Len())
+				require.NoError(t, cache.Wait(t.Context()))
+				return w.Header().Get("Cache-Status")
+			}
+			first, second := get(), get()
+			fits := size < 64<<10 || name == "without a limit"
+			require.Equal(t, fits, strings.Contains(first, "; stored"), "%s: %s", name, first)
+			require.Equal(t, fits, strings.Contains(second, "; hit"), "%s: %s", name, second)
+		}
+	}
+}
+
 // Without a Logger, what goes wrong is in the default log.
 func TestFailuresAreLoggedByDefault(t *testing.T) {
 	var log bytes.Buffer
@@ -116,6 +200,11 @@ func TestZeroCachePanicsWithAWord(t *testing.T) {
 		require.PanicsWithValue(t, word, func() { _ = cache.Purge(t.Context(), httptest.NewRequest("GET", "/", nil)) })
 		require.PanicsWithValue(t, word, func() { cache.Options() })
 		require.PanicsWithValue(t, word, func() { _ = cache.Close(t.Context()) })
+		require.PanicsWithValue(t, word, func() { _ = cache.Wait(t.Context()) })
+		require.PanicsWithValue(t, word, func() { _ = cache.PurgeAll(t.Context()) })
+		require.PanicsWithValue(t, word, func() { cache.HandlerKey(httptest.NewRequest("GET", "/", nil)) })
+		require.PanicsWithValue(t, word, func() { cache.TransportKey(httptest.NewRequest("GET", "/", nil)) })
+		require.PanicsWithValue(t, word, func() { cache.Policy() })
 	}
 }
 

@@ -37,7 +37,10 @@ func (c *Cache) SoftPurge(ctx context.Context, r *http.Request) error {
 // everything that is being fetched: for all Caches on the Storage, and after a restart too where
 // the Storage outlives it. An error says that the Storage did not keep the purge. It takes no time
 // for each entry; the room is given back as new responses need it.
-func (c *Cache) PurgeAll(ctx context.Context) error { return c.opts.PurgeAll(ctx) }
+func (c *Cache) PurgeAll(ctx context.Context) error {
+	c.mustBeNew()
+	return c.opts.PurgeAll(ctx)
+}
 
 // PurgeGroup does the same for every response of r's origin that is in the cache group (RFC 9875
 // §2). It covers http and https of the host: behind a proxy that ends TLS connections, and without

@@ -31,6 +31,7 @@ type refreshKey struct{}
 type refresh struct {
 	walk   *exchange // with the write permit
 	key    cirque.CacheKey
+	wants  selection // of what is stored under key
 	served time.Time // when what is revalidated was last updated
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -48,6 +49,26 @@ const (
 	refreshTaken                 // one has
 	refreshOver                  // the walk is released
 )
+
+// selection is what a request selects of what is stored under its key: a variant by the fields of
+// record, and by what the request was rewritten to.
+type selection struct {
+	record  *cirque.VaryRecord // nil where none is known
+	variant cirque.HashBinary
+}
+
+// selects returns what x's request selects if record is the one under its key.
+func (x *exchange) selects(record *cirque.VaryRecord) selection {
+	b := cirque.NewVarianceBuilder()
+	if record != nil {
+		b = cirque.VaryVariance(record.Fields, x.req.Header, record.Epoch)
+	}
+	if extra := x.varianceHook(); extra != nil {
+		extra(b)
+	}
+	variant, _ := b.Finalize()
+	return selection{record, variant}
+}
 
 // refreshOf returns the refresh that ctx carries; nil where there is none, or a door has taken its
 // walk over: behind that door the request is one like any other.
@@ -145,6 +166,9 @@ func (f *refresh) take(h *handlerDoor, r *http.Request) bool {
 	if key, ok := c.key(doorHandler, &x.target, x.req); !ok || key.PrimaryHash() != f.key.PrimaryHash() {
 		return false
 	}
+	if x.selects(f.wants.record) != f.wants {
+		return false // rewritten to another resource, by what is gone from the request: a Host, say
+	}
 	if !f.state.CompareAndSwap(refreshPending, refreshTaken) {
 		return false
 	}
@@ -221,7 +245,10 @@ func (h *handlerDoor) askAgain(x *exchange, w http.ResponseWriter) bool {
 	}
 	ctx, cancel := context.WithCancel(endingWith{first, c.newContext(x.req)})
 	defer cancel()
-	f := &refresh{walk: x, key: x.hc.Key(), ctx: ctx, cancel: cancel, again: &secondAsking{client: w, done: make(chan struct{})}}
+	f := &refresh{
+		walk: x, key: x.hc.Key(), wants: x.selects(x.hc.VaryRecord()), ctx: ctx, cancel: cancel,
+		again: &secondAsking{client: w, done: make(chan struct{})},
+	}
 	r := newRefreshRequest(context.WithValue(ctx, refreshKey{}, f), x.req, x.req.Header.Clone())
 	r.Method = x.req.Method
 	returned := make(chan struct{})

@@ -26,6 +26,7 @@ type target struct {
 	outbound  bool // it is a client's, and its URL says all
 	shown     bool // the request itself says the same: no handler, no proxy and no Config made it another
 	rewritten bool // next sees another URL, or another Host, than the client asked for
+	claims    bool // next sees what any client can say, and no key tells: the request is not for the cache
 	secured   bool // next sees a TLS connection, where the scheme need not be the connection's
 }
 
@@ -46,6 +47,19 @@ func (c *Cache) setTarget(t *target, d door, r *http.Request) {
 	if c.public.scheme != "" || c.cfg.TrustForwarded != nil {
 		c.publish(t, r)
 	}
+	if u := r.URL; u.Scheme != "" && u.Scheme != t.scheme || u.User != nil {
+		// Set by a handler around the cache, or chosen by the client; next may go by it.
+		t.rewritten, t.shown = true, false
+		t.claims = t.claimed(r)
+	}
+}
+
+// claimed reports whether r's absolute form has user information, or a scheme that is neither the
+// connection's nor the public one.
+func (t *target) claimed(r *http.Request) bool {
+	scheme, user, _, _ := splitRequestURI(r.RequestURI)
+	scheme = strings.ToLower(scheme)
+	return user != "" || scheme != "" && scheme != t.scheme && scheme != connectionScheme(r)
 }
 
 // targetOf is the target of a request that no Config is known for.
@@ -304,6 +318,9 @@ func (t *target) fill(r http.Request) *http.Request {
 // addDimensions adds what next sees of r beside its target. Two requests for one public URL that
 // are rewritten to two URLs get two answers. Names that begin with a colon are nobody else's: no
 // field has such a name.
+//
+// Query and Host are none where they are the target's: the key goes by them, or a Config.Key has
+// left them out on purpose.
 func (t *target) addDimensions(b *cirque.VarianceBuilder, r *http.Request) {
 	if t.secured {
 		b.AddResource(":tls", "")
@@ -314,14 +331,23 @@ func (t *target) addDimensions(b *cirque.VarianceBuilder, r *http.Request) {
 	u := r.URL
 	b.AddResource(":path", u.Path)
 	for _, part := range [...]struct{ name, value string }{
-		{":raw-path", u.RawPath}, {":query", u.RawQuery}, {":opaque", u.Opaque}, {":authority", u.Host}, {":host", r.Host},
+		{":raw-path", u.RawPath}, {":opaque", u.Opaque}, {":scheme", u.Scheme}, {":authority", u.Host}, {":fragment", u.Fragment},
 	} {
 		if part.value != "" {
 			b.AddNameValue(part.name, part.value)
 		}
 	}
-	if u.ForceQuery {
-		b.AddNameValue(":force-query", "")
+	if u.User != nil {
+		b.AddNameValue(":user", u.User.String())
+	}
+	if force := t.hasQuery && t.query == ""; u.RawQuery != t.query || u.ForceQuery != force {
+		b.AddNameValue(":query", u.RawQuery)
+		if u.ForceQuery {
+			b.AddNameValue(":force-query", "")
+		}
+	}
+	if rules.NormalHost(t.scheme, r.Host) != t.host {
+		b.AddNameValue(":host", r.Host)
 	}
 }
 

@@ -22,6 +22,8 @@ func (p *Policy) RequestCacheable(req *http.Request) (ok bool, detail string) {
 	switch {
 	case overridesMethod(req.Header):
 		return false, "method-override" // an origin that heeds it answers as if the method were another one
+	case overridesTarget(req.Header):
+		return false, "target-override"
 	case hasContent(req):
 		// What is sent with a GET has no defined meaning and is in no key (RFC 9110 §9.3.1).
 		return false, "request-content"
@@ -38,6 +40,13 @@ func (p *Policy) RequestCacheable(req *http.Request) (ok bool, detail string) {
 // than the one they send. No RFC defines them, and many frameworks heed them.
 func overridesMethod(h http.Header) bool {
 	return len(h["X-Http-Method-Override"]) > 0 || len(h["X-Http-Method"]) > 0 || len(h["X-Method-Override"]) > 0
+}
+
+// overridesTarget reports whether a request with header h has one of the fields that name another target than its own, for
+// servers that were told so by a rewriting in front of them. No RFC defines them either, some frameworks heed them, and any
+// client can send them. Whose proxy sends them with every request has to remove them before the cache.
+func overridesTarget(h http.Header) bool {
+	return len(h["X-Original-Url"]) > 0 || len(h["X-Rewrite-Url"]) > 0
 }
 
 // hasContent reports whether req brings content. A server's request says so by its length, while its Body is

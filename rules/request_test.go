@@ -30,6 +30,8 @@ func TestRequestCacheable(t *testing.T) {
 		"another method meant":         {"GET", "method-override", []string{"X-HTTP-Method-Override: HEAD"}},
 		"another method meant 2":       {"HEAD", "method-override", []string{"X-HTTP-Method: GET"}},
 		"another method meant 3":       {"GET", "method-override", []string{"X-Method-Override: "}},
+		"another target meant":         {"GET", "target-override", []string{"X-Original-URL: /admin"}},
+		"another target meant 2":       {"HEAD", "target-override", []string{"X-Rewrite-URL: /admin"}},
 		"the origin's preconditions":   {"GET", "precondition", []string{`If-Match: "a"`}},
 		"the origin's preconditions 2": {"GET", "precondition", []string{"If-Unmodified-Since: x"}},
 	} {

@@ -169,6 +169,8 @@ func (c *candidate) refusedByRequest() *Refusal {
 		return &Refusal{Reason: cirque.OriginNotCache, Detail: "authorization", ByResponse: !c.sentAuthorization()}
 	case overridesMethod(h):
 		return refuseRequest("method-override") // see RequestCacheable
+	case overridesTarget(h):
+		return refuseRequest("target-override")
 	case c.changedOnTheWay():
 		return refuseResponse("request-changed") // RFC 9111 §4.1: it would match requests that it is no answer to
 	case c.status >= 300 && c.exchange.Stripped, c.status >= 400 && c.policy.provokes(h, c.header):
@@ -273,8 +275,12 @@ func flagIf(on bool, flag cirque.MetaFlags) cirque.MetaFlags {
 }
 
 // staleWindows returns how long the response may be served stale (RFC 5861). Configured windows are for
-// responses that are fresh for a while; an origin that grants no freshness wants to be asked.
+// responses that are fresh for a while; an origin that grants no freshness wants to be asked. A server error with a bound to
+// its lifetime has none, or windows that were meant for the page would lead past it.
 func (c *candidate) staleWindows() (swr, sie time.Duration) {
+	if c.policy.boundsServerError(c.status) {
+		return 0, 0
+	}
 	if c.freshness.Lifetime > 0 {
 		swr, sie = c.policy.Defaults.StaleWhileRevalidate, c.policy.Defaults.StaleIfError
 	}

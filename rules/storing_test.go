@@ -47,7 +47,7 @@ func TestStoreByStatus(t *testing.T) {
 
 // A lifetime that the owner grants to a server error is the most that it gets.
 func TestStoreServerErrorsAsConfigured(t *testing.T) {
-	p := &Policy{Defaults: cirque.CacheMetaDefaults{FreshFor: func(status int) time.Duration {
+	p := &Policy{Defaults: cirque.CacheMetaDefaults{StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute, FreshFor: func(status int) time.Duration {
 		if status == 503 || status == 404 {
 			return 10 * time.Second
 		}
@@ -63,6 +63,7 @@ func TestStoreServerErrorsAsConfigured(t *testing.T) {
 		{503, "Cache-Control: s-maxage=60", 10 * time.Second},
 		{503, "Expires: " + at(time.Hour), 10 * time.Second},
 		{503, "Cache-Control: max-age=5", 5 * time.Second},
+		{503, "Cache-Control: max-age=60, stale-while-revalidate=60, stale-if-error=60", 10 * time.Second},
 		{500, "Cache-Control: max-age=60", 0},
 		{404, "Cache-Control: max-age=60", time.Minute},
 		{499, "Cache-Control: max-age=60", time.Minute},
@@ -75,6 +76,9 @@ func TestStoreServerErrorsAsConfigured(t *testing.T) {
 		}
 		require.Nil(t, refusal, c)
 		require.Equal(t, c.want, meta.FreshUntil().Sub(x.ResponseTime), c)
+		over := meta.FreshUntil().Add(time.Second)
+		require.Equal(t, c.status < 500, meta.ServeStaleWhileRevalidate(over), c)
+		require.Equal(t, c.status < 500, meta.ServeStaleIfError(over), c)
 	}
 	_, refusal := p.Store(get("Cache-Control: no-store").withStatus(503))
 	require.Equal(t, "no-store", refusal.Detail)
@@ -360,6 +364,8 @@ func TestStoreNoProvokedErrors(t *testing.T) {
 		"method override":               {[]string{"X-HTTP-Method-Override: DELETE"}, "method-override"},
 		"method override 2":             {[]string{"X-HTTP-Method: DELETE"}, "method-override"},
 		"method override 3":             {[]string{"X-Method-Override: DELETE"}, "method-override"},
+		"target override":               {[]string{"X-Original-URL: /admin"}, "target-override"},
+		"target override 2":             {[]string{"X-Rewrite-URL: /admin"}, "target-override"},
 		"control character":             {[]string{"A: x\x07y"}, "cpdos-request"},
 		"oversize":                      {[]string{"A: " + large}, "cpdos-request"},
 		"oversize in parts":             {[]string{"A: " + large[:4<<10], "A: " + large[:4<<10]}, "cpdos-request"},
@@ -379,8 +385,8 @@ func TestStoreNoProvokedErrors(t *testing.T) {
 			}
 		}
 		x := get("Cache-Control: public, max-age=60").withStatus(399).withRequest(c.request...)
-		if c.want == "method-override" {
-			require.Equal(t, c.want, detail(t, shared, x), "%s: it may be the answer to another method", name)
+		if strings.HasSuffix(c.want, "-override") {
+			require.Equal(t, c.want, detail(t, shared, x), "%s: it may be the answer to another method, or target", name)
 			continue
 		}
 		require.Empty(t, detail(t, shared, x), name)

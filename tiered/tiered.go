@@ -86,7 +86,19 @@ type tier struct {
 	stripes      [stripeCount]stripe
 }
 
-var _ cirque.BudgetedStorage = (*tier)(nil)
+var (
+	_ cirque.BudgetedStorage = (*tier)(nil)
+	_ cirque.LimitedStorage  = (*tier)(nil)
+)
+
+// Limit implements [cirque.LimitedStorage]: a response is in one of both Storages, or in both.
+func (t *tier) Limit() int64 {
+	upper, lower := cirque.StorageLimit(t.upper), cirque.StorageLimit(t.lower)
+	if upper <= 0 || lower <= 0 {
+		return 0
+	}
+	return max(upper, lower)
+}
 
 // stripe serialises the changes to the keys of some primary hashes. An eviction takes no lock: it may come from
 // within a change, when that makes room.

@@ -310,6 +310,8 @@ var storingRules = []Requirement{
 			overridden("X-HTTP-Method-Override"),
 			overridden("X-HTTP-Method"),
 			overridden("X-Method-Override"),
+			overridden("X-Original-URL"),
+			overridden("X-Rewrite-URL"),
 			provoked("an error after an oversized header is not stored", "X-Padding: "+strings.Repeat("x", 9000)),
 			{Name: "a GET with content is neither stored nor served", Steps: []Step{
 				{Header: Lines{"Content-Type: text/plain"}, Body: "fat", Answer: &Answer{Header: Lines{"Cache-Control: max-age=3600"}}},
@@ -364,7 +366,7 @@ func provoked(name, line string) Case {
 	}}
 }
 
-// overridden shows that a request that asks for another method in this field is none of the cache's business.
+// overridden shows that a request that asks for another method or target in this field is none of the cache's business.
 func overridden(field string) Case {
 	return Case{Name: "a GET with " + field + " is neither stored nor served", Steps: []Step{
 		get(field+": HEAD").answered(200, "Cache-Control: max-age=3600").says("fwd=bypass"),

@@ -1,0 +1,148 @@
+package middleware_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/internal/verify/faulty"
+	"github.com/cirquecache/cirque/middleware"
+)
+
+// The handler behind the cache sees the scheme and the user of an absolute form, which any client
+// can choose, and the scheme that a handler around the cache has set by what its proxy told it.
+func TestSchemesAndUsersOfURLsAreTold(t *testing.T) {
+	cached := newCache(t, middleware.Config{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fresh(fmt.Sprintf("%s %s", r.URL.Scheme, r.URL.User))(w, r)
+	}))
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if scheme := r.Header.Get("X-Scheme"); scheme != "" {
+			r.URL.Scheme = scheme // in place, as some do
+		}
+		cached.ServeHTTP(w, r)
+	}))
+	defer front.Close()
+	h := &house{t: t, front: front}
+	host := front.Listener.Addr().String() + "/b"
+	for range 2 {
+		for _, scheme := range []string{"http", "https", ""} {
+			var header []string
+			if scheme != "" {
+				header = []string{"X-Scheme: " + scheme}
+			}
+			answer := h.raw(faulty.Request{Target: "/a", Fields: header})
+			require.Equal(t, scheme+" ", string(answer[0].Body))
+		}
+		for target, want := range map[string]string{
+			"/b": " ", "https://" + host: "https ", "http://u@" + host: "http u", "http://u:p@" + host: "http u:p",
+		} {
+			answer := h.raw(faulty.Request{Target: target})
+			require.Equal(t, want, string(answer[0].Body))
+			if want != " " {
+				require.Contains(t, answer[0].Header.Get("Cache-Status"), "fwd=bypass; detail=key", "clients make no variants")
+			}
+		}
+	}
+}
+
+// A Config.Key that leaves the query or the Host out does so under a stripped prefix too.
+func TestKeyHookCountsUnderAStrippedPrefix(t *testing.T) {
+	cache := newCache(t, middleware.Config{Key: func(r *http.Request) (string, bool) { return r.URL.Path, true }})
+	cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fresh(r.Host+" "+r.URL.RawQuery)(w, r)
+	}))
+	h := site(t, "HTTP/1.1", http.StripPrefix("/docs", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if query := r.Header.Get("X-Query"); query != "" {
+			r.URL.RawQuery = strings.Trim(query, "-")
+		}
+		cached.ServeHTTP(w, r)
+	})))
+	h.twice("/docs/a?x=1", "Host", "a.test")
+	for _, target := range []string{"/docs/a?x=2", "/docs/a", "/docs/a?"} {
+		require.Equal(t, "a.test x=1", h.get(target, "Host", "b.test").body)
+	}
+	for range 2 {
+		for _, query := range []string{"y=1", "y=2", "-"} { // which are no wish of the hook's
+			got := h.get("/docs/a?x=1", "Host", "a.test", "X-Query", query)
+			require.Equal(t, "a.test "+strings.Trim(query, "-"), got.body)
+		}
+	}
+}
+
+// A handler around the cache that rewrites by the Host, and the Host too, is not told the Host of
+// the client by a request of the cache's own. Such a request is for another tenant: what it brings
+// is not the client's, nor does it keep what is stored from being validated.
+func TestRequestsOfTheCacheForAnotherTenant(t *testing.T) {
+	cache := newCache(t, middleware.Config{})
+	cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Etag", `"1"`)
+		switch {
+		case r.Header.Get("If-None-Match") == "":
+			w.Header().Set("Cache-Control", "max-age=60, stale-while-revalidate=600")
+			aged(w, 100*time.Second)
+		case strings.HasSuffix(r.URL.Path, "/other"):
+			w.Header().Set("Etag", `"2"`) // which nobody asked about: the cache asks again
+			w.WriteHeader(http.StatusNotModified)
+			return
+		default:
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		io.WriteString(w, r.URL.Path)
+	}))
+	h := site(t, "HTTP/1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tenant, known := strings.CutSuffix(r.Host, ".test")
+		if !known {
+			tenant = "default"
+		}
+		r.URL.Path, r.Host = "/"+tenant+r.URL.Path, "inner"
+		cached.ServeHTTP(w, r)
+	}))
+	for _, tenant := range []string{"a", "b"} {
+		for range 2 {
+			got := h.get("/other", "Host", tenant+".test", "Cache-Control", "no-cache")
+			require.Equal(t, "/"+tenant+"/other", got.body)
+			require.NoError(t, cache.Wait(t.Context()))
+		}
+		var last reply
+		for range 4 {
+			last = h.get("/page", "Host", tenant+".test")
+			require.Equal(t, "/"+tenant+"/page", last.body)
+			require.NoError(t, cache.Wait(t.Context()))
+		}
+		require.Contains(t, last.status(), "; hit; ttl=5", "it is fresh")
+	}
+}
+
+// Some frameworks take a request for one of the target that X-Original-URL or X-Rewrite-URL names,
+// which is in no key. Who knows that it is the same target removes the field.
+func TestRequestsThatNameAnotherTargetShareNothing(t *testing.T) {
+	for _, name := range []string{"X-Original-URL", "x-rewrite-url"} {
+		origin := func(w http.ResponseWriter, r *http.Request) {
+			if target := r.Header.Get(name); target != "" {
+				r.URL.Path = target
+			}
+			fresh(r.URL.Path)(w, r)
+		}
+		eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+			require.Equal(t, "/admin", h.get("/a", name, "/admin").body)
+			require.Equal(t, "/a", h.twice("/a"))
+			got := h.get("/a", name, "/admin")
+			require.Equal(t, "/admin", got.body)
+			require.Contains(t, got.status(), "fwd=bypass; detail=target-override")
+			require.Contains(t, h.get("/a").status(), "; hit")
+		})
+		none := func([]string) string { return "" }
+		normalized := middleware.Config{Normalize: map[string]func([]string) string{name: none}}
+		eachDoor(t, normalized, origin, func(t *testing.T, h *house) {
+			require.Equal(t, "/a", h.twice("/a", name, "/a"))
+		})
+	}
+}
