@@ -22,7 +22,11 @@ func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, chain http.Ha
 	b.status.fwd = "stale" // RFC 9211 §2.2
 	ctx, cancel := c.backgroundContext(x.req)
 	b.client = context.WithValue(ctx, refreshKey{}, (*refresh)(nil))
-	header := x.req.Header.Clone()
+	said := x.req.Header
+	if chain != nil {
+		said = x.said // which is normalised where it arrives
+	}
+	header := said.Clone()
 	for _, name := range [...]string{"Cache-Control", "Pragma", "Range", "If-Range", "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since"} {
 		header.Del(name) // they were this client's wishes, not the resource's
 	}

@@ -42,12 +42,14 @@ func DefaultKey(r *http.Request) (key string, ok bool) {
 // client asked for. What is put under the key by hand is not found by requests whose URL or Host was
 // rewritten on the way to the Handler: see Config.Key.
 func (c *Cache) HandlerKey(r *http.Request) (key cirque.CacheKey, ok bool) {
+	r = c.normalized(r)
 	t := c.target(doorHandler, r)
 	return c.key(doorHandler, &t, r)
 }
 
 // TransportKey is HandlerKey for the cache's transports. It goes by r.URL alone.
 func (c *Cache) TransportKey(r *http.Request) (key cirque.CacheKey, ok bool) {
+	r = c.normalized(r)
 	t := c.target(doorTransport, r)
 	return c.key(doorTransport, &t, r)
 }
