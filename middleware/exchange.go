@@ -175,6 +175,10 @@ func (x *exchange) plan() (route, error) {
 		if !x.hc.IsLocked() {
 			return x.forward(), nil
 		}
+		if x.waitsForItself() {
+			x.hc.Disable(cirque.CacheLockGiveUp)
+			return x.pass(x.status.fwd, "nested"), nil
+		}
 		status, err := x.hc.WaitLock(x.client)
 		x.now = time.Now()
 		if err != nil {

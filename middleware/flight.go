@@ -40,6 +40,8 @@ type flight struct {
 
 	flushes flushes
 
+	filling cirque.HashBinary // the primary hash of the key that it has the write permit for, if any
+
 	number  uint64 // among what is under way
 	landing sync.Once
 	once    sync.Once
@@ -54,7 +56,10 @@ type flight struct {
 func (x *exchange) newFlight() *flight {
 	c := x.cache
 	f := &flight{cache: c, client: x.client, waited: !x.background}
-	f.ctx, f.cancel = context.WithCancelCause(context.WithoutCancel(x.client))
+	if x.hc.IsWriter() {
+		f.filling = x.hc.Key().PrimaryHash()
+	}
+	f.ctx, f.cancel = context.WithCancelCause((*flightValues)(f))
 	f.timer = time.AfterFunc(time.Hour, f.watch) // set before it can fire
 	f.moved()
 	if f.number = c.underWay.begin(); f.number == 0 && !x.background { // which is under way itself
@@ -75,6 +80,45 @@ func (x *exchange) newFlight() *flight {
 		f.timer.Reset(c.cfg.FillIdle)
 	}
 	return f
+}
+
+// flightValues is a context with the values of the client's context, which never ends. Requests
+// that come back to the cache from behind it tell by it which flights they are part of.
+type flightValues flight
+
+type flightKey struct{}
+
+// Value implements context.Context.
+func (v *flightValues) Value(key any) any {
+	if key == (flightKey{}) {
+		return (*flight)(v)
+	}
+	return v.client.Value(key)
+}
+
+// Deadline implements context.Context.
+func (*flightValues) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+
+// Done implements context.Context.
+func (*flightValues) Done() <-chan struct{} { return nil }
+
+// Err implements context.Context.
+func (*flightValues) Err() error { return nil }
+
+// waitsForItself reports whether x is part of a flight that fills the key of x: the handler behind
+// the cache has sent its request, or another one for the same public URL, to the cache again.
+func (x *exchange) waitsForItself() bool {
+	hash := x.hc.Key().PrimaryHash()
+	for ctx := x.client; ; {
+		f, _ := ctx.Value(flightKey{}).(*flight)
+		if f == nil {
+			return false
+		}
+		if f.cache == x.cache && f.filling == hash {
+			return true
+		}
+		ctx = f.client
+	}
 }
 
 func (f *flight) endOnClose() {
