@@ -20,7 +20,9 @@ func (c *Cache) normalized(r *http.Request) *http.Request {
 			continue
 		}
 		if own.Header == nil {
-			own.Header = r.Header.Clone()
+			if own.Header = r.Header.Clone(); own.Header == nil {
+				own.Header = make(http.Header) // of a request made by hand
+			}
 		}
 		if value == "" {
 			delete(own.Header, name)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/middleware"
 )
 
@@ -178,7 +179,7 @@ func TestPurgeOfNormalizedKeys(t *testing.T) {
 	cfg := middleware.Config{
 		Private:        true,
 		AuthorizePurge: func(*http.Request) bool { return true },
-		Normalize: map[string]func([]string) string{"Cookie": func(lines []string) string {
+		Normalize: map[string]func([]string) string{"Accept-Language": middleware.LanguageClass("en"), "Cookie": func(lines []string) string {
 			session, _, _ := strings.Cut(strings.Join(lines, "; "), ";")
 			return session
 		}},
@@ -196,6 +197,8 @@ func TestPurgeOfNormalizedKeys(t *testing.T) {
 	asked.Header.Set("Cookie", "s=1")
 	want, _ := h.cache.HandlerKey(asked)
 	require.Equal(t, want.String(), found.String())
+	asked.Header = nil
+	require.ErrorIs(t, h.cache.Purge(t.Context(), asked), cirque.ErrNotFound, "nobody's")
 	require.Equal(t, http.StatusOK, h.do("PURGE", "/", "Cookie", "s=1; track=4").StatusCode)
 	require.NotContains(t, h.get("/", "Cookie", "s=1; track=2").status(), "; hit")
 }
