@@ -343,7 +343,10 @@ func (x *exchange) admitNotModified(e *cirque.Exchange) verdict {
 		}
 		if !refusal.Ends {
 			// This client's wishes are no reason to take from the others what they have.
-			if alike {
+			switch {
+			case refusal.ByResponse && !cirque.Shareable(x.hc.Meta(), x.now):
+				x.hc.ReleaseWriteLock("") // it is still there for each of those who wait to validate
+			case alike:
 				x.hc.ReleaseWriteLock(reason)
 			}
 			reason = cirque.Deferred
@@ -403,6 +406,9 @@ func (x *exchange) admitHead(a *answerHead, e *cirque.Exchange) verdict {
 	if refusal != nil {
 		if refusal.Ends && !refusal.ByResponse { // refuse sees to the rest
 			x.supersede()
+		}
+		if refusal.ByResponse && !refusal.Ends {
+			return x.passOn(cirque.Deferred)
 		}
 		return x.refuse(a, refusal)
 	}
