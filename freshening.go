@@ -20,8 +20,8 @@ import (
 //     refused, or others would get what was meant for one.
 //   - A Set-Cookie is for the client of the moment; the caller sends it on from x.Header. What else becomes of it is
 //     for [Policy.SetCookie] to say; where it is kept, a shared cache stores it only if the 304 itself grants
-//     freshness, as [Policy.Store] demands of a 200. A stored response that is validated before each
-//     use does not end by a refusal for a cookie.
+//     freshness, as [Policy.Store] demands of a 200. A stored response that is validated before
+//     each use does not end by a refusal for a cookie.
 //   - Age is that of the 304, or gone with the old one.
 func (p *Policy) Freshen(stored *CacheMeta, x *Exchange) (*CacheMeta, *Refusal) {
 	c := p.candidate(x, stored.StatusCode(), updatedHeader(stored, x))

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// normalized returns r, or a copy of it with other values in the fields that Config.Normalize names.
+// normalized returns r, or a copy of it with other values in the fields that Config.Normalize
+// names.
 func (c *Cache) normalized(r *http.Request) *http.Request {
 	if len(c.cfg.Normalize) == 0 {
 		return r

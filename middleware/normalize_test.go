@@ -93,7 +93,8 @@ func device(lines []string) string {
 	return "large"
 }
 
-// A request that the cache makes by itself says what the client said: it passes the rules on its way, as the client's did.
+// A request that the cache makes by itself says what the client said: it passes the rules on its
+// way, as the client's did.
 func TestNormalizeOnce(t *testing.T) {
 	cfg := middleware.Config{Normalize: map[string]func([]string) string{
 		"User-Agent": device,

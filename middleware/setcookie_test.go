@@ -259,8 +259,9 @@ func TestSetCookieKeptOrRefused(t *testing.T) {
 	require.ErrorContains(t, err, "unknown SetCookie(3)")
 }
 
-// A page that is validated before each use stays, and its validators with it, though validations bring cookies for those
-// who have none yet: the origin is not asked for the whole page because a new client came by.
+// A page that is validated before each use stays, and its validators with it, though validations
+// bring cookies for those who have none yet: the origin is not asked for the whole page because a
+// new client came by.
 func TestSetCookieDoesNotEndWhatIsValidatedAlways(t *testing.T) {
 	for _, cc := range []string{"no-cache", "max-age=0, must-revalidate", "s-maxage=0", ""} {
 		t.Run(cc, func(t *testing.T) {

@@ -83,8 +83,9 @@ func TestWait(t *testing.T) {
 	})
 }
 
-// A handler behind the cache may send its request to the same cache once more, rewritten or not: for a page within the
-// page, or because the cache is mounted twice. The inner request does not wait for the outer one, which waits for it.
+// A handler behind the cache may send its request to the same cache once more, rewritten or not:
+// for a page within the page, or because the cache is mounted twice. The inner request does not
+// wait for the outer one, which waits for it.
 func TestNobodyWaitsForItself(t *testing.T) {
 	for name, rewrite := range map[string]func(http.Handler) http.Handler{
 		"as it is":  func(h http.Handler) http.Handler { return h },

@@ -180,8 +180,8 @@ func TestWaitingUsersValidate(t *testing.T) {
 	}
 }
 
-// What may be served while it is revalidated (RFC 5861 §3) is fetched once for all who wait, each time: who comes a moment
-// later gets it as well.
+// What may be served while it is revalidated (RFC 5861 §3) is fetched once for all who wait, each
+// time: who comes a moment later gets it as well.
 func TestWaitingUsersShareWhatMayBeStale(t *testing.T) {
 	eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
 		origin := &personal{credentials: "Cookie"}
