@@ -71,15 +71,12 @@ func (p *Policy) Reuse(meta *CacheMeta, rd *RequestDirectives, now time.Time, fo
 	return reuse(meta, now)
 }
 
-// Shareable reports whether requests that waited for the stored response, and had come in before
-// its header did, may share it at now. RFC 9111 §4 lets requests be collapsed only where each may
-// reuse the response: one that has to be validated first (no-cache, or no lifetime) is for the
-// request that it answers, and for no other. One that may be served while it is revalidated (RFC
-// 5861 §3) need not be validated first. A lifetime that ended while the requests waited does no
-// harm, unless the response must not be used stale (§4.2.4).
+// Shareable reports whether requests that waited for the stored response, and had come in before its header did, may
+// share it at now. RFC 9111 §4 lets requests be collapsed only where each may reuse the response: one that has to be
+// validated first (no-cache, or no lifetime) is for the request that it answers, and for no other. A lifetime that ended
+// while the requests waited does no harm, unless the response must not be used stale (§4.2.4).
 func Shareable(meta *CacheMeta, now time.Time) bool {
-	received := meta.Updated()
-	granted := meta.IsFresh(received) || meta.Has(MetaDelayed) || meta.ServeStaleWhileRevalidate(received)
+	granted := meta.IsFresh(meta.Updated()) || meta.Has(MetaDelayed)
 	return granted && !meta.Has(MetaNoCache) && (meta.IsFresh(now) || !meta.Has(MetaNoStale))
 }
 

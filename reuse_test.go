@@ -208,11 +208,7 @@ func TestShareable(t *testing.T) {
 		"stale by its date":                     {[]string{"Cache-Control: max-age=10", "Date: " + at(-20*s)}, 0, 0, false},
 		"no lifetime":                           {[]string{"Cache-Control: max-age=0"}, 0, 0, false},
 		"no lifetime, delayed":                  {[]string{"Cache-Control: max-age=0"}, 20 * s, 0, false},
-		"no lifetime, but for revalidation":     {[]string{"Cache-Control: max-age=0, stale-while-revalidate=60"}, 0, 0, true}, // who comes next gets it, too
-		"older than for revalidation":           {[]string{"Cache-Control: max-age=0, stale-while-revalidate=60", "Age: 60"}, 0, 0, false},
-		"for revalidation, but never stale":     {[]string{"Cache-Control: max-age=0, stale-while-revalidate=60, must-revalidate"}, 0, 0, false},
-		"for revalidation, but no-cache":        {[]string{"Cache-Control: no-cache, stale-while-revalidate=60"}, 0, 0, false},
-		"no lifetime, but for errors":           {[]string{"Cache-Control: max-age=0, stale-if-error=60"}, 0, 0, false},
+		"no lifetime, but leave to be stale":    {[]string{"Cache-Control: max-age=0, stale-while-revalidate=60"}, 0, 0, false},
 		"no shared lifetime":                    {[]string{"Cache-Control: s-maxage=0, max-age=10"}, 0, 0, false},
 		"expired":                               {[]string{"Expires: " + at(-day)}, 0, 0, false},
 		"nothing said":                          {nil, 0, 0, false},

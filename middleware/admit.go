@@ -229,10 +229,11 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	return verdictFill
 }
 
-// remember reports whether those who wait for meta's response may share it. If not, because it must be validated before
-// each use, it sees to it that the next requests do not queue.
+// remember reports whether those who wait for meta's response may share it, or have it while it is
+// revalidated (RFC 5861 §3). If not, because it must be validated before each use, it sees to it
+// that the next requests do not queue.
 func (x *exchange) remember(meta *cirque.CacheMeta) (shared bool) {
-	shared = cirque.Shareable(meta, x.now)
+	shared = cirque.Shareable(meta, x.now) || meta.ServeStaleWhileRevalidate(x.now)
 	if !shared && x.post == nil { // a POST's answer says nothing about the lock of GETs
 		x.hc.ResponseBecameUncacheable(cirque.OriginNotCache)
 	}
