@@ -244,10 +244,11 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	return verdictFill
 }
 
-// remember reports whether those who wait for meta's response may share it. If not, because it must be validated before
-// each use, it sees to it that the next requests do not queue.
+// remember reports whether those who wait for meta's response may share it, or have it while it is
+// revalidated (RFC 5861 §3). If not, because it must be validated before each use, it sees to it
+// that the next requests do not queue.
 func (x *exchange) remember(meta *cirque.CacheMeta) (shared bool) {
-	shared = rules.Shareable(meta, x.now)
+	shared = rules.Shareable(meta, x.now) || meta.ServeStaleWhileRevalidate(x.now)
 	if !shared && x.post == nil { // a POST's answer says nothing about the lock of GETs
 		x.hc.ResponseBecameUncacheable(cirque.OriginNotCache)
 	}
@@ -358,7 +359,10 @@ func (x *exchange) admitNotModified(e *rules.Exchange) verdict {
 		}
 		if !refusal.Ends {
 			// This client's wishes are no reason to take from the others what they have.
-			if alike {
+			switch {
+			case refusal.ByResponse && !rules.Shareable(x.hc.Meta(), x.now):
+				x.hc.ReleaseWriteLock("") // it is still there for each of those who wait to validate
+			case alike:
 				x.hc.ReleaseWriteLock(reason)
 			}
 			reason = cirque.Deferred
@@ -418,6 +422,9 @@ func (x *exchange) admitHead(a *answerHead, e *rules.Exchange) verdict {
 	if refusal != nil {
 		if refusal.Ends && !refusal.ByResponse { // refuse sees to the rest
 			x.supersede()
+		}
+		if refusal.ByResponse && !refusal.Ends {
+			return x.passOn(cirque.Deferred)
 		}
 		return x.refuse(a, refusal)
 	}

@@ -27,7 +27,11 @@ func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, chain http.Ha
 	b.status.fwd = "stale" // RFC 9211 §2.2
 	ctx, cancel := c.backgroundContext(x.req)
 	b.client = context.WithValue(ctx, refreshKey{}, (*refresh)(nil))
-	header := x.req.Header.Clone()
+	said := x.req.Header
+	if chain != nil {
+		said = x.said // which is normalised where it arrives
+	}
+	header := said.Clone()
 	rules.RefreshHeader(header)
 	if chain == nil {
 		b.req = newBackgroundRequest(b.client, x.req, header)

@@ -157,11 +157,13 @@ type Config struct {
 	HitFilter func(*http.Request, *cirque.CacheMeta) cirque.ForcedFreshness
 	// ResponseFilter may refuse to store a response that the rules would store, by returning a reason. Nil: never.
 	ResponseFilter func(r *http.Request, status int, header http.Header) cirque.NoCacheReason
-	// Normalize gives request fields another value before responses are selected by them: for languages, codings or devices
-	// that are to share a response. The rule of a field gets its lines, none where it is absent, and returns its value; ""
-	// removes it. The origin gets that value too, so that what is stored was made for the class and not for one client's
-	// spelling of it. Without a rule, requests that differ in a field named by Vary never share a response (RFC 9111 §4.1).
-	// See LanguageClass and EncodingClass. Requests that the cache takes no part in keep their fields.
+	// Normalize gives request fields another value before responses are selected by them: for
+	// languages, codings or devices that are to share a response. The rule of a field gets its
+	// lines, none where it is absent, and returns its value; "" removes it. The origin gets that
+	// value too, so that what is stored was made for the class and not for one client's spelling of
+	// it. Without a rule, requests that differ in a field named by Vary never share a response (RFC
+	// 9111 §4.1). See LanguageClass and EncodingClass. Requests that the cache takes no part in
+	// keep their fields. Rules may be called concurrently, and must not change the lines.
 	Normalize map[string]func(lines []string) string
 	// Variance adds dimensions to the variance of a request, beyond what Vary names. It must
 	// add the same ones for the same request. Nil: none.
@@ -250,7 +252,11 @@ func (cfg Config) withDefaults() (Config, error) {
 		if rule == nil {
 			errs = append(errs, fmt.Errorf("no rule for %q in Normalize", name))
 		}
-		rules[http.CanonicalHeaderKey(name)] = rule
+		name = http.CanonicalHeaderKey(name)
+		if rules[name] != nil {
+			errs = append(errs, fmt.Errorf("two rules for %q in Normalize", name))
+		}
+		rules[name] = rule
 	}
 	cfg.Normalize = rules
 	switch public, err := parsePublicOrigin(cfg.PublicOrigin); {

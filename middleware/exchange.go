@@ -22,6 +22,7 @@ type exchange struct {
 	origin   origin
 	req      *http.Request // the client's, less the fields its connection keeps to itself
 	stripped bool          // of fields that may matter to the origin
+	said     http.Header   // req's, before Config.Normalize
 	target   target        // what the client asked for
 	hc       cirque.HttpCache
 	rd       rules.RequestDirectives
@@ -87,9 +88,8 @@ func (x *exchange) begin(c *Cache, d door, o origin, r *http.Request) {
 		x.stripped = rules.RemoveConnectionFields(clean.Header)
 		x.req = &clean
 	}
-	if len(c.cfg.Normalize) > 0 {
-		x.req = normalized(x.req, c.cfg.Normalize)
-	}
+	x.said = x.req.Header
+	x.req = c.normalized(x.req)
 	c.setTarget(&x.target, d, x.req)
 }
 
@@ -125,7 +125,7 @@ func (x *exchange) plan() (route, error) {
 	if ok, why := c.policy.RequestCacheable(x.ruled()); !ok {
 		return x.planUncacheable(why), nil
 	}
-	if c.cfg.RequestFilter != nil && !c.cfg.RequestFilter(x.req) {
+	if x.filtered() {
 		return x.pass(fwdBypass, "request-filter"), nil
 	}
 	key, ok := c.key(x.door, &x.target, x.req)
@@ -202,6 +202,12 @@ func (x *exchange) plan() (route, error) {
 	}
 }
 
+// filtered reports whether Config.RequestFilter keeps the request out of the cache.
+func (x *exchange) filtered() bool {
+	filter := x.cache.cfg.RequestFilter
+	return filter != nil && !filter(x.req)
+}
+
 // enable begins the walk at key.
 func (x *exchange) enable(key cirque.CacheKey) {
 	x.hc.Enable(x.cache.opts)
@@ -217,6 +223,9 @@ func (x *exchange) enable(key cirque.CacheKey) {
 // planUncacheable routes what the rules keep out of the cache.
 func (x *exchange) planUncacheable(why string) route {
 	if x.req.Method == http.MethodPost {
+		if x.filtered() {
+			return x.pass(fwdBypass, "request-filter")
+		}
 		if key, ok := x.cache.keyOfGet(x.door, &x.target, x.req); ok && !x.target.claims {
 			// RFC 9110 §9.3.3: the answer may say that it serves later GETs.
 			x.post = &post{key, x.cache.opts.WatchPurges(key)}

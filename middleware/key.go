@@ -40,9 +40,11 @@ func DefaultKey(r *http.Request) (key string, ok bool) {
 // HandlerKey returns the key that a GET for r's URL has behind the cache's handlers; ok is false
 // where it has none. The URL of a server's request, one with a RequestURI, is the one that its
 // client asked for. What is put under the key by hand is not found by requests whose URL or Host was
-// rewritten on the way to the Handler: see Config.Key.
+// rewritten on the way to the Handler: see Config.Key. Where it varies by fields that
+// Config.Normalize names, it has to be put for the values that the rules give them.
 func (c *Cache) HandlerKey(r *http.Request) (key cirque.CacheKey, ok bool) {
 	c.mustBeNew()
+	r = c.normalized(r)
 	t := c.target(doorHandler, r)
 	return c.key(doorHandler, &t, r)
 }
@@ -50,6 +52,7 @@ func (c *Cache) HandlerKey(r *http.Request) (key cirque.CacheKey, ok bool) {
 // TransportKey is HandlerKey for the cache's transports. It goes by r.URL alone.
 func (c *Cache) TransportKey(r *http.Request) (key cirque.CacheKey, ok bool) {
 	c.mustBeNew()
+	r = c.normalized(r)
 	t := c.target(doorTransport, r)
 	return c.key(doorTransport, &t, r)
 }

@@ -6,18 +6,24 @@ import (
 	"strings"
 )
 
-// normalized returns r, or a copy of it with other values in the fields that rules names.
-func normalized(r *http.Request, rules map[string]func(lines []string) string) *http.Request {
+// normalized returns r, or a copy of it with other values in the fields that Config.Normalize
+// names.
+func (c *Cache) normalized(r *http.Request) *http.Request {
+	if len(c.cfg.Normalize) == 0 {
+		return r
+	}
 	own := *r
 	own.Header = nil
-	for name, rule := range rules {
+	for name, rule := range c.cfg.Normalize {
 		lines := r.Header[name]
 		value := rule(lines)
 		if value == "" && len(lines) == 0 || value != "" && len(lines) == 1 && lines[0] == value {
 			continue
 		}
 		if own.Header == nil {
-			own.Header = r.Header.Clone()
+			if own.Header = r.Header.Clone(); own.Header == nil {
+				own.Header = make(http.Header) // of a request made by hand
+			}
 		}
 		if value == "" {
 			delete(own.Header, name)

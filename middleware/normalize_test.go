@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/middleware"
 )
 
@@ -83,6 +85,125 @@ func TestNormalize(t *testing.T) {
 	})
 }
 
+// device is a rule that does not give its own values back.
+func device(lines []string) string {
+	if strings.Contains(strings.Join(lines, " "), "Phone") {
+		return "small"
+	}
+	return "large"
+}
+
+// A request that the cache makes by itself says what the client said: it passes the rules on its
+// way, as the client's did.
+func TestNormalizeOnce(t *testing.T) {
+	cfg := middleware.Config{Normalize: map[string]func([]string) string{
+		"User-Agent": device,
+		"Cookie":     func([]string) string { return "" },
+	}}
+	var asked atomic.Int32
+	page := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "User-Agent")
+		fmt.Fprint(w, r.Header["User-Agent"], r.Header["Cookie"])
+	}
+	t.Run("asked again", func(t *testing.T) {
+		eachDoor(t, cfg, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "no-cache")
+			w.Header().Set("Etag", `"a"`)
+			if r.Header.Get("If-None-Match") != "" {
+				w.Header().Set("Etag", `"b"`) // which is not what was asked for
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			page(w, r)
+		}, func(t *testing.T, h *house) {
+			for range 3 {
+				require.Equal(t, "[small] []", h.get("/", "User-Agent", "Phone", "Cookie", "a=b").body)
+			}
+		})
+	})
+	t.Run("in the background", func(t *testing.T) {
+		eachDoor(t, cfg, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60, stale-while-revalidate=3600")
+			if asked.Add(1) == 1 {
+				w.Header().Set("Age", "100")
+			}
+			page(w, r)
+		}, func(t *testing.T, h *house) {
+			asked.Store(0)
+			var cookies atomic.Int32
+			if h.door == "handler" {
+				inner := h.front.Config.Handler
+				h.front.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Header.Get("Cookie") == "a=b" {
+						cookies.Add(1)
+					}
+					inner.ServeHTTP(w, r)
+				})
+			}
+			var last reply
+			for range 3 {
+				last = h.get("/", "User-Agent", "Phone", "Cookie", "a=b")
+				require.Equal(t, "[small] []", last.body)
+				require.NoError(t, h.cache.Wait(t.Context()))
+			}
+			require.Equal(t, int32(2), asked.Load(), "it is fresh after one revalidation")
+			require.NotContains(t, last.status(), "stale-while-revalidate")
+			if h.door == "handler" {
+				require.Equal(t, int32(4), cookies.Load(), "handlers around the cache see whose request it was")
+			}
+		})
+	})
+}
+
+// A POST that Config.RequestFilter takes out keeps its fields, and its answer is not stored.
+func TestFilteredPost(t *testing.T) {
+	cfg := middleware.Config{
+		Normalize:     map[string]func([]string) string{"Cookie": func([]string) string { return "" }},
+		RequestFilter: func(r *http.Request) bool { return r.URL.Path != "/account" },
+	}
+	eachDoor(t, cfg, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Location", r.URL.Path)
+		fmt.Fprint(w, r.Header["Cookie"])
+	}, func(t *testing.T, h *house) {
+		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodGet} {
+			r := h.do(method, "/account", "Cookie", "a=b")
+			require.Equal(t, "[a=b]", r.body, method)
+			require.NotContains(t, r.status(), "stored")
+		}
+		require.Contains(t, h.do(http.MethodPost, "/page", "Cookie", "a=b").status(), "stored")
+	})
+}
+
+// A purge by hand goes by the same values as the requests whose entries it is to find.
+func TestPurgeOfNormalizedKeys(t *testing.T) {
+	cfg := middleware.Config{
+		Private:        true,
+		AuthorizePurge: func(*http.Request) bool { return true },
+		Normalize: map[string]func([]string) string{"Accept-Language": middleware.LanguageClass("en"), "Cookie": func(lines []string) string {
+			session, _, _ := strings.Cut(strings.Join(lines, "; "), ";")
+			return session
+		}},
+	}
+	h := newHouse(t, "handler", cfg, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		fmt.Fprint(w, r.Header["Cookie"])
+	})
+	h.get("/", "Cookie", "s=1; track=1")
+	require.Contains(t, h.get("/", "Cookie", "s=1; track=2").status(), "; hit")
+	asked := h.keyed("/")
+	asked.Header.Set("Cookie", "s=1; track=3")
+	found, ok := h.cache.HandlerKey(asked)
+	require.True(t, ok)
+	asked.Header.Set("Cookie", "s=1")
+	want, _ := h.cache.HandlerKey(asked)
+	require.Equal(t, want.String(), found.String())
+	asked.Header = nil
+	require.ErrorIs(t, h.cache.Purge(t.Context(), asked), cirque.ErrNotFound, "nobody's")
+	require.Equal(t, http.StatusOK, h.do("PURGE", "/", "Cookie", "s=1; track=4").StatusCode)
+	require.NotContains(t, h.get("/", "Cookie", "s=1; track=2").status(), "; hit")
+}
+
 // Responses that vary by a language are for those who say the same, whatever language they are in: what an origin makes of
 // the field may hold all of it (RFC 9111 §4.1).
 func TestVaryIsNotGuessed(t *testing.T) {
@@ -121,4 +242,6 @@ func BenchmarkLongAcceptLanguage(b *testing.B) {
 func TestNormalizeWithoutARule(t *testing.T) {
 	_, err := middleware.New(middleware.Config{Normalize: map[string]func([]string) string{"Accept-Language": nil}})
 	require.ErrorContains(t, err, "Normalize")
+	_, err = middleware.New(middleware.Config{Normalize: map[string]func([]string) string{"X-Device": device, "x-device": device}})
+	require.ErrorContains(t, err, `two rules for "X-Device" in Normalize`)
 }

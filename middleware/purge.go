@@ -75,6 +75,7 @@ func (c *Cache) targets(r *http.Request) [doorCount]target {
 
 func (c *Cache) purge(r *http.Request, purge func(cirque.CacheKey) error) error {
 	c.mustBeNew()
+	r = c.normalized(r) // as the requests whose entries it is for
 	found, failed := false, error(nil)
 	for d, t := range c.targets(r) {
 		key, ok := c.keyOfGet(door(d), &t, r)

@@ -160,7 +160,7 @@ func (f *refresh) take(h *handlerDoor, r *http.Request) bool {
 	}
 	var x exchange
 	x.begin(c, doorHandler, h, r)
-	if ok, _ := c.policy.RequestCacheable(x.ruled()); !ok || c.cfg.RequestFilter != nil && !c.cfg.RequestFilter(x.req) {
+	if ok, _ := c.policy.RequestCacheable(x.ruled()); !ok || x.filtered() {
 		return false
 	}
 	if key, ok := c.key(doorHandler, &x.target, x.req); !ok || key.PrimaryHash() != f.key.PrimaryHash() {
@@ -176,7 +176,8 @@ func (f *refresh) take(h *handlerDoor, r *http.Request) bool {
 		f.timer.Stop()
 	}
 	w := f.walk
-	w.origin, w.req, w.target, w.client, w.stripped = h, x.req, x.target, x.client, w.stripped || x.stripped
+	w.origin, w.req, w.said, w.target, w.client = h, x.req, x.said, x.target, x.client
+	w.stripped = w.stripped || x.stripped
 	w.hc.SetTrace(cirque.ContextCacheTrace(x.client))
 	return true
 }
@@ -249,7 +250,7 @@ func (h *handlerDoor) askAgain(x *exchange, w http.ResponseWriter) bool {
 		walk: x, key: x.hc.Key(), wants: x.selects(x.hc.VaryRecord()), ctx: ctx, cancel: cancel,
 		again: &secondAsking{client: w, done: make(chan struct{})},
 	}
-	r := newRefreshRequest(context.WithValue(ctx, refreshKey{}, f), x.req, x.req.Header.Clone())
+	r := newRefreshRequest(context.WithValue(ctx, refreshKey{}, f), x.req, x.said.Clone())
 	r.Method = x.req.Method
 	returned := make(chan struct{})
 	go func() {

@@ -259,3 +259,68 @@ func TestSetCookieKeptOrRefused(t *testing.T) {
 	_, err := middleware.New(middleware.Config{SetCookie: 3})
 	require.ErrorContains(t, err, "unknown SetCookie(3)")
 }
+
+// A page that is validated before each use stays, and its validators with it, though validations
+// bring cookies for those who have none yet: the origin is not asked for the whole page because a
+// new client came by.
+func TestSetCookieDoesNotEndWhatIsValidatedAlways(t *testing.T) {
+	for _, cc := range []string{"no-cache", "max-age=0, must-revalidate", "s-maxage=0", ""} {
+		t.Run(cc, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
+				var whole, validated atomic.Int32
+				origin := func(w http.ResponseWriter, r *http.Request) {
+					time.Sleep(time.Second)
+					h := w.Header()
+					if cc != "" {
+						h.Set("Cache-Control", cc)
+					}
+					h.Set("Etag", `"e"`)
+					if strings.Contains(r.Header.Get("If-None-Match"), `"e"`) || r.Method == http.MethodHead {
+						validated.Add(1)
+						if r.Header.Get("Cookie") == "" {
+							h.Set("Set-Cookie", "new=1")
+							h.Set("X-For", "new")
+						}
+						if r.Method != http.MethodHead {
+							w.WriteHeader(http.StatusNotModified)
+						}
+						return
+					}
+					whole.Add(1)
+					io.WriteString(w, "page")
+				}
+				eachBubbleOver(t, middleware.Config{}, storage, origin, func(t *testing.T, b *bubble) {
+					b.get("/", "Cookie", "old=1")
+					require.NoError(t, b.cache.Wait(t.Context()))
+					whole.Store(0)
+					validated.Store(0)
+					for n, forgotten := range []bool{false, true, false, true} {
+						if forgotten {
+							time.Sleep(time.Hour)
+						}
+						r := make(chan reply, 1)
+						go func() { r <- b.get("/") }() // the first to ask
+						synctest.Wait()
+						bodies, _ := b.crowd("/", func(int) []string { return []string{"Cookie", "old=1"} })
+						first := <-r
+						require.Equal(t, "new=1", first.gets())
+						require.Equal(t, "new", first.Header.Get("X-For"))
+						require.Equal(t, "page", first.body)
+						for _, body := range bodies {
+							require.Equal(t, "page", body)
+						}
+						response, err := b.ask(t.Context(), http.MethodHead, "/")
+						require.NoError(t, err)
+						response.Body.Close()
+						require.Equal(t, "new=1", response.Header.Get("Set-Cookie"))
+						next := b.get("/", "Cookie", "old=1")
+						require.Empty(t, next.gets())
+						require.Empty(t, next.Header.Get("X-For"))
+						require.Zero(t, whole.Load(), n)
+						require.EqualValues(t, (n+1)*23, validated.Load())
+					}
+				})
+			})
+		})
+	}
+}

@@ -180,6 +180,23 @@ func TestWaitingUsersValidate(t *testing.T) {
 	}
 }
 
+// What may be served while it is revalidated (RFC 5861 §3) is fetched once for all who wait, each
+// time: who comes a moment later gets it as well.
+func TestWaitingUsersShareWhatMayBeStale(t *testing.T) {
+	eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
+		origin := &personal{credentials: "Cookie"}
+		eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
+			origin.grant("Cache-Control: max-age=0, stale-while-revalidate=60")
+			for range 3 {
+				b.crowd("/", func(int) []string { return nil })
+				require.NoError(t, b.cache.Wait(t.Context()))
+				require.Equal(t, 1, origin.answers()[http.StatusOK])
+				require.NoError(t, b.purge(t.Context()))
+			}
+		})
+	})
+}
+
 // Once the origin grants a lifetime, requests share one answer again.
 func TestWaitingUsersShareAgain(t *testing.T) {
 	eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {

@@ -23,7 +23,8 @@ import (
 //     refused, or others would get what was meant for one.
 //   - A Set-Cookie is for the client of the moment; the caller sends it on from x.Header. What else becomes of it is
 //     for [Policy.SetCookie] to say; where it is kept, a shared cache stores it only if the 304 itself grants
-//     freshness, as [Policy.Store] demands of a 200.
+//     freshness, as [Policy.Store] demands of a 200. A stored response that is validated before
+//     each use does not end by a refusal for a cookie.
 //   - Age is that of the 304, or gone with the old one.
 func (p *Policy) Freshen(stored *cirque.CacheMeta, x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	c := p.candidate(x, stored.StatusCode(), updatedHeader(stored, x))
@@ -35,13 +36,21 @@ func (p *Policy) Freshen(stored *cirque.CacheMeta, x *Exchange) (*cirque.CacheMe
 		}
 	default:
 		// Prediction aside, it does not matter who asked: the update takes effect for all (RFC 9111 §4.3.4).
-		refusal.Ends = c.refusedByResponse() != nil
+		byResponse := c.refusedByResponse()
+		refusal.Ends = byResponse != nil && !(byResponse.Detail == refusedCookie && validatedAlways(stored, x))
 	}
 	m := c.meta()
 	m.Continue(stored)
 	m.SetFlags(m.Flags() | stored.Flags()&(cirque.MetaDecoded|cirque.MetaPartial|cirque.MetaAuthorized))
 	setGroups(m, x.Request)
 	return m, refusal
+}
+
+// validatedAlways reports whether the stored response is never used without asking the origin
+// first. A 304 to it that sets a cookie is not stored, as what else it says may be for one client.
+// It does not end the response either: nobody gets that without an answer of the origin's.
+func validatedAlways(stored *cirque.CacheMeta, x *Exchange) bool {
+	return (stored.Has(cirque.MetaNoCache) || stored.Has(cirque.MetaNoStale) && !stored.IsFresh(x.ResponseTime)) && !widensVary(stored, x)
 }
 
 func updatedHeader(stored *cirque.CacheMeta, x *Exchange) http.Header {
@@ -79,7 +88,7 @@ func (c *candidate) refusedUpdate(stored *cirque.CacheMeta) *Refusal {
 		return nil
 	}
 	if update := p.candidate(x, c.status, x.Header); !update.reusableAsItIs() {
-		return refuseResponse("set-cookie") // RFC 9111 §7.3
+		return refuseResponse(refusedCookie) // RFC 9111 §7.3
 	}
 	return nil
 }

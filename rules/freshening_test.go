@@ -120,6 +120,32 @@ func TestFreshenRefuses(t *testing.T) {
 	}
 }
 
+// A cookie in a 304 ends what others might get without the origin's being asked, and nothing else.
+func TestFreshenCookieEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		stored, update []string
+		ends           bool
+	}{
+		"a lifetime that is withdrawn":   {[]string{"Cache-Control: max-age=100"}, []string{"Cache-Control: no-cache"}, true},
+		"may be stale":                   {[]string{"Cache-Control: max-age=1"}, []string{"Cache-Control: no-cache"}, true},
+		"no-cache":                       {[]string{"Cache-Control: no-cache, max-age=100"}, nil, false},
+		"no lifetime":                    {[]string{"Cache-Control: max-age=0, must-revalidate"}, nil, false},
+		"nothing said":                   {nil, nil, false},
+		"stale by now":                   {[]string{"Cache-Control: s-maxage=1"}, []string{"Cache-Control: no-cache"}, false},
+		"not stale yet":                  {[]string{"Cache-Control: s-maxage=100"}, []string{"Cache-Control: no-cache"}, true},
+		"no-cache, private":              {[]string{"Cache-Control: no-cache"}, []string{"Cache-Control: private"}, true},
+		"no-cache, no-store":             {[]string{"Cache-Control: no-cache"}, []string{"Cache-Control: no-store"}, true},
+		"no-cache, and varies from now":  {[]string{"Cache-Control: no-cache"}, []string{"Vary: A"}, true},
+		"no-cache, and varies as before": {[]string{"Cache-Control: no-cache", "Vary: A"}, []string{"Vary: A"}, false},
+	} {
+		old := stored(t, shared, get(append(c.stored, `ETag: "a"`)...))
+		_, refusal := shared.Freshen(old, later(append(c.update, "Set-Cookie: a=b")...)) // a minute later
+		require.NotNil(t, refusal, name)
+		require.Equal(t, c.ends, refusal.Ends, name)
+		require.True(t, refusal.ByResponse, name)
+	}
+}
+
 // What an update says takes effect for all, whoever asked for it (RFC 9111 §4.3.4); what a request brings about alone does
 // not.
 func TestFreshenEndsTheStored(t *testing.T) {

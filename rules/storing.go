@@ -109,6 +109,8 @@ func (p *Policy) candidate(x *Exchange, status int, h http.Header) candidate {
 	return candidate{p, x, status, h, stored, setsCookie, d, p.freshness(x, status, h, d)}
 }
 
+const refusedCookie = "set-cookie" // the Detail of a Refusal
+
 // cookieFields set cookies. Set-Cookie2 is obsolete (RFC 6265 §9.4).
 var cookieFields = []string{"Set-Cookie", "Set-Cookie2"}
 
@@ -144,7 +146,7 @@ func (c *candidate) refusedByResponse() *Refusal {
 		return refuseResponse("vary") // private="Vary", say: stored without it, it would match all
 	case c.setsCookie && (shared && !c.reusableAsItIs() || c.policy.SetCookie == SetCookieRefuse):
 		// RFC 9111 §7.3. What a cookie comes with was likely made for one client, unless the origin itself says otherwise.
-		return refuseResponse("set-cookie")
+		return refuseResponse(refusedCookie)
 	case !field.ValidHeader(c.stored):
 		return refuseResponse("header-invalid") // RFC 9110 §5.5
 	case headerSize(c.stored, nil) > c.policy.maxHeaderBytes():
