@@ -40,14 +40,20 @@ const resourcesMark = ":resources"
 func (r *VaryRecord) OfResources() bool { return r != nil && slices.Contains(r.Fields, resourcesMark) }
 
 // fieldsOfResources returns the fields of a record of several resources, one of whose responses
-// varies by fields. Those of r stay if r is such a record. r may be nil.
+// varies by fields. Those of r stay if r is such a record, unless all together are more than one
+// response may vary by: each lookup has to go through them. r may be nil.
 func (r *VaryRecord) fieldsOfResources(fields []string) []string {
-	all := append(slices.Clone(fields), resourcesMark)
-	if r.OfResources() {
-		all = append(all, r.Fields...)
+	own := append(slices.Clone(fields), resourcesMark)
+	slices.Sort(own)
+	if !r.OfResources() {
+		return own
 	}
+	all := append(slices.Clone(own), r.Fields...)
 	slices.Sort(all)
-	return slices.Compact(all)
+	if all = slices.Compact(all); len(all) > maxVaryFields+1 { // with the mark
+		return own
+	}
+	return all
 }
 
 // What a record keeps of the fields of each variant is bounded, as it is read and written with all

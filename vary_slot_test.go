@@ -669,3 +669,28 @@ func TestRecordsAreBounded(t *testing.T) {
 	require.NoError(t, variant.Close())
 	require.Equal(t, `"`+long+`"`, found.Header().Get("Etag"), "the variant itself has them")
 }
+
+// A record of several resources goes by no more fields than one response may vary by, however many
+// there are of them over time: each lookup has to go through them all.
+func TestFieldsOfResourcesAreBounded(t *testing.T) {
+	h := inMemory(t)
+	tenant := func(b *cirque.VarianceBuilder) { b.AddResource("tenant", "A") }
+	for n := range 20 {
+		var fields []string
+		for i := range 10 {
+			fields = append(fields, fmt.Sprintf("X-%02d-%d", n, i))
+		}
+		c, f := h.fillVariant(keyA, strconv.Quote(strconv.Itoa(n)), fields, http.Header{}, tenant)
+		h.write(f, "body")
+		require.NoError(t, f.Finish())
+		c.Release()
+		record := h.record(keyA)
+		require.True(t, record.OfResources())
+		require.LessOrEqual(t, len(record.Fields), 64+1) // with what marks such a record
+		require.Subset(t, record.Fields, fields)
+		c, _, hit := h.look(keyA, http.Header{}, tenant)
+		require.NotNil(t, hit)
+		require.NoError(t, hit.Close())
+		c.Release()
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -43,8 +44,16 @@ type journal struct {
 
 	mu      sync.Mutex
 	file    *os.File
-	records int  // in the file
-	behind  bool // the file is not what it should be
+	records int               // in the file
+	kept    cirque.PurgeEpoch // of the latest purge in the file
+	broken  bool              // the file is not what it should be
+
+	missed atomic.Uint64 // epoch of the latest purge that may not be in the file
+}
+
+// behind reports whether the file has to be written anew. Called with mu held.
+func (j *journal) behind() bool {
+	return j.broken || j.missed.Load() > uint64(j.kept)
 }
 
 var _ cirque.PurgeJournal = (*journal)(nil)
@@ -94,8 +103,8 @@ func (j *journal) reattached() error {
 	return j.rewrite(purges.Snapshot())
 }
 
-// Append implements cirque.PurgeJournal. A purge that the disk does not take counts until the
-// process ends.
+// Append implements cirque.PurgeJournal. A purge that the disk does not take, or not in time, counts
+// until the process ends. A disk that hangs must not hold up the purges to come.
 func (j *journal) Append(_ context.Context, e cirque.PurgeEvent) (cirque.PurgeEpoch, error) {
 	s := j.store
 	if s.closed.Load() {
@@ -103,13 +112,23 @@ func (j *journal) Append(_ context.Context, e cirque.PurgeEvent) (cirque.PurgeEp
 	}
 	began, err := s.updates.enter()
 	if err == nil {
-		err = j.append(e)
-		s.updates.leave(began, diskFailure(err))
+		done := make(chan error, 1)
+		go func() {
+			err := j.append(e)
+			s.updates.leave(began, diskFailure(err))
+			done <- err
+		}()
+		slow := time.NewTimer(s.config.SlowAfter)
+		defer slow.Stop()
+		select {
+		case err = <-done:
+		case <-slow.C:
+			err = errSlow
+			s.updates.shut(err)
+		}
 	}
 	if err != nil {
-		j.mu.Lock()
-		j.behind = true
-		j.mu.Unlock()
+		j.missed.Store(uint64(e.Epoch))
 	}
 	return e.Epoch, err
 }
@@ -117,7 +136,7 @@ func (j *journal) Append(_ context.Context, e cirque.PurgeEvent) (cirque.PurgeEp
 func (j *journal) append(e cirque.PurgeEvent) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.behind {
+	if j.behind() {
 		return j.rewrite(append(j.store.purges.Snapshot(), e))
 	}
 	if j.records > journalSlack {
@@ -135,16 +154,19 @@ func (j *journal) append(e cirque.PurgeEvent) error {
 		err = j.file.Sync()
 	}
 	if err == nil {
-		j.records += n
+		j.records, j.kept = j.records+n, e.Epoch
 	}
 	return err
 }
 
-// catchUp writes the file anew if it is not what it should be.
+// catchUp writes the file anew if it is not what it should be. Where a purge is being written, the
+// next one sees to that.
 func (j *journal) catchUp() error {
-	j.mu.Lock()
+	if !j.mu.TryLock() {
+		return nil
+	}
 	defer j.mu.Unlock()
-	if !j.behind {
+	if !j.behind() {
 		return nil
 	}
 	return j.rewrite(j.store.purges.Snapshot())
@@ -152,9 +174,13 @@ func (j *journal) catchUp() error {
 
 // rewrite replaces the file by one that has these events. Called with mu held.
 func (j *journal) rewrite(events []cirque.PurgeEvent) (err error) {
-	j.behind = true
+	j.broken = true
 	if j.store.closed.Load() {
 		return ErrClosed
+	}
+	// Another directory in the place of the store's has purges of its own.
+	if err := j.store.root.check(); err != nil {
+		return err
 	}
 	temp := j.path() + ".tmp"
 	f, err := createNew(temp)
@@ -183,7 +209,10 @@ func (j *journal) rewrite(events []cirque.PurgeEvent) (err error) {
 	if j.file != nil {
 		_ = j.file.Close() // of which nothing is read any more
 	}
-	j.file, j.records, j.behind = f, records, false
+	j.file, j.records, j.broken = f, records, false
+	for _, e := range events {
+		j.kept = max(j.kept, e.Epoch)
+	}
 	return nil
 }
 

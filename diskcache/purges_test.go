@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -262,6 +263,79 @@ func TestPurgeThatTheDiskDoesNotTake(t *testing.T) {
 	require.True(t, findsAsCache(t, s, ungrouped))
 	require.NoError(t, s.Close())
 	require.ErrorIs(t, s.Purges().PurgeAll(ctx), ErrClosed)
+}
+
+// A disk that hangs with one purge holds up neither those that come after it nor their callers: they
+// count in this process, and are kept when the disk is back.
+func TestPurgesWhileTheDiskHangs(t *testing.T) {
+	dir := t.TempDir()
+	s := openScanned(t, dir, &Config{SlowAfter: 100 * time.Millisecond})
+	require.NoError(t, storeBoth(s))
+	s.journal.mu.Lock() // as one that hangs has it
+	answers := sync.OnceFunc(s.journal.mu.Unlock)
+	t.Cleanup(answers)
+	other := cirque.GroupHash("https://example.com", "other")
+	for _, group := range []cirque.HashBinary{other, other, ofOrigin} {
+		done := make(chan error, 1)
+		go func() { done <- s.Purges().PurgeGroups(ctx, group) }()
+		select {
+		case err := <-done:
+			require.ErrorIs(t, err, errSlow)
+		case <-time.After(10 * time.Second):
+			t.Fatal("a purge hangs")
+		}
+	}
+	require.False(t, findsAsCache(t, s, grouped))
+	eventually(t, "the gate opens", func() bool { return s.Err() == nil })
+	answers()
+	eventually(t, "the disk is back", func() bool { return s.updates.busy.Load() == 0 })
+	require.NoError(t, s.Purges().PurgeGroups(ctx, cirque.GroupHash("https://example.com", "last")))
+	require.NoError(t, s.Close())
+	s = openScanned(t, dir, nil)
+	require.False(t, findsAsCache(t, s, grouped))
+	require.True(t, findsAsCache(t, s, ungrouped))
+}
+
+// The journal of a directory that has taken the place of the store's is not written over: its purges
+// go on to count.
+func TestCompactionSparesTheJournalOfAnotherDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "dir")
+	s := openScanned(t, dir, nil)
+	other := openScanned(t, dir+".other", nil)
+	require.NoError(t, storeBoth(other))
+	require.NoError(t, other.Purges().PurgeGroups(ctx, ofOrigin))
+	require.NoError(t, other.Close())
+	name := cirque.GroupHash("https://example.com", "name")
+	groups := make([]cirque.HashBinary, 100)
+	for i := range groups {
+		groups[i] = name
+	}
+	for s.journal.records <= journalSlack+2*3 { // the next one is a compaction
+		require.NoError(t, s.Purges().PurgeGroups(ctx, groups...))
+	}
+	require.NoError(t, os.Rename(dir, dir+".away"))
+	require.NoError(t, os.Rename(dir+".other", dir))
+	require.Error(t, s.Purges().PurgeGroups(ctx, name))
+	eventually(t, "the directory is adopted", func() bool { return s.Err() == nil })
+	require.False(t, findsAsCache(t, s, grouped))
+	require.True(t, findsAsCache(t, s, ungrouped))
+}
+
+// What stands in the way of the journal, or of its successor, gives way.
+func TestMisplacedJournal(t *testing.T) {
+	for _, suffix := range []string{"", ".tmp"} {
+		t.Run(journalName+suffix, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.MkdirAll(filepath.Join(dir, journalName+suffix, "a"), 0o700))
+			s := openScanned(t, dir, nil)
+			require.NoError(t, storeBoth(s))
+			require.NoError(t, s.Purges().PurgeGroups(ctx, ofOrigin))
+			require.NoError(t, s.Close())
+			s = openScanned(t, dir, nil)
+			require.False(t, findsAsCache(t, s, grouped))
+			require.True(t, findsAsCache(t, s, ungrouped))
+		})
+	}
 }
 
 // A directory without a journal that takes the place of the store's has nothing that counts.
