@@ -54,8 +54,8 @@ type Config struct {
 	// 256 MiB; less than MinMaxBytes is an error, as nothing would fit. With a Storage of your own it bounds the bodies that are read while that stores them.
 	MaxBytes int64
 	// MaxObjectBytes is the largest body stored. Larger ones pass through whole. Default: the
-	// lesser of 32 MiB and MaxBytes/8. More than MaxBytes counts as MaxBytes, unless there is a Storage of your own.
-	// In memory, nothing is evicted for a body of more than half of MaxBytes: such a one is stored where there is room.
+	// lesser of 32 MiB and MaxBytes/8. More than half of MaxBytes counts as that half, unless there is a
+	// Storage of your own: nothing is evicted for a larger body, so it would find no room.
 	MaxObjectBytes int64
 	// MaxHeaderBytes is the largest header section stored. Default 64 KiB.
 	MaxHeaderBytes int
@@ -299,7 +299,7 @@ func (cfg *Config) options() (*cirque.CacheOptions, error) {
 		MaxObjectBytes: cfg.MaxObjectBytes,
 	}
 	if opts.Storage == nil {
-		opts.MaxObjectBytes = min(opts.MaxObjectBytes, cfg.MaxBytes)
+		opts.MaxObjectBytes = min(opts.MaxObjectBytes, cfg.MaxBytes/2)
 		policy := cfg.EvictionPolicy
 		if policy == "" {
 			policy = eviction.Default

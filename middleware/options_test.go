@@ -162,6 +162,26 @@ func TestStoredIsStoredOnDisk(t *testing.T) {
 	}
 }
 
+// Nothing is evicted for a body of more than half of the memory, so none is said to be stored.
+func TestMoreThanHalfOfTheMemoryIsTooLarge(t *testing.T) {
+	eachDoor(t, middleware.Config{MaxBytes: 1 << 20, MaxObjectBytes: 900 << 10}, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		size, _ := strconv.Atoi(r.URL.Query().Get("size"))
+		w.Header().Set("Content-Length", fmt.Sprint(size))
+		w.Write(make([]byte, size))
+	}, func(t *testing.T, h *house) {
+		for i := range 30 {
+			h.get(fmt.Sprintf("/%d?size=%d", i, 100<<10))
+		}
+		for _, size := range []int{400 << 10, 600 << 10, 800 << 10} {
+			path := fmt.Sprintf("/large?size=%d", size)
+			stored := strings.Contains(h.get(path).status(), "; stored")
+			require.Equal(t, stored, strings.Contains(h.get(path).status(), "; hit"), size)
+			require.Equal(t, size <= 512<<10, stored, size)
+		}
+	})
+}
+
 // Without a Logger, what goes wrong is in the default log.
 func TestFailuresAreLoggedByDefault(t *testing.T) {
 	var log bytes.Buffer
