@@ -143,11 +143,14 @@ func (m *CacheMeta) SetEpochOverride(t time.Time) {
 func (m *CacheMeta) Age(now time.Time) time.Duration { return max(0, now.Sub(m.Epoch())) }
 
 // IsFresh reports whether the freshness lifetime exceeds the age at now (RFC 9111 §4.2).
-func (m *CacheMeta) IsFresh(now time.Time) bool { return now.UnixNano() < m.freshUntil }
+func (m *CacheMeta) IsFresh(now time.Time) bool { return m.Staleness(now) < 0 }
 
 // Staleness returns how long the response has been stale at now; negative while it is fresh.
+//
+// A response is as old as when it was received at least, also for a request that had read the clock
+// before that: so one that arrived stale is fresh for nobody.
 func (m *CacheMeta) Staleness(now time.Time) time.Duration {
-	return time.Duration(now.UnixNano() - m.freshUntil)
+	return time.Duration(max(now.UnixNano(), m.updated) - m.freshUntil)
 }
 
 // StaleWhileRevalidate returns the window of RFC 5861 §3.

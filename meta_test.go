@@ -60,8 +60,11 @@ func TestMetaAgeAndFreshness(t *testing.T) {
 
 	require.True(t, m.IsFresh(testNow.Add(time.Minute-1)))
 	require.False(t, m.IsFresh(testNow.Add(time.Minute)), "fresh while the lifetime exceeds the age")
-	require.Equal(t, -time.Minute, m.Staleness(testNow))
+	require.Equal(t, -59*time.Second, m.Staleness(testNow.Add(time.Second)))
+	require.Equal(t, -59*time.Second, m.Staleness(testNow), "no younger than when it was received")
 	require.Equal(t, time.Second, m.Staleness(testNow.Add(61*time.Second)))
+	m.SetFreshUntil(m.Updated())
+	require.False(t, m.IsFresh(testNow), "what arrived stale never was fresh")
 }
 
 // RFC 5861 §3 and §4.

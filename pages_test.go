@@ -89,7 +89,7 @@ func TestLinksInPagesLeadSomewhere(t *testing.T) {
 // anchors returns what the headings of a page can be linked by.
 func anchors(text string) (all []string) {
 	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
-		name := strings.ToLower(regexp.MustCompile("[^\\w -]").ReplaceAllString(heading[1], ""))
+		name := strings.ToLower(regexp.MustCompile(`[^\w -]`).ReplaceAllString(heading[1], ""))
 		all = append(all, strings.ReplaceAll(name, " ", "-"))
 	}
 	return all

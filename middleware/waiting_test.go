@@ -1,12 +1,15 @@
 package middleware_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -301,6 +304,58 @@ func TestWaitingUsersOverConnections(t *testing.T) {
 					require.Equal(t, asked+20, h.requests())
 				}
 			})
+		})
+	}
+}
+
+// lateStorage holds lookups up at a gate.
+type lateStorage struct {
+	cirque.StreamingStorage
+	gate func()
+}
+
+func (s lateStorage) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
+	s.gate()
+	return s.StreamingStorage.Lookup(ctx, key)
+}
+
+// A request whose lookup takes its time may find what was received after it had read the clock. What has no lifetime is
+// not fresh for it either (RFC 9111 §4.2: the lifetime must exceed the age, and an age is never negative).
+func TestLookupThatFindsWhatCameLater(t *testing.T) {
+	for name, granted := range mustBeValidated {
+		t.Run(name, func(t *testing.T) {
+			for _, door := range []string{"handler", "transport"} {
+				t.Run(door, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						var late atomic.Bool
+						hold := make(chan struct{})
+						storage := lateStorage{memcache.New(memcache.Config{}), func() {
+							if late.CompareAndSwap(true, false) {
+								<-hold
+							}
+						}}
+						origin := &personal{credentials: "Cookie"}
+						origin.grant(granted...)
+						cache, err := middleware.New(middleware.Config{Storage: storage})
+						require.NoError(t, err)
+						b := &bubble{t: t, cache: cache, door: serving{cache.Handler(origin)}}
+						if door == "transport" {
+							b.door = cache.Transport(serving{origin})
+						}
+						late.Store(true)
+						slow := make(chan string)
+						go func() { slow <- b.get("/", "Cookie", "bob").body }()
+						synctest.Wait() // bob's lookup is held up
+						time.Sleep(time.Second)
+						ann := b.get("/", "Cookie", "ann").body
+						require.NoError(t, cache.Wait(t.Context()))
+						close(hold)
+						bob := <-slow
+						require.NotEqual(t, ann, bob)
+						require.Contains(t, bob, "bob")
+					})
+				})
+			}
 		})
 	}
 }
