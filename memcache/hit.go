@@ -17,8 +17,8 @@ type hit struct {
 	entry stored
 
 	pos, end int64
-	segment  int   // of a body outside of the block: the one that pos is in or at the end of
-	start    int64 // where that segment starts
+	start    int64 // where segment starts
+	segment  int32 // of a body outside of the block: the one that pos is in or at the end of
 	closed   bool
 }
 

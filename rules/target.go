@@ -58,7 +58,7 @@ func TargetScheme(req *http.Request) string {
 // §4.2.3).
 func NormalHost(scheme, host string) string {
 	host = strings.ToLower(host)
-	if !strings.HasSuffix(host, ":") && !strings.HasSuffix(host, defaultPort(scheme)) {
+	if strings.IndexByte(host, ':') < 0 {
 		return host
 	}
 	name, port, err := net.SplitHostPort(host)
