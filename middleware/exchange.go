@@ -90,7 +90,7 @@ func (x *exchange) begin(c *Cache, d door, o origin, r *http.Request) {
 	}
 	x.said = x.req.Header
 	x.req = c.normalized(x.req)
-	c.setTarget(&x.target, d, x.req)
+	x.target = c.target(d, x.req)
 }
 
 // presented returns a request of x as its client sent it, which is how the rules have to see it.

@@ -30,28 +30,22 @@ type target struct {
 	secured   bool // next sees a TLS connection, where the scheme need not be the connection's
 }
 
-// target returns the target of a request that came in by d.
+// target returns the target of a request that came in by d. A request without a RequestURI is no
+// server's: its URL and Host decide, by both doors.
 func (c *Cache) target(d door, r *http.Request) (t target) {
-	c.setTarget(&t, d, r)
-	return t
-}
-
-// setTarget sets t, which is zero, to the target of a request that came in by d. A request without
-// a RequestURI is no server's: its URL and Host decide, by both doors.
-func (c *Cache) setTarget(t *target, d door, r *http.Request) {
 	if d == doorTransport || r.RequestURI == "" {
-		t.setOutbound(r)
-		return
+		return outbound(r)
 	}
-	t.setInbound(r)
+	t = inbound(r)
 	if c.public.scheme != "" || c.cfg.TrustForwarded != nil {
-		c.publish(t, r)
+		c.publish(&t, r)
 	}
 	if u := r.URL; u.Scheme != "" && u.Scheme != t.scheme || u.User != nil {
 		// Set by a handler around the cache, or chosen by the client; next may go by it.
 		t.rewritten, t.shown = true, false
 		t.claims = t.claimed(r)
 	}
+	return t
 }
 
 // claimed reports whether r's absolute form has user information, or a scheme that is neither the
@@ -63,46 +57,45 @@ func (t *target) claimed(r *http.Request) bool {
 }
 
 // targetOf is the target of a request that no Config is known for.
-func targetOf(r *http.Request) (t target) {
+func targetOf(r *http.Request) target {
 	if r.RequestURI == "" {
-		t.setOutbound(r)
-	} else {
-		t.setInbound(r)
+		return outbound(r)
 	}
-	return t
+	return inbound(r)
 }
 
-// setOutbound sets the target of a client's request. What a server's request had, and a proxy left
+// outbound returns the target of a client's request. What a server's request had, and a proxy left
 // in it, does not count.
-func (t *target) setOutbound(r *http.Request) {
+func outbound(r *http.Request) (t target) {
 	u := r.URL
 	t.outbound, t.shown = true, r.RequestURI == ""
 	if t.scheme = strings.ToLower(u.Scheme); t.scheme == "" {
 		t.scheme = connectionScheme(r)
 	}
-	t.setHost(r.Host, u.Host)
-	t.setURL(u)
+	t.host, t.server = hosts(t.scheme, r.Host, u.Host)
+	t.path, t.query, t.hasQuery = pathAndQuery(u)
+	return t
 }
 
-// setInbound sets the target of a server's request, as its request line and Host say.
-func (t *target) setInbound(r *http.Request) {
+// inbound returns the target of a server's request, as its request line and Host say.
+func inbound(r *http.Request) (t target) {
 	t.scheme, t.shown = connectionScheme(r), true
 	scheme, user, authority, rest := splitRequestURI(r.RequestURI)
-	t.setHost(r.Host, authority)
+	t.host, t.server = hosts(t.scheme, r.Host, authority)
 	t.path, t.query, t.hasQuery = strings.Cut(rest, "?")
 	if t.unchanged(r.URL, scheme, user, authority) {
 		if t.path == "" {
 			t.path = "/" // RFC 9110 §4.2.3: an empty path component is equivalent to "/"
 		}
-		return
+		return t
 	}
 	asked, err := url.ParseRequestURI(r.RequestURI)
 	switch {
 	case err != nil || r.Method == http.MethodConnect && r.RequestURI[0] != '/':
 		// Nobody can tell what the client asked for.
-		t.setHost(r.Host, r.URL.Host)
-		t.setURL(r.URL)
-		return
+		t.host, t.server = hosts(t.scheme, r.Host, r.URL.Host)
+		t.path, t.query, t.hasQuery = pathAndQuery(r.URL)
+		return t
 	case asked.Opaque != "":
 		t.path, t.query, t.hasQuery = "\x00"+r.RequestURI, "", false
 	case t.path == "":
@@ -110,6 +103,7 @@ func (t *target) setInbound(r *http.Request) {
 	}
 	t.rewritten = !sameURL(asked, r.URL)
 	t.shown = !t.rewritten
+	return t
 }
 
 func connectionScheme(r *http.Request) string {
@@ -143,29 +137,31 @@ func splitRequestURI(uri string) (scheme, user, authority, rest string) {
 	return scheme, user, authority, rest
 }
 
-// setHost sets host, and server where the URL names another. The origin that is asked and the one
-// that is meant may differ in more than spelling.
-func (t *target) setHost(host, server string) {
+// hosts returns a target's host, and its server where the URL names another. The origin that is asked
+// and the one that is meant may differ in more than spelling.
+func hosts(scheme, host, server string) (meant, asked string) {
 	if host == "" {
 		host = server
 	}
-	t.host, t.server = rules.NormalHost(t.scheme, host), ""
-	if server != "" && server != t.host {
-		if server = rules.NormalHost(t.scheme, server); server != t.host {
-			t.server = server
+	host = rules.NormalHost(scheme, host)
+	if server != "" && server != host {
+		if server = rules.NormalHost(scheme, server); server != host {
+			return host, server
 		}
 	}
+	return host, ""
 }
 
-// setURL sets path and query.
-func (t *target) setURL(u *url.URL) {
-	t.path, t.query, t.hasQuery = u.EscapedPath(), u.RawQuery, u.RawQuery != "" || u.ForceQuery
+// pathAndQuery returns u's, as a target has them.
+func pathAndQuery(u *url.URL) (path, query string, hasQuery bool) {
+	path = u.EscapedPath()
 	if u.Opaque != "" {
-		t.path = "\x00" + u.Opaque // "//host/" is another target than the path "//host/"
+		path = "\x00" + u.Opaque // "//host/" is another target than the path "//host/"
 	}
-	if t.path == "" {
-		t.path = "/"
+	if path == "" {
+		path = "/"
 	}
+	return path, u.RawQuery, u.RawQuery != "" || u.ForceQuery
 }
 
 // unchanged reports whether u is what net/http made of this request line. It costs next to nothing,
@@ -258,7 +254,7 @@ func (t *target) origin() string { return t.scheme + "://" + t.host }
 // at returns the target of a GET for u, a URI of the same origin.
 func (t *target) at(u *url.URL) target {
 	other := *t
-	other.setURL(u)
+	other.path, other.query, other.hasQuery = pathAndQuery(u)
 	return other
 }
 
