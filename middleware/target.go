@@ -286,10 +286,10 @@ func (t *target) get(r *http.Request) *http.Request {
 // fill returns r with what t says.
 func (t *target) fill(r http.Request) *http.Request {
 	u := &url.URL{Scheme: t.scheme, Host: r.URL.Host}
-	pathAndQuery := strings.TrimPrefix(string(t.appendPathAndQuery(nil)), "\x00")
+	form := strings.TrimPrefix(string(t.appendPathAndQuery(nil)), "\x00")
 	if opaque, ok := strings.CutPrefix(t.path, "\x00"); ok {
 		u.Opaque, u.RawQuery, u.ForceQuery = opaque, t.query, t.hasQuery && t.query == ""
-	} else if parsed, err := url.ParseRequestURI(pathAndQuery); err == nil {
+	} else if parsed, err := url.ParseRequestURI(form); err == nil {
 		u.Path, u.RawPath, u.RawQuery, u.ForceQuery = parsed.Path, parsed.RawPath, parsed.RawQuery, parsed.ForceQuery
 	}
 	r.URL = u
@@ -297,10 +297,10 @@ func (t *target) fill(r http.Request) *http.Request {
 		r.RequestURI, r.TLS = "", nil
 		return &r
 	}
-	r.Host, r.RequestURI = t.host, pathAndQuery
+	r.Host, r.RequestURI = t.host, form
 	if u.Scheme, u.Host = "", ""; t.server != "" {
 		u.Scheme, u.Host = t.scheme, t.server
-		r.RequestURI = t.scheme + "://" + t.server + pathAndQuery
+		r.RequestURI = t.scheme + "://" + t.server + form
 	}
 	switch {
 	case t.scheme == "http":
