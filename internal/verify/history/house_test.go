@@ -86,7 +86,8 @@ var storages = map[string]struct {
 	}},
 }
 
-// plain is a Storage without optional interfaces. It does not show writes in flight.
+// plain is a Storage without optional interfaces. It does not show writes in flight, nor what is in
+// their place meanwhile.
 type plain struct{ cirque.Storage }
 
 // Lookup implements cirque.Storage.

@@ -502,12 +502,20 @@ func (j *judgement) mostRecent(s *step, h, m *issue) {
 				h.number, h.version, h.asked, h.header, h.end, n.number, n.version, n.asked, n.header, n.end)
 		}
 		if n.method == http.MethodHead && n.status == http.StatusOK && !n.step.auth && h.stored && n.asked > h.end && newer(n, h) &&
-			n.etag != "" && m.etag != "" && n.by == m.by {
+			n.etag != "" && m.etag != "" && n.by == m.by && !j.hidden(n) {
 			if n.etag != m.etag {
 				j.found(s, ruleHeadNewer, "the content of issue %d, though HEAD had found issue %d", m.number, n.number)
 			}
 		}
 	}
+}
+
+// hidden reports whether a write was under way while the origin answered n, in a Storage that shows
+// neither it nor the entry in its place: there was nothing that n could be compared with.
+func (j *judgement) hidden(n *issue) bool {
+	return j.plan.storage == "plain" && slices.ContainsFunc(n.resource.issues, func(f *issue) bool {
+		return f.method == http.MethodGet && f.asked < n.header && f.end > n.asked
+	})
 }
 
 // statusAndAge checks that Cache-Status and Age are true.
