@@ -7,14 +7,16 @@ import (
 	"sync/atomic"
 )
 
-// Budget is one hard limit, in bytes, on what a Storage holds: entries with their headers and bookkeeping,
-// writes in flight, and evicted bodies that a reader still has open. The Storage reserves before it takes and
-// releases when it has given back; a reservation that does not fit evicts first, synchronously.
+// Budget is one hard limit, in bytes, on what a Storage holds: entries with their headers and
+// bookkeeping, writes in flight, and evicted bodies that a reader still has open. The Storage
+// reserves before it takes and releases when it has given back; a reservation that does not fit
+// evicts first, synchronously.
 //
-// What is in use and cannot be freed by an eviction is pinned: writes under way, entries that a reader has open,
-// and those that were evicted while it had. A reservation that could not be met by evicting all the rest is refused and
-// evicts nothing. Nor does one of more than 64 KiB evict that would have more than half of the limit pinned: large bodies that
-// nobody reads on leave half of the limit to those who do.
+// What is in use and cannot be freed by an eviction is pinned: writes under way, entries that a
+// reader has open, and those that were evicted while it had. A reservation that could not be met by
+// evicting all the rest is refused and evicts nothing. Nor does one of more than 64 KiB evict that
+// would have more than half of the limit pinned: large bodies that nobody reads on leave half of
+// the limit to those who do.
 //
 // A Budget is safe for concurrent use. A nil *Budget has no limit.
 //
@@ -23,9 +25,9 @@ type Budget struct {
 	limit int64
 	used  atomic.Int64
 
-	// Written once, by EvictWith, before the Budget is shared.
-	// evict gives up entries worth at least the bytes asked for, tells the trace, and reports whether there were
-	// any. evictable returns the bytes that evicting everything would free at once.
+	// Written once, by EvictWith, before the Budget is shared. evict gives up entries worth at
+	// least the bytes asked for, tells the trace, and reports whether there were any. evictable
+	// returns the bytes that evicting everything would free at once.
 	evict     func(trace *CacheTrace, need int64) bool
 	evictable func() int64
 
@@ -36,13 +38,14 @@ type Budget struct {
 // smallReservation is up to what size a reservation may evict whatever is pinned, in bytes.
 const smallReservation = 64 << 10
 
-// HoldingStorage is a Storage that knows what of its entries is being read. Without it, a [Budget] takes all
-// that its EvictionManager tracks for what an eviction would free.
+// HoldingStorage is a Storage that knows what of its entries is being read. Without it, a [Budget]
+// takes all that its EvictionManager tracks for what an eviction would free.
 type HoldingStorage interface {
 	Storage
 
-	// Held returns the weight of the entries in place that readers have open, in bytes: evicting them frees nothing before
-	// those have closed them. Small ones may be left out. It is safe for concurrent use, and cheap.
+	// Held returns the weight of the entries in place that readers have open, in bytes: evicting
+	// them frees nothing before those have closed them. Small ones may be left out. It is safe for
+	// concurrent use, and cheap.
 	Held() int64
 }
 
@@ -58,16 +61,18 @@ type BudgetedStorage interface {
 type LimitedStorage interface {
 	Storage
 
-	// Limit returns how many bytes of responses it can hold altogether; zero or less where there is no limit.
+	// Limit returns how many bytes of responses it can hold altogether; zero or less where there is
+	// no limit.
 	Limit() int64
 }
 
-// NewBudget returns a Budget of limit bytes. Until EvictWith is called, a reservation that does not fit
-// fails.
+// NewBudget returns a Budget of limit bytes. Until EvictWith is called, a reservation that does not
+// fit fails.
 func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
 
-// EvictWith lets the budget make room: manager names the victims, storage drops them. Call it once, before
-// the Budget is in use. The Storage must not hold, while it reserves, a lock that its Purge takes.
+// EvictWith lets the budget make room: manager names the victims, storage drops them. Call it once,
+// before the Budget is in use. The Storage must not hold, while it reserves, a lock that its Purge
+// takes.
 func (b *Budget) EvictWith(manager EvictionManager, storage Storage) {
 	b.evictable = func() int64 { return manager.TotalWeight() - heldIn(storage) }
 	b.evict = func(trace *CacheTrace, need int64) bool {
@@ -77,8 +82,8 @@ func (b *Budget) EvictWith(manager EvictionManager, storage Storage) {
 	}
 }
 
-// evict drops the victims from storage, and tells the trace of each. What cannot be dropped was not there or the store is
-// failing; either way its bytes stay counted until the store releases them.
+// evict drops the victims from storage, and tells the trace of each. What cannot be dropped was not
+// there or the store is failing; either way its bytes stay counted until the store releases them.
 func evict(ctx context.Context, storage Storage, trace *CacheTrace, victims []CompactCacheKey) {
 	for _, key := range victims {
 		err := storage.Purge(ctx, key, PurgeEviction)
@@ -86,12 +91,13 @@ func evict(ctx context.Context, storage Storage, trace *CacheTrace, victims []Co
 	}
 }
 
-// Reserve takes n bytes, evicting to make room where it must, and reports whether it could. Where it could
-// not, nothing is taken, and nothing was evicted unless other reservations took the room meanwhile.
+// Reserve takes n bytes, evicting to make room where it must, and reports whether it could. Where
+// it could not, nothing is taken, and nothing was evicted unless other reservations took the room
+// meanwhile.
 func (b *Budget) Reserve(n int64) bool { return b.ReserveFor(nil, n) }
 
-// ReserveFor is Reserve on behalf of a request: its trace, nil for none, sees what has to leave. A Storage finds that with
-// [ContextCacheTrace].
+// ReserveFor is Reserve on behalf of a request: its trace, nil for none, sees what has to leave. A
+// Storage finds that with [ContextCacheTrace].
 func (b *Budget) ReserveFor(trace *CacheTrace, n int64) bool {
 	if b == nil || n <= 0 {
 		return true
@@ -107,8 +113,8 @@ func (b *Budget) ReserveFor(trace *CacheTrace, n int64) bool {
 			}
 			continue
 		}
-		// An evicted body that is still being read frees nothing yet, so this may take several rounds; each
-		// shortens the manager's list, so the rounds end.
+		// An evicted body that is still being read frees nothing yet, so this may take several
+		// rounds; each shortens the manager's list, so the rounds end.
 		if b.evict == nil || !b.mayEvict(used, n) || !b.evict(trace, used+n-b.limit) {
 			b.refuse()
 			return false
@@ -126,8 +132,9 @@ func (b *Budget) mayEvict(used, n int64) bool {
 	return n <= smallReservation || pinned+n <= b.limit/2
 }
 
-// OnRefusal has f called when a reservation is refused for want of room, until the returned function is. f is called by
-// the goroutine that wanted the room, which may hold locks: it must be quick, and call neither the Budget nor the Storage.
+// OnRefusal has f called when a reservation is refused for want of room, until the returned
+// function is. f is called by the goroutine that wanted the room, which may hold locks: it must be
+// quick, and call neither the Budget nor the Storage.
 func (b *Budget) OnRefusal(f func()) (stop func()) {
 	if b == nil {
 		return func() {}

@@ -117,8 +117,8 @@ func TestBudgetEvictsToMakeRoom(t *testing.T) {
 	require.True(t, b.Reserve(5))
 }
 
-// What is being read frees nothing when it is evicted. A reservation that could only succeed without it is refused, evicts
-// nothing, and says so.
+// What is being read frees nothing when it is evicted. A reservation that could only succeed
+// without it is refused, evicts nothing, and says so.
 func TestBudgetKnowsWhatIsHeld(t *testing.T) {
 	b := NewBudget(10)
 	s := &shelf{released: func(CompactCacheKey) { b.Release(1) }, held: 6}
@@ -141,7 +141,8 @@ func TestBudgetKnowsWhatIsHeld(t *testing.T) {
 	require.Equal(t, 2, others)
 }
 
-// Large reservations evict no more once half of the limit is pinned. Small ones do, and both take what is free.
+// Large reservations evict no more once half of the limit is pinned. Small ones do, and both take
+// what is free.
 func TestBudgetLeavesHalf(t *testing.T) {
 	const limit = 16 << 20
 	b := NewBudget(limit)
@@ -157,7 +158,8 @@ func TestBudgetLeavesHalf(t *testing.T) {
 	require.Equal(t, []int64{smallReservation}, s.asked)
 }
 
-// Evicted bodies that are still read give nothing back at once: more has to go, until nothing is left.
+// Evicted bodies that are still read give nothing back at once: more has to go, until nothing is
+// left.
 func TestBudgetEvictsUntilThereIsRoom(t *testing.T) {
 	b := NewBudget(10)
 	open := 3

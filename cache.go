@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// CacheOptions is what the requests of one cache share: where responses are kept, who decides what leaves,
-// and the limits. Set the fields before the first use and never after; share it by pointer, it must not be
-// copied.
+// CacheOptions is what the requests of one cache share: where responses are kept, who decides what
+// leaves, and the limits. Set the fields before the first use and never after; share it by pointer,
+// it must not be copied.
 type CacheOptions struct {
 	// Storage keeps the responses. Required.
 	Storage Storage
@@ -22,11 +22,11 @@ type CacheOptions struct {
 	LockWait time.Duration
 	// MaxObjectBytes is the largest body that is stored. Zero or less means no maximum.
 	MaxObjectBytes int64
-	// CustomLockStatus says what those who wait for a fill learn when it ended for a custom reason. Nil:
-	// LockGiveUp.
+	// CustomLockStatus says what those who wait for a fill learn when it ended for a custom reason.
+	// Nil: LockGiveUp.
 	CustomLockStatus func(NoCacheReason) LockStatus
-	// Spool bounds the memory for bodies that a request reads while a Storage that does not stream stores
-	// them. Where it is used up, slow readers slow their fills. Nil: no bound.
+	// Spool bounds the memory for bodies that a request reads while a Storage that does not stream
+	// stores them. Where it is used up, slow readers slow their fills. Nil: no bound.
 	Spool *Budget
 	// Timings makes HttpCache measure its lookups, which takes two readings of the clock.
 	Timings bool
@@ -55,8 +55,8 @@ type slot struct {
 	voided    *VaryRecord // whose variants are out of reach once the fill is stored; nil: none
 }
 
-// varyRecord returns the vary record that the key's variance belongs to; nil where there is none. It is unpacked
-// late: a hit has no use for the variants, which may be many.
+// varyRecord returns the vary record that the key's variance belongs to; nil where there is none.
+// It is unpacked late: a hit has no use for the variants, which may be many.
 func (s *slot) varyRecord() *VaryRecord {
 	if s.packed != "" {
 		s.record, _ = DecodeVaryRecord(s.packed)
@@ -86,9 +86,9 @@ func (s *slot) purged(meta *CacheMeta) bool {
 	return s.state.purgedSince(s.key.primaryHash, s.purges) || s.state.Voids(meta)
 }
 
-// HttpCache is one request's walk through the cache: a state machine whose phases are CachePhase. The caller,
-// a proxy, makes the decisions (what is the key, is this entry fresh, may that response be stored) and tells
-// them; HttpCache keeps the books, talks to the Storage and holds the lock.
+// HttpCache is one request's walk through the cache: a state machine whose phases are CachePhase.
+// The caller, a proxy, makes the decisions (what is the key, is this entry fresh, may that response
+// be stored) and tells them; HttpCache keeps the books, talks to the Storage and holds the lock.
 //
 //	Enable → SetKey ─┬─ Lookup ─┬─ Found ──▶ Hit ──────────────▶ FinishHit
 //	                 │          │        └─▶ Stale ─┬─ StaleUpdating ─▶ FinishHit
@@ -97,11 +97,11 @@ func (s *slot) purged(meta *CacheMeta) bool {
 //	                 │          └─ Miss ─▶ SetMeta ────────────────────────┼─ StartFill
 //	                 └─ Bypass ─▶ SetMeta ─────────────────────────────────┘
 //
-// A step taken in a phase that does not allow it panics with *PhaseError: the caller has a bug. Whatever
-// happens at run time, a failing Storage above all, is an error.
+// A step taken in a phase that does not allow it panics with *PhaseError: the caller has a bug.
+// Whatever happens at run time, a failing Storage above all, is an error.
 //
-// The zero HttpCache is disabled, with NeverEnabled. One goroutine drives it; the *Fill it hands out is
-// another's to drive. Release must be called at the end of the walk.
+// The zero HttpCache is disabled, with NeverEnabled. One goroutine drives it; the *Fill it hands
+// out is another's to drive. Release must be called at the end of the walk.
 type HttpCache struct {
 	phase  CachePhase
 	reason NoCacheReason
@@ -143,7 +143,8 @@ func (c *HttpCache) Enabled() bool { return c.phase != PhaseDisabled }
 // Bypassing reports whether the lookup was skipped.
 func (c *HttpCache) Bypassing() bool { return c.phase == PhaseBypass }
 
-// UpstreamUsed reports whether this request's answer had to come from, or be confirmed by, the origin.
+// UpstreamUsed reports whether this request's answer had to come from, or be confirmed by, the
+// origin.
 func (c *HttpCache) UpstreamUsed() bool {
 	return !in(PhaseUninit, PhaseCacheKey, PhaseHit, PhaseStale, PhaseStaleUpdating).has(c.phase)
 }
@@ -158,8 +159,8 @@ func (c *HttpCache) Enable(opts *CacheOptions) {
 // SetTrace makes t's hooks see this walk. Nil is no trace.
 func (c *HttpCache) SetTrace(t *CacheTrace) { c.trace = t }
 
-// Disable turns the cache off for this request: what is held is let go, and those who wait for this request's
-// fill learn of it in the way that suits the reason.
+// Disable turns the cache off for this request: what is held is let go, and those who wait for this
+// request's fill learn of it in the way that suits the reason.
 func (c *HttpCache) Disable(reason NoCacheReason) {
 	c.transition(opDisable, PhaseDisabled)
 	c.ReleaseWriteLock(reason)
@@ -184,8 +185,8 @@ func (c *HttpCache) Key() CacheKey { return c.key }
 // Meta returns the meta of what is being served or stored; nil where there is none yet.
 func (c *HttpCache) Meta() *CacheMeta { return c.meta }
 
-// Hit returns the body to serve from: the stored one, or after StartFill the reader of that fill. Nil where
-// there is none. FinishHit closes it.
+// Hit returns the body to serve from: the stored one, or after StartFill the reader of that fill.
+// Nil where there is none. FinishHit closes it.
 func (c *HttpCache) Hit() HitHandler { return c.hit }
 
 // TakeHit hands the open body over to the caller, who closes it; nil where there is none.
@@ -208,11 +209,12 @@ func (c *HttpCache) SetValidAfter(t time.Time) { c.validAfter = t }
 // validates, or adds to, has to be from after them all the same.
 func (c *HttpCache) SetPurgeEpoch(e PurgeEpoch) { c.purges.asked = e }
 
-// SetMaxObjectBytes overrides CacheOptions.MaxObjectBytes for this request; zero or less is no maximum.
+// SetMaxObjectBytes overrides CacheOptions.MaxObjectBytes for this request; zero or less is no
+// maximum.
 func (c *HttpCache) SetMaxObjectBytes(n int64) { c.tracker.Max = n }
 
-// TrackBodyBytes counts n more bytes of the response's body, for callers who want to know before they fill,
-// and reports whether the body is still within the maximum.
+// TrackBodyBytes counts n more bytes of the response's body, for callers who want to know before
+// they fill, and reports whether the body is still within the maximum.
 func (c *HttpCache) TrackBodyBytes(n int64) bool { return c.tracker.Add(n) }
 
 // ExceedsMaxObject reports whether a body of n bytes would pass the maximum.
@@ -220,23 +222,23 @@ func (c *HttpCache) ExceedsMaxObject(n int64) bool {
 	return c.tracker.exceeds(n)
 }
 
-// LookupDuration returns the time spent in Lookup and VaryLookup, if CacheOptions.Timings or a trace asked
-// for it.
+// LookupDuration returns the time spent in Lookup and VaryLookup, if CacheOptions.Timings or a
+// trace asked for it.
 func (c *HttpCache) LookupDuration() time.Duration { return c.lookupDuration }
 
 // LockDuration returns the time spent in WaitLock.
 func (c *HttpCache) LockDuration() time.Duration { return c.lockDuration }
 
-// SetLockClass sets this request apart, for the lock and the predictor, from those of other classes: it waits
-// only for its own kind, and what it finds uncacheable is no news for the others. The empty class is the
-// default.
+// SetLockClass sets this request apart, for the lock and the predictor, from those of other
+// classes: it waits only for its own kind, and what it finds uncacheable is no news for the others.
+// The empty class is the default.
 func (c *HttpCache) SetLockClass(class string) { c.class = class }
 
 // predictionKey is the key that the predictor knows the request by.
 func (c *HttpCache) predictionKey() CacheKey { return c.inClass(0, 0) }
 
-// lockIdentity is the key that the lock knows the request by. It tells apart those who came before, during and after
-// a purge: who comes after does not wait for a fetch whose outcome is void.
+// lockIdentity is the key that the lock knows the request by. It tells apart those who came before,
+// during and after a purge: who comes after does not wait for a fetch whose outcome is void.
 func (c *HttpCache) lockIdentity() CacheKey {
 	return c.inClass(c.purges.latest, c.purges.generation)
 }
@@ -251,7 +253,8 @@ func (c *HttpCache) inClass(purges, generation uint64) CacheKey {
 	return c.key.WithPrimaryHash(hash128(append(b, c.class...)))
 }
 
-// PredictCacheable reports whether the response is likely to be cacheable; true without a predictor.
+// PredictCacheable reports whether the response is likely to be cacheable; true without a
+// predictor.
 func (c *HttpCache) PredictCacheable() bool {
 	return c.opts == nil || c.opts.Predictor == nil || c.opts.Predictor.CacheablePrediction(c.predictionKey())
 }
@@ -276,8 +279,8 @@ func (c *HttpCache) FinishHit() error {
 	return c.closeHit()
 }
 
-// Release ends the walk, in whatever phase it is: the body is closed, a write permit still held is released
-// so that another request takes its turn. It is safe to defer and to repeat.
+// Release ends the walk, in whatever phase it is: the body is closed, a write permit still held is
+// released so that another request takes its turn. It is safe to defer and to repeat.
 func (c *HttpCache) Release() {
 	c.ReleaseWriteLock(InternalError)
 	_ = c.closeHit()

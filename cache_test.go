@@ -30,8 +30,8 @@ var (
 	errBroken = errors.New("disk on fire")
 )
 
-// house is a cache with everything in it. When the test is over it demands that every hit was closed, every write
-// ended and every goroutine as well.
+// house is a cache with everything in it. When the test is over it demands that every hit was
+// closed, every write ended and every goroutine as well.
 type house struct {
 	*cirque.CacheOptions
 	t     testing.TB
@@ -77,7 +77,8 @@ func eachKind(t *testing.T, test func(*testing.T, func(*testing.T, faultystorage
 	})
 }
 
-// freshMeta returns the meta of a response that tells itself from others by its ETag, fresh for an hour.
+// freshMeta returns the meta of a response that tells itself from others by its ETag, fresh for an
+// hour.
 func freshMeta(etag string) *cirque.CacheMeta {
 	now := time.Now()
 	return cirque.NewCacheMeta(http.StatusOK, http.Header{"Etag": {etag}}, now, now.Add(time.Hour), 0, 0)
@@ -150,8 +151,8 @@ func (h *house) stale(key cirque.CacheKey) *cirque.HttpCache {
 	return c
 }
 
-// stored returns ETag and body of what a request for key with this header finds in the Storage, and whether that is
-// fresh; empty for nothing.
+// stored returns ETag and body of what a request for key with this header finds in the Storage, and
+// whether that is fresh; empty for nothing.
 func (h *house) stored(key cirque.CacheKey, header http.Header) (etag, body string, fresh bool) {
 	h.t.Helper()
 	c := h.begin(key)
@@ -580,8 +581,8 @@ func TestWalkIsTraced(t *testing.T) {
 	want()
 }
 
-// serve answers as a proxy does: from the cache, or from the origin, which says what its response varies by. The body is
-// whole where the error is nil.
+// serve answers as a proxy does: from the cache, or from the origin, which says what its response
+// varies by. The body is whole where the error is nil.
 func (h *house) serve(ctx context.Context, key cirque.CacheKey, header http.Header, origin func() (vary []string, body string)) (string, error) {
 	var c cirque.HttpCache
 	defer c.Release()
@@ -650,8 +651,8 @@ func (h *house) serve(ctx context.Context, key cirque.CacheKey, header http.Head
 	return string(body), err
 }
 
-// Whatever call of the Storage fails, the first time or every time, a request gets the right body or an error, and what
-// the next ones need is not left locked.
+// Whatever call of the Storage fails, the first time or every time, a request gets the right body
+// or an error, and what the next ones need is not left locked.
 func TestStorageFailsAtEveryCall(t *testing.T) {
 	whole := strings.Repeat("0123456789", 500)
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
@@ -709,7 +710,8 @@ func TestStorageFailsAtEveryCall(t *testing.T) {
 	})
 }
 
-// A panic out of the Storage leaves no lock, no write and no hit behind, for those who defer Release and Abort.
+// A panic out of the Storage leaves no lock, no write and no hit behind, for those who defer
+// Release and Abort.
 func TestStoragePanics(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		for _, op := range []faultystorage.Op{

@@ -10,9 +10,9 @@ import (
 	"github.com/cirquecache/cirque/internal/stream"
 )
 
-// asStreaming returns handler as one whose body can be read while it is written. Stores that stream give that
-// themselves, and others who ask the store find the write; for all other stores the body is spooled in memory
-// for the request that caused the fill, and streams is false.
+// asStreaming returns handler as one whose body can be read while it is written. Stores that stream
+// give that themselves, and others who ask the store find the write; for all other stores the body
+// is spooled in memory for the request that caused the fill, and streams is false.
 func (o *CacheOptions) asStreaming(ctx context.Context, handler MissHandler) (writer StreamingMissHandler, streams bool) {
 	if _, ok := o.Storage.(StreamingStorage); ok {
 		if writer, ok := handler.(StreamingMissHandler); ok {
@@ -76,7 +76,8 @@ func (o *CacheOptions) Budgets() []*Budget {
 	return budgets
 }
 
-// StorageLimit returns how many bytes storage can hold; zero or less where there is no limit, or it cannot tell.
+// StorageLimit returns how many bytes storage can hold; zero or less where there is no limit, or it
+// cannot tell.
 func StorageLimit(storage Storage) int64 {
 	if s, ok := storage.(LimitedStorage); ok {
 		return s.Limit()
@@ -106,9 +107,9 @@ func LookupStreaming(ctx context.Context, storage Storage, key CacheKey, tag Tag
 	return nil, nil, errors.ErrUnsupported
 }
 
-// spool gives a store that does not stream the reader of its own write: the body goes into the store and,
-// beside it, into memory, for as long as there is that reader. A store that fails or is not to have the body
-// ends the storing, not the reading.
+// spool gives a store that does not stream the reader of its own write: the body goes into the
+// store and, beside it, into memory, for as long as there is that reader. A store that fails or is
+// not to have the body ends the storing, not the reading.
 type spool struct {
 	MissHandler
 	body *stream.Buffer
@@ -151,8 +152,8 @@ func (s *spool) Finish() (done MissFinish, err error) {
 	if err = s.gone; err == nil {
 		done, err = s.MissHandler.Finish()
 	}
-	// The body is whole whatever the store says. Its reader sees the end when the store has it, so that who
-	// asks next finds it.
+	// The body is whole whatever the store says. Its reader sees the end when the store has it, so
+	// that who asks next finds it.
 	_ = s.body.Finish()
 	s.body.Close()
 	return done, err

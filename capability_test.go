@@ -245,7 +245,8 @@ func readAll(c *cirque.HttpCache) func() (string, error) {
 	}
 }
 
-// Where the memory for spools is used up, the reader paces its fill; both store and reader get the whole body.
+// Where the memory for spools is used up, the reader paces its fill; both store and reader get the
+// whole body.
 func TestSpoolWithoutRoom(t *testing.T) {
 	body := strings.Repeat("0123456789", 100_000)
 	h := spooled(t, nil)

@@ -1,5 +1,5 @@
-// Package cirque holds the parts of an HTTP cache: the state machine of a request, and the interfaces
-// of the cache's parts. The caching rules are in package rules.
+// Package cirque holds the parts of an HTTP cache: the state machine of a request, and the
+// interfaces of the cache's parts. The caching rules are in package rules.
 //
 // To put a cache in front of a handler or behind a client, use package middleware, which drives
 // this one. Use this package to build your own proxy, or a part for one.

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// SetMeta sets the meta of the response that is about to be stored: a miss being filled, or a stale entry
-// being replaced (the phase becomes Expired). meta must not change afterwards, UpdateVariance excepted.
+// SetMeta sets the meta of the response that is about to be stored: a miss being filled, or a stale
+// entry being replaced (the phase becomes Expired). meta must not change afterwards, UpdateVariance
+// excepted.
 func (c *HttpCache) SetMeta(meta *CacheMeta) {
 	to := PhaseMiss
 	if c.phase == PhaseStale || c.phase == PhaseExpired {
@@ -31,38 +32,40 @@ func (c *HttpCache) requireMeta(o op) {
 
 // FillOptions are facts about one fill.
 type FillOptions struct {
-	// Reader is the context of the request that reads the body while it is written; it lives as long as that
-	// reading. Nil: nobody reads.
+	// Reader is the context of the request that reads the body while it is written; it lives as
+	// long as that reading. Nil: nobody reads.
 	Reader context.Context
 	// SizeHint is the body's expected length in bytes; negative where it is unknown.
 	SizeHint int64
 	// Cost is what it took to get the response, for eviction policies that weigh it.
 	Cost time.Duration
-	// LastTurn says that the request got its turn because the fill before failed. If this one fails too, those who
-	// wait are let go: each further turn could take as long.
+	// LastTurn says that the request got its turn because the fill before failed. If this one fails
+	// too, those who wait are let go: each further turn could take as long.
 	LastTurn bool
-	// Unshared says that those who wait may not share the response, because it must be validated before each use (see
-	// rules.Shareable). They are let go at once: with LockDone where they find its validators in the Storage, else with
-	// LockGiveUp. The predictor hears nothing of a fill that ends well.
+	// Unshared says that those who wait may not share the response, because it must be validated
+	// before each use (see rules.Shareable). They are let go at once: with LockDone where they find
+	// its validators in the Storage, else with LockGiveUp. The predictor hears nothing of a fill
+	// that ends well.
 	Unshared bool
-	// Replaces, if not zero, is the tag of the entry that the fill is built upon; if that is gone at the end,
-	// nothing is stored.
+	// Replaces, if not zero, is the tag of the entry that the fill is built upon; if that is gone
+	// at the end, nothing is stored.
 	Replaces Tag
 }
 
-// ErrPurged says that the response must not be stored: while it was being fetched the key was purged, or its
-// vary record gave way to another. A purge of everything, or of a group that the response is in, counts too.
+// ErrPurged says that the response must not be stored: while it was being fetched the key was
+// purged, or its vary record gave way to another. A purge of everything, or of a group that the
+// response is in, counts too.
 var ErrPurged = errors.New("cirque: purged while being fetched")
 
-// StartFill begins to store the response whose meta was set. The *Fill owns the write permit and outlives the
-// request; Hit returns the reader of its body, if FillOptions asked for one. Those who wait for the lock are
-// let go as soon as they can read along, else when the fill ends.
+// StartFill begins to store the response whose meta was set. The *Fill owns the write permit and
+// outlives the request; Hit returns the reader of its body, if FillOptions asked for one. Those who
+// wait for the lock are let go as soon as they can read along, else when the fill ends.
 //
 // Where a more recent response is stored already, or can be read on its way there, this one is not
 // stored (RFC 9111 §4): its readers get it all the same, and Fill.Err is ErrSuperseded.
 //
-// ctx covers the whole fill. After an error the caller still has the permit, and the response has to go out
-// uncached.
+// ctx covers the whole fill. After an error the caller still has the permit, and the response has
+// to go out uncached.
 func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, error) {
 	c.requireMeta(opStartFill)
 	epoch := c.purges.asked
@@ -103,7 +106,8 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	permit, _ := c.TakeWriteLock()
 	f.permit.Store(permit)
 	f.trace.fillStart(f.key, f.meta)
-	// From here on the write is not aborted for what stands against it: others may have found it too.
+	// From here on the write is not aborted for what stands against it: others may have found it
+	// too.
 	switch {
 	case superseded(f.err):
 		f.refuse(Deferred)
@@ -139,11 +143,12 @@ func (f *Fill) publish() {
 	}
 }
 
-// Fill is one response on its way into the Storage. It owns the write permit, the MissHandler and the size
-// tracker, and tells the predictor how it ended. It outlives the request that began it: its end is Finish or
-// Abort, one of which must be called; Abort after either does nothing.
+// Fill is one response on its way into the Storage. It owns the write permit, the MissHandler and
+// the size tracker, and tells the predictor how it ended. It outlives the request that began it:
+// its end is Finish or Abort, one of which must be called; Abort after either does nothing.
 //
-// One goroutine at a time writes and ends it. Readers, Awaited, Yield, Key, Meta and Tag may be called from others.
+// One goroutine at a time writes and ends it. Readers, Awaited, Yield, Key, Meta and Tag may be
+// called from others.
 type Fill struct {
 	slot
 	ctx     context.Context
@@ -167,8 +172,8 @@ type Fill struct {
 	ended  bool
 }
 
-// open begins the write. With f.err set, to ErrSuperseded or ErrUnlinked, it leads nowhere. The reader
-// is nil where nobody wants one.
+// open begins the write. With f.err set, to ErrSuperseded or ErrUnlinked, it leads nowhere. The
+// reader is nil where nobody wants one.
 //
 // INVARIANT: what Lookup finds in a slot, entry or write under way, is the most recent response
 // that there is for it. So a fill compares itself with that before it begins, and with what has
@@ -255,22 +260,24 @@ func (f *Fill) Readers() int { return f.writer.Readers() }
 // Written returns the bytes of the body so far.
 func (f *Fill) Written() int64 { return f.tracker.Seen() }
 
-// NoCacheReason returns why nothing will be, or was, stored; empty as long as nothing stands against it.
+// NoCacheReason returns why nothing will be, or was, stored; empty as long as nothing stands
+// against it.
 func (f *Fill) NoCacheReason() NoCacheReason { return f.reason }
 
 // Err returns what NoCacheReason stands for where more is known: the Storage's error, ErrPurged or
 // ErrSuperseded.
 func (f *Fill) Err() error { return f.err }
 
-// Write appends to the body. A body that passes the maximum size is not stored, but its readers get all of
-// it. Any error means that nobody needs the rest: abort.
+// Write appends to the body. A body that passes the maximum size is not stored, but its readers get
+// all of it. Any error means that nobody needs the rest: abort.
 func (f *Fill) Write(p []byte) (int, error) {
 	f.count(len(p))
 	return f.writer.Write(p)
 }
 
-// ReadFrom implements io.ReaderFrom: it appends what r yields up to its end, read straight into the Storage where that
-// can do so. After an error of r, which it returns, the body can be gone on with.
+// ReadFrom implements io.ReaderFrom: it appends what r yields up to its end, read straight into the
+// Storage where that can do so. After an error of r, which it returns, the body can be gone on
+// with.
 func (f *Fill) ReadFrom(r io.Reader) (int64, error) {
 	return readFrom(f.writer, &countedReader{f, r})
 }
@@ -313,8 +320,9 @@ func (f *Fill) giveUp(reason NoCacheReason) {
 	}
 }
 
-// supersede ends the life of the entry that was found before the origin sent this response: that is the more recent one,
-// stored or not (RFC 9111 §4). What others have stored since stays; what was asked for earlier is not stored.
+// supersede ends the life of the entry that was found before the origin sent this response: that is
+// the more recent one, stored or not (RFC 9111 §4). What others have stored since stays; what was
+// asked for earlier is not stored.
 func (f *Fill) supersede() {
 	if err := f.state.inFlight.lock(f.ctx, f.key.primaryHash); err != nil {
 		return
@@ -336,10 +344,10 @@ func (f *Fill) supersede() {
 	}
 }
 
-// Finish ends a body that is complete. It returns nil if the response is stored now, ErrUnlinked if it was
-// too large, there was no room or NoCacheReason says otherwise, ErrNotFound if a purge voided it or its
-// vary record, or a more recent response was stored meanwhile (ErrSuperseded), or the Storage's error.
-// Readers see the body's clean end in the first three.
+// Finish ends a body that is complete. It returns nil if the response is stored now, ErrUnlinked if
+// it was too large, there was no room or NoCacheReason says otherwise, ErrNotFound if a purge
+// voided it or its vary record, or a more recent response was stored meanwhile (ErrSuperseded), or
+// the Storage's error. Readers see the body's clean end in the first three.
 func (f *Fill) Finish() error {
 	if f.ended {
 		return nil
@@ -438,8 +446,8 @@ func (f *Fill) dropOlder() {
 	}
 }
 
-// Abort ends a body that is not complete: nothing is stored, readers get an error, and another request may
-// take its turn.
+// Abort ends a body that is not complete: nothing is stored, readers get an error, and another
+// request may take its turn.
 func (f *Fill) Abort(reason NoCacheReason) {
 	if f.ended {
 		return
@@ -454,8 +462,8 @@ func (f *Fill) Abort(reason NoCacheReason) {
 	f.trace.fillDone(f.key, f.meta, f.tracker.Seen(), time.Since(f.started), f.reason, ErrAborted)
 }
 
-// admit has the eviction manager make room for the entry. It returns ErrUnlinked where the manager declines
-// it.
+// admit has the eviction manager make room for the entry. It returns ErrUnlinked where the manager
+// declines it.
 func (f *Fill) admit(done MissFinish) error {
 	manager, key := f.opts.Eviction, f.key.Compact()
 	if manager == nil {
@@ -475,13 +483,15 @@ func (f *Fill) admit(done MissFinish) error {
 	return nil
 }
 
-// noRoom lets those go who wait for a response that is too large for the room there is now: no news for the predictor.
+// noRoom lets those go who wait for a response that is too large for the room there is now: no news
+// for the predictor.
 func (f *Fill) noRoom() {
 	f.reason = ResponseTooLarge
 	f.release(ResponseTooLarge)
 }
 
-// release gives up the write permit; the empty reason says that the response can be had from the Storage.
+// release gives up the write permit; the empty reason says that the response can be had from the
+// Storage.
 func (f *Fill) release(reason NoCacheReason) {
 	permit := f.permit.Swap(nil)
 	if permit == nil {
@@ -494,15 +504,16 @@ func (f *Fill) release(reason NoCacheReason) {
 	f.opts.Lock.Release(f.lockKey, permit, status)
 }
 
-// Awaited reports whether requests wait for what the fill will leave in the Storage. Those who read along are not among them.
-// It may be called from any goroutine.
+// Awaited reports whether requests wait for what the fill will leave in the Storage. Those who read
+// along are not among them. It may be called from any goroutine.
 func (f *Fill) Awaited() bool {
 	permit := f.permit.Load()
 	return permit != nil && permit.awaited()
 }
 
-// Yield says that the fill will not come to its end: its context was cancelled. Another request may take its turn at once,
-// however long the writer still needs to notice. It may be called from any goroutine; Abort is owed all the same.
+// Yield says that the fill will not come to its end: its context was cancelled. Another request may
+// take its turn at once, however long the writer still needs to notice. It may be called from any
+// goroutine; Abort is owed all the same.
 func (f *Fill) Yield() { f.release(Deferred) }
 
 // evict drops what the eviction manager gave up.

@@ -59,7 +59,8 @@ func TestAbortEndsAFill(t *testing.T) {
 	})
 }
 
-// A body that passes the maximum is not stored; who reads it gets all of it, and the next ones know.
+// A body that passes the maximum is not stored; who reads it gets all of it, and the next ones
+// know.
 func TestBodyTooLarge(t *testing.T) {
 	body := strings.Repeat("0123456789", 20_000)
 	for name, hint := range map[string]int64{"announced": int64(len(body)), "not announced": -1} {
@@ -97,7 +98,8 @@ func TestBodyTooLarge(t *testing.T) {
 	}
 }
 
-// A Storage without room for a write gets none of it. Who caused the fill gets the whole body, and those who wait are let go.
+// A Storage without room for a write gets none of it. Who caused the fill gets the whole body, and
+// those who wait are let go.
 func TestNoRoomForTheWrite(t *testing.T) {
 	body := strings.Repeat("0123456789", 20_000)
 	h := newHouse(t, memcache.New(memcache.Config{Budget: cirque.NewBudget(100)}), nil)
@@ -244,7 +246,8 @@ func TestBudgetMakesRoomForFills(t *testing.T) {
 	require.Zero(t, manager.TotalWeight())
 }
 
-// What the eviction manager would rather not have is not stored, and that is no news about the response.
+// What the eviction manager would rather not have is not stored, and that is no news about the
+// response.
 func TestDeclinedEntry(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
@@ -505,8 +508,8 @@ func (c *costs) Admit(key cirque.CompactCacheKey, weight int64, freshUntil time.
 	return c.EvictionManager.Admit(key, weight, freshUntil, cost)
 }
 
-// Those who wait for what must be validated before each use are let go as soon as that is known: to the validators that
-// the Storage has, or past it. The predictor's mark stays.
+// Those who wait for what must be validated before each use are let go as soon as that is known: to
+// the validators that the Storage has, or past it. The predictor's mark stays.
 func TestWaitersOfAFillThatIsNotShared(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)

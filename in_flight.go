@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// inFlight knows the slots into which something is on its way: a fill, a vary record, a validated meta. Not
-// every Storage shows what it does not have yet, and one write can hide another.
+// inFlight knows the slots into which something is on its way: a fill, a vary record, a validated
+// meta. Not every Storage shows what it does not have yet, and one write can hide another.
 //
-// INVARIANT: who writes enters the slot before asking the purgeLog, and leaves it when the Storage has what
-// was written. Who purges enters the purge into the log before asking here. So one of them knows of the
-// other. Who purges goes on when the writes that had been entered have begun: then the Storage can void them.
+// INVARIANT: who writes enters the slot before asking the purgeLog, and leaves it when the Storage
+// has what was written. Who purges enters the purge into the log before asking here. So one of them
+// knows of the other. Who purges goes on when the writes that had been entered have begun: then the
+// Storage can void them.
 type inFlight struct {
 	mu struct {
 		sync.Mutex
@@ -113,8 +114,8 @@ func (f *inFlight) tooLate(w *pendingWrite) (late, linked bool) {
 	return w.late != nil, w.hidden
 }
 
-// isLate reports whether the write with that tag, which can still be read, is older than what was stored
-// or validated since it began.
+// isLate reports whether the write with that tag, which can still be read, is older than what was
+// stored or validated since it began.
 func (f *inFlight) isLate(key *CacheKey, tag Tag) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -126,8 +127,9 @@ func (f *inFlight) isLate(key *CacheKey, tag Tag) bool {
 	return false
 }
 
-// outranks returns the most recent response that writes under way to key's slot have been found too late
-// for; nil where there is none. It can be in place behind such a write, where Lookup does not find it.
+// outranks returns the most recent response that writes under way to key's slot have been found too
+// late for; nil where there is none. It can be in place behind such a write, where Lookup does not
+// find it.
 func (f *inFlight) outranks(key *CacheKey) (latest *CacheMeta) {
 	now := time.Now()
 	f.mu.Lock()
@@ -195,12 +197,13 @@ func (f *inFlight) leave(key CacheKey, w *pendingWrite) {
 	f.mu.writes[key.primaryHash] = slices.Delete(writes, i, i+1)
 }
 
-// settleTime bounds how long a purge waits for writes to begin: the Storage may hang, or wait for the purge itself where a
-// hook is its cause.
+// settleTime bounds how long a purge waits for writes to begin: the Storage may hang, or wait for
+// the purge itself where a hook is its cause.
 const settleTime = 5 * time.Second
 
-// settle waits until what is on its way into the slots of key's resource has begun, and returns the variances of those
-// slots: zero for the primary one. What has not begun when that took too long, or ctx has ended, is void.
+// settle waits until what is on its way into the slots of key's resource has begun, and returns the
+// variances of those slots: zero for the primary one. What has not begun when that took too long,
+// or ctx has ended, is void.
 func (f *inFlight) settle(ctx context.Context, key CacheKey) ([]HashBinary, error) {
 	variances, waits := f.of(key)
 	if len(waits) == 0 {
@@ -228,7 +231,8 @@ func (f *inFlight) void(key CacheKey) {
 	}
 }
 
-// of returns the variances of the slots of key's resource into which something is on its way, and what to wait for.
+// of returns the variances of the slots of key's resource into which something is on its way, and
+// what to wait for.
 func (f *inFlight) of(key CacheKey) (variances []HashBinary, waits []<-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// Lookup looks the key up in the Storage. A miss, or an entry that was purged with everything or with a group, or is from
-// before SetValidAfter, is ErrNotFound; any other error is the Storage's. A meta with MetaVaryRecord is no response: go on with VaryLookup. The caller
-// passes what it got to Found, or closes the HitHandler.
+// Lookup looks the key up in the Storage. A miss, or an entry that was purged with everything or
+// with a group, or is from before SetValidAfter, is ErrNotFound; any other error is the Storage's.
+// A meta with MetaVaryRecord is no response: go on with VaryLookup. The caller passes what it got
+// to Found, or closes the HitHandler.
 //
 // ctx lives as long as the HitHandler.
 func (c *HttpCache) Lookup(ctx context.Context) (*CacheMeta, HitHandler, error) {
@@ -45,10 +46,10 @@ func (c *HttpCache) find(ctx context.Context, key *CacheKey) (*CacheMeta, HitHan
 	return meta, hit, err
 }
 
-// VaryLookup goes on from the vary record that Lookup returned to the variant that a request with these
-// header fields selects (RFC 9111 §4.1), and looks that up. extra, if not nil, adds the caller's own
-// dimensions. It closes hit, the record's. A meta that holds no record, or one whose fields cannot be read, is
-// ErrNotFound.
+// VaryLookup goes on from the vary record that Lookup returned to the variant that a request with
+// these header fields selects (RFC 9111 §4.1), and looks that up. extra, if not nil, adds the
+// caller's own dimensions. It closes hit, the record's. A meta that holds no record, or one whose
+// fields cannot be read, is ErrNotFound.
 func (c *HttpCache) VaryLookup(
 	ctx context.Context, meta *CacheMeta, hit HitHandler, header http.Header, extra func(*VarianceBuilder),
 ) (*CacheMeta, HitHandler, error) {
@@ -68,9 +69,9 @@ func (c *HttpCache) VaryLookup(
 	return c.lookupVariant(ctx, varyHash(fields, header, epoch, extra))
 }
 
-// SelectVariant looks up one of the variants of the record that VaryLookup read, by its hash: the one that a
-// 304 named, or that content negotiation prefers (RFC 9111 §4.1 and §4.3.3). It leads back to CacheKey; a
-// stale hit that was found before is closed.
+// SelectVariant looks up one of the variants of the record that VaryLookup read, by its hash: the
+// one that a 304 named, or that content negotiation prefers (RFC 9111 §4.1 and §4.3.3). It leads
+// back to CacheKey; a stale hit that was found before is closed.
 func (c *HttpCache) SelectVariant(ctx context.Context, variance HashBinary) (*CacheMeta, HitHandler, error) {
 	c.transition(opSelectVariant, PhaseCacheKey)
 	c.dropHit()
@@ -82,11 +83,12 @@ func (c *HttpCache) lookupVariant(ctx context.Context, variance HashBinary) (*Ca
 	return c.lookup(ctx)
 }
 
-// VaryRecord returns the record of the resource's variants; nil where none was found, or it is damaged.
+// VaryRecord returns the record of the resource's variants; nil where none was found, or it is
+// damaged.
 func (c *HttpCache) VaryRecord() *VaryRecord { return c.varyRecord() }
 
-// Found takes what Lookup or VaryLookup returned and moves on by status: to Hit, to Stale, or, where the
-// entry is not to be used, to Miss.
+// Found takes what Lookup or VaryLookup returned and moves on by status: to Hit, to Stale, or,
+// where the entry is not to be used, to Miss.
 func (c *HttpCache) Found(meta *CacheMeta, hit HitHandler, status HitStatus) {
 	c.found = storedEntry{c.key.Variance(), hit.Tag()}
 	switch {
@@ -119,11 +121,13 @@ func (c *HttpCache) Miss() {
 	c.trace.miss(&c.key)
 }
 
-// StaleUpdating says that the stale entry is served while another request revalidates it (RFC 5861 §3).
+// StaleUpdating says that the stale entry is served while another request revalidates it (RFC 5861
+// §3).
 func (c *HttpCache) StaleUpdating() { c.transition(opStaleUpdating, PhaseStaleUpdating) }
 
-// TryLock asks for the right to fill the key. Afterwards IsWriter says that this request has it, IsLocked
-// that another has and WaitLock can wait for it. Without a lock, every request may fill and neither is true.
+// TryLock asks for the right to fill the key. Afterwards IsWriter says that this request has it,
+// IsLocked that another has and WaitLock can wait for it. Without a lock, every request may fill
+// and neither is true.
 func (c *HttpCache) TryLock() {
 	c.require(opTryLock)
 	if c.opts.Lock == nil || c.permit != nil {
@@ -143,12 +147,12 @@ func (c *HttpCache) IsLocked() bool { return c.readLock != nil }
 // ErrNotLocked is what WaitLock returns when there is nothing to wait for.
 var ErrNotLocked = errors.New("cirque: no lock to wait for")
 
-// WaitLock waits until the writer is done, this request's share of waiting (CacheOptions.LockWait, over all
-// of its waits) is used up, or ctx ends. The walk then stands at CacheKey again, on the primary slot, and a
-// stale entry found before is closed. The status says how it goes on: LockDone, look up again;
-// LockTransientError, LockUpstreamError, LockDangling and LockAgeTimeout, look up again and try to become the writer; LockGiveUp
-// and LockWaitTimeout, fetch without the cache. The error is ctx's; or ErrNotLocked, and then nothing has
-// changed.
+// WaitLock waits until the writer is done, this request's share of waiting (CacheOptions.LockWait,
+// over all of its waits) is used up, or ctx ends. The walk then stands at CacheKey again, on the
+// primary slot, and a stale entry found before is closed. The status says how it goes on: LockDone,
+// look up again; LockTransientError, LockUpstreamError, LockDangling and LockAgeTimeout, look up
+// again and try to become the writer; LockGiveUp and LockWaitTimeout, fetch without the cache. The
+// error is ctx's; or ErrNotLocked, and then nothing has changed.
 func (c *HttpCache) WaitLock(ctx context.Context) (LockStatus, error) {
 	c.require(opWaitLock)
 	lock := c.readLock
@@ -165,9 +169,9 @@ func (c *HttpCache) WaitLock(ctx context.Context) (LockStatus, error) {
 	return status, ctx.Err()
 }
 
-// StartOver takes the walk back to CacheKey, on the primary slot, to look up once more: who has become the
-// writer may find that another request filled the key between its lookup and its lock. A stale entry found
-// before is closed. The permit is kept.
+// StartOver takes the walk back to CacheKey, on the primary slot, to look up once more: who has
+// become the writer may find that another request filled the key between its lookup and its lock. A
+// stale entry found before is closed. The permit is kept.
 func (c *HttpCache) StartOver() { c.restart(opStartOver) }
 
 func (c *HttpCache) restart(o op) {
@@ -178,8 +182,8 @@ func (c *HttpCache) restart(o op) {
 	c.setVaryRecord(nil)
 }
 
-// TakeWriteLock hands the write permit, and the key it is for, over to the caller, who releases it or gives
-// it to another walk; nil where this one has none.
+// TakeWriteLock hands the write permit, and the key it is for, over to the caller, who releases it
+// or gives it to another walk; nil where this one has none.
 func (c *HttpCache) TakeWriteLock() (*WritePermit, CacheKey) {
 	permit := c.permit
 	c.permit = nil
@@ -192,8 +196,8 @@ func (c *HttpCache) SetWriteLock(permit *WritePermit, lockKey CacheKey) {
 	c.permit, c.lockKey = permit, lockKey
 }
 
-// ReleaseWriteLock gives up the write permit, if c has it. Those who wait learn the status that suits reason;
-// the empty reason means that the response is in the Storage.
+// ReleaseWriteLock gives up the write permit, if c has it. Those who wait learn the status that
+// suits reason; the empty reason means that the response is in the Storage.
 func (c *HttpCache) ReleaseWriteLock(reason NoCacheReason) {
 	c.readLock = nil
 	if c.permit != nil {

@@ -10,31 +10,33 @@ import (
 type MetaFlags uint32
 
 const (
-	// MetaNoStale: must-revalidate, or proxy-revalidate or s-maxage in a shared cache, forbids serving
-	// the response stale (RFC 9111 §4.2.4).
+	// MetaNoStale: must-revalidate, or proxy-revalidate or s-maxage in a shared cache, forbids
+	// serving the response stale (RFC 9111 §4.2.4).
 	MetaNoStale MetaFlags = 1 << iota
 	// MetaNoCache: the response is to be validated before every reuse (RFC 9111 §5.2.2.4).
 	MetaNoCache
 	// MetaImmutable: a reload need not revalidate while the response is fresh (RFC 8246 §2).
 	MetaImmutable
-	// MetaDecoded: the body was stored decoded by the transport; its strong entity tag goes out weak.
+	// MetaDecoded: the body was stored decoded by the transport; its strong entity tag goes out
+	// weak.
 	MetaDecoded
 	// MetaVaryRecord: no response, but the record of a resource's variants.
 	MetaVaryRecord
 	// MetaPartial: a part of a representation (RFC 9111 §3.3).
 	MetaPartial
-	// MetaAuthorized: stored from a request that reached the origin with Authorization, because the response allowed it
-	// (RFC 9111 §3.5).
+	// MetaAuthorized: stored from a request that reached the origin with Authorization, because the
+	// response allowed it (RFC 9111 §3.5).
 	MetaAuthorized
 	// MetaHeuristic: the freshness lifetime was guessed (RFC 9111 §4.2.2).
 	MetaHeuristic
-	// MetaDelayed: the response was stale when its header arrived, and nothing but the time that the origin took to
-	// answer had made it so (response_delay in RFC 9111 §4.2.3). See rules.Shareable.
+	// MetaDelayed: the response was stale when its header arrived, and nothing but the time that
+	// the origin took to answer had made it so (response_delay in RFC 9111 §4.2.3). See
+	// rules.Shareable.
 	MetaDelayed
 )
 
-// CacheMeta is what is known about one stored response besides its body. It is built by one goroutine and
-// never changes once it was handed to a Storage; Clone makes a copy to change.
+// CacheMeta is what is known about one stored response besides its body. It is built by one
+// goroutine and never changes once it was handed to a Storage; Clone makes a copy to change.
 //
 // Times are kept to the nanosecond, the stale windows to the second.
 type CacheMeta struct {
@@ -52,9 +54,9 @@ type CacheMeta struct {
 	extensions string // packed name, value pairs, sorted by name
 }
 
-// NewCacheMeta returns the meta of a response with this status and header, received at created and fresh until
-// freshUntil, that may be served stale for swr while it is revalidated and for sie when that fails
-// (RFC 5861).
+// NewCacheMeta returns the meta of a response with this status and header, received at created and
+// fresh until freshUntil, that may be served stale for swr while it is revalidated and for sie when
+// that fails (RFC 5861).
 func NewCacheMeta(status int, header http.Header, created, freshUntil time.Time, swr, sie time.Duration) *CacheMeta {
 	m := &CacheMeta{
 		status:     uint16(status),
@@ -120,9 +122,9 @@ func (m *CacheMeta) FreshUntil() time.Time { return time.Unix(0, m.freshUntil) }
 // SetFreshUntil moves the end of the freshness lifetime.
 func (m *CacheMeta) SetFreshUntil(t time.Time) { m.freshUntil = t.UnixNano() }
 
-// Epoch returns the instant at which the response's age was zero: the epoch override if there
-// is one, else Updated. With an override at response_time - corrected_initial_age, Age is the current_age of RFC 9111
-// §4.2.3.
+// Epoch returns the instant at which the response's age was zero: the epoch override if there is
+// one, else Updated. With an override at response_time - corrected_initial_age, Age is the
+// current_age of RFC 9111 §4.2.3.
 func (m *CacheMeta) Epoch() time.Time {
 	if m.epoch != 0 {
 		return time.Unix(0, m.epoch)

@@ -233,8 +233,8 @@ func (m *CacheMeta) Extensions() iter.Seq2[string, string] {
 	}
 }
 
-// SetExtension attaches value under name, for the users of the library: whatever they want to know again at a
-// hit. An empty value removes it. Names that start with "cirque." are the library's own.
+// SetExtension attaches value under name, for the users of the library: whatever they want to know
+// again at a hit. An empty value removes it. Names that start with "cirque." are the library's own.
 func (m *CacheMeta) SetExtension(name, value string) {
 	var pairs [][2]string
 	for n, v := range m.Extensions() {
@@ -270,11 +270,12 @@ func checkExtensions(s string) error {
 // CacheMetaDefaults gives responses without explicit freshness a lifetime by their status code, and
 // stale windows where the response names none. The zero value gives none.
 type CacheMetaDefaults struct {
-	// FreshFor returns the lifetime for a status; nil, or a result of zero or less, means that such a
-	// response is not fresh by default.
+	// FreshFor returns the lifetime for a status; nil, or a result of zero or less, means that such
+	// a response is not fresh by default.
 	FreshFor func(status int) time.Duration
 
-	// StaleWhileRevalidate and StaleIfError are the windows of RFC 5861 where the response is silent.
+	// StaleWhileRevalidate and StaleIfError are the windows of RFC 5861 where the response is
+	// silent.
 	StaleWhileRevalidate, StaleIfError time.Duration
 }
 

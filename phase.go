@@ -74,7 +74,8 @@ const (
 	DeclinedToUpstream NoCacheReason = "DeclinedToUpstream"
 	// UpstreamError: the origin could not be reached, or its response broke off.
 	UpstreamError NoCacheReason = "UpstreamError"
-	// CacheLockGiveUp: the writer that this request waited for found the response uncacheable, or not to be shared.
+	// CacheLockGiveUp: the writer that this request waited for found the response uncacheable, or
+	// not to be shared.
 	CacheLockGiveUp NoCacheReason = "CacheLockGiveUp"
 	// CacheLockTimeout: this request waited for another's fill until its timeout.
 	CacheLockTimeout NoCacheReason = "CacheLockTimeout"

@@ -1,8 +1,8 @@
 package cirque
 
-// CacheablePredictor remembers keys whose responses were uncacheable, or have to be validated before
-// each use, so that the next requests for them need not wait for the lock. A prediction only skips the lock: a response that is cacheable
-// after all is stored.
+// CacheablePredictor remembers keys whose responses were uncacheable, or have to be validated
+// before each use, so that the next requests for them need not wait for the lock. A prediction only
+// skips the lock: a response that is cacheable after all is stored.
 //
 // Implementations are safe for concurrent use, have a bounded size, and forget keys after some
 // time.
@@ -16,7 +16,8 @@ type CacheablePredictor interface {
 	MarkCacheable(key CacheKey) (changed bool)
 
 	// MarkUncacheable records that key's response was not cacheable, or has to be validated before
-	// each use (OriginNotCache too), and reports whether that changes the prediction. Only the reasons that concern the next response too count:
-	// OriginNotCache, ResponseTooLarge and custom ones. The others are ignored.
+	// each use (OriginNotCache too), and reports whether that changes the prediction. Only the
+	// reasons that concern the next response too count: OriginNotCache, ResponseTooLarge and custom
+	// ones. The others are ignored.
 	MarkUncacheable(key CacheKey, reason NoCacheReason) (changed bool)
 }

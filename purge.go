@@ -7,15 +7,16 @@ import (
 	"time"
 )
 
-// Purge removes the response of the key, all of its variants, and voids what is on its way into the Storage:
-// what was fetched before the purge is not served after it. It returns ErrNotFound if nothing was stored.
+// Purge removes the response of the key, all of its variants, and voids what is on its way into the
+// Storage: what was fetched before the purge is not served after it. It returns ErrNotFound if
+// nothing was stored.
 func (c *HttpCache) Purge(ctx context.Context) error {
 	c.require(opPurge)
 	return c.opts.purge(ctx, c.trace, c.key)
 }
 
-// PurgeInBackground starts Purge and does not wait for it, nor does it end with ctx. report, if not nil, is
-// called with the result.
+// PurgeInBackground starts Purge and does not wait for it, nor does it end with ctx. report, if not
+// nil, is called with the result.
 func (c *HttpCache) PurgeInBackground(ctx context.Context, report func(error)) {
 	c.require(opPurgeInBackground)
 	opts, trace, key := c.opts, c.trace, c.key
@@ -33,13 +34,14 @@ func (c *HttpCache) PurgeInBackground(ctx context.Context, report func(error)) {
 	}()
 }
 
-// Purge removes the response of key and all of its variants, and voids what is on its way into the Storage.
-// It returns ErrNotFound if nothing was stored. It may be called from any goroutine. The trace that ctx has
-// sees it.
+// Purge removes the response of key and all of its variants, and voids what is on its way into the
+// Storage. It returns ErrNotFound if nothing was stored. It may be called from any goroutine. The
+// trace that ctx has sees it.
 //
-// Writes to the key that are just beginning are waited for. Where ctx ends first, or that takes more than five seconds,
-// they are void as well, but while they begin another request may see what they bring: the purge is done, and the error
-// says so. What is fetched for the key during a purge is not stored.
+// Writes to the key that are just beginning are waited for. Where ctx ends first, or that takes
+// more than five seconds, they are void as well, but while they begin another request may see what
+// they bring: the purge is done, and the error says so. What is fetched for the key during a purge
+// is not stored.
 func (o *CacheOptions) Purge(ctx context.Context, key CacheKey) error {
 	return o.purge(ctx, ContextCacheTrace(ctx), key)
 }
@@ -79,7 +81,8 @@ func (o *CacheOptions) dropAll(ctx context.Context, key CacheKey) error {
 	return err
 }
 
-// variants returns the variants that the vary record in key's primary slot lists; none where there is no record.
+// variants returns the variants that the vary record in key's primary slot lists; none where there
+// is no record.
 func (o *CacheOptions) variants(ctx context.Context, key CacheKey) ([]Variant, error) {
 	meta, hit, err := o.Storage.Lookup(ctx, key)
 	if err != nil {
@@ -101,13 +104,14 @@ func (o *CacheOptions) drop(ctx context.Context, key CacheKey, typ PurgeType) er
 	return o.Storage.Purge(context.WithoutCancel(ctx), key.Compact(), typ)
 }
 
-// MarkStale makes the response of key and all of its variants stale at now, so that they are validated before
-// they are used again: a soft purge, which spares the origin from sending everything anew. What is on its way
-// into the Storage is voided, with what it was to replace. It returns ErrNotFound if nothing was stored.
-// For writes that are just beginning, and for what is fetched meanwhile, see Purge; after any other error a part of it may
-// be as it was.
+// MarkStale makes the response of key and all of its variants stale at now, so that they are
+// validated before they are used again: a soft purge, which spares the origin from sending
+// everything anew. What is on its way into the Storage is voided, with what it was to replace. It
+// returns ErrNotFound if nothing was stored. For writes that are just beginning, and for what is
+// fetched meanwhile, see Purge; after any other error a part of it may be as it was.
 //
-// INVARIANT: nobody who asks after MarkStale gets, as fresh, what was fetched or validated before it.
+// INVARIANT: nobody who asks after MarkStale gets, as fresh, what was fetched or validated before
+// it.
 func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Time) error {
 	key = key.WithVariance(HashBinary{})
 	state := o.Storage.Purges()
@@ -148,9 +152,9 @@ func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Tim
 	return nil
 }
 
-// WatchPurges returns a function that counts the purges of key since, those under way included. Where there were too many
-// purges of all keys to remember, it is a large number. What was asked for before a purge must not be stored after it,
-// unless that is the answer's own.
+// WatchPurges returns a function that counts the purges of key since, those under way included.
+// Where there were too many purges of all keys to remember, it is a large number. What was asked
+// for before a purge must not be stored after it, unless that is the answer's own.
 func (o *CacheOptions) WatchPurges(key CacheKey) (purges func() int) {
 	state := o.Storage.Purges()
 	mark := state.mark(key.PrimaryHash())

@@ -6,12 +6,13 @@ import (
 	"sync/atomic"
 )
 
-// purgeLog remembers the purges of late, so that a fetch can tell at its end whether its key was purged since
-// it began. A walk that begins during a purge may have found what the purge was still to remove, and counts as one from
-// before it.
+// purgeLog remembers the purges of late, so that a fetch can tell at its end whether its key was
+// purged since it began. A walk that begins during a purge may have found what the purge was still
+// to remove, and counts as one from before it.
 //
-// INVARIANT: a purge begins here before it reaches the Storage, and ends here after it has. A fill looks before its
-// MissHandler is open. A purge that it does not see waits until that is open, and voids it (see inFlight).
+// INVARIANT: a purge begins here before it reaches the Storage, and ends here after it has. A fill
+// looks before its MissHandler is open. A purge that it does not see waits until that is open, and
+// voids it (see inFlight).
 type purgeLog struct {
 	mu       sync.Mutex
 	underWay map[HashBinary]int     // purges, by primary hash; guarded by mu, and the last of the pointers here
@@ -23,8 +24,9 @@ type purgeLog struct {
 	latest [1 << 10]purgedSet
 }
 
-// purgedSet has the number of the latest purge of each of a few keys. Where a key gives way to another, or is read just
-// then, its number is wrong for once: that is good enough for telling locks apart.
+// purgedSet has the number of the latest purge of each of a few keys. Where a key gives way to
+// another, or is read just then, its number is wrong for once: that is good enough for telling
+// locks apart.
 type purgedSet [4]struct{ key, number atomic.Uint64 }
 
 // purgeMark is a point in a purgeLog, as a walk saw it.
@@ -121,8 +123,8 @@ func (l *purgeLog) mark(primary HashBinary) purgeMark {
 	return purgeMark{noted: noted, latest: l.set(primary).number(short(primary))}
 }
 
-// purgedSince reports whether key was purged after m, or is being purged. It says so too where more purges came after m
-// than are remembered.
+// purgedSince reports whether key was purged after m, or is being purged. It says so too where more
+// purges came after m than are remembered.
 func (l *purgeLog) purgedSince(primary HashBinary, m purgeMark) bool {
 	return l.isUnderWay(primary) || l.notedSince(primary, m, 1) > 0
 }
@@ -136,8 +138,8 @@ func (l *purgeLog) countSince(primary HashBinary, m purgeMark) int {
 	return (noted + l.underWay[primary] + 1) / 2
 }
 
-// notedSince counts the beginnings and ends of purges of key after m, up to limit. Where more came after m than are
-// remembered, there is no telling, and it returns limit.
+// notedSince counts the beginnings and ends of purges of key after m, up to limit. Where more came
+// after m than are remembered, there is no telling, and it returns limit.
 func (l *purgeLog) notedSince(primary HashBinary, m purgeMark, limit int) (count int) {
 	now := l.noted.Load()
 	if now == m.noted {
@@ -151,7 +153,8 @@ func (l *purgeLog) notedSince(primary HashBinary, m purgeMark, limit int) (count
 			}
 		}
 	}
-	// What was overwritten while it was read was read in vain. The one being written now is counted in.
+	// What was overwritten while it was read was read in vain. The one being written now is counted
+	// in.
 	if l.noted.Load()-m.noted >= uint64(len(l.recent)) {
 		return limit
 	}

@@ -52,8 +52,8 @@ func TestPurgeLogWhileAPurgeIsUnderWay(t *testing.T) {
 	require.Zero(t, log.running.Load())
 }
 
-// Those who come before and after a purge of their key are told apart, and those of other keys are not, however many are
-// purged.
+// Those who come before and after a purge of their key are told apart, and those of other keys are
+// not, however many are purged.
 func TestPurgeLogTellsTheOnesBeforeAPurgeFromThoseAfter(t *testing.T) {
 	var log purgeLog
 	mine, untouched := NewCacheKey("", "mine", "").PrimaryHash(), NewCacheKey("", "untouched", "").PrimaryHash()

@@ -28,8 +28,8 @@ func (i *interruption) script(op faultystorage.Op, _ int) faultystorage.Fault {
 	return faultystorage.Fault{}
 }
 
-// eachInterruptedPurge runs test with each kind of purge over each kind of store; what it sets in the interruption happens
-// in the midst of a call.
+// eachInterruptedPurge runs test with each kind of purge over each kind of store; what it sets in
+// the interruption happens in the midst of a call.
 func eachInterruptedPurge(t *testing.T, test func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error, amid *interruption)) {
 	for name, purge := range purges {
 		t.Run(name, func(t *testing.T) {
@@ -41,7 +41,8 @@ func eachInterruptedPurge(t *testing.T, test func(t *testing.T, h *house, purge 
 	}
 }
 
-// fetchPast begins to store a response to a request that did not look at what is stored; it fails later on.
+// fetchPast begins to store a response to a request that did not look at what is stored; it fails
+// later on.
 func (h *house) fetchPast(key cirque.CacheKey) (fail func()) {
 	c := h.begin(key)
 	c.Bypass()
@@ -71,7 +72,8 @@ func (h *house) evictRecord(key cirque.CacheKey) {
 	require.NoError(h.t, h.Storage.Purge(h.t.Context(), key.Compact(), cirque.PurgeEviction))
 }
 
-// A write that begins in the midst of a purge, and fails later on, does not hide from it what is in place.
+// A write that begins in the midst of a purge, and fails later on, does not hide from it what is in
+// place.
 func TestPurgeAmidWhichAFetchBegins(t *testing.T) {
 	for name, varies := range map[string]bool{"one response": false, "variants": true} {
 		t.Run(name, func(t *testing.T) {
@@ -136,8 +138,8 @@ func TestPurgeThatDropsTheRecord(t *testing.T) {
 	})
 }
 
-// A variant that leaves the record for want of room there, while it is on its way, is out of the reach of soft purges. So
-// it isn't stored.
+// A variant that leaves the record for want of room there, while it is on its way, is out of the
+// reach of soft purges. So it isn't stored.
 func TestVariantTooManyOnItsWay(t *testing.T) {
 	eachPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error) {
 		h.putVariant(keyA, "xx", "x")
@@ -164,7 +166,8 @@ func TestSoftPurgeThatCannotReadTheRecord(t *testing.T) {
 	})
 }
 
-// A purge that cannot wait for a write to begin voids it all the same, and removes what is in place.
+// A purge that cannot wait for a write to begin voids it all the same, and removes what is in
+// place.
 func TestPurgeThatCannotWait(t *testing.T) {
 	for name, purge := range purgesWithin {
 		for kind, varies := range map[string]bool{"one response": false, "variants": true} {

@@ -293,9 +293,9 @@ const groupHashDomain = "cirque group\x00"
 // extensionGroups holds the GroupHash of each group that a response is in.
 const extensionGroups = "cirque.groups"
 
-// SetGroups notes which groups of origin the response is in, by its header (RFC 9875 §2). The
-// rules do so with the origin of the request's target; whoever knows the origin by another name does
-// it again.
+// SetGroups notes which groups of origin the response is in, by its header (RFC 9875 §2). The rules
+// do so with the origin of the request's target; whoever knows the origin by another name does it
+// again.
 func (m *CacheMeta) SetGroups(origin string) {
 	var packed []byte
 	for _, name := range field.Groups(m.header.Values("Cache-Groups")) {

@@ -120,8 +120,8 @@ func TestPurgeBeforeTheFill(t *testing.T) {
 	})
 }
 
-// A purge that comes while a fill starts waits until it can void it: a moment later, others would find what was fetched
-// before the purge. Who reads along already gets the whole body.
+// A purge that comes while a fill starts waits until it can void it: a moment later, others would
+// find what was fetched before the purge. Who reads along already gets the whole body.
 func TestPurgeWhileTheFillStarts(t *testing.T) {
 	for name, purge := range purges {
 		t.Run(name, func(t *testing.T) {
@@ -332,8 +332,8 @@ func TestPurgeInBackgroundReports(t *testing.T) {
 	h.wantStored(keyA, "")
 }
 
-// Many walks over one cache, with purges of both kinds. Nobody who asks after a purge has returned gets, as fresh, what
-// the origin said before it.
+// Many walks over one cache, with purges of both kinds. Nobody who asks after a purge has returned
+// gets, as fresh, what the origin said before it.
 func TestNothingStaleAfterAPurge(t *testing.T) {
 	const resources, walkers, rounds = 3, 6, 150
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {

@@ -15,7 +15,8 @@ import (
 	"github.com/cirquecache/cirque/memcache"
 )
 
-// modelFetch is a fetch of one resource, whose versions are the seconds in which the origin made them.
+// modelFetch is a fetch of one resource, whose versions are the seconds in which the origin made
+// them.
 type modelFetch struct {
 	c         *cirque.HttpCache
 	asked     time.Time
@@ -25,7 +26,8 @@ type modelFetch struct {
 	fill      *cirque.Fill
 }
 
-// model is two caches on one Storage, many fetches of one resource at once, and what is known of them.
+// model is two caches on one Storage, many fetches of one resource at once, and what is known of
+// them.
 type model struct {
 	t       *testing.T
 	random  *rand.Rand
@@ -83,7 +85,8 @@ func (m *model) answer(i int) {
 		err := f.c.Revalidate(m.t.Context(), meta)
 		m.log("validated", f, err)
 		if err == nil {
-			// A variant can be out of reach, as Vary may have changed, and a write under way may fail.
+			// A variant can be out of reach, as Vary may have changed, and a write under way may
+			// fail.
 			if f.whole && f.c.Key().Variance().IsZero() {
 				m.known(f.made)
 			}
@@ -183,7 +186,8 @@ func (m *model) check() {
 	}
 }
 
-// Whatever comes in whatever order: nothing from before a purge is found, and nothing older than what is stored.
+// Whatever comes in whatever order: nothing from before a purge is found, and nothing older than
+// what is stored.
 func TestOrderModel(t *testing.T) {
 	runs, steps := 60, 300
 	if testing.Short() {

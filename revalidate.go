@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// Revalidate says that the stale entry was validated (RFC 9111 §4.3.3): fresh is its meta, freshened by the
-// origin's answer, and must not change afterwards. It is written to the Storage, and the entry is served.
-// ErrNotFound means that the entry was purged or replaced meanwhile, or validated by a more recent answer: it may still be
-// served to this request, which asked before. The write permit is released either way.
+// Revalidate says that the stale entry was validated (RFC 9111 §4.3.3): fresh is its meta,
+// freshened by the origin's answer, and must not change afterwards. It is written to the Storage,
+// and the entry is served. ErrNotFound means that the entry was purged or replaced meanwhile, or
+// validated by a more recent answer: it may still be served to this request, which asked before.
+// The write permit is released either way.
 func (c *HttpCache) Revalidate(ctx context.Context, fresh *CacheMeta) error {
 	c.transition(opRevalidate, PhaseRevalidated)
 	fresh.SetVariance(c.key.Variance())
@@ -41,8 +42,8 @@ func (c *HttpCache) freshen(ctx context.Context, old, fresh *CacheMeta) error {
 		return err
 	}
 	if a, b := VariantOf(c.key, old), VariantOf(c.key, fresh); a != b {
-		// The record's copy of the validators. If it can't be kept current, a later validation fails, and no
-		// more.
+		// The record's copy of the validators. If it can't be kept current, a later validation
+		// fails, and no more.
 		_ = c.enterVariant(ctx, fresh)
 	}
 	return nil
@@ -78,7 +79,8 @@ func (c *HttpCache) validatedSince(ctx context.Context, fresh *CacheMeta) bool {
 	return hit.Tag() == c.found.tag && moreRecent(now, fresh, time.Now())
 }
 
-// updateMeta replaces the meta of the entry with that tag, and accounts for the difference in weight.
+// updateMeta replaces the meta of the entry with that tag, and accounts for the difference in
+// weight.
 func (o *CacheOptions) updateMeta(
 	ctx context.Context, trace *CacheTrace, key CacheKey, old, fresh *CacheMeta, tag Tag,
 ) error {
@@ -91,9 +93,10 @@ func (o *CacheOptions) updateMeta(
 	return nil
 }
 
-// RevalidateUncacheable says that the stale entry was validated by an answer that forbids storing it any
-// longer: it is served once more, with the meta given, and removed. Then the write permit is released. With the reason
-// Deferred it is this request that forbids it, not the answer, and the entry stays as it was.
+// RevalidateUncacheable says that the stale entry was validated by an answer that forbids storing
+// it any longer: it is served once more, with the meta given, and removed. Then the write permit is
+// released. With the reason Deferred it is this request that forbids it, not the answer, and the
+// entry stays as it was.
 func (c *HttpCache) RevalidateUncacheable(ctx context.Context, fresh *CacheMeta, reason NoCacheReason) error {
 	c.transition(opRevalidateUncacheable, PhaseRevalidatedNoCache)
 	c.meta, c.reason = fresh, reason

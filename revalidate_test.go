@@ -307,8 +307,8 @@ func TestSupersede(t *testing.T) {
 	})
 }
 
-// A body that turns out too large while it comes ends the life of the entry that it would have replaced, but not of one
-// that another stored meanwhile.
+// A body that turns out too large while it comes ends the life of the entry that it would have
+// replaced, but not of one that another stored meanwhile.
 func TestBodyTooLargeSupersedes(t *testing.T) {
 	for name, test := range map[string]struct {
 		found  cirque.HitStatus

@@ -22,8 +22,8 @@ var (
 	// ErrNoReaders says that an unlinked write has nobody left to read it.
 	ErrNoReaders = stream.ErrNoReaders
 
-	// ErrSlowReader is what a reader sees that was dropped because it stalled: it held up an unlinked
-	// write, or a large body whose memory was wanted.
+	// ErrSlowReader is what a reader sees that was dropped because it stalled: it held up an
+	// unlinked write, or a large body whose memory was wanted.
 	ErrSlowReader = stream.ErrSlowReader
 )
 
@@ -57,12 +57,12 @@ func (t PurgeType) String() string {
 // optional interface beside it ([StreamingStorage]).
 //
 // Implementations are safe for concurrent use. They may rely on a CacheKey being made by
-// NewCacheKey and on a CacheMeta never changing once it was handed over; they must return metas that they
-// will not change. Errors other than ErrNotFound mean that the backend failed: the caller goes on without
-// the cache. The package storagetest checks every rule stated here.
+// NewCacheKey and on a CacheMeta never changing once it was handed over; they must return metas
+// that they will not change. Errors other than ErrNotFound mean that the backend failed: the caller
+// goes on without the cache. The package storagetest checks every rule stated here.
 //
-// A Storage that limits itself does so through a [Budget], which evicts by calling Purge from within
-// the store's own reservations.
+// A Storage that limits itself does so through a [Budget], which evicts by calling Purge from
+// within the store's own reservations.
 type Storage interface {
 	// Lookup returns the entry of key, or ErrNotFound. An entry whose key text
 	// ([CacheKey.AppendIdentity]) differs from key's is not key's entry.
@@ -70,13 +70,13 @@ type Storage interface {
 	Lookup(ctx context.Context, key CacheKey) (*CacheMeta, HitHandler, error)
 
 	// MissHandler begins a write. Nothing is visible to Lookup before Finish, except to stores that
-	// stream. Several writes for one key may be under way; the one that finishes last stays.
-	// ctx covers the whole write. An error that wraps ErrUnlinked says that there is no room for it: nothing failed, and the
-	// body goes to its readers all the same.
+	// stream. Several writes for one key may be under way; the one that finishes last stays. ctx
+	// covers the whole write. An error that wraps ErrUnlinked says that there is no room for it:
+	// nothing failed, and the body goes to its readers all the same.
 	MissHandler(ctx context.Context, key CacheKey, meta *CacheMeta, opts MissOptions) (MissHandler, error)
 
-	// Purge removes the entry of key, or returns ErrNotFound. Readers that have it open finish with it.
-	// An invalidation voids the writes under way too: see [PurgeInvalidation].
+	// Purge removes the entry of key, or returns ErrNotFound. Readers that have it open finish with
+	// it. An invalidation voids the writes under way too: see [PurgeInvalidation].
 	Purge(ctx context.Context, key CompactCacheKey, typ PurgeType) error
 
 	// UpdateMeta replaces the meta of the entry whose tag is tag, body untouched, as a 304 asks
@@ -94,8 +94,8 @@ type Storage interface {
 
 // MissOptions are facts about a write that help the store.
 type MissOptions struct {
-	// SizeHint is the body's expected length in bytes, or negative where it is unknown. It is a hint:
-	// the body may turn out otherwise.
+	// SizeHint is the body's expected length in bytes, or negative where it is unknown. It is a
+	// hint: the body may turn out otherwise.
 	SizeHint int64
 
 	// Replaces is the tag of the entry this write began from (a revalidation answered in full), or
@@ -104,14 +104,15 @@ type MissOptions struct {
 	Replaces Tag
 }
 
-// HitHandler reads one stored body. One goroutine at a time uses it; Close is the last call, and is owed.
+// HitHandler reads one stored body. One goroutine at a time uses it; Close is the last call, and is
+// owed.
 //
 // A hit may also be an io.WriterTo, which io.Copy finds; stores should offer it to
 // hand out what they hold without copying.
 type HitHandler interface {
 	// Read reads on from the current position. On a write still under way it blocks for more; it
-	// ends with io.EOF only where the body ended well, and with an error that wraps ErrAborted where
-	// the writer gave up.
+	// ends with io.EOF only where the body ended well, and with an error that wraps ErrAborted
+	// where the writer gave up.
 	io.ReadCloser
 
 	// Size returns the length of the whole body in bytes; known is false while that is open.
@@ -121,8 +122,9 @@ type HitHandler interface {
 	CanSeek() bool
 
 	// SeekRange makes the following reads yield the bytes [start, end) of the body and then io.EOF.
-	// It may be called again, for the next part of a multipart answer. A range outside of
-	// the body is an error and leaves the position alone; a hit that cannot seek returns errors.ErrUnsupported.
+	// It may be called again, for the next part of a multipart answer. A range outside of the body
+	// is an error and leaves the position alone; a hit that cannot seek returns
+	// errors.ErrUnsupported.
 	SeekRange(start, end int64) error
 
 	// Tag returns the tag of the entry, for UpdateMeta and MissOptions.Replaces.
@@ -132,15 +134,15 @@ type HitHandler interface {
 	// and bookkeeping.
 	Weight() int64
 
-	// CountsAccess reports whether this hit should be told to the EvictionManager. A write still under way
-	// is not tracked yet and says false.
+	// CountsAccess reports whether this hit should be told to the EvictionManager. A write still
+	// under way is not tracked yet and says false.
 	CountsAccess() bool
 }
 
 // MissFinish says what a finished write left behind.
 type MissFinish struct {
-	// Appended is false where the write made a new entry of weight Size, and true where it added Size
-	// to an entry that is there, up to Max (zero: no maximum).
+	// Appended is false where the write made a new entry of weight Size, and true where it added
+	// Size to an entry that is there, up to Max (zero: no maximum).
 	Appended  bool
 	Size, Max int64
 }
@@ -149,17 +151,18 @@ type MissFinish struct {
 // called; Abort after either does nothing, so that deferring it is safe. There is no Close, which
 // could not tell a whole body from half of one.
 //
-// A MissHandler may also be an io.ReaderFrom, which [Fill.ReadFrom] finds; stores should offer it where a body can be
-// read straight to where it is kept. It appends and publishes what each Read yields before the next. The reader may call
-// Unlink. An error of the reader is returned and leaves the write open.
+// A MissHandler may also be an io.ReaderFrom, which [Fill.ReadFrom] finds; stores should offer it
+// where a body can be read straight to where it is kept. It appends and publishes what each Read
+// yields before the next. The reader may call Unlink. An error of the reader is returned and leaves
+// the write open.
 type MissHandler interface {
 	// Write appends p, which stays the caller's. After an error the write can only be aborted.
 	// A store that has no room for more does not fail: it unlinks (see [StreamingMissHandler]) or
 	// discards, and says so at Finish.
 	io.Writer
 
-	// Finish makes the body visible as the entry of its key, atomically. It returns ErrNotFound if a purge
-	// voided the write or Replaces is no longer in place, ErrUnlinked if there was no room;
+	// Finish makes the body visible as the entry of its key, atomically. It returns ErrNotFound if
+	// a purge voided the write or Replaces is no longer in place, ErrUnlinked if there was no room;
 	// nothing is stored then, while readers attached to the write still see its clean end.
 	Finish() (MissFinish, error)
 
@@ -170,15 +173,15 @@ type MissHandler interface {
 	Tag() Tag
 }
 
-// StreamingStorage is a Storage whose writes can be read while they are under way, by any number of readers,
-// each at its own pace. Its Lookup finds a linked write under way that is newer than the entry
-// in place, and its MissHandlers are StreamingMissHandlers. An invalidation that voids a linked write has removed
-// something and returns nil.
+// StreamingStorage is a Storage whose writes can be read while they are under way, by any number of
+// readers, each at its own pace. Its Lookup finds a linked write under way that is newer than the
+// entry in place, and its MissHandlers are StreamingMissHandlers. An invalidation that voids a
+// linked write has removed something and returns nil.
 type StreamingStorage interface {
 	Storage
 
-	// LookupStreaming returns a hit on the linked write whose tag is tag while it is under way, or on the
-	// entry it became while that is in place, or ErrNotFound. ctx is as for Lookup.
+	// LookupStreaming returns a hit on the linked write whose tag is tag while it is under way, or
+	// on the entry it became while that is in place, or ErrNotFound. ctx is as for Lookup.
 	LookupStreaming(ctx context.Context, key CacheKey, tag Tag) (*CacheMeta, HitHandler, error)
 }
 
@@ -194,9 +197,9 @@ type StreamingMissHandler interface {
 	// Unlink takes the write out of the store and lets its readers go on.
 	Unlink()
 
-	// NewReader attaches a reader to the write, from the body's first byte; once the write is unlinked
-	// it returns ErrNotFound. A purge that voids the write does not
-	// stop it: who caused a fill gets its answer. ctx is as for Lookup.
+	// NewReader attaches a reader to the write, from the body's first byte; once the write is
+	// unlinked it returns ErrNotFound. A purge that voids the write does not stop it: who caused a
+	// fill gets its answer. ctx is as for Lookup.
 	NewReader(ctx context.Context) (HitHandler, error)
 
 	// Readers returns how many readers are attached now.

@@ -9,13 +9,14 @@ import (
 
 // VarianceBuilder turns what a response varies on into one hash: the request's values of the fields
 // that Vary names (RFC 9111 §4.1), and dimensions of the caller's own, such as a device class. The
-// pairs form a set: neither their order nor a repetition changes the hash, and no two sets share one.
+// pairs form a set: neither their order nor a repetition changes the hash, and no two sets share
+// one.
 //
 // Values are hashed as they are. Whoever holds two spellings to be one value (RFC 9111 §4.1 allows
 // it) normalises before adding, and combines the lines of a field into one value.
 //
-// A VarianceBuilder is for one goroutine; its zero value is ready. It keeps the strings it is given,
-// and allocates only beyond eight pairs or a few hundred bytes of them.
+// A VarianceBuilder is for one goroutine; its zero value is ready. It keeps the strings it is
+// given, and allocates only beyond eight pairs or a few hundred bytes of them.
 type VarianceBuilder struct {
 	n     int
 	first [8]variancePair

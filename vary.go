@@ -8,9 +8,10 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// VaryFields returns the request fields that a response with header h varies on (RFC 9110 §12.5.5): canonical,
-// sorted, each once, over all lines of Vary. star reports that a member is "*": no stored response then matches
-// any request (RFC 9111 §4.1). More than 64 fields count as that, too: each lookup has to go through them all.
+// VaryFields returns the request fields that a response with header h varies on (RFC 9110 §12.5.5):
+// canonical, sorted, each once, over all lines of Vary. star reports that a member is "*": no
+// stored response then matches any request (RFC 9111 §4.1). More than 64 fields count as that, too:
+// each lookup has to go through them all.
 func VaryFields(h http.Header) (fields []string, star bool) {
 	for name := range field.Tokens(h["Vary"]) {
 		if name == "*" {
@@ -26,10 +27,11 @@ func VaryFields(h http.Header) (fields []string, star bool) {
 
 const maxVaryFields = 64
 
-// VaryVariance enters into a builder what a request with header h has in fields, so that two requests have one
-// variance if their fields match (RFC 9111 §4.1). A field matches if it has the same lines, byte for byte. The RFC allows a
-// cache to look past whitespace, case, order and the split into lines. This one does not: an origin that sees the
-// difference could be made to give one client's answer to another. A field that is missing matches only its absence.
+// VaryVariance enters into a builder what a request with header h has in fields, so that two
+// requests have one variance if their fields match (RFC 9111 §4.1). A field matches if it has the
+// same lines, byte for byte. The RFC allows a cache to look past whitespace, case, order and the
+// split into lines. This one does not: an origin that sees the difference could be made to give one
+// client's answer to another. A field that is missing matches only its absence.
 //
 // The epoch is part of the variance, which therefore always has a hash.
 func VaryVariance(fields []string, h http.Header, epoch uint64) *VarianceBuilder {
@@ -48,8 +50,8 @@ func (b *VarianceBuilder) addFields(fields []string, h http.Header) {
 	}
 }
 
-// joinLines returns one value for the lines of a field, and another one for any other lines. A single line stands for
-// itself, unless it begins like several.
+// joinLines returns one value for the lines of a field, and another one for any other lines. A
+// single line stands for itself, unless it begins like several.
 func joinLines(lines []string) string {
 	if len(lines) == 1 && !strings.HasPrefix(lines[0], "\x00") {
 		return lines[0]

@@ -10,11 +10,12 @@ import (
 // MaxVariants is how many variants of one resource are stored.
 const MaxVariants = 64
 
-// VaryRecord describes the stored variants of a resource whose responses vary (RFC 9111 §4.1). It sits in the
-// resource's primary slot in place of a response. A VaryRecord and its slices must not be changed once they are
-// shared.
+// VaryRecord describes the stored variants of a resource whose responses vary (RFC 9111 §4.1). It
+// sits in the resource's primary slot in place of a response. A VaryRecord and its slices must not
+// be changed once they are shared.
 type VaryRecord struct {
-	// Epoch takes part in every variant's hash, so that a record with another epoch reaches none of them.
+	// Epoch takes part in every variant's hash, so that a record with another epoch reaches none of
+	// them.
 	Epoch uint64
 	// Fields are the request fields that Vary names, as [VaryFields] returns them. See OfResources.
 	Fields []string
@@ -22,8 +23,8 @@ type VaryRecord struct {
 	Variants []Variant
 }
 
-// Variant is what a VaryRecord knows about one stored response. It holds the validators of the response, so
-// that those of all variants can go into one conditional request.
+// Variant is what a VaryRecord knows about one stored response. It holds the validators of the
+// response, so that those of all variants can go into one conditional request.
 type Variant struct {
 	Hash               HashBinary
 	ETag, LastModified string
@@ -89,8 +90,8 @@ func (r *VaryRecord) index(hash HashBinary) int {
 	return slices.IndexFunc(r.Variants, func(v Variant) bool { return v.Hash == hash })
 }
 
-// With returns a copy of r with v as the newest variant, in place of the one with the same hash if there is
-// one. Where that would be one too many, the oldest is left out and returned.
+// With returns a copy of r with v as the newest variant, in place of the one with the same hash if
+// there is one. Where that would be one too many, the oldest is left out and returned.
 func (r *VaryRecord) With(v Variant) (with *VaryRecord, dropped *Variant) {
 	with = &VaryRecord{Epoch: r.Epoch, Fields: r.Fields}
 	old := r.Variants
@@ -137,8 +138,8 @@ func appendString(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// DecodeVaryRecord is the inverse of [VaryRecord.Encode], for input that anybody may have made. Its errors wrap
-// ErrBadMeta. The record's strings share s.
+// DecodeVaryRecord is the inverse of [VaryRecord.Encode], for input that anybody may have made. Its
+// errors wrap ErrBadMeta. The record's strings share s.
 func DecodeVaryRecord(s string) (*VaryRecord, error) {
 	d, r := decoder{rest: s}, new(VaryRecord)
 	var ok bool
@@ -174,8 +175,8 @@ func (d *decoder) varyHead(buffer []string) (epoch uint64, fields []string, ok b
 	return epoch, fields, !d.failed
 }
 
-// decoder reads what is packed in a string. After a failure there is nothing left to read, and everything it returns is
-// empty.
+// decoder reads what is packed in a string. After a failure there is nothing left to read, and
+// everything it returns is empty.
 type decoder struct {
 	rest   string
 	failed bool
@@ -212,7 +213,8 @@ func (d *decoder) string() string { return d.bytes(d.uvarint()) }
 // extensionVary is the name of the extension that holds a vary record.
 const extensionVary = "cirque.vary"
 
-// farFuture is the freshness of entries that have none of their own and are not to be evicted as expired.
+// farFuture is the freshness of entries that have none of their own and are not to be evicted as
+// expired.
 const farFuture = (1 << 31) * time.Second
 
 // NewVaryMeta returns the meta of an entry that holds r and no response.
@@ -223,14 +225,15 @@ func NewVaryMeta(r *VaryRecord, now time.Time) *CacheMeta {
 	return m
 }
 
-// VaryRecord returns the vary record that m holds. ok is false where m is a response's, or the record is
-// damaged.
+// VaryRecord returns the vary record that m holds. ok is false where m is a response's, or the
+// record is damaged.
 func (m *CacheMeta) VaryRecord() (r *VaryRecord, ok bool) {
 	r, err := DecodeVaryRecord(m.packedVaryRecord())
 	return r, err == nil
 }
 
-// packedVaryRecord returns the encoded record that m holds; empty, which is none, where m is a response's.
+// packedVaryRecord returns the encoded record that m holds; empty, which is none, where m is a
+// response's.
 func (m *CacheMeta) packedVaryRecord() string {
 	if !m.Has(MetaVaryRecord) {
 		return ""

@@ -9,16 +9,17 @@ import (
 	"time"
 )
 
-// A response that varies leaves two kinds of entry: in the resource's primary slot a vary record, which names
-// the fields and the variants, and each variant in a slot of its own, whose key holds the record's epoch.
-// When the record is purged, or replaced because Vary changed, the next one has another epoch and every older
-// variant is out of reach at once, those under way included.
+// A response that varies leaves two kinds of entry: in the resource's primary slot a vary record,
+// which names the fields and the variants, and each variant in a slot of its own, whose key holds
+// the record's epoch. When the record is purged, or replaced because Vary changed, the next one has
+// another epoch and every older variant is out of reach at once, those under way included.
 
-// UpdateVariance says which request fields the response to be stored varies by (its Vary, canonical and
-// sorted; none where it doesn't vary) and with what request header it was fetched; extra, if not nil, adds
-// the caller's own dimensions. The key becomes the variant's. If the resource's vary record names the same
-// fields it is kept, and with it the other variants; otherwise the fill starts a new one, which voids them.
-// Where the walk has not come by a record, the Storage is asked for it under ctx.
+// UpdateVariance says which request fields the response to be stored varies by (its Vary, canonical
+// and sorted; none where it doesn't vary) and with what request header it was fetched; extra, if
+// not nil, adds the caller's own dimensions. The key becomes the variant's. If the resource's vary
+// record names the same fields it is kept, and with it the other variants; otherwise the fill
+// starts a new one, which voids them. Where the walk has not come by a record, the Storage is asked
+// for it under ctx.
 //
 // A record of several resources ([VarianceBuilder.AddResource]), whose responses vary by different
 // fields, has the fields of all: otherwise each would void the others' variants.
@@ -56,8 +57,8 @@ func (c *HttpCache) UpdateVariance(
 	}
 }
 
-// currentRecord returns the vary record in the primary slot, or nil. The lookup has not found one if it was
-// skipped, or another request has stored the first variant since.
+// currentRecord returns the vary record in the primary slot, or nil. The lookup has not found one
+// if it was skipped, or another request has stored the first variant since.
 func (c *HttpCache) currentRecord(ctx context.Context) *VaryRecord {
 	primary := c.key.WithVariance(HashBinary{})
 	meta, hit, err := c.find(ctx, &primary)
@@ -69,14 +70,14 @@ func (c *HttpCache) currentRecord(ctx context.Context) *VaryRecord {
 	return record
 }
 
-// NewVaryRecord returns a record of no variants for these fields (canonical and sorted), with an epoch of its
-// own.
+// NewVaryRecord returns a record of no variants for these fields (canonical and sorted), with an
+// epoch of its own.
 func NewVaryRecord(fields []string) *VaryRecord {
 	return &VaryRecord{Epoch: rand.Uint64(), Fields: fields}
 }
 
-// varyHash returns the variance hash of a request with this header, by a vary record with these fields and this epoch,
-// and by extra's dimensions.
+// varyHash returns the variance hash of a request with this header, by a vary record with these
+// fields and this epoch, and by extra's dimensions.
 func varyHash(fields []string, header http.Header, epoch uint64, extra func(*VarianceBuilder)) HashBinary {
 	if extra == nil {
 		hash, _ := VaryVariance(fields, header, epoch).Finalize() // apart: this builder stays on the stack
@@ -109,13 +110,14 @@ func VariantOf(key CacheKey, meta *CacheMeta) Variant {
 	}
 }
 
-// enterVariant enters the response with this meta in its vary record, and puts that into the primary slot if
-// it isn't there. Not before the variant can be found: who sees the record looks for the variant next, and
-// would fetch it a second time. But before it is served, so that a purge finds it. ErrPurged means that the
-// record is gone, or that another has taken its place; ErrSuperseded, that what has taken it is more recent.
+// enterVariant enters the response with this meta in its vary record, and puts that into the
+// primary slot if it isn't there. Not before the variant can be found: who sees the record looks
+// for the variant next, and would fetch it a second time. But before it is served, so that a purge
+// finds it. ErrPurged means that the record is gone, or that another has taken its place;
+// ErrSuperseded, that what has taken it is more recent.
 //
-// INVARIANT: a record lists all variants of its epoch that can be found. So one that has left the Storage is not brought
-// back as it was found: others may have entered theirs since.
+// INVARIANT: a record lists all variants of its epoch that can be found. So one that has left the
+// Storage is not brought back as it was found: others may have entered theirs since.
 func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
 	found := s.varyRecord()
 	if found == nil {
@@ -166,7 +168,8 @@ func (s *slot) updateRecord(
 			_ = hit.Close()
 			return ErrPurged // a response that varies no more has taken its place
 		}
-		// It was evicted just now, perhaps for its own growth. No variant was entered since: the lock is ours.
+		// It was evicted just now, perhaps for its own growth. No variant was entered since: the
+		// lock is ours.
 		err = s.putRecord(ctx, primary, record, meta)
 	}
 	if err == nil {
@@ -208,7 +211,8 @@ func (s *slot) putRecord(ctx context.Context, primary CacheKey, record *VaryReco
 	return nil
 }
 
-// evictVariant drops the variant that was one too many, if there was one, and voids it where it is on its way.
+// evictVariant drops the variant that was one too many, if there was one, and voids it where it is
+// on its way.
 func (s *slot) evictVariant(ctx context.Context, dropped *Variant) {
 	if dropped == nil {
 		return

@@ -22,7 +22,8 @@ var byLanguage = []string{"Accept-Language"}
 
 func languages(value string) http.Header { return http.Header{"Accept-Language": {value}} }
 
-// look returns the walk of a request with this header, as far as the lookups go, and what was found, if anything.
+// look returns the walk of a request with this header, as far as the lookups go, and what was
+// found, if anything.
 func (h *house) look(key cirque.CacheKey, header http.Header, extra func(*cirque.VarianceBuilder)) (*cirque.HttpCache, *cirque.CacheMeta, cirque.HitHandler) {
 	h.t.Helper()
 	c := h.begin(key)
@@ -53,7 +54,8 @@ func (h *house) fillVariant(key cirque.CacheKey, etag string, fields []string, h
 	return c, f
 }
 
-// putVariant stores the variant of key in some language. It returns the record that there is now, and the variant's key.
+// putVariant stores the variant of key in some language. It returns the record that there is now,
+// and the variant's key.
 func (h *house) putVariant(key cirque.CacheKey, language, body string) (*cirque.VaryRecord, cirque.CacheKey) {
 	h.t.Helper()
 	c, f := h.fillVariant(key, strconv.Quote(language), byLanguage, languages(language), nil)
@@ -117,7 +119,8 @@ func TestVariantsAreSiblings(t *testing.T) {
 	})
 }
 
-// To match a request takes the fields of a record alone. One whose variants cannot be read gives way to another.
+// To match a request takes the fields of a record alone. One whose variants cannot be read gives
+// way to another.
 func TestRecordWithDamagedVariants(t *testing.T) {
 	h := inMemory(t)
 	first, _ := h.putVariant(keyA, "en", "hello")
@@ -164,7 +167,8 @@ func TestChangedVaryVoidsTheVariants(t *testing.T) {
 	})
 }
 
-// What has no place in the record any more is not stored. Who found it before that was known gets the whole body.
+// What has no place in the record any more is not stored. Who found it before that was known gets
+// the whole body.
 func TestFillOfAVoidedVariantIsRefused(t *testing.T) {
 	var h *house
 	var variant *cirque.CacheKey
@@ -228,7 +232,8 @@ func TestResponseThatVariesNoMore(t *testing.T) {
 	h.wantVariant(keyA, "fr", "")
 }
 
-// Who skipped the lookup, or looked before there was anything, leaves the other variants alone all the same.
+// Who skipped the lookup, or looked before there was anything, leaves the other variants alone all
+// the same.
 func TestRecordIsKeptWithoutALookup(t *testing.T) {
 	h := inMemory(t)
 	early := h.begin(keyA)
@@ -437,8 +442,8 @@ func TestRecordCountsAsUsed(t *testing.T) {
 	require.True(t, manager.Peek(keyA.Compact()))
 }
 
-// A record that was evicted since it was found is not brought back as it was: it may have grown in between. The next
-// request begins another.
+// A record that was evicted since it was found is not brought back as it was: it may have grown in
+// between. The next request begins another.
 func TestEvictedRecordStaysAway(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
@@ -466,7 +471,8 @@ func TestEvictedRecordStaysAway(t *testing.T) {
 	})
 }
 
-// Nor does a record take the place of a response that varies no more, and came while a variant was being entered.
+// Nor does a record take the place of a response that varies no more, and came while a variant was
+// being entered.
 func TestRecordGivesWay(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		amid := new(interruption)

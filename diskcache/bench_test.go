@@ -59,8 +59,9 @@ func fileHandler(path string) http.HandlerFunc {
 	}
 }
 
-// BenchmarkHit compares hits over loopback with http.ServeContent of the same bytes, request by request in turn. The
-// metric "speed" is the ratio of their medians: above one, the store is the faster.
+// BenchmarkHit compares hits over loopback with http.ServeContent of the same bytes, request by
+// request in turn. The metric "speed" is the ratio of their medians: above one, the store is the
+// faster.
 func BenchmarkHit(b *testing.B) {
 	for _, size := range []int{1 << 10, 100 << 10, 100 << 20} {
 		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
@@ -197,8 +198,9 @@ func BenchmarkUpdateMeta(b *testing.B) {
 	}
 }
 
-// TestManyEntries opens a directory of many entries again, with its saved index and without. CIRQUE_ENTRIES says how
-// many; CIRQUE_ENTRIES_DIR where, so that they need not be written every time.
+// TestManyEntries opens a directory of many entries again, with its saved index and without.
+// CIRQUE_ENTRIES says how many; CIRQUE_ENTRIES_DIR where, so that they need not be written every
+// time.
 func TestManyEntries(t *testing.T) {
 	n, err := strconv.Atoi(os.Getenv("CIRQUE_ENTRIES"))
 	if err != nil {
@@ -265,8 +267,8 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestManyReaders: a hundred clients follow the write of a large object, then a hundred read the entry, not yet
-// verified, and the heap stays small. CIRQUE_LONG makes the object a gigabyte.
+// TestManyReaders: a hundred clients follow the write of a large object, then a hundred read the
+// entry, not yet verified, and the heap stays small. CIRQUE_LONG makes the object a gigabyte.
 func TestManyReaders(t *testing.T) {
 	pieces := 4
 	if long {

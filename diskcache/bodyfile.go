@@ -16,8 +16,8 @@ const tempPrefix = "tmp-"
 
 var errNoRoom = errors.New("diskcache: no room")
 
-// bodyFile is the file of a write under way: the stream.Backing of its body. Readers call ReadAt; all else is the
-// writer's, until Drop.
+// bodyFile is the file of a write under way: the stream.Backing of its body. Readers call ReadAt;
+// all else is the writer's, until Drop.
 type bodyFile struct {
 	store    *Store
 	hash     cirque.HashBinary
@@ -75,15 +75,15 @@ func (b *bodyFile) do(operation func() error) error {
 	}
 	b.failure = err
 	if isFull(err) {
-		// The disk has less room than the budget says. Without this the store would stay as it is until somebody
-		// else makes room.
+		// The disk has less room than the budget says. Without this the store would stay as it is
+		// until somebody else makes room.
 		b.store.ledger.shrink(b.reserved)
 	}
 	return err
 }
 
-// reserve makes sure that weight bytes are reserved, and takes more in advance, so that it need not be asked for
-// every Write.
+// reserve makes sure that weight bytes are reserved, and takes more in advance, so that it need not
+// be asked for every Write.
 func (b *bodyFile) reserve(weight int64) bool {
 	need := weight - b.reserved
 	if need <= 0 {
@@ -113,8 +113,9 @@ func (b *bodyFile) settle(weight int64) bool {
 	return true
 }
 
-// prepare makes sure that there is a file, and that it ends where the body does or behind it. Writing on behind the end of
-// a file that somebody has truncated would leave zeros where readers go without checksums.
+// prepare makes sure that there is a file, and that it ends where the body does or behind it.
+// Writing on behind the end of a file that somebody has truncated would leave zeros where readers
+// go without checksums.
 func (b *bodyFile) prepare() error {
 	if err := b.create(); err != nil || b.size == 0 {
 		return err
@@ -151,8 +152,8 @@ func (b *bodyFile) create() error {
 	return err
 }
 
-// temp returns the path of the temporary file: in the directory where it is to stay, because moving within a
-// directory is the cheapest, and atomic on any file system.
+// temp returns the path of the temporary file: in the directory where it is to stay, because moving
+// within a directory is the cheapest, and atomic on any file system.
 func (b *bodyFile) temp() string {
 	return filepath.Join(filepath.Dir(b.store.path(b.hash)), fmt.Sprintf("%s%016x", tempPrefix, uint64(b.tag)))
 }

@@ -84,7 +84,8 @@ func (b *bodyFile) complete(head, tail []byte) error {
 	return nil
 }
 
-// place moves the file into its place, and returns what is to be released for the one that was there.
+// place moves the file into its place, and returns what is to be released for the one that was
+// there.
 func (w *write) place(blocks uint32) (release int64, err error) {
 	s := w.store
 	st := s.stripe(w.hash)

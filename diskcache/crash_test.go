@@ -89,7 +89,8 @@ func crashStep(s *Store) error {
 	return nil
 }
 
-// TestCrash kills a process under load, again and again, and looks at what is left. CIRQUE_CRASHES says how often.
+// TestCrash kills a process under load, again and again, and looks at what is left. CIRQUE_CRASHES
+// says how often.
 func TestCrash(t *testing.T) {
 	count := 4
 	if n, err := strconv.Atoi(os.Getenv(crashCount)); err == nil {
@@ -124,8 +125,8 @@ func TestCrash(t *testing.T) {
 	t.Logf("%d kills: %d bodies served right, %d temporary files left and removed", count, served, temporary)
 }
 
-// afterCrash opens the store that was left, checks all that it serves, before the scan and after, and closes it on
-// every other call only. It returns how many bodies there were.
+// afterCrash opens the store that was left, checks all that it serves, before the scan and after,
+// and closes it on every other call only. It returns how many bodies there were.
 func afterCrash(t *testing.T, dir string) (served int) {
 	s := openTest(t, dir, &crashConfig)
 	for round := range 2 {

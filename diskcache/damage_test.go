@@ -30,8 +30,8 @@ var mutilations = []struct {
 	}},
 }
 
-// TestMutilation: whatever is done to a file, before the store is opened or under its hands, what is served is what
-// was stored. A short run does each harm at every fourth place.
+// TestMutilation: whatever is done to a file, before the store is opened or under its hands, what
+// is served is what was stored. A short run does each harm at every fourth place.
 func TestMutilation(t *testing.T) {
 	for _, size := range []int{0, 1000, 60_000, 400_000} {
 		s := openScanned(t, t.TempDir(), nil)
@@ -101,7 +101,8 @@ func places(fileSize, bodySize int) (at []int) {
 	return at
 }
 
-// wantServed reads key in every way: each yields nothing but the right bytes, and the whole of them or an error.
+// wantServed reads key in every way: each yields nothing but the right bytes, and the whole of them
+// or an error.
 func wantServed(t *testing.T, s *Store, key cirque.CacheKey, body []byte) {
 	t.Helper()
 	for _, byRead := range []bool{true, false} {
@@ -138,7 +139,8 @@ func tagOf(t *testing.T, s *Store, key cirque.CacheKey) cirque.Tag {
 	return hit.Tag()
 }
 
-// TestDamageIsAMiss: an entry that isn't what was written is not found, counted, and its file and bytes are gone.
+// TestDamageIsAMiss: an entry that isn't what was written is not found, counted, and its file and
+// bytes are gone.
 func TestDamageIsAMiss(t *testing.T) {
 	for _, size := range []int{1000, 400_000} {
 		s := openScanned(t, t.TempDir(), nil)
@@ -216,8 +218,8 @@ func TestSwappedFiles(t *testing.T) {
 	}
 }
 
-// TestVerifiedOnce: what was found intact is not compared again, until the file changes; freshening is no such
-// change.
+// TestVerifiedOnce: what was found intact is not compared again, until the file changes; freshening
+// is no such change.
 func TestVerifiedOnce(t *testing.T) {
 	s := openScanned(t, t.TempDir(), nil)
 	key := testKey("a")

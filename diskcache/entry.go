@@ -21,8 +21,9 @@ type entry struct {
 	userTag  string
 }
 
-// read reads an entry file of size bytes, all but the body, through buf, which has room for more than bodyAt bytes. A
-// file that fits into buf is read whole, and then whole is that. identity and whole lie in buf.
+// read reads an entry file of size bytes, all but the body, through buf, which has room for more
+// than bodyAt bytes. A file that fits into buf is read whole, and then whole is that. identity and
+// whole lie in buf.
 //
 // Errors that wrap errDamaged are about the file; all others are about the disk.
 func (e *entry) read(f io.ReaderAt, size int64, buf []byte) (whole []byte, err error) {

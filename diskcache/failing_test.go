@@ -20,7 +20,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// smallDisk returns the mount point of a file system of size bytes, or skips the test where it may not mount one.
+// smallDisk returns the mount point of a file system of size bytes, or skips the test where it may
+// not mount one.
 func smallDisk(t *testing.T, size string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -31,7 +32,8 @@ func smallDisk(t *testing.T, size string) string {
 	return dir
 }
 
-// readOnly makes the directories below dir read-only, or writable again; it skips the test where it cannot.
+// readOnly makes the directories below dir read-only, or writable again; it skips the test where it
+// cannot.
 func readOnly(t *testing.T, dir string, on bool) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
@@ -78,8 +80,8 @@ func setImmutable(path string, on bool) error {
 	return nil
 }
 
-// fetch asks s for key and fills it as HttpCache does. It returns what a client gets: what is stored, what is being
-// stored, or, where the store is of no help, what the origin says.
+// fetch asks s for key and fills it as HttpCache does. It returns what a client gets: what is
+// stored, what is being stored, or, where the store is of no help, what the origin says.
 func fetch(s *Store, key cirque.CacheKey, body []byte) ([]byte, error) {
 	_, hit, err := s.Lookup(ctx, key)
 	switch {

@@ -19,8 +19,9 @@ import (
 //	key text, user tag
 //	meta area                encoded metas; grows at the end of the file where it has to
 //
-// Only the slots and the meta area ever change. A new meta goes where the current one is not, then the slot that is
-// not the current one is written: until its last byte is there, its checksum fails and the other slot counts.
+// Only the slots and the meta area ever change. A new meta goes where the current one is not, then
+// the slot that is not the current one is written: until its last byte is there, its checksum fails
+// and the other slot counts.
 //
 // The fixed part:
 //
@@ -29,7 +30,8 @@ import (
 //	10 chunk size, log2 2 40 variance 16   68 meta area length 4 88 sum of key text and user tag 8
 //	12 key text length 4                                         96 sum of all before it 8
 //
-// A slot: number 4, meta length 4, meta offset in the file 8, sum of the meta 8, sum of the slot and the tag 8.
+// A slot: number 4, meta length 4, meta offset in the file 8, sum of the meta 8, sum of the slot
+// and the tag 8.
 const (
 	magic   = "cirqueDC"
 	version = 1
@@ -38,8 +40,8 @@ const (
 	slotSize  = 32
 	bodyAt    = fixedSize + 2*slotSize
 
-	// A chunk is what is verified at once: small enough that a range costs little more than itself, large enough
-	// that the table of a gigabyte is 64 KiB.
+	// A chunk is what is verified at once: small enough that a range costs little more than itself,
+	// large enough that the table of a gigabyte is 64 KiB.
 	chunkLog  = 17
 	chunkSize = 1 << chunkLog
 
@@ -162,8 +164,8 @@ func (s *slot) decode(b []byte, tag cirque.Tag) bool {
 	return true
 }
 
-// following returns the slot for meta, which comes after the one that s is about: at the start of the meta area if
-// there is room before the current meta, else behind that.
+// following returns the slot for meta, which comes after the one that s is about: at the start of
+// the meta area if there is room before the current meta, else behind that.
 func (s slot) following(h *header, meta []byte) slot {
 	next := slot{number: s.number + 1, length: uint32(len(meta)), offset: h.metaAt(), metaSum: xxhash.Sum64(meta)}
 	if next.offset+int64(len(meta)) > s.offset {
@@ -172,12 +174,12 @@ func (s slot) following(h *header, meta []byte) slot {
 	return next
 }
 
-// metaAreaFor returns the bytes to reserve for a meta of n bytes: twice that and some, so that an entry can be
-// freshened for ever without growing.
+// metaAreaFor returns the bytes to reserve for a meta of n bytes: twice that and some, so that an
+// entry can be freshened for ever without growing.
 func metaAreaFor(n int) int { return 2 * (n + n/8 + 64) }
 
-// What a file weighs: the blocks it takes, and its inode, directory entry and share of the saved index and eviction
-// order.
+// What a file weighs: the blocks it takes, and its inode, directory entry and share of the saved
+// index and eviction order.
 const (
 	blockSize     = 4096
 	entryOverhead = 512

@@ -14,7 +14,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// TestTornUpdate: wherever a crash cuts an update off, the entry has its old meta or its new one, and its body.
+// TestTornUpdate: wherever a crash cuts an update off, the entry has its old meta or its new one,
+// and its body.
 func TestTornUpdate(t *testing.T) {
 	s := openScanned(t, t.TempDir(), nil)
 	key := testKey("a")
@@ -61,7 +62,8 @@ func etagOf(t *testing.T, s *Store, key cirque.CacheKey) string {
 	return meta.Header().Get("Etag")
 }
 
-// TestFresheningForEver: metas of about one size don't make the file grow; a large one does, once, and is paid for.
+// TestFresheningForEver: metas of about one size don't make the file grow; a large one does, once,
+// and is paid for.
 func TestFresheningForEver(t *testing.T) {
 	s := openScanned(t, t.TempDir(), nil)
 	key := testKey("a")

@@ -20,10 +20,11 @@ const (
 	lastProbe  = 2 * time.Second
 )
 
-// gate keeps requests off a disk that fails or hangs, so that they go on without it. It shuts when operations fail,
-// and opens by itself when a probe succeeds.
+// gate keeps requests off a disk that fails or hangs, so that they go on without it. It shuts when
+// operations fail, and opens by itself when a probe succeeds.
 //
-// An operation that the kernel does not return from holds up its caller; those who come after it are turned away.
+// An operation that the kernel does not return from holds up its caller; those who come after it
+// are turned away.
 type gate struct {
 	slow     time.Duration
 	tolerate int32 // failures in a row that don't shut the gate
@@ -38,8 +39,9 @@ type gate struct {
 	progress atomic.Int64 // when an operation ended, or began with no other under way
 	turned   atomic.Int64 // operations turned away
 
-	// reopened counts how often the gate was opened again, and hung the operations under way that were so before it last
-	// was. They say nothing of the disk any more: it works, and has not come back to them.
+	// reopened counts how often the gate was opened again, and hung the operations under way that
+	// were so before it last was. They say nothing of the disk any more: it works, and has not come
+	// back to them.
 	reopened atomic.Int32
 	hung     atomic.Int32
 }

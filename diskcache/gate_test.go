@@ -133,8 +133,9 @@ func TestGateBoundsOperations(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestGateForgetsWhatHangs: an operation that never returns does not keep a disk that works from being used, however long
-// the pauses between the others are, and is no failure when it returns at last.
+// TestGateForgetsWhatHangs: an operation that never returns does not keep a disk that works from
+// being used, however long the pauses between the others are, and is no failure when it returns at
+// last.
 func TestGateForgetsWhatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var disk testDisk

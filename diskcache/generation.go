@@ -12,8 +12,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// generation is the file of an entry while somebody has it open, from when it came into its place until the last has
-// closed it. All but check's own is guarded by the stripe.
+// generation is the file of an entry while somebody has it open, from when it came into its place
+// until the last has closed it. All but check's own is guarded by the stripe.
 type generation struct {
 	refs  int
 	owed  int64 // released with the last reference: the entry has left its place
@@ -22,7 +22,8 @@ type generation struct {
 	check *verifier
 }
 
-// acquire returns the generation of the entry in place, of that weight, with a reference. Called with mu held.
+// acquire returns the generation of the entry in place, of that weight, with a reference. Called
+// with mu held.
 func (st *stripe) acquire(hash cirque.HashBinary, weight int64) *generation {
 	g := st.open[hash]
 	if g == nil {
@@ -38,8 +39,8 @@ func (st *stripe) acquire(hash cirque.HashBinary, weight int64) *generation {
 	return g
 }
 
-// leave is for an entry of that weight that has left its place: it returns what can be released at once. Called with
-// mu held.
+// leave is for an entry of that weight that has left its place: it returns what can be released at
+// once. Called with mu held.
 func (st *stripe) leave(hash cirque.HashBinary, weight int64) int64 {
 	g := st.open[hash]
 	if g == nil {
@@ -65,8 +66,8 @@ func (st *stripe) drop(hash cirque.HashBinary, g *generation) int64 {
 	return g.owed
 }
 
-// racy is how recently a file may have changed for the next change to bear the same time: the clock of some file
-// systems ticks this slowly.
+// racy is how recently a file may have changed for the next change to bear the same time: the clock
+// of some file systems ticks this slowly.
 const racy = 20 * time.Millisecond
 
 // makeStamp hashes what tells one state of a file from another. It is never zero.
@@ -80,8 +81,8 @@ func makeStamp(inode uint64, size int64, modified, changed time.Time) uint64 {
 	return max(xxhash.Sum64(b[:]), 1)
 }
 
-// verifier knows which chunks of a body have been compared with their checksums. Chunks are numbered from zero. It is
-// safe for concurrent use.
+// verifier knows which chunks of a body have been compared with their checksums. Chunks are
+// numbered from zero. It is safe for concurrent use.
 type verifier struct {
 	header header
 	stable bool        // the file had not changed just before
@@ -113,8 +114,8 @@ func (v *verifier) intact(pos, end int64) int64 {
 	return max(min(at, end)-pos, 0)
 }
 
-// load reads chunk i of the body in f into buf, checks it, and returns its bytes. last is true for the one call that
-// makes the body known to be intact as a whole.
+// load reads chunk i of the body in f into buf, checks it, and returns its bytes. last is true for
+// the one call that makes the body known to be intact as a whole.
 func (v *verifier) load(f *os.File, i int64, buf *[chunkSize]byte) (chunk []byte, last bool, err error) {
 	sum, err := v.sum(f, i)
 	if err != nil {

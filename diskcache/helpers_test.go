@@ -42,7 +42,8 @@ func testBody(seed uint64, n int) []byte {
 	return b
 }
 
-// taleBody returns a body that says all over which key and version it is of, so that its every part can be checked.
+// taleBody returns a body that says all over which key and version it is of, so that its every part
+// can be checked.
 func taleBody(key, version uint32, size int) []byte {
 	var unit [8]byte
 	binary.LittleEndian.PutUint32(unit[:], key)
@@ -117,7 +118,8 @@ func wantMiss(t testing.TB, s *Store, key cirque.CacheKey) {
 	require.ErrorIs(t, err, cirque.ErrNotFound)
 }
 
-// diskUse returns the bytes of the files below dir in whole blocks, and the paths of those that are temporary.
+// diskUse returns the bytes of the files below dir in whole blocks, and the paths of those that are
+// temporary.
 func diskUse(dir string) (n int64, temporary []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {

@@ -168,8 +168,9 @@ func (h *fileHit) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo. All goes through memory. By sendfile the connection would be given the file's pages: who
-// truncates the file while they wait to be sent makes zeros of them, megabytes after the last look at the file.
+// WriteTo implements io.WriterTo. All goes through memory. By sendfile the connection would be
+// given the file's pages: who truncates the file while they wait to be sent makes zeros of them,
+// megabytes after the last look at the file.
 func (h *fileHit) WriteTo(w io.Writer) (total int64, err error) {
 	var buf *[copySize]byte
 	defer func() {
@@ -207,9 +208,9 @@ func (h *fileHit) WriteTo(w io.Writer) (total int64, err error) {
 	}
 }
 
-// mayHandOut returns an error where n more bytes would complete the range and the file is not what it was when it was
-// opened. Then what came before may not be the body: whoever truncates a file and writes it anew leaves zeros, or what
-// is longer, where nothing was compared any more.
+// mayHandOut returns an error where n more bytes would complete the range and the file is not what
+// it was when it was opened. Then what came before may not be the body: whoever truncates a file
+// and writes it anew leaves zeros, or what is longer, where nothing was compared any more.
 func (h *fileHit) mayHandOut(n int) error {
 	if h.pos+int64(n) < h.end {
 		return nil
@@ -254,7 +255,8 @@ func (h *fileHit) checked() ([]byte, error) {
 	return h.chunk[h.pos-from : min(h.end-from, int64(len(h.chunk)))], nil
 }
 
-// fail is for what went wrong when the file was read: damage removes the entry, unless another has taken its place.
+// fail is for what went wrong when the file was read: damage removes the entry, unless another has
+// taken its place.
 func (h *fileHit) fail(err error) error {
 	if !errors.Is(err, errDamaged) {
 		h.store.reads.fail(err)

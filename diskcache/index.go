@@ -7,11 +7,12 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// shardCount is the number of shards of the index, and of directories: a shard is the index of one directory.
+// shardCount is the number of shards of the index, and of directories: a shard is the index of one
+// directory.
 const shardCount = 256
 
-// index knows the entries on disk: that they exist and what they weigh. It is a copy of what the directories say;
-// where the two differ, the disk is right.
+// index knows the entries on disk: that they exist and what they weigh. It is a copy of what the
+// directories say; where the two differ, the disk is right.
 type index struct {
 	shards [shardCount]indexShard
 }
@@ -26,8 +27,8 @@ type indexShard struct {
 
 func (x *index) shard(hash *cirque.HashBinary) *indexShard { return &x.shards[hash[0]] }
 
-// get returns the record of hash. Where there is none, missing says whether that means a miss; if not, only the disk
-// knows.
+// get returns the record of hash. Where there is none, missing says whether that means a miss; if
+// not, only the disk knows.
 func (x *index) get(hash cirque.HashBinary) (r record, ok, missing bool) {
 	s := x.shard(&hash)
 	s.mu.RLock()
@@ -63,7 +64,8 @@ func (x *index) add(r record) bool {
 	return true
 }
 
-// update changes the record of hash, if there is one, and reports whether there is. f must leave blocks above zero.
+// update changes the record of hash, if there is one, and reports whether there is. f must leave
+// blocks above zero.
 func (x *index) update(hash cirque.HashBinary, f func(*record)) bool {
 	s := x.shard(&hash)
 	s.mu.Lock()

@@ -9,7 +9,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// ledger is the store's account of disk space: the budget, what the scan has not found yet, and what others need.
+// ledger is the store's account of disk space: the budget, what the scan has not found yet, and
+// what others need.
 type ledger struct {
 	budget   *cirque.Budget
 	eviction cirque.EvictionManager
@@ -17,8 +18,8 @@ type ledger struct {
 	root     *root
 	minFree  int64
 
-	// unscanned is reserved for entries that are on disk but not in the index yet: what the last owner recorded,
-	// less what was found.
+	// unscanned is reserved for entries that are on disk but not in the index yet: what the last
+	// owner recorded, less what was found.
 	unscanned atomic.Int64
 
 	step     int64        // what is recorded moves by this much at a time
@@ -35,8 +36,8 @@ type ledger struct {
 
 const freeInterval = time.Second
 
-// reserve takes n bytes for something new, evicting to make room, and reports whether it could. No lock that Purge
-// takes may be held.
+// reserve takes n bytes for something new, evicting to make room, and reports whether it could. No
+// lock that Purge takes may be held.
 func (l *ledger) reserve(n int64) bool {
 	if n > 0 && (!l.leavesFree(n) || !l.budget.Reserve(n)) {
 		return false
@@ -62,7 +63,8 @@ func (l *ledger) found(n int64) bool {
 	return true
 }
 
-// lost gives back up to n bytes of what is set aside: an entry was removed before the scan found it.
+// lost gives back up to n bytes of what is set aside: an entry was removed before the scan found
+// it.
 func (l *ledger) lost(n int64) { l.release(l.takeUnscanned(n)) }
 
 // setAside reserves up to n bytes for what is on disk and has to be found.
@@ -106,7 +108,8 @@ func (l *ledger) far() bool {
 	return used > recorded || recorded-used > 3*l.step
 }
 
-// leavesFree reports whether others have their free bytes after another n are taken, and gives up entries if not.
+// leavesFree reports whether others have their free bytes after another n are taken, and gives up
+// entries if not.
 func (l *ledger) leavesFree(n int64) bool {
 	if l.minFree == 0 {
 		return true
@@ -133,7 +136,8 @@ func (l *ledger) leavesFree(n int64) bool {
 	return true
 }
 
-// ask asks the file system how much is free. Where it cannot tell, writing will. Called with free held.
+// ask asks the file system how much is free. Where it cannot tell, writing will. Called with free
+// held.
 func (l *ledger) ask() {
 	free, known, err := freeBytes(l.root.dir)
 	l.free.bytes, l.free.known = free, known && err == nil

@@ -16,12 +16,13 @@ const (
 	smallMax    = smallBlocks * blockSize
 )
 
-// Lookup implements [cirque.Storage]. A linked write under way that began after the entry in place was finished comes
-// before that entry. Small bodies are read, and checked, at once; of others what is not known to be intact is checked
-// as it is read, and a read that finds damage fails and removes the entry.
+// Lookup implements [cirque.Storage]. A linked write under way that began after the entry in place
+// was finished comes before that entry. Small bodies are read, and checked, at once; of others what
+// is not known to be intact is checked as it is read, and a read that finds damage fails and
+// removes the entry.
 //
-// Hits on entries implement io.WriterTo. Of a body above 64 KiB, its last bytes are not handed out if the file was truncated
-// or rewritten since it was opened: the read fails.
+// Hits on entries implement io.WriterTo. Of a body above 64 KiB, its last bytes are not handed out
+// if the file was truncated or rewritten since it was opened: the read fails.
 func (s *Store) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	return s.lookup(ctx, &key, 0)
 }
@@ -65,7 +66,8 @@ type query struct {
 	tag      cirque.Tag // zero: any
 }
 
-// matches reports whether e is what q is after. An error says that the file of e is in another's place.
+// matches reports whether e is what q is after. An error says that the file of e is in another's
+// place.
 func (q *query) matches(e *entry) (bool, error) {
 	if e.combined() != q.hash {
 		return false, damaged("entry of another key")
@@ -183,7 +185,8 @@ func (s *Store) openLocked(st *stripe, q *query) (*cirque.CacheMeta, cirque.HitH
 	return &h.meta, h, nil
 }
 
-// verifierFor returns what is known of the body in the file that info describes. Called with the stripe locked.
+// verifierFor returns what is known of the body in the file that info describes. Called with the
+// stripe locked.
 func (s *Store) verifierFor(g *generation, e *entry, info os.FileInfo, hash cirque.HashBinary) *verifier {
 	stamp, changed := stampOf(info)
 	if g.check == nil || !g.check.stable || g.stamp != stamp {

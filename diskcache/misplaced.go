@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// misplaced returns an error that wraps errDamaged if something at path is not a regular file: a FIFO, a socket, a
-// device, a directory or a symbolic link. Otherwise it returns err, what went wrong with path.
+// misplaced returns an error that wraps errDamaged if something at path is not a regular file: a
+// FIFO, a socket, a device, a directory or a symbolic link. Otherwise it returns err, what went
+// wrong with path.
 func misplaced(path string, err error) error {
 	if isMissing(err) || isBusy(err) {
 		return err
@@ -21,8 +22,8 @@ func misplaced(path string, err error) error {
 	return err
 }
 
-// removeFile removes whatever is at path. A directory that is not empty is moved aside: what is in it is not the
-// store's.
+// removeFile removes whatever is at path. A directory that is not empty is moved aside: what is in
+// it is not the store's.
 func removeFile(path string) error {
 	err := os.Remove(path)
 	if err == nil || isMissing(err) {

@@ -77,8 +77,8 @@ func misplace(t *testing.T, path string, place func(*testing.T, string)) {
 	place(t, path)
 }
 
-// TestMisplaced: what stands in an entry's place and is not a regular file makes a miss, at once, and gives way to
-// the next write. The disk goes on to be used.
+// TestMisplaced: what stands in an entry's place and is not a regular file makes a miss, at once,
+// and gives way to the next write. The disk goes on to be used.
 func TestMisplaced(t *testing.T) {
 	for _, m := range misplacements {
 		for _, size := range []int{1000, 400_000} {
@@ -122,8 +122,8 @@ func TestMisplaced(t *testing.T) {
 	}
 }
 
-// TestMisplacedAtOpen: the scan is not held up by what is no regular file, in the place of an entry, of a shard's
-// directory or of the store's own files, nor is Close.
+// TestMisplacedAtOpen: the scan is not held up by what is no regular file, in the place of an
+// entry, of a shard's directory or of the store's own files, nor is Close.
 func TestMisplacedAtOpen(t *testing.T) {
 	for _, m := range misplacements {
 		if strings.HasPrefix(m.name, "symlink to an") {
@@ -186,7 +186,8 @@ func TestMisplacedAtOpen(t *testing.T) {
 	}
 }
 
-// TestLockGone: a lock file that somebody removed or replaced does not keep the disk from being found well.
+// TestLockGone: a lock file that somebody removed or replaced does not keep the disk from being
+// found well.
 func TestLockGone(t *testing.T) {
 	s := openScanned(t, t.TempDir(), nil)
 	path := filepath.Join(s.root.dir, lockName)

@@ -16,15 +16,16 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// The purge journal has the purges of everything and of groups: a magic, then records of 40 bytes, all numbers
-// little-endian:
+// The purge journal has the purges of everything and of groups: a magic, then records of 40 bytes,
+// all numbers little-endian:
 //
 //	scope 8 · epoch 8 · group 16 (zero: none) · xxhash64 of what comes before 8
 //
-// A purge of several groups is as many records. A purge is written and synced before it counts. The file is written anew,
-// beside the old one, when most of its records say nothing any more, and when the store is opened. What a crash left
-// unfinished at its end is a purge that nobody was told had happened. Where the file is missing or damaged, it is not known
-// what was purged, and everything in the directory is void.
+// A purge of several groups is as many records. A purge is written and synced before it counts. The
+// file is written anew, beside the old one, when most of its records say nothing any more, and when
+// the store is opened. What a crash left unfinished at its end is a purge that nobody was told had
+// happened. Where the file is missing or damaged, it is not known what was purged, and everything
+// in the directory is void.
 const (
 	journalName       = "purges"
 	journalMagic      = "cirque purges 1\n"
@@ -103,8 +104,8 @@ func (j *journal) reattached() error {
 	return j.rewrite(purges.Snapshot())
 }
 
-// Append implements cirque.PurgeJournal. A purge that the disk does not take, or not in time, counts
-// until the process ends. A disk that hangs must not hold up the purges to come.
+// Append implements cirque.PurgeJournal. A purge that the disk does not take, or not in time,
+// counts until the process ends. A disk that hangs must not hold up the purges to come.
 func (j *journal) Append(_ context.Context, e cirque.PurgeEvent) (cirque.PurgeEpoch, error) {
 	s := j.store
 	if s.closed.Load() {

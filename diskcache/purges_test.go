@@ -265,8 +265,8 @@ func TestPurgeThatTheDiskDoesNotTake(t *testing.T) {
 	require.ErrorIs(t, s.Purges().PurgeAll(ctx), ErrClosed)
 }
 
-// A disk that hangs with one purge holds up neither those that come after it nor their callers: they
-// count in this process, and are kept when the disk is back.
+// A disk that hangs with one purge holds up neither those that come after it nor their callers:
+// they count in this process, and are kept when the disk is back.
 func TestPurgesWhileTheDiskHangs(t *testing.T) {
 	dir := t.TempDir()
 	s := openScanned(t, dir, &Config{SlowAfter: 100 * time.Millisecond})
@@ -296,8 +296,8 @@ func TestPurgesWhileTheDiskHangs(t *testing.T) {
 	require.True(t, findsAsCache(t, s, ungrouped))
 }
 
-// The journal of a directory that has taken the place of the store's is not written over: its purges
-// go on to count.
+// The journal of a directory that has taken the place of the store's is not written over: its
+// purges go on to count.
 func TestCompactionSparesTheJournalOfAnotherDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "dir")
 	s := openScanned(t, dir, nil)

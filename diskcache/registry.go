@@ -55,8 +55,8 @@ func (s *registryShard) filter(primary cirque.HashBinary, keep func(*write) bool
 	}
 }
 
-// void takes the writes of key off the list and, if that names a primary slot, those of its variants. It reports
-// whether a linked one was among them.
+// void takes the writes of key off the list and, if that names a primary slot, those of its
+// variants. It reports whether a linked one was among them.
 func (g *registry) void(key cirque.CompactCacheKey) (linked bool) {
 	s := g.shard(key.Primary)
 	s.mu.Lock()
@@ -72,7 +72,8 @@ func (g *registry) void(key cirque.CompactCacheKey) (linked bool) {
 	return linked
 }
 
-// overtake hides the older writes of w's key from plain lookups: w, which goes off the list, has made an entry.
+// overtake hides the older writes of w's key from plain lookups: w, which goes off the list, has
+// made an entry.
 func (g *registry) overtake(w *write) {
 	s := g.shard(w.key.PrimaryHash())
 	s.mu.Lock()
@@ -85,8 +86,8 @@ func (g *registry) overtake(w *write) {
 	})
 }
 
-// find returns the write of key, whose text is identity, that has this tag, or the newest that lookups may see if tag
-// is zero; with a reader on it. Nil: there is none.
+// find returns the write of key, whose text is identity, that has this tag, or the newest that
+// lookups may see if tag is zero; with a reader on it. Nil: there is none.
 func (g *registry) find(ctx context.Context, key *cirque.CacheKey, identity []byte, tag cirque.Tag) (*write, cirque.HitHandler) {
 	s := g.shard(key.PrimaryHash())
 	s.mu.RLock()

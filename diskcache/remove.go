@@ -8,9 +8,10 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// Purge implements [cirque.Storage]. A linked write under way that an invalidation has voided counts as removed.
-// Where the disk refuses to remove the file it returns that error; the entry is not found any more all the same, and
-// the file is removed when the disk is writable again. Only if the process ends before that does the entry come back.
+// Purge implements [cirque.Storage]. A linked write under way that an invalidation has voided
+// counts as removed. Where the disk refuses to remove the file it returns that error; the entry is
+// not found any more all the same, and the file is removed when the disk is writable again. Only if
+// the process ends before that does the entry come back.
 func (s *Store) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.PurgeType) error {
 	if s.closed.Load() {
 		return ErrClosed
@@ -33,8 +34,9 @@ func (s *Store) remove(hash cirque.HashBinary) error {
 	return err
 }
 
-// unlink removes the file of hash, and returns what there is to release: now, not when its last reader has left. If
-// there is no entry, or no file for it, the error is ErrNotFound. Called with the stripe locked.
+// unlink removes the file of hash, and returns what there is to release: now, not when its last
+// reader has left. If there is no entry, or no file for it, the error is ErrNotFound. Called with
+// the stripe locked.
 func (s *Store) unlink(st *stripe, hash cirque.HashBinary) (release int64, err error) {
 	if s.closed.Load() {
 		return 0, ErrClosed
@@ -68,8 +70,8 @@ func (s *Store) unlink(st *stripe, hash cirque.HashBinary) (release int64, err e
 	return 0, err
 }
 
-// notFound turns the error that a file of an entry is not there into ErrNotFound, unless all of the directory is
-// gone.
+// notFound turns the error that a file of an entry is not there into ErrNotFound, unless all of the
+// directory is gone.
 func (s *Store) notFound(err error) error {
 	if !isMissing(err) {
 		return err
@@ -80,8 +82,8 @@ func (s *Store) notFound(err error) error {
 	return cirque.ErrNotFound
 }
 
-// discard removes the entry of hash, whose file is damaged or missing, for that reason. The error is ErrNotFound
-// unless the disk is at fault. Called with the stripe locked.
+// discard removes the entry of hash, whose file is damaged or missing, for that reason. The error
+// is ErrNotFound unless the disk is at fault. Called with the stripe locked.
 func (s *Store) discard(st *stripe, hash cirque.HashBinary, reason error) (release int64, err error) {
 	if errors.Is(reason, errDamaged) {
 		s.counts.damaged.Add(1)
@@ -95,8 +97,8 @@ func (s *Store) discard(st *stripe, hash cirque.HashBinary, reason error) (relea
 	return st.leave(hash, rec.weight()), cirque.ErrNotFound
 }
 
-// dropPurged removes the files that the disk would not let go of when their entries were purged. What it cannot
-// remove is left for the next time.
+// dropPurged removes the files that the disk would not let go of when their entries were purged.
+// What it cannot remove is left for the next time.
 func (s *Store) dropPurged() {
 	isPurged := func(r *record) bool { return r.flags&flagPurged != 0 }
 	for shard := range shardCount {

@@ -39,8 +39,8 @@ func wantAll(t testing.TB, s *Store, all []stored) {
 	}
 }
 
-// wantBalanced fails the test unless what is charged is what the files on disk weigh, all of them tracked by the
-// eviction manager.
+// wantBalanced fails the test unless what is charged is what the files on disk weigh, all of them
+// tracked by the eviction manager.
 func wantBalanced(t testing.TB, s *Store) {
 	t.Helper()
 	var weight int64
@@ -98,7 +98,8 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// TestUnscanned: before the scan has come to a directory, all that can be done with an entry works as it does later.
+// TestUnscanned: before the scan has come to a directory, all that can be done with an entry works
+// as it does later.
 func TestUnscanned(t *testing.T) {
 	s := openScanned(t, t.TempDir(), nil)
 	all := fill(t, s, 40)
@@ -180,8 +181,8 @@ func flipped(b []byte, at int) []byte {
 	return c
 }
 
-// TestLeftovers: the scan removes what unfinished writes have left and what lies in the wrong place, and leaves alone
-// what is not the store's.
+// TestLeftovers: the scan removes what unfinished writes have left and what lies in the wrong
+// place, and leaves alone what is not the store's.
 func TestLeftovers(t *testing.T) {
 	dir := t.TempDir()
 	s := openScanned(t, dir, nil)

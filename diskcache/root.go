@@ -21,11 +21,11 @@ const (
 	lockFormat = "cirque-diskcache 1 pid %d used %020d\n"
 )
 
-// root is the directory of a store, locked against others. It notices when the directory vanishes or becomes another
-// one, as it does when the file system is unmounted.
+// root is the directory of a store, locked against others. It notices when the directory vanishes
+// or becomes another one, as it does when the file system is unmounted.
 //
-// The lock file says how many bytes the store may hold at present, so that after a crash they are not given out a
-// second time before they have been found.
+// The lock file says how many bytes the store may hold at present, so that after a crash they are
+// not given out a second time before they have been found.
 type root struct {
 	dir string
 
@@ -36,7 +36,8 @@ type root struct {
 	gone     time.Time // when check first failed; zero: it did not
 }
 
-// attach makes dir the store's, creating it where it is missing, and returns the bytes that the last owner recorded.
+// attach makes dir the store's, creating it where it is missing, and returns the bytes that the
+// last owner recorded.
 func (r *root) attach() (used int64, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,16 +130,16 @@ func (r *root) record(n int64) {
 	r.write()
 }
 
-// write is called with mu held. A failure shows elsewhere; all that suffers is the precision of the next start after
-// a crash.
+// write is called with mu held. A failure shows elsewhere; all that suffers is the precision of the
+// next start after a crash.
 func (r *root) write() {
 	if r.lock != nil {
 		_, _ = r.lock.WriteAt(fmt.Appendf(nil, lockFormat, os.Getpid(), r.recorded), 0)
 	}
 }
 
-// check returns an error unless the directory is the one that was attached. It does not wrap fs.ErrNotExist, which is
-// said of entries.
+// check returns an error unless the directory is the one that was attached. It does not wrap
+// fs.ErrNotExist, which is said of entries.
 func (r *root) check() error {
 	info, err := os.Stat(r.dir)
 	r.mu.Lock()
@@ -156,12 +157,14 @@ func (r *root) check() error {
 	return fmt.Errorf("diskcache: the directory is gone: %v", err)
 }
 
-// recreateAfter is how long a directory that vanished is waited for before the store makes a new one.
+// recreateAfter is how long a directory that vanished is waited for before the store makes a new
+// one.
 const recreateAfter = 5 * time.Second
 
-// mayAttach returns an error unless the store may move into what is at dir after check failed: a directory that was
-// removed, perhaps made again, on the same file system; or, on another one, a store's directory. An empty mount point
-// is neither, and filling that would fill somebody else's disk.
+// mayAttach returns an error unless the store may move into what is at dir after check failed: a
+// directory that was removed, perhaps made again, on the same file system; or, on another one, a
+// store's directory. An empty mount point is neither, and filling that would fill somebody else's
+// disk.
 func (r *root) mayAttach() error {
 	if _, err := os.Stat(filepath.Join(r.dir, lockName)); err == nil {
 		return nil

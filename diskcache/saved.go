@@ -15,9 +15,9 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// The saved index: a magic, then for each shard the number of its records, their checksum and they: hash and blocks.
-// It is removed once it is read, so that none is older than the last Close; and each of its records is confirmed by
-// the scan, so that it may be wrong.
+// The saved index: a magic, then for each shard the number of its records, their checksum and they:
+// hash and blocks. It is removed once it is read, so that none is older than the last Close; and
+// each of its records is confirmed by the scan, so that it may be wrong.
 const (
 	indexMagic      = "cirqueIX\x01"
 	savedRecordSize = 16 + 4
@@ -116,8 +116,8 @@ func (s *Store) saveEviction() error {
 	return err
 }
 
-// loadEviction loads the eviction manager's state, and reports whether all of it was there. Like the index, it is
-// used once: after a crash it would speak of entries that are long gone.
+// loadEviction loads the eviction manager's state, and reports whether all of it was there. Like
+// the index, it is used once: after a crash it would speak of entries that are long gone.
 func (s *Store) loadEviction(ctx context.Context) bool {
 	dir := filepath.Join(s.root.dir, evictionName)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {

@@ -17,12 +17,12 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// scanWorkers is how many directories are scanned at once: a few reads in the queue of the disk without keeping it
-// from the requests.
+// scanWorkers is how many directories are scanned at once: a few reads in the queue of the disk
+// without keeping it from the requests.
 const scanWorkers = 4
 
-// scanner looks into the directories to learn what they hold. The entries that it has not come to are found by name
-// meanwhile.
+// scanner looks into the directories to learn what they hold. The entries that it has not come to
+// are found by name meanwhile.
 type scanner struct {
 	mu    sync.Mutex    // one scan at a time
 	first chan struct{} // closed when the first scan has ended
@@ -30,12 +30,13 @@ type scanner struct {
 
 	tracking atomic.Bool // trackAll is at work
 
-	// untracked: the eviction manager may not know entries that the saved index does. Written before the first scan.
+	// untracked: the eviction manager may not know entries that the saved index does. Written
+	// before the first scan.
 	untracked bool
 }
 
-// Scanned is closed when what was in the directory at Open has been looked into: damaged and unfinished files are
-// removed then, and all that is left is in the index.
+// Scanned is closed when what was in the directory at Open has been looked into: damaged and
+// unfinished files are removed then, and all that is left is in the index.
 func (s *Store) Scanned() <-chan struct{} { return s.scanner.first }
 
 // start takes up what the last process left. It runs in the background.
@@ -126,8 +127,8 @@ func (s *Store) scanNames(ctx context.Context, dir *os.File, shard int) error {
 	}
 }
 
-// scanFile takes up the entry in a file, or removes the file if it is a leftover. Names that are not the store's own
-// are left alone.
+// scanFile takes up the entry in a file, or removes the file if it is a leftover. Names that are
+// not the store's own are left alone.
 func (s *Store) scanFile(dir, name string, shard int) {
 	if tag, ok := strings.CutPrefix(name, tempPrefix); ok {
 		if n, err := strconv.ParseUint(tag, 16, 64); err == nil && !s.issued(cirque.Tag(n)) {
@@ -157,8 +158,8 @@ func (s *Store) scanFile(dir, name string, shard int) {
 	s.adopt(hash)
 }
 
-// adopt puts the entry in the file of hash into the index, where it is not known for sure yet, and has the eviction
-// manager track it.
+// adopt puts the entry in the file of hash into the index, where it is not known for sure yet, and
+// has the eviction manager track it.
 func (s *Store) adopt(hash cirque.HashBinary) {
 	for range 3 {
 		e, info, err := s.inspect(hash)
@@ -197,8 +198,8 @@ func (s *Store) track(key cirque.CompactCacheKey, weight int64, freshUntil time.
 	}
 }
 
-// trackAll is for a store that is full of entries which its eviction manager does not know, because the cache was not
-// given that and tells it nothing: it would never store anything again.
+// trackAll is for a store that is full of entries which its eviction manager does not know, because
+// the cache was not given that and tells it nothing: it would never store anything again.
 func (s *Store) trackAll() {
 	entries, _ := s.index.stats()
 	if s.ledger.eviction.TotalItems() > entries/2 || !s.scanner.tracking.CompareAndSwap(false, true) {
@@ -258,8 +259,9 @@ const (
 	changed          // the file is not what it was
 )
 
-// enlist puts the file of hash, whose weight is reserved, into the index, if it is still the one that info describes.
-// surplus is to be released: the weight itself if not, or that of an older record.
+// enlist puts the file of hash, whose weight is reserved, into the index, if it is still the one
+// that info describes. surplus is to be released: the weight itself if not, or that of an older
+// record.
 func (s *Store) enlist(hash cirque.HashBinary, info os.FileInfo) (surplus int64, _ outcome) {
 	st := s.stripe(hash)
 	st.mu.Lock()

@@ -24,8 +24,8 @@ const stripeCount = 1024
 
 // Store is a [cirque.StreamingStorage] in a directory. It is safe for concurrent use. Use Open.
 //
-// Lock order: stripe, then a shard of the index or of the registry. A stream.Buffer's lock comes before a stripe.
-// Nothing is reserved while one of these is held.
+// Lock order: stripe, then a shard of the index or of the registry. A stream.Buffer's lock comes
+// before a stripe. Nothing is reserved while one of these is held.
 type Store struct {
 	config   Config
 	root     root
@@ -62,7 +62,8 @@ var (
 	_ cirque.LimitedStorage   = (*Store)(nil)
 )
 
-// stripe serialises what changes the files of some of the keys, and knows which of those files hits have open.
+// stripe serialises what changes the files of some of the keys, and knows which of those files hits
+// have open.
 type stripe struct {
 	mu   sync.Mutex
 	open map[cirque.HashBinary]*generation
@@ -73,11 +74,12 @@ func (s *Store) stripe(hash cirque.HashBinary) *stripe {
 	return &s.stripes[(uint(hash[1])|uint(hash[2])<<8)%stripeCount]
 }
 
-// Open opens the store in dir, which is created if missing, and locks it; ErrInUse says that somebody else has it. A
-// nil config is the zero Config. What is in the directory is looked into in the background: entries are served from
-// the first moment on.
+// Open opens the store in dir, which is created if missing, and locks it; ErrInUse says that
+// somebody else has it. A nil config is the zero Config. What is in the directory is looked into in
+// the background: entries are served from the first moment on.
 //
-// The directory must be the store's own. Files in it that don't have a name of the store's are left alone.
+// The directory must be the store's own. Files in it that don't have a name of the store's are left
+// alone.
 func Open(dir string, config *Config) (*Store, error) {
 	return open(dir, config, nil)
 }
@@ -129,7 +131,8 @@ func open(dir string, config *Config, budget *cirque.Budget) (*Store, error) {
 	return s, nil
 }
 
-// spawn runs f in the background until Close, which ends its context and waits for it. After Close it does nothing.
+// spawn runs f in the background until Close, which ends its context and waits for it. After Close
+// it does nothing.
 func (s *Store) spawn(f func(context.Context)) {
 	b := &s.background
 	b.Lock()
@@ -139,8 +142,9 @@ func (s *Store) spawn(f func(context.Context)) {
 	}
 }
 
-// Close saves the index and the eviction manager's state, for a quick start, and unlocks the directory. Hits that are
-// open can be read to their end; writes under way are not stored. The Store cannot be used any more.
+// Close saves the index and the eviction manager's state, for a quick start, and unlocks the
+// directory. Hits that are open can be read to their end; writes under way are not stored. The
+// Store cannot be used any more.
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return ErrClosed
@@ -173,12 +177,13 @@ func (s *Store) Budgets() []*cirque.Budget { return []*cirque.Budget{s.ledger.bu
 // Limit implements [cirque.LimitedStorage].
 func (s *Store) Limit() int64 { return s.ledger.budget.Limit() }
 
-// Held implements [cirque.HoldingStorage], for the entries whose files are open: those with bodies above 64 KiB.
+// Held implements [cirque.HoldingStorage], for the entries whose files are open: those with bodies
+// above 64 KiB.
 func (s *Store) Held() int64 { return s.held.Load() }
 
-// Eviction returns the manager that decides what leaves. The cache that uses the Store is to tell it of hits and new
-// entries: pass both on together. If nobody does, the Store tells it what it has when it is full, and what leaves is
-// as good as random.
+// Eviction returns the manager that decides what leaves. The cache that uses the Store is to tell
+// it of hits and new entries: pass both on together. If nobody does, the Store tells it what it has
+// when it is full, and what leaves is as good as random.
 func (s *Store) Eviction() cirque.EvictionManager { return s.config.Eviction }
 
 // Err returns why the disk is not used at present, for reading or for writing; nil if it is.
@@ -194,8 +199,8 @@ func (s *Store) path(hash cirque.HashBinary) string {
 	return string(hex.AppendEncode(b, hash[:]))
 }
 
-// newTag returns the tag of the next write. Tags start at a random number, which tells those of this process from
-// older ones.
+// newTag returns the tag of the next write. Tags start at a random number, which tells those of
+// this process from older ones.
 func (s *Store) newTag() cirque.Tag {
 	for {
 		if tag := s.firstTag + cirque.Tag(s.tags.Add(1)); tag != 0 {
@@ -250,7 +255,8 @@ func (s *Store) probeUpdates() error {
 	return nil
 }
 
-// reattach moves the store into the directory that has taken the place of its own, if it may, and looks into that.
+// reattach moves the store into the directory that has taken the place of its own, if it may, and
+// looks into that.
 func (s *Store) reattach(reason error) error {
 	if err := s.root.mayAttach(); err != nil {
 		return fmt.Errorf("%w: %w", reason, err)
@@ -268,7 +274,8 @@ func (s *Store) reattach(reason error) error {
 	return nil
 }
 
-// diskFailure returns err if it says that the disk failed, and nil where it is about one file, or about this process.
+// diskFailure returns err if it says that the disk failed, and nil where it is about one file, or
+// about this process.
 func diskFailure(err error) error {
 	for _, harmless := range [...]error{errDamaged, errBusy, errMetaTooLarge, ErrClosed, cirque.ErrNotFound} {
 		if errors.Is(err, harmless) {

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// tryLock takes the exclusive lock on f, which ends with the process or f, whichever is first. It reports false where
-// somebody else has it.
+// tryLock takes the exclusive lock on f, which ends with the process or f, whichever is first. It
+// reports false where somebody else has it.
 func tryLock(f *os.File) (bool, error) {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

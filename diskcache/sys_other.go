@@ -22,7 +22,8 @@ func isFull(error) bool { return false }
 
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// openRegular opens the regular file at path. If something else is there, the error wraps errDamaged.
+// openRegular opens the regular file at path. If something else is there, the error wraps
+// errDamaged.
 func openRegular(path string, flag int) (*os.File, os.FileInfo, error) {
 	if err := misplaced(path, nil); err != nil {
 		return nil, nil, err

@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// stampOf returns a number that changes whenever the file does, and when it last did. Change time and inode are among
-// what it stands for: they tell of changes that leave size and modification time as they were.
+// stampOf returns a number that changes whenever the file does, and when it last did. Change time
+// and inode are among what it stands for: they tell of changes that leave size and modification
+// time as they were.
 func stampOf(info os.FileInfo) (stamp uint64, changed time.Time) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -28,7 +29,8 @@ func sameFileSystem(a, b os.FileInfo) bool {
 	return ok && ok2 && sa.Dev == sb.Dev
 }
 
-// isBusy reports whether err says that this process has no file descriptor to spare, which is not the disk's fault.
+// isBusy reports whether err says that this process has no file descriptor to spare, which is not
+// the disk's fault.
 func isBusy(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
@@ -43,8 +45,8 @@ func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// openFD opens a file. It neither waits for the other end of a FIFO nor follows a symbolic link. It is os.OpenFile
-// without what that does for files which may block: a third less time.
+// openFD opens a file. It neither waits for the other end of a FIFO nor follows a symbolic link. It
+// is os.OpenFile without what that does for files which may block: a third less time.
 func openFD(path string, flag int) (int, error) {
 	for {
 		fd, err := syscall.Open(path, flag|syscall.O_CLOEXEC|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
@@ -58,7 +60,8 @@ func openFD(path string, flag int) (int, error) {
 	}
 }
 
-// openRegular opens the regular file at path. If something else is there, the error wraps errDamaged.
+// openRegular opens the regular file at path. If something else is there, the error wraps
+// errDamaged.
 func openRegular(path string, flag int) (*os.File, os.FileInfo, error) {
 	fd, err := openFD(path, flag)
 	if err != nil {
@@ -84,7 +87,8 @@ func openRegular(path string, flag int) (*os.File, os.FileInfo, error) {
 	return f, info, nil
 }
 
-// stateOf returns size and modification time of f, in nanoseconds. It is f.Stat without its allocation.
+// stateOf returns size and modification time of f, in nanoseconds. It is f.Stat without its
+// allocation.
 func stateOf(f *os.File) (size, modified int64, err error) {
 	var st syscall.Stat_t
 	if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
@@ -93,8 +97,8 @@ func stateOf(f *os.File) (size, modified int64, err error) {
 	return st.Size, modifyTime(&st), nil
 }
 
-// readFile reads as much of the file at path as fits into buf. If something else is there, the error wraps errDamaged,
-// or what is read is not an entry.
+// readFile reads as much of the file at path as fits into buf. If something else is there, the
+// error wraps errDamaged, or what is read is not an entry.
 func readFile(path string, buf []byte) (n int, err error) {
 	fd, err := openFD(path, syscall.O_RDONLY)
 	if err != nil {

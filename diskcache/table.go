@@ -7,8 +7,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// record is what the index knows about one entry: 32 bytes without a pointer, so that ten million of them are no work
-// for the garbage collector.
+// record is what the index knows about one entry: 32 bytes without a pointer, so that ten million
+// of them are no work for the garbage collector.
 type record struct {
 	hash   cirque.HashBinary // combined; names the file
 	stamp  uint64            // of the file when its whole body was found intact; zero: not in this process
@@ -35,10 +35,11 @@ func (r *record) weight() int64 {
 	return weightOf(r.blocks)
 }
 
-// table is an open-addressing hash table of records with linear probing. The keys are cryptographic hashes, so their
-// bits serve as they are.
+// table is an open-addressing hash table of records with linear probing. The keys are cryptographic
+// hashes, so their bits serve as they are.
 //
-// It grows by a fifth when it is 13/16 full: between 39 and 48 bytes a record. Doubling would cost up to 79.
+// It grows by a fifth when it is 13/16 full: between 39 and 48 bytes a record. Doubling would cost
+// up to 79.
 type table struct {
 	slots []record
 	used  int
@@ -46,8 +47,8 @@ type table struct {
 
 const minSlots = 16
 
-// home returns the slot where the search for hash begins. The leading byte is the same in the whole shard and takes
-// no part.
+// home returns the slot where the search for hash begins. The leading byte is the same in the whole
+// shard and takes no part.
 func (t *table) home(hash *cirque.HashBinary) int {
 	hi, _ := bits.Mul64(binary.BigEndian.Uint64(hash[8:]), uint64(len(t.slots)))
 	return int(hi)
@@ -104,7 +105,8 @@ func (t *table) grow(n int) {
 	}
 }
 
-// remove empties the slot r, which find returned, and closes the gap in the probe sequences through it.
+// remove empties the slot r, which find returned, and closes the gap in the probe sequences through
+// it.
 func (t *table) remove(r *record) {
 	gap := t.home(&r.hash)
 	for &t.slots[gap] != r {

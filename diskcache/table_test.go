@@ -17,8 +17,8 @@ func randomHash(r *rand.Rand) (h cirque.HashBinary) {
 	return h
 }
 
-// TestTableAgainstMap drives a table and a map through the same random operations, on few enough keys that runs of
-// full slots are long and wrap around the end.
+// TestTableAgainstMap drives a table and a map through the same random operations, on few enough
+// keys that runs of full slots are long and wrap around the end.
 func TestTableAgainstMap(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	keys := make([]cirque.HashBinary, 300)

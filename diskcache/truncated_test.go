@@ -12,8 +12,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// TestTruncatedUnderWrite: who reads along with a write whose file is truncated gets an error, not zeros, whether the
-// write goes on or ends there.
+// TestTruncatedUnderWrite: who reads along with a write whose file is truncated gets an error, not
+// zeros, whether the write goes on or ends there.
 func TestTruncatedUnderWrite(t *testing.T) {
 	for _, goesOn := range []bool{true, false} {
 		s := openScanned(t, t.TempDir(), nil)
@@ -50,7 +50,8 @@ func TestTruncatedUnderWrite(t *testing.T) {
 	}
 }
 
-// TestFreshenedWhileRead: a new meta changes the file of an entry and its times. Whoever reads the body goes on.
+// TestFreshenedWhileRead: a new meta changes the file of an entry and its times. Whoever reads the
+// body goes on.
 func TestFreshenedWhileRead(t *testing.T) {
 	for _, byRead := range []bool{true, false} {
 		s := openScanned(t, t.TempDir(), nil)

@@ -14,8 +14,8 @@ var (
 	errMetaTooLarge  = errors.New("diskcache: the meta is too large")
 )
 
-// UpdateMeta implements [cirque.Storage]. Where the budget has no room for a larger meta it returns an error that
-// wraps ErrUnlinked, and the entry stays as it is.
+// UpdateMeta implements [cirque.Storage]. Where the budget has no room for a larger meta it returns
+// an error that wraps ErrUnlinked, and the entry stays as it is.
 func (s *Store) UpdateMeta(_ context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) error {
 	if s.closed.Load() {
 		return ErrClosed
@@ -124,8 +124,8 @@ func (u *update) write(f *os.File, e *entry, next slot) error {
 	return nil
 }
 
-// updated notes that f, which info describes as it was, has a new meta. The body is the same, so what is known of it
-// goes on to hold.
+// updated notes that f, which info describes as it was, has a new meta. The body is the same, so
+// what is known of it goes on to hold.
 func (s *Store) updated(st *stripe, hash cirque.HashBinary, f *os.File, before os.FileInfo, blocks uint32) error {
 	after, err := f.Stat()
 	if err != nil {
@@ -145,7 +145,8 @@ func (s *Store) updated(st *stripe, hash cirque.HashBinary, f *os.File, before o
 	return nil
 }
 
-// tagInPlace returns the tag of the entry of hash; zero if there is none. Called with the stripe locked.
+// tagInPlace returns the tag of the entry of hash; zero if there is none. Called with the stripe
+// locked.
 func (s *Store) tagInPlace(hash cirque.HashBinary) (cirque.Tag, error) {
 	rec, _, missing := s.index.get(hash)
 	if missing || rec.flags&flagPurged != 0 {

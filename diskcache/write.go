@@ -35,10 +35,11 @@ type write struct {
 
 var _ cirque.StreamingMissHandler = (*write)(nil)
 
-// MissHandler implements [cirque.Storage]. The handler is a [cirque.StreamingMissHandler]. While the disk cannot be
-// written to, it returns an error.
+// MissHandler implements [cirque.Storage]. The handler is a [cirque.StreamingMissHandler]. While
+// the disk cannot be written to, it returns an error.
 //
-// When the disk fails in the middle of a write, that becomes unlinked, and Finish returns the disk's error.
+// When the disk fails in the middle of a write, that becomes unlinked, and Finish returns the
+// disk's error.
 func (s *Store) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
 	if s.closed.Load() {
 		return nil, ErrClosed
@@ -125,7 +126,8 @@ func (w *write) end() {
 	w.buffer.Close()
 }
 
-// updateMeta replaces the meta that the entry will have, and reports whether that is still possible.
+// updateMeta replaces the meta that the entry will have, and reports whether that is still
+// possible.
 func (w *write) updateMeta(meta *cirque.CacheMeta) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -57,8 +57,8 @@ func BenchmarkHit(b *testing.B) {
 	})
 }
 
-// BenchmarkWrite stores a body of known and of unknown length in place of an entry, in pieces as they
-// come from a connection.
+// BenchmarkWrite stores a body of known and of unknown length in place of an entry, in pieces as
+// they come from a connection.
 func BenchmarkWrite(b *testing.B) {
 	for _, size := range []int{1 << 10, 32 << 10, 1 << 20} {
 		for name, hint := range map[string]int64{"Known": int64(size), "Unknown": -1} {
@@ -86,7 +86,8 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// BenchmarkChurn stores an entry and drops another at a time, at random, so that pages are given up and their rest moves.
+// BenchmarkChurn stores an entry and drops another at a time, at random, so that pages are given up
+// and their rest moves.
 func BenchmarkChurn(b *testing.B) {
 	const resident = 100_000
 	c := New(Config{})
@@ -111,11 +112,12 @@ func BenchmarkChurn(b *testing.B) {
 	}
 }
 
-// BenchmarkEntries measures what stored entries cost while nobody asks for them: in memory, and in CPU time for
-// each garbage collection. Run it with -benchtime=1x.
+// BenchmarkEntries measures what stored entries cost while nobody asks for them: in memory, and in
+// CPU time for each garbage collection. Run it with -benchtime=1x.
 //
-// overhead-B/entry is what the heap has grown by beyond body, packed header and key text; charged-B/entry is what
-// the budget counted beyond them. gc-ms is the CPU time of a collection beyond that of an empty heap.
+// overhead-B/entry is what the heap has grown by beyond body, packed header and key text;
+// charged-B/entry is what the budget counted beyond them. gc-ms is the CPU time of a collection
+// beyond that of an empty heap.
 func BenchmarkEntries(b *testing.B) {
 	for _, n := range []int{100_000, 1_000_000} {
 		for _, size := range []int{0, 1 << 10} {
@@ -142,7 +144,8 @@ func BenchmarkEntries(b *testing.B) {
 	}
 }
 
-// collect runs full collections and returns the CPU seconds of the cheapest and the bytes of heap that are left.
+// collect runs full collections and returns the CPU seconds of the cheapest and the bytes of heap
+// that are left.
 func collect() (cpu, heap float64) {
 	samples := []metrics.Sample{
 		{Name: "/cpu/classes/gc/total:cpu-seconds"},

@@ -9,7 +9,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// A write that there is no room for does not begin. A limit that the body is announced to exceed leaves no room for it.
+// A write that there is no room for does not begin. A limit that the body is announced to exceed
+// leaves no room for it.
 func TestWriteWithoutAnyBudget(t *testing.T) {
 	for limit, sizeHint := range map[int64]int64{100: -1, 101: 0, 1 << 20: 1 << 20} {
 		budget := cirque.NewBudget(limit)

@@ -12,23 +12,25 @@ const (
 	// inlineMax is up to which size a body lives in its entry's block.
 	inlineMax = 4 << 10
 
-	// entryOverhead is what an entry weighs beyond its block: record (48 bytes), its share of the index (up to 10),
-	// block header (8), its share of the end of a page that was too short for the next block (20), and what the managers of
-	// package eviction keep of it (up to 107).
+	// entryOverhead is what an entry weighs beyond its block: record (48 bytes), its share of the
+	// index (up to 10), block header (8), its share of the end of a page that was too short for the
+	// next block (20), and what the managers of package eviction keep of it (up to 107).
 	entryOverhead = 192
 
-	// bodyOverhead and segmentOverhead are what a body outside of the block weighs beyond its bytes.
+	// bodyOverhead and segmentOverhead are what a body outside of the block weighs beyond its
+	// bytes.
 	bodyOverhead    = 128
 	segmentOverhead = 24
 )
 
-// record is what a shard knows of an entry. It has no pointers, so that the garbage collector never looks at a million of
-// them. All but refs is guarded by the shard's lock.
+// record is what a shard knows of an entry. It has no pointers, so that the garbage collector never
+// looks at a million of them. All but refs is guarded by the shard's lock.
 //
-// The entry's block is one piece of a page: key text, encoded meta, and the body unless that is kept outside.
+// The entry's block is one piece of a page: key text, encoded meta, and the body unless that is
+// kept outside.
 //
-// INVARIANT: while refs is above zero, weight() bytes of the budget are taken for the entry. The table's reference counts
-// inTable, that of each open hit one.
+// INVARIANT: while refs is above zero, weight() bytes of the budget are taken for the entry. The
+// table's reference counts inTable, that of each open hit one.
 type record struct {
 	hash         cirque.HashBinary // the combined one
 	tag          cirque.Tag
@@ -40,7 +42,8 @@ type record struct {
 	refs atomic.Int32
 }
 
-// inTable is what the table's reference counts, so that the last hit to close sees whether the entry is still there.
+// inTable is what the table's reference counts, so that the last hit to close sees whether the
+// entry is still there.
 const inTable = 1 << 30
 
 // outside is the length of the inline part where the body is not inline.
@@ -88,24 +91,24 @@ func (s *records) put(i uint32) {
 
 // body is a finished body outside of its entry's block.
 //
-// INVARIANT: while refs is above zero, charged bytes of the budget are taken for the body. The entry has one
-// reference, and so has the write it came from while readers are attached to that.
+// INVARIANT: while refs is above zero, charged bytes of the budget are taken for the body. The
+// entry has one reference, and so has the write it came from while readers are attached to that.
 type body struct {
 	segments [][]byte // none empty
 	size     int64
 	charged  int64
 	refs     atomic.Int32
 
-	// held is the cache's sum of what an eviction would not free, of bodies in the table that somebody reads. Nil: this
-	// body is too small to be counted.
+	// held is the cache's sum of what an eviction would not free, of bodies in the table that
+	// somebody reads. Nil: this body is too small to be counted.
 	held *atomic.Int64
-	// holds counts inTable while the entry is in the table, one while its record is open, and one while readers of the
-	// write that it came from are.
+	// holds counts inTable while the entry is in the table, one while its record is open, and one
+	// while readers of the write that it came from are.
 	holds atomic.Int32
 }
 
-// heldMin is from which size on a body counts as held while it is read. It keeps hits on small ones, which are soon over,
-// from a counter that all share.
+// heldMin is from which size on a body counts as held while it is read. It keeps hits on small
+// ones, which are soon over, from a counter that all share.
 const heldMin = 64 << 10
 
 // hold says that somebody began to read the body. Called while its entry cannot leave the table.
@@ -144,7 +147,8 @@ func (b *body) release(budget *cirque.Budget) {
 // text returns b, which must never change again, as a string.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// readBlockHeader returns the number of the record of the block at the start of b, and the block's length.
+// readBlockHeader returns the number of the record of the block at the start of b, and the block's
+// length.
 func readBlockHeader(b []byte) (record, n uint32) {
 	return binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
 }

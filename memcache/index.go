@@ -8,10 +8,11 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// index finds the records of a shard by combined hash: open addressing with linear probing, at five bytes a slot. A map
-// would have a copy of each hash, and room for as many again.
+// index finds the records of a shard by combined hash: open addressing with linear probing, at five
+// bytes a slot. A map would have a copy of each hash, and room for as many again.
 //
-// Its methods are called with the shard's lock held, and with the shard's records, which have the hashes.
+// Its methods are called with the shard's lock held, and with the shard's records, which have the
+// hashes.
 type index struct {
 	marks   []uint8  // eight bits of the mixed hash, never zero; zero: the slot is free
 	numbers []uint32 // of records
@@ -29,8 +30,8 @@ func mix(hash *cirque.HashBinary) uint64 {
 	return hi ^ lo
 }
 
-// home returns the slot where the search for a mixed hash begins. It grows with the hash, which lets a table have any
-// length.
+// home returns the slot where the search for a mixed hash begins. It grows with the hash, which
+// lets a table have any length.
 func (x *index) home(mixed uint64) int {
 	slot, _ := bits.Mul64(mixed, uint64(len(x.marks)))
 	return int(slot)
@@ -95,8 +96,8 @@ func (x *index) place(number uint32, records *records) {
 	x.marks[slot], x.numbers[slot] = markOf(mixed), number
 }
 
-// remove takes the record with that hash out, and returns it and its number, or nil. The records after it move back, so that no
-// search ends too early.
+// remove takes the record with that hash out, and returns it and its number, or nil. The records
+// after it move back, so that no search ends too early.
 func (x *index) remove(hash *cirque.HashBinary, records *records) (r *record, number uint32) {
 	hole := x.slot(hash, records)
 	if hole < 0 {

@@ -28,8 +28,8 @@ func (s *shard) unlist(w *write) {
 	}
 }
 
-// void voids the writes under way for key and, if it names the primary slot, for its variants. It reports
-// whether a linked one was among them. Called with mu held.
+// void voids the writes under way for key and, if it names the primary slot, for its variants. It
+// reports whether a linked one was among them. Called with mu held.
 func (s *shard) void(key cirque.CompactCacheKey) (linked bool) {
 	for w := s.writes[key.Primary]; w != nil; {
 		next := w.next
@@ -43,7 +43,8 @@ func (s *shard) void(key cirque.CompactCacheKey) (linked bool) {
 	return linked
 }
 
-// linked returns the linked write under way for key with that tag, or nil. Called with mu held for reading.
+// linked returns the linked write under way for key with that tag, or nil. Called with mu held for
+// reading.
 func (s *shard) linked(key *cirque.CacheKey, tag cirque.Tag) *write {
 	for w := s.writes[key.PrimaryHash()]; w != nil; w = w.next {
 		if w.tag == tag && w.isFor(key) && !w.buffer.Unlinked() {
@@ -53,7 +54,8 @@ func (s *shard) linked(key *cirque.CacheKey, tag cirque.Tag) *write {
 	return nil
 }
 
-// overtake notes that the writes under way for key are older than what is in place now. Called with mu held.
+// overtake notes that the writes under way for key are older than what is in place now. Called with
+// mu held.
 func (s *shard) overtake(key *cirque.CacheKey) {
 	for w := s.writes[key.PrimaryHash()]; w != nil; w = w.next {
 		if w.key.Combined() == key.Combined() {

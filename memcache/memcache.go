@@ -1,23 +1,23 @@
-// Package memcache is the in-memory Storage: a sharded table of entries whose bytes never change, and writes that any
-// number of readers can follow while they are under way.
+// Package memcache is the in-memory Storage: a sharded table of entries whose bytes never change,
+// and writes that any number of readers can follow while they are under way.
 //
 // # Memory
 //
-// Key text, meta and small bodies lie one after the other in pointer-free pages, and what the table knows of them in
-// pointer-free records, so that a million entries are little work for the garbage collector. A larger body is a few
-// pointer-free segments. A hit copies neither header nor body.
+// Key text, meta and small bodies lie one after the other in pointer-free pages, and what the table
+// knows of them in pointer-free records, so that a million entries are little work for the garbage
+// collector. A larger body is a few pointer-free segments. A hit copies neither header nor body.
 //
-// Everything is charged to the Budget before it is allocated: the segments of writes under way,
-// and entries until they are out of the table and their last reader has closed. Not counted is what was
-// released in pages that are still in use, at most an eighth of them; one page of at most 64 KiB for each of 256 shards;
-// what the table has grown to, when it is empty again; and bytes that a reader goes on with after a new meta
-// has replaced them.
+// Everything is charged to the Budget before it is allocated: the segments of writes under way, and
+// entries until they are out of the table and their last reader has closed. Not counted is what was
+// released in pages that are still in use, at most an eighth of them; one page of at most 64 KiB
+// for each of 256 shards; what the table has grown to, when it is empty again; and bytes that a
+// reader goes on with after a new meta has replaced them.
 //
 // # Locking
 //
-// A shard holds all that concerns one primary key: its entry, those of its variants, and the writes under
-// way for them. Its lock is held for table operations only, never while memory is reserved:
-// a reservation may evict, which comes back as Purge. Lock order: shard, then stream.Buffer.
+// A shard holds all that concerns one primary key: its entry, those of its variants, and the writes
+// under way for them. Its lock is held for table operations only, never while memory is reserved: a
+// reservation may evict, which comes back as Purge. Lock order: shard, then stream.Buffer.
 package memcache
 
 import (
@@ -37,12 +37,12 @@ type Config struct {
 	// EvictWith with the MemCache and an EvictionManager, or it can only refuse. Nil: no limit.
 	Budget *cirque.Budget
 
-	// Window is how many bytes of its body an unlinked write keeps for the readers it has. Zero or less:
-	// 64 KiB; at least 4 KiB.
+	// Window is how many bytes of its body an unlinked write keeps for the readers it has. Zero or
+	// less: 64 KiB; at least 4 KiB.
 	Window int64
 
-	// StallTimeout is how long one reader of an unlinked write may hold up the others. Zero or less:
-	// 30 seconds.
+	// StallTimeout is how long one reader of an unlinked write may hold up the others. Zero or
+	// less: 30 seconds.
 	StallTimeout time.Duration
 }
 
@@ -53,8 +53,8 @@ var (
 	errNoRoomForWrite = fmt.Errorf("memcache: no room for the write: %w", cirque.ErrUnlinked)
 )
 
-// MemCache is a [cirque.StreamingStorage] in memory. It is safe for concurrent use, starts no goroutines and
-// needs no closing. Use New.
+// MemCache is a [cirque.StreamingStorage] in memory. It is safe for concurrent use, starts no
+// goroutines and needs no closing. Use New.
 type MemCache struct {
 	budget *cirque.Budget
 	bodies stream.Options // of every body under way, but for its SizeHint
@@ -121,8 +121,8 @@ func (c *MemCache) Budgets() []*cirque.Budget {
 	return []*cirque.Budget{c.budget}
 }
 
-// Lookup implements [cirque.Storage]. A linked write under way that began after the entry in place was
-// written comes before that entry.
+// Lookup implements [cirque.Storage]. A linked write under way that began after the entry in place
+// was written comes before that entry.
 func (c *MemCache) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	return c.lookup(ctx, &key, 0)
 }
@@ -164,8 +164,8 @@ func (c *MemCache) lookup(ctx context.Context, key *cirque.CacheKey, tag cirque.
 	return &h.meta, h, nil
 }
 
-// Purge implements [cirque.Storage]. A linked write under way that an invalidation has voided counts as
-// removed: it is what Lookup found.
+// Purge implements [cirque.Storage]. A linked write under way that an invalidation has voided
+// counts as removed: it is what Lookup found.
 func (c *MemCache) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.PurgeType) error {
 	s := c.shard(key.Primary)
 	combined := key.Combined()
@@ -181,8 +181,8 @@ func (c *MemCache) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirq
 	return nil
 }
 
-// UpdateMeta implements [cirque.Storage], for linked writes under way too. Where the budget has no room for the new
-// meta it returns an error that wraps ErrUnlinked, and all stays as it is.
+// UpdateMeta implements [cirque.Storage], for linked writes under way too. Where the budget has no
+// room for the new meta it returns an error that wraps ErrUnlinked, and all stays as it is.
 func (c *MemCache) UpdateMeta(_ context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) error {
 	s := c.shard(key.PrimaryHash())
 	if found, err := c.updateWrite(s, &key, meta, tag); found || err != nil {

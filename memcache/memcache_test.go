@@ -112,8 +112,8 @@ func TestPurgeOfWriteUnderWay(t *testing.T) {
 	require.ErrorIs(t, c.Purge(ctx, key.Compact(), cirque.PurgeInvalidation), cirque.ErrNotFound, "Lookup would not have found it")
 }
 
-// Metas replaced while their write finishes: whichever comes last, none is lost that was accepted, and the
-// budget comes out even.
+// Metas replaced while their write finishes: whichever comes last, none is lost that was accepted,
+// and the budget comes out even.
 func TestUpdateMetaDuringFinish(t *testing.T) {
 	budget := cirque.NewBudget(1 << 20)
 	c, key := New(Config{Budget: budget}), keyOf(1)

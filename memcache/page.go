@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// A page of 64 KiB holds some forty entries of 1 KiB: few enough objects for the garbage collector (at a million
-	// entries a collection takes half as long as with 32 KiB), and not too much that one header string, which
-	// somebody got from a hit and keeps, keeps with it.
+	// A page of 64 KiB holds some forty entries of 1 KiB: few enough objects for the garbage
+	// collector (at a million entries a collection takes half as long as with 32 KiB), and not too
+	// much that one header string, which somebody got from a hit and keeps, keeps with it.
 	maxPage = 64 << 10
 	minPage = 2 << 10
 
@@ -24,21 +24,23 @@ const (
 	noPage = math.MaxUint32
 )
 
-// page is pointer-free memory that blocks are cut from, one after the other. Bytes that were handed out
-// are written once and never used again, because hits and the headers made from them read them without a
-// lock for as long as they like: the garbage collector frees a page when nobody does.
+// page is pointer-free memory that blocks are cut from, one after the other. Bytes that were handed
+// out are written once and never used again, because hits and the headers made from them read them
+// without a lock for as long as they like: the garbage collector frees a page when nobody does.
 type page struct {
 	buf  []byte // len: handed out
 	live int    // of those, in use by records
 }
 
-// sparse reports whether so little of a page is in use that what is should move: more than an eighth is not. So
-// seven bytes are moved for each that leaves; a stricter rule would move many more, a laxer one waste more.
+// sparse reports whether so little of a page is in use that what is should move: more than an
+// eighth is not. So seven bytes are moved for each that leaves; a stricter rule would move many
+// more, a laxer one waste more.
 func (p *page) sparse() bool { return p.live < len(p.buf)/8*7 }
 
 // pages is the memory of one shard's blocks. Its methods are called with the shard's lock held.
 //
-// INVARIANT: of what was handed out of all pages but the current one, at least seven eighths are in use.
+// INVARIANT: of what was handed out of all pages but the current one, at least seven eighths are in
+// use.
 type pages struct {
 	all     []page
 	free    []uint32 // indexes of all that are not in use
@@ -51,8 +53,8 @@ func (s *pages) block(page, offset, n uint32) []byte {
 	return s.all[page].buf[offset+blockHeader:][:n:n]
 }
 
-// allocate returns an empty block with room for n bytes, for the record with that number. sealed is the page that was
-// the current one until now, or noPage.
+// allocate returns an empty block with room for n bytes, for the record with that number. sealed is
+// the page that was the current one until now, or noPage.
 func (s *pages) allocate(record, n uint32) (block []byte, at, offset, sealed uint32) {
 	sealed = noPage
 	size := int(n) + blockHeader
@@ -76,8 +78,9 @@ func (s *pages) allocate(record, n uint32) (block []byte, at, offset, sealed uin
 	return s.block(at, offset, n)[:0], at, offset, sealed
 }
 
-// pageSize returns the size of the next page: a small shard has small ones, and the largest are for shards of which half of
-// one, which is what the current page wastes, is less than what the ends of more pages would.
+// pageSize returns the size of the next page: a small shard has small ones, and the largest are for
+// shards of which half of one, which is what the current page wastes, is less than what the ends of
+// more pages would.
 func (s *pages) pageSize() int {
 	size := min(max(1<<bits.Len(uint(s.live)), minPage), maxPage)
 	if s.live < 16*maxPage {

@@ -58,8 +58,8 @@ func requireTidy(t *testing.T, s *shard, budget *cirque.Budget) {
 	require.Equal(t, len(s.records.chunks)*recordsPerChunk, entries+len(s.records.free))
 }
 
-// Entries come, change and go; their blocks move. Each lookup finds what was stored last, and hits that were opened at any
-// time read what they were opened on.
+// Entries come, change and go; their blocks move. Each lookup finds what was stored last, and hits
+// that were opened at any time read what they were opened on.
 func TestChurn(t *testing.T) {
 	type content struct {
 		meta *cirque.CacheMeta

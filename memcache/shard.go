@@ -15,8 +15,8 @@ type shard struct {
 	pages   pages
 	bodies  map[uint32]*body // those outside of blocks, by number of the record
 
-	// writes under way by primary hash, the newest first. Voided ones are not among them any more, unlinked
-	// ones refuse readers.
+	// writes under way by primary hash, the newest first. Voided ones are not among them any more,
+	// unlinked ones refuse readers.
 	writes map[cirque.HashBinary]*write
 
 	budget *cirque.Budget
@@ -29,8 +29,8 @@ func (s *shard) init(budget *cirque.Budget) {
 	s.budget = budget
 }
 
-// find returns the entry of key, if it has that tag; any, if tag is zero. identity is key's text. Called with mu held
-// for reading.
+// find returns the entry of key, if it has that tag; any, if tag is zero. identity is key's text.
+// Called with mu held for reading.
 func (s *shard) find(key *cirque.CacheKey, identity []byte, tag cirque.Tag) (i uint32, r *record) {
 	combined := key.Combined()
 	r, i = s.index.find(&combined, &s.records)
@@ -40,19 +40,22 @@ func (s *shard) find(key *cirque.CacheKey, identity []byte, tag cirque.Tag) (i u
 	return i, r
 }
 
-// inPlace reports whether the entry with that combined hash has this tag. Called with mu held for reading.
+// inPlace reports whether the entry with that combined hash has this tag. Called with mu held for
+// reading.
 func (s *shard) inPlace(combined cirque.HashBinary, tag cirque.Tag) bool {
 	r, _ := s.index.find(&combined, &s.records)
 	return r != nil && r.tag == tag
 }
 
-// block returns r's block: key text, meta and inline body. identity and inline return one part each.
+// block returns r's block: key text, meta and inline body. identity and inline return one part
+// each.
 func (s *shard) block(r *record) []byte    { return s.pages.block(r.page, r.offset, r.blockSize()) }
 func (s *shard) identity(r *record) []byte { return s.block(r)[:r.identity] }
 func (s *shard) inline(r *record) []byte   { return s.block(r)[r.identity+r.meta:] }
 
-// insert puts an entry in the place of key. Its body is b, or if that is nil of inline bytes, which appendInline
-// appends. What is reserved for the entry, and a reference to b, pass to the table. Called with mu held.
+// insert puts an entry in the place of key. Its body is b, or if that is nil of inline bytes, which
+// appendInline appends. What is reserved for the entry, and a reference to b, pass to the table.
+// Called with mu held.
 func (s *shard) insert(key *cirque.CacheKey, identity []byte, meta *cirque.CacheMeta, tag cirque.Tag, b *body, inline int, appendInline func([]byte) []byte) {
 	i := s.records.take()
 	r := s.records.at(i)
@@ -72,8 +75,8 @@ func (s *shard) insert(key *cirque.CacheKey, identity []byte, meta *cirque.Cache
 	s.index.insert(i, &s.records)
 }
 
-// place finds room for r's block, which is to be appended to the slice. The page that this may seal is not the one that
-// the block is in.
+// place finds room for r's block, which is to be appended to the slice. The page that this may seal
+// is not the one that the block is in.
 func (s *shard) place(i uint32, r *record) []byte {
 	block, page, offset, sealed := s.pages.allocate(i, r.blockSize())
 	r.page, r.offset = page, offset
@@ -95,9 +98,9 @@ func (s *shard) update(i uint32, r *record, meta *cirque.CacheMeta) {
 	s.tidy(page)
 }
 
-// tidy moves what is in use of a page elsewhere, if that is little; readers go on with the old bytes. The current page
-// is left alone until it is sealed. One that is sealed on the way is full of what was just placed, some of it not even
-// written yet, and not sparse. Called with mu held.
+// tidy moves what is in use of a page elsewhere, if that is little; readers go on with the old
+// bytes. The current page is left alone until it is sealed. One that is sealed on the way is full
+// of what was just placed, some of it not even written yet, and not sparse. Called with mu held.
 func (s *shard) tidy(at uint32) {
 	p := s.pages.all[at]
 	if at == s.pages.current || !p.sparse() {
@@ -113,8 +116,8 @@ func (s *shard) tidy(at uint32) {
 	s.pages.drop(at)
 }
 
-// remove takes the entry of that combined hash out of the table and reports whether there was one. Called with mu
-// held.
+// remove takes the entry of that combined hash out of the table and reports whether there was one.
+// Called with mu held.
 func (s *shard) remove(combined cirque.HashBinary) bool {
 	r, i := s.index.remove(&combined, &s.records)
 	if r == nil {

@@ -50,8 +50,8 @@ var (
 )
 
 // MissHandler implements [cirque.Storage]. The handler is a [cirque.StreamingMissHandler]. Where
-// there is no room for even the bookkeeping, or the body is announced to be larger than the limit, it returns an error that
-// wraps [cirque.ErrUnlinked].
+// there is no room for even the bookkeeping, or the body is announced to be larger than the limit,
+// it returns an error that wraps [cirque.ErrUnlinked].
 func (c *MemCache) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
 	body, trace := c.bodies, cirque.ContextCacheTrace(ctx)
 	body.SizeHint = opts.SizeHint
@@ -160,8 +160,8 @@ func (w *write) store() (cirque.MissFinish, error) {
 	}
 }
 
-// takeBody takes the finished body over from the buffer and reports whether the budget has room for its
-// bookkeeping.
+// takeBody takes the finished body over from the buffer and reports whether the budget has room for
+// its bookkeeping.
 func (w *write) takeBody() bool {
 	segments, charged := w.buffer.Take()
 	w.body = &body{segments: segments, size: w.buffer.Size(), charged: charged}
@@ -183,8 +183,8 @@ func (w *write) currentMeta() *cirque.CacheMeta {
 	return w.meta
 }
 
-// commit puts the entry, with this meta and so many bytes of inline body, in the place of its key. It returns
-// ErrNotFound if w was voided or the entry that it was to replace is no longer there.
+// commit puts the entry, with this meta and so many bytes of inline body, in the place of its key.
+// It returns ErrNotFound if w was voided or the entry that it was to replace is no longer there.
 func (w *write) commit(identity []byte, meta *cirque.CacheMeta, inline int) error {
 	s := w.shard
 	s.mu.Lock()

@@ -87,7 +87,8 @@ func (x *exchange) admitFull(a *answerHead, e *rules.Exchange) verdict {
 			x.supersede()
 		}
 		if x.req.Header["Range"] != nil && !x.keepRange && x.retry() {
-			// The client wants a part of what is too large to be fetched whole for the cache's sake.
+			// The client wants a part of what is too large to be fetched whole for the cache's
+			// sake.
 			x.keepRange, x.asIs, x.noStore = true, true, true
 			x.hc.Disable(cirque.PredictedResponseTooLarge)
 			return verdictRetry
@@ -98,12 +99,12 @@ func (x *exchange) admitFull(a *answerHead, e *rules.Exchange) verdict {
 	return x.fill(meta, fillSource{size: a.length})
 }
 
-// bookkeeping is what a Storage takes beside a response that is being written, with its vary record, in bytes. It
-// is rather too much than too little.
+// bookkeeping is what a Storage takes beside a response that is being written, with its vary
+// record, in bytes. It is rather too much than too little.
 const bookkeeping = 1536
 
-// holds reports whether the Storage, were it empty, would hold a response whose body has this length; negative where that is
-// not known.
+// holds reports whether the Storage, were it empty, would hold a response whose body has this
+// length; negative where that is not known.
 func (c *Cache) holds(key cirque.CacheKey, meta *cirque.CacheMeta, length int64) bool {
 	const copied = 4 << 10 // up to which length a body is in memory twice for a moment
 	if length <= copied {
@@ -148,8 +149,8 @@ func (x *exchange) refuse(a *answerHead, refusal *rules.Refusal) verdict {
 	if refusal.ByResponse {
 		x.hc.ResponseBecameUncacheable(refusal.Reason)
 		if a.status < 500 && x.hc.HitStatus() != 0 {
-			// RFC 9111 §4: the most recent response counts. An error of the server is not news about the
-			// resource.
+			// RFC 9111 §4: the most recent response counts. An error of the server is not news
+			// about the resource.
 			x.supersede()
 		}
 		return x.passOn(refusal.Reason)
@@ -163,8 +164,8 @@ func (x *exchange) refuse(a *answerHead, refusal *rules.Refusal) verdict {
 	return x.passOn(cirque.Deferred)
 }
 
-// refusedToCredentials reports whether a refusal that is not ByResponse is news for other requests with Authorization. It
-// is not where this request's own no-store is the cause.
+// refusedToCredentials reports whether a refusal that is not ByResponse is news for other requests
+// with Authorization. It is not where this request's own no-store is the cause.
 func (x *exchange) refusedToCredentials() bool {
 	return x.req.Header["Authorization"] != nil && !x.rd.NoStore
 }
@@ -197,7 +198,8 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 		return x.passOn(cirque.Deferred)
 	}
 	if !c.fills.take(x.flight, x) {
-		// Those who wait go to the origin at once, all together: each in their turn would find no place either.
+		// Those who wait go to the origin at once, all together: each in their turn would find no
+		// place either.
 		x.status.detail = "too-many-fills"
 		return x.passOn(cirque.OriginNotCache)
 	}
@@ -218,8 +220,8 @@ func (x *exchange) fill(meta *cirque.CacheMeta, src fillSource) verdict {
 	})
 	if err != nil {
 		if errors.Is(err, cirque.ErrPurged) {
-			// No failure, which a second one in a row would make one too many: as long as the purge lasts, it is one fetch
-			// after the other.
+			// No failure, which a second one in a row would make one too many: as long as the purge
+			// lasts, it is one fetch after the other.
 			x.status.detail = "purged"
 			return x.passOn(cirque.Deferred)
 		}
@@ -255,7 +257,8 @@ func (x *exchange) remember(meta *cirque.CacheMeta) (shared bool) {
 	return shared
 }
 
-// complete ends the fill, whose body has come whole. Where that was for nothing the fill is left for the caller to abort.
+// complete ends the fill, whose body has come whole. Where that was for nothing the fill is left
+// for the caller to abort.
 func (x *exchange) complete(trailer http.Header) {
 	x.flight.turn(true)
 	fill := x.flight.fill.Load()
@@ -312,8 +315,8 @@ func (x *exchange) readerContext() context.Context {
 	return x.client
 }
 
-// readingContext is the context in which what is stored is read for an answer. A client who has left does not keep the
-// answer from the others.
+// readingContext is the context in which what is stored is read for an answer. A client who has
+// left does not keep the answer from the others.
 func (x *exchange) readingContext() context.Context {
 	if x.client.Err() != nil {
 		return context.WithoutCancel(x.client)
@@ -328,7 +331,8 @@ func (x *exchange) flightContext() context.Context {
 	return context.WithoutCancel(x.client)
 }
 
-// admitNotModified freshens the stored response that a 304 names, and serves it (RFC 9111 §4.3.3 and §4.3.4).
+// admitNotModified freshens the stored response that a 304 names, and serves it (RFC 9111 §4.3.3
+// and §4.3.4).
 func (x *exchange) admitNotModified(e *rules.Exchange) verdict {
 	i := rules.SelectForFreshening(e.Header, x.validators)
 	if i < 0 {
@@ -338,7 +342,8 @@ func (x *exchange) admitNotModified(e *rules.Exchange) verdict {
 	if selected := x.validators[i].Hash; x.hc.Phase() != cirque.PhaseStale || selected != x.hc.Key().Variance() {
 		meta, hit, err := x.hc.SelectVariant(x.readingContext(), selected)
 		if err == nil && (meta.Has(cirque.MetaPartial) || !sameValidators(x.validators[i], cirque.VariantOf(x.hc.Key(), meta))) {
-			// It is but a part, or another response has taken its place since its validators were sent.
+			// It is but a part, or another response has taken its place since its validators were
+			// sent.
 			_ = hit.Close()
 			err = cirque.ErrNotFound
 		}
@@ -399,7 +404,8 @@ func (x *exchange) again() verdict {
 	return x.passOn(cirque.UpstreamError)
 }
 
-// admitHead lets the answer to a HEAD freshen the stored response, or ends that one's life (RFC 9111 §4.3.5).
+// admitHead lets the answer to a HEAD freshen the stored response, or ends that one's life (RFC
+// 9111 §4.3.5).
 func (x *exchange) admitHead(a *answerHead, e *rules.Exchange) verdict {
 	if x.hc.Phase() != cirque.PhaseStale {
 		return x.passOn(cirque.OriginNotCache)
@@ -436,7 +442,8 @@ func (x *exchange) admitHead(a *answerHead, e *rules.Exchange) verdict {
 	return verdictServe
 }
 
-// standsInFor reports whether the stale entry is served in place of an error, and takes the decision if so.
+// standsInFor reports whether the stale entry is served in place of an error, and takes the
+// decision if so.
 func (x *exchange) standsInFor(status int, err error) bool {
 	if err == nil && !rules.StaleMayStandInFor(status) {
 		return false
@@ -468,8 +475,9 @@ func (x *exchange) fail(err error) bool {
 	return false
 }
 
-// failed is why a request ends uncached that the origin or the Storage failed for that reason. The first failure hands the
-// turn to one waiter; when that one meets with the same, the others are let go, for each turn could take as long.
+// failed is why a request ends uncached that the origin or the Storage failed for that reason. The
+// first failure hands the turn to one waiter; when that one meets with the same, the others are let
+// go, for each turn could take as long.
 func (x *exchange) failed(reason cirque.NoCacheReason) cirque.NoCacheReason {
 	if x.waitedFor {
 		return cirque.OriginNotCache

@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// servingAllocs returns how many allocations it takes handler to answer r as it has answered it before.
+// servingAllocs returns how many allocations it takes handler to answer r as it has answered it
+// before.
 func servingAllocs(handler http.Handler, r *http.Request) float64 {
 	w := &discardWriter{}
 	serve := func() {

@@ -14,8 +14,8 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// answer is a response served from the Storage, or from a fill on its way there. Its header is filled in
-// by exchange.answer; the body is the caller's to send and to close.
+// answer is a response served from the Storage, or from a fill on its way there. Its header is
+// filled in by exchange.answer; the body is the caller's to send and to close.
 type answer struct {
 	status int
 	length int64         // of the body sent; negative where unknown
@@ -24,7 +24,8 @@ type answer struct {
 	live   bool          // the body is still being written
 }
 
-// answer turns what the walk found into a response to this request, and fills header, which must be empty.
+// answer turns what the walk found into a response to this request, and fills header, which must be
+// empty.
 func (x *exchange) answer(header http.Header) answer {
 	meta := x.hc.Meta()
 	room := meta.Header().CopyWithRoom(header, ownFields)
@@ -71,19 +72,19 @@ func (x *exchange) answer(header http.Header) answer {
 	return a
 }
 
-// notOurs are the fields of an answer that are not handed through: about its framing or its age, or in a 304 about a
-// content that it doesn't have (RFC 9110 §15.4.5).
+// notOurs are the fields of an answer that are not handed through: about its framing or its age, or
+// in a 304 about a content that it doesn't have (RFC 9110 §15.4.5).
 var notOurs = []string{"Age", "Content-Length", "Content-Range", "Content-Encoding", "Content-Type", "Trailer", "Vary"}
 
-// ofTheContent are, beside notOurs, the fields that describe the content of the response they came in (RFC 9110 §8, RFC
-// 9530). A 304 that is made of a 200 does not have them (RFC 9110 §15.4.5).
+// ofTheContent are, beside notOurs, the fields that describe the content of the response they came
+// in (RFC 9110 §8, RFC 9530). A 304 that is made of a 200 does not have them (RFC 9110 §15.4.5).
 var ofTheContent = []string{
 	"Accept-Ranges", "Content-Digest", "Content-Disposition", "Content-Language", "Content-Md5", "Digest", "Last-Modified", "Repr-Digest",
 }
 
-// addOwn adds the fields that the origin sent with its answer to this very request and that header does not have, except
-// for those in notOurs and in except: they are for this client, and for nobody after it (RFC 9111 §5.2.2.4 and §5.2.2.7,
-// RFC 6265 §3).
+// addOwn adds the fields that the origin sent with its answer to this very request and that header
+// does not have, except for those in notOurs and in except: they are for this client, and for
+// nobody after it (RFC 9111 §5.2.2.4 and §5.2.2.7, RFC 6265 §3).
 func (x *exchange) addOwn(header http.Header, except []string) {
 	if x.own == nil || x.background {
 		return
@@ -106,11 +107,12 @@ func (x *exchange) addOwn(header http.Header, except []string) {
 // ownFields is how many fields finishHeader sets.
 const ownFields = 2
 
-// finishHeader sets the fields that belong to this answer rather than to the stored response. Their values go into room.
+// finishHeader sets the fields that belong to this answer rather than to the stored response. Their
+// values go into room.
 func (x *exchange) finishHeader(header http.Header, meta *cirque.CacheMeta, room []string) {
 	if x.own == nil || x.own["Age"] != nil {
-		// RFC 9111 §5.1: Age says that the origin did not generate or validate the response for this request, here or
-		// further up.
+		// RFC 9111 §5.1: Age says that the origin did not generate or validate the response for
+		// this request, here or further up.
 		age := int64(meta.Age(x.now) / time.Second)
 		room[0] = strconv.FormatInt(min(age, 1<<31), 10)
 		header["Age"] = room[:1:1]
@@ -121,8 +123,8 @@ func (x *exchange) finishHeader(header http.Header, meta *cirque.CacheMeta, room
 	x.setCacheStatus(header, room[1:1:2])
 }
 
-// setCacheStatus adds this cache's member to what caches further up said (RFC 9211 §2). room, if not nil, is an
-// empty slice for where they said nothing.
+// setCacheStatus adds this cache's member to what caches further up said (RFC 9211 §2). room, if
+// not nil, is an empty slice for where they said nothing.
 func (x *exchange) setCacheStatus(header http.Header, room []string) {
 	var stack [128]byte
 	var key string
@@ -159,8 +161,8 @@ func (x *exchange) notModifiedAnswer(a answer, header http.Header, meta *cirque.
 	_ = hit.Close()
 	clear(header)
 	rules.NotModifiedHeader(meta, header)
-	// What the origin said to this very request reaches the client, known or not (RFC 9110 §5.1): a cache there brings its
-	// stored response up to date with it (RFC 9111 §3.2).
+	// What the origin said to this very request reaches the client, known or not (RFC 9110 §5.1): a
+	// cache there brings its stored response up to date with it (RFC 9111 §3.2).
 	if x.status.fwdStatus == http.StatusNotModified {
 		x.addOwn(header, nil)
 	} else {
@@ -171,8 +173,8 @@ func (x *exchange) notModifiedAnswer(a answer, header http.Header, meta *cirque.
 	return a
 }
 
-// rangeAnswer answers a Range request from the whole body (RFC 9110 §14.2). It reports false if the range is to be
-// ignored.
+// rangeAnswer answers a Range request from the whole body (RFC 9110 §14.2). It reports false if the
+// range is to be ignored.
 func (x *exchange) rangeAnswer(a *answer, header http.Header, meta *cirque.CacheMeta, hit cirque.HitHandler, size int64) bool {
 	lines := x.req.Header["Range"]
 	if len(lines) == 0 || !rules.IfRangeHolds(x.req.Header, meta) {
@@ -204,7 +206,8 @@ func (x *exchange) rangeAnswer(a *answer, header http.Header, meta *cirque.Cache
 	return true
 }
 
-// setRanges makes a the 206 that sends ranges out of body, in which the representation's byte `at` is the first.
+// setRanges makes a the 206 that sends ranges out of body, in which the representation's byte `at`
+// is the first.
 func (a *answer) setRanges(header http.Header, hit cirque.HitHandler, ranges []rules.ByteRange, size, at int64) {
 	a.status = http.StatusPartialContent
 	if len(ranges) > 1 {
@@ -226,8 +229,8 @@ func bodyAllowed(status int) bool {
 // section is a half-open piece of a stored body.
 type section struct{ start, end int64 }
 
-// sectionReader reads one section of a hit, which it owns. A hit that cannot seek, a body still being
-// written above all, is read up to the section.
+// sectionReader reads one section of a hit, which it owns. A hit that cannot seek, a body still
+// being written above all, is read up to the section.
 type sectionReader struct {
 	hit     cirque.HitHandler
 	next    section

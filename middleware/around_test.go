@@ -12,8 +12,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// What a handler around the cache has set for the client stays in every answer, as it would without the cache. What both
-// set, and is a list, comes from both; it is neither stored nor keyed.
+// What a handler around the cache has set for the client stays in every answer, as it would without
+// the cache. What both set, and is a list, comes from both; it is neither stored nor keyed.
 func TestHandlerKeepsTheFieldsOfThoseAroundIt(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{})
 	require.NoError(t, err)
@@ -76,7 +76,8 @@ func TestHandlerKeepsTheFieldsOfThoseAroundIt(t *testing.T) {
 	}
 }
 
-// The type of a body that has none is told as net/http does: from its first bytes, in however many writes they come.
+// The type of a body that has none is told as net/http does: from its first bytes, in however many
+// writes they come.
 func TestHandlerTellsTypesAsTheServerDoes(t *testing.T) {
 	bodies := map[string][]string{
 		"/empty":     {""},
@@ -105,7 +106,8 @@ func TestHandlerTellsTypesAsTheServerDoes(t *testing.T) {
 	}
 }
 
-// Trailers that were not announced, such as gRPC's, reach the client of what passes, whatever the method and the door.
+// Trailers that were not announced, such as gRPC's, reach the client of what passes, whatever the
+// method and the door.
 func TestTrailersOfWhatPasses(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")

@@ -188,7 +188,8 @@ func (c colliding) MissHandler(ctx context.Context, key cirque.CacheKey, meta *c
 	return c.StreamingStorage.MissHandler(ctx, key.WithPrimaryHash(collision), meta, opts)
 }
 
-// Two URLs whose hashes collide are told apart where entries are kept, and writes under way too (haproxy/haproxy#988).
+// Two URLs whose hashes collide are told apart where entries are kept, and writes under way too
+// (haproxy/haproxy#988).
 func TestAttackHashCollision(t *testing.T) {
 	var hold chan struct{}
 	origin := func(w http.ResponseWriter, r *http.Request) {
@@ -229,8 +230,8 @@ func TestAttackKeyHashIsCryptographic(t *testing.T) {
 	require.Equal(t, cirque.HashBinary(sum[:16]), key.PrimaryHash())
 }
 
-// Connection cannot make a field disappear that the variance depends on: the one who sends it would fill the
-// variant of those whom the field is about.
+// Connection cannot make a field disappear that the variance depends on: the one who sends it would
+// fill the variant of those whom the field is about.
 func TestAttackHopByHop(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Vary", "X-Auth")

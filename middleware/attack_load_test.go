@@ -24,8 +24,8 @@ import (
 
 // Attacks by sheer number and size.
 
-// Many clients of one endless body share a window of fixed size, and when the last one leaves the fetch ends
-// (CVE-2026-2581).
+// Many clients of one endless body share a window of fixed size, and when the last one leaves the
+// fetch ends (CVE-2026-2581).
 func TestAttackCoalescingMemory(t *testing.T) {
 	const clients, each = 20, 4 << 20
 	for _, door := range []string{"handler", "transport"} {
@@ -84,7 +84,8 @@ func TestAttackCoalescingMemory(t *testing.T) {
 	}
 }
 
-// A field with as many values as the attacker likes leaves few variants behind (varnishcache/varnish-cache#1120).
+// A field with as many values as the attacker likes leaves few variants behind
+// (varnishcache/varnish-cache#1120).
 func TestAttackVaryExplosion(t *testing.T) {
 	values := 300
 	if long() {

@@ -22,7 +22,8 @@ import (
 
 // Attacks that make the cache keep what it should not, or believe what it should not.
 
-// Error answers to requests that provoke errors are not stored, whatever their freshness says (CPDoS).
+// Error answers to requests that provoke errors are not stored, whatever their freshness says
+// (CPDoS).
 func TestAttackCPDoS(t *testing.T) {
 	big := strings.Repeat("o", 9<<10)
 	attacks := map[string]http.Header{
@@ -82,8 +83,8 @@ func TestAttackCPDoS(t *testing.T) {
 	})
 }
 
-// eachBareDoor runs test against both doors without a server or client in between, which would refuse some of what
-// the test sends.
+// eachBareDoor runs test against both doors without a server or client in between, which would
+// refuse some of what the test sends.
 func eachBareDoor(t *testing.T, origin http.HandlerFunc, test func(t *testing.T, ask func(http.Header) reply)) {
 	ask := func(t *testing.T, door http.RoundTripper) func(http.Header) reply {
 		return func(header http.Header) reply {
@@ -116,7 +117,8 @@ func eachBareDoor(t *testing.T, origin http.HandlerFunc, test func(t *testing.T,
 	}
 }
 
-// A handler that sets a lifetime for its page and then fails has not said that the error may be kept.
+// A handler that sets a lifetime for its page and then fails has not said that the error may be
+// kept.
 func TestServerErrorWithTheLifetimeOfThePage(t *testing.T) {
 	var broken atomic.Bool
 	origin := func(w http.ResponseWriter, r *http.Request) {
@@ -144,7 +146,8 @@ func TestServerErrorWithTheLifetimeOfThePage(t *testing.T) {
 	})
 }
 
-// An origin that heeds a method override answers for another method: an empty page must not become everybody's.
+// An origin that heeds a method override answers for another method: an empty page must not become
+// everybody's.
 func TestAttackMethodOverride(t *testing.T) {
 	for _, field := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
 		t.Run(field, func(t *testing.T) {
@@ -214,8 +217,8 @@ func TestAttackPredictorPoisoning(t *testing.T) {
 	}
 }
 
-// A client's conditions never reach the origin with a fill, and what comes without freshness is not guessed to have
-// any (CVE-2025-49826).
+// A client's conditions never reach the origin with a fill, and what comes without freshness is not
+// guessed to have any (CVE-2025-49826).
 func TestAttackEmptyResponsePoisoning(t *testing.T) {
 	t.Run("conditions", func(t *testing.T) {
 		origin := func(w http.ResponseWriter, r *http.Request) {
@@ -295,8 +298,8 @@ func TestAttackAuthorization(t *testing.T) {
 	})
 }
 
-// A 304 that brings what the stored response never had does not change who may have it, how long it is, or whose cookie
-// it carries (nodejs/undici#5732).
+// A 304 that brings what the stored response never had does not change who may have it, how long it
+// is, or whose cookie it carries (nodejs/undici#5732).
 func TestAttackNotModifiedInjection(t *testing.T) {
 	for name, field := range map[string][]string{
 		"vary":           {"Vary", "X-Odd"},
@@ -342,7 +345,8 @@ func TestAttackNotModifiedInjection(t *testing.T) {
 	}
 }
 
-// A stored record that was tampered with, so that its header would split the response, is no record.
+// A stored record that was tampered with, so that its header would split the response, is no
+// record.
 func TestAttackResponseSplitting(t *testing.T) {
 	t.Run("a stored record", func(t *testing.T) {
 		now := time.Now()

@@ -20,7 +20,8 @@ import (
 
 // Attacks by the bytes on the connection.
 
-// What a client sends as a body never becomes a request, not even where the cache has the answer (CVE-2025-4366).
+// What a client sends as a body never becomes a request, not even where the cache has the answer
+// (CVE-2025-4366).
 func TestAttackSmugglingResidue(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -54,7 +55,8 @@ func TestAttackSmugglingResidue(t *testing.T) {
 	})
 }
 
-// A response that breaks off is not stored, and its client sees an error: short bodies, broken chunks, reset streams.
+// A response that breaks off is not stored, and its client sees an error: short bodies, broken
+// chunks, reset streams.
 func TestAttackTruncation(t *testing.T) {
 	body := strings.Repeat("0123456789", 1000)
 	kinds := slices.DeleteFunc(faulty.Kinds(), func(k faulty.Kind) bool {
@@ -166,8 +168,8 @@ func TestAttackRangesOnAMissShareOneFill(t *testing.T) {
 	})
 }
 
-// No response header makes the cache panic, or serves a hit that differs from the response it was made from
-// (CVE-2021-28662).
+// No response header makes the cache panic, or serves a hit that differs from the response it was
+// made from (CVE-2021-28662).
 func FuzzResponseHeader(f *testing.F) {
 	for _, field := range []string{
 		"Cache-Control", "Cdn-Cache-Control", "Vary", "Etag", "Last-Modified", "Expires", "Date", "Age", "Content-Length", "Content-Type",

@@ -125,8 +125,8 @@ func (c *Cache) newContext(r *http.Request) context.Context {
 
 // recoverBackground is the one recover boundary of a background goroutine: it reports.
 //
-// INVARIANT: it is the goroutine's first defer, and so the last to run: what the goroutine held is released by the others,
-// where a broken Storage can panic once more.
+// INVARIANT: it is the goroutine's first defer, and so the last to run: what the goroutine held is
+// released by the others, where a broken Storage can panic once more.
 func (c *Cache) recoverBackground(what string) {
 	if p := recover(); p != nil && p != http.ErrAbortHandler {
 		c.reportPanic(what, p)

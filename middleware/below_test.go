@@ -18,7 +18,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// adding is a base transport that gives requests a field of its user's, as golang.org/x/oauth2 does with a token.
+// adding is a base transport that gives requests a field of its user's, as golang.org/x/oauth2 does
+// with a token.
 type adding struct {
 	name, value string
 	base        http.RoundTripper
@@ -75,7 +76,8 @@ func (b *below) get(user string, header ...string) reply {
 	return reply{response, string(body), err}
 }
 
-// eachBelow runs test under synctest, over a cache whose origin takes a second to say "for" whom it answers.
+// eachBelow runs test under synctest, over a cache whose origin takes a second to say "for" whom it
+// answers.
 func eachBelow(t *testing.T, cfg middleware.Config, field string, origin func(h http.Header, r *http.Request), test func(t *testing.T, b *below)) {
 	t.Helper()
 	for _, inPlace := range []bool{false, true} {
@@ -106,7 +108,8 @@ func eachBelow(t *testing.T, cfg middleware.Config, field string, origin func(h 
 	}
 }
 
-// What credentials that a transport below the cache adds have brought is not for others, as if the request had had them.
+// What credentials that a transport below the cache adds have brought is not for others, as if the
+// request had had them.
 func TestCredentialsAddedBelow(t *testing.T) {
 	users := middleware.Config{Private: true}
 	one := middleware.Config{Private: true, SingleUser: true}
@@ -182,8 +185,8 @@ func TestCredentialsAddedBelow(t *testing.T) {
 	}
 }
 
-// A field that the request had and the transport below replaced is as good as one that it added. What it took away the
-// origin cannot have gone by.
+// A field that the request had and the transport below replaced is as good as one that it added.
+// What it took away the origin cannot have gone by.
 func TestFieldsReplacedBelow(t *testing.T) {
 	for vary, c := range map[string]struct {
 		sent, instead string
@@ -215,7 +218,8 @@ func TestFieldsReplacedBelow(t *testing.T) {
 	}
 }
 
-// A validation with credentials from below answers the client, and takes nothing from those without.
+// A validation with credentials from below answers the client, and takes nothing from those
+// without.
 func TestValidationWithCredentialsAddedBelow(t *testing.T) {
 	origin := func(h http.Header, _ *http.Request) {
 		h.Set("Cache-Control", "max-age=10")
@@ -234,7 +238,8 @@ func TestValidationWithCredentialsAddedBelow(t *testing.T) {
 	})
 }
 
-// A base that does not say what it sent tells nothing, and neither does one that redirects a request without fields.
+// A base that does not say what it sent tells nothing, and neither does one that redirects a
+// request without fields.
 func TestBaseThatDoesNotTell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cache, err := middleware.New(middleware.Config{})

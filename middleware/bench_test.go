@@ -119,7 +119,8 @@ func BenchmarkTransportMiss(b *testing.B) {
 	}
 }
 
-// BenchmarkTransportRevalidation is a request for what is stored and has to be validated each time; the origin says 304.
+// BenchmarkTransportRevalidation is a request for what is stored and has to be validated each time;
+// the origin says 304.
 func BenchmarkTransportRevalidation(b *testing.B) {
 	rt := newBenchCache(b).Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
 		resp, _ := benchOrigin(r)
@@ -194,8 +195,8 @@ func BenchmarkHandlerMiss(b *testing.B) {
 	}
 }
 
-// varyingHandler returns a cache's handler that has a response stored which varies, in so many variants, and the request
-// for one of them.
+// varyingHandler returns a cache's handler that has a response stored which varies, in so many
+// variants, and the request for one of them.
 func varyingHandler(tb testing.TB, variants int) (http.Handler, *http.Request) {
 	handler := newBenchCache(tb).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Vary"] = []string{"Accept-Encoding"}

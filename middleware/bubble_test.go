@@ -15,8 +15,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// bubble is a cache with one of its doors in front of a handler, without a network, for tests with a clock of
-// their own.
+// bubble is a cache with one of its doors in front of a handler, without a network, for tests with
+// a clock of their own.
 type bubble struct {
 	t     *testing.T
 	cache *middleware.Cache
@@ -55,7 +55,8 @@ func eachBubbleOver(t *testing.T, cfg middleware.Config, storage func() cirque.S
 	}
 }
 
-// serving is a handler as a RoundTripper: the response is there when its header is, and its body streams.
+// serving is a handler as a RoundTripper: the response is there when its header is, and its body
+// streams.
 type serving struct{ http.Handler }
 
 func (s serving) RoundTrip(r *http.Request) (*http.Response, error) {

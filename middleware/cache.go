@@ -27,7 +27,8 @@ type Cache struct {
 	unreached     unreached
 	waitsSaid     sync.Once // that there is no background revalidation
 
-	// background is done when Close gives up waiting: everything that outlives its request ends then.
+	// background is done when Close gives up waiting: everything that outlives its request ends
+	// then.
 	background context.Context
 	abort      context.CancelCauseFunc
 
@@ -73,8 +74,8 @@ func (c *Cache) mustBeNew() {
 	}
 }
 
-// Options returns what the cache drives its HttpCaches with, for those who want to drive one themselves beside it, or to
-// put responses into the cache (package put).
+// Options returns what the cache drives its HttpCaches with, for those who want to drive one
+// themselves beside it, or to put responses into the cache (package put).
 func (c *Cache) Options() *cirque.CacheOptions {
 	c.mustBeNew()
 	return c.opts
@@ -89,9 +90,10 @@ func (c *Cache) Policy() *rules.Policy {
 // ErrClosed is why fills and revalidations end that were under way when Close ran out of time.
 var ErrClosed = errors.New("middleware: cache closed")
 
-// Close lets the fills and background revalidations under way come to their end, or aborts them when ctx
-// ends, and returns when none is left; its error is ctx's. From Close on nothing more is stored: hits are still served, and
-// what else is asked for passes through. The Storage stays open: who made it closes it.
+// Close lets the fills and background revalidations under way come to their end, or aborts them
+// when ctx ends, and returns when none is left; its error is ctx's. From Close on nothing more is
+// stored: hits are still served, and what else is asked for passes through. The Storage stays open:
+// who made it closes it.
 func (c *Cache) Close(ctx context.Context) error {
 	c.mustBeNew()
 	c.underWay.close()
@@ -108,10 +110,10 @@ func (c *Cache) Close(ctx context.Context) error {
 	}
 }
 
-// Wait returns when the fills and background revalidations have ended that are under way now, or when ctx ends, with its
-// error. A client can have the whole of a response before the Storage has; after Wait the next request finds
-// what became of it. It is for tests above all, and must not be called from inside a fill: by a handler behind the
-// cache, or a hook.
+// Wait returns when the fills and background revalidations have ended that are under way now, or
+// when ctx ends, with its error. A client can have the whole of a response before the Storage has;
+// after Wait the next request finds what became of it. It is for tests above all, and must not be
+// called from inside a fill: by a handler behind the cache, or a hook.
 func (c *Cache) Wait(ctx context.Context) error {
 	c.mustBeNew()
 	select {

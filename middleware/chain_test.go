@@ -48,8 +48,9 @@ func (o *revising) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "content")
 }
 
-// A client's own condition is answered with the fields that the origin sent, whether the origin's answer to the cache was
-// a 304 or the whole (RFC 9110 §5.1, §15.4.5). The next client gets those of them that are stored.
+// A client's own condition is answered with the fields that the origin sent, whether the origin's
+// answer to the cache was a 304 or the whole (RFC 9110 §5.1, §15.4.5). The next client gets those
+// of them that are stored.
 func TestNotModifiedCarriesTheOriginsFields(t *testing.T) {
 	for _, from := range []string{"304", "200"} {
 		t.Run(from, func(t *testing.T) {
@@ -92,8 +93,9 @@ func TestNotModifiedCarriesTheOriginsFields(t *testing.T) {
 	}
 }
 
-// Two caches in a row, with a server between them: what a validation brings to the upstream one reaches what the
-// downstream one has stored, new fields and freshness, and a cookie reaches the client who asked.
+// Two caches in a row, with a server between them: what a validation brings to the upstream one
+// reaches what the downstream one has stored, new fields and freshness, and a cookie reaches the
+// client who asked.
 func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 	for _, upstreamDoor := range []string{"handler", "transport"} {
 		t.Run("upstream "+upstreamDoor, func(t *testing.T) {
@@ -165,8 +167,8 @@ func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 	}
 }
 
-// What a 304 forbids to keep is kept no longer, whoever asked (RFC 9111 §4.3.4); what this client's request forbids alone
-// stays for the others.
+// What a 304 forbids to keep is kept no longer, whoever asked (RFC 9111 §4.3.4); what this client's
+// request forbids alone stays for the others.
 func TestNotModifiedThatEndsWhatIsStored(t *testing.T) {
 	for name, c := range map[string]struct {
 		update  string // the 304's Cache-Control
@@ -252,7 +254,8 @@ func TestValidationsThatAreNotStoredAreMadeTogether(t *testing.T) {
 	}
 }
 
-// A client's own no-store says nothing about what others with credentials get: these go on sharing one answer.
+// A client's own no-store says nothing about what others with credentials get: these go on sharing
+// one answer.
 func TestNoStoreOfOneWithCredentialsIsNoNews(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(time.Second)

@@ -227,9 +227,9 @@ func (c *chaos) visit() {
 	}
 }
 
-// Whatever happens, and all at once: clients come and go, the origin and the Storage fail, hooks panic, keys are
-// purged. Nobody gets a wrong answer or waits for ever; when it is over nothing is left open, and the cache works. The same
-// goes for a cache that is closed in the middle of it.
+// Whatever happens, and all at once: clients come and go, the origin and the Storage fail, hooks
+// panic, keys are purged. Nobody gets a wrong answer or waits for ever; when it is over nothing is
+// left open, and the cache works. The same goes for a cache that is closed in the middle of it.
 func TestChaos(t *testing.T) {
 	seeds := int64(2)
 	if long() {

@@ -19,8 +19,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Tests of what many clients do to a process have the cache and the clients in processes of their own: this binary,
-// started again with a task in its environment.
+// Tests of what many clients do to a process have the cache and the clients in processes of their
+// own: this binary, started again with a task in its environment.
 
 const childTask = "CIRQUE_TEST_TASK"
 
@@ -30,14 +30,16 @@ type task struct {
 	Clients *clientsTask `json:",omitempty"`
 }
 
-// cacheTask is to serve Origin through a cache until the child's input ends. It says the URL where it does.
+// cacheTask is to serve Origin through a cache until the child's input ends. It says the URL where
+// it does.
 type cacheTask struct {
 	Origin, Door string
 	MaxBytes     int64
 	LockWait     time.Duration
 }
 
-// clientsTask is to GET URL by so many clients at once, each over a connection of its own. It says what became of them.
+// clientsTask is to GET URL by so many clients at once, each over a connection of its own. It says
+// what became of them.
 type clientsTask struct {
 	URL   string
 	Count int

@@ -15,8 +15,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Close waits for what is under way, until its context ends; then that ends too. In whatever phase a request is, it gets an
-// answer or an error, and none hangs.
+// Close waits for what is under way, until its context ends; then that ends too. In whatever phase
+// a request is, it gets an answer or an error, and none hangs.
 func TestClose(t *testing.T) {
 	const fill = 10 * time.Second
 	origin := func(w http.ResponseWriter, r *http.Request) {
@@ -241,8 +241,8 @@ func TestCloseWhileTheHandlerHasNotAnswered(t *testing.T) {
 	}
 }
 
-// A POST may change something at the origin. Close waits for it, but when that takes too long leaves it to its client; it is
-// not stored any more then.
+// A POST may change something at the origin. Close waits for it, but when that takes too long
+// leaves it to its client; it is not stored any more then.
 func TestCloseCutsNoPostShort(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {

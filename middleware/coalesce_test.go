@@ -17,7 +17,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Two hundred clients, one slow cold URL: one fetch, and every client has its first byte while the origin is still sending.
+// Two hundred clients, one slow cold URL: one fetch, and every client has its first byte while the
+// origin is still sending.
 func TestConcurrentMissesShareOneFillAsItComes(t *testing.T) {
 	const clients = 200
 	var release chan struct{}
@@ -70,7 +71,8 @@ func TestConcurrentMissesShareOneFillAsItComes(t *testing.T) {
 	})
 }
 
-// An uncacheable answer releases all waiters at once, each with an answer of its own, and the key is remembered.
+// An uncacheable answer releases all waiters at once, each with an answer of its own, and the key
+// is remembered.
 func TestUncacheableReleasesWaitersAtOnce(t *testing.T) {
 	const clients = 20
 	var mu sync.Mutex
@@ -215,8 +217,8 @@ func TestUncacheableEndsWithItsClient(t *testing.T) {
 	})
 }
 
-// Who waited for another's fill and then asks for itself, because that was another variant or a hit filter will not have
-// it, is not said to have been collapsed.
+// Who waited for another's fill and then asks for itself, because that was another variant or a hit
+// filter will not have it, is not said to have been collapsed.
 func TestNotCollapsedAfterAll(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(time.Second)

@@ -38,41 +38,46 @@ const MinMaxBytes = 4 << 10
 type Ranges uint8
 
 const (
-	// RangesWhole fetches the whole representation, stores it, and answers the range from it as it comes. If
-	// Content-Length announces more than MaxObjectBytes, that fetch is given up and the range is sent on, uncached.
+	// RangesWhole fetches the whole representation, stores it, and answers the range from it as it
+	// comes. If Content-Length announces more than MaxObjectBytes, that fetch is given up and the
+	// range is sent on, uncached.
 	RangesWhole Ranges = iota
 	// RangesForward sends the range on, for large media, and stores the part that comes back if it
 	// has a strong validator; parts of one representation are combined (RFC 9111 §3.3 and §3.4).
 	RangesForward
 )
 
-// Config configures New. The zero Config is a shared cache in memory. Every limit has a default, which zero selects;
-// negative values are errors. A Config may be used for several caches as long as they do not share a Storage that is not
-// meant to be shared.
+// Config configures New. The zero Config is a shared cache in memory. Every limit has a default,
+// which zero selects; negative values are errors. A Config may be used for several caches as long
+// as they do not share a Storage that is not meant to be shared.
 type Config struct {
-	// MaxBytes is the hard limit on the memory the cache holds: bodies, headers, bookkeeping and writes in flight. Default
-	// 256 MiB; less than MinMaxBytes is an error, as nothing would fit. With a Storage of your own it bounds the bodies that are read while that stores them.
+	// MaxBytes is the hard limit on the memory the cache holds: bodies, headers, bookkeeping and
+	// writes in flight. Default 256 MiB; less than MinMaxBytes is an error, as nothing would fit.
+	// With a Storage of your own it bounds the bodies that are read while that stores them.
 	MaxBytes int64
 	// MaxObjectBytes is the largest body stored. Larger ones pass through whole. Default: the
-	// lesser of 32 MiB and MaxBytes/8. More than half of MaxBytes counts as that half, unless there is a
-	// Storage of your own: nothing is evicted for a larger body, so it would find no room.
+	// lesser of 32 MiB and MaxBytes/8. More than half of MaxBytes counts as that half, unless there
+	// is a Storage of your own: nothing is evicted for a larger body, so it would find no room.
 	MaxObjectBytes int64
 	// MaxHeaderBytes is the largest header section stored. Default 64 KiB.
 	MaxHeaderBytes int
 
 	// Namespace sets this cache's keys apart from those of others in the same Storage.
 	Namespace string
-	// Private makes the cache a private one (RFC 9111 §1): it stores what is meant for one user, and the keys
-	// hold hashes of Authorization and Cookie, so that one client that carries many users' credentials
-	// never mixes them. What one user's request purges or invalidates is that user's.
+	// Private makes the cache a private one (RFC 9111 §1): it stores what is meant for one user,
+	// and the keys hold hashes of Authorization and Cookie, so that one client that carries many
+	// users' credentials never mixes them. What one user's request purges or invalidates is that
+	// user's.
 	Private bool
-	// SingleUser leaves the credentials out of a private cache's keys: everything belongs to one user.
+	// SingleUser leaves the credentials out of a private cache's keys: everything belongs to one
+	// user.
 	SingleUser bool
 	// Ranges says what becomes of Range requests on a miss. Default RangesWhole.
 	Ranges Ranges
-	// SetCookie says what becomes of responses that set cookies. By default they are stored without Set-Cookie, which
-	// reaches the client whose request fetched them and no other, in a private cache too. A shared cache does not store
-	// them at all unless the origin gives them explicit freshness.
+	// SetCookie says what becomes of responses that set cookies. By default they are stored without
+	// Set-Cookie, which reaches the client whose request fetched them and no other, in a private
+	// cache too. A shared cache does not store them at all unless the origin gives them explicit
+	// freshness.
 	SetCookie rules.SetCookie
 	// HeadAsGet fetches with GET what a HEAD request misses, so that it can be stored.
 	HeadAsGet bool
@@ -89,40 +94,44 @@ type Config struct {
 	// Predictor remembers what is uncacheable. Nil: a predictor.Predictor.
 	Predictor cirque.CacheablePredictor
 
-	// LockWait is how long a request may wait, altogether, for another's fill to yield a header, before it fetches
-	// uncached. Default 5 s.
+	// LockWait is how long a request may wait, altogether, for another's fill to yield a header,
+	// before it fetches uncached. Default 5 s.
 	LockWait time.Duration
-	// LockAge is how long a fill may keep others waiting before one of them begins another. Default 30 s.
+	// LockAge is how long a fill may keep others waiting before one of them begins another. Default
+	// 30 s.
 	LockAge time.Duration
 	// FillIdle ends a fill that makes no progress. Default 60 s.
 	FillIdle time.Duration
-	// FillUnread ends a fill that has had no reader for this long, or that the Storage or a slow reader holds up for so long
-	// at one write. Default 5 min.
+	// FillUnread ends a fill that has had no reader for this long, or that the Storage or a slow
+	// reader holds up for so long at one write. Default 5 min.
 	FillUnread time.Duration
-	// StallTimeout is how long a client may not read on, when memory is wanted that a body of 64 KiB or more takes which is
-	// being sent to it: then its connection is cut, or the error of its Read wraps cirque.ErrSlowReader. It has as long for
-	// each 256 KiB that it was given at once. As long as there is room it may take its time. Default 30 s.
+	// StallTimeout is how long a client may not read on, when memory is wanted that a body of 64
+	// KiB or more takes which is being sent to it: then its connection is cut, or the error of its
+	// Read wraps cirque.ErrSlowReader. It has as long for each 256 KiB that it was given at once.
+	// As long as there is room it may take its time. Default 30 s.
 	StallTimeout time.Duration
-	// MaxFills bounds the fills at one time. When there are as many, those that nobody reads or waits for give way to new
-	// ones; an eighth is for clients, and URLs, that hold less than a quarter. Further misses pass through uncached, those
-	// that waited for one of them as well: Cache-Status says too-many-fills. Default 256.
+	// MaxFills bounds the fills at one time. When there are as many, those that nobody reads or
+	// waits for give way to new ones; an eighth is for clients, and URLs, that hold less than a
+	// quarter. Further misses pass through uncached, those that waited for one of them as well:
+	// Cache-Status says too-many-fills. Default 256.
 	MaxFills int
-	// MaxRevalidations bounds the background revalidations at one time; one that has not had an answer for LockAge gives
-	// way to a new one. Default 64.
+	// MaxRevalidations bounds the background revalidations at one time; one that has not had an
+	// answer for LockAge gives way to a new one. Default 64.
 	MaxRevalidations int
 
-	// FreshFor gives responses without explicit freshness a lifetime by status. Nil: only the heuristic
-	// of RFC 9111 §4.2.2. For a 5xx it is also the most that its own directives can get it, and no window of RFC 5861 adds to
-	// it; see StoreServerErrors.
+	// FreshFor gives responses without explicit freshness a lifetime by status. Nil: only the
+	// heuristic of RFC 9111 §4.2.2. For a 5xx it is also the most that its own directives can get
+	// it, and no window of RFC 5861 adds to it; see StoreServerErrors.
 	FreshFor func(status int) time.Duration
-	// StoreServerErrors lets a 5xx be stored for as long as it says itself. By default it is not stored, unless FreshFor grants
-	// its status a lifetime: handlers set Cache-Control for the page, and an error that comes about later goes out with it.
+	// StoreServerErrors lets a 5xx be stored for as long as it says itself. By default it is not
+	// stored, unless FreshFor grants its status a lifetime: handlers set Cache-Control for the
+	// page, and an error that comes about later goes out with it.
 	StoreServerErrors bool
 	// StaleWhileRevalidate and StaleIfError are the windows of RFC 5861 where a response names
 	// none. Default zero: stale responses are served only as responses allow.
 	StaleWhileRevalidate, StaleIfError time.Duration
-	// TargetedFields are the response fields that take precedence over Cache-Control, in order (RFC 9213 §2.2). Nil:
-	// CDN-Cache-Control for a shared cache, none for a private one.
+	// TargetedFields are the response fields that take precedence over Cache-Control, in order (RFC
+	// 9213 §2.2). Nil: CDN-Cache-Control for a shared cache, none for a private one.
 	TargetedFields []string
 	// FractionalSeconds accepts max-age=0.5 and the like.
 	FractionalSeconds bool
@@ -150,12 +159,13 @@ type Config struct {
 	Key func(*http.Request) (key string, ok bool)
 	// UserTag returns whose entry a request's response becomes, for accounting. Nil: nobody's.
 	UserTag func(*http.Request) string
-	// RequestFilter reports whether the cache takes part in a request. It is asked in addition to the rules. Nil:
-	// always.
+	// RequestFilter reports whether the cache takes part in a request. It is asked in addition to
+	// the rules. Nil: always.
 	RequestFilter func(*http.Request) bool
 	// HitFilter may override the freshness of what was found. Nil: the entry's own freshness.
 	HitFilter func(*http.Request, *cirque.CacheMeta) cirque.ForcedFreshness
-	// ResponseFilter may refuse to store a response that the rules would store, by returning a reason. Nil: never.
+	// ResponseFilter may refuse to store a response that the rules would store, by returning a
+	// reason. Nil: never.
 	ResponseFilter func(r *http.Request, status int, header http.Header) cirque.NoCacheReason
 	// Normalize gives request fields another value before responses are selected by them: for
 	// languages, codings or devices that are to share a response. The rule of a field gets its
@@ -168,10 +178,11 @@ type Config struct {
 	// Variance adds dimensions to the variance of a request, beyond what Vary names. It must
 	// add the same ones for the same request. Nil: none.
 	Variance func(*http.Request, *cirque.VarianceBuilder)
-	// ServeStale decides whether a stale entry stands in for an error: a status of the origin, or an error that kept it from
-	// answering. It is asked only where the rules allow it. Nil: always.
+	// ServeStale decides whether a stale entry stands in for an error: a status of the origin, or
+	// an error that kept it from answering. It is asked only where the rules allow it. Nil: always.
 	ServeStale func(r *http.Request, meta *cirque.CacheMeta, status int, err error) bool
-	// NotModified decides whether a conditional request is answered with 304. Nil: RFC 9110 §13.2.2.
+	// NotModified decides whether a conditional request is answered with 304. Nil: RFC 9110
+	// §13.2.2.
 	NotModified func(*http.Request, *cirque.CacheMeta) bool
 	// AuthorizePurge reports whether a PURGE request may purge. Nil: nobody may.
 	AuthorizePurge func(*http.Request) bool
@@ -193,8 +204,9 @@ type Config struct {
 	Name string
 	// CacheStatusKey adds the key to Cache-Status. It tells clients what the key is made of.
 	CacheStatusKey bool
-	// Logger receives what no response can tell: failures of the Storage, panics in the background. Nil: slog.Default(), as it
-	// is when something is logged. For silence use slog.New(slog.DiscardHandler).
+	// Logger receives what no response can tell: failures of the Storage, panics in the background.
+	// Nil: slog.Default(), as it is when something is logged. For silence use
+	// slog.New(slog.DiscardHandler).
 	Logger *slog.Logger
 }
 

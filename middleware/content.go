@@ -12,8 +12,8 @@ import (
 const contentWait = time.Second
 
 // undeclared reports whether only reading tells that r has content. HTTP/1.1 says so in the header
-// (RFC 9112 §6.3). In HTTP/2 and HTTP/3 the end of the stream says it (RFC 9113 §8.1, RFC 9114 §4.1),
-// and servers may hand over requests before they have come to that: in HTTP/3 all of them.
+// (RFC 9112 §6.3). In HTTP/2 and HTTP/3 the end of the stream says it (RFC 9113 §8.1, RFC 9114
+// §4.1), and servers may hand over requests before they have come to that: in HTTP/3 all of them.
 func undeclared(r *http.Request) bool {
 	if r.ContentLength >= 0 || r.ProtoMajor < 2 || r.Body == nil || r.Body == http.NoBody {
 		return false

@@ -143,8 +143,8 @@ func TestHTTP3RequestThatStaysOpen(t *testing.T) {
 	})
 }
 
-// The same goes for HTTP/2, where the end of a stream may come after the header, as Go's own client sends it for a Body whose
-// length it does not know.
+// The same goes for HTTP/2, where the end of a stream may come after the header, as Go's own client
+// sends it for a Body whose length it does not know.
 func TestHTTP2RequestsShowWhetherTheyHaveContent(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{})
 	require.NoError(t, err)

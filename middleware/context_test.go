@@ -22,8 +22,8 @@ func slowly(w http.ResponseWriter, _ *http.Request) {
 	io.WriteString(w, "at last")
 }
 
-// A handler around the cache may set a deadline. When it passes the client is still there, and gets an
-// answer, whether the request was waiting for another's fill or caused one, which goes on.
+// A handler around the cache may set a deadline. When it passes the client is still there, and gets
+// an answer, whether the request was waiting for another's fill or caused one, which goes on.
 func TestHandlerAnswersAfterADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cache, err := middleware.New(middleware.Config{})
@@ -78,7 +78,8 @@ func TestTransportReturnsTheCauseOfCancellation(t *testing.T) {
 	})
 }
 
-// A POST belongs to its client as long as nobody knows whether its answer is of use to others: it ends with that client.
+// A POST belongs to its client as long as nobody knows whether its answer is of use to others: it
+// ends with that client.
 func TestPostEndsWithItsClient(t *testing.T) {
 	origin := func(_ http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()

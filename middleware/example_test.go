@@ -45,7 +45,8 @@ func ExampleCache_Handler() {
 	// Hello, Bob - hit: false
 }
 
-// The cache is the transport of an API client. For a client that acts for one user it is a private cache.
+// The cache is the transport of an API client. For a client that acts for one user it is a private
+// cache.
 func ExampleCache_Transport() {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "private, max-age=60")
@@ -106,8 +107,8 @@ func ExampleCache_Transport_reverseProxy() {
 	// Hello - hit: true
 }
 
-// A purge removes what a GET for the URL would find. PURGE requests do the same, for those whom AuthorizePurge
-// lets.
+// A purge removes what a GET for the URL would find. PURGE requests do the same, for those whom
+// AuthorizePurge lets.
 func ExampleCache_Purge() {
 	cache, err := middleware.New(middleware.Config{
 		AuthorizePurge: func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer secret" },
@@ -148,7 +149,8 @@ func ExampleCache_Purge() {
 	// true
 }
 
-// countingStorage is a Storage of one's own: here one that counts what it keeps, and leaves the rest to another.
+// countingStorage is a Storage of one's own: here one that counts what it keeps, and leaves the
+// rest to another.
 type countingStorage struct {
 	cirque.StreamingStorage
 	stored atomic.Int64

@@ -10,9 +10,9 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// exchange is one request at a front door, from its key to the decision where its answer comes from. The doors
-// differ in how they ask the origin and how they answer; everything between is here and in the files
-// that the steps are named after:
+// exchange is one request at a front door, from its key to the decision where its answer comes
+// from. The doors differ in how they ask the origin and how they answer; everything between is here
+// and in the files that the steps are named after:
 //
 //	request → key → plan (lookup, reuse, lock) ─┬─▶ answer                      (answer.go)
 //	                                            └─▶ ask the origin → admit → answer  (admit.go)
@@ -63,7 +63,8 @@ type post struct {
 
 // origin is how a door reaches what is behind it, for work without a client.
 type origin interface {
-	// revalidate asks the origin on behalf of x, which has no client, and sees the fill through to its end.
+	// revalidate asks the origin on behalf of x, which has no client, and sees the fill through to
+	// its end.
 	revalidate(x *exchange)
 }
 
@@ -106,9 +107,9 @@ func (x *exchange) ruled() *http.Request {
 	return x.req
 }
 
-// moved returns x as one that lives on after the caller of a door has returned; x itself holds nothing any more. Until
-// then an exchange is on its caller's stack: a hit, which is over soon, costs neither the heap nor the garbage
-// collector's attention.
+// moved returns x as one that lives on after the caller of a door has returned; x itself holds
+// nothing any more. Until then an exchange is on its caller's stack: a hit, which is over soon,
+// costs neither the heap nor the garbage collector's attention.
 func (x *exchange) moved() *exchange {
 	y := new(exchange)
 	*y = *x
@@ -144,8 +145,9 @@ func (x *exchange) plan() (route, error) {
 				return routeServe, nil
 			}
 			if x.status.collapsed && x.unshared && !x.rd.OnlyIfCached {
-				// RFC 9111 §4, §5.2.2.4: what it waited for is not for this request, which goes to the origin now, beside
-				// all others that waited. A place in the queue would bring it the same once more.
+				// RFC 9111 §4, §5.2.2.4: what it waited for is not for this request, which goes to
+				// the origin now, beside all others that waited. A place in the queue would bring
+				// it the same once more.
 				return x.forward(), nil
 			}
 		case errors.Is(err, cirque.ErrNotFound):
@@ -172,7 +174,8 @@ func (x *exchange) plan() (route, error) {
 		}
 		x.hc.TryLock()
 		if x.hc.IsWriter() && !x.lookedTwice {
-			// INVARIANT: one fill per key. Another may have filled this one, and left, since it was looked up.
+			// INVARIANT: one fill per key. Another may have filled this one, and left, since it was
+			// looked up.
 			x.lookedTwice = true
 			x.hc.StartOver()
 			continue
@@ -213,8 +216,8 @@ func (x *exchange) enable(key cirque.CacheKey) {
 	x.hc.Enable(x.cache.opts)
 	x.hc.SetTrace(cirque.ContextCacheTrace(x.client))
 	if !x.cache.cfg.Private && x.req.Header["Authorization"] != nil {
-		// Whether the response may be stored can depend on Authorization (RFC 9111 §3.5): those who send it neither wait
-		// with the others nor leave word for them.
+		// Whether the response may be stored can depend on Authorization (RFC 9111 §3.5): those who
+		// send it neither wait with the others nor leave word for them.
 		x.hc.SetLockClass("authorization")
 	}
 	x.hc.SetKey(key)
@@ -247,8 +250,8 @@ func (x *exchange) pass(fwd, detail string) route {
 	return routePass
 }
 
-// mayForward reports whether the origin is to be asked on behalf of the cache. One that is closing passes the request by
-// instead.
+// mayForward reports whether the origin is to be asked on behalf of the cache. One that is closing
+// passes the request by instead.
 func (x *exchange) mayForward(to route) bool {
 	if to != routeForward {
 		return false
@@ -329,11 +332,13 @@ func (x *exchange) missReason() string {
 	return fwdURIMiss
 }
 
-// errWriterFailed stands for the error that another request met when it asked the origin for this one.
+// errWriterFailed stands for the error that another request met when it asked the origin for this
+// one.
 var errWriterFailed = errors.New("middleware: the origin failed the request that this one waited for")
 
-// reusable decides whether what was found answers the request without asking the origin (RFC 9111 §4), and takes it if
-// so. Otherwise the walk stands at Stale, with the entry at hand to be validated, or at CacheKey, with nothing.
+// reusable decides whether what was found answers the request without asking the origin (RFC 9111
+// §4), and takes it if so. Otherwise the walk stands at Stale, with the entry at hand to be
+// validated, or at CacheKey, with nothing.
 func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
 	var forced cirque.ForcedFreshness
 	if x.cache.cfg.HitFilter != nil {
@@ -342,8 +347,9 @@ func (x *exchange) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool 
 	if x.status.collapsed {
 		x.unshared = forced != 0 || !rules.Shareable(meta, x.now)
 		if !x.unshared && !meta.Updated().Before(x.arrived) {
-			// The origin answered, or validated, after this request had come in: that is as good as having asked it, though
-			// the wait may have outlasted the freshness (RFC 9111 §4: collapsed requests).
+			// The origin answered, or validated, after this request had come in: that is as good as
+			// having asked it, though the wait may have outlasted the freshness (RFC 9111 §4:
+			// collapsed requests).
 			forced = cirque.ForceFresh
 		}
 	}
@@ -446,8 +452,8 @@ func (x *exchange) servesStale(meta *cirque.CacheMeta, detail string) {
 	x.status.hit, x.status.fwd, x.status.detail = true, "", detail
 }
 
-// wantsLock reports whether the request may have to wait for another's fill, or make others wait for its
-// own.
+// wantsLock reports whether the request may have to wait for another's fill, or make others wait
+// for its own.
 func (x *exchange) wantsLock() bool {
 	switch {
 	case x.rd.NoStore: // RFC 9111 §5.2.1.5: its answer is nobody else's

@@ -18,8 +18,9 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Where nothing can be stored, the clients of a hot key do not go to the origin one after the other, as each would hope to
-// fill the cache for the next: when that has failed twice, all are let go.
+// Where nothing can be stored, the clients of a hot key do not go to the origin one after the
+// other, as each would hope to fill the cache for the next: when that has failed twice, all are let
+// go.
 func TestFailedWritesDoNotQueueClients(t *testing.T) {
 	failing := func(streams bool, op faultystorage.Op) middleware.Config {
 		var base cirque.Storage = memcache.New(memcache.Config{})

@@ -22,7 +22,8 @@ import (
 // plain hides that a storage streams, so that bodies are spooled beside it.
 type plain struct{ cirque.Storage }
 
-// Lookup implements cirque.Storage. It does not show writes under way, as a Storage that does not stream cannot.
+// Lookup implements cirque.Storage. It does not show writes under way, as a Storage that does not
+// stream cannot.
 func (p plain) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	meta, hit, err := p.Storage.Lookup(ctx, key)
 	if err == nil && !hit.CountsAccess() {
@@ -32,8 +33,8 @@ func (p plain) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMe
 	return meta, hit, err
 }
 
-// storageScript answers by path: pages with and without variants, that are fresh, stale, or served while they are
-// revalidated.
+// storageScript answers by path: pages with and without variants, that are fresh, stale, or served
+// while they are revalidated.
 func storageScript(w http.ResponseWriter, r *http.Request) {
 	variant := ""
 	if r.URL.Path == "/vary" {
@@ -67,7 +68,8 @@ func storedBody(path, variant string) string {
 	return strings.Repeat(path+" "+variant+"\n", 8<<10/len(path))
 }
 
-// visit asks for everything there is, in every way. Answers may be missing, or break off; they must not be wrong.
+// visit asks for everything there is, in every way. Answers may be missing, or break off; they must
+// not be wrong.
 func (h *house) visit(rounds int) {
 	for range rounds {
 		for _, path := range []string{"/fresh", "/stale", "/swr", "/vary", "/uncacheable"} {
@@ -91,7 +93,8 @@ func (h *house) visit(rounds int) {
 	}
 }
 
-// check asks, and fails the test if the answer is neither an error, nor what was wanted, nor the whole of that.
+// check asks, and fails the test if the answer is neither an error, nor what was wanted, nor the
+// whole of that.
 func (h *house) check(method, path, variant, want string, header ...string) {
 	h.t.Helper()
 	got := h.try(method, path, append(header, "X-V", variant)...)
@@ -113,8 +116,9 @@ func (h *house) purgeAnyhow(path string, purge func(context.Context, *http.Reque
 
 var errDisk = errors.New("disk on fire")
 
-// A storage that fails, delays or panics at any call of any method never makes the cache crash, hang or serve wrong
-// bytes; nothing that it handed out stays open, and when the fault is over all is well again.
+// A storage that fails, delays or panics at any call of any method never makes the cache crash,
+// hang or serve wrong bytes; nothing that it handed out stays open, and when the fault is over all
+// is well again.
 //
 // It keeps: whoever begins a flight ends it, exactly once, on every path.
 func TestFaultyStorage(t *testing.T) {

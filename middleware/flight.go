@@ -17,12 +17,12 @@ var (
 	ErrFillUnread = errors.New("middleware: nobody has read the response for too long")
 )
 
-// A flight is one fetch from the origin that belongs to the cache, not to the client who caused it: its
-// context has lost the client's cancellation. It ends by itself, when the origin stalls, when
+// A flight is one fetch from the origin that belongs to the cache, not to the client who caused it:
+// its context has lost the client's cancellation. It ends by itself, when the origin stalls, when
 // nobody reads for too long, or when the cache is closed.
 //
-// INVARIANT: whoever begins a flight ends it, exactly once, on every path: a panic of the handler and a
-// refused response included.
+// INVARIANT: whoever begins a flight ends it, exactly once, on every path: a panic of the handler
+// and a refused response included.
 type flight struct {
 	cache  *Cache
 	ctx    context.Context
@@ -136,15 +136,15 @@ func (f *flight) watch() {
 // moved notes that the origin made progress.
 func (f *flight) moved() { f.progress.Store(time.Now().UnixNano()) }
 
-// turn notes that it is the Storage's turn, or the origin's. Progress comes first, so that the time one of them took is
-// never held against the other.
+// turn notes that it is the Storage's turn, or the origin's. Progress comes first, so that the time
+// one of them took is never held against the other.
 func (f *flight) turn(storing bool) {
 	f.moved()
 	f.storing.Store(storing)
 }
 
-// adopt makes the flight the client's own: nothing of it is stored, it ends when the client leaves, and Cache.Close has
-// nothing to do with it any more.
+// adopt makes the flight the client's own: nothing of it is stored, it ends when the client leaves,
+// and Cache.Close has nothing to do with it any more.
 func (f *flight) adopt() {
 	f.unhook()
 	if f.disown == nil {
@@ -153,8 +153,9 @@ func (f *flight) adopt() {
 	f.land()
 }
 
-// land says that what is left of the flight is between the origin and a client, or a client and the Storage: Cache.Close
-// need not wait for it, nor does it take the place of a fill. The fill, if there is one, must have ended.
+// land says that what is left of the flight is between the origin and a client, or a client and the
+// Storage: Cache.Close need not wait for it, nor does it take the place of a fill. The fill, if
+// there is one, must have ended.
 func (f *flight) land() {
 	f.landing.Do(func() {
 		f.timer.Stop()

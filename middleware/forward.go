@@ -18,9 +18,10 @@ func (x *exchange) forward() route {
 	x.status.collapsed = false // it waited, and asks all the same
 	x.validators = x.storedValidators()
 	if x.part == nil && x.hc.Phase() != cirque.PhaseStale && !x.hc.PredictCacheable() {
-		// Most likely the client's alone: it gets what it asked for (RFC 9110 §13.2.1), and what was too large to be fetched
-		// whole is not fetched whole again (§14.2). Not so where there is a stale entry: the key is then known for what has to
-		// be validated before each use, and a newer response is to take the entry's place.
+		// Most likely the client's alone: it gets what it asked for (RFC 9110 §13.2.1), and what
+		// was too large to be fetched whole is not fetched whole again (§14.2). Not so where there
+		// is a stale entry: the key is then known for what has to be validated before each use, and
+		// a newer response is to take the entry's place.
 		x.keepRange, x.asIs = true, len(x.validators) == 0
 	}
 	if x.cache.cfg.Ranges == RangesForward && x.part == nil {
@@ -29,12 +30,14 @@ func (x *exchange) forward() route {
 	return routeForward
 }
 
-// maxTagBytes is how much If-None-Match may hold of other variants' tags: servers refuse header lines that are too long.
+// maxTagBytes is how much If-None-Match may hold of other variants' tags: servers refuse header
+// lines that are too long.
 const maxTagBytes = 2 << 10
 
-// storedValidators returns what can be validated with one request: the stale entry, and the other variants of the resource
-// (RFC 9111 §4.3.1), as far as there is room for them, the newest first. Of those only the ones with a strong tag: several
-// variants may share a weak one, which would not tell them apart.
+// storedValidators returns what can be validated with one request: the stale entry, and the other
+// variants of the resource (RFC 9111 §4.3.1), as far as there is room for them, the newest first.
+// Of those only the ones with a strong tag: several variants may share a weak one, which would not
+// tell them apart.
 func (x *exchange) storedValidators() []cirque.Variant {
 	var validators []cirque.Variant
 	if meta := x.hc.Meta(); meta != nil {
@@ -106,8 +109,8 @@ func (f *fetch) Value(key any) any {
 	return f.Context.Value(key)
 }
 
-// nested reports whether x is part of a fetch for its own key: the cache is mounted twice on the way
-// of one request. x must not wait for the write permit then, as the holder waits for x.
+// nested reports whether x is part of a fetch for its own key: the cache is mounted twice on the
+// way of one request. x must not wait for the write permit then, as the holder waits for x.
 func (x *exchange) nested() bool {
 	key := x.hc.Key().PrimaryHash()
 	f, _ := x.client.Value(fetchKey{}).(*fetch)
@@ -120,8 +123,8 @@ func (x *exchange) nested() bool {
 	return false
 }
 
-// retry makes the next request to the origin one that asks for nothing but the response itself, after an answer to
-// something more subtle proved useless. It reports false if that was tried.
+// retry makes the next request to the origin one that asks for nothing but the response itself,
+// after an answer to something more subtle proved useless. It reports false if that was tried.
 func (x *exchange) retry() bool {
 	if x.retried {
 		return false

@@ -3,8 +3,9 @@ package middleware
 // stackRoom is what a fetch, or the serving of an answer, needs of a stack.
 const stackRoom = 6 << 10
 
-// growStack makes a goroutine's stack large enough at its beginning, when there is next to nothing on it. Otherwise it is
-// outgrown twice, deep in the work, and what is on it copied frame by frame: a sixth of a miss.
+// growStack makes a goroutine's stack large enough at its beginning, when there is next to nothing
+// on it. Otherwise it is outgrown twice, deep in the work, and what is on it copied frame by frame:
+// a sixth of a miss.
 //
 //go:noinline
 func growStack() {

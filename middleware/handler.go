@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Handler returns a handler that serves from the cache what it may, and asks next for the rest. A nil next is
-// http.DefaultServeMux.
+// Handler returns a handler that serves from the cache what it may, and asks next for the rest. A
+// nil next is http.DefaultServeMux.
 //
 // next runs on the goroutine of the request that caused it, with a request of its own whose context
 // keeps its values; cancellation, a deadline included, reaches it only once its answer has proved
@@ -95,8 +95,9 @@ func (h *handlerDoor) answerFromOrigin(x *exchange, to route, w http.ResponseWri
 	h.ask(x, w, r)
 }
 
-// late answers a request whose deadline, which a handler around the cache has set, passed before there was an answer (RFC
-// 9110 §15.6.5). It reports false where that is not so. A client who is gone cancels, and has no deadline.
+// late answers a request whose deadline, which a handler around the cache has set, passed before
+// there was an answer (RFC 9110 §15.6.5). It reports false where that is not so. A client who is
+// gone cancels, and has no deadline.
 func (x *exchange) late(w http.ResponseWriter) bool {
 	if !errors.Is(x.client.Err(), context.DeadlineExceeded) {
 		return false
@@ -135,8 +136,9 @@ func (h *handlerDoor) ask(x *exchange, w http.ResponseWriter, r *http.Request) (
 	return rw.mode == modeRetry
 }
 
-// call runs next. That it aborts an answer which nobody wants is as good as a return. Of one that goes into a fill it is
-// the end of that; whether the client's own answer is cut short by it, the client's reader finds out.
+// call runs next. That it aborts an answer which nobody wants is as good as a return. Of one that
+// goes into a fill it is the end of that; whether the client's own answer is cut short by it, the
+// client's reader finds out.
 func (h *handlerDoor) call(rw *responseWriter, r *http.Request) {
 	defer func() {
 		switch rw.mode {
@@ -153,8 +155,8 @@ func (h *handlerDoor) call(rw *responseWriter, r *http.Request) {
 	h.next.ServeHTTP(rw, r)
 }
 
-// serveHTTP sends the answer that the walk found. An error means that the client must not take what it got
-// for a complete response.
+// serveHTTP sends the answer that the walk found. An error means that the client must not take what
+// it got for a complete response.
 func (x *exchange) serveHTTP(w http.ResponseWriter) error {
 	header := w.Header()
 	var a answer
@@ -183,7 +185,8 @@ func (x *exchange) serveHTTP(w http.ResponseWriter) error {
 		defer done()
 	}
 	if !a.live {
-		// A body of known length: should the client be what failed, aborting changes nothing for it.
+		// A body of known length: should the client be what failed, aborting changes nothing for
+		// it.
 		n, err := io.Copy(to, a.body)
 		if err == nil && n < a.length {
 			err = io.ErrUnexpectedEOF // the Storage has less than it said
@@ -205,8 +208,8 @@ func (x *exchange) serveHTTP(w http.ResponseWriter) error {
 	return nil
 }
 
-// merge puts an answer's fields among those that handlers around the cache have set for the client already. Of what is a
-// list, theirs stay too.
+// merge puts an answer's fields among those that handlers around the cache have set for the client
+// already. Of what is a list, theirs stay too.
 func merge(header, answer http.Header) {
 	for name, values := range answer {
 		switch name {

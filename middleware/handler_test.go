@@ -368,7 +368,8 @@ func TestHandlerHeadAsGetFillsTheCache(t *testing.T) {
 	require.Equal(t, []string{"GET"}, methods)
 }
 
-// Some clients offer HTTP/2 with their first request, whatever it is: that leads neither past the cache nor past its rules.
+// Some clients offer HTTP/2 with their first request, whatever it is: that leads neither past the
+// cache nor past its rules.
 func TestHandlerIgnoresTheUpgradeToHTTP2(t *testing.T) {
 	calls := 0
 	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {

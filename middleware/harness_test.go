@@ -35,7 +35,8 @@ type house struct {
 	asked []*http.Request // the latest of them
 }
 
-// eachDoor runs test against a house with the cache as a handler and one with the cache as a transport.
+// eachDoor runs test against a house with the cache as a handler and one with the cache as a
+// transport.
 func eachDoor(t *testing.T, cfg middleware.Config, origin http.HandlerFunc, test func(t *testing.T, h *house)) {
 	t.Helper()
 	for _, door := range []string{"handler", "transport"} {
@@ -60,8 +61,8 @@ func newHouse(t testing.TB, door string, cfg middleware.Config, origin http.Hand
 	return h
 }
 
-// newFaultyHouse is newHouse with an origin that misbehaves as the script says. Every body of the origin's has to be
-// closed at the end.
+// newFaultyHouse is newHouse with an origin that misbehaves as the script says. Every body of the
+// origin's has to be closed at the end.
 func newFaultyHouse(t testing.TB, door string, cfg middleware.Config, script func(*http.Request) faulty.Answer) (*house, *faulty.Origin) {
 	t.Helper()
 	faulty.CheckGoroutines(t)
@@ -113,7 +114,8 @@ func newFront(cache *middleware.Cache, door, origin string, transport http.Round
 	return front
 }
 
-// newProxy is a reverse proxy of origin, which transport reaches, with the cache around it or in it.
+// newProxy is a reverse proxy of origin, which transport reaches, with the cache around it or in
+// it.
 func newProxy(cache *middleware.Cache, door, origin string, transport http.RoundTripper) (http.Handler, error) {
 	target, err := url.Parse(origin)
 	if err != nil {
@@ -223,7 +225,8 @@ func (h *house) try(method, path string, header ...string) reply {
 	return reply{resp, string(body), err}
 }
 
-// gate returns a channel to wait at and the function that closes it, which is called at the end of t at the latest.
+// gate returns a channel to wait at and the function that closes it, which is called at the end of
+// t at the latest.
 func gate(t testing.TB) (wait chan struct{}, open func()) {
 	wait = make(chan struct{})
 	open = sync.OnceFunc(func() { close(wait) })

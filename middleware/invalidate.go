@@ -9,8 +9,8 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// invalidate removes what an answer to an unsafe request makes invalid (RFC 9111 §4.4, RFC 9875 §3). It returns how often
-// that was what a POST's answer might be stored as.
+// invalidate removes what an answer to an unsafe request makes invalid (RFC 9111 §4.4, RFC 9875
+// §3). It returns how often that was what a POST's answer might be stored as.
 func (x *exchange) invalidate(a *answerHead) (own int) {
 	if !rules.IsUnsafe(x.req.Method) {
 		return 0

@@ -20,9 +20,9 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// The connection tells the scheme of a request, not what its absolute form claims: an unsafe request makes invalid what a
-// GET for the same would find. A GET whose absolute form claims another scheme is not for the cache, as the handler sees the
-// claim.
+// The connection tells the scheme of a request, not what its absolute form claims: an unsafe
+// request makes invalid what a GET for the same would find. A GET whose absolute form claims
+// another scheme is not for the cache, as the handler sees the claim.
 func TestAbsoluteFormInvalidatesWhatItIsFor(t *testing.T) {
 	n := 0
 	cache, err := middleware.New(middleware.Config{})
@@ -71,8 +71,8 @@ func TestInvalidationOutlivesItsClient(t *testing.T) {
 	})
 }
 
-// Nor is it undone by a response from before that the Storage has not yet begun to store when the client leaves. The same
-// goes for a PURGE.
+// Nor is it undone by a response from before that the Storage has not yet begun to store when the
+// client leaves. The same goes for a PURGE.
 func TestInvalidationOfWhatIsBeginningOutlivesItsClient(t *testing.T) {
 	for _, method := range []string{http.MethodPost, "PURGE"} {
 		t.Run(method, func(t *testing.T) {
@@ -137,8 +137,8 @@ func TestPurgeReachesBothDoors(t *testing.T) {
 	})
 }
 
-// The answer to a POST is not stored for later GETs if their URL was purged since the origin was asked. That the POST
-// itself makes it invalid is no such purge.
+// The answer to a POST is not stored for later GETs if their URL was purged since the origin was
+// asked. That the POST itself makes it invalid is no such purge.
 func TestPurgeVoidsTheAnswerToAPost(t *testing.T) {
 	for _, purged := range []bool{false, true} {
 		t.Run(fmt.Sprint("purged ", purged), func(t *testing.T) {
@@ -208,8 +208,8 @@ func TestPurgeAmidAPostsOwn(t *testing.T) {
 	}
 }
 
-// While a purge takes its time nothing is stored, and the requests that come ask the origin one after the other. When it is
-// over, one response is for all.
+// While a purge takes its time nothing is stored, and the requests that come ask the origin one
+// after the other. When it is over, one response is for all.
 func TestRequestsDuringASlowPurge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),

@@ -8,8 +8,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// door tells the two front doors apart in keys: what a handler writes and what a server sends for the same URL
-// are different resources.
+// door tells the two front doors apart in keys: what a handler writes and what a server sends for
+// the same URL are different resources.
 type door uint8
 
 const (
@@ -39,8 +39,8 @@ func DefaultKey(r *http.Request) (key string, ok bool) {
 
 // HandlerKey returns the key that a GET for r's URL has behind the cache's handlers; ok is false
 // where it has none. The URL of a server's request, one with a RequestURI, is the one that its
-// client asked for. What is put under the key by hand is not found by requests whose URL or Host was
-// rewritten on the way to the Handler: see Config.Key. Where it varies by fields that
+// client asked for. What is put under the key by hand is not found by requests whose URL or Host
+// was rewritten on the way to the Handler: see Config.Key. Where it varies by fields that
 // Config.Normalize names, it has to be put for the values that the rules give them.
 func (c *Cache) HandlerKey(r *http.Request) (key cirque.CacheKey, ok bool) {
 	c.mustBeNew()
@@ -104,8 +104,8 @@ func (c *Cache) keyedByCredentials() bool { return c.cfg.Private && !c.cfg.Singl
 // credentialFields say whose a request is.
 var credentialFields = [...]string{"Authorization", "Cookie"}
 
-// credentialsKey sets one user's entries in a private cache apart from another's. Its length is fixed, so that
-// it can be appended to any key.
+// credentialsKey sets one user's entries in a private cache apart from another's. Its length is
+// fixed, so that it can be appended to any key.
 func credentialsKey(header http.Header) string {
 	h := sha256.New()
 	for _, name := range credentialFields {

@@ -32,8 +32,8 @@ type liveWriter struct {
 	next, prev *liveWriter // guarded by flushes.mu
 }
 
-// newLiveWriter returns the writer for a's body: it writes to "to", and flushes w, which that writes
-// to. a's header must have been written to w.
+// newLiveWriter returns the writer for a's body: it writes to "to", and flushes w, which that
+// writes to. a's header must have been written to w.
 func newLiveWriter(w http.ResponseWriter, to io.Writer, a *answer) *liveWriter {
 	l := &liveWriter{w: to, control: http.NewResponseController(w), flight: a.flight, turn: make(chan struct{}, 1)}
 	l.asleep.Store(true)

@@ -1,6 +1,7 @@
 //go:build linux && !race
 
-// The race detector takes several times the memory, and resident memory is read where Linux tells it.
+// The race detector takes several times the memory, and resident memory is read where Linux tells
+// it.
 
 package middleware_test
 
@@ -22,8 +23,8 @@ import (
 	"github.com/cirquecache/cirque/internal/verify/faulty"
 )
 
-// bounded checks that a cache of limit bytes, in a process of its own, keeps within 2.5 times its limit and 60 MiB of
-// resident memory while load is on, by either door.
+// bounded checks that a cache of limit bytes, in a process of its own, keeps within 2.5 times its
+// limit and 60 MiB of resident memory while load is on, by either door.
 func bounded(t *testing.T, limit int64, script func(*http.Request) faulty.Answer, load func(t *testing.T, url string)) {
 	t.Helper()
 	for _, door := range []string{"handler", "transport"} {
@@ -62,7 +63,8 @@ func atOnce(count int, client func(n int)) {
 
 var cacheable = http.Header{"Cache-Control": {"max-age=600"}}
 
-// fetch reads n bytes of a body, all of it if n is negative, and compares them with the answer that it should come from.
+// fetch reads n bytes of a body, all of it if n is negative, and compares them with the answer that
+// it should come from.
 func fetch(t *testing.T, client *http.Client, url string, want faulty.Answer, n int64) {
 	resp, err := client.Get(url)
 	if err != nil {
@@ -92,7 +94,8 @@ func sameBytes(got, want io.Reader) error {
 	}
 }
 
-// Many large misses at once, each of another URL, take no more memory than the cache may have; all get their bytes.
+// Many large misses at once, each of another URL, take no more memory than the cache may have; all
+// get their bytes.
 func TestMemoryOfDistinctMisses(t *testing.T) {
 	count, size, limit := 60, int64(2<<20), int64(32<<20)
 	if long() {

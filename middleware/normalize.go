@@ -37,12 +37,13 @@ func (c *Cache) normalized(r *http.Request) *http.Request {
 	return &own
 }
 
-// LanguageClass returns a rule of Config.Normalize for Accept-Language: it puts the language that a request likes best
-// in place of the whole field. languages are those that the origin has. The first of them is for requests that accept
-// none, or whose field cannot be read.
+// LanguageClass returns a rule of Config.Normalize for Accept-Language: it puts the language that a
+// request likes best in place of the whole field. languages are those that the origin has. The
+// first of them is for requests that accept none, or whose field cannot be read.
 //
-// A language matches the range that is the longest prefix of it (RFC 9110 §12.5.4). Among languages of equal weight, the
-// one that languages names first is chosen. LanguageClass panics if languages is empty.
+// A language matches the range that is the longest prefix of it (RFC 9110 §12.5.4). Among languages
+// of equal weight, the one that languages names first is chosen. LanguageClass panics if languages
+// is empty.
 func LanguageClass(languages ...string) func(lines []string) string {
 	if len(languages) == 0 {
 		panic("middleware: LanguageClass needs a language")
@@ -60,9 +61,10 @@ func LanguageClass(languages ...string) func(lines []string) string {
 	}
 }
 
-// EncodingClass returns a rule of Config.Normalize for Accept-Encoding: it puts the content coding that a request likes
-// best in place of the whole field. codings are those that the origin has, the best one first, such as "br" and "gzip".
-// A request that names none of them, or whose field cannot be read, gets "identity".
+// EncodingClass returns a rule of Config.Normalize for Accept-Encoding: it puts the content coding
+// that a request likes best in place of the whole field. codings are those that the origin has, the
+// best one first, such as "br" and "gzip". A request that names none of them, or whose field cannot
+// be read, gets "identity".
 //
 // Among codings of equal weight, the one that codings names first is chosen (RFC 9110 §12.5.3).
 func EncodingClass(codings ...string) func(lines []string) string {

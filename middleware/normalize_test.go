@@ -204,8 +204,8 @@ func TestPurgeOfNormalizedKeys(t *testing.T) {
 	require.NotContains(t, h.get("/", "Cookie", "s=1; track=2").status(), "; hit")
 }
 
-// Responses that vary by a language are for those who say the same, whatever language they are in: what an origin makes of
-// the field may hold all of it (RFC 9111 §4.1).
+// Responses that vary by a language are for those who say the same, whatever language they are in:
+// what an origin makes of the field may hold all of it (RFC 9111 §4.1).
 func TestVaryIsNotGuessed(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")

@@ -21,7 +21,8 @@ import (
 	"github.com/cirquecache/cirque/tiered"
 )
 
-// Whoever drives an HttpCache of their own beside the middleware finds what that stored, door by door.
+// Whoever drives an HttpCache of their own beside the middleware finds what that stored, door by
+// door.
 func TestOptionsAndKeysReachWhatIsStored(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{})
 	require.NoError(t, err)
@@ -81,7 +82,8 @@ func TestTheSmallestCacheHolds(t *testing.T) {
 	})
 }
 
-// What Cache-Status says to be stored is, where the origin says how long it is, however little room there is.
+// What Cache-Status says to be stored is, where the origin says how long it is, however little room
+// there is.
 func TestStoredIsStored(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		query := r.URL.Query()

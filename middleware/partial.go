@@ -9,9 +9,9 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// Parts of representations (RFC 9111 §3.3 and §3.4), under Config.Ranges = RangesForward. An entry marked partial answers the
-// ranges within it. For more, what is missing is asked for, and the entry written anew with old and new
-// bytes put together; once all are there it is an ordinary one.
+// Parts of representations (RFC 9111 §3.3 and §3.4), under Config.Ranges = RangesForward. An entry
+// marked partial answers the ranges within it. For more, what is missing is asked for, and the
+// entry written anew with old and new bytes put together; once all are there it is an ordinary one.
 
 // partFill is a stored part that is being added to.
 type partFill struct {
@@ -24,9 +24,9 @@ type partFill struct {
 	err    error           // of reading the stored part
 }
 
-// foundPart takes an entry that holds only parts. It reports true if they suffice for the request, whose reuse is then
-// decided as for any entry. Otherwise the walk stands at Stale with x.part set, where the missing bytes can be
-// asked for, or at CacheKey.
+// foundPart takes an entry that holds only parts. It reports true if they suffice for the request,
+// whose reuse is then decided as for any entry. Otherwise the walk stands at Stale with x.part set,
+// where the missing bytes can be asked for, or at CacheKey.
 func (x *exchange) foundPart(meta *cirque.CacheMeta, hit cirque.HitHandler, d rules.ReuseDecision) bool {
 	x.status.fwd = fwdPartial
 	held, ok := rules.PartialOf(meta)
@@ -49,8 +49,8 @@ func (x *exchange) foundPart(meta *cirque.CacheMeta, hit cirque.HitHandler, d ru
 	return false
 }
 
-// wantedRange returns the one range that the request wants of a representation: all of it where no range
-// applies.
+// wantedRange returns the one range that the request wants of a representation: all of it where no
+// range applies.
 func (x *exchange) wantedRange(meta *cirque.CacheMeta, held *rules.Partial) (rules.ByteRange, bool) {
 	if held == nil {
 		return rules.ByteRange{}, false
@@ -70,7 +70,8 @@ func (x *exchange) wantedRange(meta *cirque.CacheMeta, held *rules.Partial) (rul
 	return rules.ByteRange{}, false
 }
 
-// ask makes h the header of a request for the missing bytes of the very representation that is stored.
+// ask makes h the header of a request for the missing bytes of the very representation that is
+// stored.
 func (p *partFill) ask(h http.Header) {
 	rules.UpstreamHeader(h, nil, false)
 	h.Set("Range", rules.RangeField(p.wanted))
@@ -133,8 +134,8 @@ func (x *exchange) admitPart(a *answerHead, e *rules.Exchange) verdict {
 	return verdict
 }
 
-// satisfiedBy reports whether what meta says is held is all that the request wants: the origin may have sent less than it
-// was asked for.
+// satisfiedBy reports whether what meta says is held is all that the request wants: the origin may
+// have sent less than it was asked for.
 func (x *exchange) satisfiedBy(meta *cirque.CacheMeta) bool {
 	held, ok := rules.PartialOf(meta)
 	if !ok {
@@ -170,8 +171,8 @@ func (p *partFill) splice(got rules.ByteRange) {
 	}
 }
 
-// prepend writes what comes ahead of the answer. It must not be called before the client reads along, whom a full window
-// would wait for.
+// prepend writes what comes ahead of the answer. It must not be called before the client reads
+// along, whom a full window would wait for.
 func (p *partFill) prepend(w io.Writer) error { return p.copy(w, &p.before) }
 
 // append writes what comes behind the answer.

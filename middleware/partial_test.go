@@ -17,7 +17,8 @@ import (
 
 var numbers = strings.Repeat("0123456789", 10)
 
-// rangedOrigin serves parts of numbers; send gives of the bytes that were asked for those that come.
+// rangedOrigin serves parts of numbers; send gives of the bytes that were asked for those that
+// come.
 func rangedOrigin(send func(w http.ResponseWriter, start, end int)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -31,7 +32,8 @@ func rangedOrigin(send func(w http.ResponseWriter, start, end int)) http.Handler
 	}
 }
 
-// A part that is shorter than it says it is, and has no Content-Length to tell, is neither stored nor taken for whole.
+// A part that is shorter than it says it is, and has no Content-Length to tell, is neither stored
+// nor taken for whole.
 func TestPartThatIsTooShort(t *testing.T) {
 	var honest atomic.Bool
 	origin := rangedOrigin(func(w http.ResponseWriter, start, end int) {
@@ -65,8 +67,8 @@ func TestPartThatIsTooShort(t *testing.T) {
 	})
 }
 
-// An origin may send less of a range than it was asked for. Who wants more gets it all the same, and who asks for no range
-// gets none.
+// An origin may send less of a range than it was asked for. Who wants more gets it all the same,
+// and who asks for no range gets none.
 func TestOriginThatSendsLessOfARange(t *testing.T) {
 	origin := rangedOrigin(func(w http.ResponseWriter, start, end int) {
 		end = min(end, start+20)

@@ -17,10 +17,11 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// Whatever two requests are, written to the wire by whom it may be, neither gets the other's response, an unsafe one
-// reaches the origin, and nothing panics.
+// Whatever two requests are, written to the wire by whom it may be, neither gets the other's
+// response, an unsafe one reaches the origin, and nothing panics.
 //
-// It keeps: no two requests that an origin can tell apart share a key, but for the fields that Vary does not name.
+// It keeps: no two requests that an origin can tell apart share a key, but for the fields that Vary
+// does not name.
 func FuzzRequestPipeline(f *testing.F) {
 	for _, request := range []string{
 		"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n",

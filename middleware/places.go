@@ -13,14 +13,16 @@ import (
 // ErrFillYielded is why a fill ends that nobody read when others wanted its place.
 var ErrFillYielded = errors.New("middleware: nobody read the response, and another wanted its place")
 
-// places are those of the fills, Config.MaxFills of them. A flight takes one when its answer is to be stored.
+// places are those of the fills, Config.MaxFills of them. A flight takes one when its answer is to
+// be stored.
 //
-// When all are taken, a fill that nobody reads and nobody waits for gives up its own: it is cancelled; of several,
-// the one that began first. The place is free at once, however long the origin needs to notice. A background revalidation has
-// Config.LockAge before that happens to it.
+// When all are taken, a fill that nobody reads and nobody waits for gives up its own: it is
+// cancelled; of several, the one that began first. The place is free at once, however long the
+// origin needs to notice. A background revalidation has Config.LockAge before that happens to it.
 //
-// An eighth of the places is for those who hold less than a quarter: one client, or one URL in its variants, cannot take
-// them all. Where all requests come from one address, a proxy's, that costs this eighth and no more.
+// An eighth of the places is for those who hold less than a quarter: one client, or one URL in its
+// variants, cannot take them all. Where all requests come from one address, a proxy's, that costs
+// this eighth and no more.
 //
 // Lock order: mu before what Fill.Readers and Fill.Awaited take.
 type places struct {
@@ -60,7 +62,8 @@ func (p *places) takeFrom(f *flight, h holder) (victim *flight, ok bool) {
 			return nil, false
 		}
 		delete(p.holders, victim)
-		// What is taken from the abandoned is no smaller a share for the others: whoever comes first has it.
+		// What is taken from the abandoned is no smaller a share for the others: whoever comes
+		// first has it.
 	}
 	if p.holders == nil {
 		p.holders = make(map[*flight]holder)
@@ -90,8 +93,8 @@ func (p *places) mayHave(h holder) bool {
 	return max(byClient, byKey) < p.max/4
 }
 
-// abandoned returns the flight that nobody reads or waits for, of several the one that began first; nil if there is none.
-// Called with mu held.
+// abandoned returns the flight that nobody reads or waits for, of several the one that began first;
+// nil if there is none. Called with mu held.
 func (p *places) abandoned() (oldest *flight) {
 	for f, h := range p.holders {
 		if oldest != nil && !h.begun.Before(p.holders[oldest].begun) {
@@ -117,16 +120,16 @@ func (f *flight) unwanted() bool {
 	return fill != nil && fill.Readers() == 0 && !fill.Awaited()
 }
 
-// yield ends a flight whose place was taken away. Its key is free at once: a cancelled write takes no readers, and the next
-// request that asks for it has the turn.
+// yield ends a flight whose place was taken away. Its key is free at once: a cancelled write takes
+// no readers, and the next request that asks for it has the turn.
 func (f *flight) yield() {
 	f.cancel(ErrFillYielded)
 	f.fill.Load().Yield()
 }
 
-// turns bound the background revalidations, Config.MaxRevalidations of them. When all are taken, the one gives way that
-// began first, if that is more than patience ago: an origin that does not answer for some URLs does not keep all others
-// from being revalidated.
+// turns bound the background revalidations, Config.MaxRevalidations of them. When all are taken,
+// the one gives way that began first, if that is more than patience ago: an origin that does not
+// answer for some URLs does not keep all others from being revalidated.
 type turns struct {
 	max      int
 	patience time.Duration

@@ -23,8 +23,8 @@ import (
 // plainStorage hides that a Storage streams.
 type plainStorage struct{ cirque.Storage }
 
-// Fills that nobody reads hold no place that somebody else wants: after many abandoned requests for slow bodies, what a user
-// asks for is stored, and fetched once for all who ask at the same time.
+// Fills that nobody reads hold no place that somebody else wants: after many abandoned requests for
+// slow bodies, what a user asks for is stored, and fetched once for all who ask at the same time.
 func TestAbandonedFillsGiveWay(t *testing.T) {
 	for _, storage := range []string{"streaming", "plain"} {
 		t.Run(storage, func(t *testing.T) {
@@ -102,7 +102,8 @@ func abandon(t *testing.T, h *house, path string) {
 	require.NoError(t, err)
 }
 
-// A handler that does not heed cancellation keeps its goroutine and not its place; nor does its key stay occupied.
+// A handler that does not heed cancellation keeps its goroutine and not its place; nor does its key
+// stay occupied.
 func TestDeafHandlersKeepNoPlace(t *testing.T) {
 	for _, storage := range []string{"streaming", "plain"} {
 		t.Run(storage, func(t *testing.T) {
@@ -145,8 +146,8 @@ func TestDeafHandlersKeepNoPlace(t *testing.T) {
 	}
 }
 
-// One client cannot take all places from the others, nor can one URL in its variants, as long as somebody reads them. Those
-// who find no place go to the origin at once, and are told.
+// One client cannot take all places from the others, nor can one URL in its variants, as long as
+// somebody reads them. Those who find no place go to the origin at once, and are told.
 func TestPlacesAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wait := make(chan struct{})
@@ -236,7 +237,8 @@ func TestHangingRevalidationsGiveWay(t *testing.T) {
 	})
 }
 
-// A background revalidation whose body does not come on gives its place up after LockAge, and not before.
+// A background revalidation whose body does not come on gives its place up after LockAge, and not
+// before.
 func TestHangingRevalidationBodiesGiveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var hang atomic.Bool

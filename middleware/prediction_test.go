@@ -11,8 +11,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Clients that only ever ask for a range, or with conditions, do not keep a resource uncacheable that has become cacheable
-// (envoyproxy/envoy#37990).
+// Clients that only ever ask for a range, or with conditions, do not keep a resource uncacheable
+// that has become cacheable (envoyproxy/envoy#37990).
 func TestPredictionIsNotKeptUpByRangesAndConditions(t *testing.T) {
 	cacheable := false
 	origin := func(w http.ResponseWriter, r *http.Request) {

@@ -19,8 +19,9 @@ type preferences []preference
 // maxPreferences bounds the members of a field that is read. Clients name a dozen at most.
 const maxPreferences = 64
 
-// parsePreferences reads the lines of a field such as Accept-Language. ok is false, and the list empty, where there are
-// more than maxPreferences members, or one that is no value with an optional weight.
+// parsePreferences reads the lines of a field such as Accept-Language. ok is false, and the list
+// empty, where there are more than maxPreferences members, or one that is no value with an optional
+// weight.
 func parsePreferences(lines []string) (list preferences, ok bool) {
 	for element := range field.Tokens(lines) {
 		p, ok := parsePreference(element)
@@ -67,8 +68,8 @@ func (list preferences) weightOf(value string) int {
 	return -1
 }
 
-// languageWeight returns the weight of the longest range that matches tag by basic filtering, or that of a wildcard (RFC
-// 9110 §12.5.4); -1 where none does.
+// languageWeight returns the weight of the longest range that matches tag by basic filtering, or
+// that of a wildcard (RFC 9110 §12.5.4); -1 where none does.
 func (list preferences) languageWeight(tag string) int {
 	for {
 		if weight := list.weightOf(tag); weight >= 0 {

@@ -13,21 +13,22 @@ import (
 // softPurgeField makes a PURGE request a soft one.
 const softPurgeField = "Soft-Purge"
 
-// Purge removes what a GET for r's URL would find through either door, with all of its variants. What was
-// being fetched before is not served after it. It returns cirque.ErrNotFound if there was nothing.
+// Purge removes what a GET for r's URL would find through either door, with all of its variants.
+// What was being fetched before is not served after it. It returns cirque.ErrNotFound if there was
+// nothing.
 //
 // The URL of a server's request, one with a RequestURI, is the public one: what its client asked
 // for, as Config.PublicOrigin and Config.TrustForwarded see it. Of a request that was made by
 // http.NewRequest, it is the public URL as it stands.
 //
-// In a private cache of many users it reaches the entries of one: of whom r's Authorization and Cookie are. The same goes for
-// SoftPurge, and for PURGE requests.
+// In a private cache of many users it reaches the entries of one: of whom r's Authorization and
+// Cookie are. The same goes for SoftPurge, and for PURGE requests.
 func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
 	return c.purge(r, func(key cirque.CacheKey) error { return c.opts.Purge(ctx, key) })
 }
 
-// SoftPurge marks stale what Purge would remove. It is validated before it is used again, and may be served
-// stale where its response allows that, so that the origin is not flooded.
+// SoftPurge marks stale what Purge would remove. It is validated before it is used again, and may
+// be served stale where its response allows that, so that the origin is not flooded.
 func (c *Cache) SoftPurge(ctx context.Context, r *http.Request) error {
 	now := time.Now()
 	return c.purge(r, func(key cirque.CacheKey) error { return c.opts.MarkStale(ctx, key, now) })

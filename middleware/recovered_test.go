@@ -12,9 +12,9 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// A handler around the cache that recovers from http.ErrAbortHandler as from any panic does not make
-// half an answer a whole one, by HTTP/1.1 or HTTP/2, for the client who caused the fetch or for those
-// who read along.
+// A handler around the cache that recovers from http.ErrAbortHandler as from any panic does not
+// make half an answer a whole one, by HTTP/1.1 or HTTP/2, for the client who caused the fetch or
+// for those who read along.
 func TestRecoveredAbortIsNoEnd(t *testing.T) {
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) {

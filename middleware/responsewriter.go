@@ -97,8 +97,8 @@ func (rw *responseWriter) WriteHeader(status int) {
 	rw.decide()
 }
 
-// snapshot copies a header. Names that the handler spelt in a way of its own ("ETag" is common) are one field on the wire
-// whatever their case, and become so here.
+// snapshot copies a header. Names that the handler spelt in a way of its own ("ETag" is common) are
+// one field on the wire whatever their case, and become so here.
 func snapshot(header http.Header) http.Header {
 	lines := 0
 	for _, values := range header {
@@ -125,7 +125,8 @@ func snapshot(header http.Header) http.Header {
 	return s
 }
 
-// interim passes a 1xx on at once (RFC 9110 §15.2). It is not stored, and lends nothing to the final answer.
+// interim passes a 1xx on at once (RFC 9110 §15.2). It is not stored, and lends nothing to the
+// final answer.
 func (rw *responseWriter) interim(status int) {
 	if rw.mode != modeOpen || rw.client == nil || status == http.StatusSwitchingProtocols {
 		return
@@ -165,7 +166,8 @@ func (rw *responseWriter) decide() {
 	x := rw.x
 	defer func() {
 		if p := recover(); p != nil {
-			// A hook's or the Storage's. The handler is to end its answer in order, then the server hears of it.
+			// A hook's or the Storage's. The handler is to end its answer in order, then the server
+			// hears of it.
 			rw.mode, rw.servePanc = modeDiscard, p
 			rw.cancel(errDiscarded)
 		}
@@ -337,7 +339,8 @@ func (rw *responseWriter) Write(p []byte) (int, error) {
 // storedAtOnce bounds what one write to a fill holds, where a slow reader may pace it.
 const storedAtOnce = 256 << 10
 
-// store writes to the fill. A panic of the Storage ends the fill, and is none of the handler's business.
+// store writes to the fill. A panic of the Storage ends the fill, and is none of the handler's
+// business.
 func (rw *responseWriter) store(p []byte) (n int, err error) {
 	flight := rw.x.flight
 	flight.turn(true)
@@ -369,7 +372,8 @@ func (rw *responseWriter) store(p []byte) (n int, err error) {
 // WriteString implements io.StringWriter.
 func (rw *responseWriter) WriteString(s string) (int, error) { return rw.Write([]byte(s)) }
 
-// ReadFrom implements io.ReaderFrom: an uncacheable file goes to the client by sendfile, as without the cache.
+// ReadFrom implements io.ReaderFrom: an uncacheable file goes to the client by sendfile, as without
+// the cache.
 func (rw *responseWriter) ReadFrom(r io.Reader) (total int64, err error) {
 	if rw.mode == modeOpen || rw.mode == modePending {
 		// The first bytes may settle the content type, and with it the decision.
@@ -447,7 +451,8 @@ func (rw *responseWriter) control(set func(*http.ResponseController) error) erro
 	return set(http.NewResponseController(rw.client))
 }
 
-// finish takes the handler's return: the response is complete, or it is not what it was declared to be.
+// finish takes the handler's return: the response is complete, or it is not what it was declared to
+// be.
 func (rw *responseWriter) finish() {
 	if rw.mode == modeOpen {
 		rw.leaveUnanswered()
@@ -465,8 +470,8 @@ func (rw *responseWriter) finish() {
 	}
 }
 
-// unanswered takes what a handler says, or leaves unsaid, whose fetch was cancelled before it answered: whatever that is, it
-// is not the resource, nor need it be whole.
+// unanswered takes what a handler says, or leaves unsaid, whose fetch was cancelled before it
+// answered: whatever that is, it is not the resource, nor need it be whole.
 func (rw *responseWriter) unanswered() {
 	rw.mode = modeDiscard
 	switch x := rw.x; {

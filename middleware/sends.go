@@ -15,7 +15,8 @@ import (
 var errStalled = fmt.Errorf("middleware: the reader of a response stalled while there was no room for others: %w", cirque.ErrSlowReader)
 
 const (
-	// sendMin is from which length on the sending of a body is watched. Smaller ones fit into the buffers of a connection.
+	// sendMin is from which length on the sending of a body is watched. Smaller ones fit into the
+	// buffers of a connection.
 	sendMin = 64 << 10
 
 	// sendUnit is how much a client may take Config.StallTimeout for.
@@ -25,9 +26,10 @@ const (
 	sendLook = 100 * time.Millisecond
 )
 
-// sends are the large bodies on their way to clients. What a client has open cannot be evicted, however long it does not
-// read. So when the Storage finds no room, the clients that have stalled for Config.StallTimeout are dropped, as many as
-// there are; as long as there is room they may take their time.
+// sends are the large bodies on their way to clients. What a client has open cannot be evicted,
+// however long it does not read. So when the Storage finds no room, the clients that have stalled
+// for Config.StallTimeout are dropped, as many as there are; as long as there is room they may take
+// their time.
 //
 // Lock order: mu before pulled.mu. drop is called with mu held: after remove it is not called.
 type sends struct {
@@ -51,8 +53,8 @@ func (s *sends) close() {
 	}
 }
 
-// send is one of them. due is when the client has to have taken what it was given, Unix nanoseconds; zero while it is not
-// the client that is waited for.
+// send is one of them. due is when the client has to have taken what it was given, Unix
+// nanoseconds; zero while it is not the client that is waited for.
 type send struct {
 	of         *sends
 	prev, next *send
@@ -100,7 +102,8 @@ func (one *send) given(n int) {
 // taken notes that it is not the client that is waited for.
 func (one *send) taken() { one.due.Store(0) }
 
-// press drops the clients that have stalled, on a goroutine of its own: the caller may hold any lock.
+// press drops the clients that have stalled, on a goroutine of its own: the caller may hold any
+// lock.
 func (s *sends) press() {
 	if s.count.Load() == 0 {
 		return
@@ -137,15 +140,17 @@ func (w *watchedWriter) Write(p []byte) (int, error) {
 
 var watchedBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// ReadFrom implements io.ReaderFrom, for bodies that are no io.WriterTo, as net/http does: through a buffer that is used again.
+// ReadFrom implements io.ReaderFrom, for bodies that are no io.WriterTo, as net/http does: through
+// a buffer that is used again.
 func (w *watchedWriter) ReadFrom(r io.Reader) (int64, error) {
 	buf := watchedBuffers.Get().(*[32 << 10]byte)
 	defer watchedBuffers.Put(buf)
 	return io.CopyBuffer(writerOnly{w}, r, buf[:])
 }
 
-// watched returns w, or if the body is large a writer that has the client dropped should it stall while room is wanted, and
-// what ends that. A ResponseWriter whose write deadline cannot be set keeps its client.
+// watched returns w, or if the body is large a writer that has the client dropped should it stall
+// while room is wanted, and what ends that. A ResponseWriter whose write deadline cannot be set
+// keeps its client.
 func (c *Cache) watched(w http.ResponseWriter, a *answer) (io.Writer, func()) {
 	if 0 <= a.length && a.length < sendMin {
 		return w, nil
@@ -164,7 +169,8 @@ type pulled struct {
 	failed error
 }
 
-// pulled returns body, or if it is large one that fails should its reader stall while room is wanted.
+// pulled returns body, or if it is large one that fails should its reader stall while room is
+// wanted.
 func (c *Cache) pulled(a *answer) io.ReadCloser {
 	if 0 <= a.length && a.length < sendMin {
 		return a.body
@@ -199,8 +205,8 @@ func (p *pulled) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo implements io.WriterTo: w gets the stored bytes themselves. What is in w's hands cannot be taken back, so the body
-// stays open until w has returned.
+// WriteTo implements io.WriterTo: w gets the stored bytes themselves. What is in w's hands cannot
+// be taken back, so the body stays open until w has returned.
 func (p *pulled) WriteTo(w io.Writer) (int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

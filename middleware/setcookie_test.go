@@ -17,8 +17,8 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// cookies is an origin that counts its answers in a cookie of each. It takes a second for a body. What is not in granted
-// is for a shared cache to guess.
+// cookies is an origin that counts its answers in a cookie of each. It takes a second for a body.
+// What is not in granted is for a shared cache to guess.
 type cookies struct {
 	asked   atomic.Int32
 	granted string
@@ -65,7 +65,8 @@ var caches = map[string]middleware.Config{
 	"HEAD fetches": {HeadAsGet: true},
 }
 
-// A cookie is for the client whose request the origin answered with it, and for nobody who is answered from the cache.
+// A cookie is for the client whose request the origin answered with it, and for nobody who is
+// answered from the cache.
 func TestSetCookieIsForItsClient(t *testing.T) {
 	for name, cfg := range caches {
 		t.Run(name, func(t *testing.T) {
@@ -113,7 +114,8 @@ func TestSetCookieIsForItsClient(t *testing.T) {
 						require.Equal(t, "34", r.body)
 						require.Equal(t, "n=4", r.gets())
 						hit()
-						// What comes on a miss may be a 304 to this client, or a refusal of its range.
+						// What comes on a miss may be a 304 to this client, or a refusal of its
+						// range.
 						r = b.get("/a", "If-None-Match", `"e"`)
 						require.Equal(t, http.StatusNotModified, r.StatusCode)
 						require.Equal(t, "n=5", r.gets())
@@ -149,7 +151,8 @@ func TestSetCookieInTheBackground(t *testing.T) {
 	}
 }
 
-// The answer to a POST that is stored for GETs, and that to a HEAD which freshens, bring cookies too.
+// The answer to a POST that is stored for GETs, and that to a HEAD which freshens, bring cookies
+// too.
 func TestSetCookieOfOtherMethods(t *testing.T) {
 	ask := func(b *bubble, method string) reply {
 		response, err := b.ask(b.t.Context(), method, "/", "Cache-Control", "max-age=0")
@@ -195,7 +198,8 @@ func TestSetCookieOfParts(t *testing.T) {
 	})
 }
 
-// A trailer reaches all who read along, so it brings no cookies, which do not belong there anyway (RFC 9110 §6.5.1).
+// A trailer reaches all who read along, so it brings no cookies, which do not belong there anyway
+// (RFC 9110 §6.5.1).
 func TestSetCookieInTrailer(t *testing.T) {
 	hold := make(chan struct{})
 	origin := func(w http.ResponseWriter, r *http.Request) {

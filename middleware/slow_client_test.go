@@ -13,8 +13,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// A client that reads slowly what is not stored paces the origin. That is no fault of the origin's: as long as it reads
-// it gets all.
+// A client that reads slowly what is not stored paces the origin. That is no fault of the origin's:
+// as long as it reads it gets all.
 func TestSlowClientIsNoIdleOrigin(t *testing.T) {
 	body := strings.Repeat("0123456789abcdef", 64<<10) // 1 MiB, in one write
 	origin := func(w http.ResponseWriter, _ *http.Request) {

@@ -22,7 +22,8 @@ func aged(w http.ResponseWriter, age time.Duration) {
 	w.Header().Set("Age", fmt.Sprint(int(age.Seconds())))
 }
 
-// Stale-while-revalidate serves at once and revalidates once, in the background, and the next request has the new one.
+// Stale-while-revalidate serves at once and revalidates once, in the background, and the next
+// request has the new one.
 func TestStaleWhileRevalidate(t *testing.T) {
 	var version atomic.Int32
 	var gate atomic.Pointer[chan struct{}]
@@ -275,8 +276,8 @@ func TestUnsafeMethodsInvalidate(t *testing.T) {
 	})
 }
 
-// That a response could not be stored is no error of the origin: those who waited for it are not served what is stale
-// (RFC 5861 §4).
+// That a response could not be stored is no error of the origin: those who waited for it are not
+// served what is stale (RFC 5861 §4).
 func TestStaleIfErrorOfTheOriginOnly(t *testing.T) {
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {

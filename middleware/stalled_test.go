@@ -19,8 +19,9 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Clients that stall in the midst of large bodies keep those from being freed. They cost the small entries nothing; and once
-// they have stalled for too long they are dropped in favour of what wants their room.
+// Clients that stall in the midst of large bodies keep those from being freed. They cost the small
+// entries nothing; and once they have stalled for too long they are dropped in favour of what wants
+// their room.
 func TestStalledReadersEvictNothing(t *testing.T) {
 	const large = 8 << 20
 	origin := func(w http.ResponseWriter, r *http.Request) {
@@ -58,7 +59,8 @@ func TestStalledReadersEvictNothing(t *testing.T) {
 			for i := range 50 {
 				require.Contains(t, h.get(fmt.Sprint("/small/", i)).status(), "; hit")
 			}
-			// The predictor remembers for a while what found no room, so that each is asked for once.
+			// The predictor remembers for a while what found no room, so that each is asked for
+			// once.
 			n := 0
 			eventually(t, func() bool {
 				n++
@@ -98,7 +100,8 @@ func stall(t *testing.T, url string) io.ReadCloser {
 	return resp.Body
 }
 
-// What is spooled for a caller that stalls, beside a Storage that does not stream, is wanted back in the same way.
+// What is spooled for a caller that stalls, beside a Storage that does not stream, is wanted back
+// in the same way.
 func TestStalledCallersOfSpool(t *testing.T) {
 	const large = 1 << 20
 	origin := func(w http.ResponseWriter, r *http.Request) {

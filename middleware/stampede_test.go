@@ -13,8 +13,8 @@ import (
 	"github.com/cirquecache/cirque/internal/verify/faulty"
 )
 
-// However many clients ask for one cold URL, its slow origin is asked once, and the last client is done soon after the
-// origin is. CIRQUE_LONG makes it ten thousand clients and five seconds.
+// However many clients ask for one cold URL, its slow origin is asked once, and the last client is
+// done soon after the origin is. CIRQUE_LONG makes it ten thousand clients and five seconds.
 func TestStampedeOfProcesses(t *testing.T) {
 	children, each, origins := 2, 200, 500*time.Millisecond
 	if long() {
@@ -26,7 +26,8 @@ func TestStampedeOfProcesses(t *testing.T) {
 			origin := faulty.NewOrigin(t, func(*http.Request) faulty.Answer {
 				return faulty.Answer{Body: body, Header: http.Header{"Cache-Control": {"max-age=60"}}, Delay: origins}
 			})
-			// With the default of LockWait, those who came first would give up as the origin answers.
+			// With the default of LockWait, those who came first would give up as the origin
+			// answers.
 			_, url := startCache(t, cacheTask{Origin: origin.URL, Door: door, LockWait: 6 * origins})
 			var reports sync.WaitGroup
 			var mu sync.Mutex

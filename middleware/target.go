@@ -137,8 +137,8 @@ func splitRequestURI(uri string) (scheme, user, authority, rest string) {
 	return scheme, user, authority, rest
 }
 
-// hosts returns a target's host, and its server where the URL names another. The origin that is asked
-// and the one that is meant may differ in more than spelling.
+// hosts returns a target's host, and its server where the URL names another. The origin that is
+// asked and the one that is meant may differ in more than spelling.
 func hosts(scheme, host, server string) (meant, asked string) {
 	if host == "" {
 		host = server

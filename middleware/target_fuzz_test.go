@@ -76,8 +76,8 @@ func seen(r *http.Request) string {
 	})
 }
 
-// Whatever two requests are for, and whatever handlers around the cache make of them: what the second
-// one gets is what the handler behind it makes for what it sees of the second one.
+// Whatever two requests are for, and whatever handlers around the cache make of them: what the
+// second one gets is what the handler behind it makes for what it sees of the second one.
 func FuzzTargets(f *testing.F) {
 	targets := []string{
 		"/", "//", "/a", "/a/", "/a/b", "/a%2Fb", "/a%2fb", "//a/b", "/a//b", "/a/../a/b", "/a?", "/a??", "/a?x", "/a%3Fx", "/a?x?", "/a;x", "/a#x", "/a%23x",

@@ -13,14 +13,14 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// Transport returns a RoundTripper that answers from the cache what it may, and asks base for the rest. A nil base
-// is http.DefaultTransport.
+// Transport returns a RoundTripper that answers from the cache what it may, and asks base for the
+// rest. A nil base is http.DefaultTransport.
 //
 // It keeps the RoundTripper contract: requests are not modified, their bodies are closed on every
 // path, responses and their headers are the caller's. Cancelling a request, by its context or its
 // Cancel channel, fails the caller's reading; a fill that it caused goes on for the others. A fetch
-// that nobody else can be waiting for ends with its caller. A fetch keeps the values of its caller's
-// context, even if it outlives the call.
+// that nobody else can be waiting for ends with its caller. A fetch keeps the values of its
+// caller's context, even if it outlives the call.
 //
 // A response that was fetched or validated for the request has the protocol and TLS state of base's
 // response. One from the store says HTTP/1.1 and has no TLS state.
@@ -28,11 +28,13 @@ import (
 // A request's URL and Host say where it goes. What a server's request had, and a reverse proxy left
 // in it, does not count: RequestURI and TLS.
 //
-// A transport that adds credentials goes outside the cache, which then sees them: an oauth2.Transport whose Base is the
-// cache's, and not the reverse. Requests to which base adds Authorization, or a Cookie, look alike to the cache, whosever
-// they are. Where the Request of base's responses shows what it added, an Authorization counts as if the caller had sent it
-// (RFC 9111 §3.5), and in a Private cache without SingleUser such responses are not stored. Neither is what varies by a
-// field that base added or replaced. A base whose responses have no Request, or that of the caller, tells nothing.
+// A transport that adds credentials goes outside the cache, which then sees them: an
+// oauth2.Transport whose Base is the cache's, and not the reverse. Requests to which base adds
+// Authorization, or a Cookie, look alike to the cache, whosever they are. Where the Request of
+// base's responses shows what it added, an Authorization counts as if the caller had sent it (RFC
+// 9111 §3.5), and in a Private cache without SingleUser such responses are not stored. Neither is
+// what varies by a field that base added or replaced. A base whose responses have no Request, or
+// that of the caller, tells nothing.
 func (c *Cache) Transport(base http.RoundTripper) http.RoundTripper {
 	c.mustBeNew()
 	if base == nil {
@@ -109,7 +111,8 @@ func (t *transportDoor) answerFromOrigin(x *exchange, to route, r *http.Request)
 	return t.pass(x, r)
 }
 
-// canonical returns r with the names of its fields in canonical form, which is how the rules know them.
+// canonical returns r with the names of its fields in canonical form, which is how the rules know
+// them.
 func canonical(r *http.Request) *http.Request {
 	if isCanonical(r.Header) {
 		return r
@@ -133,8 +136,9 @@ func canonicalName(name string) bool {
 	return plainlyCanonical(name) || http.CanonicalHeaderKey(name) == name
 }
 
-// plainlyCanonical reports whether name's letters are upper case where a word begins, and lower case elsewhere. Then
-// http.CanonicalHeaderKey has nothing to change, nor has it where name is none. It is asked of every field of every request.
+// plainlyCanonical reports whether name's letters are upper case where a word begins, and lower
+// case elsewhere. Then http.CanonicalHeaderKey has nothing to change, nor has it where name is
+// none. It is asked of every field of every request.
 func plainlyCanonical(name string) bool {
 	wrong := byte('a') // the first letter of the case that is out of place
 	for i := range len(name) {
@@ -173,8 +177,8 @@ func (t *transportDoor) pass(x *exchange, r *http.Request) (*http.Response, erro
 	return x.passed(response, r), nil
 }
 
-// roundTrip asks base. Its answers need not be as complete as a server's: like http.Client it puts up with those that have no
-// body, and with a ContentLength that nobody set.
+// roundTrip asks base. Its answers need not be as complete as a server's: like http.Client it puts
+// up with those that have no body, and with a ContentLength that nobody set.
 func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.base.RoundTrip(r)
 	switch {
@@ -200,13 +204,15 @@ func headOf(response *http.Response) *answerHead {
 	}
 }
 
-// changedHere are the fields that say nothing about the user if base's request has others than ours.
+// changedHere are the fields that say nothing about the user if base's request has others than
+// ours.
 var changedHere = []string{"Accept-Encoding", "If-Modified-Since", "If-None-Match", "If-Range", "Range"}
 
-// changedBelow returns the fields that base added to the request, or replaced the values of, before it sent it on, as far
-// as its response tells: a token of its own, or the cookies of a jar. A field that base took away does not count, as the
-// origin cannot have gone by it. Nor do the fields that the cache itself changes, or Accept-Encoding, which is between base
-// and the next hop and says nothing about the user. sent is the header of which base got a copy.
+// changedBelow returns the fields that base added to the request, or replaced the values of, before
+// it sent it on, as far as its response tells: a token of its own, or the cookies of a jar. A field
+// that base took away does not count, as the origin cannot have gone by it. Nor do the fields that
+// the cache itself changes, or Accept-Encoding, which is between base and the next hop and says
+// nothing about the user. sent is the header of which base got a copy.
 func changedBelow(sent http.Header, request *http.Request) (changed []string) {
 	if request == nil {
 		return nil // base does not tell
@@ -273,8 +279,8 @@ func (t *transportDoor) revalidate(x *exchange) {
 	})
 }
 
-// fetch asks the origin, delivers the answer to whoever is waiting for one, exactly once, and sees a fill through to its
-// end.
+// fetch asks the origin, delivers the answer to whoever is waiting for one, exactly once, and sees
+// a fill through to its end.
 func (t *transportDoor) fetch(x *exchange, deliver func(result)) {
 	delivered := false
 	once := func(a result) {
@@ -400,8 +406,8 @@ func (b fetchedBody) Read(p []byte) (int, error) {
 	return b.Reader.Read(p)
 }
 
-// pump carries the origin's body into the fill. A body that ends early, or is not as long as declared, is
-// left for the caller to abort.
+// pump carries the origin's body into the fill. A body that ends early, or is not as long as
+// declared, is left for the caller to abort.
 func (t *transportDoor) pump(x *exchange, response *http.Response) {
 	fill := x.flight.fill.Load()
 	if x.part != nil {

@@ -170,7 +170,8 @@ func TestTransportCancellationBeforeTheHeader(t *testing.T) {
 	require.Equal(t, 1, h.requests())
 }
 
-// What the base transport decoded is stored decoded; its strong tag serves validation upstream, and goes out weak.
+// What the base transport decoded is stored decoded; its strong tag serves validation upstream, and
+// goes out weak.
 func TestTransportDecodedResponses(t *testing.T) {
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
@@ -324,7 +325,8 @@ type countedBody struct {
 
 func (b countedBody) Close() error { b.closed.Add(1); return nil }
 
-// The answers of a RoundTripper that is no server's may lack what a server's have, as with http.Client.
+// The answers of a RoundTripper that is no server's may lack what a server's have, as with
+// http.Client.
 func TestTransportTakesIncompleteAnswers(t *testing.T) {
 	for _, header := range []http.Header{{"Cache-Control": {"max-age=60"}}, {"Cache-Control": {"no-store"}}, nil} {
 		for method, body := range map[string]string{http.MethodGet: "body", http.MethodPut: "body", http.MethodHead: ""} {

@@ -30,9 +30,9 @@ import (
 	"github.com/cirquecache/cirque/tiered"
 )
 
-// A body whose file is truncated while it is being sent, and perhaps written anew, reaches the client as it was stored or
-// ends in an error. What waits in the buffers of the connection counts too: sendfile would fill that with the file's pages,
-// which a truncation turns into zeros.
+// A body whose file is truncated while it is being sent, and perhaps written anew, reaches the
+// client as it was stored or ends in an error. What waits in the buffers of the connection counts
+// too: sendfile would fill that with the file's pages, which a truncation turns into zeros.
 func TestTruncatedWhileSent(t *testing.T) {
 	bodies := map[string][]byte{}
 	for path, size := range map[string]int{"/1": 1 << 20, "/12": 12 << 20} {
@@ -135,8 +135,8 @@ func truncatedWhileSent(t *testing.T, h *house, dir, path string, body []byte, r
 	require.NoError(t, h.cache.Wait(context.Background()))
 }
 
-// Something that opens only when somebody writes to it, in the place of an entry, holds nobody up: the entry is fetched anew, and
-// is a hit from then on.
+// Something that opens only when somebody writes to it, in the place of an entry, holds nobody up:
+// the entry is fetched anew, and is a hit from then on.
 func TestFIFOInAnEntrysPlace(t *testing.T) {
 	dir := t.TempDir()
 	store, err := diskcache.Open(dir, nil)

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// underWay counts what outlives the requests that caused it: fills and background revalidations. The zero value
-// is ready for use.
+// underWay counts what outlives the requests that caused it: fills and background revalidations.
+// The zero value is ready for use.
 type underWay struct {
 	mu      sync.Mutex
 	closing bool
@@ -22,7 +22,8 @@ type wait struct {
 	done chan struct{}
 }
 
-// begin counts one more, and returns its number, for end; zero when the cache is closing, which needs no end.
+// begin counts one more, and returns its number, for end; zero when the cache is closing, which
+// needs no end.
 func (u *underWay) begin() uint64 {
 	u.mu.Lock()
 	defer u.mu.Unlock()

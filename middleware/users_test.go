@@ -27,8 +27,9 @@ func (h hesitant) Write(p []byte) (int, error) {
 	return h.ResponseWriter.Write(p)
 }
 
-// Ten users ask at random for pages that are each user's own and must be validated before each use, with ranges,
-// conditions, reloads and HEAD, of an origin that fails at times: no body, field or cookie of another reaches them.
+// Ten users ask at random for pages that are each user's own and must be validated before each use,
+// with ranges, conditions, reloads and HEAD, of an origin that fails at times: no body, field or
+// cookie of another reaches them.
 func TestUsersAtRandom(t *testing.T) {
 	seeds := uint64(3)
 	if long() {

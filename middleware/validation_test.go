@@ -18,7 +18,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// The tags of many variants go upstream as far as a server can be expected to take them in one line, the newest first.
+// The tags of many variants go upstream as far as a server can be expected to take them in one
+// line, the newest first.
 func TestValidatorsOfManyVariants(t *testing.T) {
 	tag := func(v string) string { return fmt.Sprintf("%q", v+strings.Repeat("-", 200)) }
 	origin := func(w http.ResponseWriter, r *http.Request) {

@@ -38,7 +38,8 @@ func (h slowMissHandler) Finish() (cirque.MissFinish, error) {
 	return h.MissHandler.Finish()
 }
 
-// TestWait: a client has all of a response before the Storage has. Whoever waits for the cache finds it stored.
+// TestWait: a client has all of a response before the Storage has. Whoever waits for the cache
+// finds it stored.
 func TestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		may := make(chan struct{})

@@ -20,8 +20,8 @@ import (
 	"github.com/cirquecache/cirque/tiered"
 )
 
-// personal is an origin whose pages are one user's each, told apart by credentials that no Vary names. It takes a second
-// for a header and, where the path says so, ten more for the body.
+// personal is an origin whose pages are one user's each, told apart by credentials that no Vary
+// names. It takes a second for a header and, where the path says so, ten more for the body.
 type personal struct {
 	credentials string // the name of the field
 
@@ -113,8 +113,8 @@ func (b *bubble) crowd(path string, header func(n int) []string) (bodies [20]str
 	return bodies, time.Since(began)
 }
 
-// Of users who ask at once for what must be validated before it is reused each gets an answer of its own (RFC 9111 §4,
-// §5.2.2.4), at once and together, and those who come later do not queue.
+// Of users who ask at once for what must be validated before it is reused each gets an answer of
+// its own (RFC 9111 §4, §5.2.2.4), at once and together, and those who come later do not queue.
 func TestWaitingUsersGetWhatIsTheirs(t *testing.T) {
 	for _, credentials := range []string{"Cookie", "Authorization"} {
 		for name, granted := range mustBeValidated {
@@ -151,8 +151,8 @@ func TestWaitingUsersGetWhatIsTheirs(t *testing.T) {
 	}
 }
 
-// Users who share a page of which each use must be validated cost the origin one body where the Storage streams, or had
-// it before.
+// Users who share a page of which each use must be validated cost the origin one body where the
+// Storage streams, or had it before.
 func TestWaitingUsersValidate(t *testing.T) {
 	for name, granted := range mustBeValidated {
 		t.Run(name, func(t *testing.T) {
@@ -230,8 +230,8 @@ func TestWaitingUsersShareAgain(t *testing.T) {
 	})
 }
 
-// A lifetime that a slow origin's delay, or the body, has used up is shared by those who waited all the while, unless
-// using it stale is forbidden (RFC 9111 §4.2.4).
+// A lifetime that a slow origin's delay, or the body, has used up is shared by those who waited all
+// the while, unless using it stale is forbidden (RFC 9111 §4.2.4).
 func TestWaitingUsersShareWhatTheWaitUsedUp(t *testing.T) {
 	for cc, shared := range map[string]bool{
 		"max-age=1":                  true,
@@ -263,7 +263,8 @@ func TestWaitingUsersShareWhatTheWaitUsedUp(t *testing.T) {
 	}
 }
 
-// The same over real connections: each user's page is its own, and no page takes longer than two of the origin's answers.
+// The same over real connections: each user's page is its own, and no page takes longer than two of
+// the origin's answers.
 func TestWaitingUsersOverConnections(t *testing.T) {
 	for name, cc := range map[string]string{"no-cache": "no-cache", "no lifetime": "max-age=0, must-revalidate", "nothing said": ""} {
 		t.Run(name, func(t *testing.T) {
@@ -319,8 +320,9 @@ func (s lateStorage) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.C
 	return s.StreamingStorage.Lookup(ctx, key)
 }
 
-// A request whose lookup takes its time may find what was received after it had read the clock. What has no lifetime is
-// not fresh for it either (RFC 9111 §4.2: the lifetime must exceed the age, and an age is never negative).
+// A request whose lookup takes its time may find what was received after it had read the clock.
+// What has no lifetime is not fresh for it either (RFC 9111 §4.2: the lifetime must exceed the age,
+// and an age is never negative).
 func TestLookupThatFindsWhatCameLater(t *testing.T) {
 	for name, granted := range mustBeValidated {
 		t.Run(name, func(t *testing.T) {

@@ -1,4 +1,5 @@
-// Package predictor remembers which resources turned out uncacheable, or to need validation before each use.
+// Package predictor remembers which resources turned out uncacheable, or to need validation before
+// each use.
 //
 // Requests for one key wait for the first of them, which fetches the response. If the response
 // cannot be shared, they have waited for nothing: each of them must fetch for itself in the end. A

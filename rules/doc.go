@@ -1,6 +1,6 @@
 // Package rules holds what RFC 9111 and its relatives decide: pure functions of requests, responses
-// and an instant, which read no clock, do no I/O and keep nothing that they are given. They also work
-// without a cache.
+// and an instant, which read no clock, do no I/O and keep nothing that they are given. They also
+// work without a cache.
 //
 // A [Policy] holds the choices that the RFCs leave to a cache. Its methods, and functions such as
 // [EvaluatePreconditions] and [ParseRange], are the rules, one file for each concern:

@@ -9,22 +9,23 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// hopByHop are the fields that concern one connection only, whether Connection lists them or not (RFC 9110
-// §7.6.1).
+// hopByHop are the fields that concern one connection only, whether Connection lists them or not
+// (RFC 9110 §7.6.1).
 var hopByHop = []string{
 	"Connection", "Http2-Settings", "Keep-Alive", "Proxy-Connection", "Te", "Transfer-Encoding", "Upgrade",
 }
 
-// RemoveConnectionFields deletes from h the fields that concern only the connection it came over: Connection,
-// what Connection lists, and the fields known to be of that kind (RFC 9110 §7.6.1). Of a request it is to be
-// called before anything is computed from the fields, or a client could have one dropped upstream that the
-// cache went by.
+// RemoveConnectionFields deletes from h the fields that concern only the connection it came over:
+// Connection, what Connection lists, and the fields known to be of that kind (RFC 9110 §7.6.1). Of
+// a request it is to be called before anything is computed from the fields, or a client could have
+// one dropped upstream that the cache went by.
 //
-// Age, Cache-Control, Date, Expires, Vary and targeted fields stay even where Connection lists them: a sender
-// must not list what is meant for all recipients, and a response without its Vary or its no-store would be
-// served to those it was not meant for.
+// Age, Cache-Control, Date, Expires, Vary and targeted fields stay even where Connection lists
+// them: a sender must not list what is meant for all recipients, and a response without its Vary or
+// its no-store would be served to those it was not meant for.
 //
-// It reports whether Connection took a field away that is not known to be of that kind: see [Exchange.Stripped].
+// It reports whether Connection took a field away that is not known to be of that kind: see
+// [Exchange.Stripped].
 func RemoveConnectionFields(h http.Header) (stripped bool) {
 	listed := h["Connection"]
 	for _, name := range hopByHop {
@@ -48,13 +49,13 @@ func meantForAll(name string) bool {
 	return strings.HasSuffix(name, "-Cache-Control") // RFC 9213 §2.4
 }
 
-// notStored are the fields that are not stored though they reach the client of the moment: they are between it
-// and a proxy (RFC 9111 §3.1), or announce trailers, which are not stored either.
+// notStored are the fields that are not stored though they reach the client of the moment: they are
+// between it and a proxy (RFC 9111 §3.1), or announce trailers, which are not stored either.
 var notStored = []string{"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization", "Trailer"}
 
-// StoredHeader returns the part of a response's header that may be stored (RFC 9111 §3.1), as a map of its own
-// that shares the value slices of h: everything but the fields of [RemoveConnectionFields], those that only
-// concern a proxy, and except.
+// StoredHeader returns the part of a response's header that may be stored (RFC 9111 §3.1), as a map
+// of its own that shares the value slices of h: everything but the fields of
+// [RemoveConnectionFields], those that only concern a proxy, and except.
 func StoredHeader(h http.Header, except ...string) http.Header {
 	stored := maps.Clone(h)
 	if stored == nil {

@@ -10,11 +10,11 @@ import (
 )
 
 // Freshen updates the stored response with the header of a 304, or of a 200 to HEAD that fits it
-// ([CompareHead]), and works out its freshness anew (RFC 9111 §4.3.4 and §4.3.5). The result keeps variance,
-// extensions and creation time.
+// ([CompareHead]), and works out its freshness anew (RFC 9111 §4.3.4 and §4.3.5). The result keeps
+// variance, extensions and creation time.
 //
-// It answers the request in any case. Where there is a refusal it must not be stored, and if that Ends the stored
-// response, that has to be removed; otherwise it stays as it was.
+// It answers the request in any case. Where there is a refusal it must not be stored, and if that
+// Ends the stored response, that has to be removed; otherwise it stays as it was.
 //
 // All fields are updated (§3.2) but these:
 //   - Content-Length, Content-Encoding and Content-Range describe the stored bytes, which a 304 does not
@@ -35,7 +35,8 @@ func (p *Policy) Freshen(stored *cirque.CacheMeta, x *Exchange) (*cirque.CacheMe
 			refusal.Ends = true
 		}
 	default:
-		// Prediction aside, it does not matter who asked: the update takes effect for all (RFC 9111 §4.3.4).
+		// Prediction aside, it does not matter who asked: the update takes effect for all (RFC 9111
+		// §4.3.4).
 		byResponse := c.refusedByResponse()
 		refusal.Ends = byResponse != nil && !(byResponse.Detail == refusedCookie && validatedAlways(stored, x))
 	}
@@ -93,13 +94,13 @@ func (c *candidate) refusedUpdate(stored *cirque.CacheMeta) *Refusal {
 	return nil
 }
 
-// SelectForFreshening returns the index of the stored response that a 304 with header h identifies (RFC 9111
-// §4.3.4), or -1: then none may be updated, and the request has to be sent again without preconditions. Of
-// several it is the most recent.
+// SelectForFreshening returns the index of the stored response that a 304 with header h identifies
+// (RFC 9111 §4.3.4), or -1: then none may be updated, and the request has to be sent again without
+// preconditions. Of several it is the most recent.
 //
-// candidates are the responses whose validators the request nominated. A weak tag can be shared by variants
-// that differ in their coding, so of those that the request did not select only strong ones should be
-// nominated.
+// candidates are the responses whose validators the request nominated. A weak tag can be shared by
+// variants that differ in their coding, so of those that the request did not select only strong
+// ones should be nominated.
 func SelectForFreshening(h http.Header, candidates []cirque.Variant) int {
 	etag, modified := h.Get("Etag"), h.Get("Last-Modified")
 	matches := func(v cirque.Variant) bool {
@@ -126,9 +127,11 @@ func SelectForFreshening(h http.Header, candidates []cirque.Variant) int {
 type HeadComparison uint8
 
 const (
-	// HeadUnknown: neither that it is the same nor that it is another. The stored response stays as it was.
+	// HeadUnknown: neither that it is the same nor that it is another. The stored response stays as
+	// it was.
 	HeadUnknown HeadComparison = iota
-	// HeadSame: it has a validator of the stored response, and nothing speaks against it. [Policy.Freshen] updates that.
+	// HeadSame: it has a validator of the stored response, and nothing speaks against it.
+	// [Policy.Freshen] updates that.
 	HeadSame
 	// HeadDiffers: a validator or the length is another one. The stored response is out of date.
 	HeadDiffers
@@ -147,8 +150,9 @@ func (c HeadComparison) String() string {
 	return "HeadComparison(?)"
 }
 
-// CompareHead compares a 200 to HEAD with header h with the stored response, whose body is bodyLen bytes long (negative
-// where that is not known). An equal length alone proves nothing: a new version may be as long as the old one.
+// CompareHead compares a 200 to HEAD with header h with the stored response, whose body is bodyLen
+// bytes long (negative where that is not known). An equal length alone proves nothing: a new
+// version may be as long as the old one.
 func CompareHead(stored *cirque.CacheMeta, bodyLen int64, h http.Header) HeadComparison {
 	header, same := stored.Header(), HeadUnknown
 	if etag := h.Get("Etag"); etag != "" {

@@ -146,8 +146,8 @@ func TestFreshenCookieEnds(t *testing.T) {
 	}
 }
 
-// What an update says takes effect for all, whoever asked for it (RFC 9111 §4.3.4); what a request brings about alone does
-// not.
+// What an update says takes effect for all, whoever asked for it (RFC 9111 §4.3.4); what a request
+// brings about alone does not.
 func TestFreshenEndsTheStored(t *testing.T) {
 	for _, c := range []struct {
 		request, update []string
@@ -177,8 +177,8 @@ func TestFreshenInjection(t *testing.T) {
 	const cookie = "Set-Cookie: a=b"
 	keep, keepPrivate := &Policy{SetCookie: SetCookieKeep}, &Policy{SetCookie: SetCookieKeep, Private: true}
 	old := stored(t, keep, get("Cache-Control: max-age=50", `ETag: "a"`, "Vary: A", cookie))
-	// Where cookies are kept, the one that came with the origin's leave to reuse it stays, as does what the entry is stored
-	// under.
+	// Where cookies are kept, the one that came with the origin's leave to reuse it stays, as does
+	// what the entry is stored under.
 	fresh := freshened(t, keep, old, later("Vary:", "Content-Length: 99"))
 	require.Equal(t, "a=b", fresh.Header().Get("Set-Cookie"))
 	require.Equal(t, []string{"A"}, fresh.Header().Values("Vary"))

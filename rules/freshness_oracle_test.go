@@ -12,9 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What follows transcribes RFC 9111 §4.2.1 and §4.2.3 sentence by sentence, slowly and with other means than the package:
-// regular expressions and integers without bounds. Where the RFC leaves a choice, it takes the package's:
-// the first of several values, staleness for what can't be read, the conservative age.
+// What follows transcribes RFC 9111 §4.2.1 and §4.2.3 sentence by sentence, slowly and with other
+// means than the package: regular expressions and integers without bounds. Where the RFC leaves a
+// choice, it takes the package's: the first of several values, staleness for what can't be read,
+// the conservative age.
 
 type transcription struct {
 	shared                    bool

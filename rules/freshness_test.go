@@ -101,7 +101,8 @@ func TestHeuristicFreshness(t *testing.T) {
 	}
 }
 
-// A private cache may guess for any status, but only where the response says private (RFC 9111 §5.2.2.7).
+// A private cache may guess for any status, but only where the response says private (RFC 9111
+// §5.2.2.7).
 func TestHeuristicFreshnessOfPrivate(t *testing.T) {
 	private, modified := &Policy{Private: true}, "Last-Modified: "+at(-100*time.Second)
 	require.True(t, private.Freshness(get("Cache-Control: private", modified).withStatus(299)).Heuristic)

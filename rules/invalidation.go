@@ -8,8 +8,8 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// IsUnsafe reports whether a request with this method may change something at the origin: every method but those that RFC 9110 §9.2.1
-// defines to be safe, unknown ones included (RFC 9111 §4.4).
+// IsUnsafe reports whether a request with this method may change something at the origin: every
+// method but those that RFC 9110 §9.2.1 defines to be safe, unknown ones included (RFC 9111 §4.4).
 func IsUnsafe(method string) bool {
 	switch method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
@@ -23,9 +23,10 @@ func invalidating(req *http.Request, status int) bool {
 	return IsUnsafe(req.Method) && 200 <= status && status <= 399
 }
 
-// Invalidates returns the URIs whose stored responses a response with this status and header invalidates
-// (RFC 9111 §4.4): the target URI first, then those that Location and Content-Location refer to, if they are of the
-// same origin. It returns nil unless the method is unsafe and the response no error. The URLs are absolute and the caller's.
+// Invalidates returns the URIs whose stored responses a response with this status and header
+// invalidates (RFC 9111 §4.4): the target URI first, then those that Location and Content-Location
+// refer to, if they are of the same origin. It returns nil unless the method is unsafe and the
+// response no error. The URLs are absolute and the caller's.
 func Invalidates(req *http.Request, status int, h http.Header) []*url.URL {
 	if !invalidating(req, status) {
 		return nil
@@ -47,15 +48,17 @@ func Invalidates(req *http.Request, status int, h http.Header) []*url.URL {
 	return uris
 }
 
-// CacheGroups returns the groups that a response with header h belongs to (RFC 9875 §2), each once. A field that
-// is no List of Strings, or longer than 64 KiB, counts as absent. Groups beyond the 128th are left out.
+// CacheGroups returns the groups that a response with header h belongs to (RFC 9875 §2), each once.
+// A field that is no List of Strings, or longer than 64 KiB, counts as absent. Groups beyond the
+// 128th are left out.
 //
 // Groups of different origins are different, whatever their names.
 func CacheGroups(h http.Header) []string { return field.Groups(h["Cache-Groups"]) }
 
-// InvalidatedGroups returns the groups, of the request's origin, whose stored responses a response with this status and
-// header invalidates (RFC 9875 §3). It returns nil unless the method is unsafe and the response no error. Invalidation
-// goes no further: the groups of what it hits are not invalidated in turn.
+// InvalidatedGroups returns the groups, of the request's origin, whose stored responses a response
+// with this status and header invalidates (RFC 9875 §3). It returns nil unless the method is unsafe
+// and the response no error. Invalidation goes no further: the groups of what it hits are not
+// invalidated in turn.
 func InvalidatedGroups(req *http.Request, status int, h http.Header) []string {
 	if !invalidating(req, status) {
 		return nil

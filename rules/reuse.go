@@ -55,8 +55,8 @@ type ReuseDecision struct {
 	Detail string
 }
 
-// StaleMayStandInFor reports whether a stale response may stand in for an answer with this status (RFC
-// 5861 §4). It may also stand in for no answer at all.
+// StaleMayStandInFor reports whether a stale response may stand in for an answer with this status
+// (RFC 5861 §4). It may also stand in for no answer at all.
 func StaleMayStandInFor(status int) bool {
 	switch status {
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -86,10 +86,11 @@ func (p *Policy) Reuse(meta *cirque.CacheMeta, rd *RequestDirectives, now time.T
 	return reuse(meta, now)
 }
 
-// Shareable reports whether requests that waited for the stored response, and had come in before its header did, may
-// share it at now. RFC 9111 §4 lets requests be collapsed only where each may reuse the response: one that has to be
-// validated first (no-cache, or no lifetime) is for the request that it answers, and for no other. A lifetime that ended
-// while the requests waited does no harm, unless the response must not be used stale (§4.2.4).
+// Shareable reports whether requests that waited for the stored response, and had come in before
+// its header did, may share it at now. RFC 9111 §4 lets requests be collapsed only where each may
+// reuse the response: one that has to be validated first (no-cache, or no lifetime) is for the
+// request that it answers, and for no other. A lifetime that ended while the requests waited does
+// no harm, unless the response must not be used stale (§4.2.4).
 func Shareable(meta *cirque.CacheMeta, now time.Time) bool {
 	granted := meta.IsFresh(meta.Updated()) || meta.Has(cirque.MetaDelayed)
 	return granted && !meta.Has(cirque.MetaNoCache) && (meta.IsFresh(now) || !meta.Has(cirque.MetaNoStale))

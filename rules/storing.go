@@ -10,12 +10,13 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// Store decides whether the response to a GET may be stored (RFC 9111 §3). If so, it returns the complete meta
-// to store it with, save for the variance; the header in it is x.Header less what is not stored (§3.1).
-// Otherwise it returns the refusal alone, and what is stored for the request is superseded nonetheless.
+// Store decides whether the response to a GET may be stored (RFC 9111 §3). If so, it returns the
+// complete meta to store it with, save for the variance; the header in it is x.Header less what is
+// not stored (§3.1). Otherwise it returns the refusal alone, and what is stored for the request is
+// superseded nonetheless.
 //
-// A response that isn't fresh is stored where it can be validated or might be served stale. One to HEAD is
-// never stored, but may freshen: see [CompareHead]. For 206 see [Policy.StorePartial].
+// A response that isn't fresh is stored where it can be validated or might be served stale. One to
+// HEAD is never stored, but may freshen: see [CompareHead]. For 206 see [Policy.StorePartial].
 func (p *Policy) Store(x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	if x.method() != http.MethodGet {
 		return nil, refuseRequest("method")
@@ -29,9 +30,9 @@ func (p *Policy) Store(x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	return p.admit(x)
 }
 
-// StorePost decides whether the response to a POST may be stored to serve later GETs. That takes explicit
-// freshness and a Content-Location equal to the target URI (RFC 9110 §9.3.3), and a 200, as no other status
-// would answer them.
+// StorePost decides whether the response to a POST may be stored to serve later GETs. That takes
+// explicit freshness and a Content-Location equal to the target URI (RFC 9110 §9.3.3), and a 200,
+// as no other status would answer them.
 func (p *Policy) StorePost(x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	target := TargetURI(x.Request)
 	switch {
@@ -48,8 +49,8 @@ func (p *Policy) StorePost(x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	return p.admit(x)
 }
 
-// refersTo reports whether the lines of a field are one URI reference that, seen from uri, refers to uri
-// itself.
+// refersTo reports whether the lines of a field are one URI reference that, seen from uri, refers
+// to uri itself.
 func refersTo(lines []string, uri *url.URL) bool {
 	if len(lines) != 1 {
 		return false
@@ -76,8 +77,8 @@ func setGroups(m *cirque.CacheMeta, req *http.Request) {
 	}
 }
 
-// candidate is a response that may be stored, if no rule objects. Status and header are those of its exchange,
-// unless the exchange updates a stored response.
+// candidate is a response that may be stored, if no rule objects. Status and header are those of
+// its exchange, unless the exchange updates a stored response.
 type candidate struct {
 	policy     *Policy
 	exchange   *Exchange
@@ -114,12 +115,12 @@ const refusedCookie = "set-cookie" // the Detail of a Refusal
 // cookieFields set cookies. Set-Cookie2 is obsolete (RFC 6265 §9.4).
 var cookieFields = []string{"Set-Cookie", "Set-Cookie2"}
 
-// refusal applies the prohibitions of RFC 9111 §3, and those that keep a shared cache from handing one client's
-// answer to another.
+// refusal applies the prohibitions of RFC 9111 §3, and those that keep a shared cache from handing
+// one client's answer to another.
 func (c *candidate) refusal() *Refusal {
 	if refusal := c.refusedByResponse(); refusal != nil {
-		// A response to this client's credentials, or to fields that provoke errors, tells nothing about the
-		// next.
+		// A response to this client's credentials, or to fields that provoke errors, tells nothing
+		// about the next.
 		byRequest := c.refusedByRequest()
 		refusal.ByResponse = !(c.authorized() && c.sentAuthorization()) && (byRequest == nil || byRequest.ByResponse)
 		return refusal
@@ -145,7 +146,8 @@ func (c *candidate) refusedByResponse() *Refusal {
 	case len(c.stored["Vary"]) < len(c.header["Vary"]):
 		return refuseResponse("vary") // private="Vary", say: stored without it, it would match all
 	case c.setsCookie && (shared && !c.reusableAsItIs() || c.policy.SetCookie == SetCookieRefuse):
-		// RFC 9111 §7.3. What a cookie comes with was likely made for one client, unless the origin itself says otherwise.
+		// RFC 9111 §7.3. What a cookie comes with was likely made for one client, unless the origin
+		// itself says otherwise.
 		return refuseResponse(refusedCookie)
 	case !field.ValidHeader(c.stored):
 		return refuseResponse("header-invalid") // RFC 9110 §5.5
@@ -181,8 +183,9 @@ func (c *candidate) refusedByRequest() *Refusal {
 	return nil
 }
 
-// storable reports whether the response contains one of the things without which RFC 9111 §3 forbids to store
-// it. A configured lifetime is an arrangement with the origin that takes their place.
+// storable reports whether the response contains one of the things without which RFC 9111 §3
+// forbids to store it. A configured lifetime is an arrangement with the origin that takes their
+// place.
 func (c *candidate) storable() bool {
 	d := c.directives
 	return d.Public || d.Private && c.policy.Private || d.MaxAge.Present || d.SMaxAge.Present ||
@@ -190,7 +193,8 @@ func (c *candidate) storable() bool {
 		c.policy.Defaults.FreshDuration(c.status) > 0
 }
 
-// reusableAsItIs reports whether the origin itself wants the response to be reused without being asked.
+// reusableAsItIs reports whether the origin itself wants the response to be reused without being
+// asked.
 func (c *candidate) reusableAsItIs() bool {
 	return c.freshness.Explicit && c.freshness.Fresh() && !c.directives.NoCache
 }
@@ -205,8 +209,8 @@ func (c *candidate) servableStale() bool {
 	return m.ServeStaleWhileRevalidate(now) || m.ServeStaleIfError(now)
 }
 
-// authorized reports whether the request had an Authorization that matters, be it added on its way to the origin: to a
-// private cache it does not (RFC 9111 §3.5).
+// authorized reports whether the request had an Authorization that matters, be it added on its way
+// to the origin: to a private cache it does not (RFC 9111 §3.5).
 func (c *candidate) authorized() bool {
 	return !c.policy.Private && (c.sentAuthorization() || slices.Contains(c.exchange.Changed, "Authorization"))
 }
@@ -216,8 +220,8 @@ func (c *candidate) sentAuthorization() bool {
 	return len(c.exchange.Request.Header["Authorization"]) > 0
 }
 
-// changedOnTheWay reports whether a field that the request is known by, in the key or in the variance, was another when
-// the request reached the origin.
+// changedOnTheWay reports whether a field that the request is known by, in the key or in the
+// variance, was another when the request reached the origin.
 func (c *candidate) changedOnTheWay() bool {
 	if len(c.exchange.Changed) == 0 {
 		return false
@@ -228,8 +232,8 @@ func (c *candidate) changedOnTheWay() bool {
 	})
 }
 
-// shareAuthorized reports whether a shared cache may store what a request with Authorization got (RFC 9111
-// §3.5).
+// shareAuthorized reports whether a shared cache may store what a request with Authorization got
+// (RFC 9111 §3.5).
 func (d *responseDirectives) shareAuthorized() bool {
 	return d.Public || d.MustRevalidate || d.SMaxAge.Valid
 }
@@ -237,8 +241,9 @@ func (d *responseDirectives) shareAuthorized() bool {
 // maxRequestExtra bounds, in bytes, the header of a request whose error response is stored.
 const maxRequestExtra = 8 << 10
 
-// provokes reports whether a request with header h has what makes origins fail: control characters, or a great deal of
-// header apart from the fields that are in the key. The error it provokes is not for others.
+// provokes reports whether a request with header h has what makes origins fail: control characters,
+// or a great deal of header apart from the fields that are in the key. The error it provokes is not
+// for others.
 func (p *Policy) provokes(h, response http.Header) bool {
 	keyed, _ := cirque.VaryFields(response)
 	if p.Private {
@@ -276,9 +281,10 @@ func flagIf(on bool, flag cirque.MetaFlags) cirque.MetaFlags {
 	return 0
 }
 
-// staleWindows returns how long the response may be served stale (RFC 5861). Configured windows are for
-// responses that are fresh for a while; an origin that grants no freshness wants to be asked. A server error with a bound to
-// its lifetime has none, or windows that were meant for the page would lead past it.
+// staleWindows returns how long the response may be served stale (RFC 5861). Configured windows are
+// for responses that are fresh for a while; an origin that grants no freshness wants to be asked. A
+// server error with a bound to its lifetime has none, or windows that were meant for the page would
+// lead past it.
 func (c *candidate) staleWindows() (swr, sie time.Duration) {
 	if c.policy.boundsServerError(c.status) {
 		return 0, 0
@@ -295,29 +301,31 @@ func (c *candidate) staleWindows() (swr, sie time.Duration) {
 	return swr, sie
 }
 
-// neverStale reports whether the response must not be served stale (RFC 9111 §4.2.4). s-maxage includes
-// proxy-revalidate (§5.2.2.10); private caches see neither. A response to which the origin gave no lifetime and
-// nothing else did either has no staleness that a client could accept with max-stale.
+// neverStale reports whether the response must not be served stale (RFC 9111 §4.2.4). s-maxage
+// includes proxy-revalidate (§5.2.2.10); private caches see neither. A response to which the origin
+// gave no lifetime and nothing else did either has no staleness that a client could accept with
+// max-stale.
 func (c *candidate) neverStale() bool {
 	d, f := c.directives, c.freshness
 	return d.MustRevalidate || d.ProxyRevalidate || d.SMaxAge.Present ||
 		!f.Explicit && !f.Heuristic && !d.StaleWhileRevalidate.Present && !d.StaleIfError.Present
 }
 
-// trustsImmutable: a client should believe in immutable only where the resource is authenticated (RFC 8246 §3).
-// How a shared cache reaches its origin is for its owner to secure.
+// trustsImmutable: a client should believe in immutable only where the resource is authenticated
+// (RFC 8246 §3). How a shared cache reaches its origin is for its owner to secure.
 func (p *Policy) trustsImmutable(req *http.Request) bool {
 	return !p.Private || TargetURI(req).Scheme == "https"
 }
 
-// boundsServerError reports whether responses with this status are stored only as long as Defaults says.
+// boundsServerError reports whether responses with this status are stored only as long as Defaults
+// says.
 func (p *Policy) boundsServerError(status int) bool { return status >= 500 && !p.StoreServerErrors }
 
 // final reports whether status is that of a final response (RFC 9110 §15).
 func final(status int) bool { return 200 <= status && status <= 599 }
 
-// understood reports whether this cache keeps all requirements on caches of a final status (RFC 9111 §3): those
-// that RFC 9110 §15 defines.
+// understood reports whether this cache keeps all requirements on caches of a final status (RFC
+// 9111 §3): those that RFC 9110 §15 defines.
 func understood(status int) bool {
 	switch {
 	case status <= 206, 300 <= status && status <= 308, 400 <= status && status <= 417,

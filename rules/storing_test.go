@@ -28,7 +28,8 @@ func detail(t *testing.T, p *Policy, x *Exchange) string {
 // withErrors are the rules where a server error goes by its own directives.
 var withErrors = &Policy{StoreServerErrors: true}
 
-// RFC 9111 §3: any final status with explicit freshness, known or not. Of server errors the owner has to say so.
+// RFC 9111 §3: any final status with explicit freshness, known or not. Of server errors the owner
+// has to say so.
 func TestStoreByStatus(t *testing.T) {
 	for status := 0; status <= 1000; status++ {
 		want, byDefault := "", ""
@@ -572,7 +573,8 @@ func BenchmarkStore(b *testing.B) {
 	}
 }
 
-// Fields that were added or replaced between the cache and the origin count where the response or the key depends on them.
+// Fields that were added or replaced between the cache and the origin count where the response or
+// the key depends on them.
 func TestStoreWhatWasChangedOnTheWay(t *testing.T) {
 	authorization, users := []string{"Authorization"}, []string{"Authorization", "Cookie"}
 	for name, c := range map[string]struct {

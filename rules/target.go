@@ -9,8 +9,8 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// TargetURI returns the request's target URI (RFC 9110 §7.1): absolute, without fragment and user information, its scheme
-// and host in lower case and without a default port.
+// TargetURI returns the request's target URI (RFC 9110 §7.1): absolute, without fragment and user
+// information, its scheme and host in lower case and without a default port.
 //
 // The target of a server's request, one with a RequestURI, is what its client asked for: path and
 // query are those of RequestURI, whatever [http.StripPrefix] or a router has made of the URL since.
@@ -54,8 +54,8 @@ func TargetScheme(req *http.Request) string {
 	return "http"
 }
 
-// NormalHost returns the host, with its port, of a URI of this scheme: in lower case and without a default port (RFC 9110
-// §4.2.3).
+// NormalHost returns the host, with its port, of a URI of this scheme: in lower case and without a
+// default port (RFC 9110 §4.2.3).
 func NormalHost(scheme, host string) string {
 	host = strings.ToLower(host)
 	if strings.IndexByte(host, ':') < 0 {
@@ -71,8 +71,8 @@ func NormalHost(scheme, host string) string {
 	return name
 }
 
-// defaultPort returns the port that a URI of this scheme has no need to name, after its colon (RFC 9110 §4.2). Where there
-// is none, that is the colon alone.
+// defaultPort returns the port that a URI of this scheme has no need to name, after its colon (RFC
+// 9110 §4.2). Where there is none, that is the colon alone.
 func defaultPort(scheme string) string {
 	switch scheme {
 	case "http":
@@ -83,8 +83,8 @@ func defaultPort(scheme string) string {
 	return ":"
 }
 
-// resolve returns the URI that a reference in a field refers to, seen from base, or nil where it is none of http. It is
-// normalized as TargetURI's.
+// resolve returns the URI that a reference in a field refers to, seen from base, or nil where it is
+// none of http. It is normalized as TargetURI's.
 func resolve(base *url.URL, reference string) *url.URL {
 	uri, err := base.Parse(field.TrimOWS(reference))
 	if err != nil || uri.Host == "" {

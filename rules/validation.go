@@ -128,8 +128,8 @@ func entityTags(lines []string) iter.Seq[string] {
 
 var conditionalFields = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
 
-// RefreshHeader turns h, a clone of a client's request header, into that of a request that refreshes
-// what is stored: without the client's preconditions, range and directives.
+// RefreshHeader turns h, a clone of a client's request header, into that of a request that
+// refreshes what is stored: without the client's preconditions, range and directives.
 func RefreshHeader(h http.Header) {
 	for _, name := range conditionalFields {
 		delete(h, name)

@@ -209,7 +209,8 @@ func shortDeadline(t *testing.T) {
 	t.Cleanup(func() { deadline = long })
 }
 
-// beside lets a test that requires the cases want to fail run beside others, unless their goroutines would be counted.
+// beside lets a test that requires the cases want to fail run beside others, unless their
+// goroutines would be counted.
 func beside(t *testing.T, want []string) {
 	if len(want) > 0 && !slices.Contains(want, "Goroutines") {
 		t.Parallel()

@@ -284,8 +284,8 @@ func (e *env) fill(manager *fifo, id, n int) error {
 	return nil
 }
 
-// store writes an entry that, where the storage streams, is read to its end meanwhile. Unlike put it can be called
-// from any goroutine.
+// store writes an entry that, where the storage streams, is read to its end meanwhile. Unlike put
+// it can be called from any goroutine.
 func (e *env) store(k cirque.CacheKey, body []byte) (f cirque.MissFinish, err error) {
 	w, err := e.storage.MissHandler(e.ctx, k, meta("a"), cirque.MissOptions{SizeHint: int64(len(body))})
 	if err != nil {

@@ -140,8 +140,8 @@ func (e *env) put(k cirque.CacheKey, name, body string) cirque.Tag {
 	return w.Tag()
 }
 
-// lookup returns the hit on k, which the end of the test closes. Cases that close a hit themselves use open:
-// nobody may count on a second Close.
+// lookup returns the hit on k, which the end of the test closes. Cases that close a hit themselves
+// use open: nobody may count on a second Close.
 func (e *env) lookup(k cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler) {
 	e.Helper()
 	m, h, err := e.storage.Lookup(e.ctx, k)

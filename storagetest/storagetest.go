@@ -19,8 +19,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// Features says what a Storage can do beyond what every Storage does. What is declared is tested and must be
-// there; what is not is skipped.
+// Features says what a Storage can do beyond what every Storage does. What is declared is tested
+// and must be there; what is not is skipped.
 type Features struct {
 	// Streaming: it is a cirque.StreamingStorage.
 	Streaming bool
@@ -31,14 +31,14 @@ type Features struct {
 	// Budget makes an instance that draws on budget. Nil: the Storage has no Budget.
 	Budget func(t testing.TB, budget *cirque.Budget) cirque.Storage
 
-	// Reopen closes storage, which newStorage has made, and opens another instance on the same data. Nil: the
-	// Storage does not outlive its process.
+	// Reopen closes storage, which newStorage has made, and opens another instance on the same
+	// data. Nil: the Storage does not outlive its process.
 	Reopen func(t testing.TB, storage cirque.Storage) cirque.Storage
 }
 
 // Run tests the rules of cirque.Storage, each in a subtest with an instance of its own from
-// newStorage, which registers what closes it with t.Cleanup. A failure states the rule that was broken. Other tests must
-// not run at the same time: one rule is about goroutines that stay behind.
+// newStorage, which registers what closes it with t.Cleanup. A failure states the rule that was
+// broken. Other tests must not run at the same time: one rule is about goroutines that stay behind.
 func Run(t *testing.T, newStorage func(t testing.TB) cirque.Storage, features Features) {
 	for _, c := range cases() {
 		t.Run(c.name, func(t *testing.T) { c.test(t, newStorage, features) })

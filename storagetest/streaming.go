@@ -340,7 +340,8 @@ func (e *env) wantReaders(w cirque.StreamingMissHandler, n int) {
 	}
 }
 
-// wantTag fails the test unless LookupStreaming finds name under tag of key a; nothing if name is empty.
+// wantTag fails the test unless LookupStreaming finds name under tag of key a; nothing if name is
+// empty.
 func (e *env) wantTag(tag cirque.Tag, name string) {
 	e.Helper()
 	m, h, err := e.streams.LookupStreaming(e.ctx, key("a"), tag)

@@ -8,8 +8,9 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// A body in the upper Storage begins with a label: the tag that its entry has in the tier, and whether it is no copy
-// but was written to the upper Storage alone. A copy ends with the weight of the entry below, zero if that is gone.
+// A body in the upper Storage begins with a label: the tag that its entry has in the tier, and
+// whether it is no copy but was written to the upper Storage alone. A copy ends with the weight of
+// the entry below, zero if that is gone.
 const (
 	labelSize  = 8 + 1
 	weightSize = 8
@@ -25,8 +26,8 @@ func label(tag cirque.Tag, alone bool) []byte {
 
 func trailer(weight int64) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(weight)) }
 
-// upperHit is a hit on the upper Storage, without what surrounds the body. It must not be read while it is on a copy
-// under way.
+// upperHit is a hit on the upper Storage, without what surrounds the body. It must not be read
+// while it is on a copy under way.
 type upperHit struct {
 	cirque.HitHandler
 	tag    cirque.Tag

@@ -7,8 +7,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// Lookup implements cirque.Storage. What the upper Storage cannot answer, for whatever reason, the lower one is asked
-// for.
+// Lookup implements cirque.Storage. What the upper Storage cannot answer, for whatever reason, the
+// lower one is asked for.
 func (t *tier) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	s := t.stripe(key.PrimaryHash())
 	underWay := s.writesFor(&key)
@@ -52,8 +52,9 @@ func (t *tier) lookupUpper(ctx context.Context, key cirque.CacheKey) (*cirque.Ca
 	return meta, h, err
 }
 
-// copyUp gives the upper Storage a copy of what hit reads, unless its key has changed since there were that many
-// changes. An error is that of hit, which could not be read; a copy that fails does no harm.
+// copyUp gives the upper Storage a copy of what hit reads, unless its key has changed since there
+// were that many changes. An error is that of hit, which could not be read; a copy that fails does
+// no harm.
 func (t *tier) copyUp(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, hit cirque.HitHandler, changes uint64) error {
 	n, _ := hit.Size()
 	w, err := t.upper.MissHandler(ctx, key, meta, cirque.MissOptions{SizeHint: labelSize + n + weightSize})
@@ -107,8 +108,8 @@ func (t *tier) admit(ctx context.Context, key cirque.CacheKey, meta *cirque.Cach
 	}
 }
 
-// lookupTag looks in one of the Storages for the write or entry that has this tag there, as well as that can be
-// asked.
+// lookupTag looks in one of the Storages for the write or entry that has this tag there, as well as
+// that can be asked.
 func lookupTag(ctx context.Context, storage cirque.Storage, key cirque.CacheKey, tag cirque.Tag) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	if storage, ok := storage.(cirque.StreamingStorage); ok {
 		return storage.LookupStreaming(ctx, key, tag)

@@ -5,20 +5,22 @@
 //	storage := tiered.New(memory, disk, tiered.Config{UpperEviction: memoryManager})
 //	options := &cirque.CacheOptions{Storage: storage, Eviction: disk.Eviction()}
 //
-// Writes go to both where the body is small enough, and a hit below is copied upward. Purges and new metas reach
-// both; purges of everything and of groups are kept below and count for both. While the lower Storage fails, the upper one goes on to answer, and takes writes alone if both stream. Hits
-// on the upper Storage must be able to seek.
+// Writes go to both where the body is small enough, and a hit below is copied upward. Purges and
+// new metas reach both; purges of everything and of groups are kept below and count for both. While
+// the lower Storage fails, the upper one goes on to answer, and takes writes alone if both stream.
+// Hits on the upper Storage must be able to seek.
 //
 // # Eviction and budgets
 //
-// Each Storage keeps to its own limits: a Budget's EvictWith gets the Storage that draws on it. The manager of the
-// lower one is the one to give to the cache, which tells it of all hits, those above included; the tier itself tells
-// Config.UpperEviction. What leaves below by the lower Storage's own decision may live on above.
+// Each Storage keeps to its own limits: a Budget's EvictWith gets the Storage that draws on it. The
+// manager of the lower one is the one to give to the cache, which tells it of all hits, those above
+// included; the tier itself tells Config.UpperEviction. What leaves below by the lower Storage's
+// own decision may live on above.
 //
 // # Reading writes under way
 //
-// New returns a [cirque.StreamingStorage] if the lower Storage is one. Readers then follow the write below, which is
-// not cut off when the body turns out too large for the upper Storage.
+// New returns a [cirque.StreamingStorage] if the lower Storage is one. Readers then follow the
+// write below, which is not cut off when the body turns out too large for the upper Storage.
 package tiered
 
 import (
@@ -38,12 +40,13 @@ type Config struct {
 	// UpperEviction decides what leaves the upper Storage. Nil: that looks after itself.
 	UpperEviction cirque.EvictionManager
 
-	// MaxUpperBytes is the largest body that the upper Storage gets. Zero or less: DefaultMaxUpperBytes.
+	// MaxUpperBytes is the largest body that the upper Storage gets. Zero or less:
+	// DefaultMaxUpperBytes.
 	MaxUpperBytes int64
 }
 
-// New returns the Storage that upper and lower make together. upper starts out empty. Nobody else may write to them,
-// but both may drop entries at any time.
+// New returns the Storage that upper and lower make together. upper starts out empty. Nobody else
+// may write to them, but both may drop entries at any time.
 func New(upper, lower cirque.Storage, config Config) cirque.Storage {
 	if config.MaxUpperBytes <= 0 {
 		config.MaxUpperBytes = DefaultMaxUpperBytes
@@ -74,11 +77,12 @@ func (t *tier) Purges() *cirque.PurgeState { return t.lower.Purges() }
 
 // tier is a cirque.Storage over two.
 //
-// INVARIANT: an entry above is a copy of the one in place below, or the one below is gone. Every change below is
-// followed above with the stripe locked.
+// INVARIANT: an entry above is a copy of the one in place below, or the one below is gone. Every
+// change below is followed above with the stripe locked.
 //
-// A tag of the tier is one of the lower Storage; a copy above carries it with it. A tag of what was written to the
-// upper Storage alone is that one's, xor mask, which is random so that the two are not taken for each other.
+// A tag of the tier is one of the lower Storage; a copy above carries it with it. A tag of what was
+// written to the upper Storage alone is that one's, xor mask, which is random so that the two are
+// not taken for each other.
 type tier struct {
 	upper, lower cirque.Storage
 	config       Config
@@ -100,8 +104,8 @@ func (t *tier) Limit() int64 {
 	return max(upper, lower)
 }
 
-// stripe serialises the changes to the keys of some primary hashes. An eviction takes no lock: it may come from
-// within a change, when that makes room.
+// stripe serialises the changes to the keys of some primary hashes. An eviction takes no lock: it
+// may come from within a change, when that makes room.
 type stripe struct {
 	mu sync.Mutex
 

@@ -229,7 +229,8 @@ func TestChangesReachBoth(t *testing.T) {
 	require.Zero(t, e.manager.TotalItems())
 }
 
-// What keeps its old meta below comes to light again when the copy above has left: that is no success.
+// What keeps its old meta below comes to light again when the copy above has left: that is no
+// success.
 func TestLowerKeepsTheOldMeta(t *testing.T) {
 	upper := memcache.New(memcache.Config{})
 	lower, _ := faultystorage.Wrap(memcache.New(memcache.Config{}), faultystorage.Nth(faultystorage.UpdateMeta, 1, faultystorage.Fault{Err: errDown}))
@@ -297,8 +298,8 @@ func TestLowerHasNoRoom(t *testing.T) {
 	require.Zero(t, lower.Len())
 }
 
-// TestNothingOldAbove writes, purges, updates and reads from all sides: what the upper Storage answers with is what
-// the lower one has.
+// TestNothingOldAbove writes, purges, updates and reads from all sides: what the upper Storage
+// answers with is what the lower one has.
 func TestNothingOldAbove(t *testing.T) {
 	e := newEnv(t)
 	var wg sync.WaitGroup
@@ -341,8 +342,8 @@ func TestNothingOldAbove(t *testing.T) {
 	}
 }
 
-// Purges of everything and of groups are the lower Storage's: they outlive the process where it does, and what is above
-// counts no more than what is below.
+// Purges of everything and of groups are the lower Storage's: they outlive the process where it
+// does, and what is above counts no more than what is below.
 func TestPurgesAreTheLowerStorages(t *testing.T) {
 	dir := t.TempDir()
 	open := func() (*memcache.MemCache, *diskcache.Store, *cirque.CacheOptions) {

@@ -29,7 +29,8 @@ func (t *tier) Purge(ctx context.Context, key cirque.CompactCacheKey, typ cirque
 	return err
 }
 
-// UpdateMeta implements cirque.Storage. It succeeds if one Storage has the new meta, and none the old one.
+// UpdateMeta implements cirque.Storage. It succeeds if one Storage has the new meta, and none the
+// old one.
 func (t *tier) UpdateMeta(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) error {
 	s := t.stripe(key.PrimaryHash())
 	s.mu.Lock()

@@ -70,7 +70,8 @@ type replaced struct {
 	upper cirque.Tag // that it has above; zero: it is not there
 }
 
-// replaced returns the entry with this tag. It is called before the write begins, which would hide a copy above.
+// replaced returns the entry with this tag. It is called before the write begins, which would hide
+// a copy above.
 func (t *tier) replaced(ctx context.Context, key cirque.CacheKey, tag cirque.Tag) replaced {
 	r := replaced{tag: tag}
 	if tag == 0 {
@@ -139,7 +140,8 @@ func (w *write) giveUpUpper() {
 	}
 }
 
-// Finish implements cirque.MissHandler. If only the upper Storage could take the body, that is a success.
+// Finish implements cirque.MissHandler. If only the upper Storage could take the body, that is a
+// success.
 func (w *write) Finish() (cirque.MissFinish, error) {
 	if w.ended {
 		return cirque.MissFinish{}, errEnded
@@ -155,7 +157,8 @@ func (w *write) Finish() (cirque.MissFinish, error) {
 	return done, err
 }
 
-// commit finishes both writes. above is what became of the upper one, if it is stored. Called with the stripe locked.
+// commit finishes both writes. above is what became of the upper one, if it is stored. Called with
+// the stripe locked.
 func (w *write) commit(s *stripe) (done cirque.MissFinish, above *cirque.MissFinish, err error) {
 	t, compact := w.tier, w.key.Compact()
 	s.changes.Add(1)
@@ -199,8 +202,8 @@ func (w *write) finishUpper(weight int64) (cirque.MissFinish, error) {
 	return w.upper.Finish()
 }
 
-// clearLower removes what is below in favour of a newer entry that is above only, and would come back to light when
-// that leaves. It reports whether it could; if not, nothing is above either.
+// clearLower removes what is below in favour of a newer entry that is above only, and would come
+// back to light when that leaves. It reports whether it could; if not, nothing is above either.
 func (t *tier) clearLower(ctx context.Context, key cirque.CacheKey) bool {
 	err := t.lower.Purge(context.WithoutCancel(ctx), key.Compact(), cirque.PurgeEviction)
 	if err != nil && !errors.Is(err, cirque.ErrNotFound) {

@@ -1,4 +1,5 @@
-// Customstorage runs the cache on a Storage of its own, which keeps bodies compressed: store.go, some hundred lines.
+// Customstorage runs the cache on a Storage of its own, which keeps bodies compressed: store.go,
+// some hundred lines.
 //
 // Try:
 //
@@ -40,8 +41,8 @@ func main() {
 }
 
 func newHandler() (http.Handler, error) {
-	// The Storage keeps what it is given. What has to leave is for the EvictionManager to say, by the weights that
-	// the Storage reports.
+	// The Storage keeps what it is given. What has to leave is for the EvictionManager to say, by
+	// the weights that the Storage reports.
 	manager, err := eviction.New(eviction.Default, 64<<20)
 	if err != nil {
 		return nil, err

@@ -11,8 +11,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// store is a cirque.Storage that keeps bodies compressed. What it cannot do it does not claim: a write can't be read
-// before it is finished (no StreamingStorage), and hits can't seek.
+// store is a cirque.Storage that keeps bodies compressed. What it cannot do it does not claim: a
+// write can't be read before it is finished (no StreamingStorage), and hits can't seek.
 type store struct {
 	mu      sync.Mutex
 	tags    cirque.Tag // the last one given out

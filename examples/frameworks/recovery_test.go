@@ -12,8 +12,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// gin.Recovery takes http.ErrAbortHandler for a panic that it has dealt with, and the server then ends
-// the response in order. Clients must not take what they got for all of it nonetheless.
+// gin.Recovery takes http.ErrAbortHandler for a panic that it has dealt with, and the server then
+// ends the response in order. Clients must not take what they got for all of it nonetheless.
 func TestGinRecoveryMakesNoHalfAnswerWhole(t *testing.T) {
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"github.com/cirquecache/cirque/tiered"
 )
 
-// newCache builds the cache: in memory, on disk, or on disk with memory in front. closeStore is called when nothing uses
-// the cache any more.
+// newCache builds the cache: in memory, on disk, or on disk with memory in front. closeStore is
+// called when nothing uses the cache any more.
 func newCache(o *options, logger *slog.Logger) (cache *middleware.Cache, closeStore func() error, err error) {
 	cfg := middleware.Config{
 		MaxBytes:       int64(o.memory),
@@ -78,9 +78,9 @@ func inFront(disk cirque.Storage, limit int64, policy string) (cirque.Storage, e
 	return tiered.New(memory, disk, tiered.Config{UpperEviction: manager}), nil
 }
 
-// limitGarbage makes the collector work harder before the process grows past about twice the cache. That is
-// where it would usually stop by itself; a burst of requests could carry it further. The soft limit leaves room
-// for the connections, and a GOMEMLIMIT in the environment stands.
+// limitGarbage makes the collector work harder before the process grows past about twice the cache.
+// That is where it would usually stop by itself; a burst of requests could carry it further. The
+// soft limit leaves room for the connections, and a GOMEMLIMIT in the environment stands.
 func limitGarbage(memory size) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(int64(memory)/4*9 + 48<<20)

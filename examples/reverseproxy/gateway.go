@@ -25,8 +25,8 @@ func addVia(r *httputil.ProxyRequest) {
 	r.Out.Header["Via"] = []string{strings.Join(via, ", ")}
 }
 
-// forwardOnce counts down the Max-Forwards of an OPTIONS or TRACE request, on a copy. last reports that the request must
-// not be forwarded (RFC 9110 §7.6.2). A value that is no number is ignored.
+// forwardOnce counts down the Max-Forwards of an OPTIONS or TRACE request, on a copy. last reports
+// that the request must not be forwarded (RFC 9110 §7.6.2). A value that is no number is ignored.
 func forwardOnce(r *http.Request) (forwarded *http.Request, last bool) {
 	value := r.Header.Get("Max-Forwards")
 	left, err := strconv.ParseUint(value, 10, 63)

@@ -78,7 +78,8 @@ func TestInventsNoContentType(t *testing.T) {
 	})
 }
 
-// A cache that is cut off from its origin may serve what it has (RFC 9111 §4.2.4), unless a response forbids that.
+// A cache that is cut off from its origin may serve what it has (RFC 9111 §4.2.4), unless a
+// response forbids that.
 func TestServesStaleWhenCutOff(t *testing.T) {
 	eachFront(t, func(t *testing.T, front string) {
 		for directive, served := range map[string]bool{

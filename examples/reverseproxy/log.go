@@ -59,7 +59,8 @@ type recorder struct {
 
 type recorderKey struct{}
 
-// noteError lets the log say what kept the origin from answering; not where it was the client who left.
+// noteError lets the log say what kept the origin from answering; not where it was the client who
+// left.
 func noteError(ctx context.Context, err error) {
 	if rec, ok := ctx.Value(recorderKey{}).(*recorder); ok && ctx.Err() == nil {
 		rec.err = err

@@ -4,14 +4,14 @@
 //
 //	go run ./examples/reverseproxy
 //
-// which starts a small website of its own behind the cache and prints what to do next, or put it in front of
-// another server:
+// which starts a small website of its own behind the cache and prints what to do next, or put it in
+// front of another server:
 //
 //	go run ./examples/reverseproxy -origin http://127.0.0.1:9000 -memory 64MiB -v
 //
 // -h lists the flags. The parts are in the order of a request's way: options.go (flags), cache.go (what
-// the cache is made of), log.go, proxy.go (what is forwarded, and by which of the cache's front doors), origin.go (the
-// website).
+// the cache is made of), log.go, proxy.go (what is forwarded, and by which of the cache's front
+// doors), origin.go (the website).
 package main
 
 import (
@@ -35,8 +35,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the whole program but for the process around it: it returns the exit status, when ctx ends or
-// something fails.
+// run is the whole program but for the process around it: it returns the exit status, when ctx ends
+// or something fails.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseOptions(args, stdout)
 	switch {
@@ -53,7 +53,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// shutdownGrace is how long requests and fills under way may take to end when the program is told to stop.
+// shutdownGrace is how long requests and fills under way may take to end when the program is told
+// to stop.
 const shutdownGrace = 10 * time.Second
 
 func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error) {
@@ -88,8 +89,8 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 	}
 	server := &http.Server{
 		Handler: handler,
-		// Slow headers and idle connections cost the server, slow bodies only their client. There is no
-		// WriteTimeout: a response may be long, or an endless stream of events.
+		// Slow headers and idle connections cost the server, slow bodies only their client. There
+		// is no WriteTimeout: a response may be long, or an endless stream of events.
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		Protocols:         new(http.Protocols),

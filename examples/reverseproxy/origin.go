@@ -31,8 +31,8 @@ func startDemoOrigin() (*demoOrigin, error) {
 
 func (o *demoOrigin) close() { _ = o.server.Close() }
 
-// newDemoSite returns the website. Every answer says how many the site has given, so that it shows which
-// of them came from a cache. pause is between the parts of slow answers.
+// newDemoSite returns the website. Every answer says how many the site has given, so that it shows
+// which of them came from a cache. pause is between the parts of slow answers.
 func newDemoSite(pause time.Duration) http.Handler {
 	var answers atomic.Int64
 	mux := http.NewServeMux()
@@ -51,7 +51,8 @@ func newDemoSite(pause time.Duration) http.Handler {
 			}
 		}
 	})
-	// Stale after a second; for the half minute that follows it may be served stale while it is fetched anew.
+	// Stale after a second; for the half minute that follows it may be served stale while it is
+	// fetched anew.
 	mux.HandleFunc("GET /stale", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=30")
 		fmt.Fprintf(w, "answer %d\n", answers.Add(1))
@@ -75,7 +76,8 @@ func newDemoSite(pause time.Duration) http.Handler {
 	return mux
 }
 
-// flushAndWait sends what was written and lets pause go by. It reports false if the client has left.
+// flushAndWait sends what was written and lets pause go by. It reports false if the client has
+// left.
 func flushAndWait(w http.ResponseWriter, r *http.Request, pause time.Duration) bool {
 	if http.NewResponseController(w).Flush() != nil {
 		return false

@@ -63,11 +63,12 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.serve.ServeHTTP(w, withoutClaims(r))
 }
 
-// withoutClaims drops the fields by which a client could pass itself, or its request, off as another: some servers
-// route by X-Original-URL and X-Rewrite-URL, which are in no cache key, and what was forwarded for whom is for
-// proxies to say.
+// withoutClaims drops the fields by which a client could pass itself, or its request, off as
+// another: some servers route by X-Original-URL and X-Rewrite-URL, which are in no cache key, and
+// what was forwarded for whom is for proxies to say.
 //
-// They go before the cache sees the request, or a response that varies by one would have a variant for each lie.
+// They go before the cache sees the request, or a response that varies by one would have a variant
+// for each lie.
 func withoutClaims(r *http.Request) *http.Request {
 	for name := range r.Header {
 		if isClaim(name) {
@@ -99,8 +100,8 @@ func route(r *httputil.ProxyRequest, origin *url.URL) {
 	r.Out.Host = r.In.Host
 }
 
-// asTyped makes what next answers have the Content-Type that next gave it, or none. Without it net/http would guess
-// one from the content, beside a nosniff of the origin's even.
+// asTyped makes what next answers have the Content-Type that next gave it, or none. Without it
+// net/http would guess one from the content, beside a nosniff of the origin's even.
 func asTyped(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(&typedWriter{w}, r)
@@ -127,7 +128,8 @@ func mayPurge(r *http.Request) bool {
 		len(r.Header["Forwarded"]) == 0 && len(r.Header["X-Forwarded-For"]) == 0
 }
 
-// purgeBehind lets the cache's handler purge what its transport has stored, under the URLs of the origin.
+// purgeBehind lets the cache's handler purge what its transport has stored, under the URLs of the
+// origin.
 func purgeBehind(origin *url.URL, cache *middleware.Cache) http.Handler {
 	handler := cache.Handler(http.NotFoundHandler())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -143,8 +145,8 @@ func originFailed(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, "the origin did not answer", http.StatusBadGateway)
 }
 
-// newTransport returns the connections to the origin. http.DefaultTransport keeps two of them open for
-// a host, and would decompress what it is to pass on.
+// newTransport returns the connections to the origin. http.DefaultTransport keeps two of them open
+// for a host, and would decompress what it is to pass on.
 func newTransport() *http.Transport {
 	const connections = 512
 	return &http.Transport{

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// Length returns the Content-Length of h, or -1 if h has none that is valid: one line of digits (RFC
-// 9110 §8.6).
+// Length returns the Content-Length of h, or -1 if h has none that is valid: one line of digits
+// (RFC 9110 §8.6).
 func Length(h http.Header) int64 {
 	lines := h["Content-Length"]
 	if len(lines) != 1 {

@@ -5,14 +5,14 @@ import (
 	"sync"
 )
 
-// Backing keeps the body of a linked Buffer in the place of memory, in a file for instance. Readers come to it at any
-// time, several at once, while Append runs too.
+// Backing keeps the body of a linked Buffer in the place of memory, in a file for instance. Readers
+// come to it at any time, several at once, while Append runs too.
 //
-// The part of the body that it took when the Buffer becomes unlinked stays there, for readers that are not through
-// with it; what follows goes through the window.
+// The part of the body that it took when the Buffer becomes unlinked stays there, for readers that
+// are not through with it; what follows goes through the window.
 type Backing interface {
-	// Append adds p to the end. After an error p counts as not appended, the Buffer becomes unlinked and does not
-	// call Append again. No lock is held.
+	// Append adds p to the end. After an error p counts as not appended, the Buffer becomes
+	// unlinked and does not call Append again. No lock is held.
 	Append(p []byte) error
 
 	// ReadAt reads what was appended.
@@ -47,8 +47,8 @@ func (b *Buffer) toBacking(p []byte) bool {
 	return true
 }
 
-// leaveBacking ends the part of the body that lies in the backing, so that readers who are through with it do not
-// hold it any more. Called with mu held, once the buffer is unlinked.
+// leaveBacking ends the part of the body that lies in the backing, so that readers who are through
+// with it do not hold it any more. Called with mu held, once the buffer is unlinked.
 func (b *Buffer) leaveBacking() {
 	b.push(new(segment))
 	for _, r := range b.mu.readers {
@@ -56,8 +56,8 @@ func (b *Buffer) leaveBacking() {
 	}
 }
 
-// piece is a part of a segment that a reader is at work on, outside of the lock: bytes in memory, or where they are
-// in the backing.
+// piece is a part of a segment that a reader is at work on, outside of the lock: bytes in memory,
+// or where they are in the backing.
 type piece struct {
 	bytes   []byte
 	backing Backing // nil: bytes
@@ -74,8 +74,8 @@ func (s *segment) piece(pos, n int64) piece {
 	return piece{bytes: s.buf[from : from+n]}
 }
 
-// read reads into dst, which is not shorter than the piece: at least one byte, or an error that is not io.EOF,
-// because only the Buffer knows where the body ends.
+// read reads into dst, which is not shorter than the piece: at least one byte, or an error that is
+// not io.EOF, because only the Buffer knows where the body ends.
 func (p piece) read(dst []byte) (int, error) {
 	if p.backing == nil {
 		return copy(dst, p.bytes), nil
@@ -90,7 +90,8 @@ func (p piece) read(dst []byte) (int, error) {
 	return 0, err
 }
 
-// copyBuffers are for what goes from the backing to an io.Writer, and from an io.Reader to the backing.
+// copyBuffers are for what goes from the backing to an io.Writer, and from an io.Reader to the
+// backing.
 var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
 // writeTo writes the piece, or the first part of it, to w.

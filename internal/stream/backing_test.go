@@ -85,8 +85,8 @@ func TestBackedBuffer(t *testing.T) {
 	require.Equal(t, 1, f.dropped())
 }
 
-// TestBackingFails: the readers get their whole body, what the backing has of it from there, and it goes when they
-// are through with that.
+// TestBackingFails: the readers get their whole body, what the backing has of it from there, and it
+// goes when they are through with that.
 func TestBackingFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &file{limit: 400_000}

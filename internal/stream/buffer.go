@@ -1,5 +1,5 @@
-// Package stream holds a body while it is being written, for any number of readers that follow it at
-// their own pace.
+// Package stream holds a body while it is being written, for any number of readers that follow it
+// at their own pace.
 //
 // A [Buffer] starts out linked: it keeps the whole body, and readers may come at any time. Where
 // the memory for more is refused, or on request, it becomes unlinked: it takes no new readers
@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// The errors of a Buffer. They are the root package's too, which gives them to users under the same names.
+// The errors of a Buffer. They are the root package's too, which gives them to users under the same
+// names.
 var (
 	ErrAborted    = errors.New("cirque: write was aborted")
 	ErrUnlinked   = errors.New("cirque: write was unlinked from the store")
@@ -37,19 +38,19 @@ const (
 
 // Options configure a Buffer. The zero value is a Buffer without limit.
 type Options struct {
-	// SizeHint is the expected length of the body in bytes; zero or less: unknown. It saves segments
-	// and trimming, and is never trusted with memory beyond one segment.
+	// SizeHint is the expected length of the body in bytes; zero or less: unknown. It saves
+	// segments and trimming, and is never trusted with memory beyond one segment.
 	SizeHint int64
 
 	// Reserve is asked for the bytes of every segment before that is allocated, and Release gets
-	// them back. Both or neither are set. Release must not call the Buffer. The window of an unlinked Buffer asks too, and where it is refused
-	// takes its Window bytes all the same: its readers are to get their bytes, and
-	// what is beyond the budget then is bounded by the window.
+	// them back. Both or neither are set. Release must not call the Buffer. The window of an
+	// unlinked Buffer asks too, and where it is refused takes its Window bytes all the same: its
+	// readers are to get their bytes, and what is beyond the budget then is bounded by the window.
 	Reserve func(n int64) bool
 	Release func(n int64)
 
-	// Backing, if not nil, keeps the body while the Buffer is linked. The Buffer owns it. Reserve then is
-	// asked for the window only.
+	// Backing, if not nil, keeps the body while the Buffer is linked. The Buffer owns it. Reserve
+	// then is asked for the window only.
 	Backing Backing
 
 	// Window is what an unlinked Buffer keeps for its readers, in bytes: DefaultWindow if it is
@@ -92,13 +93,14 @@ type Buffer struct {
 		aborted  error // why not
 		closed   bool  // the owner is done with it
 
-		// wake is closed when there is news for readers, room when there is for the writer. They exist only
-		// while somebody waits.
+		// wake is closed when there is news for readers, room when there is for the writer. They
+		// exist only while somebody waits.
 		wake, room chan struct{}
 	}
 }
 
-// New returns a Buffer. ctx covers the whole write: when it is cancelled, Write fails, a blocked one too.
+// New returns a Buffer. ctx covers the whole write: when it is cancelled, Write fails, a blocked
+// one too.
 func New(ctx context.Context, opts Options) *Buffer {
 	if opts.Reserve == nil {
 		opts.Reserve = func(int64) bool { return true }
@@ -139,8 +141,8 @@ func (b *Buffer) Unlinked() bool {
 	return b.mu.unlinked
 }
 
-// Unlink makes the write go on for the readers it has and nobody else. Once the write has ended it does
-// nothing.
+// Unlink makes the write go on for the readers it has and nobody else. Once the write has ended it
+// does nothing.
 func (b *Buffer) Unlink() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -163,8 +165,8 @@ func (b *Buffer) unlink() {
 func (b *Buffer) ended() bool { return b.mu.finished || b.mu.aborted != nil }
 
 // Finish says that the body is whole: readers that come to its end get io.EOF. It returns the
-// Unlinked error where the buffer does not hold the body any more, and the error of a failed Write, after
-// which the write counts as aborted.
+// Unlinked error where the buffer does not hold the body any more, and the error of a failed Write,
+// after which the write counts as aborted.
 func (b *Buffer) Finish() error {
 	if b.failed != nil {
 		b.Abort(b.failed)
@@ -200,8 +202,9 @@ func (b *Buffer) Abort(err error) {
 	b.close()
 }
 
-// Close says that the owner is done: there will be no more readers, and when the last has left, everything
-// reserved is released. A write that has not ended is aborted. Closing again does nothing.
+// Close says that the owner is done: there will be no more readers, and when the last has left,
+// everything reserved is released. A write that has not ended is aborted. Closing again does
+// nothing.
 func (b *Buffer) Close() {
 	b.Abort(nil)
 	b.mu.Lock()

@@ -11,8 +11,8 @@ import (
 // ErrRange is what SeekRange returns for a range outside of the body.
 var ErrRange = errors.New("stream: range outside of the body")
 
-// Reader reads the body of a Buffer from its first byte on, at its own pace, also while it is being written.
-// One goroutine at a time uses it; Close is owed.
+// Reader reads the body of a Buffer from its first byte on, at its own pace, also while it is being
+// written. One goroutine at a time uses it; Close is owed.
 type Reader struct {
 	b   *Buffer
 	ctx context.Context
@@ -26,9 +26,10 @@ type Reader struct {
 	failed   error    // why it was detached
 }
 
-// NewReader attaches a reader, as long as the buffer has the whole body, its context has not ended in the midst of it, and it is
-// not closed: else it returns the Unlinked error, or that of an aborted write. ctx lives as long as the reader: when it is cancelled, a
-// blocked Read fails with its cause.
+// NewReader attaches a reader, as long as the buffer has the whole body, its context has not ended
+// in the midst of it, and it is not closed: else it returns the Unlinked error, or that of an
+// aborted write. ctx lives as long as the reader: when it is cancelled, a blocked Read fails with
+// its cause.
 func (b *Buffer) NewReader(ctx context.Context) (*Reader, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -79,7 +80,8 @@ func (r *Reader) WriteTo(w io.Writer) (total int64, err error) {
 	}
 }
 
-// take returns up to limit of the next bytes and holds their segment until advance. It waits for them.
+// take returns up to limit of the next bytes and holds their segment until advance. It waits for
+// them.
 func (r *Reader) take(limit int64) (piece, error) {
 	b := r.b
 	b.mu.Lock()
@@ -162,8 +164,8 @@ func (r *Reader) letGo() {
 	}
 }
 
-// moveOn moves an attached reader that has come to the end of its segment into the next. Called with b.mu
-// held.
+// moveOn moves an attached reader that has come to the end of its segment into the next. Called
+// with b.mu held.
 func (r *Reader) moveOn() {
 	for r.at.next != nil && r.pos >= r.at.next.start {
 		r.move(r.at.next)
@@ -221,7 +223,8 @@ func (r *Reader) CanSeek() bool {
 func (r *Reader) canSeek() bool { return r.b.mu.finished && !r.b.mu.unlinked && r.index >= 0 }
 
 // SeekRange makes the following reads yield the bytes [start, end) and then io.EOF. It returns
-// errors.ErrUnsupported where CanSeek is false, and ErrRange, without effect, for bytes that are not there.
+// errors.ErrUnsupported where CanSeek is false, and ErrRange, without effect, for bytes that are
+// not there.
 func (r *Reader) SeekRange(start, end int64) error {
 	b := r.b
 	b.mu.Lock()

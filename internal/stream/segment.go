@@ -5,17 +5,19 @@ import "bytes"
 const (
 	minSegment = 4 << 10
 
-	// maxSegment is for bodies whose length is announced. A hit hands over a segment at a time, and to a socket, 1 MiB in
-	// one write takes little more than half the time that it takes in pieces of 64 KiB.
+	// maxSegment is for bodies whose length is announced. A hit hands over a segment at a time, and
+	// to a socket, 1 MiB in one write takes little more than half the time that it takes in pieces
+	// of 64 KiB.
 	maxSegment = 1 << 20
 
-	// maxGuess is the largest segment for a body of unknown length, and up to which size Take makes one piece of
-	// several: such a copy takes no longer than the extra writes of a single hit, while that of 1 MiB takes three.
+	// maxGuess is the largest segment for a body of unknown length, and up to which size Take makes
+	// one piece of several: such a copy takes no longer than the extra writes of a single hit,
+	// while that of 1 MiB takes three.
 	maxGuess = 256 << 10
 )
 
-// segment is one piece of the body, pointer-free in memory or in the backing. All but what buf[:len] points to is
-// guarded by Buffer.mu.
+// segment is one piece of the body, pointer-free in memory or in the backing. All but what
+// buf[:len] points to is guarded by Buffer.mu.
 type segment struct {
 	start   int64
 	buf     []byte // len: what is published, cap: what there is
@@ -34,8 +36,8 @@ func (s *segment) end() int64 { return s.start + s.backed + int64(len(s.buf)) }
 
 func (s *segment) full() bool { return len(s.buf) == cap(s.buf) }
 
-// segmentSize returns the capacity of the next segment where want bytes are waiting: exactly what is missing
-// if the hint is to be believed, else twice the last one. Called with mu held.
+// segmentSize returns the capacity of the next segment where want bytes are waiting: exactly what
+// is missing if the hint is to be believed, else twice the last one. Called with mu held.
 func (b *Buffer) segmentSize(want int) int {
 	if b.mu.unlinked {
 		return b.windowSegment()
@@ -107,7 +109,8 @@ func (b *Buffer) uncharge(s *segment) {
 	}
 }
 
-// takeSpare returns an empty segment that has served its time in the window, or nil. Called with mu held.
+// takeSpare returns an empty segment that has served its time in the window, or nil. Called with mu
+// held.
 func (b *Buffer) takeSpare() *segment {
 	s := b.mu.spare
 	if s == nil {
@@ -138,7 +141,8 @@ func (b *Buffer) freeIfDone() {
 	b.mu.capacity = 0
 }
 
-// AppendTo appends the body to dst. It is for the owner of a Buffer without backing, after a Finish without error.
+// AppendTo appends the body to dst. It is for the owner of a Buffer without backing, after a Finish
+// without error.
 func (b *Buffer) AppendTo(dst []byte) []byte {
 	for s := b.mu.head; s != nil; s = s.next {
 		dst = append(dst, s.buf...)
@@ -146,9 +150,10 @@ func (b *Buffer) AppendTo(dst []byte) []byte {
 	return dst
 }
 
-// Take hands the body over to the owner of a Buffer without backing, after a Finish without error: its non-empty segments, which never
-// change again, and the bytes that are reserved for them, which are the owner's to release from now on.
-// Attached readers go on over the same memory, so that is not before they have left.
+// Take hands the body over to the owner of a Buffer without backing, after a Finish without error:
+// its non-empty segments, which never change again, and the bytes that are reserved for them, which
+// are the owner's to release from now on. Attached readers go on over the same memory, so that is
+// not before they have left.
 //
 // What was allocated and not used is given back where it is worth a copy: of a small body, or of
 // the last segment.

@@ -209,8 +209,8 @@ func TestStalledReaderIsDropped(t *testing.T) {
 	}
 }
 
-// A reader dropped in the middle of a write to its client goes on to use the segment it holds: its bytes
-// must stay, and stay paid for, until it comes back.
+// A reader dropped in the middle of a write to its client goes on to use the segment it holds: its
+// bytes must stay, and stay paid for, until it comes back.
 func TestDroppedReaderKeepsWhatItWorksOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &account{limit: 1 << 20}

@@ -33,9 +33,9 @@ func (b *Buffer) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// ReadFrom implements io.ReaderFrom: it appends what r yields until io.EOF, and publishes each Read. r reads into the
-// memory that readers will be given, wherever more is sure to be needed. It may call Unlink. Errors are those of Write,
-// and r's.
+// ReadFrom implements io.ReaderFrom: it appends what r yields until io.EOF, and publishes each
+// Read. r reads into the memory that readers will be given, wherever more is sure to be needed. It
+// may call Unlink. Errors are those of Write, and r's.
 func (b *Buffer) ReadFrom(r io.Reader) (total int64, err error) {
 	for {
 		n, err := b.readOnce(r)
@@ -68,8 +68,8 @@ func (b *Buffer) readOnce(r io.Reader) (n int, err error) {
 	return n, err
 }
 
-// awaits reports whether there is memory for what comes next, or a reason to get some before it has come: of an announced
-// body at least the first byte is there.
+// awaits reports whether there is memory for what comes next, or a reason to get some before it has
+// come: of an announced body at least the first byte is there.
 func (b *Buffer) awaits() bool {
 	if b.opts.Backing != nil {
 		return false
@@ -79,7 +79,8 @@ func (b *Buffer) awaits() bool {
 	return !b.mu.tail.full() || b.mu.size > 0 && b.mu.size < b.opts.SizeHint
 }
 
-// copyOnce reads through a buffer: nothing is reserved for a body that never begins, nor at the end of one for more.
+// copyOnce reads through a buffer: nothing is reserved for a body that never begins, nor at the end
+// of one for more.
 func (b *Buffer) copyOnce(r io.Reader) (int, error) {
 	buf := copyBuffers.Get().(*[32 << 10]byte)
 	defer copyBuffers.Put(buf)
@@ -110,8 +111,9 @@ func (b *Buffer) publish(n int) int {
 	return n
 }
 
-// room returns the unpublished end of the tail, where want bytes are waiting to be written. It grows the
-// list when the tail is full, and in an unlinked buffer waits until the window has moved on.
+// room returns the unpublished end of the tail, where want bytes are waiting to be written. It
+// grows the list when the tail is full, and in an unlinked buffer waits until the window has moved
+// on.
 func (b *Buffer) room(want int) ([]byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -134,8 +136,8 @@ func (b *Buffer) room(want int) ([]byte, error) {
 	}
 }
 
-// windowFull reports whether the head has to go before another segment may come. A single segment need not:
-// it may be larger than the whole window, from the time when the buffer was linked, and
+// windowFull reports whether the head has to go before another segment may come. A single segment
+// need not: it may be larger than the whole window, from the time when the buffer was linked, and
 // its readers leave it only for another. Called with mu held.
 func (b *Buffer) windowFull() bool {
 	return b.mu.unlinked && b.mu.head != b.mu.tail &&
@@ -157,8 +159,9 @@ func (b *Buffer) grow(want int) {
 	b.push(s)
 }
 
-// newSegment returns an empty segment, or nil where there is no room for it: an unlinked buffer has one all the same.
-// Called with mu held, which it gives up meanwhile; even a panic of Reserve, which runs code of others, finds it held.
+// newSegment returns an empty segment, or nil where there is no room for it: an unlinked buffer has
+// one all the same. Called with mu held, which it gives up meanwhile; even a panic of Reserve,
+// which runs code of others, finds it held.
 func (b *Buffer) newSegment(size int) *segment {
 	unlinked := b.mu.unlinked
 	b.mu.Unlock()
@@ -169,17 +172,18 @@ func (b *Buffer) newSegment(size int) *segment {
 	} else if !unlinked {
 		return nil
 	}
-	// Of a body of 1 MiB, a fifth of what its fetch costs would be zeroing what is overwritten at once.
+	// Of a body of 1 MiB, a fifth of what its fetch costs would be zeroing what is overwritten at
+	// once.
 	s.buf = unzeroed.Make(size)
 	return s
 }
 
-// awaitReaders waits until there is news of the window: the head was dropped, no reader is left,
-// or the write's context has ended. Readers that stay in the head for the stall timeout and read on by less
-// than a window segment are dropped. Called with mu held, which it gives up meanwhile.
+// awaitReaders waits until there is news of the window: the head was dropped, no reader is left, or
+// the write's context has ended. Readers that stay in the head for the stall timeout and read on by
+// less than a window segment are dropped. Called with mu held, which it gives up meanwhile.
 //
-// A minimum of progress rather than any, because a reader that takes one byte every now and then would
-// hold up the writer and everybody else for ever.
+// A minimum of progress rather than any, because a reader that takes one byte every now and then
+// would hold up the writer and everybody else for ever.
 func (b *Buffer) awaitReaders() {
 	head := b.mu.head
 	for _, r := range b.mu.readers {

@@ -11,8 +11,8 @@ import (
 // exportedName is a name that users of a package see.
 type exportedName struct{ name, key string }
 
-// exported returns the exported names of p: at the top level, and of exported types the methods, fields and interface
-// methods that are declared in p.
+// exported returns the exported names of p: at the top level, and of exported types the methods,
+// fields and interface methods that are declared in p.
 func (p *pkg) exported() []exportedName {
 	var names []exportedName
 	add := func(name string, object types.Object) {
@@ -61,7 +61,8 @@ type file struct {
 	lines int
 }
 
-// functions returns the functions and methods of p with their lengths, from the line of func to that of the last brace.
+// functions returns the functions and methods of p with their lengths, from the line of func to
+// that of the last brace.
 func (p *pkg) functions() []function {
 	var all []function
 	for _, f := range p.files {
@@ -75,7 +76,8 @@ func (p *pkg) functions() []function {
 	return all
 }
 
-// wideComments counts the comment lines of f that reach beyond maxComment, tabs counting for four columns.
+// wideComments counts the comment lines of f that reach beyond maxComment, tabs counting for four
+// columns.
 func (p *pkg) wideComments(f *ast.File) int {
 	wide := 0
 	for _, group := range f.Comments {
@@ -105,8 +107,8 @@ type callGraph struct {
 	upward []string // the calls that do: from, to, and what is called
 }
 
-// calls returns the calls from one file of p to a function or method in another. A function that is called by one file
-// from several places counts once.
+// calls returns the calls from one file of p to a function or method in another. A function that is
+// called by one file from several places counts once.
 func (p *pkg) calls() callGraph {
 	fileOf := func(object types.Object) string {
 		name := p.fset.Position(object.Pos()).Filename
@@ -144,8 +146,8 @@ func (p *pkg) calls() callGraph {
 	return c
 }
 
-// bestOrder returns an order of the files in which few calls run back up: it moves one file at a time to where
-// that helps most, until nothing does.
+// bestOrder returns an order of the files in which few calls run back up: it moves one file at a
+// time to where that helps most, until nothing does.
 func bestOrder(weights map[string]map[string]int) []string {
 	var order []string
 	for name := range weights {

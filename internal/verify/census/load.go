@@ -96,7 +96,8 @@ func load(dir string) (*module, error) {
 	return m, nil
 }
 
-// key names an object alike in its own package and in those that import it: by where it is declared.
+// key names an object alike in its own package and in those that import it: by where it is
+// declared.
 func (p *pkg) key(object types.Object) string {
 	switch o := object.(type) {
 	case *types.Func:

@@ -1,4 +1,5 @@
-// Command census counts what makes a codebase easy or hard to take over. It is run at the root of the module:
+// Command census counts what makes a codebase easy or hard to take over. It is run at the root of
+// the module:
 //
 //	go run ./internal/verify/census                 # every count
 //	go run ./internal/verify/census -unused .       # exported names of the root package that no other package uses

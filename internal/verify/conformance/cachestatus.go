@@ -1,6 +1,7 @@
 package conformance
 
-// cacheStatusRules: Cache-Status (RFC 9211). That every response says whether it is a hit is checked in all cases.
+// cacheStatusRules: Cache-Status (RFC 9211). That every response says whether it is a hit is
+// checked in all cases.
 var cacheStatusRules = []Requirement{
 	{
 		Section: "RFC 9211 §2", Level: Should,

@@ -1,6 +1,7 @@
 package conformance
 
-// conditionalRules: the client's own preconditions (RFC 9110 §8.8, §13 and §15.4.5, RFC 9111 §4.3.2).
+// conditionalRules: the client's own preconditions (RFC 9110 §8.8, §13 and §15.4.5, RFC 9111
+// §4.3.2).
 var conditionalRules = []Requirement{
 	{
 		Section: "RFC 9111 §4.3.2, RFC 9110 §13.2.1", Level: Should,
@@ -259,7 +260,8 @@ var conditionalRules = []Requirement{
 	},
 }
 
-// conditional shows what becomes of a precondition on a stored response with ETag "a", last modified 1000 s ago.
+// conditional shows what becomes of a precondition on a stored response with ETag "a", last
+// modified 1000 s ago.
 func conditional(name, line string, matches bool) Case {
 	again := get(line).reuses(0)
 	if matches {

@@ -163,7 +163,8 @@ var fresheningRules = []Requirement{
 	},
 }
 
-// updates shows that fields of a 304 replace the stored ones, for the client that validated and for the next.
+// updates shows that fields of a 304 replace the stored ones, for the client that validated and for
+// the next.
 func updates(what string, stored, update, after Lines) Case {
 	fresh := Lines{"Cache-Control: max-age=3600"}
 	before := Lines{"Cache-Control: max-age=3600"}

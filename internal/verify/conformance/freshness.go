@@ -2,7 +2,8 @@ package conformance
 
 import "fmt"
 
-// freshnessRules: how long a response is fresh (RFC 9111 §4.2.1 and §4.2.2, and the syntax of §5.2).
+// freshnessRules: how long a response is fresh (RFC 9111 §4.2.1 and §4.2.2, and the syntax of
+// §5.2).
 var freshnessRules = []Requirement{
 	{
 		Section: "RFC 9111 §4.2", Level: Must,
@@ -201,7 +202,8 @@ var freshnessRules = []Requirement{
 		Rule: "Pragma in a response means nothing.",
 		Cases: []Case{
 			reused("Pragma: no-cache in a response is ignored", "Cache-Control: max-age=3600", "Pragma: no-cache"),
-			// A client of net/http takes it for Cache-Control: no-cache, so that behind one the cache never sees it alone.
+			// A client of net/http takes it for Cache-Control: no-cache, so that behind one the
+			// cache never sees it alone.
 			{Name: "Pragma: no-cache in a response is ignored with heuristics", Doors: []string{InFrontOfService}, Steps: []Step{
 				get().answered(200, "Last-Modified: {now-100000}", "Pragma: no-cache"),
 				get().reuses(0),

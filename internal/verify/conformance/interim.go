@@ -48,7 +48,8 @@ var interimRules = []Requirement{
 	},
 }
 
-// interims shows that interim responses reach the client, once, and that the final response is stored.
+// interims shows that interim responses reach the client, once, and that the final response is
+// stored.
 func interims(name string, all ...Interim) Case {
 	return Case{Name: name, Steps: []Step{
 		{
@@ -59,7 +60,8 @@ func interims(name string, all ...Interim) Case {
 	}}
 }
 
-// interimNotStored shows that an interim response is not there any more when the final response can't be stored.
+// interimNotStored shows that an interim response is not there any more when the final response
+// can't be stored.
 func interimNotStored(name string, interim Interim) Case {
 	return Case{Name: name, Steps: []Step{
 		{

@@ -139,7 +139,8 @@ func invalidatingMethods(methods ...string) []Case {
 	return all
 }
 
-// alsoInvalidates shows that a field in the answer to a POST at /form ends what is stored at /other.
+// alsoInvalidates shows that a field in the answer to a POST at /form ends what is stored at
+// /other.
 func alsoInvalidates(what, line string) Case {
 	return Case{Name: what + " is invalidated", Steps: []Step{
 		get().at("/other").answered(200, "Cache-Control: max-age=3600"),
@@ -148,7 +149,8 @@ func alsoInvalidates(what, line string) Case {
 	}}
 }
 
-// otherOrigin shows that a field in the answer to a POST does not end what is stored for another host.
+// otherOrigin shows that a field in the answer to a POST does not end what is stored for another
+// host.
 func otherOrigin(what, line string) Case {
 	return Case{Name: what + " is not invalidated", Steps: []Step{
 		{Host: "other.example", Answer: &Answer{Header: Lines{"Cache-Control: max-age=3600"}}},

@@ -2,8 +2,8 @@ package conformance
 
 var forwarding = Setup{ForwardRanges: true}
 
-// partialRules: incomplete responses (RFC 9111 §3.3 and §3.4, RFC 9110 §15.3.7.3). They are stored where the
-// configuration forwards ranges.
+// partialRules: incomplete responses (RFC 9111 §3.3 and §3.4, RFC 9110 §15.3.7.3). They are stored
+// where the configuration forwards ranges.
 var partialRules = []Requirement{
 	{
 		Section: "RFC 9111 §3.3", Level: May,

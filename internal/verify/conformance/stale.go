@@ -11,8 +11,8 @@ var (
 	staleAndRevalidate = Setup{StaleWhileRevalidate: time.Hour}
 )
 
-// remoteOrigin are the doors at which the origin can die apart from the cache: a handler that aborts its response aborts
-// the cache's too.
+// remoteOrigin are the doors at which the origin can die apart from the cache: a handler that
+// aborts its response aborts the cache's too.
 var remoteOrigin = []string{InFrontOfProxy, BehindProxy, InClient}
 
 // staleRules: serving stale responses (RFC 9111 §4.2.4, RFC 5861).

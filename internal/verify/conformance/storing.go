@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// storingRules: what may be stored (RFC 9111 §3 and §3.5, and the directives of §5.2.2 that speak of storing).
+// storingRules: what may be stored (RFC 9111 §3 and §3.5, and the directives of §5.2.2 that speak
+// of storing).
 var storingRules = []Requirement{
 	{
 		Section: "RFC 9111 §3", Level: MustNot,
@@ -366,7 +367,8 @@ func provoked(name, line string) Case {
 	}}
 }
 
-// overridden shows that a request that asks for another method or target in this field is none of the cache's business.
+// overridden shows that a request that asks for another method or target in this field is none of
+// the cache's business.
 func overridden(field string) Case {
 	return Case{Name: "a GET with " + field + " is neither stored nor served", Steps: []Step{
 		get(field+": HEAD").answered(200, "Cache-Control: max-age=3600").says("fwd=bypass"),

@@ -1,7 +1,7 @@
 package conformance
 
-// Survivor is a change to a rule file that no test can notice, because it changes nothing that a rule asks for. The mutation
-// program (internal/verify/mutate) does not count it.
+// Survivor is a change to a rule file that no test can notice, because it changes nothing that a
+// rule asks for. The mutation program (internal/verify/mutate) does not count it.
 type Survivor struct {
 	File     string
 	Source   string // the line that is changed

@@ -1,6 +1,7 @@
 package conformance
 
-// validationRules: asking the origin whether a stored response is still good (RFC 9111 §4.3.1 to §4.3.3).
+// validationRules: asking the origin whether a stored response is still good (RFC 9111 §4.3.1 to
+// §4.3.3).
 var validationRules = []Requirement{
 	{
 		Section: "RFC 9111 §4.3.1", Level: Must,

@@ -1,15 +1,15 @@
-// Package history tests a cache with random histories and judges the answers by a model. It contains
-// tests only.
+// Package history tests a cache with random histories and judges the answers by a model. It
+// contains tests only.
 //
 //	go test ./internal/verify/history                          a few hundred histories, always the same
 //	go test ./internal/verify/history -histories 20000 -seed 7 more of them, from another seed
 //	go test ./internal/verify/history -run TestHistories -histories 1 -seed 4711 -v
 //
-// A history is a list of steps drawn from a seed. Several users send requests for a few resources to
-// one or two caches on one Storage, often at the same time. The content changes. Some bodies are
-// slow, so older responses complete after newer ones. Clients reload, send HEAD, or leave. Purges of
-// every kind and unsafe requests come in between. A restart closes the caches and the Storage and
-// opens them again on the same directory.
+// A history is a list of steps drawn from a seed. Several users send requests for a few resources
+// to one or two caches on one Storage, often at the same time. The content changes. Some bodies are
+// slow, so older responses complete after newer ones. Clients reload, send HEAD, or leave. Purges
+// of every kind and unsafe requests come in between. A restart closes the caches and the Storage
+// and opens them again on the same directory.
 //
 // A history runs in a bubble of testing/synctest, so waiting costs no time. Every step begins at an
 // instant of its own, so a seed gives the same history each time. When a history breaks a rule, the
@@ -18,9 +18,9 @@
 // # The oracle
 //
 // The origin numbers its answers: each is an issue. X-Issue names the issue that made or last
-// validated a response. The first line of a body names the issue that the body comes from. The oracle
-// uses these two numbers and the list of steps. It uses none of the cache's rules and clocks. It
-// checks for each answer:
+// validated a response. The first line of a body names the issue that the body comes from. The
+// oracle uses these two numbers and the list of steps. It uses none of the cache's rules and
+// clocks. It checks for each answer:
 //
 //   - Whose it is. An answer made for one request goes to another request only if the origin allowed
 //     reuse without validation, or validated it for that request. A response with Vary goes only to

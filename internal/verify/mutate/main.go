@@ -9,8 +9,8 @@
 // A mutant negates a condition, drops a clause of a condition, drops a case, changes a bound or an
 // operator, changes a number, a truth value or a name in a list, or deletes a statement. It is
 // killed when a test fails, hangs, or panics. All mutants are compiled into one test binary for
-// each package, behind switches. The survivors that internal/verify/conformance does not explain are
-// printed. If there are any, the exit status is 1.
+// each package, behind switches. The survivors that internal/verify/conformance does not explain
+// are printed. If there are any, the exit status is 1.
 package main
 
 import (

@@ -31,7 +31,8 @@ type ask struct {
 // section is a half-open range of bytes. An empty one stands for a range that no body has.
 type section struct{ from, to int64 }
 
-// The values of the fields that responses vary on. Those that differ in their number select the same representation.
+// The values of the fields that responses vary on. Those that differ in their number select the
+// same representation.
 var (
 	devices   = []string{"", "phone-1", "phone-2", "desk-1"}
 	languages = []string{"en", "de", "fr-1", "fr-2", "en, de", "de, en"}

@@ -7,7 +7,8 @@ import (
 	"io"
 )
 
-// period is the length of what a body repeats. It is odd, so that no buffer boundary falls on it twice.
+// period is the length of what a body repeats. It is odd, so that no buffer boundary falls on it
+// twice.
 const period = 1021
 
 // unit returns what the body of a representation repeats: a line that names it, then noise.
@@ -33,8 +34,8 @@ func rotated(unit []byte, from int64) string {
 	return string(unit[at:]) + string(unit[:at])
 }
 
-// verify reads a body that should be the bytes [from, to) of one made of unit, and describes the first difference. The
-// error is that of the reader.
+// verify reads a body that should be the bytes [from, to) of one made of unit, and describes the
+// first difference. The error is that of the reader.
 func verify(body io.Reader, unit []byte, from, to int64) (read int64, wrong string, err error) {
 	var buf [16 << 10]byte
 	at := from

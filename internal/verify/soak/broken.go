@@ -27,7 +27,8 @@ type breakage struct {
 	front    func(http.Handler) http.Handler
 }
 
-// breakages are the faults that -broken names. Each breaks one promise, and only now and then where that is enough.
+// breakages are the faults that -broken names. Each breaks one promise, and only now and then where
+// that is enough.
 var breakages = map[string]func(*world) *breakage{
 	"": func(*world) *breakage { return &breakage{} },
 

@@ -17,7 +17,8 @@ type class struct {
 	etag   bool
 	dated  bool // Last-Modified tells versions apart
 
-	// promise sets the fields that govern caches, Cache-Control in pieces, and returns what they mean.
+	// promise sets the fields that govern caches, Cache-Control in pieces, and returns what they
+	// mean.
 	promise func(r *rand.Rand, h http.Header) (cacheControl string, p promise)
 
 	by      string // the request field that the content is made for; empty: it is for all
@@ -27,7 +28,8 @@ type class struct {
 	shared bool
 }
 
-// validates reports whether what is stored of the class can be validated, and so compared with a HEAD.
+// validates reports whether what is stored of the class can be validated, and so compared with a
+// HEAD.
 func (c *class) validates() bool { return c.etag || c.dated }
 
 // seconds is a lifetime.
@@ -117,8 +119,8 @@ var classes = []*class{
 	}},
 }
 
-// varyOf returns the fields that a version of the class varies on: those that vary on two have a version now and then that
-// varies on one.
+// varyOf returns the fields that a version of the class varies on: those that vary on two have a
+// version now and then that varies on one.
 func (c *class) varyOf(version int) []string {
 	if len(c.vary) == 2 && version%8 == 7 {
 		return c.vary[1:]

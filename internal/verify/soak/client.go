@@ -63,7 +63,8 @@ func (c *client) draw() *ask {
 	return draw(c.random, c.soak.requests.Add(1), res, c.known[res.id%len(c.known)])
 }
 
-// behave sends a request, or several, in the manner of b. After an error the connection is of no more use.
+// behave sends a request, or several, in the manner of b. After an error the connection is of no
+// more use.
 func (c *client) behave(b faulty.Behaviour) error {
 	if err := c.connect(); err != nil {
 		return err
@@ -137,8 +138,9 @@ func (c *client) hangUp() {
 	}
 }
 
-// receive reads and judges the answer to q. If leave is not negative, the client leaves after so many bytes of the body.
-// behind says that another answer came first on the connection, whose end is none of this one's business.
+// receive reads and judges the answer to q. If leave is not negative, the client leaves after so
+// many bytes of the body. behind says that another answer came first on the connection, whose end
+// is none of this one's business.
 func (c *client) receive(q *ask, b faulty.Behaviour, leave int64, behind bool) error {
 	s := c.soak
 	resp, err := c.header(q)
@@ -198,13 +200,14 @@ func (c *client) header(q *ask) (*http.Response, error) {
 	}
 }
 
-// endedBefore reports whether the connection may have ended with the request before. The client can have its whole answer, a
-// range of the body above all, and the rest can break off all the same.
+// endedBefore reports whether the connection may have ended with the request before. The client can
+// have its whole answer, a range of the body above all, and the rest can break off all the same.
 func (c *client) endedBefore() bool {
 	return c.last != nil && c.soak.world.troubled(c.last.resource, c.last.begun)
 }
 
-// learn takes what an answer means for later: validators, and what the change by an unsafe request invalidates.
+// learn takes what an answer means for later: validators, and what the change by an unsafe request
+// invalidates.
 func (c *client) learn(q *ask, resp *http.Response, v verdict) {
 	w := c.soak.world
 	if v.issue == nil {

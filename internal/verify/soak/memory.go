@@ -46,8 +46,8 @@ func (s sample) print(out io.Writer, requests uint64, violations int) {
 
 func mib(bytes uint64) float64 { return float64(bytes) / (1 << 20) }
 
-// grows reports whether the live heap grew in the second half of a run, when everything has long been filled, by more than
-// what comes and goes.
+// grows reports whether the live heap grew in the second half of a run, when everything has long
+// been filled, by more than what comes and goes.
 func grows(samples []sample) (from, to uint64, grows bool) {
 	if len(samples) < 8 {
 		return 0, 0, false

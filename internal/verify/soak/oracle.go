@@ -14,13 +14,15 @@ import (
 )
 
 const (
-	// collapseSlack is what may lie between the receipt of a header as the oracle sees it and as the cache does.
+	// collapseSlack is what may lie between the receipt of a header as the oracle sees it and as
+	// the cache does.
 	collapseSlack = 250 * time.Millisecond
 
 	// troubleSlack is how long what failed may go on to hurt new requests.
 	troubleSlack = time.Second
 
-	// ageSlack is by how much Age may exceed what the oracle knows: Date has whole seconds, and so has Age.
+	// ageSlack is by how much Age may exceed what the oracle knows: Date has whole seconds, and so
+	// has Age.
 	ageSlack = 2 * time.Second
 
 	// dateSlack is a distance between two answers that guarantees different Dates, which have whole
@@ -331,7 +333,8 @@ func parseCacheStatus(lines []string) (s cacheStatus) {
 	return s
 }
 
-// check reads and checks a body. The error is that of the reading: the body is as it should be until there.
+// check reads and checks a body. The error is that of the reading: the body is as it should be
+// until there.
 func (v verdict) check(q *ask, resp *http.Response) (read int64, wrong string, err error) {
 	i := v.issue
 	switch {

@@ -261,8 +261,8 @@ func (i *issue) answerRange(answer *faulty.Answer, unit []byte, r *http.Request)
 
 func groupName(group int) string { return fmt.Sprintf("g%d", group) }
 
-// change answers an unsafe request: the content is another from now on, for what Location names too, and sometimes a whole group
-// is.
+// change answers an unsafe request: the content is another from now on, for what Location names
+// too, and sometimes a whole group is.
 func (w *world) change(res *resource, r *http.Request, number uint64, random *rand.Rand, kind faulty.Kind) faulty.Answer {
 	h := http.Header{}
 	res.mu.Lock()

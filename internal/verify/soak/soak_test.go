@@ -38,7 +38,8 @@ func TestCleanRun(t *testing.T) {
 	}
 }
 
-// An oracle that finds nothing is worth as much as what it can find. CIRQUE_LONG has it look through both doors.
+// An oracle that finds nothing is worth as much as what it can find. CIRQUE_LONG has it look
+// through both doors.
 func TestBrokenCachesAreCaught(t *testing.T) {
 	fronts := []string{frontHandler, frontTransport}
 	for n, broken := range slices.Sorted(maps.Keys(breakages)) {

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// upstream is what the cache reaches the origins by. It notes when a header came, and what went wrong.
+// upstream is what the cache reaches the origins by. It notes when a header came, and what went
+// wrong.
 type upstream struct {
 	world *world
 	base  http.RoundTripper

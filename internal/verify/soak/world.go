@@ -17,8 +17,8 @@ const remembered = 20 * time.Second
 // groupCount is the number of cache groups (RFC 9875) that the resources are in.
 const groupCount = 32
 
-// world is what the cache does not know: the resources as they are at the origin, and all that has happened to them.
-// Times are counted from its start.
+// world is what the cache does not know: the resources as they are at the origin, and all that has
+// happened to them. Times are counted from its start.
 type world struct {
 	started   time.Time
 	seed      uint64
@@ -123,7 +123,8 @@ func newWorld(urls int, seed uint64) *world {
 	return w
 }
 
-// someSize returns a body's size: mostly small, sometimes large, now and then too large for the cache.
+// someSize returns a body's size: mostly small, sometimes large, now and then too large for the
+// cache.
 func someSize(r *rand.Rand) int64 {
 	switch n := r.IntN(1000); {
 	case n < 700:
@@ -142,7 +143,8 @@ func (w *world) now() time.Duration { return time.Since(w.started) }
 // random returns random numbers that depend on the seed and n alone.
 func (w *world) random(n uint64) *rand.Rand { return rand.New(rand.NewPCG(w.seed, n)) }
 
-// issueFor enters an issue for res. The resource's version must not change in between, so res.mu is held.
+// issueFor enters an issue for res. The resource's version must not change in between, so res.mu is
+// held.
 func (w *world) issueFor(res *resource, i *issue) *issue {
 	i.resource = res
 	i.number = w.latest.Add(1)
@@ -166,8 +168,9 @@ func (res *resource) issue(number uint64) *issue {
 	return nil
 }
 
-// describes reports whether i, or another issue of the same representation, was given to a request that selects like v
-// (RFC 9111 §4.1). A 304 to one request can validate what was stored for another.
+// describes reports whether i, or another issue of the same representation, was given to a request
+// that selects like v (RFC 9111 §4.1). A 304 to one request can validate what was stored for
+// another.
 func (i *issue) describes(v variant) bool {
 	if i.selects(v) {
 		return true
@@ -223,7 +226,8 @@ func (v *invalidations) add(s span, soft bool) {
 	*list = append(*list, s)
 }
 
-// between returns the first invalidation, hard or soft, that began after `said` and was over before `asked`.
+// between returns the first invalidation, hard or soft, that began after `said` and was over before
+// `asked`.
 func (v *invalidations) between(said, asked time.Duration, soft bool) (span, bool) {
 	v.lock.Lock()
 	defer v.lock.Unlock()
