@@ -3,10 +3,7 @@ package middleware
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/cirquecache/cirque"
@@ -17,13 +14,14 @@ import (
 // request it is served to (RFC 5861 §3). The write permit of x goes there. chain is the handler
 // that the request goes through; nil at the Transport door, whose requests need nothing around
 // them.
-func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, chain http.Handler) {
+func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http.Handler) {
 	c := x.cache
 	var wants selection
 	if chain != nil {
 		wants = x.selects(x.hc.VaryRecord())
 	}
-	b := &exchange{cache: c, door: x.door, origin: x.origin, stripped: x.stripped, target: x.target, background: true}
+	b := &transaction{clientRequest: x.clientRequest, origin: x.origin}
+	b.background = true
 	b.status.fwd = "stale" // RFC 9211 §2.2
 	ctx, cancel := c.backgroundContext(x.req)
 	b.client = context.WithValue(ctx, refreshKey{}, (*refresh)(nil))
@@ -47,14 +45,14 @@ func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, chain http.Ha
 		cancel()
 		return
 	}
-	number := c.underWay.begin()
+	number := c.underWay.enter()
 	if number == 0 {
 		c.revalidations.release(turn)
 		b.hc.Release()
 		cancel()
 		return
 	}
-	f := &refresh{walk: b, key: key, wants: wants, served: stale.Updated(), ctx: ctx, cancel: cancel, number: number}
+	f := &refresh{cache: c, walk: b, key: key, wants: wants, served: stale.Updated(), ctx: ctx, cancel: cancel, number: number}
 	go func() {
 		defer c.recoverBackground("revalidation")
 		defer f.end()
@@ -69,18 +67,8 @@ func (x *exchange) revalidateInBackground(stale *cirque.CacheMeta, chain http.Ha
 	}()
 }
 
-// newBackgroundRequest returns a GET like r, without what r's caller has in it for itself.
-func newBackgroundRequest(ctx context.Context, r *http.Request, header http.Header) *http.Request {
-	u := *r.URL
-	again := &http.Request{
-		Method: http.MethodGet, URL: &u, RequestURI: r.RequestURI, Host: r.Host, Header: header, Body: http.NoBody,
-		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, RemoteAddr: r.RemoteAddr, TLS: r.TLS,
-	}
-	return again.WithContext(ctx)
-}
-
 // revalidate is the walk of a background revalidation of what was last updated at served.
-func (x *exchange) revalidate(served time.Time) {
+func (x *transaction) revalidate(served time.Time) {
 	meta, hit, err := x.lookup()
 	switch {
 	case err == nil && meta.Updated().After(served):
@@ -96,44 +84,6 @@ func (x *exchange) revalidate(served time.Time) {
 		}
 		return
 	}
-	x.forward()
+	x.askOrigin()
 	x.origin.revalidate(x)
-}
-
-// backgroundContext returns the context of work that outlives r.
-func (c *Cache) backgroundContext(r *http.Request) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(c.newContext(r))
-	stop := context.AfterFunc(c.background, func() { cancel(ErrClosed) })
-	return ctx, func() { stop(); cancel(nil) }
-}
-
-// newContext returns a context with what a server gives its requests, for a request like r.
-func (c *Cache) newContext(r *http.Request) context.Context {
-	ctx := context.Background()
-	if c.cfg.BackgroundContext != nil {
-		ctx = c.cfg.BackgroundContext(r)
-	}
-	if server := r.Context().Value(http.ServerContextKey); server != nil {
-		// Without it, httputil.ReverseProxy would not abort on a truncated answer.
-		ctx = context.WithValue(ctx, http.ServerContextKey, server)
-	}
-	if addr := r.Context().Value(http.LocalAddrContextKey); addr != nil {
-		ctx = context.WithValue(ctx, http.LocalAddrContextKey, addr)
-	}
-	return ctx
-}
-
-// recoverBackground is the one recover boundary of a background goroutine: it reports.
-//
-// INVARIANT: it is the goroutine's first defer, and so the last to run: what the goroutine held is
-// released by the others, where a broken Storage can panic once more.
-func (c *Cache) recoverBackground(what string) {
-	if p := recover(); p != nil && p != http.ErrAbortHandler {
-		c.reportPanic(what, p)
-	}
-}
-
-func (c *Cache) reportPanic(what string, p any) {
-	c.logger().Error("cirque: panic in background", slog.String("in", what),
-		slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
 }

@@ -3,7 +3,10 @@ package middleware
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"runtime/debug"
 	"sync"
 
 	"github.com/cirquecache/cirque"
@@ -135,4 +138,19 @@ func (c *Cache) logger() *slog.Logger {
 // storageFailed reports a failing Storage. The request goes on without it.
 func (c *Cache) storageFailed(op string, err error) {
 	c.logger().Error("cirque: storage failed", slog.String("op", op), slog.Any("err", err))
+}
+
+// recoverBackground is the one recover boundary of a background goroutine: it reports.
+//
+// INVARIANT: it is the goroutine's first defer, and so the last to run: what the goroutine held is
+// released by the others, where a broken Storage can panic once more.
+func (c *Cache) recoverBackground(what string) {
+	if p := recover(); p != nil && p != http.ErrAbortHandler {
+		c.reportPanic(what, p)
+	}
+}
+
+func (c *Cache) reportPanic(what string, p any) {
+	c.logger().Error("cirque: panic in background", slog.String("in", what),
+		slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
 }

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"net/http"
 	"strconv"
 	"time"
 
@@ -31,6 +32,12 @@ const (
 // setTTL notes how long meta is still fresh at now.
 func (s *cacheStatus) setTTL(meta *cirque.CacheMeta, now time.Time) {
 	s.ttl, s.hasTTL = -meta.Staleness(now), true
+}
+
+// stale notes that meta, which is stale at now, is the answer, and why.
+func (s *cacheStatus) stale(meta *cirque.CacheMeta, now time.Time, detail string) {
+	s.setTTL(meta, now)
+	s.hit, s.fwd, s.detail = true, "", detail
 }
 
 // append returns this cache's member of the field, a Structured Fields item (RFC 9211 §2). key is
@@ -85,4 +92,19 @@ func appendSFString(b []byte, s string) []byte {
 		}
 	}
 	return append(b, '"')
+}
+
+// setCacheStatus adds this cache's member to what caches further up said (RFC 9211 §2). room, if
+// not nil, is an empty slice for where they said nothing.
+func (x *transaction) setCacheStatus(header http.Header, room []string) {
+	var stack [128]byte
+	var key string
+	if x.cache.cfg.CacheStatusKey && x.hc.Enabled() {
+		key = x.hc.Key().String()
+	}
+	line := string(x.status.append(stack[:0], x.cache.cfg.Name, key))
+	if upstream := header["Cache-Status"]; len(upstream) > 0 {
+		room = upstream
+	}
+	header["Cache-Status"] = append(room, line)
 }

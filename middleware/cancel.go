@@ -12,10 +12,10 @@ import (
 // hasCancel reports whether r has a Cancel channel.
 func hasCancel(r *http.Request) bool { return r.Cancel != nil }
 
-// cancellable is RoundTrip for a request with a Cancel channel, which http.Client uses for its
+// cancellable is roundTrip for a request with a Cancel channel, which http.Client uses for its
 // Timeout. The channel is its client's: it ends the client's waiting and reading. What is fetched,
 // which may be for others too, does not get it.
-func (t *transportDoor) cancellable(r *http.Request) (*http.Response, error) {
+func cancellable(r *http.Request, roundTrip func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	ctx := &cancelContext{Context: r.Context(), cancel: r.Cancel}
 	handedOn := false
 	defer func() {
@@ -25,7 +25,7 @@ func (t *transportDoor) cancellable(r *http.Request) (*http.Response, error) {
 	}()
 	own := r.WithContext(ctx)
 	own.Cancel = nil
-	response, err := t.RoundTrip(own)
+	response, err := roundTrip(own)
 	if response == nil {
 		return nil, err
 	}

@@ -17,86 +17,143 @@ var (
 	ErrFillUnread = errors.New("middleware: nobody has read the response for too long")
 )
 
-// A flight is one fetch from the origin that belongs to the cache, not to the client who caused it:
-// its context has lost the client's cancellation. It ends by itself, when the origin stalls, when
-// nobody reads for too long, or when the cache is closed.
+// A flight is one fetch from the origin. Its context has the values of the client's, but its owner
+// says what ends it.
 //
-// INVARIANT: whoever begins a flight ends it, exactly once, on every path: a panic of the handler
-// and a refused response included.
+// INVARIANT: whoever begins a flight ends it, exactly once, on every path: a panic of the handler and
+// a refused response included.
 type flight struct {
 	cache  *Cache
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	unhook func() bool // stops listening to Cache.Close
 	client context.Context
-	waited bool // the client waits for the header; else client is no more than where values come from
+	waited bool // a client waits for the header
 
-	progress atomic.Int64 // when bytes last came, or were stored, Unix nanoseconds
-	storing  atomic.Bool  // it is the Storage, or a reader who paces it, that is waited for, not the origin
-	unread   time.Time    // since when there has been no reader; guarded by the timer's being the only one to use it
-	fill     atomic.Pointer[cirque.Fill]
-	timer    *time.Timer
-	disown   func() bool
-
-	flushes flushes
-	fetch   fetch // the context of its request, where it has the write permit
-
-	number  uint64 // among what is under way
-	landing sync.Once
-	once    sync.Once
-	trailer atomic.Pointer[http.Header]
+	owner       owner
+	stopClose   func() bool // stops listening to Cache.Close; nil where the flight does not listen
+	stopClient  func() bool // stops listening to the client's context; nil where the flight does not listen
+	number      uint64      // among what is under way; zero: Close need not wait for it
+	landing     sync.Once
+	ending      sync.Once
+	fetch       fetch // the context of its request, where that has the write permit
+	flushes     flushes
+	trailer     atomic.Pointer[http.Header]
+	fill        atomic.Pointer[cirque.Fill]
+	progress    atomic.Int64 // when bytes last came, or were stored, Unix nanoseconds
+	storing     atomic.Bool  // the Storage, or a reader who paces it, is waited for, and not the origin
+	timer       *time.Timer  // calls watch
+	unreadSince time.Time    // zero while there is a reader; only the timer uses it
 }
 
-// newFlight begins a fetch on behalf of x, the values of whose context it keeps. A fetch that
-// nobody else can be waiting for is the client's, and ends with it, until its answer begins to be
-// stored: that for a POST, and each without the write permit, be it because the key has proved
-// uncacheable, because the request forbids storing, or for a HEAD. A fetch that begins while the
-// cache is closing is the client's to its end.
-func (x *exchange) newFlight() *flight {
-	c := x.cache
-	f := &flight{cache: c, client: x.client, waited: !x.background}
-	f.ctx, f.cancel = context.WithCancelCause(context.WithoutCancel(x.client))
+// owner is whose a flight is. It changes as the answer comes:
+//
+//	begins as ──▶ client ──claim──▶ claimed ──carry──▶ cache
+//	              any of them ──adopt──▶ passed
+//
+// A fetch with the write permit begins as the cache's; one in the background as claimed, because it
+// may have to give way until it has a fill. A fetch that nobody else can be waiting for begins as
+// its client's: that for a POST, and each without the write permit, be it because the key has proved
+// uncacheable, because the request forbids storing, or because it is a HEAD.
+type owner uint8
+
+const (
+	ownedByClient owner = iota + 1 // ends with its client; Close does not cut short what it does for the client
+	ownedClaimed                   // ends with its client, and with Close: what comes is to be stored
+	ownedByCache                   // ends with Close, and when nothing comes or nobody reads
+	ownedPassed                    // ends with its client; Close has nothing to do with it any more
+)
+
+// newFlight begins a fetch on behalf of a client, or of none, with the values of the context client.
+// The number is that of underWay.
+func (c *Cache) newFlight(client context.Context, waited bool, number uint64) *flight {
+	f := &flight{cache: c, client: client, waited: waited, number: number}
+	f.ctx, f.cancel = context.WithCancelCause(context.WithoutCancel(client))
 	f.timer = time.AfterFunc(time.Hour, f.watch) // set before it can fire
-	f.moved()
-	if f.number = c.underWay.begin(); f.number == 0 && !x.background { // which is under way itself
-		x.passOn(cirque.Deferred)
-		x.pass(x.status.fwd, "closing")
-		f.unhook = func() bool { return true }
-		f.adopt()
-		return f
-	}
-	if !x.background && !x.hc.IsWriter() {
-		f.unhook = context.AfterFunc(c.background, f.land) // what it does for its client is not for Close to cut short
-		f.endWithClient()
-	} else {
-		f.endOnClose()
-		if x.background { // until there is a fill, it may have to make room for another
-			f.endWithClient()
-		}
-		f.timer.Reset(c.cfg.FillIdle)
-	}
+	f.progressed()
 	return f
 }
 
-func (f *flight) endOnClose() {
-	f.unhook = context.AfterFunc(f.cache.background, func() { f.cancel(ErrClosed) })
-}
-
-func (f *flight) endWithClient() {
-	f.disown = context.AfterFunc(f.client, func() { f.cancel(context.Cause(f.client)) })
-}
-
-// claim makes the client's own fetch Close's business, as it is to be stored. It reports false
-// where Close has given it up already.
-func (f *flight) claim() bool {
-	if f.disown == nil {
-		return true // it is nobody's own
+// own makes o the owner. It reports false, and changes nothing, if Close has let go of a client's
+// flight that is to become the cache's.
+func (f *flight) own(o owner) bool {
+	endsWithClient, endsWithClose := o != ownedByCache, o == ownedClaimed || o == ownedByCache
+	if f.stopClose != nil && (o == ownedPassed || f.owner == ownedByClient) {
+		if !f.stopClose() && endsWithClose {
+			return false
+		}
+		f.stopClose = nil
 	}
-	if !f.unhook() {
-		return false
+	switch {
+	case o == ownedByClient:
+		f.stopClose = context.AfterFunc(f.cache.background, f.land)
+	case endsWithClose && f.stopClose == nil:
+		f.stopClose = context.AfterFunc(f.cache.background, func() { f.cancel(ErrClosed) })
 	}
-	f.endOnClose()
+	switch {
+	case endsWithClient && f.stopClient == nil:
+		f.stopClient = context.AfterFunc(f.client, func() { f.cancel(context.Cause(f.client)) })
+	case !endsWithClient && f.stopClient != nil && f.stopClient():
+		f.stopClient = nil
+	}
+	if endsWithClose {
+		f.timer.Reset(f.cache.cfg.FillIdle)
+	}
+	f.owner = o
 	return true
+}
+
+// claim makes a client's own fetch one that Close ends, as its answer is to be stored. It reports
+// false if the cache is closed already.
+func (f *flight) claim() bool {
+	switch f.owner {
+	case ownedByClient:
+		return f.own(ownedClaimed)
+	case ownedClaimed:
+		return f.cache.background.Err() == nil
+	}
+	return true
+}
+
+// carry makes the flight the cache's: it carries a fill, for which the caller took a place in
+// Cache.fills.
+func (f *flight) carry(fill *cirque.Fill) {
+	f.own(ownedByCache)
+	f.fill.Store(fill)
+	f.cache.flights.Store(fill.Tag(), f)
+	f.progressed()
+}
+
+// adopt makes the flight the client's alone: nothing of it is stored.
+func (f *flight) adopt() {
+	f.own(ownedPassed)
+	f.land()
+}
+
+// land tells Close to stop waiting for this flight, and frees its place among the fills. The fill,
+// if there is one, must have ended.
+func (f *flight) land() {
+	f.landing.Do(func() {
+		f.timer.Stop()
+		if fill := f.fill.Load(); fill != nil {
+			f.cache.flights.Delete(fill.Tag())
+			f.cache.fills.release(f)
+		}
+		f.cache.underWay.leave(f.number)
+	})
+}
+
+// end releases what the flight holds. The fill, if there is one, must have ended.
+func (f *flight) end() {
+	f.ending.Do(func() {
+		if f.stopClose != nil {
+			f.stopClose()
+		}
+		if f.stopClient != nil {
+			f.stopClient()
+		}
+		f.cancel(nil)
+		f.land()
+	})
 }
 
 // watch is called by the timer until the flight ends.
@@ -110,7 +167,7 @@ func (f *flight) watch() {
 	}
 	now := time.Now()
 	idle := now.Sub(time.Unix(0, f.progress.Load()))
-	wait := min(limit-idle, f.cache.cfg.FillIdle) // whom the fill waits for can change any time
+	wait := min(limit-idle, f.cache.cfg.FillIdle) // what the fill waits for can change any time
 	fill := f.fill.Load()
 	switch {
 	case fill == nil && f.waited && f.client.Err() == nil:
@@ -120,74 +177,27 @@ func (f *flight) watch() {
 		f.cancel(cause)
 		return
 	case fill == nil || fill.Readers() > 0:
-		f.unread = time.Time{}
-	case f.unread.IsZero():
-		f.unread = now
+		f.unreadSince = time.Time{}
+	case f.unreadSince.IsZero():
+		f.unreadSince = now
 		wait = min(wait, f.cache.cfg.FillUnread)
-	case now.Sub(f.unread) >= f.cache.cfg.FillUnread:
+	case now.Sub(f.unreadSince) >= f.cache.cfg.FillUnread:
 		f.cancel(ErrFillUnread)
 		return
 	default:
-		wait = min(wait, f.cache.cfg.FillUnread-now.Sub(f.unread))
+		wait = min(wait, f.cache.cfg.FillUnread-now.Sub(f.unreadSince))
 	}
 	f.timer.Reset(max(wait, time.Millisecond))
 }
 
-// moved notes that the origin made progress.
-func (f *flight) moved() { f.progress.Store(time.Now().UnixNano()) }
+// progressed notes that the origin or the Storage made progress.
+func (f *flight) progressed() { f.progress.Store(time.Now().UnixNano()) }
 
 // turn notes that it is the Storage's turn, or the origin's. Progress comes first, so that the time
-// one of them took is never held against the other.
+// that one of them took is never held against the other.
 func (f *flight) turn(storing bool) {
-	f.moved()
+	f.progressed()
 	f.storing.Store(storing)
-}
-
-// adopt makes the flight the client's own: nothing of it is stored, it ends when the client leaves,
-// and Cache.Close has nothing to do with it any more.
-func (f *flight) adopt() {
-	f.unhook()
-	if f.disown == nil {
-		f.endWithClient()
-	}
-	f.land()
-}
-
-// land says that what is left of the flight is between the origin and a client, or a client and the
-// Storage: Cache.Close need not wait for it, nor does it take the place of a fill. The fill, if
-// there is one, must have ended.
-func (f *flight) land() {
-	f.landing.Do(func() {
-		f.timer.Stop()
-		if fill := f.fill.Load(); fill != nil {
-			f.cache.flights.Delete(fill.Tag())
-			f.cache.fills.release(f)
-		}
-		f.cache.underWay.end(f.number)
-	})
-}
-
-// end releases what the flight holds. The fill, if there is one, must have ended.
-func (f *flight) end() {
-	f.once.Do(func() {
-		f.unhook()
-		if f.disown != nil {
-			f.disown()
-		}
-		f.cancel(nil)
-		f.land()
-	})
-}
-
-// begin makes the flight carry a fill, for which the caller took a place in Cache.fills.
-func (f *flight) begin(fill *cirque.Fill) {
-	if f.disown != nil && f.disown() {
-		f.disown = nil // it is the cache's now
-		f.timer.Reset(f.cache.cfg.FillIdle)
-	}
-	f.fill.Store(fill)
-	f.cache.flights.Store(fill.Tag(), f)
-	f.moved()
 }
 
 // setTrailer makes the trailer known to the readers of the body. It must precede the body's end.

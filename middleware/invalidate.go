@@ -10,64 +10,51 @@ import (
 )
 
 // invalidate removes what an answer to an unsafe request makes invalid (RFC 9111 §4.4, RFC 9875
-// §3). It returns how often that was what a POST's answer might be stored as.
-func (x *exchange) invalidate(a *answerHead) (own int) {
-	if !rules.IsUnsafe(x.req.Method) {
+// §3). It returns how often that was what the answer itself might be stored as, which is watched;
+// nil if it cannot be stored.
+func (q *clientRequest) invalidate(a *reply, watched *post) (purged int) {
+	if !rules.IsUnsafe(q.req.Method) {
 		return 0
 	}
-	asked := x.presented(x.req)
+	asked := q.presented(q.req)
 	for i, u := range rules.Invalidates(asked, a.status, a.header) {
-		t := x.target.at(u)
-		if i == 0 && t != x.target {
-			own += x.invalidateTarget(&x.target, asked) // spelt in a way that a URL is not: with what it would escape
+		t := q.target.at(u)
+		if i == 0 && t != q.target {
+			// The target is spelt in a way that a URL is not. What it would be as a URL goes too.
+			purged += q.invalidateTarget(&q.target, asked, watched)
 		}
-		own += x.invalidateTarget(&t, asked)
+		purged += q.invalidateTarget(&t, asked, watched)
 	}
 	if groups := rules.InvalidatedGroups(asked, a.status, a.header); len(groups) > 0 {
-		err := x.cache.opts.PurgeGroups(context.WithoutCancel(x.client), x.target.origin(), groups...)
+		err := q.cache.opts.PurgeGroups(context.WithoutCancel(q.client), q.target.origin(), groups...)
 		if err != nil {
-			x.cache.storageFailed("purge", err)
+			q.cache.storageFailed("purge", err)
 		}
 	}
-	return own
+	return purged
 }
 
-// invalidateTarget removes what a GET for t would find. It returns 1 if that is what a POST's
-// answer might be stored as.
-func (x *exchange) invalidateTarget(t *target, asked *http.Request) (own int) {
-	key, ok := x.cache.keyOfGet(x.door, t, asked)
+// invalidateTarget removes what a GET for t would find. It returns 1 if that is what is watched.
+func (q *clientRequest) invalidateTarget(t *target, asked *http.Request, watched *post) (purged int) {
+	key, ok := q.cache.keyOfGet(q.door, t, asked)
 	if !ok {
 		return 0
 	}
-	if err := x.cache.opts.Purge(context.WithoutCancel(x.client), key); err != nil && !errors.Is(err, cirque.ErrNotFound) {
-		x.cache.storageFailed("purge", err)
+	if err := q.cache.opts.Purge(context.WithoutCancel(q.client), key); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+		q.cache.storageFailed("purge", err)
 	}
-	if x.post != nil && key.PrimaryHash() == x.post.key.PrimaryHash() {
+	if watched != nil && key.PrimaryHash() == watched.key.PrimaryHash() {
 		return 1
 	}
 	return 0
 }
 
-const methodPurge = "PURGE"
-
-// servePurge answers a PURGE request.
-func (c *Cache) servePurge(w http.ResponseWriter, r *http.Request) {
-	if c.cfg.AuthorizePurge == nil || !c.cfg.AuthorizePurge(r) {
-		http.Error(w, "purging is not allowed", http.StatusForbidden)
-		return
+// invalidateUnseen is invalidate for an answer that the cache keeps out of. What follows a switch of
+// protocols is the actual answer (RFC 9110 §7.8): the cache does not see its status, which may be a
+// success.
+func (q *clientRequest) invalidateUnseen(status int, header http.Header) {
+	if status == http.StatusSwitchingProtocols {
+		status = http.StatusOK
 	}
-	purge := c.Purge
-	if r.Header.Get(softPurgeField) != "" {
-		purge = c.SoftPurge
-	}
-	err := purge(context.WithoutCancel(r.Context()), r) // whoever asked may leave before the answer
-	switch {
-	case err == nil:
-		w.WriteHeader(http.StatusOK)
-	case errors.Is(err, cirque.ErrNotFound):
-		http.Error(w, "not in the cache", http.StatusNotFound)
-	default:
-		c.storageFailed("purge", err)
-		http.Error(w, "the purge failed", http.StatusInternalServerError)
-	}
+	q.invalidate(&reply{status: status, header: header}, nil)
 }

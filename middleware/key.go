@@ -59,26 +59,20 @@ func (c *Cache) TransportKey(r *http.Request) (key cirque.CacheKey, ok bool) {
 
 // key returns the cache key behind d of a request, whose target is t.
 func (c *Cache) key(d door, t *target, r *http.Request) (cirque.CacheKey, bool) {
+	shown := r
 	if c.cfg.Key != nil || c.cfg.UserTag != nil {
-		return c.keyByHooks(d, t, t.present(r), r.Header)
+		shown = t.present(r)
 	}
-	primary, ok := t.key()
-	if !ok {
-		return cirque.CacheKey{}, false
-	}
-	if c.keyedByCredentials() {
-		primary += credentialsKey(r.Header)
-	}
-	return cirque.NewCacheKey(c.namespaces[d], primary, ""), true
+	return c.keyOf(d, t, shown, r.Header)
 }
 
 // keyOfGet returns the cache key behind d of a GET for t that has the credentials of r.
 func (c *Cache) keyOfGet(d door, t *target, r *http.Request) (cirque.CacheKey, bool) {
-	return c.keyByHooks(d, t, t.get(r), r.Header)
+	return c.keyOf(d, t, t.get(r), r.Header)
 }
 
-// keyByHooks asks the hooks, if there are any, about a request that shows t.
-func (c *Cache) keyByHooks(d door, t *target, shown *http.Request, header http.Header) (cirque.CacheKey, bool) {
+// keyOf returns the cache key behind d for t. The hooks see shown, and header has the credentials.
+func (c *Cache) keyOf(d door, t *target, shown *http.Request, header http.Header) (cirque.CacheKey, bool) {
 	var primary, tag string
 	var ok bool
 	if c.cfg.Key != nil {

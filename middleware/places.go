@@ -40,12 +40,17 @@ type holder struct {
 	begun  time.Time // when its header came
 }
 
-// take takes a place for f, which is for x, and reports whether there was one.
-func (p *places) take(f *flight, x *exchange) bool {
+// holder returns for whom x's flight takes a place.
+func (x *transaction) holder() holder {
 	h := holder{key: x.hc.Key().PrimaryHash(), begun: x.now}
 	if !x.background && x.req.RemoteAddr != "" { // at the Transport door nobody knows the client
 		h.client, _, _ = net.SplitHostPort(x.req.RemoteAddr)
 	}
+	return h
+}
+
+// take takes a place for f, which is for h, and reports whether there was one.
+func (p *places) take(f *flight, h holder) bool {
 	victim, ok := p.takeFrom(f, h)
 	if victim != nil {
 		victim.yield()

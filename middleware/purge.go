@@ -10,9 +10,6 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// softPurgeField makes a PURGE request a soft one.
-const softPurgeField = "Soft-Purge"
-
 // Purge removes what a GET for r's URL would find through either door, with all of its variants.
 // What was being fetched before is not served after it. It returns cirque.ErrNotFound if there was
 // nothing.
@@ -97,4 +94,31 @@ func (c *Cache) purge(r *http.Request, purge func(cirque.CacheKey) error) error 
 		return cirque.ErrNotFound
 	}
 	return nil
+}
+
+const (
+	methodPurge    = "PURGE"
+	softPurgeField = "Soft-Purge" // makes a PURGE request a soft one
+)
+
+// servePurge answers a PURGE request.
+func (c *Cache) servePurge(w http.ResponseWriter, r *http.Request) {
+	if c.cfg.AuthorizePurge == nil || !c.cfg.AuthorizePurge(r) {
+		http.Error(w, "purging is not allowed", http.StatusForbidden)
+		return
+	}
+	purge := c.Purge
+	if r.Header.Get(softPurgeField) != "" {
+		purge = c.SoftPurge
+	}
+	err := purge(context.WithoutCancel(r.Context()), r) // whoever asked may leave before the answer
+	switch {
+	case err == nil:
+		w.WriteHeader(http.StatusOK)
+	case errors.Is(err, cirque.ErrNotFound):
+		http.Error(w, "not in the cache", http.StatusNotFound)
+	default:
+		c.storageFailed("purge", err)
+		http.Error(w, "the purge failed", http.StatusInternalServerError)
+	}
 }

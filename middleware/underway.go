@@ -10,7 +10,7 @@ import (
 type underWay struct {
 	mu      sync.Mutex
 	closing bool
-	last    uint64 // number of the last one begun
+	last    uint64 // number of the last one that entered
 	running int
 	waits   []*wait
 }
@@ -22,9 +22,9 @@ type wait struct {
 	done chan struct{}
 }
 
-// begin counts one more, and returns its number, for end; zero when the cache is closing, which
-// needs no end.
-func (u *underWay) begin() uint64 {
+// enter counts one more, and returns its number, for leave; zero when the cache is closing, which
+// needs no leave.
+func (u *underWay) enter() uint64 {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.closing {
@@ -35,8 +35,8 @@ func (u *underWay) begin() uint64 {
 	return u.last
 }
 
-// end says that the one with that number is over. Zero is none.
-func (u *underWay) end(number uint64) {
+// leave says that the one with that number is over. Zero is none.
+func (u *underWay) leave(number uint64) {
 	if number == 0 {
 		return
 	}
@@ -68,7 +68,7 @@ func (u *underWay) ended() <-chan struct{} {
 	return w.done
 }
 
-// close makes begin refuse from now on.
+// close makes enter refuse from now on.
 func (u *underWay) close() {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -40,9 +40,8 @@ func (h *handlerDoor) keepOut(w http.ResponseWriter, r *http.Request) {
 		h.next.ServeHTTP(w, r)
 		return
 	}
-	var x exchange
-	x.begin(h.cache, doorHandler, h, r)
-	o := &observer{ResponseWriter: w, x: &x}
+	q := newClientRequest(h.cache, doorHandler, r)
+	o := &observer{ResponseWriter: w, request: &q}
 	defer o.hijackEnded() // even if next panics
 	if canHijack(w) {
 		h.next.ServeHTTP(&hijackableObserver{o}, r)
@@ -64,21 +63,10 @@ func (t *transportDoor) keepOut(r, own *http.Request) (*http.Response, error) {
 			_ = response.Body.Close()
 		}
 	}()
-	var x exchange
-	x.begin(t.cache, doorTransport, t, own)
-	x.invalidateUnseen(headOf(response))
+	q, a := newClientRequest(t.cache, doorTransport, own), replyOf(response)
+	q.invalidateUnseen(a.status, a.header)
 	returned = true
 	return response, nil
-}
-
-// invalidateUnseen is invalidate for an answer that the cache keeps out of. What follows a switch
-// of protocols is the actual answer (RFC 9110 §7.8): nobody here sees its status, and it may be a
-// success.
-func (x *exchange) invalidateUnseen(a *answerHead) {
-	if a.status == http.StatusSwitchingProtocols {
-		a.status = http.StatusOK
-	}
-	x.invalidate(a)
 }
 
 // canHijack reports whether http.ResponseController can hijack w's connection.
@@ -100,7 +88,7 @@ func canHijack(w http.ResponseWriter) bool {
 // goroutine at a time, as any ResponseWriter.
 type observer struct {
 	http.ResponseWriter
-	x        *exchange
+	request  *clientRequest
 	status   int // zero before there is one
 	hijacked bool
 }
@@ -114,14 +102,14 @@ func (o *observer) answered(status int) {
 		return
 	}
 	o.status = status
-	o.x.invalidateUnseen(&answerHead{status: status, header: snapshot(o.Header())})
+	o.request.invalidateUnseen(status, canonicalHeader(o.Header()))
 }
 
 // hijackEnded is called when next is done. What it answered on a hijacked connection, and when, is
 // not known, so what was stored meanwhile may be outdated.
 func (o *observer) hijackEnded() {
 	if o.hijacked {
-		o.x.invalidateUnseen(&answerHead{status: http.StatusOK, header: snapshot(o.Header())})
+		o.request.invalidateUnseen(http.StatusOK, canonicalHeader(o.Header()))
 	}
 }
 

@@ -1,0 +1,95 @@
+package middleware
+
+import (
+	"net/http"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/rules"
+)
+
+// decideFull stores an answer that stands by itself, or passes it on (RFC 9111 §3).
+func (x *transaction) decideFull(a *reply, e *rules.Exchange) decision {
+	meta, length, refusal := x.storable(a, e)
+	switch {
+	case refusal != nil:
+		return decision{x.refuse(e, refusal), length}
+	case x.hc.ExceedsMaxObject(length) || !x.cache.holds(x.hc.Key(), meta, length):
+		return decision{x.tooLarge(e), length}
+	}
+	x.own = a.header
+	return decision{x.fill(meta, fillSource{size: length}), length}
+}
+
+// storable applies the rules and Config.ResponseFilter. It returns the length of the body as well.
+func (x *transaction) storable(a *reply, e *rules.Exchange) (meta *cirque.CacheMeta, length int64, refusal *rules.Refusal) {
+	length = a.length
+	policy := x.cache.policy
+	switch {
+	case x.upstream.as == storePost:
+		meta, refusal = policy.StorePost(e)
+	case a.status == http.StatusPartialContent && x.upstream.keeps != keepNone && x.cache.cfg.Ranges == RangesForward:
+		var got rules.ByteRange
+		if meta, got, refusal = policy.StorePartial(e); refusal == nil {
+			length = got.Len() // whether Content-Length says so or not
+		}
+	default:
+		meta, refusal = policy.Store(e)
+	}
+	if refusal == nil && x.cache.cfg.ResponseFilter != nil {
+		if reason := x.cache.cfg.ResponseFilter(x.req, a.status, a.header); reason != "" {
+			refusal = &rules.Refusal{Reason: reason, Detail: "response-filter", ByResponse: true}
+		}
+	}
+	return meta, length, refusal
+}
+
+// tooLarge passes on an answer whose body the Storage would not hold.
+func (x *transaction) tooLarge(e *rules.Exchange) fate {
+	x.status.detail = "too-large"
+	if x.upstream.as == storePost {
+		return x.pass(cirque.PredictedResponseTooLarge)
+	}
+	x.hc.ResponseBecameUncacheable(cirque.ResponseTooLarge)
+	if x.hc.HitStatus() != 0 {
+		x.supersede(e)
+	}
+	if x.req.Header["Range"] != nil && x.upstream.keeps == keepNone && x.upstream.simplify() {
+		// The client wants a part of what is too large to be fetched whole for the cache's sake.
+		x.upstream.bypass()
+		x.hc.Disable(cirque.PredictedResponseTooLarge)
+		return fateRetry
+	}
+	return x.pass(cirque.PredictedResponseTooLarge)
+}
+
+// refuse passes on what may not be stored, and ends the life of what it replaces.
+func (x *transaction) refuse(e *rules.Exchange, refusal *rules.Refusal) fate {
+	x.status.detail = refusal.Detail
+	switch {
+	case x.upstream.as == storePost:
+		return x.pass(refusal.Reason) // and no news about what a GET would bring
+	case rules.StaleMayStandInFor(e.Status):
+		return x.pass(x.failure(cirque.UpstreamError))
+	case e.Status == http.StatusNotModified, e.Status == http.StatusPartialContent, e.Status == http.StatusRequestedRangeNotSatisfiable:
+		return x.pass(cirque.Deferred) // an answer to this client's conditions or range, which is no news about the whole
+	case refusal.ByResponse:
+		x.hc.ResponseBecameUncacheable(refusal.Reason)
+		if e.Status < 500 && x.hc.HitStatus() != 0 {
+			// RFC 9111 §4: the most recent response counts. An error of the server is not news
+			// about the resource.
+			x.supersede(e)
+		}
+		return x.pass(refusal.Reason)
+	case x.refusedToCredentials():
+		// News for those who send credentials too, who wait and predict among themselves.
+		x.hc.ResponseBecameUncacheable(refusal.Reason)
+		return x.pass(refusal.Reason)
+	}
+	return x.pass(cirque.Deferred) // this request was the cause; the others take their turn
+}
+
+// refusedToCredentials reports whether a refusal that is not ByResponse is news for other requests
+// with Authorization. It is not where this request's own no-store is the cause.
+func (x *transaction) refusedToCredentials() bool {
+	return x.req.Header["Authorization"] != nil && !x.directives.NoStore
+}

@@ -1,0 +1,129 @@
+package middleware
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/rules"
+)
+
+// decideNotModified freshens the stored response that a 304 names, and serves it (RFC 9111 §4.3.3
+// and §4.3.4).
+func (x *transaction) decideNotModified(e *rules.Exchange) fate {
+	i := rules.SelectForFreshening(e.Header, x.upstream.validators)
+	if i < 0 || !x.select304(x.upstream.validators[i]) {
+		return x.askAgain() // it names no response that is stored
+	}
+	x.own = e.Header
+	fresh, refusal := x.freshen(e)
+	if refusal != nil {
+		x.dropFreshened(e, fresh, refusal)
+		return fateDiscard
+	}
+	err := x.storeFreshened(fresh)
+	switch {
+	case err == nil:
+		x.status.stored = true
+		x.status.setTTL(fresh, x.now)
+	case errors.Is(err, cirque.ErrNotFound):
+		x.status.detail = notStored(err)
+	default:
+		x.cache.storageFailed("update", err)
+		x.status.detail = "storage-error"
+	}
+	return fateDiscard
+}
+
+// select304 takes the stored response that a 304 is about, if it is not at hand already. It reports
+// false if there is no such response any more: the walk then stands at Miss.
+func (x *transaction) select304(v cirque.Variant) bool {
+	if x.hc.Phase() == cirque.PhaseStale && v.Hash == x.hc.Key().Variance() {
+		return true
+	}
+	meta, hit, err := x.hc.SelectVariant(x.readingContext(), v.Hash)
+	if err != nil {
+		x.hc.Miss()
+		return false
+	}
+	if meta.Has(cirque.MetaPartial) || !sameValidators(v, cirque.VariantOf(x.hc.Key(), meta)) {
+		// It is but a part, or another response has taken its place since its validators were sent.
+		_ = hit.Close()
+		x.hc.Miss()
+		return false
+	}
+	x.hc.Found(meta, hit, cirque.HitExpired)
+	return true
+}
+
+// sameValidators reports whether a 304 to a's validators can be about b.
+func sameValidators(a, b cirque.Variant) bool {
+	return a.ETag == b.ETag && a.LastModified == b.LastModified
+}
+
+// dropFreshened serves what a 304 has freshened, which may not stay stored.
+func (x *transaction) dropFreshened(e *rules.Exchange, fresh *cirque.CacheMeta, refusal *rules.Refusal) {
+	x.status.detail = refusal.Detail
+	reason := refusal.Reason
+	alike := refusal.ByResponse || x.refusedToCredentials() // those who wait would fare no better
+	if alike {
+		x.hc.ResponseBecameUncacheable(reason)
+	}
+	if !refusal.Ends {
+		// What this client wants is no reason to take from the others what they have.
+		switch {
+		case refusal.ByResponse && !rules.Shareable(x.hc.Meta(), x.now):
+			x.hc.ReleaseWriteLock("") // each of those who wait can still validate it
+		case alike:
+			x.hc.ReleaseWriteLock(reason)
+		}
+		reason = cirque.Deferred
+	}
+	err := x.hc.RevalidateUncacheable(x.flightContext(), fresh, reason)
+	if err != nil && !errors.Is(err, cirque.ErrNotFound) {
+		x.cache.storageFailed("purge", err)
+	}
+}
+
+// decideHead lets the answer to a HEAD freshen the stored response, or end its life (RFC 9111
+// §4.3.5).
+func (x *transaction) decideHead(a *reply, e *rules.Exchange) fate {
+	if x.hc.Phase() != cirque.PhaseStale || a.status != http.StatusOK || x.hc.Meta().StatusCode() != http.StatusOK {
+		return x.pass(cirque.OriginNotCache)
+	}
+	size, known := x.hc.Hit().Size()
+	if !known {
+		size = -1
+	}
+	switch rules.CompareHead(x.hc.Meta(), size, a.header) {
+	case rules.HeadDiffers:
+		x.supersede(e)
+		return x.pass(cirque.OriginNotCache)
+	case rules.HeadUnknown:
+		return x.pass(cirque.OriginNotCache)
+	}
+	fresh, refusal := x.freshen(e)
+	if refusal != nil {
+		if refusal.Ends && !refusal.ByResponse { // refuse sees to the rest
+			x.supersede(e)
+		}
+		if refusal.ByResponse && !refusal.Ends {
+			return x.pass(cirque.Deferred)
+		}
+		return x.refuse(e, refusal)
+	}
+	x.own = a.header
+	if err := x.storeFreshened(fresh); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+		x.cache.storageFailed("update", err)
+	}
+	x.status.setTTL(fresh, x.now)
+	return fateDiscard
+}
+
+// askAgain asks the origin once more, without conditions.
+func (x *transaction) askAgain() fate {
+	if x.upstream.simplify() {
+		return fateRetry
+	}
+	return x.pass(cirque.UpstreamError)
+}

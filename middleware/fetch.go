@@ -1,0 +1,195 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/field"
+)
+
+// How the Transport door asks the origin on behalf of the cache: on a goroutine that outlives a
+// client who leaves.
+
+// result is what RoundTrip returns.
+type result struct {
+	response *http.Response
+	err      error
+}
+
+// drop closes the response, which nobody wants.
+func (a result) drop() {
+	if a.response != nil && a.response.Body != nil {
+		_ = a.response.Body.Close()
+	}
+}
+
+// fetch asks the origin on behalf of the cache, and returns what x's client gets.
+func (t *transportDoor) fetch(x *transaction, r *http.Request) (*http.Response, error) {
+	answers := make(chan result)
+	// A caller who leaves may do with the request what it likes.
+	x.req = x.req.Clone(x.client)
+	go func() {
+		growStack()
+		defer t.cache.recoverBackground("fetch")
+		defer x.hc.Release()
+		t.run(x, func(a result) {
+			if a.response != nil {
+				a.response.Request = r
+			}
+			select {
+			case answers <- a:
+			case <-x.client.Done():
+				a.drop()
+			}
+		})
+	}()
+	select {
+	case a := <-answers:
+		return a.response, a.err
+	case <-x.client.Done():
+		return nil, context.Cause(x.client)
+	}
+}
+
+// revalidate implements origin.
+func (t *transportDoor) revalidate(x *transaction) { t.run(x, result.drop) }
+
+// run asks the origin, delivers the answer exactly once, and sees a fill through to its end.
+func (t *transportDoor) run(x *transaction, deliver func(result)) {
+	delivered := false
+	once := func(a result) {
+		delivered = true
+		deliver(a)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			if p != http.ErrAbortHandler {
+				t.cache.reportPanic("fetch", p)
+			}
+			if !delivered {
+				deliver(result{err: fmt.Errorf("middleware: panic behind the cache: %v", p)})
+			}
+			x.hc.Release()
+		}
+	}()
+	for t.fly(x, once) {
+	}
+}
+
+// fly is one fetch. It reports whether the origin is to be asked again.
+func (t *transportDoor) fly(x *transaction, deliver func(result)) (retry bool) {
+	flight := x.startFlight()
+	ours := true // until the body of a response that is passed on takes the flight over
+	defer func() {
+		if ours {
+			flight.end()
+		}
+	}()
+	x.ask()
+	response, err := t.roundTrip(x.upstreamRequest(flight.ctx))
+	if err != nil {
+		deliver(x.unanswered(err))
+		return false
+	}
+	body := response.Body
+	defer func() {
+		if ours {
+			_ = body.Close()
+		}
+	}()
+	a := replyOf(response)
+	a.changed = changedBelow(x.sent().Header, response.Request)
+	d := x.decide(a)
+	response.ContentLength = max(response.ContentLength, d.length)
+	switch d.fate {
+	case fatePass:
+		flight.adopt()
+		if x.background {
+			deliver(result{})
+			break
+		}
+		passed := x.marked(response, nil)
+		if passed.Body = http.NoBody; x.req.Method != http.MethodHead {
+			ours = false
+			passed.Body = passedBody(flight, body)
+		}
+		deliver(result{response: passed})
+	case fateFill:
+		defer flight.fill.Load().Abort(cirque.UpstreamError) // nothing, after Finish
+		deliver(x.fetched(response))
+		t.pump(x, response)
+	case fateDiscard:
+		deliver(x.fetched(response))
+	}
+	return d.fate == fateRetry
+}
+
+// roundTrip asks base. Its answers need not be as complete as a server's: like http.Client,
+// roundTrip accepts those that have no body, and a ContentLength that nobody set.
+func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.base.RoundTrip(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case response == nil:
+		return nil, errors.New("middleware: the base RoundTripper returned neither a response nor an error")
+	case response.Body == nil:
+		response.Body = http.NoBody
+	case response.ContentLength == 0 && response.Body != http.NoBody && bodyAllowed(response.StatusCode):
+		response.ContentLength = field.Length(response.Header)
+	}
+	return response, nil
+}
+
+// fetched returns what x's client gets where from is stored, or validates what is.
+func (x *transaction) fetched(from *http.Response) result {
+	if x.background {
+		return result{}
+	}
+	return result{response: x.fetchedResponse(from)}
+}
+
+// unanswered returns what x's client gets where the origin could not be asked.
+func (x *transaction) unanswered(err error) result {
+	if x.failed(err) {
+		return result{response: x.response(x.req)}
+	}
+	if cause := context.Cause(x.flight.ctx); cause != nil && errors.Is(err, context.Canceled) {
+		err = cause
+	}
+	return result{err: err}
+}
+
+// pump carries the origin's body into the fill. A body that ends early, or is not as long as
+// declared, is left for the caller to abort.
+func (t *transportDoor) pump(x *transaction, response *http.Response) {
+	fill := x.flight.fill.Load()
+	if part := x.upstream.part; part != nil {
+		defer part.close()
+		x.flight.turn(true)
+		if part.prepend(fill) != nil {
+			return
+		}
+	}
+	fetched, err := fill.ReadFrom(fetchedBody{response.Body, x.flight})
+	if err == nil && (response.ContentLength < 0 || fetched == response.ContentLength) {
+		x.finishFill(response.Trailer)
+	}
+}
+
+// fetchedBody is the origin's body on its way into a fill, which is at work between two reads.
+type fetchedBody struct {
+	io.Reader
+	flight *flight
+}
+
+// Read implements io.Reader.
+func (b fetchedBody) Read(p []byte) (int, error) {
+	b.flight.turn(false)
+	defer b.flight.turn(true)
+	return b.Reader.Read(p)
+}

@@ -1,0 +1,173 @@
+package middleware
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/field"
+)
+
+// decide decides what becomes of the handler's answer, whose header is complete, and begins with it.
+func (rw *responseWriter) decide() {
+	x := rw.x
+	defer func() {
+		if p := recover(); p != nil {
+			// A hook's or the Storage's. The handler is to end its answer in order; then the server
+			// hears of it.
+			rw.fate, rw.servePanicked = fateDiscard, p
+			rw.cancel(errDiscarded)
+		}
+	}()
+	a := &reply{status: rw.status, header: rw.snapshot, length: rw.expected()}
+	if x.flight != nil && x.flight.ctx.Err() != nil {
+		x.invalidate(a, nil)
+		rw.unanswered()
+		return
+	}
+	if rw.silent {
+		x.upstream.as = storeNothing
+	}
+	d := x.decide(a)
+	rw.fate, rw.declared = d.fate, max(rw.declared, d.length)
+	switch d.fate {
+	case fatePass:
+		if x.flight != nil {
+			x.flight.adopt()
+		}
+		rw.pass()
+		if x.req.Method == http.MethodHead && rw.method != http.MethodHead {
+			// Config.HeadAsGet made a GET of a HEAD: nobody wants the body.
+			rw.fate = fateDiscard
+			rw.cancel(errDiscarded)
+		}
+	case fateFill, fateDiscard:
+		rw.serve()
+	case fateRetry:
+		x.flight.cancel(errDiscarded)
+	}
+}
+
+// cancel ends the fetch, where that is not the client's own request.
+func (rw *responseWriter) cancel(cause error) {
+	if rw.x.flight != nil {
+		rw.x.flight.cancel(cause)
+	}
+}
+
+// expected is the length of the body to come; negative where unknown.
+func (rw *responseWriter) expected() int64 {
+	if !bodyAllowed(rw.status) {
+		return 0
+	}
+	return rw.declared
+}
+
+// pass sends the header on to the client.
+func (rw *responseWriter) pass() {
+	if rw.client == nil {
+		rw.x.flight.cancel(errDiscarded)
+		return
+	}
+	out := rw.client.Header()
+	if rw.silent {
+		rw.x.uncached(cirque.OriginNotCache) // those who wait for it ask by themselves
+		rw.outer = maps.Clone(out)
+	}
+	merge(out, rw.snapshot)
+	rw.x.setCacheStatus(out, nil)
+	if !rw.silent {
+		rw.client.WriteHeader(rw.status)
+	}
+}
+
+// serve sends the client its answer from the cache, on a goroutine of its own.
+func (rw *responseWriter) serve() {
+	if rw.client == nil {
+		return
+	}
+	if rw.x.late(rw.client) {
+		rw.x.hc.Release() // a reader that does not read would hold the fill up
+		return
+	}
+	rw.served = make(chan struct{})
+	go func() {
+		growStack()
+		defer close(rw.served)
+		defer func() { rw.servePanicked = recover() }()
+		rw.serveErr = rw.x.serveHTTP(rw.client)
+	}()
+}
+
+// unanswered ends a fetch that was cancelled before the handler wrote a header. What the handler
+// writes now is neither stored nor sent: it is not the resource, and may not be whole.
+func (rw *responseWriter) unanswered() {
+	rw.fate = fateDiscard
+	switch x := rw.x; {
+	case x.failed(context.Cause(x.flight.ctx)):
+		rw.serve()
+	case rw.client != nil && !x.late(rw.client):
+		http.Error(rw.client, "the fetch was cut short", http.StatusServiceUnavailable)
+	}
+}
+
+// leaveUnanswered ends the answer of a handler that has returned without having written anything.
+// For net/http that is an empty 200. But routers whose handlers return errors answer these after all
+// middleware has returned, to this very ResponseWriter: so nothing is stored, and the server, or
+// whoever still writes, answers.
+func (rw *responseWriter) leaveUnanswered() {
+	rw.silent = true
+	rw.status, rw.snapshot, rw.declared = http.StatusOK, canonicalHeader(rw.header), -1
+	rw.decide()
+	rw.silent = rw.fate == fatePass && rw.client != nil
+}
+
+// answerLate passes on a header that is written after the handler has returned without having
+// written anything.
+func (rw *responseWriter) answerLate(status int) {
+	rw.silent = false
+	rw.status, rw.snapshot = status, canonicalHeader(rw.header)
+	clear(rw.client.Header())
+	maps.Copy(rw.client.Header(), rw.outer)
+	rw.pass()
+}
+
+// trailer returns the trailer fields that the handler set: those it had announced, and those with
+// http.TrailerPrefix.
+func (rw *responseWriter) trailer() http.Header {
+	var trailer http.Header
+	set := func(name string, values []string) {
+		if trailer == nil {
+			trailer = make(http.Header)
+		}
+		trailer[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+	}
+	for name := range field.Tokens(rw.snapshot["Trailer"]) {
+		if values := rw.header[http.CanonicalHeaderKey(name)]; len(values) > 0 {
+			set(name, values)
+		}
+	}
+	for name, values := range rw.header {
+		if name, ok := strings.CutPrefix(name, http.TrailerPrefix); ok && len(values) > 0 {
+			set(name, values)
+		}
+	}
+	return trailer
+}
+
+// passTrailer lets the server have the trailer fields that the handler set after the header.
+func (rw *responseWriter) passTrailer() {
+	if rw.client == nil {
+		return
+	}
+	out := rw.client.Header()
+	for name, values := range rw.trailer() {
+		if out[http.TrailerPrefix+name] == nil && !field.Contains(rw.snapshot["Trailer"], name) {
+			name = http.TrailerPrefix + name
+		}
+		out[name] = values
+	}
+}

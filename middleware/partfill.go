@@ -1,0 +1,94 @@
+package middleware
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/rules"
+)
+
+// Parts of representations (RFC 9111 §3.3 and §3.4), under Config.Ranges = RangesForward. An entry
+// marked partial answers the ranges within it. For more, the cache asks for what is missing, and
+// writes the entry anew, with old and new bytes put together. Once it has all bytes it is an
+// ordinary entry.
+
+// partFill is a stored part that is being added to.
+type partFill struct {
+	meta   *cirque.CacheMeta
+	hit    cirque.HitHandler // the stored part; read by the flight
+	held   *rules.Partial
+	wanted rules.ByteRange // what the origin is asked for
+	before []section       // of the stored body: what goes into the new one ahead of the answer
+	after  []section       // and behind it
+	err    error           // of reading the stored part
+}
+
+// ask makes h the header of a request for the missing bytes of the very representation that is
+// stored.
+func (p *partFill) ask(h http.Header) {
+	rules.UpstreamHeader(h, nil, false)
+	h.Set("Range", rules.RangeField(p.wanted))
+	stored := p.meta.Header()
+	// RFC 9110 §13.1.5: anything else than that representation comes whole.
+	if tag := stored.Get("Etag"); tag != "" {
+		h.Set("If-Range", tag)
+	} else {
+		h.Set("If-Range", stored.Get("Last-Modified"))
+	}
+}
+
+// splice works out which sections of the stored body go before and after the bytes got. It returns
+// the length of the whole.
+func (p *partFill) splice(got rules.ByteRange) (size int64) {
+	size = got.Len()
+	var at int64 // where in the stored body the interval begins
+	for _, held := range p.held.Intervals {
+		if end := min(held.End, got.Start); held.Start < end {
+			p.before = append(p.before, section{at, at + end - held.Start})
+			size += end - held.Start
+		}
+		if start := max(held.Start, got.End); start < held.End {
+			p.after = append(p.after, section{at + start - held.Start, at + held.Len()})
+			size += held.End - start
+		}
+		at += held.Len()
+	}
+	return size
+}
+
+// prepend writes what comes ahead of the answer. Attach the client's reader first: when the window
+// of an unlinked body is full, the write waits for that reader.
+func (p *partFill) prepend(w io.Writer) error { return p.copy(w, &p.before) }
+
+// append writes what comes behind the answer.
+func (p *partFill) append(w io.Writer) error {
+	defer p.close()
+	return p.copy(w, &p.after)
+}
+
+func (p *partFill) copy(w io.Writer, sections *[]section) error {
+	for _, s := range *sections {
+		if p.err == nil {
+			p.err = p.hit.SeekRange(s.start, s.end)
+		}
+		if p.err == nil {
+			_, p.err = io.Copy(writerOnly{w}, p.hit)
+		}
+	}
+	*sections = nil
+	return p.err
+}
+
+func (p *partFill) close() {
+	if p.hit != nil {
+		_ = p.hit.Close()
+		p.hit = nil
+	}
+}
+
+// section is a half-open piece of a stored body.
+type section struct{ start, end int64 }
+
+// writerOnly hides all but Write.
+type writerOnly struct{ io.Writer }

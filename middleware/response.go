@@ -1,0 +1,145 @@
+package middleware
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/cirquecache/cirque"
+)
+
+// response builds the answer that the walk found.
+func (x *transaction) response(r *http.Request) *http.Response {
+	header := make(http.Header, x.hc.Meta().Header().Len()+2)
+	a := x.answer(header)
+	response := newResponse(r, a.status, header)
+	response.ContentLength = a.length
+	response.Uncompressed = x.hc.Meta().Has(cirque.MetaDecoded)
+	switch {
+	case a.body == nil:
+	case a.flight == nil:
+		response.Body = x.cache.pulled(&a)
+	default:
+		response.Trailer = make(http.Header)
+		response.Body = &liveBody{ReadCloser: x.cache.pulled(&a), flight: a.flight, trailer: response.Trailer}
+	}
+	return response
+}
+
+// fetchedResponse builds the answer that the walk found after from, the origin's response to this
+// very request, was stored or has validated what is stored. Its protocol and TLS state are those of
+// from, unless it is a stale response that stands in for an error.
+//
+// How from's body was framed (Close, TransferEncoding) is not handed through: the caller reads
+// another body.
+func (x *transaction) fetchedResponse(from *http.Response) *http.Response {
+	response := x.response(nil)
+	if x.hc.Phase() == cirque.PhaseStale {
+		return response
+	}
+	response.TLS = from.TLS
+	if from.ProtoMajor != 0 {
+		response.Proto, response.ProtoMajor, response.ProtoMinor = from.Proto, from.ProtoMajor, from.ProtoMinor
+	}
+	if from.Status != "" && from.StatusCode == response.StatusCode {
+		response.Status = from.Status
+	}
+	if response.Trailer != nil {
+		for name := range from.Trailer {
+			response.Trailer[name] = nil // announced
+		}
+	}
+	return response
+}
+
+// marked returns the origin's response, which is passed on, with this cache's Cache-Status.
+func (x *transaction) marked(response *http.Response, r *http.Request) *http.Response {
+	// In place: net/http puts the trailer into the response that it returned.
+	response.Request = r
+	if response.Header = response.Header.Clone(); response.Header == nil {
+		response.Header = make(http.Header)
+	}
+	x.setCacheStatus(response.Header, nil)
+	return response
+}
+
+func newResponse(r *http.Request, status int, header http.Header) *http.Response {
+	return &http.Response{
+		Status:     statusLine(status),
+		StatusCode: status,
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     header,
+		Body:       http.NoBody,
+		Request:    r,
+	}
+}
+
+func statusLine(status int) string {
+	if status == http.StatusOK {
+		return "200 OK"
+	}
+	return strconv.Itoa(status) + " " + http.StatusText(status)
+}
+
+// unavailable is the answer to only-if-cached where there is nothing (RFC 9111 §5.2.1.7).
+func unavailable(r *http.Request) *http.Response {
+	return newResponse(r, http.StatusGatewayTimeout, make(http.Header))
+}
+
+// liveBody is a body that is still being fetched; its trailer is known at its end.
+type liveBody struct {
+	io.ReadCloser
+	flight  *flight
+	trailer http.Header
+}
+
+// Read implements io.Reader.
+func (b *liveBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.ended()
+	}
+	return n, err
+}
+
+// WriteTo implements io.WriterTo: w gets the stored bytes themselves.
+func (b *liveBody) WriteTo(w io.Writer) (int64, error) {
+	n, err := io.Copy(w, b.ReadCloser)
+	if err == nil {
+		b.ended()
+	}
+	return n, err
+}
+
+func (b *liveBody) ended() {
+	for name, values := range b.flight.trailers() {
+		b.trailer[name] = slices.Clone(values) // each caller's own
+	}
+}
+
+// passedBody is the body of a response that is the client's alone; its end is the flight's.
+func passedBody(flight *flight, body io.ReadCloser) io.ReadCloser {
+	if w, ok := body.(io.Writer); ok {
+		// An upgraded connection (RFC 9110 §7.8) is written to as well.
+		return struct {
+			endingBody
+			io.Writer
+		}{endingBody{body, flight}, w}
+	}
+	return &endingBody{body, flight}
+}
+
+type endingBody struct {
+	io.ReadCloser
+	flight *flight
+}
+
+// Close implements io.Closer.
+func (b endingBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.flight.end()
+	return err
+}
