@@ -14,7 +14,7 @@ import (
 )
 
 // answer is a response served from the Storage, or from a fill on its way there. Its header is
-// filled in by exchange.answer; the body is the caller's to send and to close.
+// filled in by transaction.answer; the body is the caller's to send and to close.
 type answer struct {
 	status int
 	length int64         // of the body sent; negative where unknown
