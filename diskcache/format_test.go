@@ -31,13 +31,14 @@ func TestFormatRoundTrip(t *testing.T) {
 	var gotSlot slot
 	require.True(t, gotSlot.decode(sb, 7))
 	require.Equal(t, s, gotSlot)
-	require.False(t, gotSlot.decode(sb, 8), "a slot of another entry")
+	require.False(t, gotSlot.decode(sb, 8), "the slot of another entry is accepted")
 	for i := range sb {
 		require.False(t, gotSlot.decode(flipped(sb, i), 7))
 	}
 }
 
-// FuzzEntry: no file makes the reader do anything but return an error.
+// FuzzEntry checks that no content of a file makes the reader panic, and that both ways of reading
+// it agree.
 func FuzzEntry(f *testing.F) {
 	s := openScanned(f, f.TempDir(), nil)
 	for _, size := range []int{0, 10, 5000} {

@@ -13,15 +13,15 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// TestTornUpdate: wherever a crash cuts an update off, the entry has its old meta or its new one,
-// and its body.
-func TestTornUpdate(t *testing.T) {
+// TestTornUpdateLeavesOldOrNewMeta cuts an update off at many places, as a crash might. The entry
+// must have its old meta or its new one, and its body.
+func TestTornUpdateLeavesOldOrNewMeta(t *testing.T) {
 	s := openScanned(t, t.TempDir(), nil)
 	key := testKey("a")
 	body := testBody(1, 1000)
 	tag := put(t, s, key, body)
 	path := s.path(key.Combined())
-	for round := range 3 { // with each slot and each place of the meta
+	for round := range 3 { // so that each slot and each place of the meta is used
 		before, err := os.ReadFile(path)
 		require.NoError(t, err)
 		old := etagOf(t, s, key)
@@ -45,9 +45,9 @@ func TestTornUpdate(t *testing.T) {
 		for cut := slots; cut <= bodyAt; cut++ {
 			b := append(bytes.Clone(before[:slots]), append(bytes.Clone(after[slots:cut]), before[cut:bodyAt]...)...)
 			check("cut within the slots", append(bytes.Clone(b), after[bodyAt:]...))
-			check("the meta lost, the slot kept", append(bytes.Clone(b), before[bodyAt:]...))
+			check("the slot kept and the meta lost", append(bytes.Clone(b), before[bodyAt:]...))
 		}
-		check("all of it", after)
+		check("nothing cut", after)
 		require.Len(t, seen, 2)
 		require.Zero(t, s.Stats().Damaged)
 	}
@@ -61,9 +61,9 @@ func etagOf(t *testing.T, s *Store, key cirque.CacheKey) string {
 	return meta.Header().Get("Etag")
 }
 
-// TestFresheningForEver: metas of about one size don't make the file grow; a large one does, once,
-// and is paid for.
-func TestFresheningForEver(t *testing.T) {
+// TestFresheningDoesNotGrowTheFile updates an entry with metas of about one size. Then a large meta
+// makes the file grow once, and the budget counts it.
+func TestFresheningDoesNotGrowTheFile(t *testing.T) {
 	s := openScanned(t, t.TempDir(), nil)
 	key := testKey("a")
 	tag := put(t, s, key, testBody(1, 100_000))
@@ -91,7 +91,7 @@ func TestFresheningForEver(t *testing.T) {
 	wantBody(t, s, key, testBody(1, 100_000))
 }
 
-func TestUpdateWithoutRoom(t *testing.T) {
+func TestUpdateWithoutRoomKeepsTheEntry(t *testing.T) {
 	budget := cirque.NewBudget(20_000)
 	s, err := open(t.TempDir(), nil, budget)
 	require.NoError(t, err)
