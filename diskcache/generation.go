@@ -1,8 +1,6 @@
 package diskcache
 
-import (
-	"github.com/cirquecache/cirque"
-)
+import "github.com/cirquecache/cirque"
 
 // generation is the file of an entry while somebody has it open. It lasts until the last reader has
 // closed the file, even if the entry has left its place by then. The stripe guards it, except the

@@ -31,7 +31,7 @@ const (
 	journalMagic      = "cirque purges 1\n"
 	journalRecordSize = 8 + 8 + 16 + 8
 
-	journalSlack = 1024     // the obsolete records allowed, beyond as many as the others
+	journalSlack = 1024     // obsolete records that may stay, in addition to one for each that counts
 	maxJournal   = 16 << 20 // bytes; several times the purges that the library remembers
 )
 

@@ -200,7 +200,7 @@ func (s *Store) track(key cirque.CompactCacheKey, weight int64, freshUntil time.
 	}
 }
 
-// trackAll makes the eviction manager track all entries, in the background, if it knows less than
+// trackAll makes the eviction manager track all entries, in the background, if it tracks at most
 // half of them. That happens if the cache was not given the manager and tells it nothing: then a
 // full store would never store anything again.
 func (s *Store) trackAll() {

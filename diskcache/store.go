@@ -94,8 +94,8 @@ func (s *Store) Budgets() []*cirque.Budget { return []*cirque.Budget{s.ledger.bu
 // Limit implements [cirque.LimitedStorage].
 func (s *Store) Limit() int64 { return s.ledger.budget.Limit() }
 
-// Held implements [cirque.HoldingStorage]. It counts the entries whose files are open: those with
-// bodies above 64 KiB.
+// Held implements [cirque.HoldingStorage]. It returns the weight of the entries whose files are
+// open: those with bodies above 64 KiB.
 func (s *Store) Held() int64 { return s.held.Load() }
 
 // Eviction returns the manager that decides which entries leave. The cache that uses the Store must
