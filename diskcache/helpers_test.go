@@ -161,7 +161,8 @@ func openScanned(t testing.TB, dir string, config *Config) *Store {
 	return s
 }
 
-// eventually waits until ok returns true. After 20 seconds it fails the test with the message failure.
+// eventually waits until ok returns true. After 20 seconds it fails the test with the message
+// failure.
 func eventually(t testing.TB, failure string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {

@@ -94,7 +94,8 @@ func openLock(path string) (*os.File, error) {
 			f.Close()
 			return nil, err
 		}
-		// If the file was removed or replaced meanwhile, the lock on it does not keep other processes out.
+		// If the file was removed or replaced meanwhile, the lock on it does not keep other
+		// processes out.
 		if here, err := os.Stat(path); err == nil {
 			if mine, err := f.Stat(); err == nil && os.SameFile(here, mine) {
 				return f, nil

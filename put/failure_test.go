@@ -37,7 +37,8 @@ func TestStorageErrorIsReported(t *testing.T) {
 	}
 }
 
-// TestVariantNeedsItsVaryRecord checks that a variant is not stored if its vary record cannot be stored.
+// TestVariantNeedsItsVaryRecord checks that a variant is not stored if its vary record cannot be
+// stored.
 func TestVariantNeedsItsVaryRecord(t *testing.T) {
 	broken := errors.New("disk on fire")
 	for name, wire := range map[string]string{"": ok + "Vary: Foo\r\n\r\n", " with a body": ok + "Vary: Foo\r\n\r\nhello"} {
@@ -55,8 +56,8 @@ func TestVariantNeedsItsVaryRecord(t *testing.T) {
 	}
 }
 
-// TestRefusedVaryRecordIsReported checks that a variant is not stored if its vary record is purged or finds no
-// room, and that the error says so.
+// TestRefusedVaryRecordIsReported checks that a variant is not stored if its vary record is purged
+// or finds no room, and that the error says so.
 func TestRefusedVaryRecordIsReported(t *testing.T) {
 	for name, wire := range map[string]string{"": ok + "Vary: Foo\r\n\r\n", " with a body": ok + "Vary: Foo\r\n\r\nhello"} {
 		t.Run("purged, a response"+name, func(t *testing.T) {

@@ -320,8 +320,8 @@ func TestBodyTooLargeForTheStoreReachesReaders(t *testing.T) {
 	require.Equal(t, "hello"+rest, string(body))
 }
 
-// TestMissesWaitForThePut checks that requests that miss wait for the put if the store does not stream. If
-// the put fails, they take their turns.
+// TestMissesWaitForThePut checks that requests that miss wait for the put if the store does not
+// stream. If the put fails, they take their turns.
 func TestMissesWaitForThePut(t *testing.T) {
 	for _, whole := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
