@@ -59,7 +59,7 @@ type slot struct {
 // It is unpacked late: a hit has no use for the variants, which may be many.
 func (s *slot) varyRecord() *VaryRecord {
 	if s.packed != "" {
-		s.record, _ = DecodeVaryRecord(s.packed)
+		s.record, _ = decodeVaryRecord(s.packed)
 		s.packed = ""
 	}
 	return s.record
@@ -118,7 +118,7 @@ type HttpCache struct {
 	readLock *ReadLock
 	class    string // see SetLockClass
 
-	tracker        SizeTracker
+	tracker        sizeTracker
 	lookupDuration time.Duration
 	lockDuration   time.Duration
 }
@@ -140,9 +140,6 @@ func (c *HttpCache) NoCacheReason() NoCacheReason {
 // Enabled reports whether the cache takes part.
 func (c *HttpCache) Enabled() bool { return c.phase != PhaseDisabled }
 
-// Bypassing reports whether the lookup was skipped.
-func (c *HttpCache) Bypassing() bool { return c.phase == PhaseBypass }
-
 // UpstreamUsed reports whether this request's answer had to come from, or be confirmed by, the
 // origin.
 func (c *HttpCache) UpstreamUsed() bool {
@@ -153,7 +150,7 @@ func (c *HttpCache) UpstreamUsed() bool {
 func (c *HttpCache) Enable(opts *CacheOptions) {
 	c.transition(opEnable, PhaseUninit)
 	c.opts, c.state, c.reason = opts, opts.Storage.Purges(), ""
-	c.tracker = SizeTracker{Max: opts.MaxObjectBytes}
+	c.tracker = sizeTracker{max: opts.MaxObjectBytes}
 }
 
 // SetTrace makes t's hooks see this walk. Nil is no trace.
@@ -211,23 +208,22 @@ func (c *HttpCache) SetPurgeEpoch(e PurgeEpoch) { c.purges.asked = e }
 
 // SetMaxObjectBytes overrides CacheOptions.MaxObjectBytes for this request; zero or less is no
 // maximum.
-func (c *HttpCache) SetMaxObjectBytes(n int64) { c.tracker.Max = n }
+func (c *HttpCache) SetMaxObjectBytes(n int64) { c.tracker.max = n }
 
 // TrackBodyBytes counts n more bytes of the response's body, for callers who want to know before
 // they fill, and reports whether the body is still within the maximum.
-func (c *HttpCache) TrackBodyBytes(n int64) bool { return c.tracker.Add(n) }
+func (c *HttpCache) TrackBodyBytes(n int64) bool { return c.tracker.add(n) }
 
 // ExceedsMaxObject reports whether a body of n bytes would pass the maximum.
 func (c *HttpCache) ExceedsMaxObject(n int64) bool {
 	return c.tracker.exceeds(n)
 }
 
-// LookupDuration returns the time spent in Lookup and VaryLookup, if CacheOptions.Timings or a
-// trace asked for it.
-func (c *HttpCache) LookupDuration() time.Duration { return c.lookupDuration }
-
-// LockDuration returns the time spent in WaitLock.
-func (c *HttpCache) LockDuration() time.Duration { return c.lockDuration }
+// Durations returns the time spent in Lookup and VaryLookup, which is measured only if
+// CacheOptions.Timings or a trace asks for it, and the time spent in WaitLock.
+func (c *HttpCache) Durations() (lookup, lock time.Duration) {
+	return c.lookupDuration, c.lockDuration
+}
 
 // SetLockClass sets this request apart, for the lock and the predictor, from those of other
 // classes: it waits only for its own kind, and what it finds uncacheable is no news for the others.

@@ -207,15 +207,14 @@ func TestZeroHttpCache(t *testing.T) {
 	require.Equal(t, cirque.PhaseDisabled, c.Phase())
 	require.Equal(t, cirque.NeverEnabled, c.NoCacheReason())
 	require.False(t, c.Enabled())
-	require.False(t, c.Bypassing())
 	require.True(t, c.UpstreamUsed())
-	require.True(t, c.Key().IsZero())
+	require.True(t, c.Key().Combined().IsZero())
 	require.Nil(t, c.Meta())
 	require.Nil(t, c.Hit())
 	require.Nil(t, c.VaryRecord())
 	require.Zero(t, c.HitStatus())
-	require.Zero(t, c.LookupDuration())
-	require.Zero(t, c.LockDuration())
+	require.Zero(t, lookupTime(&c))
+	require.Zero(t, lockTime(&c))
 	require.False(t, c.IsLocked())
 	require.False(t, c.IsWriter())
 	require.True(t, c.PredictCacheable())
@@ -264,7 +263,6 @@ func TestMissThenHit(t *testing.T) {
 		require.True(t, c.UpstreamUsed())
 		require.Same(t, meta, c.Meta())
 		require.Same(t, meta, f.Meta())
-		require.Equal(t, keyA, f.Key())
 		require.Equal(t, f.Tag(), c.Hit().Tag())
 		require.Equal(t, 1, f.Readers())
 		require.False(t, c.IsWriter(), "the fill has the permit now")
@@ -421,13 +419,16 @@ func TestBodyBytes(t *testing.T) {
 	c.SetMaxObjectBytes(0)
 	require.False(t, c.ExceedsMaxObject(1<<62), "no maximum")
 	require.True(t, c.TrackBodyBytes(1<<40))
+}
 
-	var tracker cirque.SizeTracker
-	require.True(t, tracker.Add(1<<40))
-	tracker.Max = 1<<40 + 1
-	require.True(t, tracker.Add(1))
-	require.False(t, tracker.Add(1))
-	require.Equal(t, int64(1<<40+2), tracker.Seen())
+func lookupTime(c *cirque.HttpCache) time.Duration {
+	lookup, _ := c.Durations()
+	return lookup
+}
+
+func lockTime(c *cirque.HttpCache) time.Duration {
+	_, lock := c.Durations()
+	return lock
 }
 
 func TestTimings(t *testing.T) {
@@ -443,21 +444,21 @@ func TestTimings(t *testing.T) {
 		}
 		untimed := h.begin(keyA)
 		lookBoth(untimed)
-		require.Zero(t, untimed.LookupDuration())
+		require.Zero(t, lookupTime(untimed))
 
 		traced := h.begin(keyA)
 		traced.SetTrace(&cirque.CacheTrace{})
 		lookBoth(traced)
-		require.Equal(t, 2*time.Second, traced.LookupDuration())
+		require.Equal(t, 2*time.Second, lookupTime(traced))
 
 		h.Timings = true
 		timed := h.begin(keyA)
 		lookBoth(timed)
-		require.Equal(t, 2*time.Second, timed.LookupDuration())
+		require.Equal(t, 2*time.Second, lookupTime(timed))
 		timed.SetTrace(nil)
 		_, _, err := timed.SelectVariant(t.Context(), cirque.HashBinary{1})
 		require.ErrorIs(t, err, cirque.ErrNotFound)
-		require.Equal(t, 3*time.Second, timed.LookupDuration())
+		require.Equal(t, 3*time.Second, lookupTime(timed))
 	})
 }
 
@@ -492,15 +493,21 @@ func TestWalkIsTraced(t *testing.T) {
 		defer mu.Unlock()
 		log = append(log, fmt.Sprintf(format, args...))
 	}
+	statusCode := func(meta *cirque.CacheMeta) int {
+		if meta == nil {
+			return 0
+		}
+		return meta.StatusCode()
+	}
 	trace := &cirque.CacheTrace{
-		LookupDone: func(i cirque.LookupInfo) { note("lookup %d %v", i.Response.StatusCode, i.Err) },
-		Hit:        func(i cirque.HitInfo) { note("hit %v %v", i.Phase, i.Status) },
-		Miss:       func(i cirque.MissInfo) { note("miss %v", i.Key.String() == keyA.String()) },
-		LockWait:   func(i cirque.LockWaitInfo) { note("waited %v", i.Status) },
-		FillStart:  func(i cirque.FillInfo) { note("fill %d", i.Response.StatusCode) },
-		FillDone:   func(i cirque.FillInfo) { note("filled %d %q %v", i.Size, i.Reason, i.Err) },
-		Evicted:    func(i cirque.EvictionInfo) { note("evicted %v %v", i.Key == keyB.Compact(), i.Err) },
-		Purged:     func(i cirque.PurgeInfo) { note("purged %v %v", i.Key.String() == keyA.String(), i.Err) },
+		LookupDone: func(e cirque.TraceEvent) { note("lookup %d %v", statusCode(e.Meta), e.Err) },
+		Hit:        func(e cirque.TraceEvent) { note("hit %v", e.HitStatus) },
+		Miss:       func(e cirque.TraceEvent) { note("miss %v", e.Key.String() == keyA.String()) },
+		LockWait:   func(e cirque.TraceEvent) { note("waited %v", e.LockStatus) },
+		FillStart:  func(e cirque.TraceEvent) { note("fill %d", statusCode(e.Meta)) },
+		FillDone:   func(e cirque.TraceEvent) { note("filled %d %q %v", e.Size, e.Reason, e.Err) },
+		Evicted:    func(key cirque.CompactCacheKey, err error) { note("evicted %v %v", key == keyB.Compact(), err) },
+		Purged:     func(e cirque.TraceEvent) { note("purged %v %v", e.Key.String() == keyA.String(), e.Err) },
 	}
 	traced := func() *cirque.HttpCache {
 		c := h.begin(keyA)
@@ -541,7 +548,7 @@ func TestWalkIsTraced(t *testing.T) {
 	c = traced()
 	meta, hit := lookup(c)
 	c.Found(meta, hit, cirque.HitForceFresh)
-	want("lookup 200 <nil>", "hit Hit ForceFresh")
+	want("lookup 200 <nil>", "hit ForceFresh")
 
 	c = traced()
 	meta, hit = lookup(c)
@@ -557,7 +564,7 @@ func TestWalkIsTraced(t *testing.T) {
 	require.NoError(t, err)
 	h.write(f, "bo")
 	f.Abort(cirque.UpstreamError)
-	want("lookup 200 <nil>", "hit Stale ForceExpired", "miss true", "fill 200", `filled 2 "UpstreamError" cirque: write was aborted`)
+	want("lookup 200 <nil>", "hit ForceExpired", "miss true", "fill 200", `filled 2 "UpstreamError" cirque: write was aborted`)
 
 	writer := h.begin(keyA)
 	writer.TryLock()

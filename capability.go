@@ -98,9 +98,9 @@ func readFrom(writer MissHandler, r io.Reader) (int64, error) {
 	return io.CopyBuffer(writer, r, buffer[:])
 }
 
-// LookupStreaming finds a write under way, or the entry it became, by its tag, if storage can;
+// lookupStreaming finds a write under way, or the entry it became, by its tag, if storage can;
 // errors.ErrUnsupported if it cannot.
-func LookupStreaming(ctx context.Context, storage Storage, key CacheKey, tag Tag) (*CacheMeta, HitHandler, error) {
+func lookupStreaming(ctx context.Context, storage Storage, key CacheKey, tag Tag) (*CacheMeta, HitHandler, error) {
 	if s, ok := storage.(StreamingStorage); ok {
 		return s.LookupStreaming(ctx, key, tag)
 	}

@@ -78,7 +78,7 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	}
 	f := &Fill{
 		slot: c.slot, ctx: ctx, meta: c.meta, lockKey: c.lockKey, predictionKey: c.predictionKey(),
-		tracker: SizeTracker{Max: c.tracker.Max}, cost: opts.Cost, lastTurn: opts.LastTurn, unshared: opts.Unshared,
+		tracker: sizeTracker{max: c.tracker.max}, cost: opts.Cost, lastTurn: opts.LastTurn, unshared: opts.Unshared,
 		started: time.Now(),
 	}
 	if opts.Replaces == 0 {
@@ -162,7 +162,7 @@ type Fill struct {
 	lastTurn      bool
 	unshared      bool
 	predictionKey CacheKey
-	tracker       SizeTracker
+	tracker       sizeTracker
 	cost          time.Duration
 	started       time.Time
 	older         storedEntry // what the response is more recent than
@@ -245,9 +245,6 @@ func (f *Fill) leave() {
 	}
 }
 
-// Key returns the key that is being filled.
-func (f *Fill) Key() CacheKey { return f.key }
-
 // Meta returns the meta that is being stored.
 func (f *Fill) Meta() *CacheMeta { return f.meta }
 
@@ -258,7 +255,7 @@ func (f *Fill) Tag() Tag { return f.writer.Tag() }
 func (f *Fill) Readers() int { return f.writer.Readers() }
 
 // Written returns the bytes of the body so far.
-func (f *Fill) Written() int64 { return f.tracker.Seen() }
+func (f *Fill) Written() int64 { return f.tracker.seen }
 
 // NoCacheReason returns why nothing will be, or was, stored; empty as long as nothing stands
 // against it.
@@ -297,7 +294,7 @@ func (r *countedReader) Read(p []byte) (int, error) {
 
 // count counts n bytes that are about to be appended.
 func (f *Fill) count(n int) {
-	if !f.tracker.Add(int64(n)) && f.reason == "" {
+	if !f.tracker.add(int64(n)) && f.reason == "" {
 		f.refuse(ResponseTooLarge)
 	}
 }
@@ -374,7 +371,7 @@ func (f *Fill) Finish() error {
 	if err == nil {
 		f.evictVoided(f.ctx)
 	}
-	f.trace.fillDone(f.key, f.meta, f.tracker.Seen(), time.Since(f.started), f.reason, err)
+	f.trace.fillDone(f.key, f.meta, f.tracker.seen, time.Since(f.started), f.reason, err)
 	return err
 }
 
@@ -459,7 +456,7 @@ func (f *Fill) Abort(reason NoCacheReason) {
 		f.reason = reason
 	}
 	f.release(reason)
-	f.trace.fillDone(f.key, f.meta, f.tracker.Seen(), time.Since(f.started), f.reason, ErrAborted)
+	f.trace.fillDone(f.key, f.meta, f.tracker.seen, time.Since(f.started), f.reason, ErrAborted)
 }
 
 // admit has the eviction manager make room for the entry. It returns ErrUnlinked where the manager

@@ -21,7 +21,7 @@ func TestFinishEndsAFill(t *testing.T) {
 		h := newHouse(t, nil)
 		var done int
 		c := h.miss(keyA)
-		c.SetTrace(&cirque.CacheTrace{FillDone: func(cirque.FillInfo) { done++ }})
+		c.SetTrace(&cirque.CacheTrace{FillDone: func(cirque.TraceEvent) { done++ }})
 		c.SetMeta(freshMeta("a"))
 		f, err := c.StartFill(t.Context(), cirque.FillOptions{SizeHint: 4})
 		require.NoError(t, err)
@@ -40,7 +40,7 @@ func TestAbortEndsAFill(t *testing.T) {
 		h := newHouse(t, nil)
 		var done int
 		c := h.miss(keyA)
-		c.SetTrace(&cirque.CacheTrace{FillDone: func(cirque.FillInfo) { done++ }})
+		c.SetTrace(&cirque.CacheTrace{FillDone: func(cirque.TraceEvent) { done++ }})
 		c.SetMeta(freshMeta("a"))
 		f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
 		require.NoError(t, err)
@@ -68,9 +68,9 @@ func TestBodyTooLarge(t *testing.T) {
 			eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 				h := newHouse(t, nil)
 				h.MaxObjectBytes = 100_000
-				var info cirque.FillInfo
+				var done cirque.TraceEvent
 				c := h.miss(keyA)
-				c.SetTrace(&cirque.CacheTrace{FillDone: func(i cirque.FillInfo) { info = i }})
+				c.SetTrace(&cirque.CacheTrace{FillDone: func(e cirque.TraceEvent) { done = e }})
 				c.SetMeta(freshMeta("a"))
 				f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context(), SizeHint: hint})
 				require.NoError(t, err)
@@ -90,9 +90,9 @@ func TestBodyTooLarge(t *testing.T) {
 				require.NoError(t, err)
 				require.True(t, body == got)
 				h.wantStored(keyA, "")
-				require.Equal(t, int64(len(body)), info.Size)
-				require.Equal(t, cirque.ResponseTooLarge, info.Reason)
-				require.ErrorIs(t, info.Err, cirque.ErrUnlinked)
+				require.Equal(t, int64(len(body)), done.Size)
+				require.Equal(t, cirque.ResponseTooLarge, done.Reason)
+				require.ErrorIs(t, done.Err, cirque.ErrUnlinked)
 			})
 		})
 	}
@@ -216,9 +216,9 @@ func TestBudgetMakesRoomForFills(t *testing.T) {
 	h.Eviction = manager
 	budget.EvictWith(manager, h.Storage)
 	var left []cirque.CompactCacheKey
-	trace := &cirque.CacheTrace{Evicted: func(info cirque.EvictionInfo) {
-		require.NoError(t, info.Err)
-		left = append(left, info.Key)
+	trace := &cirque.CacheTrace{Evicted: func(key cirque.CompactCacheKey, err error) {
+		require.NoError(t, err)
+		left = append(left, key)
 	}}
 	keys := make([]cirque.CacheKey, 60)
 	for i := range keys {

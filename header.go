@@ -18,9 +18,9 @@ type HeaderSection struct {
 	packed string
 }
 
-// PackHeader packs h. Names are kept as they are spelt. Fields without a value are left out;
+// packHeader packs h. Names are kept as they are spelt. Fields without a value are left out;
 // net/http uses these to suppress a field.
-func PackHeader(h http.Header) HeaderSection {
+func packHeader(h http.Header) HeaderSection {
 	// Most headers fit into these two, which are on the stack.
 	var fields [32]string
 	var room [1 << 10]byte

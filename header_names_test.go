@@ -21,7 +21,7 @@ func TestKnownNames(t *testing.T) {
 		h.Add(name, "1")
 		h.Add(name, "2")
 	}
-	section := PackHeader(h)
+	section := packHeader(h)
 	require.Equal(t, h, section.Header())
 	require.NoError(t, section.check())
 	require.Equal(t, "1", section.Get("Etag"))

@@ -78,9 +78,6 @@ func (k CacheKey) Primary() string { return k.primary }
 // UserTag returns the tag of the entry's owner, or "".
 func (k CacheKey) UserTag() string { return k.userTag }
 
-// IsZero reports whether k names nothing.
-func (k CacheKey) IsZero() bool { return k.combined.IsZero() }
-
 // PrimaryHash returns the hash of namespace and primary key, or the override that
 // [CacheKey.WithPrimaryHash] set. All variants of a response share it.
 func (k CacheKey) PrimaryHash() HashBinary { return k.primaryHash }

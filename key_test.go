@@ -87,8 +87,8 @@ func TestKeyExtensionsAreNotes(t *testing.T) {
 }
 
 func TestZeroKeyNamesNothing(t *testing.T) {
-	require.True(t, CacheKey{}.IsZero())
-	require.False(t, NewCacheKey("", "", "").IsZero())
+	require.True(t, CacheKey{}.Combined().IsZero())
+	require.False(t, NewCacheKey("", "", "").Combined().IsZero())
 }
 
 func TestCompactKeyText(t *testing.T) {

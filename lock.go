@@ -15,12 +15,12 @@ import (
 // another implementation wraps a CacheLock and decides which calls it passes on. Every writer gets
 // its permit from Lock.
 type CacheKeyLock interface {
-	// Lock makes the caller the writer of key, or a reader that may wait for the writer.
-	// staleWriter says that this writer would revalidate a stale entry. The others may then serve
-	// the stale entry instead of waiting.
+	// Lock makes the caller the writer of key, or a reader that may wait for the writer. Exactly one
+	// of its results is not nil. staleWriter says that this writer would revalidate a stale entry.
+	// The others may then serve the stale entry instead of waiting.
 	//
 	// A writer must call Release. A reader need not call anything.
-	Lock(key CacheKey, staleWriter bool) Locked
+	Lock(key CacheKey, staleWriter bool) (write *WritePermit, read *ReadLock)
 
 	// Release ends the permit's turn. After LockDone or LockGiveUp all waiters wake. After any
 	// other status the turn goes to one of them. Release does nothing for a nil permit, for a
@@ -28,24 +28,13 @@ type CacheKeyLock interface {
 	Release(key CacheKey, permit *WritePermit, status LockStatus)
 }
 
-// Locked is the result of Lock. Exactly one of its fields is set.
-type Locked struct {
-	Write *WritePermit
-	Read  *ReadLock
-}
-
 // WritePermit is a writer's turn at a key. It may move between goroutines. When the garbage
 // collector finds that nobody holds it any more, it counts as released with LockDangling.
 type WritePermit struct {
 	lock    *ReadLock
 	turn    uint64
-	stale   bool
-	started time.Time
 	cleanup runtime.Cleanup
 }
-
-// StaleWriter reports whether the permit was taken to revalidate a stale entry.
-func (p *WritePermit) StaleWriter() bool { return p.stale }
 
 // awaited reports whether somebody waits for the end of the permit's turn.
 func (p *WritePermit) awaited() bool {
@@ -53,9 +42,6 @@ func (p *WritePermit) awaited() bool {
 	defer p.lock.shard.mu.Unlock()
 	return p.lock.turn == p.turn && p.lock.waiters > 0
 }
-
-// Age returns how long the permit has been held.
-func (p *WritePermit) Age() time.Duration { return time.Since(p.started) }
 
 // CacheLockConfig configures a CacheLock. The zero value works.
 type CacheLockConfig struct {
@@ -108,7 +94,7 @@ func NewCacheLock(cfg CacheLockConfig) *CacheLock {
 }
 
 // Lock implements CacheKeyLock. It distinguishes keys by [CacheKey.Combined].
-func (l *CacheLock) Lock(key CacheKey, staleWriter bool) Locked {
+func (l *CacheLock) Lock(key CacheKey, staleWriter bool) (*WritePermit, *ReadLock) {
 	hash := key.Combined()
 	shard := &l.shards[hash[0]%lockShards]
 	now := time.Now()
@@ -120,13 +106,13 @@ func (l *CacheLock) Lock(key CacheKey, staleWriter bool) Locked {
 		shard.mu.keys[hash] = r
 	} else if r.status == LockWaiting && !r.overdue(now) {
 		shard.mu.Unlock()
-		return Locked{Read: r}
+		return nil, r
 	}
 	permit := r.begin(staleWriter, now)
 	shard.mu.Unlock()
 
 	permit.cleanup = runtime.AddCleanup(permit, lostTurn.end, lostTurn{r, permit.turn})
-	return Locked{Write: permit}
+	return permit, nil
 }
 
 // Release implements CacheKeyLock. A status that no writer can report counts as LockTransientError.
@@ -175,7 +161,6 @@ type ReadLock struct {
 	over     bool
 	stale    bool
 	turn     uint64    // counts writers, so that a late one differs from the present one
-	started  time.Time // of this turn
 	deadline time.Time // of the turn while held, of the election while vacant; zero: none
 	waiters  int
 	timer    *time.Timer     // made for the first waiter; runs only while there are waiters
@@ -222,29 +207,11 @@ func (r *ReadLock) Wait(ctx context.Context, timeout time.Duration) LockStatus {
 	}
 }
 
-// Status returns LockWaiting while the key has a writer, else the status with which the last one
-// ended.
-func (r *ReadLock) Status() LockStatus {
-	r.shard.mu.Lock()
-	defer r.shard.mu.Unlock()
-	return r.status
-}
-
-// Locked reports whether the key has a writer.
-func (r *ReadLock) Locked() bool { return r.Status() == LockWaiting }
-
 // StaleWriter reports whether the present writer, or else the last one, revalidates a stale entry.
 func (r *ReadLock) StaleWriter() bool {
 	r.shard.mu.Lock()
 	defer r.shard.mu.Unlock()
 	return r.stale
-}
-
-// Age returns the time since the present writer, or else the last one, got its turn.
-func (r *ReadLock) Age() time.Duration {
-	r.shard.mu.Lock()
-	defer r.shard.mu.Unlock()
-	return time.Since(r.started)
 }
 
 // join enters the queue. If the key has no writer, wake is nil and status says how the last one
@@ -327,7 +294,7 @@ func wakeAll(wake chan LockStatus) {
 // begin starts the next turn.
 func (r *ReadLock) begin(stale bool, now time.Time) *WritePermit {
 	r.turn++
-	r.status, r.stale, r.started = LockWaiting, stale, now
+	r.status, r.stale = LockWaiting, stale
 	r.deadline = time.Time{}
 	if r.ageTimeout > 0 {
 		r.deadline = now.Add(r.ageTimeout)
@@ -339,7 +306,7 @@ func (r *ReadLock) begin(stale bool, now time.Time) *WritePermit {
 	if r.waiters > 0 {
 		r.arm()
 	}
-	return &WritePermit{lock: r, turn: r.turn, stale: stale, started: now}
+	return &WritePermit{lock: r, turn: r.turn}
 }
 
 // finish ends the present turn. The caller passes the result to wakeAll.

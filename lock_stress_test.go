@@ -18,11 +18,11 @@ import (
 // the wait.
 func fillOnce(ctx context.Context, l CacheKeyLock, key CacheKey, timeout time.Duration) (permit *WritePermit, wakes int, status LockStatus) {
 	for {
-		locked := l.Lock(key, false)
-		if locked.Write != nil {
-			return locked.Write, wakes, 0
+		write, read := l.Lock(key, false)
+		if write != nil {
+			return write, wakes, 0
 		}
-		status = locked.Read.Wait(ctx, timeout)
+		status = read.Wait(ctx, timeout)
 		wakes++
 		switch status {
 		case LockTransientError, LockUpstreamError, LockDangling, LockAgeTimeout:
@@ -38,7 +38,7 @@ func TestLockElectionsWakeEachWaiterOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const waiters = 500
 		l := NewCacheLock(CacheLockConfig{})
-		first := l.Lock(lockKey, false).Write
+		first := writerOf(l.Lock(lockKey, false))
 		var woken, wrote atomic.Int64
 		for range waiters {
 			go func() {
@@ -134,7 +134,7 @@ func BenchmarkLockUncontended(b *testing.B) {
 	l := NewCacheLock(CacheLockConfig{})
 	b.ReportAllocs()
 	for b.Loop() {
-		l.Release(lockKey, l.Lock(lockKey, false).Write, LockDone)
+		l.Release(lockKey, writerOf(l.Lock(lockKey, false)), LockDone)
 	}
 }
 
@@ -144,7 +144,7 @@ func BenchmarkLockParallel(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		key := NewCacheKey("", fmt.Sprint(rand.Uint64()), "")
 		for pb.Next() {
-			l.Release(key, l.Lock(key, false).Write, LockDone)
+			l.Release(key, writerOf(l.Lock(key, false)), LockDone)
 		}
 	})
 }
@@ -159,8 +159,8 @@ func BenchmarkLockCrowd(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		ctx, cancel := context.WithCancel(context.Background())
-		writer := l.Lock(lockKey, false).Write
-		read := l.Lock(lockKey, false).Read
+		writer := writerOf(l.Lock(lockKey, false))
+		read := readerOf(l.Lock(lockKey, false))
 		start := make(chan struct{})
 		var wg sync.WaitGroup
 		for range crowd {
@@ -191,7 +191,7 @@ func BenchmarkLockFailingWriters(b *testing.B) {
 	l := NewCacheLock(CacheLockConfig{})
 	for b.Loop() {
 		b.StopTimer()
-		writer := l.Lock(lockKey, false).Write
+		writer := writerOf(l.Lock(lockKey, false))
 		var wg sync.WaitGroup
 		for range crowd {
 			wg.Go(func() {

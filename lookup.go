@@ -92,7 +92,7 @@ func (c *HttpCache) VaryRecord() *VaryRecord { return c.varyRecord() }
 func (c *HttpCache) Found(meta *CacheMeta, hit HitHandler, status HitStatus) {
 	c.found = storedEntry{c.key.Variance(), hit.Tag()}
 	switch {
-	case status.IsMiss():
+	case status.isMiss():
 		c.transition(opFound, PhaseMiss)
 		c.hitStatus = status
 		_ = hit.Close()
@@ -105,7 +105,7 @@ func (c *HttpCache) Found(meta *CacheMeta, hit HitHandler, status HitStatus) {
 	}
 	c.meta, c.hit, c.hitStatus = meta, hit, status
 	c.countAccess(meta, hit)
-	c.trace.hit(&c.key, c.phase, status, meta)
+	c.trace.hit(&c.key, status, meta)
 }
 
 func (c *HttpCache) countAccess(meta *CacheMeta, hit HitHandler) {
@@ -134,8 +134,7 @@ func (c *HttpCache) TryLock() {
 		return
 	}
 	c.lockKey = c.lockIdentity()
-	locked := c.opts.Lock.Lock(c.lockKey, c.phase == PhaseStale)
-	c.permit, c.readLock = locked.Write, locked.Read
+	c.permit, c.readLock = c.opts.Lock.Lock(c.lockKey, c.phase == PhaseStale)
 }
 
 // IsWriter reports whether this request holds the write permit.
@@ -144,20 +143,19 @@ func (c *HttpCache) IsWriter() bool { return c.permit != nil }
 // IsLocked reports whether another request holds it.
 func (c *HttpCache) IsLocked() bool { return c.readLock != nil }
 
-// ErrNotLocked is what WaitLock returns when there is nothing to wait for.
-var ErrNotLocked = errors.New("cirque: no lock to wait for")
+var errNotLocked = errors.New("cirque: no lock to wait for")
 
 // WaitLock waits until the writer is done, this request's share of waiting (CacheOptions.LockWait,
 // over all of its waits) is used up, or ctx ends. The walk then stands at CacheKey again, on the
 // primary slot, and a stale entry found before is closed. The status says how it goes on: LockDone,
 // look up again; LockTransientError, LockUpstreamError, LockDangling and LockAgeTimeout, look up
 // again and try to become the writer; LockGiveUp and LockWaitTimeout, fetch without the cache. The
-// error is ctx's; or ErrNotLocked, and then nothing has changed.
+// error is ctx's. If IsLocked is false, WaitLock returns another error and changes nothing.
 func (c *HttpCache) WaitLock(ctx context.Context) (LockStatus, error) {
 	c.require(opWaitLock)
 	lock := c.readLock
 	if lock == nil {
-		return 0, ErrNotLocked
+		return 0, errNotLocked
 	}
 	c.restart(opWaitLock)
 	c.readLock = nil
@@ -210,5 +208,5 @@ func (o *CacheOptions) lockStatus(reason NoCacheReason) LockStatus {
 	if reason == "" {
 		return LockDone
 	}
-	return LockStatusFor(reason, o.CustomLockStatus)
+	return lockStatusFor(reason, o.CustomLockStatus)
 }

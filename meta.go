@@ -58,15 +58,15 @@ type CacheMeta struct {
 // fresh until freshUntil, that may be served stale for swr while it is revalidated and for sie when
 // that fails (RFC 5861).
 func NewCacheMeta(status int, header http.Header, created, freshUntil time.Time, swr, sie time.Duration) *CacheMeta {
-	m := &CacheMeta{
+	return &CacheMeta{
 		status:     uint16(status),
+		swr:        wholeSeconds(swr),
+		sie:        wholeSeconds(sie),
 		created:    created.UnixNano(),
 		updated:    created.UnixNano(),
 		freshUntil: freshUntil.UnixNano(),
-		header:     PackHeader(header),
+		header:     packHeader(header),
 	}
-	m.SetServeStale(swr, sie)
-	return m
 }
 
 // Clone returns a copy that may be changed.
@@ -88,7 +88,7 @@ func (m *CacheMeta) StatusCode() int { return int(m.status) }
 func (m *CacheMeta) Header() HeaderSection { return m.header }
 
 // SetHeader replaces the header section by a packed copy of h.
-func (m *CacheMeta) SetHeader(h http.Header) { m.header = PackHeader(h) }
+func (m *CacheMeta) SetHeader(h http.Header) { m.header = packHeader(h) }
 
 // Has reports whether all of flags are set.
 func (m *CacheMeta) Has(flags MetaFlags) bool { return m.flags&flags == flags }
@@ -105,9 +105,6 @@ func (m *CacheMeta) Created() time.Time { return time.Unix(0, m.created) }
 // Updated returns when the response was last received or validated.
 func (m *CacheMeta) Updated() time.Time { return time.Unix(0, m.updated) }
 
-// SetUpdated sets when the response was last validated.
-func (m *CacheMeta) SetUpdated(t time.Time) { m.updated = t.UnixNano() }
-
 // Asked returns when the origin was asked for the response, or to validate it: Updated, where
 // nobody said. Together with Updated it says which of two responses is the more recent one (RFC
 // 9111 §4).
@@ -118,9 +115,6 @@ func (m *CacheMeta) SetAsked(t time.Time) { m.asked = max(0, m.updated-t.UnixNan
 
 // FreshUntil returns the end of the freshness lifetime (RFC 9111 §4.2).
 func (m *CacheMeta) FreshUntil() time.Time { return time.Unix(0, m.freshUntil) }
-
-// SetFreshUntil moves the end of the freshness lifetime.
-func (m *CacheMeta) SetFreshUntil(t time.Time) { m.freshUntil = t.UnixNano() }
 
 // Epoch returns the instant at which the response's age was zero: the epoch override if there is
 // one, else Updated. With an override at response_time - corrected_initial_age, Age is the
@@ -161,11 +155,7 @@ func (m *CacheMeta) StaleWhileRevalidate() time.Duration { return time.Duration(
 // StaleIfError returns the window of RFC 5861 §4.
 func (m *CacheMeta) StaleIfError() time.Duration { return time.Duration(m.sie) * time.Second }
 
-// SetServeStale sets both windows, rounded down to seconds and kept within [0, 2^32) of them.
-func (m *CacheMeta) SetServeStale(swr, sie time.Duration) {
-	m.swr, m.sie = wholeSeconds(swr), wholeSeconds(sie)
-}
-
+// wholeSeconds rounds d down to seconds and keeps it within [0, 2^32) of them.
 func wholeSeconds(d time.Duration) uint32 {
 	return uint32(min(max(d/time.Second, 0), 1<<32-1))
 }
@@ -190,7 +180,7 @@ func (m *CacheMeta) SetVariance(v HashBinary) { m.variance = v }
 
 // Extension returns the value that SetExtension stored under name.
 func (m *CacheMeta) Extension(name string) (value string, ok bool) {
-	for n, v := range m.Extensions() {
+	for n, v := range m.allExtensions() {
 		if n == name {
 			return v, true
 		}

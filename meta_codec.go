@@ -125,9 +125,6 @@ func appendSection[T string | []byte](dst []byte, id byte, s T) []byte {
 	return append(dst, s...)
 }
 
-// MarshalBinary implements encoding.BinaryMarshaler. It never fails.
-func (m *CacheMeta) MarshalBinary() ([]byte, error) { return m.AppendBinary(nil) }
-
 // UnmarshalBinary implements encoding.BinaryUnmarshaler for bytes that come from outside of this
 // process: it checks the checksum, the structure, and that every field line can be sent without
 // splitting the response. Errors wrap ErrBadMeta and leave m as it was. data stays the caller's.
@@ -220,7 +217,7 @@ func uint64At(s string, i int) uint64 {
 }
 
 // Extensions yields the notes attached with SetExtension, sorted by name.
-func (m *CacheMeta) Extensions() iter.Seq2[string, string] {
+func (m *CacheMeta) allExtensions() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for rest := m.extensions; rest != ""; {
 			var name, value string
@@ -237,7 +234,7 @@ func (m *CacheMeta) Extensions() iter.Seq2[string, string] {
 // again at a hit. An empty value removes it. Names that start with "cirque." are the library's own.
 func (m *CacheMeta) SetExtension(name, value string) {
 	var pairs [][2]string
-	for n, v := range m.Extensions() {
+	for n, v := range m.allExtensions() {
 		if n != name {
 			pairs = append(pairs, [2]string{n, v})
 		}

@@ -53,15 +53,13 @@ ReleaseWriteLock           .        .        .        .        .        .       
 Phase                      .        .        .        .        .        .        .        .        .        .        .
 NoCacheReason              .        .        .        .        .        .        .        .        .        .        .
 Enabled                    .        .        .        .        .        .        .        .        .        .        .
-Bypassing                  .        .        .        .        .        .        .        .        .        .        .
 UpstreamUsed               .        .        .        .        .        .        .        .        .        .        .
 Key                        .        .        .        .        .        .        .        .        .        .        .
 Meta                       .        .        .        .        .        .        .        .        .        .        .
 Hit                        .        .        .        .        .        .        .        .        .        .        .
 HitStatus                  .        .        .        .        .        .        .        .        .        .        .
 VaryRecord                 .        .        .        .        .        .        .        .        .        .        .
-LookupDuration             .        .        .        .        .        .        .        .        .        .        .
-LockDuration               .        .        .        .        .        .        .        .        .        .        .
+Durations                  .        .        .        .        .        .        .        .        .        .        .
 SetTrace                   .        .        .        .        .        .        .        .        .        .        .
 SetValidAfter              .        .        .        .        .        .        .        .        .        .        .
 SetPurgeEpoch              .        .        .        .        .        .        .        .        .        .        .
@@ -83,7 +81,6 @@ var facts = map[string][]any{
 		cirque.PhaseStale, cirque.PhaseStaleUpdating, cirque.PhaseExpired, cirque.PhaseRevalidated, cirque.PhaseRevalidatedNoCache,
 	},
 	"Enabled":      {false, true, true, true, true, true, true, true, true, true, true},
-	"Bypassing":    {false, false, true, false, false, false, false, false, false, false, false},
 	"UpstreamUsed": {true, false, true, false, false, true, false, false, true, true, true},
 	"NoCacheReason": {
 		cirque.NeverEnabled, cirque.NoCacheReason(""), cirque.NoCacheReason(""), cirque.NoCacheReason(""),
@@ -200,7 +197,7 @@ var steps = map[string]func(s *stage){
 	},
 	"Bypass": func(s *stage) {
 		s.c.Bypass()
-		require.True(s.t, s.c.Bypassing())
+		require.Equal(s.t, cirque.PhaseBypass, s.c.Phase())
 	},
 	"SetKey": func(s *stage) {
 		s.c.SetKey(keyB)
@@ -323,7 +320,8 @@ var steps = map[string]func(s *stage){
 		require.True(s.t, s.c.IsWriter())
 		s.c.TryLock() // a second call does nothing
 		permit, key := s.c.TakeWriteLock()
-		require.Equal(s.t, s.phase == cirque.PhaseStale, permit.StaleWriter())
+		_, waiting := s.Lock.Lock(key, false)
+		require.Equal(s.t, s.phase == cirque.PhaseStale, waiting.StaleWriter())
 		s.Lock.Release(key, permit, cirque.LockDone)
 	},
 	"WaitLock": func(s *stage) {
@@ -369,19 +367,21 @@ var steps = map[string]func(s *stage){
 		permit, _ := s.c.TakeWriteLock()
 		require.Nil(s.t, permit)
 	},
-	"ReleaseWriteLock":  func(s *stage) { s.c.ReleaseWriteLock(cirque.OriginNotCache) },
-	"Phase":             func(s *stage) { s.fact("Phase", s.c.Phase()) },
-	"NoCacheReason":     func(s *stage) { s.fact("NoCacheReason", s.c.NoCacheReason()) },
-	"Enabled":           func(s *stage) { s.fact("Enabled", s.c.Enabled()) },
-	"Bypassing":         func(s *stage) { s.fact("Bypassing", s.c.Bypassing()) },
-	"UpstreamUsed":      func(s *stage) { s.fact("UpstreamUsed", s.c.UpstreamUsed()) },
-	"Key":               func(s *stage) { s.fact("Key", s.c.Key()) },
-	"HitStatus":         func(s *stage) { s.fact("HitStatus", s.c.HitStatus()) },
-	"Meta":              func(s *stage) { require.Equal(s.t, s.meta, s.c.Meta()) },
-	"Hit":               func(s *stage) { require.Equal(s.t, s.open, s.c.Hit() != nil) },
-	"VaryRecord":        func(s *stage) { require.Nil(s.t, s.c.VaryRecord()) },
-	"LookupDuration":    func(s *stage) { require.Zero(s.t, s.c.LookupDuration()) },
-	"LockDuration":      func(s *stage) { require.Zero(s.t, s.c.LockDuration()) },
+	"ReleaseWriteLock": func(s *stage) { s.c.ReleaseWriteLock(cirque.OriginNotCache) },
+	"Phase":            func(s *stage) { s.fact("Phase", s.c.Phase()) },
+	"NoCacheReason":    func(s *stage) { s.fact("NoCacheReason", s.c.NoCacheReason()) },
+	"Enabled":          func(s *stage) { s.fact("Enabled", s.c.Enabled()) },
+	"UpstreamUsed":     func(s *stage) { s.fact("UpstreamUsed", s.c.UpstreamUsed()) },
+	"Key":              func(s *stage) { s.fact("Key", s.c.Key()) },
+	"HitStatus":        func(s *stage) { s.fact("HitStatus", s.c.HitStatus()) },
+	"Meta":             func(s *stage) { require.Equal(s.t, s.meta, s.c.Meta()) },
+	"Hit":              func(s *stage) { require.Equal(s.t, s.open, s.c.Hit() != nil) },
+	"VaryRecord":       func(s *stage) { require.Nil(s.t, s.c.VaryRecord()) },
+	"Durations": func(s *stage) {
+		lookup, lock := s.c.Durations()
+		require.Zero(s.t, lookup)
+		require.Zero(s.t, lock)
+	},
 	"SetTrace":          func(s *stage) { s.c.SetTrace(new(cirque.CacheTrace)) },
 	"SetValidAfter":     func(s *stage) { s.c.SetValidAfter(time.Now()) },
 	"SetPurgeEpoch":     func(s *stage) { s.c.SetPurgeEpoch(1) },
@@ -482,8 +482,12 @@ func TestStoringWithoutMetaPanics(t *testing.T) {
 	}
 }
 
-// answerNow is an answer of the origin that was asked for and received now.
-func answerNow() cirque.Recency {
-	now := time.Now()
-	return cirque.Recency{Asked: now, Received: now}
+// answer is an answer of the origin, for Supersede.
+func answer(asked, received time.Time) *cirque.CacheMeta {
+	m := cirque.NewCacheMeta(0, nil, received, received, 0, 0)
+	m.SetAsked(asked)
+	return m
 }
+
+// answerNow is an answer of the origin that was asked for and received now.
+func answerNow() *cirque.CacheMeta { return answer(time.Now(), time.Now()) }

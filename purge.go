@@ -174,6 +174,6 @@ func (o *CacheOptions) markSlotStale(ctx context.Context, key CacheKey, now time
 		return nil
 	}
 	stale := meta.Clone()
-	stale.SetFreshUntil(now)
+	stale.freshUntil = now.UnixNano()
 	return o.Storage.UpdateMeta(ctx, key, stale, hit.Tag())
 }

@@ -214,7 +214,7 @@ func TestHookThatPurges(t *testing.T) {
 		budget.EvictWith(h.Eviction, store)
 		h.put(keyB, freshMeta("b"), string(make([]byte, 9<<10)))
 		var purged []error
-		trace := &cirque.CacheTrace{Evicted: func(cirque.EvictionInfo) {
+		trace := &cirque.CacheTrace{Evicted: func(cirque.CompactCacheKey, error) {
 			purged = append(purged, h.Purge(context.Background(), keyA))
 		}}
 		ctx := cirque.WithCacheTrace(t.Context(), trace)
@@ -235,7 +235,7 @@ func TestHookFetchesAfterThePurge(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
 		h.put(keyA, freshMeta("old"), "old")
-		trace := &cirque.CacheTrace{Purged: func(cirque.PurgeInfo) { h.put(keyA, freshMeta("new"), "new") }}
+		trace := &cirque.CacheTrace{Purged: func(cirque.TraceEvent) { h.put(keyA, freshMeta("new"), "new") }}
 		require.NoError(t, h.Purge(cirque.WithCacheTrace(t.Context(), trace), keyA))
 		h.wantStored(keyA, "new")
 	})

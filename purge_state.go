@@ -49,10 +49,10 @@ type PurgeJournal interface {
 	Append(ctx context.Context, e PurgeEvent) (PurgeEpoch, error)
 }
 
-// MaxPurgedGroups is how many names of purged groups a PurgeState remembers, at up to 64 bytes
+// maxPurgedGroups is how many names of purged groups a PurgeState remembers, at up to 64 bytes
 // each: at most 2 MiB. When there are more, the older half is forgotten, and every response in any
 // group that was fetched before those purges counts as purged.
-const MaxPurgedGroups = 1 << 15
+const maxPurgedGroups = 1 << 15
 
 // PurgeState is what all users of one Storage in one process share about purges ([Storage.Purges]):
 // the purges of everything and of groups, the latest purges of keys, and the writes under way. So
@@ -178,7 +178,7 @@ func (s *PurgeState) Apply(e PurgeEvent) {
 
 // enter notes the purge of one group. Called with mu held.
 func (s *PurgeState) enter(group HashBinary, epoch PurgeEpoch) {
-	if _, known := s.mu.newer.at[group]; !known && len(s.mu.newer.at) >= MaxPurgedGroups/2 {
+	if _, known := s.mu.newer.at[group]; !known && len(s.mu.newer.at) >= maxPurgedGroups/2 {
 		raise(&s.floor, s.mu.older.latest)
 		s.mu.older, s.mu.newer = s.mu.newer, purgedGroups{}
 	}

@@ -47,29 +47,12 @@ func (m *CacheMeta) cappedDate() int64 {
 	return received.Unix()
 }
 
-// Recency is the place of an exchange in the order of exchanges.
-type Recency struct {
-	Asked, Received time.Time // when the origin was asked, and its header was received
-	Date            string    // the value of Date; empty for none
-}
-
-// meta returns r as the meta of a response that is not stored.
-func (r Recency) meta() *CacheMeta {
-	header := http.Header{}
-	if r.Date != "" {
-		header["Date"] = []string{r.Date}
-	}
-	m := NewCacheMeta(0, header, r.Received, r.Received, 0, 0)
-	m.SetAsked(r.Asked)
-	return m
-}
-
 // orderAs gives m, which holds a vary record, the place in the order of exchanges that one of its
 // variants has.
 func (m *CacheMeta) orderAs(variant *CacheMeta) {
 	m.updated, m.asked, m.purgeEpoch = variant.updated, variant.asked, variant.purgeEpoch
 	if date := variant.header.Get("Date"); date != "" {
-		m.header = PackHeader(http.Header{"Date": {date}})
+		m.header = packHeader(http.Header{"Date": {date}})
 	}
 }
 

@@ -16,11 +16,13 @@ func TestMoreRecent(t *testing.T) {
 	start := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
 	exchange := func(asked, received float64, date ...float64) *CacheMeta {
-		r := Recency{Asked: at(asked), Received: at(received)}
+		header := http.Header{}
 		for _, d := range date {
-			r.Date = at(d).Format(http.TimeFormat)
+			header.Set("Date", at(d).Format(http.TimeFormat))
 		}
-		return r.meta()
+		m := NewCacheMeta(0, header, at(received), at(received), 0, 0)
+		m.SetAsked(at(asked))
+		return m
 	}
 	for name, test := range map[string]struct {
 		older, newer *CacheMeta
@@ -62,7 +64,7 @@ func TestAskedOutlivesTheCodec(t *testing.T) {
 	m.SetAsked(now.Add(-30 * time.Millisecond))
 	require.LessOrEqual(t, m.MetaSize()-plain, 8, "bytes an entry")
 	m.SetPurgeEpoch(PurgeEpoch(now.UnixNano()))
-	b, err := m.MarshalBinary()
+	b, err := m.AppendBinary(nil)
 	require.NoError(t, err)
 	require.Len(t, b, m.MetaSize())
 	var again CacheMeta

@@ -150,12 +150,9 @@ func TestOlderAnswersThatComeLate(t *testing.T) {
 			c.Found(meta, hit, cirque.HitForceExpired)
 			return c
 		}
-		refused := func(asked, received int) cirque.Recency {
+		refused := func(asked, received int) *cirque.CacheMeta {
 			now := time.Now()
-			return cirque.Recency{
-				Asked:    now.Add(time.Duration(-asked) * time.Second),
-				Received: now.Add(time.Duration(-received) * time.Second),
-			}
+			return answer(now.Add(time.Duration(-asked)*time.Second), now.Add(time.Duration(-received)*time.Second))
 		}
 		for name, late := range map[string]func(c *cirque.HttpCache) error{
 			"validated": func(c *cirque.HttpCache) error { return c.Revalidate(t.Context(), metaOf("b", 20, 15)) },

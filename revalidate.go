@@ -68,7 +68,7 @@ func (c *HttpCache) updateFound(ctx context.Context, old, fresh *CacheMeta, own 
 
 // validatedSince reports whether the entry that was found is more recent than fresh.
 func (c *HttpCache) validatedSince(ctx context.Context, fresh *CacheMeta) bool {
-	now, hit, err := LookupStreaming(ctx, c.opts.Storage, c.key, c.found.tag)
+	now, hit, err := lookupStreaming(ctx, c.opts.Storage, c.key, c.found.tag)
 	if errors.Is(err, errors.ErrUnsupported) {
 		now, hit, err = c.opts.Storage.Lookup(ctx, c.key)
 	}
@@ -107,12 +107,13 @@ func (c *HttpCache) RevalidateUncacheable(ctx context.Context, fresh *CacheMeta,
 	return c.supersede(ctx, fresh)
 }
 
-// Supersede removes the stored entry that an answer replaces which may itself not be stored
-// (RFC 9111 §4: the most recent response decides), and voids what was asked for earlier and is on
-// its way there. It returns ErrNotFound if there is none any more, or a more recent one.
-func (c *HttpCache) Supersede(ctx context.Context, answer Recency) error {
+// Supersede removes the stored entry because of a more recent answer that may not be stored
+// (RFC 9111 §4: the most recent response decides). It also voids the writes of responses that were
+// asked for earlier. Of answer, only Updated, Asked and the Date field count. Supersede returns
+// ErrNotFound if there is no entry any more, or a more recent one.
+func (c *HttpCache) Supersede(ctx context.Context, answer *CacheMeta) error {
 	c.require(opSupersede)
-	return c.supersede(ctx, answer.meta())
+	return c.supersede(ctx, answer)
 }
 
 // supersede removes what is less recent than a response with meta by.

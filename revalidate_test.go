@@ -159,7 +159,7 @@ func TestValidatedEntryNeedsRoom(t *testing.T) {
 	h.put(keyB, freshMeta("b"), strings.Repeat("body", 500))
 	var evicted []cirque.CompactCacheKey
 	c := h.stale(keyA)
-	c.SetTrace(&cirque.CacheTrace{Evicted: func(i cirque.EvictionInfo) { evicted = append(evicted, i.Key) }})
+	c.SetTrace(&cirque.CacheTrace{Evicted: func(key cirque.CompactCacheKey, _ error) { evicted = append(evicted, key) }})
 	require.NoError(t, c.Revalidate(t.Context(), freshMeta(strings.Repeat("longer", 100))))
 	require.Equal(t, []cirque.CompactCacheKey{keyB.Compact()}, evicted)
 	h.wantStored(keyB, "")

@@ -42,17 +42,6 @@ const (
 	PurgeEviction
 )
 
-// String returns the name of t.
-func (t PurgeType) String() string {
-	switch t {
-	case PurgeInvalidation:
-		return "Invalidation"
-	case PurgeEviction:
-		return "Eviction"
-	}
-	return "PurgeType(?)"
-}
-
 // Storage keeps responses. It is what every backend can do; what only some can do is an
 // optional interface beside it ([StreamingStorage]).
 //

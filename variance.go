@@ -53,9 +53,9 @@ func (b *VarianceBuilder) AddResource(name, value string) {
 	b.AddNameValue(name, value)
 }
 
-// AddNameMissing adds a field that the request lacks: it matches other requests that lack it, and
+// addNameMissing adds a field that the request lacks: it matches other requests that lack it, and
 // no value, the empty one included (RFC 9111 §4.1).
-func (b *VarianceBuilder) AddNameMissing(name string) {
+func (b *VarianceBuilder) addNameMissing(name string) {
 	b.add(variancePair{name: name, missing: true})
 }
 

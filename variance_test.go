@@ -19,7 +19,7 @@ func variance(t testing.TB, pairs ...string) HashBinary {
 		if name, value, ok := strings.Cut(p, "="); ok {
 			b.AddNameValue(name, value)
 		} else {
-			b.AddNameMissing(p)
+			b.addNameMissing(p)
 		}
 	}
 	h, ok := b.Finalize()
@@ -105,7 +105,7 @@ func FuzzVariance(f *testing.F) {
 					return r
 				}, strings.ToValidUTF8(nv[i], "?"))
 				if nv[i+1] == "missing" {
-					b.AddNameMissing(strings.ToValidUTF8(nv[i], "?"))
+					b.addNameMissing(strings.ToValidUTF8(nv[i], "?"))
 					set[fmt.Sprintf("%q", name)] = true
 					continue
 				}
@@ -126,7 +126,7 @@ func TestVarianceDoesNotAllocate(t *testing.T) {
 		b := NewVarianceBuilder()
 		b.AddNameValue("Accept-Encoding", "gzip, deflate, br")
 		b.AddNameValue("Accept-Language", "de-CH, fr;q=0.9")
-		b.AddNameMissing("Cookie")
+		b.addNameMissing("Cookie")
 		if _, ok := b.Finalize(); !ok {
 			panic("no variance")
 		}

@@ -45,7 +45,7 @@ func (b *VarianceBuilder) addFields(fields []string, h http.Header) {
 		if lines := h[name]; len(lines) > 0 {
 			b.AddNameValue(name, joinLines(lines))
 		} else {
-			b.AddNameMissing(name)
+			b.addNameMissing(name)
 		}
 	}
 }

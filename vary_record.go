@@ -77,8 +77,8 @@ func (v Variant) bounded() Variant {
 	return v
 }
 
-// Lookup returns the variant with this hash.
-func (r *VaryRecord) Lookup(hash HashBinary) (v Variant, ok bool) {
+// lookup returns the variant with this hash.
+func (r *VaryRecord) lookup(hash HashBinary) (v Variant, ok bool) {
 	i := r.index(hash)
 	if i < 0 {
 		return Variant{}, false
@@ -90,9 +90,9 @@ func (r *VaryRecord) index(hash HashBinary) int {
 	return slices.IndexFunc(r.Variants, func(v Variant) bool { return v.Hash == hash })
 }
 
-// With returns a copy of r with v as the newest variant, in place of the one with the same hash if
+// with returns a copy of r with v as the newest variant, in place of the one with the same hash if
 // there is one. Where that would be one too many, the oldest is left out and returned.
-func (r *VaryRecord) With(v Variant) (with *VaryRecord, dropped *Variant) {
+func (r *VaryRecord) with(v Variant) (with *VaryRecord, dropped *Variant) {
 	with = &VaryRecord{Epoch: r.Epoch, Fields: r.Fields}
 	old := r.Variants
 	if i := r.index(v.Hash); i >= 0 {
@@ -104,7 +104,7 @@ func (r *VaryRecord) With(v Variant) (with *VaryRecord, dropped *Variant) {
 	return with, dropped
 }
 
-// Encode returns r in a compact form for [DecodeVaryRecord]:
+// encode returns r in a compact form for decodeVaryRecord:
 //
 //	version  1 byte
 //	epoch    8 bytes, little-endian
@@ -113,7 +113,7 @@ func (r *VaryRecord) With(v Variant) (with *VaryRecord, dropped *Variant) {
 //	         ETag, Last-Modified
 //
 // Counts are uvarints, as are the lengths that strings are prefixed with.
-func (r *VaryRecord) Encode() string {
+func (r *VaryRecord) encode() string {
 	b := make([]byte, 0, 64+len(r.Variants)*96)
 	b = append(b, varyRecordVersion)
 	b = binary.LittleEndian.AppendUint64(b, r.Epoch)
@@ -138,9 +138,9 @@ func appendString(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// DecodeVaryRecord is the inverse of [VaryRecord.Encode], for input that anybody may have made. Its
+// decodeVaryRecord is the inverse of encode, for input that anybody may have made. Its
 // errors wrap ErrBadMeta. The record's strings share s.
-func DecodeVaryRecord(s string) (*VaryRecord, error) {
+func decodeVaryRecord(s string) (*VaryRecord, error) {
 	d, r := decoder{rest: s}, new(VaryRecord)
 	var ok bool
 	if r.Epoch, r.Fields, ok = d.varyHead(nil); !ok {
@@ -217,18 +217,18 @@ const extensionVary = "cirque.vary"
 // expired.
 const farFuture = (1 << 31) * time.Second
 
-// NewVaryMeta returns the meta of an entry that holds r and no response.
-func NewVaryMeta(r *VaryRecord, now time.Time) *CacheMeta {
+// newVaryMeta returns the meta of an entry that holds r and no response.
+func newVaryMeta(r *VaryRecord, now time.Time) *CacheMeta {
 	m := NewCacheMeta(0, nil, now, now.Add(farFuture), 0, 0)
 	m.SetFlags(MetaVaryRecord)
-	m.SetExtension(extensionVary, r.Encode())
+	m.SetExtension(extensionVary, r.encode())
 	return m
 }
 
 // VaryRecord returns the vary record that m holds. ok is false where m is a response's, or the
 // record is damaged.
 func (m *CacheMeta) VaryRecord() (r *VaryRecord, ok bool) {
-	r, err := DecodeVaryRecord(m.packedVaryRecord())
+	r, err := decodeVaryRecord(m.packedVaryRecord())
 	return r, err == nil
 }
 

@@ -45,7 +45,7 @@ func (c *HttpCache) UpdateVariance(
 		// dimension.
 		if record == nil || !slices.Equal(record.Fields, fields) {
 			c.voided = record
-			record, c.newRecord = NewVaryRecord(fields), true
+			record, c.newRecord = newVaryRecord(fields), true
 		}
 		c.setVaryRecord(record)
 		variance = varyHash(record.Fields, header, record.Epoch, extra)
@@ -70,9 +70,9 @@ func (c *HttpCache) currentRecord(ctx context.Context) *VaryRecord {
 	return record
 }
 
-// NewVaryRecord returns a record of no variants for these fields (canonical and sorted), with an
+// newVaryRecord returns a record of no variants for these fields (canonical and sorted), with an
 // epoch of its own.
-func NewVaryRecord(fields []string) *VaryRecord {
+func newVaryRecord(fields []string) *VaryRecord {
 	return &VaryRecord{Epoch: rand.Uint64(), Fields: fields}
 }
 
@@ -145,7 +145,7 @@ func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
 	if !s.newRecord {
 		return ErrPurged
 	}
-	record, _ := found.With(variant)
+	record, _ := found.with(variant)
 	return s.putRecord(ctx, primary, record, meta)
 }
 
@@ -153,11 +153,11 @@ func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
 func (s *slot) updateRecord(
 	ctx context.Context, primary CacheKey, record *VaryRecord, variant Variant, meta, old *CacheMeta, tag Tag,
 ) error {
-	if known, ok := record.Lookup(variant.Hash); ok && known == variant {
+	if known, ok := record.lookup(variant.Hash); ok && known == variant {
 		return nil
 	}
-	record, dropped := record.With(variant)
-	updated := NewVaryMeta(record, old.Created())
+	record, dropped := record.with(variant)
+	updated := newVaryMeta(record, old.Created())
 	if updated.orderAs(old); moreRecent(meta, old, time.Now()) {
 		updated.orderAs(meta)
 	}
@@ -184,7 +184,7 @@ func (s *slot) putRecord(ctx context.Context, primary CacheKey, record *VaryReco
 	var pending pendingWrite
 	s.state.inFlight.enter(primary, &pending)
 	defer s.state.inFlight.leave(primary, &pending)
-	meta := NewVaryMeta(record, time.Now())
+	meta := newVaryMeta(record, time.Now())
 	meta.orderAs(response)
 	if s.purged(meta) {
 		return ErrPurged
