@@ -28,8 +28,6 @@ type CacheOptions struct {
 	// Spool bounds the memory for bodies that a request reads while a Storage that does not stream
 	// stores them. Where it is used up, slow readers slow their fills. Nil: no bound.
 	Spool *Budget
-	// Timings makes HttpCache measure its lookups, which takes two readings of the clock.
-	Timings bool
 }
 
 const defaultLockWait = 5 * time.Second
@@ -219,8 +217,8 @@ func (c *HttpCache) ExceedsMaxObject(n int64) bool {
 	return c.tracker.exceeds(n)
 }
 
-// Durations returns the time spent in Lookup and VaryLookup, which is measured only if
-// CacheOptions.Timings or a trace asks for it, and the time spent in WaitLock.
+// Durations returns the time spent in Lookup and VaryLookup, and the time spent in WaitLock. Lookups
+// are measured only if there is a trace, an empty one included: it takes two readings of the clock.
 func (c *HttpCache) Durations() (lookup, lock time.Duration) {
 	return c.lookupDuration, c.lockDuration
 }

@@ -55,7 +55,7 @@ func TestUserTagIsNoPartOfTheIdentity(t *testing.T) {
 	a, b := NewCacheKey("n", "p", "alice"), NewCacheKey("n", "p", "bob")
 	require.Equal(t, a.Combined(), b.Combined())
 	require.Equal(t, identity(a), identity(b))
-	require.Equal(t, "alice", a.UserTag())
+	require.Equal(t, "alice", a.Compact().UserTag)
 	require.NotEqual(t, a.Compact(), b.Compact())
 }
 
@@ -132,11 +132,11 @@ func TestCompactKeyOrder(t *testing.T) {
 func TestHashBinaryText(t *testing.T) {
 	h := HashBinary{0: 0x01, 15: 0xef}
 	require.Equal(t, "010000000000000000000000000000ef", h.String())
-	parsed, err := ParseHashBinary(h.String())
+	parsed, err := parseHashBinary(h.String())
 	require.NoError(t, err)
 	require.Equal(t, h, parsed)
 	for _, s := range []string{"", "01", strings.Repeat("0", 31), strings.Repeat("0", 33), strings.Repeat("g", 32)} {
-		parsed, err = ParseHashBinary(s)
+		parsed, err = parseHashBinary(s)
 		require.Error(t, err, s)
 		require.Zero(t, parsed)
 	}

@@ -21,7 +21,7 @@ func (c *HttpCache) Lookup(ctx context.Context) (*CacheMeta, HitHandler, error) 
 
 func (c *HttpCache) lookup(ctx context.Context) (*CacheMeta, HitHandler, error) {
 	var start time.Time
-	timed := c.opts.Timings || c.trace != nil
+	timed := c.trace != nil
 	if timed {
 		start = time.Now()
 	}
