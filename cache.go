@@ -1,88 +1,8 @@
 package cirque
 
 import (
-	"encoding/binary"
 	"time"
 )
-
-// CacheOptions is what the requests of one cache share: where responses are kept, who decides what
-// leaves, and the limits. Set the fields before the first use and never after; share it by pointer,
-// it must not be copied.
-type CacheOptions struct {
-	// Storage keeps the responses. Required.
-	Storage Storage
-	// Eviction chooses what leaves when room is needed. Nil: the Storage looks after itself.
-	Eviction EvictionManager
-	// Predictor remembers what turned out uncacheable. Nil: nothing is predicted.
-	Predictor CacheablePredictor
-	// Lock lets one request at a time fill a key. Nil: every miss goes upstream.
-	Lock CacheKeyLock
-
-	// LockWait bounds what one request spends in WaitLock altogether. Zero or less means 5 seconds.
-	LockWait time.Duration
-	// MaxObjectBytes is the largest body that is stored. Zero or less means no maximum.
-	MaxObjectBytes int64
-	// CustomLockStatus says what those who wait for a fill learn when it ended for a custom reason.
-	// Nil: LockGiveUp.
-	CustomLockStatus func(NoCacheReason) LockStatus
-	// Spool bounds the memory for bodies that a request reads while a Storage that does not stream
-	// stores them. Where it is used up, slow readers slow their fills. Nil: no bound.
-	Spool *Budget
-}
-
-const defaultLockWait = 5 * time.Second
-
-func (o *CacheOptions) lockWait() time.Duration {
-	if o.LockWait <= 0 {
-		return defaultLockWait
-	}
-	return o.LockWait
-}
-
-// slot is the place in the cache that a walk, and then its fill, is about.
-type slot struct {
-	opts   *CacheOptions
-	state  *PurgeState // of the Storage
-	trace  *CacheTrace
-	key    CacheKey
-	purges purgeMark // when the key was last looked up
-
-	record    *VaryRecord // see varyRecord
-	packed    string      // record as it was found, until somebody asks for it
-	newRecord bool        // it takes the place of what is in the primary slot
-	voided    *VaryRecord // whose variants are out of reach once the fill is stored; nil: none
-}
-
-// varyRecord returns the vary record that the key's variance belongs to; nil where there is none.
-// It is unpacked late: a hit has no use for the variants, which may be many.
-func (s *slot) varyRecord() *VaryRecord {
-	if s.packed != "" {
-		s.record, _ = decodeVaryRecord(s.packed)
-		s.packed = ""
-	}
-	return s.record
-}
-
-func (s *slot) setVaryRecord(r *VaryRecord) { s.record, s.packed = r, "" }
-
-// storedEntry is what a walk found: what the answer of the origin validates, or takes the place of.
-type storedEntry struct {
-	variance HashBinary
-	tag      Tag // zero: nothing was found
-}
-
-// notePurges remembers the purges so far.
-func (s *slot) notePurges() {
-	s.purges = s.state.mark(s.key.primaryHash)
-	s.purges.epoch, s.purges.generation = s.state.Epoch(), s.state.generation()
-	s.purges.asked = s.purges.epoch
-}
-
-// purged reports whether a purge of the key began since it was last looked up, or one of everything
-// or of a group that voids what meta, which knows its epoch, is about.
-func (s *slot) purged(meta *CacheMeta) bool {
-	return s.state.purgedSince(s.key.primaryHash, s.purges) || s.state.Voids(meta)
-}
 
 // HttpCache is one request's walk through the cache: a state machine whose phases are CachePhase.
 // The caller, a proxy, makes the decisions (what is the key, is this entry fresh, may that response
@@ -180,21 +100,6 @@ func (c *HttpCache) Key() CacheKey { return c.key }
 // Meta returns the meta of what is being served or stored; nil where there is none yet.
 func (c *HttpCache) Meta() *CacheMeta { return c.meta }
 
-// Hit returns the body to serve from: the stored one, or after StartFill the reader of that fill.
-// Nil where there is none. FinishHit closes it.
-func (c *HttpCache) Hit() HitHandler { return c.hit }
-
-// TakeHit hands the open body over to the caller, who closes it; nil where there is none.
-func (c *HttpCache) TakeHit() HitHandler {
-	c.require(opTakeHit)
-	hit := c.hit
-	c.hit = nil
-	return hit
-}
-
-// HitStatus returns what Found was told; zero before.
-func (c *HttpCache) HitStatus() HitStatus { return c.hitStatus }
-
 // SetValidAfter makes entries first stored before t count as not found. The zero Time lifts that.
 func (c *HttpCache) SetValidAfter(t time.Time) { c.validAfter = t }
 
@@ -223,29 +128,8 @@ func (c *HttpCache) Durations() (lookup, lock time.Duration) {
 	return c.lookupDuration, c.lockDuration
 }
 
-// SetLockClass sets this request apart, for the lock and the predictor, from those of other
-// classes: it waits only for its own kind, and what it finds uncacheable is no news for the others.
-// The empty class is the default.
-func (c *HttpCache) SetLockClass(class string) { c.class = class }
-
 // predictionKey is the key that the predictor knows the request by.
 func (c *HttpCache) predictionKey() CacheKey { return c.inClass(0, 0) }
-
-// lockIdentity is the key that the lock knows the request by. It tells apart those who came before,
-// during and after a purge: who comes after does not wait for a fetch whose outcome is void.
-func (c *HttpCache) lockIdentity() CacheKey {
-	return c.inClass(c.purges.latest, c.purges.generation)
-}
-
-func (c *HttpCache) inClass(purges, generation uint64) CacheKey {
-	if c.class == "" && purges == 0 && generation == 0 {
-		return c.key
-	}
-	primary := c.key.PrimaryHash()
-	b := binary.AppendUvarint(primary[:], purges)
-	b = binary.AppendUvarint(b, generation)
-	return c.key.WithPrimaryHash(hash128(append(b, c.class...)))
-}
 
 // PredictCacheable reports whether the response is likely to be cacheable; true without a
 // predictor.
@@ -267,30 +151,9 @@ func (c *HttpCache) ResponseBecameCacheable() {
 	}
 }
 
-// FinishHit ends the reading of the body.
-func (c *HttpCache) FinishHit() error {
-	c.require(opFinishHit)
-	return c.closeHit()
-}
-
 // Release ends the walk, in whatever phase it is: the body is closed, a write permit still held is
 // released so that another request takes its turn. It is safe to defer and to repeat.
 func (c *HttpCache) Release() {
 	c.ReleaseWriteLock(InternalError)
 	_ = c.closeHit()
-}
-
-func (c *HttpCache) closeHit() error {
-	hit := c.hit
-	c.hit = nil
-	if hit == nil {
-		return nil
-	}
-	return hit.Close()
-}
-
-// dropHit gives up what was found.
-func (c *HttpCache) dropHit() {
-	_ = c.closeHit()
-	c.meta = nil
 }

@@ -2,7 +2,6 @@ package cirque
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 )
@@ -124,89 +123,3 @@ func (c *HttpCache) Miss() {
 // StaleUpdating says that the stale entry is served while another request revalidates it (RFC 5861
 // §3).
 func (c *HttpCache) StaleUpdating() { c.transition(opStaleUpdating, PhaseStaleUpdating) }
-
-// TryLock asks for the right to fill the key. Afterwards IsWriter says that this request has it,
-// IsLocked that another has and WaitLock can wait for it. Without a lock, every request may fill
-// and neither is true.
-func (c *HttpCache) TryLock() {
-	c.require(opTryLock)
-	if c.opts.Lock == nil || c.permit != nil {
-		return
-	}
-	c.lockKey = c.lockIdentity()
-	c.permit, c.readLock = c.opts.Lock.Lock(c.lockKey, c.phase == PhaseStale)
-}
-
-// IsWriter reports whether this request holds the write permit.
-func (c *HttpCache) IsWriter() bool { return c.permit != nil }
-
-// IsLocked reports whether another request holds it.
-func (c *HttpCache) IsLocked() bool { return c.readLock != nil }
-
-var errNotLocked = errors.New("cirque: no lock to wait for")
-
-// WaitLock waits until the writer is done, this request's share of waiting (CacheOptions.LockWait,
-// over all of its waits) is used up, or ctx ends. The walk then stands at CacheKey again, on the
-// primary slot, and a stale entry found before is closed. The status says how it goes on: LockDone,
-// look up again; LockTransientError, LockUpstreamError, LockDangling and LockAgeTimeout, look up
-// again and try to become the writer; LockGiveUp and LockWaitTimeout, fetch without the cache. The
-// error is ctx's. If IsLocked is false, WaitLock returns another error and changes nothing.
-func (c *HttpCache) WaitLock(ctx context.Context) (LockStatus, error) {
-	c.require(opWaitLock)
-	lock := c.readLock
-	if lock == nil {
-		return 0, errNotLocked
-	}
-	c.restart(opWaitLock)
-	c.readLock = nil
-	start := time.Now()
-	status := lock.Wait(ctx, max(0, c.opts.lockWait()-c.lockDuration))
-	spent := time.Since(start)
-	c.lockDuration += spent
-	c.trace.lockWait(c.key, status, spent)
-	return status, ctx.Err()
-}
-
-// StartOver takes the walk back to CacheKey, on the primary slot, to look up once more: who has
-// become the writer may find that another request filled the key between its lookup and its lock. A
-// stale entry found before is closed. The permit is kept.
-func (c *HttpCache) StartOver() { c.restart(opStartOver) }
-
-func (c *HttpCache) restart(o op) {
-	c.transition(o, PhaseCacheKey)
-	c.dropHit()
-	// What varies, and how, may have changed.
-	c.key = c.key.WithVariance(HashBinary{})
-	c.setVaryRecord(nil)
-}
-
-// TakeWriteLock hands the write permit, and the key it is for, over to the caller, who releases it
-// or gives it to another walk; nil where this one has none.
-func (c *HttpCache) TakeWriteLock() (*WritePermit, CacheKey) {
-	permit := c.permit
-	c.permit = nil
-	return permit, c.lockKey
-}
-
-// SetWriteLock gives c, which has none, a permit that another walk of the same cache took.
-func (c *HttpCache) SetWriteLock(permit *WritePermit, lockKey CacheKey) {
-	c.require(opSetWriteLock)
-	c.permit, c.lockKey = permit, lockKey
-}
-
-// ReleaseWriteLock gives up the write permit, if c has it. Those who wait learn the status that
-// suits reason; the empty reason means that the response is in the Storage.
-func (c *HttpCache) ReleaseWriteLock(reason NoCacheReason) {
-	c.readLock = nil
-	if c.permit != nil {
-		permit, key := c.TakeWriteLock()
-		c.opts.Lock.Release(key, permit, c.opts.lockStatus(reason))
-	}
-}
-
-func (o *CacheOptions) lockStatus(reason NoCacheReason) LockStatus {
-	if reason == "" {
-		return LockDone
-	}
-	return lockStatusFor(reason, o.CustomLockStatus)
-}

@@ -178,15 +178,33 @@ func (m *CacheMeta) Variance() HashBinary { return m.variance }
 // SetVariance sets the variance hash.
 func (m *CacheMeta) SetVariance(v HashBinary) { m.variance = v }
 
-// Extension returns the value that SetExtension stored under name.
-func (m *CacheMeta) Extension(name string) (value string, ok bool) {
-	for n, v := range m.allExtensions() {
-		if n == name {
-			return v, true
-		}
-	}
-	return "", false
+// CacheMetaDefaults gives responses without explicit freshness a lifetime by their status code, and
+// stale windows where the response names none. The zero value gives none.
+type CacheMetaDefaults struct {
+	// FreshFor returns the lifetime for a status; nil, or a result of zero or less, means that such
+	// a response is not fresh by default.
+	FreshFor func(status int) time.Duration
+
+	// StaleWhileRevalidate and StaleIfError are the windows of RFC 5861 where the response is
+	// silent.
+	StaleWhileRevalidate, StaleIfError time.Duration
 }
 
-// MetaSize returns the bytes the encoded meta takes.
-func (m *CacheMeta) MetaSize() int { return m.encodedSize() }
+// FreshDuration returns the default lifetime for status. 304 shares that of 200, which it
+// freshens.
+func (d CacheMetaDefaults) FreshDuration(status int) time.Duration {
+	if d.FreshFor == nil {
+		return 0
+	}
+	if status == 304 {
+		status = 200
+	}
+	return max(0, d.FreshFor(status))
+}
+
+// PurgeEpoch returns the epoch that the Storage was at when the origin was asked for the response,
+// or last validated it.
+func (m *CacheMeta) PurgeEpoch() PurgeEpoch { return PurgeEpoch(m.purgeEpoch) }
+
+// SetPurgeEpoch sets it. [HttpCache] does so for what it stores.
+func (m *CacheMeta) SetPurgeEpoch(e PurgeEpoch) { m.purgeEpoch = uint64(e) }

@@ -96,14 +96,6 @@ func (o *CacheOptions) variants(ctx context.Context, key CacheKey) ([]Variant, e
 	return record.Variants, nil
 }
 
-// drop removes what is in key's slot; with an invalidation it voids what is on its way there, too.
-func (o *CacheOptions) drop(ctx context.Context, key CacheKey, typ PurgeType) error {
-	if o.Eviction != nil {
-		o.Eviction.Remove(key.Compact())
-	}
-	return o.Storage.Purge(context.WithoutCancel(ctx), key.Compact(), typ)
-}
-
 // MarkStale makes the response of key and all of its variants stale at now, so that they are
 // validated before they are used again: a soft purge, which spares the origin from sending
 // everything anew. What is on its way into the Storage is voided, with what it was to replace. It
@@ -176,4 +168,22 @@ func (o *CacheOptions) markSlotStale(ctx context.Context, key CacheKey, now time
 	stale := meta.Clone()
 	stale.freshUntil = now.UnixNano()
 	return o.Storage.UpdateMeta(ctx, key, stale, hit.Tag())
+}
+
+// PurgeEpoch returns the epoch of the Storage: see [HttpCache.SetPurgeEpoch].
+func (o *CacheOptions) PurgeEpoch() PurgeEpoch { return o.Storage.Purges().Epoch() }
+
+// PurgeAll voids everything in the Storage, whatever its namespace, and every fetch under way. What
+// was asked for before is not served after it, by any Cache on the Storage. An error says that the
+// Storage did not keep the purge.
+func (o *CacheOptions) PurgeAll(ctx context.Context) error { return o.Storage.Purges().PurgeAll(ctx) }
+
+// PurgeGroups does the same for the responses that are in groups of origin with these names (RFC
+// 9875 §2).
+func (o *CacheOptions) PurgeGroups(ctx context.Context, origin string, names ...string) error {
+	hashes := make([]HashBinary, len(names))
+	for i, name := range names {
+		hashes[i] = GroupHash(origin, name)
+	}
+	return o.Storage.Purges().PurgeGroups(ctx, hashes...)
 }

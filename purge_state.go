@@ -2,13 +2,10 @@ package cirque
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/cirquecache/cirque/internal/field"
 )
 
 // PurgeEpoch counts the purges of everything and of groups that a Storage has seen. A fetch notes
@@ -278,68 +275,3 @@ func (s *PurgeState) countSince(primary HashBinary, m purgeMark) int {
 // generation tells those who came before a purge of everything, in this process, from those after
 // it.
 func (s *PurgeState) generation() uint64 { return s.all.Load() - s.base }
-
-// GroupHash returns what a cache group is known by in a PurgeState: a hash of origin, as in
-// "https://example.com", and name. Groups of different origins are different (RFC 9875 §2).
-func GroupHash(origin, name string) HashBinary {
-	b := make([]byte, 0, len(groupHashDomain)+len(origin)+len(name)+binary.MaxVarintLen64)
-	b = append(b, groupHashDomain...)
-	b = appendString(b, origin)
-	return hash128(append(b, name...))
-}
-
-const groupHashDomain = "cirque group\x00"
-
-// extensionGroups holds the GroupHash of each group that a response is in.
-const extensionGroups = "cirque.groups"
-
-// SetGroups notes which groups of origin the response is in, by its header (RFC 9875 §2). The rules
-// do so with the origin of the request's target; whoever knows the origin by another name does it
-// again.
-func (m *CacheMeta) SetGroups(origin string) {
-	var packed []byte
-	for _, name := range field.Groups(m.header.Values("Cache-Groups")) {
-		hash := GroupHash(origin, name)
-		packed = append(packed, hash[:]...)
-	}
-	if packed != nil || m.groups() != "" {
-		m.SetExtension(extensionGroups, string(packed))
-	}
-}
-
-// HasGroups reports whether SetGroups noted any.
-func (m *CacheMeta) HasGroups() bool { return m.groups() != "" }
-
-// groups returns the hashes of the groups that the response is in, one after the other.
-func (m *CacheMeta) groups() string {
-	if m.extensions == "" {
-		return ""
-	}
-	packed, _ := m.Extension(extensionGroups)
-	return packed
-}
-
-// PurgeEpoch returns the epoch that the Storage was at when the origin was asked for the response,
-// or last validated it.
-func (m *CacheMeta) PurgeEpoch() PurgeEpoch { return PurgeEpoch(m.purgeEpoch) }
-
-// SetPurgeEpoch sets it. [HttpCache] does so for what it stores.
-func (m *CacheMeta) SetPurgeEpoch(e PurgeEpoch) { m.purgeEpoch = uint64(e) }
-
-// PurgeEpoch returns the epoch of the Storage: see [HttpCache.SetPurgeEpoch].
-func (o *CacheOptions) PurgeEpoch() PurgeEpoch { return o.Storage.Purges().Epoch() }
-
-// PurgeAll voids everything in the Storage, whatever its namespace, and every fetch under way. What
-// was asked for before is not served after it, by any Cache on the Storage. An error says that the
-// Storage did not keep the purge.
-func (o *CacheOptions) PurgeAll(ctx context.Context) error { return o.Storage.Purges().PurgeAll(ctx) }
-
-// PurgeGroups does the same for the responses that are in groups of origin with these names (RFC
-// 9875 §2).
-func (o *CacheOptions) PurgeGroups(ctx context.Context, origin string, names ...string) error {
-	hashes := make([]HashBinary, len(names))
-	for i, name := range names {
-		hashes[i] = GroupHash(origin, name)
-	}
-	return o.Storage.Purges().PurgeGroups(ctx, hashes...)
-}

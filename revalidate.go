@@ -79,20 +79,6 @@ func (c *HttpCache) validatedSince(ctx context.Context, fresh *CacheMeta) bool {
 	return hit.Tag() == c.found.tag && moreRecent(now, fresh, time.Now())
 }
 
-// updateMeta replaces the meta of the entry with that tag, and accounts for the difference in
-// weight.
-func (o *CacheOptions) updateMeta(
-	ctx context.Context, trace *CacheTrace, key CacheKey, old, fresh *CacheMeta, tag Tag,
-) error {
-	if err := o.Storage.UpdateMeta(ctx, key, fresh, tag); err != nil {
-		return err
-	}
-	if grown := int64(fresh.MetaSize() - old.MetaSize()); o.Eviction != nil && grown != 0 {
-		o.evict(ctx, trace, o.Eviction.IncrementWeight(key.Compact(), grown, 0))
-	}
-	return nil
-}
-
 // RevalidateUncacheable says that the stale entry was validated by an answer that forbids storing
 // it any longer: it is served once more, with the meta given, and removed. Then the write permit is
 // released. With the reason Deferred it is this request that forbids it, not the answer, and the

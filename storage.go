@@ -194,3 +194,31 @@ type StreamingMissHandler interface {
 	// Readers returns how many readers are attached now.
 	Readers() int
 }
+
+// HoldingStorage is a Storage that knows what of its entries is being read. Without it, a [Budget]
+// takes all that its EvictionManager tracks for what an eviction would free.
+type HoldingStorage interface {
+	Storage
+
+	// Held returns the weight of the entries in place that readers have open, in bytes: evicting
+	// them frees nothing before those have closed them. Small ones may be left out. It is safe for
+	// concurrent use, and cheap.
+	Held() int64
+}
+
+// BudgetedStorage is a Storage that limits itself by Budgets.
+type BudgetedStorage interface {
+	Storage
+
+	// Budgets returns them. The slice is the caller's.
+	Budgets() []*Budget
+}
+
+// LimitedStorage is a Storage that knows how much it can hold.
+type LimitedStorage interface {
+	Storage
+
+	// Limit returns how many bytes of responses it can hold altogether; zero or less where there is
+	// no limit.
+	Limit() int64
+}

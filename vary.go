@@ -62,3 +62,26 @@ func joinLines(lines []string) string {
 	}
 	return string(b)
 }
+
+// varyHash returns the variance hash of a request with this header, by a vary record with these
+// fields and this epoch, and by extra's dimensions.
+func varyHash(fields []string, header http.Header, epoch uint64, extra func(*VarianceBuilder)) HashBinary {
+	if extra == nil {
+		hash, _ := VaryVariance(fields, header, epoch).Finalize() // apart: this builder stays on the stack
+		return hash
+	}
+	b := VaryVariance(fields, header, epoch)
+	extra(b)
+	hash, _ := b.Finalize()
+	return hash
+}
+
+// addsVariance reports whether extra adds a dimension, and whether one tells resources apart.
+func addsVariance(extra func(*VarianceBuilder)) (varies, resources bool) {
+	if extra == nil {
+		return false, false
+	}
+	b := NewVarianceBuilder()
+	extra(b)
+	return b.HasVariance(), b.resources
+}

@@ -133,11 +133,6 @@ func (r *VaryRecord) encode() string {
 
 const varyRecordVersion = 2
 
-func appendString(b []byte, s string) []byte {
-	b = binary.AppendUvarint(b, uint64(len(s)))
-	return append(b, s...)
-}
-
 // decodeVaryRecord is the inverse of encode, for input that anybody may have made. Its
 // errors wrap ErrBadMeta. The record's strings share s.
 func decodeVaryRecord(s string) (*VaryRecord, error) {
@@ -174,41 +169,6 @@ func (d *decoder) varyHead(buffer []string) (epoch uint64, fields []string, ok b
 	}
 	return epoch, fields, !d.failed
 }
-
-// decoder reads what is packed in a string. After a failure there is nothing left to read, and
-// everything it returns is empty.
-type decoder struct {
-	rest   string
-	failed bool
-}
-
-func (d *decoder) bytes(n uint64) string {
-	if n > uint64(len(d.rest)) {
-		d.rest, d.failed = "", true
-		return ""
-	}
-	part := d.rest[:n]
-	d.rest = d.rest[n:]
-	return part
-}
-
-func (d *decoder) uvarint() uint64 {
-	n, rest, ok := checkedUvarint(d.rest)
-	d.rest = rest // empty, if there was no number
-	if !ok {
-		d.failed = true
-	}
-	return n
-}
-
-func (d *decoder) uint64() uint64 {
-	if part := d.bytes(8); part != "" {
-		return uint64At(part, 0)
-	}
-	return 0
-}
-
-func (d *decoder) string() string { return d.bytes(d.uvarint()) }
 
 // extensionVary is the name of the extension that holds a vary record.
 const extensionVary = "cirque.vary"

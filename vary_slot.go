@@ -26,7 +26,7 @@ import (
 func (c *HttpCache) UpdateVariance(
 	ctx context.Context, fields []string, header http.Header, extra func(*VarianceBuilder),
 ) {
-	c.requireMeta(opUpdateVariance)
+	c.require(opUpdateVariance)
 	varies, resources := addsVariance(extra)
 	record := c.varyRecord()
 	if record == nil && (len(fields) > 0 || varies) {
@@ -74,29 +74,6 @@ func (c *HttpCache) currentRecord(ctx context.Context) *VaryRecord {
 // epoch of its own.
 func newVaryRecord(fields []string) *VaryRecord {
 	return &VaryRecord{Epoch: rand.Uint64(), Fields: fields}
-}
-
-// varyHash returns the variance hash of a request with this header, by a vary record with these
-// fields and this epoch, and by extra's dimensions.
-func varyHash(fields []string, header http.Header, epoch uint64, extra func(*VarianceBuilder)) HashBinary {
-	if extra == nil {
-		hash, _ := VaryVariance(fields, header, epoch).Finalize() // apart: this builder stays on the stack
-		return hash
-	}
-	b := VaryVariance(fields, header, epoch)
-	extra(b)
-	hash, _ := b.Finalize()
-	return hash
-}
-
-// addsVariance reports whether extra adds a dimension, and whether one tells resources apart.
-func addsVariance(extra func(*VarianceBuilder)) (varies, resources bool) {
-	if extra == nil {
-		return false, false
-	}
-	b := NewVarianceBuilder()
-	extra(b)
-	return b.HasVariance(), b.resources
 }
 
 // VariantOf describes the response stored under key for its vary record and for validation.
