@@ -5,8 +5,8 @@ import (
 )
 
 // HttpCache is one request's walk through the cache: a state machine whose phases are CachePhase.
-// The caller, a proxy, makes the decisions (what is the key, is this entry fresh, may that response
-// be stored) and tells them; HttpCache keeps the books, talks to the Storage and holds the lock.
+// The caller, a proxy, makes the decisions: the key, whether an entry is fresh, whether a response
+// may be stored. HttpCache keeps the state, calls the Storage and holds the lock.
 //
 //	Enable → SetKey ─┬─ Lookup ─┬─ Found ──▶ Hit ──────────────▶ FinishHit
 //	                 │          │        └─▶ Stale ─┬─ StaleUpdating ─▶ FinishHit
@@ -15,11 +15,11 @@ import (
 //	                 │          └─ Miss ─▶ SetMeta ────────────────────────┼─ StartFill
 //	                 └─ Bypass ─▶ SetMeta ─────────────────────────────────┘
 //
-// A step taken in a phase that does not allow it panics with *PhaseError: the caller has a bug.
-// Whatever happens at run time, a failing Storage above all, is an error.
+// A step that the phase does not allow panics with *PhaseError: the caller has a bug. What goes
+// wrong at run time, such as a failing Storage, is an error.
 //
-// The zero HttpCache is disabled, with NeverEnabled. One goroutine drives it; the *Fill it hands
-// out is another's to drive. Release must be called at the end of the walk.
+// The zero HttpCache is disabled, with NeverEnabled. One goroutine at a time may drive it; another
+// may drive the *Fill that it returns. Release must be called at the end of the walk.
 type HttpCache struct {
 	phase  CachePhase
 	reason NoCacheReason
@@ -27,12 +27,12 @@ type HttpCache struct {
 	validAfter time.Time
 
 	meta      *CacheMeta
-	hit       HitHandler // what FinishHit closes: a stored body, or the reader of our own fill
+	hit       HitHandler // the open body: a stored one, or the reader of our own fill
 	hitStatus HitStatus
 	found     storedEntry
 
 	permit   *WritePermit
-	lockKey  CacheKey // the key that permit and readLock were taken for
+	lockKey  CacheKey // of permit and readLock
 	readLock *ReadLock
 	class    string // see SetLockClass
 
@@ -47,7 +47,8 @@ func (c *HttpCache) Reset() { *c = HttpCache{} }
 // Phase returns the phase.
 func (c *HttpCache) Phase() CachePhase { return c.phase }
 
-// NoCacheReason returns why the cache is disabled; empty where it is not.
+// NoCacheReason returns why the response is not cached. It is empty unless the walk was disabled or
+// RevalidateUncacheable was called.
 func (c *HttpCache) NoCacheReason() NoCacheReason {
 	if c.phase == PhaseDisabled && c.reason == "" {
 		return NeverEnabled
@@ -58,8 +59,7 @@ func (c *HttpCache) NoCacheReason() NoCacheReason {
 // Enabled reports whether the cache takes part.
 func (c *HttpCache) Enabled() bool { return c.phase != PhaseDisabled }
 
-// UpstreamUsed reports whether this request's answer had to come from, or be confirmed by, the
-// origin.
+// UpstreamUsed reports whether the answer had to come from the origin, or be validated by it.
 func (c *HttpCache) UpstreamUsed() bool {
 	return !in(PhaseUninit, PhaseCacheKey, PhaseHit, PhaseStale, PhaseStaleUpdating).has(c.phase)
 }
@@ -71,11 +71,11 @@ func (c *HttpCache) Enable(opts *CacheOptions) {
 	c.tracker = sizeTracker{max: opts.MaxObjectBytes}
 }
 
-// SetTrace makes t's hooks see this walk. Nil is no trace.
+// SetTrace reports the events of this walk to t. Nil is no trace.
 func (c *HttpCache) SetTrace(t *CacheTrace) { c.trace = t }
 
-// Disable turns the cache off for this request: what is held is let go, and those who wait for this
-// request's fill learn of it in the way that suits the reason.
+// Disable turns the cache off for this request. The body is closed and the write permit released;
+// the waiters get the status that suits reason.
 func (c *HttpCache) Disable(reason NoCacheReason) {
 	c.transition(opDisable, PhaseDisabled)
 	c.ReleaseWriteLock(reason)
@@ -83,7 +83,7 @@ func (c *HttpCache) Disable(reason NoCacheReason) {
 	c.reason = reason
 }
 
-// Bypass skips the lookup. The response may still be stored, in place of what is there.
+// Bypass skips the lookup. The response may still be stored, and then replaces the entry.
 func (c *HttpCache) Bypass() { c.transition(opBypass, PhaseBypass) }
 
 // SetKey sets the key of the request.
@@ -97,42 +97,42 @@ func (c *HttpCache) SetKey(key CacheKey) {
 // Key returns the key: the variant's, once the variance is known.
 func (c *HttpCache) Key() CacheKey { return c.key }
 
-// Meta returns the meta of what is being served or stored; nil where there is none yet.
+// Meta returns the meta of the response that is served or stored, or nil.
 func (c *HttpCache) Meta() *CacheMeta { return c.meta }
 
 // SetValidAfter makes entries first stored before t count as not found. The zero Time lifts that.
 func (c *HttpCache) SetValidAfter(t time.Time) { c.validAfter = t }
 
-// SetPurgeEpoch says which purges of everything and of groups the origin's answer comes after:
-// those that [CacheOptions.PurgeEpoch] counted when the origin was asked. It is called after the
-// last Lookup; without it, the purges before that count. A stored response that the answer
-// validates, or adds to, has to be from after them all the same.
+// SetPurgeEpoch says that the origin was asked at epoch e of [CacheOptions.PurgeEpoch]: its answer
+// is newer than the purges of everything and of groups up to e. It must be called after the last
+// Lookup. Without it, the epoch of that Lookup counts. A stored
+// response that the answer validates or adds to counts as of that Lookup in any case.
 func (c *HttpCache) SetPurgeEpoch(e PurgeEpoch) { c.purges.asked = e }
 
-// SetMaxObjectBytes overrides CacheOptions.MaxObjectBytes for this request; zero or less is no
+// SetMaxObjectBytes overrides CacheOptions.MaxObjectBytes for this request. Zero or less means no
 // maximum.
 func (c *HttpCache) SetMaxObjectBytes(n int64) { c.tracker.max = n }
 
-// TrackBodyBytes counts n more bytes of the response's body, for callers who want to know before
-// they fill, and reports whether the body is still within the maximum.
+// TrackBodyBytes counts n more bytes of the response's body and reports whether it is still within
+// the maximum. It is for callers who count before they fill.
 func (c *HttpCache) TrackBodyBytes(n int64) bool { return c.tracker.add(n) }
 
-// ExceedsMaxObject reports whether a body of n bytes would pass the maximum.
+// ExceedsMaxObject reports whether a body of n bytes is larger than the maximum.
 func (c *HttpCache) ExceedsMaxObject(n int64) bool {
 	return c.tracker.exceeds(n)
 }
 
-// Durations returns the time spent in Lookup and VaryLookup, and the time spent in WaitLock. Lookups
-// are measured only if there is a trace, an empty one included: it takes two readings of the clock.
+// Durations returns the time spent in lookups, and the time spent in WaitLock. Lookups are measured
+// only if there is a trace (an empty one will do), because that reads the clock twice.
 func (c *HttpCache) Durations() (lookup, lock time.Duration) {
 	return c.lookupDuration, c.lockDuration
 }
 
-// predictionKey is the key that the predictor knows the request by.
+// predictionKey returns the request's key for the predictor.
 func (c *HttpCache) predictionKey() CacheKey { return c.inClass(0, 0) }
 
-// PredictCacheable reports whether the response is likely to be cacheable; true without a
-// predictor.
+// PredictCacheable reports whether the response is likely to be cacheable. Without a predictor it
+// is true.
 func (c *HttpCache) PredictCacheable() bool {
 	return c.opts == nil || c.opts.Predictor == nil || c.opts.Predictor.CacheablePrediction(c.predictionKey())
 }
@@ -151,8 +151,8 @@ func (c *HttpCache) ResponseBecameCacheable() {
 	}
 }
 
-// Release ends the walk, in whatever phase it is: the body is closed, a write permit still held is
-// released so that another request takes its turn. It is safe to defer and to repeat.
+// Release ends the walk in any phase: it closes the body and releases the write permit, so that
+// another request takes its turn. It may be deferred and repeated.
 func (c *HttpCache) Release() {
 	c.ReleaseWriteLock(InternalError)
 	_ = c.closeHit()

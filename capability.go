@@ -17,7 +17,7 @@ func streamingHandler(storage Storage, handler MissHandler) (writer StreamingMis
 	return writer, ok
 }
 
-// heldIn returns what of storage's entries is being read; zero where it cannot tell.
+// heldIn returns the weight of storage's entries that are being read; zero if it cannot tell.
 func heldIn(storage Storage) int64 {
 	if s, ok := storage.(HoldingStorage); ok {
 		return s.Held()
@@ -25,7 +25,7 @@ func heldIn(storage Storage) int64 {
 	return 0
 }
 
-// Budgets returns what limits storage, and its spool if that has a Budget of its own.
+// Budgets returns the Budgets of the Storage and of the spool.
 func (o *CacheOptions) Budgets() []*Budget {
 	var budgets []*Budget
 	if s, ok := o.Storage.(BudgetedStorage); ok {
@@ -37,8 +37,8 @@ func (o *CacheOptions) Budgets() []*Budget {
 	return budgets
 }
 
-// StorageLimit returns how many bytes storage can hold; zero or less where there is no limit, or it
-// cannot tell.
+// StorageLimit returns how many bytes storage can hold. Zero or less means that there is no limit,
+// or that storage cannot tell.
 func StorageLimit(storage Storage) int64 {
 	if s, ok := storage.(LimitedStorage); ok {
 		return s.Limit()
@@ -46,10 +46,10 @@ func StorageLimit(storage Storage) int64 {
 	return 0
 }
 
-// copyBuffers are for bodies on their way to writers that are no io.ReaderFrom.
+// copyBuffers are for writers that are not io.ReaderFroms.
 var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// readFrom appends what r yields to writer, and lets it read by itself if it can.
+// readFrom copies r to writer, which reads by itself if it is an io.ReaderFrom.
 func readFrom(writer MissHandler, r io.Reader) (int64, error) {
 	if w, ok := writer.(io.ReaderFrom); ok {
 		return w.ReadFrom(r)
@@ -59,8 +59,8 @@ func readFrom(writer MissHandler, r io.Reader) (int64, error) {
 	return io.CopyBuffer(writer, r, buffer[:])
 }
 
-// lookupStreaming finds a write under way, or the entry it became, by its tag, if storage can;
-// errors.ErrUnsupported if it cannot.
+// lookupStreaming returns the write under way with this tag, or the entry it became. If storage
+// does not stream, the error is errors.ErrUnsupported.
 func lookupStreaming(ctx context.Context, storage Storage, key CacheKey, tag Tag) (*CacheMeta, HitHandler, error) {
 	if s, ok := storage.(StreamingStorage); ok {
 		return s.LookupStreaming(ctx, key, tag)

@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// SetMeta sets the meta of the response that is about to be stored: a miss being filled, or a stale
-// entry being replaced (the phase becomes Expired). meta must not change afterwards, UpdateVariance
-// excepted.
+// SetMeta sets the meta of the response that will be stored. The phase becomes Expired if the
+// response replaces a stale entry, else Miss. meta must not be changed afterwards.
 func (c *HttpCache) SetMeta(meta *CacheMeta) {
 	to := PhaseMiss
 	if c.phase == PhaseStale || c.phase == PhaseExpired {
@@ -21,40 +20,41 @@ func (c *HttpCache) SetMeta(meta *CacheMeta) {
 
 // FillOptions are facts about one fill.
 type FillOptions struct {
-	// Reader is the context of the request that reads the body while it is written; it lives as
-	// long as that reading. Nil: nobody reads.
+	// Reader is the context of the request that reads the body while it is written. It lives until
+	// the reading ends. Nil: nobody reads.
 	Reader context.Context
-	// SizeHint is the body's expected length in bytes; negative where it is unknown.
+	// SizeHint is the expected length of the body in bytes; negative means unknown.
 	SizeHint int64
-	// Cost is what it took to get the response, for eviction policies that weigh it.
+	// Cost is the time that it took to get the response, for eviction policies that use it.
 	Cost time.Duration
-	// LastTurn says that the request got its turn because the fill before failed. If this one fails
-	// too, those who wait are let go: each further turn could take as long.
+	// LastTurn says that the request got the write permit because the fill before it failed. If
+	// this fill fails too, all waiters are released, because each further attempt could take as
+	// long.
 	LastTurn bool
-	// Unshared says that those who wait may not share the response, because it must be validated
-	// before each use (see rules.Shareable). They are let go at once: with LockDone where they find
-	// its validators in the Storage, else with LockGiveUp. The predictor hears nothing of a fill
-	// that ends well.
+	// Unshared says that the waiters may not share the response, because it must be validated
+	// before each use (see rules.Shareable). They are released at once: with LockDone if they find
+	// its validators in the Storage, else with LockGiveUp. The predictor is not told of a fill that
+	// succeeds.
 	Unshared bool
-	// Replaces, if not zero, is the tag of the entry that the fill is built upon; if that is gone
-	// at the end, nothing is stored.
+	// Replaces, if not zero, is the tag of the entry that the fill is based on. If that entry is
+	// gone at the end, nothing is stored.
 	Replaces Tag
 }
 
-// StartFill begins to store the response whose meta was set. The *Fill owns the write permit and
-// outlives the request; Hit returns the reader of its body, if FillOptions asked for one. Those who
-// wait for the lock are let go as soon as they can read along, else when the fill ends.
+// StartFill begins to store the response whose meta SetMeta has set. The *Fill owns the write
+// permit and outlives the request. If FillOptions has a Reader, Hit returns the reader of the body.
+// The waiters are released as soon as they can read along, else when the fill ends.
 //
-// Where a more recent response is stored already, or can be read on its way there, this one is not
-// stored (RFC 9111 §4): its readers get it all the same, and Fill.Err is ErrSuperseded.
+// If a more recent response is stored, or can be read while it is written, this one is not stored
+// (RFC 9111 §4). Its readers still get it, and Fill.Err is ErrSuperseded.
 //
-// ctx covers the whole fill. After an error the caller still has the permit, and the response has
-// to go out uncached.
+// ctx covers the whole fill. After an error the caller still has the permit, and must send the
+// response uncached.
 func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, error) {
 	c.require(opStartFill)
 	epoch := c.purges.asked
 	if opts.Replaces != 0 {
-		epoch = min(epoch, c.purges.epoch) // as old as what it is built upon
+		epoch = min(epoch, c.purges.epoch) // as old as the entry that it is based on
 	}
 	if c.meta.PurgeEpoch() != epoch {
 		c.meta = c.meta.Clone()
@@ -72,7 +72,7 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	f.state.inFlight.enter(f.key, &f.pending)
 	begun := false
 	defer func() {
-		if !begun { // it was purged, or the Storage failed or panicked
+		if !begun { // the key was purged, or the Storage failed or panicked
 			f.ended = true
 			defer f.release(InternalError)
 			f.leave()
@@ -90,8 +90,7 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	permit, _ := c.TakeWriteLock()
 	f.permit.Store(permit)
 	f.trace.fillStart(f.key, f.meta)
-	// From here on the write is not aborted for what stands against it: others may have found it
-	// too.
+	// From here on the write is unlinked instead of aborted, because others may read it.
 	switch {
 	case superseded(f.err):
 		f.refuse(Deferred)
@@ -111,7 +110,8 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	return f, nil
 }
 
-// publish has others find a write that streams: those who look for a variant, and those who wait.
+// publish lets other requests find a write that streams: it enters the variant in the vary record
+// and releases the waiters.
 func (f *Fill) publish() {
 	f.err = f.enterVariant(f.ctx, f.meta)
 	switch {
@@ -127,12 +127,12 @@ func (f *Fill) publish() {
 	}
 }
 
-// open begins the write. With f.err set, to ErrSuperseded or ErrUnlinked, it leads nowhere. The
-// reader is nil where nobody wants one.
+// open begins the write. If it sets f.err to ErrSuperseded or ErrUnlinked, nothing is stored. The
+// reader is nil if opts has no Reader.
 //
-// INVARIANT: what Lookup finds in a slot, entry or write under way, is the most recent response
-// that there is for it. So a fill compares itself with that before it begins, and with what has
-// come since before it becomes an entry.
+// INVARIANT: Lookup finds the most recent response of a slot, entry or write under way. So a fill
+// compares itself with that response before it begins. Before it becomes an entry, it compares
+// itself with the responses that have come since.
 func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
 	if err := f.state.inFlight.lock(f.ctx, f.key.primaryHash); err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
 	return f.writer.NewReader(opts.Reader)
 }
 
-// openNowhere begins a write of which the Storage gets nothing: the body is for its reader alone.
+// openNowhere begins a write that is not stored: only its reader gets the body.
 func (f *Fill) openNowhere(opts FillOptions) (reader HitHandler, err error) {
 	nowhere := f.opts.nowhere(f.ctx)
 	f.writer = nowhere
@@ -174,7 +174,7 @@ func (f *Fill) openNowhere(opts FillOptions) (reader HitHandler, err error) {
 	return reader, err
 }
 
-// outdated reports whether what is in the slot is more recent.
+// outdated reports whether a more recent response is in the slot.
 func (f *Fill) outdated() bool {
 	if f.newerThan(f.meta, f.state.inFlight.outranks(&f.key)) {
 		return true

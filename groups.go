@@ -6,8 +6,8 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// GroupHash returns what a cache group is known by in a PurgeState: a hash of origin, as in
-// "https://example.com", and name. Groups of different origins are different (RFC 9875 §2).
+// GroupHash returns the hash that identifies a cache group in a PurgeState. origin is written as in
+// "https://example.com". Groups of different origins are different (RFC 9875 §2).
 func GroupHash(origin, name string) HashBinary {
 	b := make([]byte, 0, len(groupHashDomain)+len(origin)+len(name)+binary.MaxVarintLen64)
 	b = append(b, groupHashDomain...)
@@ -20,9 +20,9 @@ const groupHashDomain = "cirque group\x00"
 // extensionGroups holds the GroupHash of each group that a response is in.
 const extensionGroups = "cirque.groups"
 
-// SetGroups notes which groups of origin the response is in, by its header (RFC 9875 §2). The rules
-// do so with the origin of the request's target; whoever knows the origin by another name does it
-// again.
+// SetGroups sets the groups of the response from its Cache-Groups field (RFC 9875 §2), as groups of
+// origin. The rules call it with the origin of the request's target. A caller that knows the origin
+// by another name calls it again.
 func (m *CacheMeta) SetGroups(origin string) {
 	var packed []byte
 	for _, name := range field.Groups(m.header.Values("Cache-Groups")) {
@@ -34,10 +34,10 @@ func (m *CacheMeta) SetGroups(origin string) {
 	}
 }
 
-// HasGroups reports whether SetGroups noted any.
+// HasGroups reports whether SetGroups found any groups.
 func (m *CacheMeta) HasGroups() bool { return m.groups() != "" }
 
-// groups returns the hashes of the groups that the response is in, one after the other.
+// groups returns the hashes of the response's groups, one after the other.
 func (m *CacheMeta) groups() string {
 	if m.extensions == "" {
 		return ""

@@ -11,9 +11,8 @@ import (
 )
 
 // HeaderSection is a header section (RFC 9110 §6.3) packed into one immutable string. Its field
-// lines are sorted by name; lines of one name keep their order. A stored header is one string, not
-// a map, and a hit slices names and values out of it without copying them. The zero value has no
-// fields.
+// lines are sorted by name; lines of one name keep their order. A hit slices names and values out
+// of the string without copying them. The zero value has no fields.
 type HeaderSection struct {
 	packed string
 }
@@ -21,7 +20,7 @@ type HeaderSection struct {
 // packHeader packs h. Names are kept as they are spelt. Fields without a value are left out;
 // net/http uses these to suppress a field.
 func packHeader(h http.Header) HeaderSection {
-	// Most headers fit into these two, which are on the stack.
+	// Most headers fit into these two buffers, which are on the stack.
 	var fields [32]string
 	var room [1 << 10]byte
 	names := fields[:0]
@@ -55,7 +54,7 @@ func (h HeaderSection) Len() int {
 	return int(n)
 }
 
-// Size returns the number of bytes that the section takes.
+// Size returns the size of the section in bytes.
 func (h HeaderSection) Size() int { return len(h.packed) }
 
 // All yields the field lines, sorted by name. Lines of one name keep their order.
@@ -109,7 +108,7 @@ func (h HeaderSection) Values(name string) []string {
 func (h HeaderSection) CopyTo(dst http.Header) { h.CopyWithRoom(dst, 0) }
 
 // CopyWithRoom is CopyTo for callers who add fields afterwards: room, from the same allocation, has
-// space for this many more values.
+// space for more values.
 func (h HeaderSection) CopyWithRoom(dst http.Header, more int) (room []string) {
 	n, rest := uvarint(h.packed)
 	all := make([]string, int(n)+more)

@@ -1,10 +1,10 @@
 package cirque
 
-// Hit returns the body to serve from: the stored one, or after StartFill the reader of that fill.
-// Nil where there is none. FinishHit closes it.
+// Hit returns the body to serve: the stored one, or after StartFill the reader of that fill. It may
+// be nil. FinishHit closes it.
 func (c *HttpCache) Hit() HitHandler { return c.hit }
 
-// TakeHit hands the open body over to the caller, who closes it; nil where there is none.
+// TakeHit returns the open body, or nil. The caller now owns it and must close it.
 func (c *HttpCache) TakeHit() HitHandler {
 	c.require(opTakeHit)
 	hit := c.hit
@@ -12,10 +12,10 @@ func (c *HttpCache) TakeHit() HitHandler {
 	return hit
 }
 
-// HitStatus returns what Found was told; zero before.
+// HitStatus returns the status that Found was given; zero before.
 func (c *HttpCache) HitStatus() HitStatus { return c.hitStatus }
 
-// FinishHit ends the reading of the body.
+// FinishHit closes the body.
 func (c *HttpCache) FinishHit() error {
 	c.require(opFinishHit)
 	return c.closeHit()
@@ -30,7 +30,7 @@ func (c *HttpCache) closeHit() error {
 	return hit.Close()
 }
 
-// dropHit gives up what was found.
+// dropHit gives up the entry that was found.
 func (c *HttpCache) dropHit() {
 	_ = c.closeHit()
 	c.meta = nil

@@ -14,9 +14,9 @@ import (
 // another implementation wraps a CacheLock and decides which calls it passes on. Every writer gets
 // its permit from Lock.
 type CacheKeyLock interface {
-	// Lock makes the caller the writer of key, or a reader that may wait for the writer. Exactly one
-	// of its results is not nil. staleWriter says that this writer would revalidate a stale entry.
-	// The others may then serve the stale entry instead of waiting.
+	// Lock makes the caller the writer of key, or a reader that may wait for the writer. Exactly
+	// one of its results is not nil. staleWriter says that this writer would revalidate a stale
+	// entry. The others may then serve the stale entry instead of waiting.
 	//
 	// A writer must call Release. A reader need not call anything.
 	Lock(key CacheKey, staleWriter bool) (write *WritePermit, read *ReadLock)

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Lookup looks the key up in the Storage. A miss, or an entry that was purged with everything or
-// with a group, or is from before SetValidAfter, is ErrNotFound; any other error is the Storage's.
-// A meta with MetaVaryRecord is no response: go on with VaryLookup. The caller passes what it got
-// to Found, or closes the HitHandler.
+// Lookup looks the key up in the Storage. It returns ErrNotFound if there is no entry, if a purge
+// of everything or of a group voids it, or if it is from before SetValidAfter; any other error is
+// the Storage's. If the meta has MetaVaryRecord, it is no response: go on with VaryLookup. The
+// caller must pass the results to Found, or close the HitHandler.
 //
 // ctx lives as long as the HitHandler.
 func (c *HttpCache) Lookup(ctx context.Context) (*CacheMeta, HitHandler, error) {
@@ -33,8 +33,8 @@ func (c *HttpCache) lookup(ctx context.Context) (*CacheMeta, HitHandler, error) 
 	return meta, hit, err
 }
 
-// find looks for what key has in the Storage that neither a purge of everything or a group nor
-// SetValidAfter has voided.
+// find returns the entry of key in the Storage, unless a purge of everything or of a group, or
+// SetValidAfter, voids it.
 func (c *HttpCache) find(ctx context.Context, key *CacheKey) (*CacheMeta, HitHandler, error) {
 	meta, hit, err := c.opts.Storage.Lookup(ctx, *key)
 	if err == nil && (c.state.Voids(meta) || !c.validAfter.IsZero() && meta.Created().Before(c.validAfter) ||
@@ -45,10 +45,10 @@ func (c *HttpCache) find(ctx context.Context, key *CacheKey) (*CacheMeta, HitHan
 	return meta, hit, err
 }
 
-// VaryLookup goes on from the vary record that Lookup returned to the variant that a request with
-// these header fields selects (RFC 9111 §4.1), and looks that up. extra, if not nil, adds the
-// caller's own dimensions. It closes hit, the record's. A meta that holds no record, or one whose
-// fields cannot be read, is ErrNotFound.
+// VaryLookup takes the vary record that Lookup returned, and looks up the variant that a request
+// with this header selects (RFC 9111 §4.1). extra, if not nil, adds the caller's own dimensions. It
+// closes hit, which is the record's. If meta holds no record, or a damaged one, it returns
+// ErrNotFound.
 func (c *HttpCache) VaryLookup(
 	ctx context.Context, meta *CacheMeta, hit HitHandler, header http.Header, extra func(*VarianceBuilder),
 ) (*CacheMeta, HitHandler, error) {
@@ -68,9 +68,9 @@ func (c *HttpCache) VaryLookup(
 	return c.lookupVariant(ctx, varyHash(fields, header, epoch, extra))
 }
 
-// SelectVariant looks up one of the variants of the record that VaryLookup read, by its hash: the
-// one that a 304 named, or that content negotiation prefers (RFC 9111 §4.1 and §4.3.3). It leads
-// back to CacheKey; a stale hit that was found before is closed.
+// SelectVariant looks up a variant of the record that VaryLookup read, by its hash: the variant
+// that a 304 named, or that content negotiation prefers (RFC 9111 §4.1 and §4.3.3). The walk is at
+// CacheKey again, and a stale entry that was found is closed.
 func (c *HttpCache) SelectVariant(ctx context.Context, variance HashBinary) (*CacheMeta, HitHandler, error) {
 	c.transition(opSelectVariant, PhaseCacheKey)
 	c.dropHit()
@@ -82,12 +82,12 @@ func (c *HttpCache) lookupVariant(ctx context.Context, variance HashBinary) (*Ca
 	return c.lookup(ctx)
 }
 
-// VaryRecord returns the record of the resource's variants; nil where none was found, or it is
+// VaryRecord returns the record of the resource's variants, or nil if none was found or it is
 // damaged.
 func (c *HttpCache) VaryRecord() *VaryRecord { return c.varyRecord() }
 
-// Found takes what Lookup or VaryLookup returned and moves on by status: to Hit, to Stale, or,
-// where the entry is not to be used, to Miss.
+// Found takes the results of Lookup or VaryLookup. The status decides the next phase: Hit, Stale,
+// or Miss if the entry must not be used.
 func (c *HttpCache) Found(meta *CacheMeta, hit HitHandler, status HitStatus) {
 	c.found = storedEntry{c.key.Variance(), hit.Tag()}
 	switch {
@@ -113,7 +113,7 @@ func (c *HttpCache) countAccess(meta *CacheMeta, hit HitHandler) {
 	}
 }
 
-// Miss says that nothing usable was found. From Stale it gives up what was found.
+// Miss says that nothing usable was found. At Stale it gives up the entry that was found.
 func (c *HttpCache) Miss() {
 	c.transition(opMiss, PhaseMiss)
 	c.dropHit()

@@ -147,8 +147,8 @@ func (m *CacheMeta) UnmarshalBinary(data []byte) error {
 	return nil
 }
 
-// UnmarshalTrusted decodes what AppendBinary made in this process and nobody else could touch: no
-// checksum is computed and nothing is copied, the meta shares s.
+// UnmarshalTrusted decodes s, which AppendBinary must have made in this process and which nothing
+// may have changed since. It computes no checksum and copies nothing: the meta shares s.
 func (m *CacheMeta) UnmarshalTrusted(s string) { _ = m.decode(s, false) }
 
 func (m *CacheMeta) decode(s string, check bool) error {

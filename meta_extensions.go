@@ -18,8 +18,8 @@ func (m *CacheMeta) Extension(name string) (value string, ok bool) {
 	return "", false
 }
 
-// SetExtension attaches value under name, for the users of the library: whatever they want to know
-// again at a hit. An empty value removes it. Names that start with "cirque." are the library's own.
+// SetExtension stores value under name. An empty value removes the extension. Users of the library
+// may store what they need at a hit; names that start with "cirque." are the library's own.
 func (m *CacheMeta) SetExtension(name, value string) {
 	var pairs [][2]string
 	for n, v := range m.allExtensions() {
@@ -41,7 +41,7 @@ func (m *CacheMeta) SetExtension(name, value string) {
 	m.extensions = string(b)
 }
 
-// Extensions yields the notes attached with SetExtension, sorted by name.
+// allExtensions yields the extensions, sorted by name.
 func (m *CacheMeta) allExtensions() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for rest := m.extensions; rest != ""; {

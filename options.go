@@ -5,28 +5,29 @@ import (
 	"time"
 )
 
-// CacheOptions is what the requests of one cache share: where responses are kept, who decides what
-// leaves, and the limits. Set the fields before the first use and never after; share it by pointer,
-// it must not be copied.
+// CacheOptions is what all requests of one cache share: the Storage, the parts that decide, and the
+// limits. Its fields must be set before the first use and never after. It must not be copied; share
+// it by pointer.
 type CacheOptions struct {
 	// Storage keeps the responses. Required.
 	Storage Storage
-	// Eviction chooses what leaves when room is needed. Nil: the Storage looks after itself.
+	// Eviction chooses the entries that leave when room is needed. Nil: the Storage chooses.
 	Eviction EvictionManager
-	// Predictor remembers what turned out uncacheable. Nil: nothing is predicted.
+	// Predictor remembers keys whose responses were uncacheable. Nil: nothing is predicted.
 	Predictor CacheablePredictor
 	// Lock lets one request at a time fill a key. Nil: every miss goes upstream.
 	Lock CacheKeyLock
 
-	// LockWait bounds what one request spends in WaitLock altogether. Zero or less means 5 seconds.
+	// LockWait bounds the time that one request spends in all its WaitLock calls together. Zero or
+	// less means 5 seconds.
 	LockWait time.Duration
 	// MaxObjectBytes is the largest body that is stored. Zero or less means no maximum.
 	MaxObjectBytes int64
-	// CustomLockStatus says what those who wait for a fill learn when it ended for a custom reason.
+	// CustomLockStatus returns the status that waiters get when a fill ended for a custom reason.
 	// Nil: LockGiveUp.
 	CustomLockStatus func(NoCacheReason) LockStatus
-	// Spool bounds the memory for bodies that a request reads while a Storage that does not stream
-	// stores them. Where it is used up, slow readers slow their fills. Nil: no bound.
+	// Spool bounds the memory for bodies that a request reads while they are written to a Storage
+	// that does not stream. When it is used up, slow readers slow their fills. Nil: no bound.
 	Spool *Budget
 }
 
@@ -46,8 +47,8 @@ func (o *CacheOptions) lockStatus(reason NoCacheReason) LockStatus {
 	return lockStatusFor(reason, o.CustomLockStatus)
 }
 
-// updateMeta replaces the meta of the entry with that tag, and accounts for the difference in
-// weight.
+// updateMeta replaces the meta of the entry with this tag, and tells the eviction manager the
+// difference in weight.
 func (o *CacheOptions) updateMeta(
 	ctx context.Context, trace *CacheTrace, key CacheKey, old, fresh *CacheMeta, tag Tag,
 ) error {
@@ -60,7 +61,7 @@ func (o *CacheOptions) updateMeta(
 	return nil
 }
 
-// drop removes what is in key's slot; with an invalidation it voids what is on its way there, too.
+// drop removes the entry in key's slot. An invalidation also voids the writes under way to it.
 func (o *CacheOptions) drop(ctx context.Context, key CacheKey, typ PurgeType) error {
 	if o.Eviction != nil {
 		o.Eviction.Remove(key.Compact())
@@ -68,7 +69,7 @@ func (o *CacheOptions) drop(ctx context.Context, key CacheKey, typ PurgeType) er
 	return o.Storage.Purge(context.WithoutCancel(ctx), key.Compact(), typ)
 }
 
-// evict drops what the eviction manager gave up.
+// evict purges the keys that the eviction manager gave up.
 func (o *CacheOptions) evict(ctx context.Context, trace *CacheTrace, keys []CompactCacheKey) {
 	evict(context.WithoutCancel(ctx), o.Storage, trace, keys)
 }

@@ -55,8 +55,7 @@ func uint64At(s string, i int) uint64 {
 	return uint64(uint32At(s, i)) | uint64(uint32At(s, i+4))<<32
 }
 
-// decoder reads what is packed in a string. After a failure there is nothing left to read, and
-// everything it returns is empty.
+// decoder reads the parts of a packed string. After a failure it returns only empty parts.
 type decoder struct {
 	rest   string
 	failed bool

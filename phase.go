@@ -68,7 +68,8 @@ const (
 	StorageError NoCacheReason = "StorageError"
 	// InternalError: the cache itself failed.
 	InternalError NoCacheReason = "InternalError"
-	// Deferred: the cache is not used this time; whether the response is cacheable was not decided.
+	// Deferred: the cache is not used this time. It was not decided whether the response is
+	// cacheable.
 	Deferred NoCacheReason = "Deferred"
 	// DeclinedToUpstream: the proxy chose to answer without a request to the origin.
 	DeclinedToUpstream NoCacheReason = "DeclinedToUpstream"

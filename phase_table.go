@@ -69,9 +69,9 @@ const (
 	aMeta   need = true // SetMeta must have been called
 )
 
-// legalMoves is the only table of the walk: it says in which phases a step is legal, to which phases
-// it leads, and whether SetMeta must have been called. A step with an empty "to" does not change the
-// phase.
+// legalMoves is the only table of the walk: it says in which phases a step is legal, to which
+// phases it leads, and whether SetMeta must have been called. A step with an empty "to" does not
+// change the phase.
 var legalMoves = [opCount]struct {
 	from, to phaseSet
 	needs    need

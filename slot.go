@@ -2,22 +2,22 @@ package cirque
 
 import "time"
 
-// slot is the place in the cache that a walk, and then its fill, is about.
+// slot is the place in the Storage that a walk, and then its fill, works on.
 type slot struct {
 	opts   *CacheOptions
 	state  *PurgeState // of the Storage
 	trace  *CacheTrace
 	key    CacheKey
-	purges purgeMark // when the key was last looked up
+	purges purgeMark // the purges up to the last lookup of the key
 
 	record    *VaryRecord // see varyRecord
-	packed    string      // record as it was found, until somebody asks for it
-	newRecord bool        // it takes the place of what is in the primary slot
-	voided    *VaryRecord // whose variants are out of reach once the fill is stored; nil: none
+	packed    string      // the encoded record, until varyRecord decodes it
+	newRecord bool        // record replaces the entry in the primary slot
+	voided    *VaryRecord // its variants are out of reach once the fill is stored; nil: none
 }
 
-// varyRecord returns the vary record that the key's variance belongs to; nil where there is none.
-// It is unpacked late: a hit has no use for the variants, which may be many.
+// varyRecord returns the vary record that the key's variance belongs to, or nil. It is decoded only
+// here, because a hit does not need the variants, which may be many.
 func (s *slot) varyRecord() *VaryRecord {
 	if s.packed != "" {
 		s.record, _ = decodeVaryRecord(s.packed)
@@ -35,19 +35,20 @@ func (s *slot) notePurges() {
 	s.purges.asked = s.purges.epoch
 }
 
-// purged reports whether a purge of the key began since it was last looked up, or one of everything
-// or of a group that voids what meta, which knows its epoch, is about.
+// purged reports whether a purge of the key began since its last lookup, or a purge of everything
+// or of a group voids the response of meta, whose epoch must be set.
 func (s *slot) purged(meta *CacheMeta) bool {
 	return s.state.purgedSince(s.key.primaryHash, s.purges) || s.state.Voids(meta)
 }
 
-// storedEntry is what a walk found: what the answer of the origin validates, or takes the place of.
+// storedEntry is the entry that a walk found. The answer of the origin validates or replaces it.
 type storedEntry struct {
 	variance HashBinary
 	tag      Tag // zero: nothing was found
 }
 
-// newerThan reports whether a response that is stored, or was, counts more than one with this meta.
+// newerThan reports whether stored, the meta of a response that is or was stored, is more recent
+// than meta. stored may be nil.
 func (s *slot) newerThan(meta, stored *CacheMeta) bool {
 	return stored != nil && !s.state.Voids(stored) && moreRecent(stored, meta, time.Now())
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/cirquecache/cirque/internal/stream"
 )
 
-// asStreaming returns handler as one whose body can be read while it is written. Stores that stream
-// give that themselves, and others who ask the store find the write; for all other stores the body
-// is spooled in memory for the request that caused the fill, and streams is false.
+// asStreaming returns handler as one whose body can be read while it is written. If the Storage
+// streams, that is handler itself, and other requests find the write too. Else streams is false,
+// and the body is also kept in memory for the request that caused the fill.
 func (o *CacheOptions) asStreaming(ctx context.Context, handler MissHandler) (writer StreamingMissHandler, streams bool) {
 	if writer, ok := streamingHandler(o.Storage, handler); ok {
 		return writer, true
@@ -25,8 +25,8 @@ func newSpool(ctx context.Context, handler MissHandler, budget *Budget) *spool {
 	})}
 }
 
-// nowhere returns a writer that stores nothing: what is written goes to the reader that it is given
-// before its body is unlinked.
+// nowhere returns a writer that stores nothing. The body goes to the reader that is attached before
+// the body is unlinked.
 func (o *CacheOptions) nowhere(ctx context.Context) *spool {
 	for {
 		if tag := Tag(rand.Uint64()); tag != 0 {
@@ -52,13 +52,13 @@ func (discard) Abort() {}
 // Tag implements MissHandler.
 func (d discard) Tag() Tag { return d.tag }
 
-// spool gives a store that does not stream the reader of its own write: the body goes into the
-// store and, beside it, into memory, for as long as there is that reader. A store that fails or is
-// not to have the body ends the storing, not the reading.
+// spool makes a write to a Storage that does not stream readable. The body goes into the Storage
+// and, as long as there is a reader, also into memory. If the Storage fails, or the write is
+// unlinked, only the storing ends and the reader reads on.
 type spool struct {
 	MissHandler
 	body *stream.Buffer
-	gone error // why the store gets no more of the body; nil: it gets all
+	gone error // why the Storage gets no more of the body; nil: it gets all
 }
 
 // Write implements MissHandler.
@@ -73,14 +73,14 @@ func (s *spool) Write(p []byte) (int, error) {
 			return n, err
 		}
 	}
-	s.body.Close() // nobody else can come: the memory goes back
+	s.body.Close() // there is no reader and there will be none, so the memory is freed
 	if s.gone != nil {
 		return 0, ErrNoReaders
 	}
 	return len(p), nil
 }
 
-// leaveStore goes on for the reader alone, who paces the writing from now on.
+// leaveStore ends the storing for this reason. From now on the reader paces the writing.
 func (s *spool) leaveStore(reason error) {
 	if s.gone == nil {
 		s.gone = reason
@@ -97,8 +97,8 @@ func (s *spool) Finish() (done MissFinish, err error) {
 	if err = s.gone; err == nil {
 		done, err = s.MissHandler.Finish()
 	}
-	// The body is whole whatever the store says. Its reader sees the end when the store has it, so
-	// that who asks next finds it.
+	// The body is whole even if the Storage failed. Its reader sees the end only after the Storage
+	// has the body, so that the next request of that client finds it.
 	_ = s.body.Finish()
 	s.body.Close()
 	return done, err
@@ -134,5 +134,5 @@ func (r *spoolReader) Tag() Tag { return r.tag }
 // Weight implements HitHandler.
 func (r *spoolReader) Weight() int64 { return 0 }
 
-// CountsAccess implements HitHandler: a write under way is not tracked.
+// CountsAccess implements HitHandler.
 func (r *spoolReader) CountsAccess() bool { return false }

@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// CacheTrace is a set of hooks that see one walk, in the manner of net/http/httptrace. Any of them
-// may be nil. A nil hook costs nothing.
+// CacheTrace is a set of hooks that are called during a walk, in the manner of net/http/httptrace.
+// Any of them may be nil. A nil hook costs nothing.
 //
-// Hooks run where the event happens, so they should be quick and must not panic. They must leave
-// purges to other goroutines, because a purge may wait for the very write that called the hook.
-// They may run concurrently, and after the request was answered: a fill and a background
-// revalidation belong to the cache, and report to the trace in the context of the request that
-// began them. Requests that read along with a fill see a hit or a lock wait of their own.
+// Hooks run where the event happens, so they should be quick and must not panic. A hook must not
+// purge on its own goroutine, because a purge may wait for the write that called the hook. Hooks
+// may run concurrently, and after the request was answered: a fill or a background revalidation
+// reports to the trace of the request that began it. A request that reads along with a fill reports
+// a hit or a lock wait of its own.
 //
-// A CacheTrace must not change once it is in use. It may serve any number of requests.
+// A CacheTrace must not be changed once it is in use. It may serve any number of requests.
 type CacheTrace struct {
 	// LookupDone is called after each lookup in the Storage: for a response that varies, once for
-	// the vary record (its Meta has MetaVaryRecord) and once for the variant. It sets Meta, Duration
-	// and Err: nil if an entry was found, ErrNotFound if not, else the Storage failed.
+	// the vary record (its Meta has MetaVaryRecord) and once for the variant. It sets Meta,
+	// Duration and Err: nil if an entry was found, ErrNotFound if not, else the Storage failed.
 	LookupDone func(TraceEvent)
 
 	// Hit is called when a usable stored response was found, fresh or stale. It sets Meta and
@@ -87,7 +87,7 @@ func WithCacheTrace(ctx context.Context, trace *CacheTrace) context.Context {
 	return withTrace(ctx, trace)
 }
 
-// anyTrace is false while no context has a trace. Then ContextCacheTrace need not search the
+// anyTrace is false until a context gets a trace. Until then, ContextCacheTrace need not search the
 // context, which in a server is a chain of several.
 var anyTrace atomic.Bool
 

@@ -11,11 +11,10 @@ import (
 const MaxVariants = 64
 
 // VaryRecord describes the stored variants of a resource whose responses vary (RFC 9111 §4.1). It
-// sits in the resource's primary slot in place of a response. A VaryRecord and its slices must not
-// be changed once they are shared.
+// is stored in the resource's primary slot instead of a response. A VaryRecord and its slices must
+// not be changed once they are shared.
 type VaryRecord struct {
-	// Epoch takes part in every variant's hash, so that a record with another epoch reaches none of
-	// them.
+	// Epoch is part of every variant's hash. So a record with another epoch reaches none of them.
 	Epoch uint64
 	// Fields are the request fields that Vary names, as [VaryFields] returns them. See OfResources.
 	Fields []string
@@ -37,12 +36,12 @@ const resourcesMark = ":resources"
 
 // OfResources reports whether the variants belong to several resources that share a key
 // ([VarianceBuilder.AddResource]). Then only the variant that a request selects by its own
-// dimensions may be validated for it. A nil record has no variants.
+// dimensions may be validated for it. For a nil record it is false.
 func (r *VaryRecord) OfResources() bool { return r != nil && slices.Contains(r.Fields, resourcesMark) }
 
-// fieldsOfResources returns the fields of a record of several resources, one of whose responses
-// varies by fields. Those of r stay if r is such a record, unless all together are more than one
-// response may vary by: each lookup has to go through them. r may be nil.
+// fieldsOfResources returns the fields for a record of several resources, after a response of one
+// of them varied by fields. If r is such a record, its fields are included, unless that makes more
+// than maxVaryFields, which each lookup would have to go through. r may be nil.
 func (r *VaryRecord) fieldsOfResources(fields []string) []string {
 	own := append(slices.Clone(fields), resourcesMark)
 	slices.Sort(own)
@@ -57,15 +56,14 @@ func (r *VaryRecord) fieldsOfResources(fields []string) []string {
 	return all
 }
 
-// What a record keeps of the fields of each variant is bounded, as it is read and written with all
-// of them. A variant with longer ones is validated when it is the one that is wanted, and not along
-// with others.
+// The validators in a record are bounded, because a record is read and written as a whole. A
+// variant with longer ones is validated only for requests that select it, not together with others.
 const (
 	maxVariantTag  = 256
 	maxVariantDate = 64
 )
 
-// bounded returns v without the fields that are too long for a record.
+// bounded returns v without the validators that are too long for a record.
 func (v Variant) bounded() Variant {
 	drop := func(s *string, limit int) {
 		if len(*s) > limit {
@@ -90,8 +88,8 @@ func (r *VaryRecord) index(hash HashBinary) int {
 	return slices.IndexFunc(r.Variants, func(v Variant) bool { return v.Hash == hash })
 }
 
-// with returns a copy of r with v as the newest variant, in place of the one with the same hash if
-// there is one. Where that would be one too many, the oldest is left out and returned.
+// with returns a copy of r with v as the newest variant. A variant with the same hash is replaced.
+// Otherwise, if there are too many, the oldest is left out and returned.
 func (r *VaryRecord) with(v Variant) (with *VaryRecord, dropped *Variant) {
 	with = &VaryRecord{Epoch: r.Epoch, Fields: r.Fields}
 	old := r.Variants
@@ -133,8 +131,8 @@ func (r *VaryRecord) encode() string {
 
 const varyRecordVersion = 2
 
-// decodeVaryRecord is the inverse of encode, for input that anybody may have made. Its
-// errors wrap ErrBadMeta. The record's strings share s.
+// decodeVaryRecord is the inverse of encode. It rejects damage with an error that wraps ErrBadMeta.
+// The strings of the record share s.
 func decodeVaryRecord(s string) (*VaryRecord, error) {
 	d, r := decoder{rest: s}, new(VaryRecord)
 	var ok bool
@@ -158,7 +156,7 @@ func decodeVaryRecord(s string) (*VaryRecord, error) {
 	return r, nil
 }
 
-// varyHead reads what comes before the variants of a vary record. It appends the fields to buffer.
+// varyHead reads the version, epoch and fields of a vary record. It appends the fields to buffer.
 func (d *decoder) varyHead(buffer []string) (epoch uint64, fields []string, ok bool) {
 	if version := d.bytes(1); version != string(rune(varyRecordVersion)) {
 		return 0, nil, false
@@ -173,11 +171,10 @@ func (d *decoder) varyHead(buffer []string) (epoch uint64, fields []string, ok b
 // extensionVary is the name of the extension that holds a vary record.
 const extensionVary = "cirque.vary"
 
-// farFuture is the freshness of entries that have none of their own and are not to be evicted as
-// expired.
+// farFuture is the freshness lifetime of vary records, which must not be evicted as expired.
 const farFuture = (1 << 31) * time.Second
 
-// newVaryMeta returns the meta of an entry that holds r and no response.
+// newVaryMeta returns the meta of an entry that holds r.
 func newVaryMeta(r *VaryRecord, now time.Time) *CacheMeta {
 	m := NewCacheMeta(0, nil, now, now.Add(farFuture), 0, 0)
 	m.SetFlags(MetaVaryRecord)
@@ -185,15 +182,14 @@ func newVaryMeta(r *VaryRecord, now time.Time) *CacheMeta {
 	return m
 }
 
-// VaryRecord returns the vary record that m holds. ok is false where m is a response's, or the
-// record is damaged.
+// VaryRecord returns the vary record that m holds. ok is false if m is the meta of a response, or
+// the record is damaged.
 func (m *CacheMeta) VaryRecord() (r *VaryRecord, ok bool) {
 	r, err := decodeVaryRecord(m.packedVaryRecord())
 	return r, err == nil
 }
 
-// packedVaryRecord returns the encoded record that m holds; empty, which is none, where m is a
-// response's.
+// packedVaryRecord returns the encoded record that m holds; empty if m is the meta of a response.
 func (m *CacheMeta) packedVaryRecord() string {
 	if !m.Has(MetaVaryRecord) {
 		return ""

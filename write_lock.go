@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// SetLockClass sets this request apart, for the lock and the predictor, from those of other
-// classes: it waits only for its own kind, and what it finds uncacheable is no news for the others.
-// The empty class is the default.
+// SetLockClass sets the class of this request for the lock and the predictor. A request waits only
+// for fills of its own class, and a response that proves uncacheable counts only for its class. The
+// default is the empty class.
 func (c *HttpCache) SetLockClass(class string) { c.class = class }
 
-// lockIdentity is the key that the lock knows the request by. It tells apart those who came before,
-// during and after a purge: who comes after does not wait for a fetch whose outcome is void.
+// lockIdentity returns the request's key for the lock. It differs before, during and after a purge,
+// so that a request after the purge does not wait for a fetch that the purge has voided.
 func (c *HttpCache) lockIdentity() CacheKey {
 	return c.inClass(c.purges.latest, c.purges.generation)
 }
@@ -28,9 +28,9 @@ func (c *HttpCache) inClass(purges, generation uint64) CacheKey {
 	return c.key.WithPrimaryHash(hash128(append(b, c.class...)))
 }
 
-// TryLock asks for the right to fill the key. Afterwards IsWriter says that this request has it,
-// IsLocked that another has and WaitLock can wait for it. Without a lock, every request may fill
-// and neither is true.
+// TryLock asks for the write permit of the key. Afterwards IsWriter is true if this request has it,
+// or IsLocked is true if another request has it, for which WaitLock can wait. If there is no lock,
+// neither is true, and every request may fill.
 func (c *HttpCache) TryLock() {
 	c.require(opTryLock)
 	if c.opts.Lock == nil || c.permit != nil {
@@ -43,17 +43,21 @@ func (c *HttpCache) TryLock() {
 // IsWriter reports whether this request holds the write permit.
 func (c *HttpCache) IsWriter() bool { return c.permit != nil }
 
-// IsLocked reports whether another request holds it.
+// IsLocked reports whether another request holds the write permit.
 func (c *HttpCache) IsLocked() bool { return c.readLock != nil }
 
 var errNotLocked = errors.New("cirque: no lock to wait for")
 
-// WaitLock waits until the writer is done, this request's share of waiting (CacheOptions.LockWait,
-// over all of its waits) is used up, or ctx ends. The walk then stands at CacheKey again, on the
-// primary slot, and a stale entry found before is closed. The status says how it goes on: LockDone,
-// look up again; LockTransientError, LockUpstreamError, LockDangling and LockAgeTimeout, look up
-// again and try to become the writer; LockGiveUp and LockWaitTimeout, fetch without the cache. The
-// error is ctx's. If IsLocked is false, WaitLock returns another error and changes nothing.
+// WaitLock waits until the writer is done, all waits of this request together have taken
+// CacheOptions.LockWait, or ctx ends. Then the walk is at CacheKey again, on the primary slot, and
+// a stale entry that was found is closed. The status says how to go on:
+//
+//   - LockDone: look up again.
+//   - LockTransientError, LockUpstreamError, LockDangling, LockAgeTimeout: look up again, and try to
+//     become the writer.
+//   - LockGiveUp, LockWaitTimeout: fetch without the cache.
+//
+// The error is ctx's. If IsLocked is false, WaitLock returns another error and changes nothing.
 func (c *HttpCache) WaitLock(ctx context.Context) (LockStatus, error) {
 	c.require(opWaitLock)
 	lock := c.readLock
@@ -70,35 +74,36 @@ func (c *HttpCache) WaitLock(ctx context.Context) (LockStatus, error) {
 	return status, ctx.Err()
 }
 
-// StartOver takes the walk back to CacheKey, on the primary slot, to look up once more: who has
-// become the writer may find that another request filled the key between its lookup and its lock. A
-// stale entry found before is closed. The permit is kept.
+// StartOver takes the walk back to CacheKey, on the primary slot, to look up once more: another
+// request may have filled the key between this request's lookup and its TryLock. A stale entry that
+// was found is closed. The write permit is kept.
 func (c *HttpCache) StartOver() { c.restart(opStartOver) }
 
 func (c *HttpCache) restart(o op) {
 	c.transition(o, PhaseCacheKey)
 	c.dropHit()
-	// What varies, and how, may have changed.
+	// The vary record may have changed.
 	c.key = c.key.WithVariance(HashBinary{})
 	c.setVaryRecord(nil)
 }
 
-// TakeWriteLock hands the write permit, and the key it is for, over to the caller, who releases it
-// or gives it to another walk; nil where this one has none.
+// TakeWriteLock returns the write permit, or nil, and its key. The caller now owns the permit, and
+// must release it or give it to another walk.
 func (c *HttpCache) TakeWriteLock() (*WritePermit, CacheKey) {
 	permit := c.permit
 	c.permit = nil
 	return permit, c.lockKey
 }
 
-// SetWriteLock gives c, which has none, a permit that another walk of the same cache took.
+// SetWriteLock gives c a write permit that TakeWriteLock of another walk of the same cache
+// returned. c must have none.
 func (c *HttpCache) SetWriteLock(permit *WritePermit, lockKey CacheKey) {
 	c.require(opSetWriteLock)
 	c.permit, c.lockKey = permit, lockKey
 }
 
-// ReleaseWriteLock gives up the write permit, if c has it. Those who wait learn the status that
-// suits reason; the empty reason means that the response is in the Storage.
+// ReleaseWriteLock releases the write permit, if c has it. The waiters get the status that suits
+// reason; the empty reason means that the response is in the Storage.
 func (c *HttpCache) ReleaseWriteLock(reason NoCacheReason) {
 	c.readLock = nil
 	if c.permit != nil {
