@@ -30,8 +30,8 @@ var (
 	errBroken = errors.New("disk on fire")
 )
 
-// house is a cache with everything in it. When the test is over it demands that every hit was
-// closed, every write ended and every goroutine as well.
+// house is a cache with all its parts. At the end of the test it requires that every hit was
+// closed, and that every write and every goroutine has ended.
 type house struct {
 	*cirque.CacheOptions
 	t     testing.TB
@@ -57,13 +57,13 @@ func newHouse(t testing.TB, store cirque.Storage, script faultystorage.Script) *
 	}
 }
 
-// inMemory is a house over a store that streams.
+// inMemory returns a house with a Storage that streams.
 func inMemory(t testing.TB) *house {
 	t.Helper()
 	return newHouse(t, memcache.New(memcache.Config{}), nil)
 }
 
-// eachKind runs test over a store that streams, and over one that doesn't.
+// eachKind runs test with a Storage that streams, and with one that does not.
 func eachKind(t *testing.T, test func(*testing.T, func(*testing.T, faultystorage.Script) *house)) {
 	t.Run("streaming", func(t *testing.T) {
 		test(t, func(t *testing.T, script faultystorage.Script) *house {
@@ -77,14 +77,13 @@ func eachKind(t *testing.T, test func(*testing.T, func(*testing.T, faultystorage
 	})
 }
 
-// freshMeta returns the meta of a response that tells itself from others by its ETag, fresh for an
-// hour.
+// freshMeta returns the meta of a response with an ETag of its own that is fresh for an hour.
 func freshMeta(etag string) *cirque.CacheMeta {
 	now := time.Now()
 	return cirque.NewCacheMeta(http.StatusOK, http.Header{"Etag": {etag}}, now, now.Add(time.Hour), 0, 0)
 }
 
-// begin returns a walk that stands at CacheKey. It is released when the test is over.
+// begin returns a walk at CacheKey. It is released at the end of the test.
 func (h *house) begin(key cirque.CacheKey) *cirque.HttpCache {
 	c := new(cirque.HttpCache)
 	c.Enable(h.CacheOptions)
@@ -132,7 +131,7 @@ func (h *house) write(f *cirque.Fill, body string) {
 	require.Equal(h.t, len(body), n)
 }
 
-// read reads c's body to its end and closes it.
+// read returns c's whole body and closes it.
 func (h *house) read(c *cirque.HttpCache) string {
 	h.t.Helper()
 	body, err := io.ReadAll(c.Hit())
@@ -141,7 +140,7 @@ func (h *house) read(c *cirque.HttpCache) string {
 	return string(body)
 }
 
-// stale returns a walk that found key and stands at Stale.
+// stale returns a walk at Stale that has found key.
 func (h *house) stale(key cirque.CacheKey) *cirque.HttpCache {
 	h.t.Helper()
 	c := h.begin(key)
@@ -151,8 +150,8 @@ func (h *house) stale(key cirque.CacheKey) *cirque.HttpCache {
 	return c
 }
 
-// stored returns ETag and body of what a request for key with this header finds in the Storage, and
-// whether that is fresh; empty for nothing.
+// stored returns the ETag and the body of the entry that a request for key with this header finds,
+// and whether it is fresh. They are empty if there is none.
 func (h *house) stored(key cirque.CacheKey, header http.Header) (etag, body string, fresh bool) {
 	h.t.Helper()
 	c := h.begin(key)
@@ -202,7 +201,7 @@ func (h *house) wait(key cirque.CacheKey) *waiter {
 	return w
 }
 
-func TestZeroHttpCache(t *testing.T) {
+func TestZeroHttpCacheIsDisabled(t *testing.T) {
 	var c cirque.HttpCache
 	require.Equal(t, cirque.PhaseDisabled, c.Phase())
 	require.Equal(t, cirque.NeverEnabled, c.NoCacheReason())
@@ -229,12 +228,12 @@ func TestZeroHttpCache(t *testing.T) {
 	require.Equal(t, cirque.NeverEnabled, c.NoCacheReason())
 }
 
-func TestOptionsMayBeFew(t *testing.T) {
+func TestOnlyStorageIsRequired(t *testing.T) {
 	h := inMemory(t)
 	h.CacheOptions = &cirque.CacheOptions{Storage: h.Storage}
 	c := h.begin(keyA)
 	c.TryLock()
-	require.False(t, c.IsWriter(), "without a lock nobody has it")
+	require.False(t, c.IsWriter(), "there is no lock")
 	require.False(t, c.IsLocked())
 	require.True(t, c.PredictCacheable())
 	c.Miss()
@@ -254,7 +253,7 @@ func TestOptionsMayBeFew(t *testing.T) {
 	h.wantStored(keyA, "")
 }
 
-func TestMissThenHit(t *testing.T) {
+func TestMissIsFollowedByHit(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
 		meta := freshMeta("a")
@@ -291,7 +290,7 @@ func TestMissThenHit(t *testing.T) {
 	})
 }
 
-// A body is closed once, whoever closes it.
+// Of several calls that close the body, only the first does.
 func TestHitIsClosedOnce(t *testing.T) {
 	finishHit := func(t *testing.T, c *cirque.HttpCache) { require.NoError(t, c.FinishHit()) }
 	for name, closeIt := range map[string]func(*testing.T, *cirque.HttpCache){
@@ -338,15 +337,15 @@ func TestHitIsClosedOnce(t *testing.T) {
 	}
 }
 
-func TestFinishHitReportsTheStorage(t *testing.T) {
+func TestFinishHitReturnsTheErrorOfTheStorage(t *testing.T) {
 	h := newHouse(t, memcache.New(memcache.Config{}), faultystorage.Nth(faultystorage.HitClose, 2, faultystorage.Fault{Err: errBroken}))
 	h.put(keyA, freshMeta("a"), "body")
 	c := h.stale(keyA)
 	require.ErrorIs(t, c.FinishHit(), errBroken)
-	require.NoError(t, c.FinishHit(), "it is closed all the same")
+	require.NoError(t, c.FinishHit(), "a second FinishHit does nothing")
 }
 
-func TestDisabledForNow(t *testing.T) {
+func TestDisableAndEnableAgain(t *testing.T) {
 	h := inMemory(t)
 	h.MaxObjectBytes = 10
 	record, variant := h.putVariant(keyA, "en", "hello")
@@ -373,13 +372,13 @@ func TestDisabledForNow(t *testing.T) {
 	c.Enable(h.CacheOptions)
 	require.Equal(t, cirque.PhaseUninit, c.Phase())
 	require.Empty(t, c.NoCacheReason())
-	require.True(t, c.ExceedsMaxObject(11), "the maximum is the cache's again")
+	require.True(t, c.ExceedsMaxObject(11), "the maximum is that of the options again")
 	c.SetKey(keyB)
 	require.Equal(t, keyB, c.Key())
-	require.Nil(t, c.VaryRecord(), "the record was another resource's")
+	require.Nil(t, c.VaryRecord(), "the record was of another key")
 }
 
-func TestKeyMayBeSetAnew(t *testing.T) {
+func TestKeyMayBeSetAgain(t *testing.T) {
 	h := inMemory(t)
 	h.putVariant(keyA, "en", "hello")
 	c := h.begin(keyA)
@@ -404,13 +403,13 @@ func TestKeyMayBeSetAnew(t *testing.T) {
 	require.Equal(t, "hello", body)
 }
 
-func TestBodyBytes(t *testing.T) {
+func TestMaximumBodySize(t *testing.T) {
 	h := inMemory(t)
 	h.MaxObjectBytes = 10
 	c := h.begin(keyA)
 	require.True(t, c.TrackBodyBytes(10))
 	require.False(t, c.TrackBodyBytes(1))
-	require.False(t, c.ExceedsMaxObject(10), "what was tracked is another matter")
+	require.False(t, c.ExceedsMaxObject(10), "tracked bytes do not count")
 	require.True(t, c.ExceedsMaxObject(11))
 	require.False(t, c.ExceedsMaxObject(-1), "unknown")
 	c.SetMaxObjectBytes(11)
@@ -457,16 +456,16 @@ func TestLookupsAreTimedForATrace(t *testing.T) {
 	})
 }
 
-func TestPrediction(t *testing.T) {
+func TestPredictorIsTold(t *testing.T) {
 	h := inMemory(t)
 	first, second, privileged := h.begin(keyA), h.begin(keyA), h.begin(keyA)
 	privileged.SetLockClass("authorization")
 	require.True(t, first.PredictCacheable())
 	first.ResponseBecameUncacheable(cirque.UpstreamError)
-	require.True(t, second.PredictCacheable(), "no news about the response")
+	require.True(t, second.PredictCacheable(), "the reason does not hold for the next response")
 	first.ResponseBecameUncacheable(cirque.OriginNotCache)
 	require.False(t, second.PredictCacheable())
-	require.True(t, privileged.PredictCacheable(), "a class of its own")
+	require.True(t, privileged.PredictCacheable(), "it is in another class")
 	require.True(t, h.begin(keyB).PredictCacheable())
 	second.ResponseBecameCacheable()
 	require.True(t, first.PredictCacheable())
@@ -478,8 +477,8 @@ func TestPrediction(t *testing.T) {
 	require.True(t, privileged.PredictCacheable())
 }
 
-// The hooks are called where CacheTrace says, with what happened.
-func TestWalkIsTraced(t *testing.T) {
+// Each hook is called when its event happens, and gets the facts.
+func TestWalkCallsTheHooks(t *testing.T) {
 	h := inMemory(t)
 	var mu sync.Mutex
 	var log []string
@@ -583,8 +582,8 @@ func TestWalkIsTraced(t *testing.T) {
 	want()
 }
 
-// serve answers as a proxy does: from the cache, or from the origin, which says what its response
-// varies by. The body is whole where the error is nil.
+// serve answers as a proxy does, from the cache or from the origin. The response of the origin
+// varies by fields. If the error is nil, the body is whole.
 func (h *house) serve(ctx context.Context, key cirque.CacheKey, header http.Header, origin func() (vary []string, body string)) (string, error) {
 	var c cirque.HttpCache
 	defer c.Release()
@@ -653,9 +652,9 @@ func (h *house) serve(ctx context.Context, key cirque.CacheKey, header http.Head
 	return string(body), err
 }
 
-// Whatever call of the Storage fails, the first time or every time, a request gets the right body
-// or an error, and what the next ones need is not left locked.
-func TestStorageFailsAtEveryCall(t *testing.T) {
+// When any call of the Storage fails, the first time or every time, a request gets the right body
+// or an error, and the key is not left locked.
+func TestStorageThatFailsAtEachCall(t *testing.T) {
 	whole := strings.Repeat("0123456789", 500)
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		for _, op := range faultystorage.Ops() {
@@ -698,7 +697,7 @@ func TestStorageFailsAtEveryCall(t *testing.T) {
 						}
 						last := h.begin(keyA)
 						last.TryLock()
-						require.True(t, last.IsWriter(), "nobody is at work on it")
+						require.True(t, last.IsWriter(), "the key is not left locked")
 						last.ReleaseWriteLock("")
 					}
 					if nth > 0 {
@@ -712,9 +711,9 @@ func TestStorageFailsAtEveryCall(t *testing.T) {
 	})
 }
 
-// A panic out of the Storage leaves no lock, no write and no hit behind, for those who defer
-// Release and Abort.
-func TestStoragePanics(t *testing.T) {
+// If the Storage panics, deferred calls of Release and Abort leave no lock, no write and no hit
+// behind.
+func TestStorageThatPanics(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		for _, op := range []faultystorage.Op{
 			faultystorage.Lookup, faultystorage.MissHandler, faultystorage.MissNewReader, faultystorage.MissWrite, faultystorage.MissFinish,
@@ -753,7 +752,7 @@ func TestStoragePanics(t *testing.T) {
 					require.NoError(t, f.Finish())
 					require.NoError(t, h.MarkStale(t.Context(), keyA, time.Now()))
 					_, body, _ := h.stored(keyA, nil)
-					require.Equal(t, "body", body, "nothing else is on its way there")
+					require.Equal(t, "body", body, "no write is under way")
 				})
 			}
 		}

@@ -19,7 +19,7 @@ import (
 	"github.com/cirquecache/cirque/storagetest"
 )
 
-// plainStore is a Storage that does no more than it must: bodies are found when they are whole.
+// plainStore is a Storage that does only what it must: it shows a body when it is whole.
 type plainStore struct {
 	mu      sync.Mutex
 	tags    cirque.Tag
@@ -141,11 +141,11 @@ func (h *plainHit) Tag() cirque.Tag              { return h.entry.tag }
 func (h *plainHit) Weight() int64                { return h.entry.weight() }
 func (h *plainHit) CountsAccess() bool           { return true }
 
-func TestPlainStore(t *testing.T) {
+func TestPlainStoreKeepsTheRulesOfStorage(t *testing.T) {
 	storagetest.Run(t, func(testing.TB) cirque.Storage { return newPlainStore() }, storagetest.Features{})
 }
 
-func TestLookupStreaming(t *testing.T) {
+func TestLookupStreamingFindsTheWriteByItsTag(t *testing.T) {
 	h := inMemory(t)
 	_, f := h.fill(keyA, freshMeta("a"))
 	h.write(f, "half")
@@ -160,14 +160,14 @@ func TestLookupStreaming(t *testing.T) {
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 }
 
-// spooled is a house over a store that doesn't stream.
+// spooled returns a house with a Storage that does not stream.
 func spooled(t testing.TB, script faultystorage.Script) *house {
 	t.Helper()
 	return newHouse(t, newPlainStore(), script)
 }
 
-// The request that causes a fill reads along, whoever else waits till the end.
-func TestSpoolIsReadLive(t *testing.T) {
+// The request that causes a fill reads along, while others wait until the fill ends.
+func TestSpoolIsReadWhileItIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := spooled(t, nil)
 		c, f := h.fill(keyA, freshMeta("a"))
@@ -196,14 +196,14 @@ func TestSpoolIsReadLive(t *testing.T) {
 	})
 }
 
-// limit gives the house a budget for spools.
+// limit sets a budget for the spools of the house.
 func (h *house) limitSpool(n int64) *cirque.Budget {
 	h.Spool = cirque.NewBudget(n)
 	h.t.Cleanup(func() { require.Zero(h.t, h.Spool.Used()) })
 	return h.Spool
 }
 
-func TestSpoolTakesNoMemoryForNobody(t *testing.T) {
+func TestSpoolTakesNoMemoryWithoutAReader(t *testing.T) {
 	h := spooled(t, nil)
 	budget := h.limitSpool(1 << 20)
 	c, f := h.fill(keyA, freshMeta("a"))
@@ -226,7 +226,7 @@ func TestSpoolTakesNoMemoryForNobody(t *testing.T) {
 	h.wantStored(keyB, "body")
 }
 
-// readAll reads c's body in the background.
+// readAll reads c's body in the background. The function that it returns waits for the result.
 func readAll(c *cirque.HttpCache) func() (string, error) {
 	hit := c.TakeHit()
 	type result struct {
@@ -245,9 +245,9 @@ func readAll(c *cirque.HttpCache) func() (string, error) {
 	}
 }
 
-// Where the memory for spools is used up, the reader paces its fill; both store and reader get the
-// whole body.
-func TestSpoolWithoutRoom(t *testing.T) {
+// When the memory for spools is used up, the reader paces its fill. Both the Storage and the reader
+// get the whole body.
+func TestSpoolWithoutRoomIsPacedByItsReader(t *testing.T) {
 	body := strings.Repeat("0123456789", 100_000)
 	h := spooled(t, nil)
 	h.limitSpool(100_000)
@@ -263,8 +263,8 @@ func TestSpoolWithoutRoom(t *testing.T) {
 	h.wantStored(keyA, body)
 }
 
-// A reader that leaves a fill that it paced leaves it to the store.
-func TestSpoolIsLeftToTheStore(t *testing.T) {
+// If a reader that paces a fill leaves, the fill goes on into the Storage.
+func TestSpoolWithoutReaderIsStillStored(t *testing.T) {
 	h := spooled(t, nil)
 	h.limitSpool(8 << 10)
 	c, f := h.fill(keyA, freshMeta("a"))
@@ -276,7 +276,7 @@ func TestSpoolIsLeftToTheStore(t *testing.T) {
 	h.wantStored(keyA, "one"+body)
 }
 
-func TestStoreFailsInMidBody(t *testing.T) {
+func TestSpoolIsReadToTheEndWhenTheStorageFails(t *testing.T) {
 	h := spooled(t, faultystorage.Nth(faultystorage.MissWrite, 2, faultystorage.Fault{Err: errBroken, Partial: 1}))
 	c, f := h.fill(keyA, freshMeta("a"))
 	for _, piece := range []string{"one", "two", "three"} {
@@ -291,8 +291,8 @@ func TestStoreFailsInMidBody(t *testing.T) {
 	require.True(t, h.begin(keyA).PredictCacheable())
 }
 
-// From then on the reader paces the fill, so that the memory for it is bounded.
-func TestStoreFailsInALongBody(t *testing.T) {
+// When the Storage has failed, the reader paces the fill, so that the memory for it is bounded.
+func TestReaderPacesTheFillWhenTheStorageHasFailed(t *testing.T) {
 	h := spooled(t, faultystorage.Nth(faultystorage.MissWrite, 2, faultystorage.Fault{Err: errBroken}))
 	budget := h.limitSpool(1 << 30)
 	c, f := h.fill(keyA, freshMeta("a"))
@@ -308,7 +308,7 @@ func TestStoreFailsInALongBody(t *testing.T) {
 	require.True(t, strings.Repeat(piece, 100) == got)
 }
 
-func TestStoreFailsAndNobodyReads(t *testing.T) {
+func TestStorageFailsAndNobodyReads(t *testing.T) {
 	h := spooled(t, faultystorage.Nth(faultystorage.MissWrite, 1, faultystorage.Fault{Err: errBroken}))
 	c, f := h.fill(keyA, freshMeta("a"))
 	require.NoError(t, c.FinishHit())
@@ -317,7 +317,7 @@ func TestStoreFailsAndNobodyReads(t *testing.T) {
 	f.Abort(cirque.StorageError)
 }
 
-func TestStoreFailsAtTheEnd(t *testing.T) {
+func TestStorageFailsAtFinish(t *testing.T) {
 	h := spooled(t, faultystorage.Nth(faultystorage.MissFinish, 1, faultystorage.Fault{Err: errBroken}))
 	c, f := h.fill(keyA, freshMeta("a"))
 	h.write(f, "body")
@@ -326,7 +326,7 @@ func TestStoreFailsAtTheEnd(t *testing.T) {
 	require.Equal(t, "body", h.read(c))
 }
 
-func TestSpoolAborted(t *testing.T) {
+func TestAbortedSpoolFailsItsReader(t *testing.T) {
 	h := spooled(t, nil)
 	c, f := h.fill(keyA, freshMeta("a"))
 	h.write(f, "half")
@@ -337,7 +337,7 @@ func TestSpoolAborted(t *testing.T) {
 	h.wantStored(keyA, "")
 }
 
-// The fill's context ends a write that waits for a reader who stands still.
+// The end of the fill's context ends a write that waits for a stalled reader.
 func TestSpoolEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := spooled(t, nil)
@@ -356,8 +356,8 @@ func TestSpoolEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// A StreamingStorage whose handler doesn't stream is treated as what it is.
-func TestHandlerThatDoesNotStream(t *testing.T) {
+// If a StreamingStorage returns a handler that does not stream, the body is spooled.
+func TestStreamingStorageWithAPlainHandlerIsSpooled(t *testing.T) {
 	h := newHouse(t, halfHearted{memcache.New(memcache.Config{})}, nil)
 	h.put(keyA, freshMeta("a"), "body")
 	h.wantStored(keyA, "body")

@@ -1,6 +1,6 @@
 package cirque
 
-// What the tests in package cirque_test use of this one.
+// Unexported names that the tests in package cirque_test use.
 var (
 	ErrNotLocked    = errNotLocked
 	LookupStreaming = lookupStreaming

@@ -51,7 +51,7 @@ func TestNoPrimaryKeyHashesLikeAVariant(t *testing.T) {
 	require.NotEqual(t, variant.Combined(), key.Combined())
 }
 
-func TestUserTagIsNoPartOfTheIdentity(t *testing.T) {
+func TestUserTagIsNotPartOfTheIdentity(t *testing.T) {
 	a, b := NewCacheKey("n", "p", "alice"), NewCacheKey("n", "p", "bob")
 	require.Equal(t, a.Combined(), b.Combined())
 	require.Equal(t, identity(a), identity(b))
@@ -70,7 +70,7 @@ func TestPrimaryHashOverride(t *testing.T) {
 	require.Equal(t, k, k.WithPrimaryHash(HashBinary{}), "the zero hash is ignored")
 }
 
-func TestKeyExtensionsAreNotes(t *testing.T) {
+func TestKeyExtensionsAreNotPartOfTheIdentity(t *testing.T) {
 	k := NewCacheKey("n", "p", "")
 	a := k.WithExtension("x", "1")
 	b := a.WithExtension("x", "2").WithExtension("y", "")

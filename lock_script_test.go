@@ -32,8 +32,8 @@ func (l *CacheLock) held() (keys, waiters int) {
 //
 //	NAME lock [stale]    call Lock and report the result
 //	NAME wait DURATION   wait in the background for NAME's last lock; the end is an event
-//	NAME hold DURATION   as a proxy does: lock and wait until NAME writes or must not lock again
-//	NAME look            report what the read lock shows
+//	NAME hold DURATION   lock and wait as a proxy does, until NAME writes or must not lock again
+//	NAME look            report the status and the stale mark of NAME's read lock
 //	NAME release STATUS  release NAME's last permit
 //	NAME cancel          end the context of NAME's wait
 //	sleep DURATION

@@ -32,8 +32,7 @@ func fillOnce(ctx context.Context, l CacheKeyLock, key CacheKey, timeout time.Du
 	}
 }
 
-// TestLockElectionsWakeEachWaiterOnce: while writer after writer fails, each waiter wakes only
-// once, however many there are.
+// While one writer after the other fails, each waiter wakes only once.
 func TestLockElectionsWakeEachWaiterOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const waiters = 500
@@ -62,8 +61,8 @@ func TestLockElectionsWakeEachWaiterOnce(t *testing.T) {
 	})
 }
 
-// TestLockUnderLoad: without age timeouts a key never has two writers, every wait ends, and the
-// lock's table is empty at the end.
+// Without age timeouts a key never has two writers, every wait ends, and the table of the lock is
+// empty at the end.
 func TestLockUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewCacheLock(CacheLockConfig{AgeTimeout: -1})
@@ -151,8 +150,8 @@ func BenchmarkLockParallel(b *testing.B) {
 
 const crowd = 10_000
 
-// BenchmarkLockCrowd makes a crowd wait for one writer and wakes the crowd. B/waiter is the heap
-// per waiter, without the goroutines themselves.
+// BenchmarkLockCrowd measures how a crowd waits for one writer and is woken. B/waiter is the heap
+// per waiter, without the goroutines.
 func BenchmarkLockCrowd(b *testing.B) {
 	l := NewCacheLock(CacheLockConfig{})
 	var bytes float64
@@ -186,7 +185,7 @@ func BenchmarkLockCrowd(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/crowd, "ns/waiter")
 }
 
-// BenchmarkLockFailingWriters has a crowd in which every writer fails at once.
+// BenchmarkLockFailingWriters measures a crowd in which every writer fails at once.
 func BenchmarkLockFailingWriters(b *testing.B) {
 	l := NewCacheLock(CacheLockConfig{})
 	for b.Loop() {

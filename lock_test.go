@@ -79,7 +79,7 @@ func TestLockWaitAfterTheEndReturnsAtOnce(t *testing.T) {
 	`)
 }
 
-func TestLockZeroTimeoutLooks(t *testing.T) {
+func TestLockZeroTimeoutDoesNotWait(t *testing.T) {
 	lockScript(t, CacheLockConfig{}, `
 		> a lock
 		a writes
@@ -353,7 +353,7 @@ func TestLockAgeTimeoutWithoutWaiters(t *testing.T) {
 	`)
 }
 
-// TestLockAgeTimeoutWithinAnElection: a new turn may end before the election's deadline.
+// A new turn may end before the deadline of the election.
 func TestLockAgeTimeoutWithinAnElection(t *testing.T) {
 	lockScript(t, CacheLockConfig{AgeTimeout: 10 * time.Millisecond}, `
 		> a lock
@@ -395,7 +395,7 @@ func TestLockWithoutAgeTimeout(t *testing.T) {
 	`)
 }
 
-func TestLockKeysAreApart(t *testing.T) {
+func TestLockDistinguishesKeys(t *testing.T) {
 	l := NewCacheLock(CacheLockConfig{})
 	variant := lockKey.WithVariance(HashBinary{1})
 	for _, key := range []CacheKey{lockKey, variant, NewCacheKey("ns", "/a", ""), NewCacheKey("", "/", "")} {
@@ -413,12 +413,12 @@ func TestStaleWriterIsThePresentOne(t *testing.T) {
 	read := readerOf(l.Lock(lockKey, false))
 	require.True(t, read.StaleWriter())
 	l.Release(lockKey, first, LockTransientError)
-	require.True(t, read.StaleWriter(), "the last one, while there is none")
+	require.True(t, read.StaleWriter(), "without a writer, the last one counts")
 	require.NotNil(t, writerOf(l.Lock(lockKey, false)))
-	require.False(t, readerOf(l.Lock(lockKey, true)).StaleWriter(), "a reader is no writer")
+	require.False(t, readerOf(l.Lock(lockKey, true)).StaleWriter(), "a reader does not change it")
 }
 
-// endedContext has ended, but its Done never fires, so Wait sees the election first.
+// endedContext has ended, but its Done channel is never closed. So Wait sees the election first.
 type endedContext struct{ context.Context }
 
 func (endedContext) Err() error { return context.Canceled }
@@ -442,8 +442,8 @@ func TestLockElectedWaiterWhoseContextEndedElectsTheNext(t *testing.T) {
 	})
 }
 
-// TestLockElectionBeforeTheWaiterListens: a waiter counts as soon as it has joined, so it may be
-// elected before it receives from its channel.
+// A waiter counts as soon as it has joined, so it may be elected before it receives from its
+// channel.
 func TestLockElectionBeforeTheWaiterListens(t *testing.T) {
 	l := NewCacheLock(CacheLockConfig{})
 	writer := writerOf(l.Lock(lockKey, false))

@@ -14,17 +14,17 @@ import (
 	"github.com/cirquecache/cirque/memcache"
 )
 
-func TestLookupFails(t *testing.T) {
+func TestLookupReturnsTheErrorOfTheStorage(t *testing.T) {
 	h := newHouse(t, memcache.New(memcache.Config{}), faultystorage.Nth(faultystorage.Lookup, 1, faultystorage.Fault{Err: errBroken}))
 	c := h.begin(keyA)
 	_, _, err := c.Lookup(t.Context())
 	require.ErrorIs(t, err, errBroken)
 	require.Equal(t, cirque.PhaseCacheKey, c.Phase())
 	_, _, err = c.Lookup(t.Context())
-	require.ErrorIs(t, err, cirque.ErrNotFound, "it may be tried again")
+	require.ErrorIs(t, err, cirque.ErrNotFound, "Lookup may be called again")
 }
 
-func TestEntriesFromBeforeDoNotCount(t *testing.T) {
+func TestEntriesFromBeforeValidAfterAreNotFound(t *testing.T) {
 	h := inMemory(t)
 	meta := freshMeta("a")
 	h.put(keyA, meta, "body")
@@ -49,7 +49,7 @@ func TestEntriesFromBeforeDoNotCount(t *testing.T) {
 	}
 }
 
-func TestHitIsAnAccess(t *testing.T) {
+func TestHitCountsAsAnAccess(t *testing.T) {
 	h := inMemory(t)
 	h.put(keyA, freshMeta("a"), "body")
 	for _, status := range []cirque.HitStatus{cirque.HitFresh, cirque.HitExpired, cirque.HitForceMiss} {
@@ -68,7 +68,7 @@ func TestHitIsAnAccess(t *testing.T) {
 	}
 }
 
-func TestLockTellsClassesApart(t *testing.T) {
+func TestLockDistinguishesClasses(t *testing.T) {
 	h := inMemory(t)
 	lock := func(class string) *cirque.HttpCache {
 		c := h.begin(keyA)
@@ -87,7 +87,7 @@ func TestLockTellsClassesApart(t *testing.T) {
 	require.True(t, again.IsWriter())
 }
 
-func TestLockTellsVariantsApart(t *testing.T) {
+func TestLockDistinguishesVariants(t *testing.T) {
 	h := inMemory(t)
 	h.putVariant(keyA, "en", "hello")
 	french, _, _ := h.look(keyA, languages("fr"), nil)
@@ -103,12 +103,12 @@ func TestLockTellsVariantsApart(t *testing.T) {
 	status, err := other.WaitLock(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, cirque.LockDone, status)
-	require.Equal(t, keyA, other.Key(), "back on the primary slot")
+	require.Equal(t, keyA, other.Key(), "the key is that of the primary slot again")
 	require.Nil(t, other.VaryRecord())
 }
 
-// The permit of a writer who is gone without a word is found by the garbage collector.
-func TestWriterIsLost(t *testing.T) {
+// The garbage collector finds a permit that was lost without a release.
+func TestLostWriterIsReplaced(t *testing.T) {
 	h := spooled(t, nil)
 	func() {
 		var c cirque.HttpCache
@@ -129,7 +129,7 @@ func TestWriterIsLost(t *testing.T) {
 	}
 }
 
-func TestWriterTakesTooLong(t *testing.T) {
+func TestWriterThatTakesTooLongIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t)
 		h.Lock = cirque.NewCacheLock(cirque.CacheLockConfig{AgeTimeout: time.Second})
@@ -143,7 +143,7 @@ func TestWriterTakesTooLong(t *testing.T) {
 		c.TryLock()
 		require.True(t, c.IsWriter())
 
-		// The slow one may still finish its work.
+		// The slow writer may still finish its fill.
 		slow.SetMeta(freshMeta("a"))
 		f, err := slow.StartFill(t.Context(), cirque.FillOptions{})
 		require.NoError(t, err)
@@ -153,8 +153,8 @@ func TestWriterTakesTooLong(t *testing.T) {
 	})
 }
 
-// One request waits for LockWait altogether, however many writers there are.
-func TestWaitsShareOnePatience(t *testing.T) {
+// All waits of one request together take no longer than LockWait, whatever the number of writers.
+func TestLockWaitBoundsAllWaitsTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := spooled(t, nil)
 		h.LockWait = 10 * time.Second
@@ -193,7 +193,7 @@ func TestWaitsShareOnePatience(t *testing.T) {
 	})
 }
 
-func TestDefaultPatience(t *testing.T) {
+func TestDefaultLockWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t)
 		h.miss(keyA)
@@ -221,6 +221,6 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		require.Equal(t, cirque.LockWaiting, status)
 		require.Equal(t, cirque.PhaseCacheKey, c.Phase())
 		require.Nil(t, c.Hit())
-		require.Len(t, h.tally.Open(), 1, "the writer's")
+		require.Len(t, h.tally.Open(), 1, "that of the writer is open")
 	})
 }

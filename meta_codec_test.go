@@ -36,7 +36,7 @@ func encoded(t testing.TB, m *CacheMeta) []byte {
 	return data
 }
 
-// resealed gives changed bytes the checksum that belongs to them.
+// resealed returns changed bytes with a correct checksum.
 func resealed(data []byte) []byte {
 	binary.LittleEndian.PutUint64(data[2:], xxhash.Sum64(data[metaPrefix:]))
 	return data
@@ -54,7 +54,7 @@ func TestMetaRoundTrip(t *testing.T) {
 		for i := range data {
 			data[i] = 0xff
 		}
-		require.Equal(t, m, got, "the bytes stay the caller's")
+		require.Equal(t, m, got, "the meta keeps nothing of data")
 
 		got = fullMeta()
 		got.UnmarshalTrusted(string(encoded(t, m)))
@@ -86,7 +86,7 @@ func TestMetaRefusesDamage(t *testing.T) {
 	require.Equal(t, fullMeta(), kept, "an error leaves the meta as it was")
 }
 
-// Whoever can write the store can also write checksums.
+// Whoever can change stored metas can also make correct checksums.
 func TestMetaRefusesTamperedRecords(t *testing.T) {
 	section := func(id byte, content string) []byte {
 		return resealed(appendSection(encoded(t, new(CacheMeta)), id, content))
@@ -126,9 +126,9 @@ func TestMetaVersions(t *testing.T) {
 	require.ErrorIs(t, m.UnmarshalBinary(resealed(long)), ErrBadMeta)
 }
 
-func TestMetaSkipsWhatItDoesNotKnow(t *testing.T) {
+func TestMetaSkipsUnknownFieldsAndSections(t *testing.T) {
 	data := encoded(t, fullMeta())
-	// A later version's fields behind the fixed part, and its sections.
+	// Fields of a later version after the fixed part, and sections of a later version.
 	var later []byte
 	later = append(later, data[:metaFixedAt+fixedV1]...)
 	later = append(later, "new fixed fields"...)
@@ -166,7 +166,7 @@ func FuzzCacheMeta(f *testing.F) {
 	})
 }
 
-// sealed makes an envelope around arbitrary bytes that gets them past the checksum.
+// sealed returns a meta with these bytes and a correct checksum.
 func sealed(t testing.TB, data []byte) []byte {
 	envelope := encoded(t, new(CacheMeta))
 	n := copy(envelope[metaFixedAt:], data)

@@ -74,7 +74,7 @@ Release                    .        .        .        .        .        .       
 Reset                      .        Disabled Disabled Disabled Disabled Disabled Disabled Disabled Disabled Disabled Disabled
 `
 
-// facts are the results of the getters in each phase, in the order of the columns above.
+// facts are the results of the accessors in each phase, in the order of the columns above.
 var facts = map[string][]any{
 	"Phase": {
 		cirque.PhaseDisabled, cirque.PhaseUninit, cirque.PhaseBypass, cirque.PhaseCacheKey, cirque.PhaseHit, cirque.PhaseMiss,
@@ -96,7 +96,7 @@ var facts = map[string][]any{
 	},
 }
 
-// stage is a house with a walk that has reached a phase.
+// stage is a house with a walk in a phase.
 type stage struct {
 	*house
 	c     *cirque.HttpCache
@@ -166,7 +166,7 @@ func (s *stage) wantGone(err error) {
 	s.wantStored(keyA, "")
 }
 
-// hand returns a meta and its open body, of a key other than the walk's.
+// hand returns the meta and the open body of another key than the walk's.
 func (s *stage) hand(varied bool) (*cirque.CacheMeta, cirque.HitHandler) {
 	s.t.Helper()
 	if varied {
@@ -180,7 +180,7 @@ func (s *stage) hand(varied bool) (*cirque.CacheMeta, cirque.HitHandler) {
 	return meta, hit
 }
 
-// steps call the methods. Where a step is legal, it also checks what the method is documented to
+// steps call the methods. If the step is legal, they also check what the method is documented to
 // do.
 var steps = map[string]func(s *stage){
 	"Enable": func(s *stage) {
@@ -466,7 +466,7 @@ func wantPhaseError(t *testing.T, op string, phase cirque.CachePhase, step func(
 	step()
 }
 
-func TestPhaseError(t *testing.T) {
+func TestPhaseErrorNamesMethodAndPhase(t *testing.T) {
 	err := &cirque.PhaseError{Op: "Lookup", Phase: cirque.PhaseHit}
 	require.EqualError(t, err, "cirque: HttpCache.Lookup is not legal in phase Hit")
 }

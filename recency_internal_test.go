@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Of two exchanges that do not overlap the one asked for later is the more recent, whatever their
-// Dates say; of two that overlap, the one with the later Date, no later than it was received; where
-// these are equal, the one asked for later.
+// Of two exchanges that do not overlap, the one asked for later is the more recent, whatever their
+// Dates say. Of two that overlap, the one with the later Date is, where a Date counts as no later
+// than the receipt. If the Dates are equal, it is the one asked for later.
 func TestMoreRecent(t *testing.T) {
 	start := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
@@ -56,13 +56,13 @@ func undated(m *CacheMeta) *CacheMeta {
 	return m
 }
 
-func TestAskedOutlivesTheCodec(t *testing.T) {
+func TestAskedIsInTheBinaryForm(t *testing.T) {
 	now := time.Unix(1700000000, 5)
 	m := NewCacheMeta(200, nil, now, now, 0, 0)
 	plain := m.MetaSize()
 	require.Equal(t, now, m.Asked())
 	m.SetAsked(now.Add(-30 * time.Millisecond))
-	require.LessOrEqual(t, m.MetaSize()-plain, 8, "bytes an entry")
+	require.LessOrEqual(t, m.MetaSize()-plain, 8, "bytes of an entry")
 	m.SetPurgeEpoch(PurgeEpoch(now.UnixNano()))
 	b, err := m.AppendBinary(nil)
 	require.NoError(t, err)
@@ -76,8 +76,8 @@ func TestAskedOutlivesTheCodec(t *testing.T) {
 	require.Equal(t, now, m.Asked(), "no later than it was received")
 }
 
-// Whoever waits for the slots of a resource gets them in turn, or leaves.
-func TestSlotLock(t *testing.T) {
+// The waiters for the slots of a resource get them in turn, unless their context ends.
+func TestSlotLockGoesToTheWaitersInOrder(t *testing.T) {
 	var f inFlight
 	key := NewCacheKey("", "a", "").PrimaryHash()
 	require.NoError(t, f.lock(t.Context(), key))

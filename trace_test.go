@@ -97,7 +97,7 @@ func TestTraceIsCarriedByTheContext(t *testing.T) {
 	require.Same(t, trace, ContextCacheTrace(context.WithoutCancel(ctx)), "the context of a background fill keeps the trace")
 }
 
-func TestTracesCompose(t *testing.T) {
+func TestTracesAreCalledInTurn(t *testing.T) {
 	var log []string
 	hooks := reflect.TypeFor[CacheTrace]().NumField()
 	inner, outer := recordingTrace("inner", &log), recordingTrace("outer", &log)
@@ -111,14 +111,14 @@ func TestTracesCompose(t *testing.T) {
 	require.Equal(t, want, log)
 	require.Len(t, want, 2*hooks)
 
-	// Neither was changed, so each still reports once.
+	// Neither trace was changed, so each event is reported once.
 	log = nil
 	reportAll(inner)
 	reportAll(outer)
 	require.Len(t, log, 2*hooks)
 }
 
-func TestTracesComposeWithGaps(t *testing.T) {
+func TestTracesWithNilHooksAreCalledInTurn(t *testing.T) {
 	var log []string
 	misses := &CacheTrace{Miss: func(TraceEvent) { log = append(log, "miss") }}
 	hits := &CacheTrace{Hit: func(TraceEvent) { log = append(log, "hit") }}

@@ -31,7 +31,7 @@ func TestVaryRecordWith(t *testing.T) {
 	require.Equal(t, r.Epoch, with.Epoch)
 	require.Equal(t, r.Fields, with.Fields)
 
-	// A variant that is stored anew is the newest, and is there once.
+	// A variant that is stored again is the newest, and is in the record once.
 	renewed := variant(1)
 	renewed.ETag = `"new"`
 	with, dropped = r.with(renewed)
@@ -52,7 +52,7 @@ func TestVaryRecordIsCapped(t *testing.T) {
 		r = with
 	}
 	require.Len(t, r.Variants, 64)
-	// Replacing one drops none.
+	// Replacing a variant drops none.
 	_, dropped := r.with(r.Variants[5])
 	require.Nil(t, dropped)
 }
@@ -93,17 +93,17 @@ func TestVaryRecordRefusesDamage(t *testing.T) {
 	}
 	_, err = decodeVaryRecord(record(MaxVariants + 1).encode())
 	require.ErrorIs(t, err, ErrBadMeta)
-	// A length that no integer holds, and counts that nothing stands behind.
+	// A length that fits no integer, and counts with too few items after them.
 	_, err = decodeVaryRecord(good[:9] + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")
 	require.ErrorIs(t, err, ErrBadMeta)
 	_, err = decodeVaryRecord(good[:9] + "\xff\xff\xff\xff\x7f")
 	require.ErrorIs(t, err, ErrBadMeta)
 }
 
-func TestVaryMeta(t *testing.T) {
+func TestVaryMetaHoldsTheRecord(t *testing.T) {
 	m := newVaryMeta(record(3), testNow)
 	require.True(t, m.Has(MetaVaryRecord))
-	require.Zero(t, m.StatusCode(), "it is no response")
+	require.Zero(t, m.StatusCode(), "the entry is not a response")
 	require.True(t, m.IsFresh(testNow.Add(20*365*day)), "it must outlive its variants")
 	r, ok := m.VaryRecord()
 	require.True(t, ok)
