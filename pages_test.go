@@ -33,7 +33,7 @@ func body(t *testing.T, file, function string) string {
 	return ""
 }
 
-// pages returns the pages that people read, by path.
+// pages returns the text of each page, by path.
 func pages(t *testing.T) map[string]string {
 	paths, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
@@ -46,7 +46,7 @@ func pages(t *testing.T) map[string]string {
 	return all
 }
 
-// Go code in the pages stands in examples, which the compiler and the tests see.
+// The Go code in the pages is that of examples, which are compiled and tested.
 func TestCodeInPagesIsThatOfExamples(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)(?:<!-- (\\S+) (\\S+) -->\n)?```go\n(.*?)```")
 	found := 0
@@ -62,7 +62,7 @@ func TestCodeInPagesIsThatOfExamples(t *testing.T) {
 	require.GreaterOrEqual(t, found, 3)
 }
 
-// A link to a file leads to one.
+// The file of each link exists.
 func TestLinksInPagesLeadSomewhere(t *testing.T) {
 	links := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	for path, text := range pages(t) {
@@ -86,7 +86,7 @@ func TestLinksInPagesLeadSomewhere(t *testing.T) {
 	}
 }
 
-// anchors returns what the headings of a page can be linked by.
+// anchors returns the anchors of the headings of a page.
 func anchors(text string) (all []string) {
 	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
 		name := strings.ToLower(regexp.MustCompile(`[^\w -]`).ReplaceAllString(heading[1], ""))
@@ -95,7 +95,7 @@ func anchors(text string) (all []string) {
 	return all
 }
 
-// A function that a page names as file.go:function is there.
+// Each function that a page names as file.go:function exists.
 func TestFunctionsInPagesExist(t *testing.T) {
 	found := 0
 	for path, text := range pages(t) {

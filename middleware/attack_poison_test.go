@@ -351,7 +351,7 @@ func TestAttackResponseSplitting(t *testing.T) {
 	t.Run("a stored record", func(t *testing.T) {
 		now := time.Now()
 		meta := cirque.NewCacheMeta(200, http.Header{"X-Field": {"value..X-Injected: 1"}}, now, now.Add(time.Hour), 0, 0)
-		record, err := meta.MarshalBinary()
+		record, err := meta.AppendBinary(nil)
 		require.NoError(t, err)
 		var read cirque.CacheMeta
 		require.NoError(t, read.UnmarshalBinary(record))

@@ -105,13 +105,16 @@ type Exchange struct {
 	Decoded bool
 }
 
-// Recency returns the place of x in the order of exchanges.
-func (x *Exchange) Recency() cirque.Recency {
-	r := cirque.Recency{Asked: x.RequestTime, Received: x.ResponseTime}
+// Recency returns a meta that has nothing but the place of x in the order of exchanges, for
+// [cirque.HttpCache.Supersede]: when the origin was asked, when its header was received, and Date.
+func (x *Exchange) Recency() *cirque.CacheMeta {
+	header := http.Header{}
 	if date := x.Header["Date"]; len(date) > 0 {
-		r.Date = date[0]
+		header["Date"] = date[:1]
 	}
-	return r
+	m := cirque.NewCacheMeta(0, header, x.ResponseTime, x.ResponseTime, 0, 0)
+	m.SetAsked(x.RequestTime)
+	return m
 }
 
 func (x *Exchange) method() string {

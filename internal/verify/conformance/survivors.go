@@ -38,7 +38,7 @@ var survivors = []Survivor{
 	{"rules/reuse.go", "decision.StaleIfError = mayBeStale && window > 0 && staleness < window // RFC 5861 §4", "0 → 1", aNanosecond},
 	{"rules/reuse.go", "return maxAge > 0 && meta.Age(now) <= maxAge", "0 → 1", aNanosecond},
 	{"rules/request.go", `if lines := h["Pragma"]; len(lines) > 0 {`, "> → >=", "there is nothing to look at in no lines"},
-	{"vary.go", "b.AddNameMissing(name)", "delete b.AddNameMissing(name)", "a name that is left out is told from one that has a value, too"},
+	{"vary.go", "b.addNameMissing(name)", "delete b.addNameMissing(name)", "a name that is left out is told from one that has a value, too"},
 	{"vary_record.go", "b := make([]byte, 0, 64+len(r.Variants)*96)", "64 → 65", room},
 	{"vary_record.go", "b := make([]byte, 0, 64+len(r.Variants)*96)", "96 → 97", room},
 	{"vary_record.go", "b := make([]byte, 0, 64+len(r.Variants)*96)", "* → /", room},
