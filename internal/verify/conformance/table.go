@@ -119,7 +119,7 @@ There are %d cases. Each is a scripted exchange over real connections. All run i
 tiers, and without streaming at the doors ` + "`handler` and `client`" + `. To run one:
 
 ` + "```sh" + `
-go test ./internal/verify/conformance -run 'TestConformance/handler/no-store_is_not_stored'
+go test ./internal/verify/conformance -run '^TestConformance$/^handler$/^no-store_is_not_stored$'
 ` + "```" + `
 
 In the tables below, the level is the key word of the RFC. “encouraged” stands for its softer words, and “ours” for a rule that we
