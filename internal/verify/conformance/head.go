@@ -36,7 +36,7 @@ var headRules = []Requirement{
 	{
 		Section: "RFC 9110 §9.3.2", Level: May,
 		Rule:    "Use a response to HEAD for later HEAD requests.",
-		NotKept: "only responses to GET are stored. HEAD misses are rare, and a setting turns them into GET",
+		NotKept: "responses to HEAD are not stored. HEAD misses are rare, and Config.HeadAsGet turns them into GET",
 	},
 	{
 		Section: "RFC 9111 §4.3.5", Level: Should,

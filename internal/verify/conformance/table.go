@@ -71,7 +71,7 @@ func writeSummary(w io.Writer, requirements []Requirement) {
 	for _, r := range notKept {
 		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", r.Section, r.Level, escape(r.Rule), escape(r.NotKept))
 	}
-	fmt.Fprint(w, "\n## What cannot be observed\n\n| section | level | requirement | what is missing |\n|---|---|---|---|\n")
+	fmt.Fprint(w, "\n## What cannot be observed\n\n| section | level | requirement | what it would need |\n|---|---|---|---|\n")
 	for _, r := range notObservable {
 		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", r.Section, r.Level, escape(r.Rule), escape(r.NotObservable))
 	}
@@ -124,7 +124,7 @@ go test ./internal/verify/conformance -run '^TestConformance$/^handler$/^no-stor
 
 In the tables below, the level is the key word of the RFC. “encouraged” stands for its softer words, and “ours” for a rule that we
 set where the RFC leaves a choice. The answer to a requirement is *kept*, with the cases that show it; or *not kept*, with the
-reason; or *not observable*, with the observation that is missing. Requirements that concern only origins or only user agents are
+reason; or *not observable*, with the observation that it would need. Requirements that concern only origins or only user agents are
 left out.
 `
 
@@ -147,7 +147,7 @@ func (r *Requirement) answer() string {
 	case r.NotKept != "":
 		return "**not kept**: " + escape(r.NotKept)
 	case r.NotObservable != "":
-		return "**not observable**: missing is " + escape(r.NotObservable)
+		return "**not observable**: this would need " + escape(r.NotObservable)
 	}
 	names := r.caseNames()
 	more := ""
