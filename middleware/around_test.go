@@ -12,9 +12,10 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// What a handler around the cache has set for the client stays in every answer, as it would without
-// the cache. What both set, and is a list, comes from both; it is neither stored nor keyed.
-func TestHandlerKeepsTheFieldsOfThoseAroundIt(t *testing.T) {
+// Fields that a handler around the cache has set stay in every answer, as they would without the
+// cache. If both set a list field, the answer has the lines of both. The outer handler's lines are
+// neither stored nor part of the key.
+func TestHandlerKeepsFieldsSetByOuterHandlers(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{})
 	require.NoError(t, err)
 	inner := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -42,8 +43,9 @@ func TestHandlerKeepsTheFieldsOfThoseAroundIt(t *testing.T) {
 		inner.ServeHTTP(w, r)
 	}))
 	defer front.Close()
-	front.Client().Transport.(*http.Transport).DisableCompression = true // it would not ask for it with a Range
-	h := &house{t: t, front: front, client: front.Client()}
+	// The transport would not ask for compression in a request with a Range.
+	front.Client().Transport.(*http.Transport).DisableCompression = true
+	h := &harness{t: t, front: front, client: front.Client()}
 	for _, c := range []struct {
 		path, status string
 		code         int
@@ -65,7 +67,7 @@ func TestHandlerKeepsTheFieldsOfThoseAroundIt(t *testing.T) {
 		require.Equal(t, "outer", r.Header.Get("X-Outer"), c)
 		require.Equal(t, "outer=1", r.Header.Values("Set-Cookie")[0], c)
 		require.Equal(t, "Origin", r.Header.Values("Vary")[0], c)
-		require.Empty(t, r.Header["Link"], "what went out early is not said again")
+		require.Empty(t, r.Header["Link"], "a field of an early response must not be repeated in the final one")
 		switch c.code {
 		case 200, 206:
 			require.Equal(t, []string{"inner"}, r.Header["X-Both"], c)
@@ -76,9 +78,9 @@ func TestHandlerKeepsTheFieldsOfThoseAroundIt(t *testing.T) {
 	}
 }
 
-// The type of a body that has none is told as net/http does: from its first bytes, in however many
+// The cache sniffs the Content-Type as net/http does: from the first 512 bytes, in however many
 // writes they come.
-func TestHandlerTellsTypesAsTheServerDoes(t *testing.T) {
+func TestHandlerSniffsContentTypesAsTheServerDoes(t *testing.T) {
 	bodies := map[string][]string{
 		"/empty":     {""},
 		"/html":      {"\n", "<!DOCTYPE html>", "<html>"},
@@ -99,23 +101,23 @@ func TestHandlerTellsTypesAsTheServerDoes(t *testing.T) {
 	defer cached.Close()
 	for path, parts := range bodies {
 		path = strings.ReplaceAll(path, " ", "%20")
-		want := (&house{t: t, front: plain, client: plain.Client()}).get(path)
-		got := (&house{t: t, front: cached, client: cached.Client()}).get(path)
+		want := (&harness{t: t, front: plain, client: plain.Client()}).get(path)
+		got := (&harness{t: t, front: cached, client: cached.Client()}).get(path)
 		require.Equal(t, want.Header["Content-Type"], got.Header["Content-Type"], path)
 		require.Equal(t, strings.Join(parts, ""), got.body)
 	}
 }
 
-// Trailers that were not announced, such as gRPC's, reach the client of what passes, whatever the
-// method and the door.
-func TestTrailersOfWhatPasses(t *testing.T) {
+// Trailers that were not announced, such as gRPC's, reach the client of an uncacheable response,
+// with any method and at either door.
+func TestUnannouncedTrailersOfUncacheableResponsesPass(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		io.WriteString(w, "x")
 		w.(http.Flusher).Flush()
 		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost} {
 			require.Equal(t, "0", h.do(method, "/").Trailer.Get("Grpc-Status"), method)
 		}

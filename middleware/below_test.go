@@ -18,13 +18,15 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// adding is a base transport that gives requests a field of its user's, as golang.org/x/oauth2 does
-// with a token.
+// adding is a base transport that adds a field of one user to each request, as golang.org/x/oauth2
+// adds a token.
 type adding struct {
 	name, value string
 	base        http.RoundTripper
-	inPlace     bool // against the rules of RoundTripper, but some do
-	secretly    bool // no response tells
+	// It changes the caller's request. The rules of RoundTripper forbid that, but some transports
+	// do it.
+	inPlace  bool
+	secretly bool // The response does not carry the request that was sent.
 }
 
 func (a adding) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -43,7 +45,7 @@ func (a adding) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// below is one cache over transports that each add a field of one user's.
+// below is one cache above several transports, each of which adds a field of one user.
 type below struct {
 	t     *testing.T
 	cache *middleware.Cache
@@ -69,15 +71,15 @@ func (b *below) get(user string, header ...string) reply {
 	response, err := b.cache.Transport(door).RoundTrip(r)
 	require.NoError(b.t, err)
 	if !add.inPlace {
-		require.Equal(b.t, before, r.Header, "the caller's request is not changed")
+		require.Equal(b.t, before, r.Header, "the caller's request must not change")
 	}
 	body, err := io.ReadAll(response.Body)
 	response.Body.Close()
 	return reply{response, string(body), err}
 }
 
-// eachBelow runs test under synctest, over a cache whose origin takes a second to say "for" whom it
-// answers.
+// eachBelow runs test in a synctest bubble, with a cache whose origin takes a second and says for
+// whom it answers.
 func eachBelow(t *testing.T, cfg middleware.Config, field string, origin func(h http.Header, r *http.Request), test func(t *testing.T, b *below)) {
 	t.Helper()
 	for _, inPlace := range []bool{false, true} {
@@ -86,7 +88,7 @@ func eachBelow(t *testing.T, cfg middleware.Config, field string, origin func(h 
 				synctest.Test(t, func(t *testing.T) {
 					cfg := cfg
 					if !streams {
-						cfg.Storage = plain{memcache.New(memcache.Config{})}
+						cfg.Storage = notStreaming{memcache.New(memcache.Config{})}
 					}
 					cache, err := middleware.New(cfg)
 					require.NoError(t, err)
@@ -108,9 +110,9 @@ func eachBelow(t *testing.T, cfg middleware.Config, field string, origin func(h 
 	}
 }
 
-// What credentials that a transport below the cache adds have brought is not for others, as if the
-// request had had them.
-func TestCredentialsAddedBelow(t *testing.T) {
+// A transport below the cache may add credentials. Their answer is kept from others as if the
+// request had carried them.
+func TestCredentialsAddedBelowTheCacheAreRespected(t *testing.T) {
 	users := middleware.Config{Private: true}
 	one := middleware.Config{Private: true, SingleUser: true}
 	for name, c := range map[string]struct {
@@ -119,22 +121,22 @@ func TestCredentialsAddedBelow(t *testing.T) {
 		origin []string
 		stored bool
 	}{
-		"shared, Authorization":                  {middleware.Config{}, "Authorization", []string{"Cache-Control", "max-age=60"}, false},
-		"shared, Authorization, must-revalidate": {middleware.Config{}, "Authorization", []string{"Cache-Control", "max-age=60, must-revalidate"}, true},
-		"shared, Authorization, public":          {middleware.Config{}, "Authorization", []string{"Cache-Control", "public, max-age=60"}, true},
-		"shared, Authorization, s-maxage":        {middleware.Config{}, "Authorization", []string{"Cache-Control", "s-maxage=60"}, true},
-		"shared, Cookie":                         {middleware.Config{}, "Cookie", []string{"Cache-Control", "max-age=60"}, true},
-		"shared, Vary: Cookie":                   {middleware.Config{}, "Cookie", []string{"Cache-Control", "max-age=60", "Vary", "Cookie"}, false},
-		"shared, Vary: another":                  {middleware.Config{}, "X-Tenant", []string{"Cache-Control", "max-age=60", "Vary", "x-tenant"}, false},
-		"shared, a field that nobody goes by":    {middleware.Config{}, "Traceparent", []string{"Cache-Control", "max-age=60", "Vary", "Cookie"}, true},
-		"shared, Accept-Encoding":                {middleware.Config{}, "Accept-Encoding", []string{"Cache-Control", "max-age=60", "Vary", "Accept-Encoding"}, true},
-		"private, Authorization":                 {users, "Authorization", []string{"Cache-Control", "max-age=60"}, false},
-		"private, Cookie":                        {users, "Cookie", []string{"Cache-Control", "max-age=60"}, false},
-		"private, another":                       {users, "X-Tenant", []string{"Cache-Control", "max-age=60"}, true},
-		"private, Vary: another":                 {users, "X-Tenant", []string{"Cache-Control", "max-age=60", "Vary", "X-Tenant"}, false},
-		"one user, Authorization":                {one, "Authorization", []string{"Cache-Control", "max-age=60"}, true},
-		"one user, Cookie":                       {one, "Cookie", []string{"Cache-Control", "max-age=60"}, true},
-		"one user, Vary: Cookie":                 {one, "Cookie", []string{"Cache-Control", "max-age=60", "Vary", "Cookie"}, false},
+		"shared, Authorization":                   {middleware.Config{}, "Authorization", []string{"Cache-Control", "max-age=60"}, false},
+		"shared, Authorization, must-revalidate":  {middleware.Config{}, "Authorization", []string{"Cache-Control", "max-age=60, must-revalidate"}, true},
+		"shared, Authorization, public":           {middleware.Config{}, "Authorization", []string{"Cache-Control", "public, max-age=60"}, true},
+		"shared, Authorization, s-maxage":         {middleware.Config{}, "Authorization", []string{"Cache-Control", "s-maxage=60"}, true},
+		"shared, Cookie":                          {middleware.Config{}, "Cookie", []string{"Cache-Control", "max-age=60"}, true},
+		"shared, Vary: Cookie":                    {middleware.Config{}, "Cookie", []string{"Cache-Control", "max-age=60", "Vary", "Cookie"}, false},
+		"shared, Vary: X-Tenant":                  {middleware.Config{}, "X-Tenant", []string{"Cache-Control", "max-age=60", "Vary", "x-tenant"}, false},
+		"shared, a field that Vary does not name": {middleware.Config{}, "Traceparent", []string{"Cache-Control", "max-age=60", "Vary", "Cookie"}, true},
+		"shared, Accept-Encoding":                 {middleware.Config{}, "Accept-Encoding", []string{"Cache-Control", "max-age=60", "Vary", "Accept-Encoding"}, true},
+		"private, Authorization":                  {users, "Authorization", []string{"Cache-Control", "max-age=60"}, false},
+		"private, Cookie":                         {users, "Cookie", []string{"Cache-Control", "max-age=60"}, false},
+		"private, X-Tenant":                       {users, "X-Tenant", []string{"Cache-Control", "max-age=60"}, true},
+		"private, Vary: X-Tenant":                 {users, "X-Tenant", []string{"Cache-Control", "max-age=60", "Vary", "X-Tenant"}, false},
+		"one user, Authorization":                 {one, "Authorization", []string{"Cache-Control", "max-age=60"}, true},
+		"one user, Cookie":                        {one, "Cookie", []string{"Cache-Control", "max-age=60"}, true},
+		"one user, Vary: Cookie":                  {one, "Cookie", []string{"Cache-Control", "max-age=60", "Vary", "Cookie"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			origin := func(h http.Header, _ *http.Request) {
@@ -156,7 +158,7 @@ func TestCredentialsAddedBelow(t *testing.T) {
 					}
 					require.NoError(t, b.cache.Wait(t.Context()))
 					if user == "" && !c.stored {
-						require.Contains(t, b.get("").status(), "; hit", "nobody's credentials, nobody's answer")
+						require.Contains(t, b.get("").status(), "; hit", "an answer to a request without credentials can be stored")
 						time.Sleep(2 * time.Minute)
 					}
 				}
@@ -164,7 +166,7 @@ func TestCredentialsAddedBelow(t *testing.T) {
 			if c.stored {
 				return
 			}
-			// Those who wait do not take turns, and the next ones do not wait.
+			// Waiters do not fetch one after the other, and later requests do not wait.
 			eachBelow(t, c.cfg, c.field, origin, func(t *testing.T, b *below) {
 				for _, limit := range []time.Duration{2 * time.Second, time.Second} {
 					began := time.Now()
@@ -173,7 +175,7 @@ func TestCredentialsAddedBelow(t *testing.T) {
 						all.Go(func() {
 							user := fmt.Sprint("user", n)
 							if got := b.get(user).body; got != "for "+user {
-								t.Errorf("%s got what is %s", user, got)
+								t.Errorf("%s got the answer %q", user, got)
 							}
 						})
 					}
@@ -185,16 +187,16 @@ func TestCredentialsAddedBelow(t *testing.T) {
 	}
 }
 
-// A field that the request had and the transport below replaced is as good as one that it added.
-// What it took away the origin cannot have gone by.
-func TestFieldsReplacedBelow(t *testing.T) {
+// A field that the transport below replaces counts as one that it added. A removed field did not
+// reach the origin, so it does not count.
+func TestFieldsReplacedBelowTheCacheAreRespected(t *testing.T) {
 	for vary, c := range map[string]struct {
 		sent, instead string
 		stored        bool
 	}{
-		"replaced": {"mine", "theirs", false},
-		"the same": {"mine", "mine", true},
-		"removed":  {"mine", "", true},
+		"replaced":       {"mine", "theirs", false},
+		"left as it was": {"mine", "mine", true},
+		"removed":        {"mine", "", true},
 	} {
 		t.Run(vary, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -218,9 +220,9 @@ func TestFieldsReplacedBelow(t *testing.T) {
 	}
 }
 
-// A validation with credentials from below answers the client, and takes nothing from those
-// without.
-func TestValidationWithCredentialsAddedBelow(t *testing.T) {
+// A validation with credentials that were added below answers its client only. It does not freshen
+// the entry, nor take it from clients without credentials.
+func TestValidationWithCredentialsAddedBelowIsNotStored(t *testing.T) {
 	origin := func(h http.Header, _ *http.Request) {
 		h.Set("Cache-Control", "max-age=10")
 		h.Set("Etag", `"e"`)
@@ -238,9 +240,9 @@ func TestValidationWithCredentialsAddedBelow(t *testing.T) {
 	})
 }
 
-// A base that does not say what it sent tells nothing, and neither does one that redirects a
-// request without fields.
-func TestBaseThatDoesNotTell(t *testing.T) {
+// A base that does not report what it sent gives no reason to refuse storing. The same holds if the
+// reported request has no header, as after some redirects.
+func TestBaseThatDoesNotReportItsRequestIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cache, err := middleware.New(middleware.Config{})
 		require.NoError(t, err)
@@ -249,8 +251,8 @@ func TestBaseThatDoesNotTell(t *testing.T) {
 			w.Header().Set("Vary", "X-V")
 		})}
 		for name, door := range map[string]http.RoundTripper{
-			"nil request": adding{name: "X-V", value: "1", base: base, secretly: true},
-			"no header": roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			"no request in the response": adding{name: "X-V", value: "1", base: base, secretly: true},
+			"a request without a header": roundTripFunc(func(r *http.Request) (*http.Response, error) {
 				response, err := base.RoundTrip(r)
 				response.Request = &http.Request{}
 				return response, err

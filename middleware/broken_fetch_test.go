@@ -10,11 +10,12 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// An answer that needs no more of the body than has come is whole, whatever becomes of the rest.
-func TestAnswerBeforeTheFetchBreaksOff(t *testing.T) {
+// An answer that needs no more of the body than has come is complete, even if the fetch breaks off
+// later.
+func TestNotModifiedIsCompleteThoughTheFetchBreaksOff(t *testing.T) {
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
-			h, _ := newFaultyHouse(t, door, middleware.Config{}, func(*http.Request) faulty.Answer {
+			h, _ := newFaultyHarness(t, door, middleware.Config{}, func(*http.Request) faulty.Answer {
 				return faulty.Answer{
 					Header: http.Header{"Etag": {`"e"`}, "Cache-Control": {"max-age=60"}},
 					Length: 100 << 10, Kind: faulty.ResetInBody,

@@ -15,28 +15,29 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// bubble is a cache with one of its doors in front of a handler, without a network, for tests with
-// a clock of their own.
+// bubble is a cache with one of its doors in front of a handler, in a synctest bubble and without a
+// network.
 type bubble struct {
 	t     *testing.T
 	cache *middleware.Cache
 	door  http.RoundTripper
 }
 
-// eachBubble runs test with either door, under synctest.
+// eachBubble runs test with either door, each in a synctest bubble.
 func eachBubble(t *testing.T, cfg middleware.Config, origin http.HandlerFunc, test func(t *testing.T, b *bubble)) {
 	t.Helper()
 	eachBubbleOver(t, cfg, nil, origin, test)
 }
 
-// eachBubbleOver is eachBubble with a Storage of each cache's own; nil is the default one.
+// eachBubbleOver is eachBubble with a new Storage for each cache; nil selects the default one.
 func eachBubbleOver(t *testing.T, cfg middleware.Config, storage func() cirque.Storage, origin http.HandlerFunc, test func(t *testing.T, b *bubble)) {
 	t.Helper()
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg, front := cfg, http.Handler(nil)
-				cfg.Refresh = func(*http.Request) http.Handler { return front } // there is no server to find it by
+				// There is no server to take the handler from.
+				cfg.Refresh = func(*http.Request) http.Handler { return front }
 				if storage != nil {
 					cfg.Storage = storage()
 				}
@@ -55,8 +56,8 @@ func eachBubbleOver(t *testing.T, cfg middleware.Config, storage func() cirque.S
 	}
 }
 
-// serving is a handler as a RoundTripper: the response is there when its header is, and its body
-// streams.
+// serving makes a RoundTripper of a handler. RoundTrip returns when the header is written, and the
+// body streams.
 type serving struct{ http.Handler }
 
 func (s serving) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -79,7 +80,7 @@ func (s serving) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case response := <-w.ready:
 		response.Request = r
-		context.AfterFunc(r.Context(), func() { pr.Close() }) // nothing, once all is read
+		context.AfterFunc(r.Context(), func() { pr.Close() }) // no effect once the body is read
 		return response, nil
 	case err := <-failed:
 		return nil, err
@@ -118,7 +119,7 @@ func (w *pipedWriter) Write(p []byte) (int, error) {
 
 func (w *pipedWriter) Flush() { w.WriteHeader(http.StatusOK) }
 
-// ask sends a request; header holds name, value pairs. The body is the caller's to read.
+// ask sends a request; header holds name, value pairs. The caller reads and closes the body.
 func (b *bubble) ask(ctx context.Context, method, path string, header ...string) (*http.Response, error) {
 	r := httptest.NewRequestWithContext(ctx, method, "http://example.com"+path, nil)
 	r.Body = nil
@@ -133,7 +134,7 @@ func (b *bubble) purge(ctx context.Context) error {
 	return b.cache.Purge(ctx, httptest.NewRequest(http.MethodGet, "http://example.com/", nil))
 }
 
-// get asks with GET and reads the whole answer.
+// get sends a GET and reads the whole answer.
 func (b *bubble) get(path string, header ...string) reply {
 	b.t.Helper()
 	response, err := b.ask(b.t.Context(), http.MethodGet, path, header...)

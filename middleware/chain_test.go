@@ -19,7 +19,7 @@ import (
 // revising is an origin whose content never changes, while the fields of its answers do.
 type revising struct {
 	asked atomic.Int32
-	old   atomic.Bool // answers are stale when they come
+	old   atomic.Bool // The answers are stale when they come.
 }
 
 func (o *revising) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -33,7 +33,7 @@ func (o *revising) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("X-Revision", fmt.Sprint(n))
 	h.Set(fmt.Sprint("X-New-", n), "1")
-	if !o.old.Load() { // or a shared cache would not store it
+	if !o.old.Load() { // A shared cache would not store a stale answer with a cookie.
 		h.Set("Set-Cookie", fmt.Sprint("n=", n))
 	}
 	h.Set("Content-Language", "de")
@@ -48,14 +48,14 @@ func (o *revising) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "content")
 }
 
-// A client's own condition is answered with the fields that the origin sent, whether the origin's
-// answer to the cache was a 304 or the whole (RFC 9110 §5.1, §15.4.5). The next client gets those
-// of them that are stored.
-func TestNotModifiedCarriesTheOriginsFields(t *testing.T) {
+// A client's own condition is answered with the fields that the origin sent, whether the origin
+// answered the cache with 304 or 200 (RFC 9110 §5.1, §15.4.5). The next client gets those fields
+// that are stored.
+func TestNotModifiedCarriesTheFieldsOfTheOrigin(t *testing.T) {
 	for _, from := range []string{"304", "200"} {
 		t.Run(from, func(t *testing.T) {
 			origin := new(revising)
-			eachDoor(t, middleware.Config{}, origin.ServeHTTP, func(t *testing.T, h *house) {
+			eachDoor(t, middleware.Config{}, origin.ServeHTTP, func(t *testing.T, h *harness) {
 				origin.asked.Store(0)
 				n := 1
 				if from == "304" {
@@ -76,7 +76,7 @@ func TestNotModifiedCarriesTheOriginsFields(t *testing.T) {
 					require.Empty(t, r.Header[name], name)
 				}
 				if from == "200" {
-					// Of the representation's metadata a 304 has no more than it needs.
+					// A 304 made from a 200 has only the metadata that it needs.
 					require.Empty(t, r.Header["Content-Language"])
 					require.Empty(t, r.Header["Last-Modified"])
 				}
@@ -93,9 +93,9 @@ func TestNotModifiedCarriesTheOriginsFields(t *testing.T) {
 	}
 }
 
-// Two caches in a row, with a server between them: what a validation brings to the upstream one
-// reaches what the downstream one has stored, new fields and freshness, and a cookie reaches the
-// client who asked.
+// Two caches in a row, with a server between them. A validation that the upstream cache makes
+// brings new fields and freshness to the entry of the downstream one, and a cookie to the client of
+// the request.
 func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 	for _, upstreamDoor := range []string{"handler", "transport"} {
 		t.Run("upstream "+upstreamDoor, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 			transport := &http.Transport{DisableCompression: true}
 			t.Cleanup(transport.CloseIdleConnections)
 			up := newFront(upstream, upstreamDoor, server.URL, transport, t)
-			eachDoor(t, middleware.Config{Name: "Downstream"}, func(http.ResponseWriter, *http.Request) {}, func(t *testing.T, h *house) {
+			eachDoor(t, middleware.Config{Name: "Downstream"}, func(http.ResponseWriter, *http.Request) {}, func(t *testing.T, h *harness) {
 				h.front.Close()
 				h.front = newFront(h.cache, h.door, up.URL, transport, t)
 				origin.asked.Store(0)
@@ -118,7 +118,7 @@ func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 				}
 				path := "/" + h.door
 				h.get(path)
-				settle() // stale in both
+				settle() // The entries of both are stale now.
 				origin.old.Store(false)
 				r := h.get(path)
 				require.Equal(t, "content", r.body)
@@ -126,7 +126,7 @@ func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 				require.Equal(t, "1", r.Header.Get("X-New-2"))
 				require.Contains(t, r.status(), "Upstream; fwd=stale; fwd-status=304; stored")
 				require.Contains(t, strings.Join(r.Header["Cache-Status"], ", "), "Downstream; fwd=stale; fwd-status=304; stored")
-				require.Equal(t, int32(2), origin.asked.Load(), "validated once, all the way")
+				require.Equal(t, int32(2), origin.asked.Load(), "both caches must share one validation")
 				settle()
 				for range 2 {
 					hit := h.get(path)
@@ -138,13 +138,13 @@ func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 					require.Equal(t, "max-age=3600", hit.Header.Get("Cache-Control"))
 				}
 				require.Equal(t, int32(2), origin.asked.Load())
-				// A reload, past both.
+				// A reload passes both.
 				r = h.get(path, "Cache-Control", "no-cache")
 				require.Equal(t, "n=3", r.gets())
 				settle()
 				require.Equal(t, "3", h.get(path).Header.Get("X-Revision"))
 				require.Equal(t, int32(3), origin.asked.Load())
-				// The upstream one has lost the entry: its 200 is a 304 downstream.
+				// The upstream cache has lost the entry: its 200 becomes a 304 downstream.
 				target := h.front.URL
 				if upstreamDoor == "transport" {
 					target = server.URL
@@ -167,11 +167,11 @@ func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 	}
 }
 
-// What a 304 forbids to keep is kept no longer, whoever asked (RFC 9111 §4.3.4); what this client's
-// request forbids alone stays for the others.
-func TestNotModifiedThatEndsWhatIsStored(t *testing.T) {
+// A 304 that forbids storing ends the stored response, whoever asked (RFC 9111 §4.3.4). A refusal
+// that only this client's request caused leaves it stored for others.
+func TestNotModifiedThatForbidsStoringEndsTheEntry(t *testing.T) {
 	for name, c := range map[string]struct {
-		update  string // the 304's Cache-Control
+		update  string // the Cache-Control of the 304
 		request []string
 		ended   bool
 	}{
@@ -197,7 +197,8 @@ func TestNotModifiedThatEndsWhatIsStored(t *testing.T) {
 							w.Header().Del("Content-Length")
 							w.WriteHeader(http.StatusNotModified)
 						}
-						w.WriteHeader(http.StatusOK) // of a handler that says nothing at all nothing is taken
+						// Without this call nothing would be taken from the answer to HEAD.
+						w.WriteHeader(http.StatusOK)
 						return
 					}
 					io.WriteString(w, "public")
@@ -212,7 +213,7 @@ func TestNotModifiedThatEndsWhatIsStored(t *testing.T) {
 					require.NoError(t, err)
 					response.Body.Close()
 					if method == http.MethodGet {
-						require.Equal(t, "public", string(body), "it was validated")
+						require.Equal(t, "public", string(body), "the stored body must answer the validated request")
 					}
 					require.Equal(t, "1", response.Header.Get("X-Update"))
 					require.NoError(t, b.cache.Wait(t.Context()))
@@ -225,8 +226,9 @@ func TestNotModifiedThatEndsWhatIsStored(t *testing.T) {
 	}
 }
 
-// Users with credentials who validate at once what may not be stored for them do not take turns.
-func TestValidationsThatAreNotStoredAreMadeTogether(t *testing.T) {
+// Requests whose validation may not be stored, because of their credentials, are validated together
+// and not one after the other.
+func TestUnstoredValidationsRunTogether(t *testing.T) {
 	for _, update := range []string{"max-age=10", "private"} {
 		origin := func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Etag", `"e"`)
@@ -254,9 +256,8 @@ func TestValidationsThatAreNotStoredAreMadeTogether(t *testing.T) {
 	}
 }
 
-// A client's own no-store says nothing about what others with credentials get: these go on sharing
-// one answer.
-func TestNoStoreOfOneWithCredentialsIsNoNews(t *testing.T) {
+// A client's own no-store does not keep other clients with credentials from sharing one answer.
+func TestNoStoreOfOneClientDoesNotAffectOthers(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(time.Second)
 		w.Header().Set("Cache-Control", "public, max-age=10")
@@ -267,7 +268,7 @@ func TestNoStoreOfOneWithCredentialsIsNoNews(t *testing.T) {
 		eachBubble(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) { asked++; origin(w, r) }, func(t *testing.T, b *bubble) {
 			if path == "/stored" {
 				b.get(path)
-				time.Sleep(time.Minute) // stale
+				time.Sleep(time.Minute) // stale by now
 			}
 			require.Equal(t, "page", b.get(path, "Authorization", "x", "Cache-Control", "no-store").body)
 			asked = 0

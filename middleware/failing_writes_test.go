@@ -18,14 +18,13 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Where nothing can be stored, the clients of a hot key do not go to the origin one after the
-// other, as each would hope to fill the cache for the next: when that has failed twice, all are let
-// go.
-func TestFailedWritesDoNotQueueClients(t *testing.T) {
+// If nothing can be stored, the clients of a hot key do not go to the origin one after the other.
+// After two failed turns in a row, all waiters are released.
+func TestFailedWritesReleaseAllWaiters(t *testing.T) {
 	failing := func(streams bool, op faultystorage.Op) middleware.Config {
 		var base cirque.Storage = memcache.New(memcache.Config{})
 		if !streams {
-			base = plain{base}
+			base = notStreaming{base}
 		}
 		store, _ := faultystorage.Wrap(base, func(called faultystorage.Op, _ int) faultystorage.Fault {
 			if called == op {
@@ -36,11 +35,11 @@ func TestFailedWritesDoNotQueueClients(t *testing.T) {
 		return middleware.Config{Storage: store}
 	}
 	for name, cfg := range map[string]middleware.Config{
-		"no write begins":          failing(true, faultystorage.MissHandler),
-		"no write begins, plain":   failing(false, faultystorage.MissHandler),
-		"no write goes on, plain":  failing(false, faultystorage.MissWrite),
-		"no write finishes, plain": failing(false, faultystorage.MissFinish),
-		"too many fills":           {MaxFills: 1},
+		"no write begins":                  failing(true, faultystorage.MissHandler),
+		"no write begins, not streaming":   failing(false, faultystorage.MissHandler),
+		"writes break off, not streaming":  failing(false, faultystorage.MissWrite),
+		"no write finishes, not streaming": failing(false, faultystorage.MissFinish),
+		"too many fills":                   {MaxFills: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -19,12 +19,12 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// plain hides that a storage streams, so that bodies are spooled beside it.
-type plain struct{ cirque.Storage }
+// notStreaming hides that a Storage streams, so that bodies are spooled in memory beside it.
+type notStreaming struct{ cirque.Storage }
 
-// Lookup implements cirque.Storage. It does not show writes under way, as a Storage that does not
-// stream cannot.
-func (p plain) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
+// Lookup implements cirque.Storage. It hides writes under way, as a Storage that does not stream
+// cannot show them.
+func (p notStreaming) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	meta, hit, err := p.Storage.Lookup(ctx, key)
 	if err == nil && !hit.CountsAccess() {
 		_ = hit.Close()
@@ -33,8 +33,8 @@ func (p plain) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMe
 	return meta, hit, err
 }
 
-// storageScript answers by path: pages with and without variants, that are fresh, stale, or served
-// while they are revalidated.
+// storageScript answers by path: pages with and without variants, which are fresh, stale, or may be
+// served while they are revalidated.
 func storageScript(w http.ResponseWriter, r *http.Request) {
 	variant := ""
 	if r.URL.Path == "/vary" {
@@ -60,7 +60,7 @@ func storageScript(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, storedBody(r.URL.Path, variant))
 }
 
-// storedBody is larger than what an entry has room for beside its meta.
+// storedBody is longer than the room that an entry has beside its meta.
 func storedBody(path, variant string) string {
 	if path != "/vary" {
 		variant = ""
@@ -68,9 +68,8 @@ func storedBody(path, variant string) string {
 	return strings.Repeat(path+" "+variant+"\n", 8<<10/len(path))
 }
 
-// visit asks for everything there is, in every way. Answers may be missing, or break off; they must
-// not be wrong.
-func (h *house) visit(rounds int) {
+// visit sends requests of every kind. Answers may be missing or break off; they must not be wrong.
+func (h *harness) visit(rounds int) {
 	for range rounds {
 		for _, path := range []string{"/fresh", "/stale", "/swr", "/vary", "/uncacheable"} {
 			for _, v := range []string{"1", "2"} {
@@ -93,9 +92,8 @@ func (h *house) visit(rounds int) {
 	}
 }
 
-// check asks, and fails the test if the answer is neither an error, nor what was wanted, nor the
-// whole of that.
-func (h *house) check(method, path, variant, want string, header ...string) {
+// check sends a request. It fails the test unless the answer is an error, want, or the whole body.
+func (h *harness) check(method, path, variant, want string, header ...string) {
 	h.t.Helper()
 	got := h.try(method, path, append(header, "X-V", variant)...)
 	whole := storedBody(path, variant)
@@ -108,27 +106,27 @@ func (h *house) check(method, path, variant, want string, header ...string) {
 	}
 }
 
-// purgeAnyhow purges, whatever comes of it: a panic of the storage is the caller's.
-func (h *house) purgeAnyhow(path string, purge func(context.Context, *http.Request) error) {
+// purgeAnyhow purges and ignores the outcome: a panic of the Storage reaches the caller.
+func (h *harness) purgeAnyhow(path string, purge func(context.Context, *http.Request) error) {
 	defer func() { _ = recover() }()
 	_ = purge(context.Background(), h.keyed(path))
 }
 
 var errDisk = errors.New("disk on fire")
 
-// A storage that fails, delays or panics at any call of any method never makes the cache crash,
-// hang or serve wrong bytes; nothing that it handed out stays open, and when the fault is over all
-// is well again.
+// A Storage may fail, delay or panic at any call of any method. The cache never crashes, hangs or
+// serves wrong bytes, nothing that the Storage handed out stays open, and afterwards the cache
+// works.
 //
-// It keeps: whoever begins a flight ends it, exactly once, on every path.
-func TestFaultyStorage(t *testing.T) {
+// Invariant: every flight that begins ends exactly once, on every path.
+func TestFaultyStorageNeverGivesAWrongAnswer(t *testing.T) {
 	faults := map[string]faultystorage.Fault{
 		"fails":  {Err: errDisk},
 		"delays": {Delay: time.Millisecond},
 		"panics": {Panic: "storage broken"},
 		"tears":  {Err: errDisk, Partial: 10},
 	}
-	// The calls that fail, by door; 0: all.
+	// which call of the method fails, by door; 0 is every call
 	nths, rounds := map[string][]int{"handler": {0}, "transport": {2}}, 1
 	if long() {
 		every := []int{0, 1, 2, 3, 4, 7}
@@ -141,7 +139,7 @@ func TestFaultyStorage(t *testing.T) {
 					continue
 				}
 				if stores == "plain" && !long() && !strings.HasPrefix(op.String(), "Miss") {
-					continue // it differs in how it is written
+					continue // Only the writing differs.
 				}
 				t.Run(fmt.Sprintf("%s/%s/%v", stores, name, op), func(t *testing.T) {
 					for door, nths := range nths {
@@ -152,7 +150,7 @@ func TestFaultyStorage(t *testing.T) {
 				})
 			}
 		}
-		// The other way round.
+		// The two doors swap their calls.
 		nths["handler"], nths["transport"] = nths["transport"], nths["handler"]
 	}
 }
@@ -163,7 +161,7 @@ func testFaultyStorage(t *testing.T, door, stores string, op faultystorage.Op, n
 		script := faultystorage.Nth(op, nth, fault)
 		var base cirque.Storage = memcache.New(memcache.Config{})
 		if stores == "plain" {
-			base = plain{base}
+			base = notStreaming{base}
 		}
 		store, tally := faultystorage.Wrap(base, func(op faultystorage.Op, call int) faultystorage.Fault {
 			if over.Load() {
@@ -171,18 +169,18 @@ func testFaultyStorage(t *testing.T, door, stores string, op faultystorage.Op, n
 			}
 			return script(op, call)
 		})
-		h := newHouse(t, door, middleware.Config{Storage: store, LockWait: time.Second}, storageScript)
+		h := newHarness(t, door, middleware.Config{Storage: store, LockWait: time.Second}, storageScript)
 		h.client.Timeout = 20 * time.Second
 		h.visit(rounds)
 		over.Store(true)
 		for _, path := range []string{"/fresh", "/vary"} {
 			for range 2 {
-				require.True(t, storedBody(path, "1") == h.get(path, "X-V", "1").body, "after the fault")
+				require.True(t, storedBody(path, "1") == h.get(path, "X-V", "1").body, "the cache must serve the right body after the fault")
 			}
 		}
 		if fault.Panic != nil && door == "transport" && (op == faultystorage.HitRead || op == faultystorage.HitWriteTo || op == faultystorage.HitSeekRange) {
-			return // httputil.ReverseProxy, whose the body is, does not close one that panics
+			return // httputil.ReverseProxy owns the body and does not close one that panics.
 		}
-		eventually(t, func() bool { return len(tally.Open()) == 0 }, "handlers are closed")
+		eventually(t, func() bool { return len(tally.Open()) == 0 }, "all hit and miss handlers are closed")
 	})
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// gzipped compresses what next writes. A flush of next's ends a block of the compressed stream.
+// gzipped compresses what next writes. A flush ends a block of the compressed stream.
 func gzipped(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
@@ -41,9 +41,9 @@ func (g *gzipWriter) Flush() {
 	_ = http.NewResponseController(g.ResponseWriter).Flush()
 }
 
-// A cache between a compressing middleware and the handler does not make the answer larger: what
-// passes through it on a miss is flushed where the handler flushes, and nowhere else.
-func TestMissCompressesAsWithoutTheCache(t *testing.T) {
+// A cache between a compressing middleware and the handler does not make the answer larger. On a
+// miss, the answer is flushed where the handler flushes and nowhere else.
+func TestMissIsFlushedOnlyWhereTheHandlerFlushes(t *testing.T) {
 	for name, every := range map[string]int{"never flushed": 0, "flushed now and then": 50, "flushed at once": 1} {
 		t.Run(name, func(t *testing.T) {
 			page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -76,9 +76,9 @@ func TestMissCompressesAsWithoutTheCache(t *testing.T) {
 	}
 }
 
-// What the handler flushes reaches all who read along at once, the header by itself too, whether
-// they came before it or wait with all there is in hand.
-func TestFlushReachesAllWhoReadAlong(t *testing.T) {
+// What the handler flushes reaches all readers of the fill at once, including the header by itself.
+// It does not matter whether a reader came before the bytes or waits for more.
+func TestFlushReachesAllReadersOfTheFill(t *testing.T) {
 	const readers = 50
 	event := make(chan string)
 	end := sync.OnceFunc(func() { close(event) })
@@ -89,18 +89,18 @@ func TestFlushReachesAllWhoReadAlong(t *testing.T) {
 		w.(http.Flusher).Flush()
 		for e := range event {
 			fmt.Fprintln(w, e)
-			time.Sleep(5 * time.Millisecond) // readers have it, and wait for more
+			time.Sleep(5 * time.Millisecond) // the readers have it, and wait for more
 			w.(http.Flusher).Flush()
 		}
 	}
-	h := serveHandler(t, middleware.Config{}, origin)
+	h := newHandlerHarness(t, middleware.Config{}, origin)
 	bodies := make([]*bufio.Reader, readers)
 	for i := range bodies {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		r, _ := http.NewRequestWithContext(ctx, "GET", h.front.URL, nil)
 		response, err := h.client.Do(r)
-		require.NoError(t, err, "the header is there before any of the body")
+		require.NoError(t, err, "the header must come before any of the body")
 		defer response.Body.Close()
 		bodies[i] = bufio.NewReader(response.Body)
 	}
@@ -119,10 +119,10 @@ func TestFlushReachesAllWhoReadAlong(t *testing.T) {
 	}
 }
 
-// The same for a range of what is still being fetched.
-func TestFlushReachesRangesOfWhatIsBeingFetched(t *testing.T) {
+// What the handler flushes reaches a reader of a range at once too.
+func TestFlushReachesReadersOfARange(t *testing.T) {
 	hold, open := gate(t)
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Content-Length", "20")
 		io.WriteString(w, "0123456789")
@@ -163,7 +163,7 @@ func TestAnswersWithoutContentComeAtOnce(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			hold, open := gate(t)
-			h := serveHandler(t, middleware.Config{HeadAsGet: true}, func(w http.ResponseWriter, r *http.Request) {
+			h := newHandlerHarness(t, middleware.Config{HeadAsGet: true}, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Cache-Control", "max-age=60")
 				w.Header().Set("Etag", `"v1"`)
 				w.Header().Set("Content-Type", "text/plain")
@@ -179,8 +179,8 @@ func TestAnswersWithoutContentComeAtOnce(t *testing.T) {
 	}
 }
 
-// A client who does not read does not hold up the handler that flushes for others.
-func TestFlushDoesNotWaitForSlowClients(t *testing.T) {
+// A client that does not read does not hold up the handler that flushes.
+func TestSlowClientDoesNotHoldUpFlushes(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{})
 	require.NoError(t, err)
 	stuck, free := gate(t)
@@ -205,7 +205,7 @@ func TestFlushDoesNotWaitForSlowClients(t *testing.T) {
 	slow.Wait()
 }
 
-// stuckWriter is the writer of a client who reads nothing until free is closed.
+// stuckWriter is the writer of a client that reads nothing until free is closed.
 type stuckWriter struct {
 	*httptest.ResponseRecorder
 	free chan struct{}
@@ -213,7 +213,7 @@ type stuckWriter struct {
 
 func (s *stuckWriter) Flush() { <-s.free; s.ResponseRecorder.Flush() }
 
-// Flushing is safe beside the writing it is for, and over when ServeHTTP is.
+// Flushing is safe while the same answer is written, and ends with ServeHTTP.
 func TestFlushesEndWithTheAnswer(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{})
 	require.NoError(t, err)
@@ -232,14 +232,14 @@ func TestFlushesEndWithTheAnswer(t *testing.T) {
 			door.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 			w.over.Store(true)
 			if w.Body.Len() != 120 || w.late.Load() {
-				t.Errorf("%d bytes, used after the end: %v", w.Body.Len(), w.late.Load())
+				t.Errorf("got %d bytes; writer used after ServeHTTP: %v", w.Body.Len(), w.late.Load())
 			}
 		})
 	}
 	clients.Wait()
 }
 
-// strictWriter notes a use after ServeHTTP.
+// strictWriter records whether it is used after ServeHTTP has returned.
 type strictWriter struct {
 	*httptest.ResponseRecorder
 	over, late atomic.Bool
@@ -252,12 +252,12 @@ func (s *strictWriter) Flush() {
 	s.ResponseRecorder.Flush()
 }
 
-// closeNotifier is http.CloseNotifier, which frameworks still ask for.
+// closeNotifier is http.CloseNotifier, which some frameworks still use.
 type closeNotifier interface{ CloseNotify() <-chan bool }
 
-// Handlers find what they commonly ask a server's ResponseWriter for, in a revalidation in the
-// background too.
-func TestHandlerResponseWriterCanWhatAServersCan(t *testing.T) {
+// A handler's ResponseWriter has the optional interfaces that a server's has, except http.Hijacker.
+// In a background revalidation an outer handler's writer has them too.
+func TestHandlerResponseWriterHasTheServersInterfaces(t *testing.T) {
 	var asked atomic.Int32
 	check := func(w http.ResponseWriter, hijacks bool) {
 		_, flusher := w.(http.Flusher)
@@ -271,7 +271,7 @@ func TestHandlerResponseWriterCanWhatAServersCan(t *testing.T) {
 		}
 		select {
 		case <-notifier.CloseNotify():
-			t.Error("nobody has left")
+			t.Error("CloseNotify must not report a client that is still there")
 		default:
 		}
 	}
@@ -288,7 +288,7 @@ func TestHandlerResponseWriterCanWhatAServersCan(t *testing.T) {
 		inner.ServeHTTP(w, r)
 	}))
 	defer front.Close()
-	h := &house{t: t, front: front, client: front.Client()}
+	h := &harness{t: t, front: front, client: front.Client()}
 	for range 2 {
 		require.Equal(t, "1", h.get("/").body)
 		require.NoError(t, cache.Wait(t.Context()))
@@ -296,12 +296,12 @@ func TestHandlerResponseWriterCanWhatAServersCan(t *testing.T) {
 	require.EqualValues(t, 2, asked.Load())
 }
 
-// A handler that ends early because CloseNotify tells it to has not written all of what it began:
-// that is told only of a fetch that is cancelled, and nothing of it is stored.
-func TestCloseNotifyIsAboutTheFetch(t *testing.T) {
+// A handler may end early because CloseNotify tells it to. CloseNotify reports only the
+// cancellation of the fetch, and nothing of such a fetch is stored.
+func TestCloseNotifyReportsTheEndOfTheFetch(t *testing.T) {
 	for _, cacheable := range []bool{false, true} {
 		told := make(chan bool, 1)
-		h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", map[bool]string{false: "no-store", true: "max-age=60"}[cacheable])
 			io.WriteString(w, "one ")
 			w.(http.Flusher).Flush()

@@ -20,10 +20,10 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// serveHandler serves next behind a cache.
-func serveHandler(t *testing.T, cfg middleware.Config, next http.HandlerFunc) *house {
+// newHandlerHarness returns a harness whose server is the cache in front of next, without a proxy.
+func newHandlerHarness(t *testing.T, cfg middleware.Config, next http.HandlerFunc) *harness {
 	t.Helper()
-	h := newHouse(t, "handler", cfg, nil)
+	h := newHarness(t, "handler", cfg, nil)
 	h.front.Close()
 	h.front = httptest.NewUnstartedServer(h.cache.Handler(next))
 	h.front.Config.ErrorLog = quiet
@@ -32,8 +32,8 @@ func serveHandler(t *testing.T, cfg middleware.Config, next http.HandlerFunc) *h
 	return h
 }
 
-func TestHandlerUpgradesGetTheRawResponseWriter(t *testing.T) {
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+func TestHandlerUpgradeGetsTheRawResponseWriter(t *testing.T) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -60,7 +60,7 @@ func TestHandlerUpgradesGetTheRawResponseWriter(t *testing.T) {
 }
 
 func TestHandlerResponseWriterHasNoUnwrap(t *testing.T) {
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		_, unwraps := w.(interface{ Unwrap() http.ResponseWriter })
 		_, _, hijackErr := http.NewResponseController(w).Hijack()
 		fmt.Fprint(w, unwraps, " ", errors.Is(hijackErr, errors.ErrUnsupported))
@@ -68,8 +68,8 @@ func TestHandlerResponseWriterHasNoUnwrap(t *testing.T) {
 	require.Equal(t, "false true", h.get("/").body)
 }
 
-func TestHandlerHeaderIsSnapshotAtWriteHeader(t *testing.T) {
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+func TestHandlerHeaderIsFixedAtWriteHeader(t *testing.T) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("X-A", "before")
 		w.WriteHeader(203)
@@ -83,8 +83,8 @@ func TestHandlerHeaderIsSnapshotAtWriteHeader(t *testing.T) {
 	}
 }
 
-func TestHandlerSettlesDateAndContentTypeAtAdmission(t *testing.T) {
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+func TestHandlerSetsDateAndContentTypeAtAdmission(t *testing.T) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		if r.URL.Path == "/suppressed" {
 			w.Header()["Content-Type"] = nil
@@ -103,9 +103,9 @@ func TestHandlerSettlesDateAndContentTypeAtAdmission(t *testing.T) {
 	}
 }
 
-func TestHandlerWriteErrorsAreNetHTTPs(t *testing.T) {
+func TestHandlerWriteErrorsAreThoseOfNetHTTP(t *testing.T) {
 	errs := make(chan error, 4)
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		switch r.URL.Path {
 		case "/long":
@@ -121,7 +121,8 @@ func TestHandlerWriteErrorsAreNetHTTPs(t *testing.T) {
 	})
 	resp, err := h.client.Get(h.front.URL + "/long")
 	if err == nil {
-		io.ReadAll(resp.Body) // as much as was declared; what follows is the server's affair
+		// Only as many bytes as were declared are read; the server handles the rest.
+		io.ReadAll(resp.Body)
 		resp.Body.Close()
 	}
 	require.ErrorIs(t, <-errs, http.ErrContentLength)
@@ -131,7 +132,7 @@ func TestHandlerWriteErrorsAreNetHTTPs(t *testing.T) {
 
 func TestHandlerInterimResponsesPassAtOnceInOrder(t *testing.T) {
 	calls := 0
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		calls++
 		w.Header().Set("Link", "</style.css>; rel=preload")
 		w.WriteHeader(http.StatusEarlyHints)
@@ -163,9 +164,9 @@ func TestHandlerInterimResponsesPassAtOnceInOrder(t *testing.T) {
 	require.Equal(t, 1, calls)
 }
 
-func TestHandlerTrailersReachThoseAttachedAndAreNotStored(t *testing.T) {
+func TestHandlerTrailersReachReadersAndAreNotStored(t *testing.T) {
 	release := make(chan struct{})
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Trailer", "X-Sum")
 		io.WriteString(w, "body")
@@ -193,7 +194,7 @@ func TestHandlerTrailersReachThoseAttachedAndAreNotStored(t *testing.T) {
 }
 
 func TestHandlerTrailersOfUncacheableResponsesPass(t *testing.T) {
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Trailer", "X-Sum")
 		io.WriteString(w, "body")
@@ -225,7 +226,7 @@ func TestHandlerContextKeepsValuesAndLosesCancellation(t *testing.T) {
 			state <- fmt.Sprint("lives on ", r.Context().Value(ctxKey{}), " ", r.Context().Value(http.ServerContextKey) != nil)
 		}
 	})
-	h := newHouse(t, "handler", middleware.Config{}, nil)
+	h := newHarness(t, "handler", middleware.Config{}, nil)
 	h.front.Close()
 	h.front = httptest.NewUnstartedServer(h.cache.Handler(next))
 	h.front.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
@@ -242,8 +243,8 @@ func TestHandlerContextKeepsValuesAndLosesCancellation(t *testing.T) {
 	require.ElementsMatch(t, []string{"lives on kept true", "cancelled"}, []string{<-state, <-state})
 }
 
-// ServeHTTP returns only after next has, even when its client is long gone.
-func TestHandlerServeHTTPReturnsAfterNext(t *testing.T) {
+// ServeHTTP returns only after next has returned, even if its client has left long ago.
+func TestHandlerServeHTTPReturnsAfterNextHasReturned(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{})
 	require.NoError(t, err)
 	nextReturned := false
@@ -288,7 +289,7 @@ func TestHandlerPanicReachesTheServerAfterTheFillIsAborted(t *testing.T) {
 
 func TestHandlerHitNeverCallsNext(t *testing.T) {
 	calls := 0
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		calls++
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Etag", `"v"`)
@@ -306,7 +307,7 @@ func TestHandlerHitNeverCallsNext(t *testing.T) {
 }
 
 func TestHandlerMultipartRanges(t *testing.T) {
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Content-Type", "text/plain")
 		io.WriteString(w, "0123456789")
@@ -323,10 +324,10 @@ func TestHandlerMultipartRanges(t *testing.T) {
 	require.Equal(t, "bytes */10", h.get("/", "Range", "bytes=20-").Header.Get("Content-Range"))
 }
 
-// SSE: each event reaches the client when it is flushed.
-func TestHandlerStreamsUncacheableAsItComes(t *testing.T) {
+// Each server-sent event reaches the client when the handler flushes it.
+func TestHandlerStreamsUncacheableResponses(t *testing.T) {
 	next := make(chan string)
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		for event := range next {
 			fmt.Fprintf(w, "data: %s\n\n", event)
@@ -355,7 +356,7 @@ func TestHandlerStreamsUncacheableAsItComes(t *testing.T) {
 
 func TestHandlerHeadAsGetFillsTheCache(t *testing.T) {
 	var methods []string
-	h := serveHandler(t, middleware.Config{HeadAsGet: true}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{HeadAsGet: true}, func(w http.ResponseWriter, r *http.Request) {
 		methods = append(methods, r.Method)
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, "<html>")
@@ -368,11 +369,11 @@ func TestHandlerHeadAsGetFillsTheCache(t *testing.T) {
 	require.Equal(t, []string{"GET"}, methods)
 }
 
-// Some clients offer HTTP/2 with their first request, whatever it is: that leads neither past the
-// cache nor past its rules.
+// Some clients offer HTTP/2 in their first request, whatever it is. The offer changes nothing about
+// caching.
 func TestHandlerIgnoresTheUpgradeToHTTP2(t *testing.T) {
 	calls := 0
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		calls++
 		fresh("x")(w, r)
 	})

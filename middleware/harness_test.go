@@ -21,8 +21,8 @@ import (
 
 var quiet = log.New(io.Discard, "", 0)
 
-// house is an origin, a cache and a server in front of it, on loopback.
-type house struct {
+// harness is an origin, a cache and a server in front of it, on loopback.
+type harness struct {
 	t      testing.TB
 	door   string
 	cache  *middleware.Cache
@@ -31,23 +31,22 @@ type house struct {
 	client *http.Client
 
 	mu    sync.Mutex
-	count int             // of the requests that reached the origin
-	asked []*http.Request // the latest of them
+	count int             // how many requests reached the origin
+	asked []*http.Request // the latest hundred of them
 }
 
-// eachDoor runs test against a house with the cache as a handler and one with the cache as a
-// transport.
-func eachDoor(t *testing.T, cfg middleware.Config, origin http.HandlerFunc, test func(t *testing.T, h *house)) {
+// eachDoor runs test twice: with the cache as a handler and with the cache as a transport.
+func eachDoor(t *testing.T, cfg middleware.Config, origin http.HandlerFunc, test func(t *testing.T, h *harness)) {
 	t.Helper()
 	for _, door := range []string{"handler", "transport"} {
-		t.Run(door, func(t *testing.T) { test(t, newHouse(t, door, cfg, origin)) })
+		t.Run(door, func(t *testing.T) { test(t, newHarness(t, door, cfg, origin)) })
 	}
 }
 
-func newHouse(t testing.TB, door string, cfg middleware.Config, origin http.HandlerFunc) *house {
+func newHarness(t testing.TB, door string, cfg middleware.Config, origin http.HandlerFunc) *harness {
 	t.Helper()
 	faulty.CheckGoroutines(t)
-	h := &house{t: t, door: door}
+	h := &harness{t: t, door: door}
 	h.origin = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
 		h.count++
@@ -61,29 +60,30 @@ func newHouse(t testing.TB, door string, cfg middleware.Config, origin http.Hand
 	return h
 }
 
-// newFaultyHouse is newHouse with an origin that misbehaves as the script says. Every body of the
-// origin's has to be closed at the end.
-func newFaultyHouse(t testing.TB, door string, cfg middleware.Config, script func(*http.Request) faulty.Answer) (*house, *faulty.Origin) {
+// newFaultyHarness is newHarness with an origin that misbehaves as script says. Every body from the
+// origin must be closed at the end.
+func newFaultyHarness(t testing.TB, door string, cfg middleware.Config, script func(*http.Request) faulty.Answer) (*harness, *faulty.Origin) {
 	t.Helper()
 	faulty.CheckGoroutines(t)
 	origin := faulty.NewOrigin(t, script)
-	h := &house{t: t, door: door, origin: &httptest.Server{URL: origin.URL}}
+	h := &harness{t: t, door: door, origin: &httptest.Server{URL: origin.URL}}
 	h.open(cfg, nil)
 	return h, origin
 }
 
-// newHTTP2House is newFaultyHouse with an origin that speaks HTTP/2.
-func newHTTP2House(t testing.TB, door string, cfg middleware.Config, script func(*http.Request) faulty.Answer) (*house, *faulty.HTTP2Origin) {
+// newHTTP2Harness is newFaultyHarness with an origin that speaks HTTP/2.
+func newHTTP2Harness(t testing.TB, door string, cfg middleware.Config, script func(*http.Request) faulty.Answer) (*harness, *faulty.HTTP2Origin) {
 	t.Helper()
 	faulty.CheckGoroutines(t)
 	origin := faulty.NewHTTP2Origin(t, script)
-	h := &house{t: t, door: door, origin: &httptest.Server{URL: origin.URL}}
+	h := &harness{t: t, door: door, origin: &httptest.Server{URL: origin.URL}}
 	h.open(cfg, origin.Transport())
 	return h, origin
 }
 
-// open builds what is before the origin. A nil base is a transport of the house's own.
-func (h *house) open(cfg middleware.Config, base http.RoundTripper) {
+// open builds the cache and the server in front of it. If base is nil, the harness makes a
+// transport of its own.
+func (h *harness) open(cfg middleware.Config, base http.RoundTripper) {
 	h.t.Helper()
 	var err error
 	h.cache, err = middleware.New(cfg)
@@ -103,7 +103,7 @@ func (h *house) open(cfg middleware.Config, base http.RoundTripper) {
 	})
 }
 
-// newFront serves the origin, which transport reaches, through the cache by one of its doors.
+// newFront starts a server with the cache at the given door; transport leads to the origin.
 func newFront(cache *middleware.Cache, door, origin string, transport http.RoundTripper, t testing.TB) *httptest.Server {
 	handler, err := newProxy(cache, door, origin, transport)
 	require.NoError(t, err)
@@ -114,8 +114,7 @@ func newFront(cache *middleware.Cache, door, origin string, transport http.Round
 	return front
 }
 
-// newProxy is a reverse proxy of origin, which transport reaches, with the cache around it or in
-// it.
+// newProxy returns a reverse proxy for origin, with the cache around it or as its transport.
 func newProxy(cache *middleware.Cache, door, origin string, transport http.RoundTripper) (http.Handler, error) {
 	target, err := url.Parse(origin)
 	if err != nil {
@@ -138,29 +137,29 @@ func newProxy(cache *middleware.Cache, door, origin string, transport http.Round
 	return proxy, nil
 }
 
-// requests returns how often the origin was asked.
-func (h *house) requests() int {
+// requests returns how many requests reached the origin.
+func (h *harness) requests() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.count
 }
 
 // last returns the latest request that reached the origin.
-func (h *house) last() *http.Request {
+func (h *harness) last() *http.Request {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.asked[len(h.asked)-1]
 }
 
-// reply is a response whose body was read.
+// reply is a response whose body has been read.
 type reply struct {
 	*http.Response
 	body string
-	err  error // of reading the body
+	err  error // from reading the body
 }
 
-// do sends a request; header holds name, value pairs.
-func (h *house) do(method, path string, header ...string) reply {
+// do sends a request and reads the answer; header holds name, value pairs.
+func (h *harness) do(method, path string, header ...string) reply {
 	h.t.Helper()
 	r, err := http.NewRequest(method, h.front.URL+path, nil)
 	require.NoError(h.t, err)
@@ -178,19 +177,19 @@ func (h *house) do(method, path string, header ...string) reply {
 	return reply{resp, string(body), err}
 }
 
-func (h *house) get(path string, header ...string) reply {
+func (h *harness) get(path string, header ...string) reply {
 	h.t.Helper()
 	return h.do(http.MethodGet, path, header...)
 }
 
-// status returns the response's Cache-Status.
+// status returns the Cache-Status of the response.
 func (r reply) status() string { return r.Header.Get("Cache-Status") }
 
-// purge purges path through the cache's own call.
-func (h *house) purge(path string) error { return h.cache.Purge(context.Background(), h.keyed(path)) }
+// purge calls Cache.Purge for path.
+func (h *harness) purge(path string) error { return h.cache.Purge(context.Background(), h.keyed(path)) }
 
 // keyed returns a request for path as the cache sees it: behind its server, or behind the proxy.
-func (h *house) keyed(path string) *http.Request {
+func (h *harness) keyed(path string) *http.Request {
 	server := h.front.URL
 	if h.door == "transport" {
 		server = h.origin.URL
@@ -201,14 +200,14 @@ func (h *house) keyed(path string) *http.Request {
 	return r
 }
 
-// eventually waits for a condition that another goroutine brings about.
+// eventually waits up to ten seconds for a condition that another goroutine brings about.
 func eventually(t testing.TB, condition func() bool, what string) {
 	t.Helper()
 	require.Eventually(t, condition, 10*time.Second, time.Millisecond, what)
 }
 
-// try is do for requests that may fail, from any goroutine.
-func (h *house) try(method, path string, header ...string) reply {
+// try is do for requests that may fail. Any goroutine may call it.
+func (h *harness) try(method, path string, header ...string) reply {
 	r, err := http.NewRequest(method, h.front.URL+path, nil)
 	if err != nil {
 		return reply{Response: &http.Response{}, err: err}
@@ -225,8 +224,7 @@ func (h *house) try(method, path string, header ...string) reply {
 	return reply{resp, string(body), err}
 }
 
-// gate returns a channel to wait at and the function that closes it, which is called at the end of
-// t at the latest.
+// gate returns a channel to wait on and the function that closes it. The end of t closes it too.
 func gate(t testing.TB) (wait chan struct{}, open func()) {
 	wait = make(chan struct{})
 	open = sync.OnceFunc(func() { close(wait) })
@@ -234,5 +232,5 @@ func gate(t testing.TB) (wait chan struct{}, open func()) {
 	return wait, open
 }
 
-// long reports whether tests may take minutes and gigabytes.
+// long reports whether tests may take minutes and gigabytes (CIRQUE_LONG).
 func long() bool { return os.Getenv("CIRQUE_LONG") != "" }

@@ -20,10 +20,10 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// The connection tells the scheme of a request, not what its absolute form claims: an unsafe
-// request makes invalid what a GET for the same would find. A GET whose absolute form claims
-// another scheme is not for the cache, as the handler sees the claim.
-func TestAbsoluteFormInvalidatesWhatItIsFor(t *testing.T) {
+// The scheme of a request is that of its connection, not the one in its absolute form. An unsafe
+// request invalidates what a GET for the same target would find. A GET with another scheme in its
+// absolute form passes, as the handler sees that scheme.
+func TestAbsoluteFormInvalidatesByTheSchemeOfTheConnection(t *testing.T) {
 	n := 0
 	cache, err := middleware.New(middleware.Config{})
 	require.NoError(t, err)
@@ -33,7 +33,7 @@ func TestAbsoluteFormInvalidatesWhatItIsFor(t *testing.T) {
 	}))
 	ask := func(method, target string) string {
 		r := httptest.NewRequest(method, target, nil)
-		r.TLS = nil // which httptest sets by the target
+		r.TLS = nil // httptest sets TLS by the scheme of the target.
 		w := httptest.NewRecorder()
 		door.ServeHTTP(w, r)
 		return w.Body.String()
@@ -48,7 +48,7 @@ func TestAbsoluteFormInvalidatesWhatItIsFor(t *testing.T) {
 	require.NoError(t, cache.Close(t.Context()))
 }
 
-// What an unsafe request has done stays done though its client has left.
+// An unsafe request invalidates although its client has left.
 func TestInvalidationOutlivesItsClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
@@ -71,9 +71,9 @@ func TestInvalidationOutlivesItsClient(t *testing.T) {
 	})
 }
 
-// Nor is it undone by a response from before that the Storage has not yet begun to store when the
-// client leaves. The same goes for a PURGE.
-func TestInvalidationOfWhatIsBeginningOutlivesItsClient(t *testing.T) {
+// An unsafe request or a PURGE invalidates an older response that the Storage begins to store
+// later, although the client has left.
+func TestInvalidationCoversFillsThatAreBeginning(t *testing.T) {
 	for _, method := range []string{http.MethodPost, "PURGE"} {
 		t.Run(method, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestInvalidationOfWhatIsBeginningOutlivesItsClient(t *testing.T) {
 	}
 }
 
-// A purge that fails for what came in by one door reaches what came in by the other.
+// A purge goes on to the entries of the other door after it failed at one.
 func TestPurgeReachesBothDoors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var slow atomic.Bool
@@ -137,9 +137,9 @@ func TestPurgeReachesBothDoors(t *testing.T) {
 	})
 }
 
-// The answer to a POST is not stored for later GETs if their URL was purged since the origin was
-// asked. That the POST itself makes it invalid is no such purge.
-func TestPurgeVoidsTheAnswerToAPost(t *testing.T) {
+// If a URL was purged after a POST to it was sent, the answer to the POST is not stored. The
+// invalidation by the POST itself does not count as such a purge.
+func TestPurgeOfAURLKeepsTheAnswerToAPostFromBeingStored(t *testing.T) {
 	for _, purged := range []bool{false, true} {
 		t.Run(fmt.Sprint("purged ", purged), func(t *testing.T) {
 			eachBubble(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
@@ -175,8 +175,8 @@ func TestPurgeVoidsTheAnswerToAPost(t *testing.T) {
 	}
 }
 
-// The same where the other purge comes while the POST's own is at work.
-func TestPurgeAmidAPostsOwn(t *testing.T) {
+// A purge during the POST's own invalidation has the same effect.
+func TestPurgeDuringThePostsOwnInvalidationCounts(t *testing.T) {
 	for _, purged := range []bool{false, true} {
 		t.Run(fmt.Sprint("purged ", purged), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -208,9 +208,9 @@ func TestPurgeAmidAPostsOwn(t *testing.T) {
 	}
 }
 
-// While a purge takes its time nothing is stored, and the requests that come ask the origin one
-// after the other. When it is over, one response is for all.
-func TestRequestsDuringASlowPurge(t *testing.T) {
+// During a slow purge nothing is stored, and the requests that come reach the origin one after the
+// other. After it, one response is shared by all.
+func TestSlowPurgeStoresNothingUntilItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
 			faultystorage.Nth(faultystorage.Purge, 1, faultystorage.Fault{Delay: 2100 * time.Millisecond}))
@@ -236,7 +236,7 @@ func TestRequestsDuringASlowPurge(t *testing.T) {
 		}
 		wg.Wait()
 		require.EqualValues(t, 1, most.Load())
-		require.EqualValues(t, 12, asked.Load(), "eleven began during the purge")
+		require.EqualValues(t, 12, asked.Load(), "eleven requests must reach the origin during the purge, and one after it")
 		require.NoError(t, cache.Close(t.Context()))
 	})
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// A cache that is mounted twice on the way of a request, around a router and around one of its
-// handlers, does not wait for itself, whether it is asked for something new or for what is stale.
-func TestCacheWithinItself(t *testing.T) {
+// A cache may be mounted twice on the way of a request, around a router and around one of its
+// handlers. It does not wait for itself, neither on a miss nor for a stale response.
+func TestCacheMountedTwiceDoesNotWaitForItself(t *testing.T) {
 	var asked atomic.Int32
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=100, stale-while-revalidate=100")
@@ -52,7 +52,7 @@ func TestCacheWithinItself(t *testing.T) {
 			require.NoError(t, err)
 			front := httptest.NewServer(mount(cache))
 			defer front.Close()
-			h := &house{t: t, front: front, client: &http.Client{Transport: front.Client().Transport, Timeout: 10 * time.Second}}
+			h := &harness{t: t, front: front, client: &http.Client{Transport: front.Client().Transport, Timeout: 10 * time.Second}}
 			for i, want := range []string{"v1", "v1", "v2", "v2"} {
 				r := h.get("/a/b/c")
 				require.Contains(t, r.body, want+" /", "%d: %s", i, r.status())

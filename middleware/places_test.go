@@ -23,9 +23,9 @@ import (
 // plainStorage hides that a Storage streams.
 type plainStorage struct{ cirque.Storage }
 
-// Fills that nobody reads hold no place that somebody else wants: after many abandoned requests for
-// slow bodies, what a user asks for is stored, and fetched once for all who ask at the same time.
-func TestAbandonedFillsGiveWay(t *testing.T) {
+// A fill that nobody reads gives its place to another. After many abandoned requests for slow
+// bodies, what users ask for is stored, and fetched once for all that ask at the same time.
+func TestAbandonedFillsGiveUpTheirPlaces(t *testing.T) {
 	for _, storage := range []string{"streaming", "plain"} {
 		t.Run(storage, func(t *testing.T) {
 			var wait chan struct{}
@@ -46,7 +46,7 @@ func TestAbandonedFillsGiveWay(t *testing.T) {
 			if storage == "plain" {
 				cfg.Storage = plainStorage{memcache.New(memcache.Config{})}
 			}
-			eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+			eachDoor(t, cfg, origin, func(t *testing.T, h *harness) {
 				var open func()
 				wait, open = gate(t)
 				for i := range 40 {
@@ -61,7 +61,7 @@ func TestAbandonedFillsGiveWay(t *testing.T) {
 						users.Go(func() {
 							got := h.try(http.MethodGet, path)
 							if got.err != nil || got.body != "the beginning of "+path {
-								t.Errorf("%q, %v", got.body, got.err)
+								t.Errorf("got %q, %v", got.body, got.err)
 							}
 							if got.Response.Header != nil && strings.Contains(got.status(), "; stored") {
 								stored.Add(1)
@@ -69,11 +69,11 @@ func TestAbandonedFillsGiveWay(t *testing.T) {
 						})
 					}
 					users.Wait()
-					require.Equal(t, 1, h.requests()-before, "one fetch for all")
+					require.Equal(t, 1, h.requests()-before, "concurrent requests must share one fetch")
 					require.EqualValues(t, 1, stored.Load())
 					require.Contains(t, h.get(path).status(), "; hit")
 				}
-				// What gave way can be asked for again, at once.
+				// A cancelled fill's URL can be fetched again at once.
 				start := time.Now()
 				r, err := http.NewRequest(http.MethodGet, h.front.URL+"/slow/0", nil)
 				require.NoError(t, err)
@@ -88,8 +88,8 @@ func TestAbandonedFillsGiveWay(t *testing.T) {
 	}
 }
 
-// abandon asks for path, takes the first bytes of the answer, and leaves.
-func abandon(t *testing.T, h *house, path string) {
+// abandon requests path, reads the first bytes of the answer, and leaves.
+func abandon(t *testing.T, h *harness, path string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -102,9 +102,8 @@ func abandon(t *testing.T, h *house, path string) {
 	require.NoError(t, err)
 }
 
-// A handler that does not heed cancellation keeps its goroutine and not its place; nor does its key
-// stay occupied.
-func TestDeafHandlersKeepNoPlace(t *testing.T) {
+// A handler that ignores cancellation keeps its goroutine, but neither its place nor its key.
+func TestHandlerThatIgnoresCancellationKeepsNoPlace(t *testing.T) {
 	for _, storage := range []string{"streaming", "plain"} {
 		t.Run(storage, func(t *testing.T) {
 			var wait chan struct{}
@@ -146,9 +145,9 @@ func TestDeafHandlersKeepNoPlace(t *testing.T) {
 	}
 }
 
-// One client cannot take all places from the others, nor can one URL in its variants, as long as
-// somebody reads them. Those who find no place go to the origin at once, and are told.
-func TestPlacesAreShared(t *testing.T) {
+// One client cannot take all places, nor can one URL with its variants, as long as others need
+// them. A request that finds no place goes to the origin at once, and Cache-Status says so.
+func TestNoClientOrURLTakesAllPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wait := make(chan struct{})
 		origin := func(w http.ResponseWriter, r *http.Request) {
@@ -179,7 +178,7 @@ func TestPlacesAreShared(t *testing.T) {
 				stored++
 			}
 		}
-		require.Equal(t, 14, stored, "all but an eighth")
+		require.Equal(t, 14, stored, "one client must get all places but an eighth")
 		require.Contains(t, ask("192.0.2.1", "/page", ""), "detail=too-many-fills")
 		require.Contains(t, ask("192.0.2.2", "/other", ""), "; stored")
 		require.Contains(t, ask("192.0.2.2", "/slow/x", "1"), "; stored")
@@ -196,8 +195,8 @@ func TestPlacesAreShared(t *testing.T) {
 	})
 }
 
-// A background revalidation that its origin keeps waiting gives way to another after LockAge.
-func TestHangingRevalidationsGiveWay(t *testing.T) {
+// A background revalidation whose origin hangs gives its place to another after LockAge.
+func TestHangingRevalidationGivesUpItsPlaceAfterLockAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var hang atomic.Bool
 		wait := make(chan struct{})
@@ -226,9 +225,9 @@ func TestHangingRevalidationsGiveWay(t *testing.T) {
 		synctest.Wait()
 		page := b.get("/page").body
 		synctest.Wait()
-		require.Equal(t, page, b.get("/page").body, "the others have the turns")
+		require.Equal(t, page, b.get("/page").body, "the two hanging revalidations hold both places")
 		time.Sleep(11 * time.Second)
-		require.Equal(t, page, b.get("/page").body, "stale while it is revalidated")
+		require.Equal(t, page, b.get("/page").body, "the stale response must be served while it is revalidated")
 		synctest.Wait()
 		require.NotEqual(t, page, b.get("/page").body)
 		require.Equal(t, old, b.get("/slow/1").body)
@@ -237,9 +236,8 @@ func TestHangingRevalidationsGiveWay(t *testing.T) {
 	})
 }
 
-// A background revalidation whose body does not come on gives its place up after LockAge, and not
-// before.
-func TestHangingRevalidationBodiesGiveWay(t *testing.T) {
+// A background revalidation whose body stops gives up its place after LockAge, and not before.
+func TestHangingRevalidationBodyGivesUpItsPlaceAfterLockAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var hang atomic.Bool
 		wait := make(chan struct{})

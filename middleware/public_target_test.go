@@ -23,8 +23,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// site serves handler on loopback, by HTTP/1.1 or HTTP/2, and asks it.
-func site(t *testing.T, proto string, handler http.Handler) *house {
+// site serves handler on loopback by HTTP/1.1 or HTTP/2, with TLS, and returns a harness to ask it.
+func site(t *testing.T, proto string, handler http.Handler) *harness {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
 	server.Config.ErrorLog = quiet
@@ -33,12 +33,12 @@ func site(t *testing.T, proto string, handler http.Handler) *house {
 	t.Cleanup(server.Close)
 	client := server.Client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	h := &house{t: t, front: server, client: client}
+	h := &harness{t: t, front: server, client: client}
 	require.Equal(t, proto, h.get("/warm-up").Proto)
 	return h
 }
 
-// eachProtocol runs test with both.
+// eachProtocol runs test with HTTP/1.1 and with HTTP/2.
 func eachProtocol(t *testing.T, test func(t *testing.T, proto string)) {
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) { test(t, proto) })
@@ -53,7 +53,7 @@ func newCache(t testing.TB, cfg middleware.Config) *middleware.Cache {
 	return cache
 }
 
-// counted answers every GET with its name, a number and the path it sees.
+// counted answers every GET with its name, a running number and the URL that it sees.
 func counted(name string) (handler http.Handler, asked *atomic.Int32) {
 	asked = new(atomic.Int32)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -66,8 +66,8 @@ func counted(name string) (handler http.Handler, asked *atomic.Int32) {
 	}), asked
 }
 
-// twice asks for target two times and returns the answer, which the second time is a hit.
-func (h *house) twice(target string, header ...string) string {
+// twice requests target twice and returns the body. The second answer must be a hit.
+func (h *harness) twice(target string, header ...string) string {
 	h.t.Helper()
 	first := h.get(target, header...)
 	require.Contains(h.t, first.status(), "; stored", target)
@@ -77,9 +77,9 @@ func (h *house) twice(target string, header ...string) string {
 	return first.body
 }
 
-// What a client asks for is what its answer is stored as, whatever the handlers around the cache
-// make of the URL.
-func TestHandlersUnderOneCacheAreKeptApart(t *testing.T) {
+// A response is stored under what its client asked for, whatever the handlers around the cache make
+// of the URL.
+func TestHandlersWithOneCacheDoNotShareEntries(t *testing.T) {
 	mounts := map[string]func(cache *middleware.Cache, docs, admin http.Handler) http.Handler{
 		"StripPrefix": func(cache *middleware.Cache, docs, admin http.Handler) http.Handler {
 			mux := http.NewServeMux()
@@ -127,9 +127,9 @@ func TestHandlersUnderOneCacheAreKeptApart(t *testing.T) {
 	}
 }
 
-// An unsafe request under http.StripPrefix makes invalid what a GET for its public URL would find,
-// and what its Location refers to, relative or not. So do the cache's own purges, before the prefix
-// is stripped and after.
+// Under http.StripPrefix, an unsafe request invalidates what a GET for its public URL would find,
+// and what its Location refers to, relative or not. The cache's own purges do so too, before the
+// prefix is stripped and after.
 func TestPublicURLIsInvalidatedAndPurged(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
 		docs, _ := counted("docs")
@@ -154,13 +154,13 @@ func TestPublicURLIsInvalidatedAndPurged(t *testing.T) {
 			mux.ServeHTTP(w, r)
 		}))
 		for what, remove := range map[string]func(){
-			"POST":                  func() { h.do(http.MethodPost, "/docs/a/b") },
-			"relative Location":     func() { h.do(http.MethodPost, "/docs/a/c", "X-Location", "b") },
-			"Location's path":       func() { h.do(http.MethodPost, "/docs/", "X-Location", "/docs/a/b") },
-			"Location":              func() { h.do(http.MethodPost, "/docs/", "X-Location", h.front.URL+"/docs/a/b") },
-			"PURGE":                 func() { require.Equal(t, 200, h.do("PURGE", "/docs/a/b").StatusCode) },
-			"PURGE outside":         func() { require.Equal(t, 200, h.do("PURGE", "/docs/a/b", "X-Purge", "outside").StatusCode) },
-			"Purge, client request": func() { require.Equal(t, 200, h.get("/purge/docs/a/b").StatusCode) },
+			"POST":                                func() { h.do(http.MethodPost, "/docs/a/b") },
+			"relative Location":                   func() { h.do(http.MethodPost, "/docs/a/c", "X-Location", "b") },
+			"Location's path":                     func() { h.do(http.MethodPost, "/docs/", "X-Location", "/docs/a/b") },
+			"Location":                            func() { h.do(http.MethodPost, "/docs/", "X-Location", h.front.URL+"/docs/a/b") },
+			"PURGE":                               func() { require.Equal(t, 200, h.do("PURGE", "/docs/a/b").StatusCode) },
+			"PURGE before the prefix is stripped": func() { require.Equal(t, 200, h.do("PURGE", "/docs/a/b", "X-Purge", "outside").StatusCode) },
+			"Purge of a client's request":         func() { require.Equal(t, 200, h.get("/purge/docs/a/b").StatusCode) },
 		} {
 			h.twice("/docs/a/b")
 			remove()
@@ -168,19 +168,19 @@ func TestPublicURLIsInvalidatedAndPurged(t *testing.T) {
 			h.do("PURGE", "/docs/a/b")
 		}
 		h.twice("/docs/a/b")
-		h.do(http.MethodPost, "/docs/x", "X-Location", "/a/b") // which is not what is stored
+		h.do(http.MethodPost, "/docs/x", "X-Location", "/a/b") // nothing is stored under this path
 		require.Contains(t, h.get("/docs/a/b").status(), "; hit")
 	})
 }
 
-// A handler around the cache that rewrites one public URL to what each tenant has does not mix the
-// tenants, nor does it throw out what the others have. A purge of the public URL is one of all.
-func TestTenantsOfOneURL(t *testing.T) {
+// A handler around the cache may rewrite one public URL to a page of each tenant. Tenants never get
+// each other's pages, nor do they displace them. A purge of the public URL removes all.
+func TestTenantsOfOneURLDoNotShareEntries(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
 		app, asked := counted("app")
 		cache := newCache(t, middleware.Config{AuthorizePurge: func(*http.Request) bool { return true }})
 		cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Etag", `"1"`) // every tenant's first version
+			w.Header().Set("Etag", `"1"`) // the first version of every tenant
 			if r.Header.Get("If-None-Match") != "" {
 				w.WriteHeader(http.StatusNotModified)
 				return
@@ -205,10 +205,10 @@ func TestTenantsOfOneURL(t *testing.T) {
 				require.Equal(t, fmt.Sprintf("app %d sees %s/page?x", i+1, prefix), h.twice("/page?x", "X-Tenant", tenant))
 			}
 			for _, tenant := range []string{"", "c", "b", "", "a"} {
-				require.Contains(t, h.get("/page?x", "X-Tenant", tenant).status(), "; hit", "nobody's went for another's")
+				require.Contains(t, h.get("/page?x", "X-Tenant", tenant).status(), "; hit", "no tenant's page may displace another's")
 			}
 			require.EqualValues(t, 4, asked.Load())
-			// What has to be validated is validated by what the tenant itself has.
+			// A page that must be validated is validated against the tenant's own stored page.
 			for _, tenant := range []string{"a", "b", ""} {
 				got := h.get("/page?x", "X-Tenant", tenant, "Cache-Control", "no-cache")
 				require.Contains(t, got.body, strings.TrimSuffix("/"+tenant, "/")+"/page")
@@ -222,8 +222,7 @@ func TestTenantsOfOneURL(t *testing.T) {
 	})
 }
 
-// The tag of one tenant's page says nothing about another's, who may use the same: it is not sent
-// on the other's behalf.
+// Two tenants may use the same entity tag. One tenant's tag is not sent for another.
 func TestTenantsDoNotValidateEachOther(t *testing.T) {
 	var sent atomic.Pointer[[]string]
 	cache := newCache(t, middleware.Config{})
@@ -254,7 +253,7 @@ func TestTenantsDoNotValidateEachOther(t *testing.T) {
 				switch {
 				case strings.Contains(got.status(), "; hit"):
 				case i == 1 && tenants[0] == tenant:
-					require.Equal(t, []string{`"1"`}, *sent.Load(), "of another variant of the one resource")
+					require.Equal(t, []string{`"1"`}, *sent.Load(), "tags of other variants of the same resource must be sent")
 				default:
 					require.Empty(t, *sent.Load(), "%s %q of %q", path, tenant, tenants)
 				}
@@ -266,9 +265,8 @@ func TestTenantsDoNotValidateEachOther(t *testing.T) {
 	}
 }
 
-// The same where a handler around the cache changes the query, the Host, or only how the path is
-// escaped.
-func TestRewritingsAreTold(t *testing.T) {
+// A handler around the cache may also change the query, the Host, or only the escaping of the path.
+func TestRewrittenRequestsDoNotShareEntries(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fresh(fmt.Sprintf("%s %s %s", r.Host, r.URL.EscapedPath(), r.URL.RawQuery))(w, r)
@@ -303,13 +301,13 @@ func TestRewritingsAreTold(t *testing.T) {
 }
 
 // Two spellings of a path that a handler can tell apart are two resources.
-func TestSpellingsOfAPathAreKeptApart(t *testing.T) {
+func TestSpellingsOfAPathDoNotShareEntries(t *testing.T) {
 	cached := newCache(t, middleware.Config{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fresh(r.RequestURI)(w, r)
 	}))
 	front := httptest.NewServer(cached)
 	defer front.Close()
-	h := &house{t: t, front: front}
+	h := &harness{t: t, front: front}
 	for range 2 {
 		for _, target := range []string{"/{a%2Fb", "/{a/b", "/%7Ba/b", "/<b>", "/%3Cb%3E", "/#f", "/%23f", "/\xc3\xa9", "/%C3%A9"} {
 			require.Equal(t, target, string(h.raw(faulty.Request{Target: target})[0].Body))
@@ -317,9 +315,9 @@ func TestSpellingsOfAPathAreKeptApart(t *testing.T) {
 	}
 }
 
-// Behind a proxy that rewrites the path it is the rewritten URL that decides, not the one of the
-// client, which the proxy's request still carries; nor does the scheme of the client's connection.
-func TestTransportGoesByItsOwnURL(t *testing.T) {
+// Behind a proxy that rewrites the path, the rewritten URL makes the key. The client's URL, which
+// the request still carries, does not, nor does the scheme of the client's connection.
+func TestTransportKeysGoByTheRewrittenURL(t *testing.T) {
 	var asked atomic.Int32
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if n := asked.Add(1); r.Method == http.MethodGet {
@@ -355,7 +353,7 @@ func TestTransportGoesByItsOwnURL(t *testing.T) {
 				proxy.Transport = cache.Transport(transport)
 				h := site(t, proto, &proxy)
 				require.Equal(t, "2: /inner/a", h.twice("/outer/a"))
-				require.Contains(t, h.get("/inner/a").status(), "; hit", "it is the same to the origin")
+				require.Contains(t, h.get("/inner/a").status(), "; hit", "both URLs are the same to the origin")
 
 				outbound, err := http.NewRequest(http.MethodGet, origin.URL+"/inner/a", nil)
 				require.NoError(t, err)
@@ -368,10 +366,9 @@ func TestTransportGoesByItsOwnURL(t *testing.T) {
 	}
 }
 
-// A request that carries what a server's request does is a client's nevertheless, once it is sent
-// through a Transport: what it brings along is content, and the URL's scheme is its scheme. The
-// base gets it as it is.
-func TestTransportIsNotMisledByWhatAServerLeft(t *testing.T) {
+// A request sent through a Transport is a client's, although it has fields of a server's request.
+// Its Body is content, its scheme is that of its URL, and the base gets it unchanged.
+func TestTransportIgnoresFieldsOfAServersRequest(t *testing.T) {
 	var last atomic.Pointer[http.Request]
 	door := newCache(t, middleware.Config{}).Transport(roundTripper(func(r *http.Request) *http.Response {
 		last.Store(r)
@@ -408,8 +405,8 @@ func TestTransportIsNotMisledByWhatAServerLeft(t *testing.T) {
 	}
 }
 
-// A server's request is purged by what its client asked for.
-func TestPurgeOfAServersRequest(t *testing.T) {
+// A purge with a server's request goes by what its client asked for.
+func TestPurgeWithAServersRequestGoesByItsPublicURL(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	var purged error
 	h := site(t, "HTTP/1.1", http.StripPrefix("/docs", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -427,8 +424,8 @@ func TestPurgeOfAServersRequest(t *testing.T) {
 	require.True(t, errors.Is(purged, cirque.ErrNotFound))
 }
 
-// Those who choose keys themselves are asked about what the client asked for, and get the same
-// protection from what a rewriting mixes.
+// Config.Key is called with what the client asked for. Its keys are protected like the default ones
+// from a rewriting that mixes resources.
 func TestKeyHookSeesWhatTheClientAskedFor(t *testing.T) {
 	var seen atomic.Pointer[string]
 	docs, _ := counted("docs")
@@ -452,9 +449,9 @@ func TestKeyHookSeesWhatTheClientAskedFor(t *testing.T) {
 	require.Contains(t, h.twice("/admin/a?x"), "admin ")
 }
 
-// terminator is a proxy that ends the TLS connections of its clients, beside one for those who have
-// none. It tells the server behind it by X-Forwarded-Proto who came by which.
-func terminator(t *testing.T, behind http.Handler, proto string) (secure, plain *house) {
+// terminator returns a proxy that ends the TLS connections of its clients, and a plain one beside
+// it. Both tell the server behind them the client's scheme in X-Forwarded-Proto.
+func terminator(t *testing.T, behind http.Handler, proto string) (secure, plain *harness) {
 	t.Helper()
 	inner := httptest.NewServer(behind)
 	t.Cleanup(inner.Close)
@@ -472,10 +469,11 @@ func terminator(t *testing.T, behind http.Handler, proto string) (secure, plain 
 	t.Cleanup(front.Close)
 	client := front.Client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return secure, &house{t: t, front: front, client: client}
+	return secure, &harness{t: t, front: front, client: client}
 }
 
-// secureOnly redirects to https what its client did not get by https, as the proxy in front says.
+// secureOnly redirects to https every request that did not come by https, as X-Forwarded-Proto
+// says.
 var secureOnly = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "max-age=60")
 	w.Header().Set("Cache-Groups", `"pages"`)
@@ -491,14 +489,13 @@ const publicHost = "www.example.test"
 
 func trustAll(*http.Request) bool { return true }
 
-// The redirect from http to https is not for those who came by https: they would be sent round in a
-// circle.
-func TestRedirectToHTTPSBehindATerminator(t *testing.T) {
+// The redirect from http to https is not served to clients that came by https: it would loop.
+func TestRedirectToHTTPSIsServedToPlainClientsOnly(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
 		cache := newCache(t, middleware.Config{TrustForwarded: trustAll})
 		secure, plain := terminator(t, cache.Handler(secureOnly), proto)
 		for _, hit := range []bool{false, true} {
-			for _, h := range []*house{plain, secure} {
+			for _, h := range []*harness{plain, secure} {
 				got := h.get("/a", "Host", publicHost)
 				require.Equal(t, hit, strings.Contains(got.status(), "; hit"))
 				if h == plain {
@@ -511,9 +508,8 @@ func TestRedirectToHTTPSBehindATerminator(t *testing.T) {
 	})
 }
 
-// Whoever owns the cache names the public URLs, and nothing else is needed to purge them or their
-// groups.
-func TestPublicURLsBehindATerminator(t *testing.T) {
+// With the public URLs in the Config, purges of a URL and of a group need nothing else.
+func TestPublicURLsBehindATerminatorArePurged(t *testing.T) {
 	configs := map[string]middleware.Config{
 		"TrustForwarded":        {TrustForwarded: trustAll},
 		"PublicOrigin":          {PublicOrigin: "https://" + publicHost},
@@ -555,12 +551,12 @@ func TestPublicURLsBehindATerminator(t *testing.T) {
 	}
 }
 
-// Nobody is trusted by default: what a client says of itself neither finds what others have nor
-// leaves anything for them.
+// By default nobody is trusted. What a client claims neither finds entries of others nor stores any
+// for them.
 func TestForwardedFieldsAreNotTrusted(t *testing.T) {
 	for name, cfg := range map[string]middleware.Config{
-		"by default":  {},
-		"not for all": {TrustForwarded: func(r *http.Request) bool { return r.Header.Get("X-Secret") == "s" }},
+		"by default": {},
+		"from some":  {TrustForwarded: func(r *http.Request) bool { return r.Header.Get("X-Secret") == "s" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cache := newCache(t, cfg)
@@ -577,8 +573,8 @@ func TestForwardedFieldsAreNotTrusted(t *testing.T) {
 	}
 }
 
-// Of a trusted proxy's fields only what is plain counts; the rest is as if it had not been sent.
-func TestTrustedFieldsThatSayNothing(t *testing.T) {
+// Of a trusted proxy's fields only a plain value counts; others are ignored.
+func TestUnclearForwardedFieldsAreIgnored(t *testing.T) {
 	cache := newCache(t, middleware.Config{TrustForwarded: trustAll})
 	key := func(header ...string) cirque.CacheKey {
 		r := httptest.NewRequest(http.MethodGet, "/a", nil)
@@ -604,13 +600,13 @@ func TestTrustedFieldsThatSayNothing(t *testing.T) {
 		require.Equal(t, plain, key("X-Forwarded-Host", value), "%q", value)
 	}
 	require.NotEqual(t, plain, key("X-Forwarded-Host", "a.test"))
-	require.Equal(t, plain, key("Forwarded", "proto=https;host=a.test"), "which of the two a proxy sets cannot be known")
+	require.Equal(t, plain, key("Forwarded", "proto=https;host=a.test"), "Forwarded must be ignored, as it is unknown which field the proxy sets")
 }
 
-// Requests for one public host that reach the handler with several Hosts get what the handler makes
-// for each; a purge is one of all. So do those that come by TLS and those that come by a proxy
-// which ended it.
-func TestWhatTheHandlerSeesUnderAPublicOrigin(t *testing.T) {
+// Several Hosts may reach the handler under one public host. Each gets what the handler makes for
+// it, and a purge removes all. The same holds for requests with TLS and requests through a proxy
+// that ended it.
+func TestPublicOriginKeepsWhatTheHandlerSeesApart(t *testing.T) {
 	cache := newCache(t, middleware.Config{PublicOrigin: "https://" + publicHost})
 	cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fresh(fmt.Sprint(r.Host, " ", r.TLS != nil))(w, r)
@@ -621,7 +617,7 @@ func TestWhatTheHandlerSeesUnderAPublicOrigin(t *testing.T) {
 	hosts := []string{publicHost, "a.test", "b.test:8080"}
 	for _, hit := range []bool{false, true, false} {
 		for _, server := range []*httptest.Server{secure, plain} {
-			h := &house{t: t, front: server, client: server.Client()}
+			h := &harness{t: t, front: server, client: server.Client()}
 			for _, host := range hosts {
 				got := h.get("/", "Host", host)
 				require.Equal(t, fmt.Sprint(host, " ", server == secure), got.body)
@@ -636,8 +632,7 @@ func TestWhatTheHandlerSeesUnderAPublicOrigin(t *testing.T) {
 	}
 }
 
-// The owner's PurgeGroup for the URL that clients know is not in vain where nothing says that there
-// is a terminator.
+// PurgeGroup for a public URL covers http and https if nothing says which one the clients use.
 func TestPurgeGroupCoversBothSchemes(t *testing.T) {
 	for _, origin := range []string{"http://" + publicHost, "https://" + publicHost, "https://WWW.example.test:443"} {
 		cache := newCache(t, middleware.Config{})
@@ -652,7 +647,7 @@ func TestPurgeGroupCoversBothSchemes(t *testing.T) {
 	}
 }
 
-func TestInvalidPublicOrigin(t *testing.T) {
+func TestInvalidPublicOriginIsRefused(t *testing.T) {
 	for _, origin := range []string{
 		"www.example.test", "//www.example.test", "ftp://www.example.test", "https://", "https://:443", "https://a.test/", "https://a.test/b",
 		"https://u@a.test", "https://a.test?q", "https://a.test#f", "https://*.a.test", "https://a b", "https://[::1", "https://a.test:x", "*",
@@ -668,8 +663,8 @@ func TestInvalidPublicOrigin(t *testing.T) {
 	require.ErrorContains(t, err, "TrustForwarded")
 }
 
-// What net/http makes of a request line is not taken for a rewriting, however odd it is.
-func TestUnchangedURLsHaveNoVariants(t *testing.T) {
+// A URL as net/http parses it from any request line is not taken for a rewritten one.
+func TestUnchangedURLsAreNotTakenForRewritten(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	cached := cache.Handler(fresh("x"))
 	for _, target := range []string{
@@ -696,8 +691,8 @@ func TestUnchangedURLsHaveNoVariants(t *testing.T) {
 	}
 }
 
-// The answer to a POST may be stored for later GETs of its public URL, which is what its
-// Content-Location has to name (RFC 9110 §9.3.3).
+// The answer to a POST may be stored for later GETs if Content-Location names the public URL of the
+// request (RFC 9110 §9.3.3).
 func TestAnswerToAPostIsStoredUnderItsPublicURL(t *testing.T) {
 	for location, stored := range map[string]bool{"/docs/a": true, "a": true, "/a": false} {
 		cache := newCache(t, middleware.Config{PublicOrigin: "https://*"})
@@ -708,7 +703,7 @@ func TestAnswerToAPostIsStoredUnderItsPublicURL(t *testing.T) {
 			fresh(r.Method+" "+r.URL.Path)(w, r)
 		}))
 		front := httptest.NewServer(http.StripPrefix("/docs", app))
-		h := &house{t: t, front: front, client: front.Client()}
+		h := &harness{t: t, front: front, client: front.Client()}
 		require.Equal(t, "POST /a", h.do(http.MethodPost, "/docs/a").body)
 		require.NoError(t, cache.Wait(t.Context()))
 		want := "GET /a"
@@ -720,9 +715,9 @@ func TestAnswerToAPostIsStoredUnderItsPublicURL(t *testing.T) {
 	}
 }
 
-// What is stale under a stripped prefix is validated, and revalidated in the background, like
-// anything else; parts of it are put together.
-func TestStaleAndPartialUnderAStrippedPrefix(t *testing.T) {
+// Under a stripped prefix, a stale entry is validated, also in the background, and parts are
+// assembled.
+func TestStaleAndPartialWorkUnderAStrippedPrefix(t *testing.T) {
 	var asked atomic.Pointer[http.Request]
 	cache := newCache(t, middleware.Config{Ranges: middleware.RangesForward})
 	app := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -12,10 +12,10 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// A handler around the cache that recovers from http.ErrAbortHandler as from any panic does not
-// make half an answer a whole one, by HTTP/1.1 or HTTP/2, for the client who caused the fetch or
-// for those who read along.
-func TestRecoveredAbortIsNoEnd(t *testing.T) {
+// A handler around the cache may recover from http.ErrAbortHandler. Half an answer still does not
+// look complete, by HTTP/1.1 or HTTP/2, to the client that caused the fetch or to those that read
+// along.
+func TestRecoveredAbortDoesNotEndTheAnswerCleanly(t *testing.T) {
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) {
 			cache, err := middleware.New(middleware.Config{})

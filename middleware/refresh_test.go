@@ -22,8 +22,8 @@ import (
 
 type userKey struct{}
 
-// staleFirst answers what say says and counts its answers. The first one is stale at once, and may
-// be served while it is revalidated.
+// staleFirst answers with the text of say and counts its answers. The first answer is stale at once
+// and may be served while it is revalidated.
 type staleFirst struct {
 	say   func(r *http.Request) string
 	asked atomic.Int32
@@ -38,7 +38,7 @@ func (s *staleFirst) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "v%d %s", n, s.say(r))
 }
 
-// authenticated lets those in who say who they are, and puts that into the context.
+// authenticated lets in requests with a bearer token and puts the user into the context.
 func authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -50,10 +50,10 @@ func authenticated(next http.Handler) http.Handler {
 	})
 }
 
-// A background revalidation goes through all that a request goes through, so that its answer is
-// what a request would get: authentication, values of the context, rewritten URLs, and the router's
+// A background revalidation goes through everything that a request goes through, so that its answer
+// is what a request would get: authentication, context values, rewritten URLs and the router's
 // patterns.
-func TestRefreshGoesThroughTheWholeChain(t *testing.T) {
+func TestRefreshGoesThroughAllHandlers(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{})
 	require.NoError(t, err)
 	page := &staleFirst{say: func(r *http.Request) string {
@@ -73,7 +73,7 @@ func TestRefreshGoesThroughTheWholeChain(t *testing.T) {
 	})
 	front := httptest.NewServer(logged)
 	defer front.Close()
-	h := &house{t: t, front: front, client: front.Client()}
+	h := &harness{t: t, front: front, client: front.Client()}
 	for _, version := range []string{"v1", "v1", "v2"} {
 		r := h.get("/shop/item/7?q=1", "Authorization", "Bearer alice", "If-None-Match", `"x"`)
 		require.Equal(t, version+" GET /item/7?q=1 7 alice traced", r.body, r.status())
@@ -84,14 +84,14 @@ func TestRefreshGoesThroughTheWholeChain(t *testing.T) {
 	require.EqualValues(t, 2, page.asked.Load())
 }
 
-// Where the handler of the server is not known there is no background revalidation: what a request
-// would get cannot be told. The client waits, but for one who rather has what is stale.
-func TestNoRefreshWithoutSurroundings(t *testing.T) {
+// If the server's handler is not known, there is no background revalidation, as its answer could
+// differ from what a request gets. The client waits, unless it prefers a stale response.
+func TestNoRefreshWithoutTheServersHandler(t *testing.T) {
 	var said strings.Builder
 	logger := slog.New(slog.NewTextHandler(&said, nil))
 	for name, cfg := range map[string]middleware.Config{
-		"no server":       {Logger: logger},
-		"Refresh says so": {Refresh: func(*http.Request) http.Handler { return nil }},
+		"no server":           {Logger: logger},
+		"Refresh returns nil": {Refresh: func(*http.Request) http.Handler { return nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cache, err := middleware.New(cfg)
@@ -118,11 +118,11 @@ func TestNoRefreshWithoutSurroundings(t *testing.T) {
 			require.EqualValues(t, 2, page.asked.Load())
 		})
 	}
-	require.Equal(t, 1, strings.Count(said.String(), "no background revalidation"), "once, not per request: %s", &said)
+	require.Equal(t, 1, strings.Count(said.String(), "no background revalidation"), "the warning must be logged once, not per request: %s", &said)
 }
 
-// An error of the origin is still stood in for.
-func TestStaleIfErrorWithoutSurroundings(t *testing.T) {
+// A stale response still stands in for an error of the origin.
+func TestStaleIfErrorWorksWithoutTheServersHandler(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{StaleIfError: time.Hour})
 	require.NoError(t, err)
 	var down bool
@@ -142,9 +142,9 @@ func TestStaleIfErrorWithoutSurroundings(t *testing.T) {
 	}
 }
 
-// Values that the server itself adds to contexts would be missing, unless BackgroundContext has
-// them.
-func TestRefreshNeedsTheServersContext(t *testing.T) {
+// If the server itself adds context values, there is no background revalidation, as it would lack
+// them, unless BackgroundContext supplies them.
+func TestNoRefreshWithoutTheServersContextValues(t *testing.T) {
 	for _, given := range []bool{false, true} {
 		cfg := middleware.Config{}
 		if given {
@@ -160,7 +160,7 @@ func TestRefreshNeedsTheServersContext(t *testing.T) {
 			return context.WithValue(ctx, ctxKey{}, "database")
 		}
 		front.Start()
-		h := &house{t: t, front: front, client: front.Client()}
+		h := &harness{t: t, front: front, client: front.Client()}
 		want := []string{"v1 database", "v2 database", "v2 database"}
 		if given {
 			want[1] = "v1 database"
@@ -173,7 +173,7 @@ func TestRefreshNeedsTheServersContext(t *testing.T) {
 	}
 }
 
-// logText is what a logger wrote.
+// logText holds what a logger wrote.
 type logText struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -191,15 +191,15 @@ func (l *logText) String() string {
 	return l.text.String()
 }
 
-// A refresh that does not come to its door stores nothing, holds nothing, and leaves the validation
-// to the next client.
-func TestRefreshThatIsTurnedAway(t *testing.T) {
+// A revalidation that does not reach its door stores nothing, holds nothing, and leaves the
+// validation to the next client.
+func TestRefreshThatIsTurnedAwayStoresNothing(t *testing.T) {
 	for name, turn := range map[string]func(next http.Handler, w http.ResponseWriter, r *http.Request){
 		"refused": func(_ http.Handler, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) },
 		"redirect": func(_ http.Handler, w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/login", http.StatusFound)
 		},
-		"elsewhere": func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+		"sent elsewhere": func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			r.RequestURI, r.URL.Path = "/other", "/other"
 			next.ServeHTTP(w, r)
 		},
@@ -223,27 +223,27 @@ func TestRefreshThatIsTurnedAway(t *testing.T) {
 				inner.ServeHTTP(w, r)
 			}))
 			defer front.Close()
-			h := &house{t: t, front: front, client: front.Client()}
+			h := &harness{t: t, front: front, client: front.Client()}
 			require.Equal(t, "v1 /", h.get("/").body)
 			require.Equal(t, "v1 /", h.get("/").body)
 			require.NoError(t, cache.Wait(t.Context()))
 			r := h.get("/")
-			require.Equal(t, map[bool]int32{false: 2, true: 3}[name == "elsewhere"], page.asked.Load())
+			require.Equal(t, map[bool]int32{false: 2, true: 3}[name == "sent elsewhere"], page.asked.Load())
 			require.Contains(t, r.status(), "fwd=stale; fwd-status=200; stored", r.body)
 			require.Contains(t, h.get("/").status(), "; hit")
 			if name == "panics" {
-				eventually(t, func() bool { return strings.Contains(said.String(), "broken middleware") }, "it is reported")
+				eventually(t, func() bool { return strings.Contains(said.String(), "broken middleware") }, "the panic is logged")
 			} else {
 				require.Empty(t, said.String())
 			}
-			require.NotContains(t, h.get("/other").status(), "; hit", "what was answered on the way is not stored")
+			require.NotContains(t, h.get("/other").status(), "; hit", "an answer given on the way must not be stored")
 		})
 	}
 }
 
-// Caches in one another: each is refreshed by a request that goes past the others on the way to it,
-// and a refresh does not set off another.
-func TestRefreshThroughOtherCaches(t *testing.T) {
+// In nested caches, each cache is refreshed by a request that passes the others, and a refresh does
+// not cause another.
+func TestRefreshPassesOtherCaches(t *testing.T) {
 	outer, err := middleware.New(middleware.Config{Name: "outer"})
 	require.NoError(t, err)
 	inner, err := middleware.New(middleware.Config{Name: "inner"})
@@ -258,23 +258,23 @@ func TestRefreshThroughOtherCaches(t *testing.T) {
 	})
 	front := httptest.NewServer(outer.Handler(inner.Handler(page)))
 	defer front.Close()
-	h := &house{t: t, front: front, client: front.Client()}
+	h := &harness{t: t, front: front, client: front.Client()}
 	settled := func() {
 		for _, c := range []*middleware.Cache{outer, inner, outer} {
 			require.NoError(t, c.Wait(t.Context()))
 		}
 	}
 	require.Equal(t, "v1", h.get("/").body)
-	time.Sleep(2100 * time.Millisecond) // both are stale
+	time.Sleep(2100 * time.Millisecond) // the entries of both are stale
 	require.Equal(t, "v1", h.get("/").body)
 	settled()
 	require.EqualValues(t, 2, asked.Load())
-	require.EqualValues(t, 1, refreshes.Load(), "the inner one validated what the outer one asked it for")
+	require.EqualValues(t, 1, refreshes.Load(), "the inner cache must validate for the outer one's refresh")
 	r := h.get("/")
 	require.Equal(t, "v2", r.body)
 	require.Contains(t, strings.Join(r.Header.Values("Cache-Status"), ","), "outer; hit")
 
-	// The inner one alone: its own refresh passes the outer one by.
+	// Now only the inner entry is stored: its refresh passes the outer cache.
 	require.NoError(t, outer.PurgeAll(t.Context()))
 	time.Sleep(2100 * time.Millisecond)
 	require.Equal(t, "v2", h.get("/").body)
@@ -284,9 +284,9 @@ func TestRefreshThroughOtherCaches(t *testing.T) {
 	require.Equal(t, "v3", h.get("/").body)
 }
 
-// A chain that hangs on the way to the door holds neither the key nor Close up, whether it heeds
-// its context or not.
-func TestRefreshThatHangsOnItsWay(t *testing.T) {
+// A refresh that hangs before it reaches the door holds neither the key nor Close, whether or not
+// the handler heeds its context.
+func TestRefreshThatHangsHoldsNeitherKeyNorClose(t *testing.T) {
 	for _, heeds := range []bool{false, true} {
 		t.Run(fmt.Sprint("heeds its context ", heeds), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -322,7 +322,7 @@ func TestRefreshThatHangsOnItsWay(t *testing.T) {
 				start := time.Now()
 				require.NoError(t, cache.Wait(t.Context()))
 				require.Equal(t, 30*time.Second, time.Since(start))
-				require.Equal(t, "v2 page", get(), "the next one validates by itself")
+				require.Equal(t, "v2 page", get(), "the next request must validate by itself")
 
 				time.Sleep(101 * time.Second) // stale again
 				require.Equal(t, "v2 page", get())
@@ -331,15 +331,15 @@ func TestRefreshThatHangsOnItsWay(t *testing.T) {
 				require.ErrorIs(t, cache.Close(ctx), context.DeadlineExceeded)
 				close(free)
 				synctest.Wait()
-				require.EqualValues(t, 2, page.asked.Load(), "what comes late is nobody's")
+				require.EqualValues(t, 2, page.asked.Load(), "a refresh that comes too late must not reach the handler")
 			})
 		})
 	}
 }
 
-// Routers use what they put into contexts again: nothing of a client's request may be touched once
-// it is over.
-func TestRefreshTouchesNothingOfItsClient(t *testing.T) {
+// Routers reuse what they put into contexts. A refresh uses nothing of a client's request after
+// that request is over.
+func TestRefreshUsesNothingOfAFinishedRequest(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{})
 	require.NoError(t, err)
 	var asked sync.Map
@@ -381,10 +381,10 @@ func TestRefreshTouchesNothingOfItsClient(t *testing.T) {
 	require.NoError(t, cache.Close(t.Context()))
 }
 
-// Where the first answer is of no use, and the origin is asked once more, that is a request of its
-// own, too: the state of a router has moved on with the first. Here the range of what is too large
-// to be stored.
-func TestSecondAskingGoesThroughTheWholeChain(t *testing.T) {
+// If the first answer cannot be used, the origin is asked a second time by a request of its own,
+// because the router's state has changed with the first. Here the client's range of a body that is
+// too large to be stored is fetched.
+func TestSecondFetchGoesThroughAllHandlers(t *testing.T) {
 	large := strings.Repeat("0123456789", 1000)
 	for name, around := range map[string]func(http.Handler) http.Handler{
 		"nothing around": func(h http.Handler) http.Handler { return h },
@@ -417,10 +417,10 @@ func TestSecondAskingGoesThroughTheWholeChain(t *testing.T) {
 			var asked atomic.Int32
 			moved := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				asked.Add(1)
-				// The state of a router, which each use changes.
+				// a router's state, which every request changes
 				state := r.Context().Value(userKey{}).(*int)
 				if *state++; *state > 1 && name != "refused" && name != "one at a time" {
-					t.Error("asked in a state that has moved on")
+					t.Error("the second fetch must not use the state of the first")
 				}
 				w.Header().Set("Cache-Control", "max-age=60")
 				http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(large))
@@ -429,7 +429,7 @@ func TestSecondAskingGoesThroughTheWholeChain(t *testing.T) {
 				moved.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, new(int))))
 			})))
 			defer front.Close()
-			h := &house{t: t, front: front, client: front.Client()}
+			h := &harness{t: t, front: front, client: front.Client()}
 			r := h.get("/", "Range", "bytes=5-9")
 			require.Equal(t, http.StatusPartialContent, r.StatusCode)
 			require.Equal(t, "56789", r.body)
@@ -439,8 +439,8 @@ func TestSecondAskingGoesThroughTheWholeChain(t *testing.T) {
 	}
 }
 
-// A panic on the way of the second asking is the client's, whoever around the cache recovers it.
-func TestPanicInASecondAsking(t *testing.T) {
+// A panic of the second fetch reaches the client, even if a handler around the cache recovers it.
+func TestPanicInASecondFetchReachesTheClient(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{MaxObjectBytes: 1000})
 	require.NoError(t, err)
 	inner := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -463,14 +463,14 @@ func TestPanicInASecondAsking(t *testing.T) {
 	front.Config.ErrorLog = quiet
 	front.Start()
 	defer front.Close()
-	h := &house{t: t, front: front, client: front.Client()}
+	h := &harness{t: t, front: front, client: front.Client()}
 	require.Error(t, h.try("GET", "/", "Range", "bytes=5-9").err)
 	require.NoError(t, cache.Close(t.Context()))
 }
 
-// What a handler sets about its client's connection cannot fail in a background revalidation, which
-// has none: a handler that gives up where it fails would answer an error.
-func TestRefreshHasDeadlinesToSet(t *testing.T) {
+// A background revalidation has no client connection. Deadlines can be set on it all the same, as
+// some handlers answer an error if that fails.
+func TestRefreshAcceptsDeadlines(t *testing.T) {
 	cache, err := middleware.New(middleware.Config{})
 	require.NoError(t, err)
 	page := &staleFirst{say: func(*http.Request) string { return "page" }}
@@ -487,7 +487,7 @@ func TestRefreshHasDeadlinesToSet(t *testing.T) {
 		page.ServeHTTP(w, r)
 	})))
 	defer front.Close()
-	h := &house{t: t, front: front, client: front.Client()}
+	h := &harness{t: t, front: front, client: front.Client()}
 	for _, version := range []string{"v1", "v1", "v2"} {
 		r := h.get("/")
 		require.Equal(t, version+" page", r.body, r.status())

@@ -16,19 +16,19 @@ import (
 )
 
 // The handler behind the cache sees the scheme and the user of an absolute form, which any client
-// can choose, and the scheme that a handler around the cache has set by what its proxy told it.
-func TestSchemesAndUsersOfURLsAreTold(t *testing.T) {
+// can choose. It also sees the scheme that a handler around the cache has set.
+func TestSchemesAndUsersOfURLsAreKeptApart(t *testing.T) {
 	cached := newCache(t, middleware.Config{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fresh(fmt.Sprintf("%s %s", r.URL.Scheme, r.URL.User))(w, r)
 	}))
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if scheme := r.Header.Get("X-Scheme"); scheme != "" {
-			r.URL.Scheme = scheme // in place, as some do
+			r.URL.Scheme = scheme // in place, as some handlers do
 		}
 		cached.ServeHTTP(w, r)
 	}))
 	defer front.Close()
-	h := &house{t: t, front: front}
+	h := &harness{t: t, front: front}
 	host := front.Listener.Addr().String() + "/b"
 	for range 2 {
 		for _, scheme := range []string{"http", "https", ""} {
@@ -45,14 +45,14 @@ func TestSchemesAndUsersOfURLsAreTold(t *testing.T) {
 			answer := h.raw(faulty.Request{Target: target})
 			require.Equal(t, want, string(answer[0].Body))
 			if want != " " {
-				require.Contains(t, answer[0].Header.Get("Cache-Status"), "fwd=bypass; detail=key", "clients make no variants")
+				require.Contains(t, answer[0].Header.Get("Cache-Status"), "fwd=bypass; detail=key", "clients must not be able to create variants")
 			}
 		}
 	}
 }
 
-// A Config.Key that leaves the query or the Host out does so under a stripped prefix too.
-func TestKeyHookCountsUnderAStrippedPrefix(t *testing.T) {
+// A Config.Key that leaves out the query or the Host does so under a stripped prefix too.
+func TestKeyHookWorksUnderAStrippedPrefix(t *testing.T) {
 	cache := newCache(t, middleware.Config{Key: func(r *http.Request) (string, bool) { return r.URL.Path, true }})
 	cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fresh(r.Host+" "+r.URL.RawQuery)(w, r)
@@ -68,17 +68,18 @@ func TestKeyHookCountsUnderAStrippedPrefix(t *testing.T) {
 		require.Equal(t, "a.test x=1", h.get(target, "Host", "b.test").body)
 	}
 	for range 2 {
-		for _, query := range []string{"y=1", "y=2", "-"} { // which are no wish of the hook's
+		// Queries that the handler around the cache has set.
+		for _, query := range []string{"y=1", "y=2", "-"} {
 			got := h.get("/docs/a?x=1", "Host", "a.test", "X-Query", query)
 			require.Equal(t, "a.test "+strings.Trim(query, "-"), got.body)
 		}
 	}
 }
 
-// A handler around the cache that rewrites by the Host, and the Host too, is not told the Host of
-// the client by a request of the cache's own. Such a request is for another tenant: what it brings
-// is not the client's, nor does it keep what is stored from being validated.
-func TestRequestsOfTheCacheForAnotherTenant(t *testing.T) {
+// A handler around the cache may rewrite by the Host, and replace the Host. A request of the
+// cache's own lacks the client's Host, so it would be rewritten for another tenant. Its answer is
+// not used, and the entry is validated by clients.
+func TestAnswersForAnotherTenantAreNotUsed(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Etag", `"1"`)
@@ -87,7 +88,7 @@ func TestRequestsOfTheCacheForAnotherTenant(t *testing.T) {
 			w.Header().Set("Cache-Control", "max-age=60, stale-while-revalidate=600")
 			aged(w, 100*time.Second)
 		case strings.HasSuffix(r.URL.Path, "/other"):
-			w.Header().Set("Etag", `"2"`) // which nobody asked about: the cache asks again
+			w.Header().Set("Etag", `"2"`) // not the tag that was sent, so the cache asks again
 			w.WriteHeader(http.StatusNotModified)
 			return
 		default:
@@ -117,13 +118,13 @@ func TestRequestsOfTheCacheForAnotherTenant(t *testing.T) {
 			require.Equal(t, "/"+tenant+"/page", last.body)
 			require.NoError(t, cache.Wait(t.Context()))
 		}
-		require.Contains(t, last.status(), "; hit; ttl=5", "it is fresh")
+		require.Contains(t, last.status(), "; hit; ttl=5", "the entry must be fresh")
 	}
 }
 
-// Some frameworks take a request for one of the target that X-Original-URL or X-Rewrite-URL names,
-// which is in no key. Who knows that it is the same target removes the field.
-func TestRequestsThatNameAnotherTargetShareNothing(t *testing.T) {
+// Some frameworks serve the target that X-Original-URL or X-Rewrite-URL names, which is in no key.
+// Such requests pass, unless the owner removes the field with Normalize.
+func TestRequestsThatNameAnotherTargetBypassTheCache(t *testing.T) {
 	for _, name := range []string{"X-Original-URL", "x-rewrite-url"} {
 		origin := func(w http.ResponseWriter, r *http.Request) {
 			if target := r.Header.Get(name); target != "" {
@@ -131,7 +132,7 @@ func TestRequestsThatNameAnotherTargetShareNothing(t *testing.T) {
 			}
 			fresh(r.URL.Path)(w, r)
 		}
-		eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+		eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 			require.Equal(t, "/admin", h.get("/a", name, "/admin").body)
 			require.Equal(t, "/a", h.twice("/a"))
 			got := h.get("/a", name, "/admin")
@@ -141,7 +142,7 @@ func TestRequestsThatNameAnotherTargetShareNothing(t *testing.T) {
 		})
 		none := func([]string) string { return "" }
 		normalized := middleware.Config{Normalize: map[string]func([]string) string{name: none}}
-		eachDoor(t, normalized, origin, func(t *testing.T, h *house) {
+		eachDoor(t, normalized, origin, func(t *testing.T, h *harness) {
 			require.Equal(t, "/a", h.twice("/a", name, "/a"))
 		})
 	}

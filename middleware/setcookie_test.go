@@ -17,8 +17,8 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// cookies is an origin that counts its answers in a cookie of each. It takes a second for a body.
-// What is not in granted is for a shared cache to guess.
+// cookies is an origin that counts its answers in a cookie. A body takes it a second. granted is
+// its Cache-Control.
 type cookies struct {
 	asked   atomic.Int32
 	granted string
@@ -53,10 +53,10 @@ func (c *cookies) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "0123456789")
 }
 
-// gets are the cookies of an answer.
+// gets returns the cookies of an answer.
 func (r reply) gets() string { return strings.Join(r.Header["Set-Cookie"], "; ") }
 
-// caches are those that must not replay a cookie.
+// caches are configurations that must not replay a cookie.
 var caches = map[string]middleware.Config{
 	"shared":       {},
 	"private":      {Private: true},
@@ -65,9 +65,9 @@ var caches = map[string]middleware.Config{
 	"HEAD fetches": {HeadAsGet: true},
 }
 
-// A cookie is for the client whose request the origin answered with it, and for nobody who is
-// answered from the cache.
-func TestSetCookieIsForItsClient(t *testing.T) {
+// A cookie goes to the client whose request the origin answered with it, and never to a client that
+// is answered from the cache.
+func TestSetCookieReachesItsClientOnly(t *testing.T) {
 	for name, cfg := range caches {
 		t.Run(name, func(t *testing.T) {
 			eachStore(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
@@ -78,7 +78,7 @@ func TestSetCookieIsForItsClient(t *testing.T) {
 						got := make(chan string, 5)
 						for range cap(got) {
 							go func() { got <- b.get("/").gets() }()
-							synctest.Wait() // the first one asks, the others read along
+							synctest.Wait() // The first request fetches, the others read along.
 						}
 						cookies := 0
 						for range cap(got) {
@@ -114,8 +114,7 @@ func TestSetCookieIsForItsClient(t *testing.T) {
 						require.Equal(t, "34", r.body)
 						require.Equal(t, "n=4", r.gets())
 						hit()
-						// What comes on a miss may be a 304 to this client, or a refusal of its
-						// range.
+						// On a miss, the client's own answer may be a 304 or a 416.
 						r = b.get("/a", "If-None-Match", `"e"`)
 						require.Equal(t, http.StatusNotModified, r.StatusCode)
 						require.Equal(t, "n=5", r.gets())
@@ -133,7 +132,7 @@ func TestSetCookieIsForItsClient(t *testing.T) {
 	}
 }
 
-func TestSetCookieInTheBackground(t *testing.T) {
+func TestSetCookieOfABackgroundRevalidationReachesNobody(t *testing.T) {
 	for name, cfg := range caches {
 		t.Run(name, func(t *testing.T) {
 			origin := &cookies{granted: "max-age=10, stale-while-revalidate=60", in304: true}
@@ -145,15 +144,15 @@ func TestSetCookieInTheBackground(t *testing.T) {
 					require.Empty(t, b.get("/").gets())
 					require.NoError(t, b.cache.Wait(t.Context()))
 				}
-				require.Equal(t, int32(2), origin.asked.Load(), "once in the background")
+				require.Equal(t, int32(2), origin.asked.Load(), "the origin must be asked once in the background")
 			})
 		})
 	}
 }
 
-// The answer to a POST that is stored for GETs, and that to a HEAD which freshens, bring cookies
-// too.
-func TestSetCookieOfOtherMethods(t *testing.T) {
+// The answer to a POST that is stored for GETs, and the answer to a HEAD that freshens, bring
+// cookies too.
+func TestSetCookieOfPostAndHeadReachesItsClientOnly(t *testing.T) {
 	ask := func(b *bubble, method string) reply {
 		response, err := b.ask(b.t.Context(), method, "/", "Cache-Control", "max-age=0")
 		require.NoError(b.t, err)
@@ -178,8 +177,8 @@ func TestSetCookieOfOtherMethods(t *testing.T) {
 	}
 }
 
-// Parts are put together without cookies.
-func TestSetCookieOfParts(t *testing.T) {
+// Parts are assembled without cookies.
+func TestSetCookieOfAPartReachesItsClientOnly(t *testing.T) {
 	origin := &cookies{granted: "max-age=10"}
 	eachBubble(t, middleware.Config{Ranges: middleware.RangesForward}, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 		origin.asked.Store(0)
@@ -198,9 +197,9 @@ func TestSetCookieOfParts(t *testing.T) {
 	})
 }
 
-// A trailer reaches all who read along, so it brings no cookies, which do not belong there anyway
-// (RFC 9110 §6.5.1).
-func TestSetCookieInTrailer(t *testing.T) {
+// A trailer reaches all readers of a fill, so its cookies are dropped. They do not belong there
+// anyway (RFC 9110 §6.5.1).
+func TestSetCookieInATrailerIsDropped(t *testing.T) {
 	hold := make(chan struct{})
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -212,7 +211,7 @@ func TestSetCookieInTrailer(t *testing.T) {
 		w.Header().Set("X-Sum", "1")
 		w.Header().Set("Set-Cookie", "n=1")
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		hold = make(chan struct{})
 		read := make(chan reply)
 		for range 2 {
@@ -235,7 +234,7 @@ func TestSetCookieInTrailer(t *testing.T) {
 	})
 }
 
-func TestSetCookieKeptOrRefused(t *testing.T) {
+func TestSetCookieIsKeptOrRefusedAsConfigured(t *testing.T) {
 	for _, private := range []bool{false, true} {
 		origin := &cookies{granted: "max-age=10", in304: true}
 		keep := middleware.Config{Private: private, SetCookie: rules.SetCookieKeep}
@@ -264,10 +263,9 @@ func TestSetCookieKeptOrRefused(t *testing.T) {
 	require.ErrorContains(t, err, "unknown SetCookie(3)")
 }
 
-// A page that is validated before each use stays, and its validators with it, though validations
-// bring cookies for those who have none yet: the origin is not asked for the whole page because a
-// new client came by.
-func TestSetCookieDoesNotEndWhatIsValidatedAlways(t *testing.T) {
+// A page that is validated before each use stays stored, with its validators, although validations
+// bring cookies for new clients. A new client does not make the cache fetch the whole page.
+func TestSetCookieInAValidationDoesNotEndTheEntry(t *testing.T) {
 	for _, cc := range []string{"no-cache", "max-age=0, must-revalidate", "s-maxage=0", ""} {
 		t.Run(cc, func(t *testing.T) {
 			eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
@@ -303,7 +301,7 @@ func TestSetCookieDoesNotEndWhatIsValidatedAlways(t *testing.T) {
 							time.Sleep(time.Hour)
 						}
 						r := make(chan reply, 1)
-						go func() { r <- b.get("/") }() // the first to ask
+						go func() { r <- b.get("/") }() // the first request
 						synctest.Wait()
 						bodies, _ := b.crowd("/", func(int) []string { return []string{"Cookie", "old=1"} })
 						first := <-r

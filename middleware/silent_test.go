@@ -13,10 +13,9 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Routers whose handlers return errors answer those when all middleware has returned, to the
-// ResponseWriter that the cache gave them. A handler that returned without a word is no empty 200
-// to be stored.
-func TestAnswerAfterTheHandlerReturned(t *testing.T) {
+// Some routers write a handler's error after all middleware has returned, to the ResponseWriter
+// that the cache gave them. A handler that returned without writing is not stored as an empty 200.
+func TestAnswerWrittenAfterTheHandlerReturnedIsSent(t *testing.T) {
 	for name, late := range map[string]func(w http.ResponseWriter){
 		"nothing":   func(http.ResponseWriter) {},
 		"error":     func(w http.ResponseWriter) { http.Error(w, "no such thing", http.StatusNotFound) },
@@ -26,7 +25,7 @@ func TestAnswerAfterTheHandlerReturned(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var asked atomic.Int32
-			h := newHouse(t, "handler", middleware.Config{}, nil)
+			h := newHarness(t, "handler", middleware.Config{}, nil)
 			var inner http.ResponseWriter
 			var mu sync.Mutex
 			door := h.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -61,12 +60,12 @@ func TestAnswerAfterTheHandlerReturned(t *testing.T) {
 	}
 }
 
-// Those who wait for such an answer are not kept.
-func TestWaitersOfAHandlerThatSaysNothing(t *testing.T) {
+// Clients that wait for such an answer are released.
+func TestWaitersOfAHandlerThatWritesNothingAreReleased(t *testing.T) {
 	const clients = 20
 	var asked atomic.Int32
 	hold, open := gate(t)
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		if asked.Add(1) == 1 {
 			<-hold
 		}
@@ -79,7 +78,7 @@ func TestWaitersOfAHandlerThatSaysNothing(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, func() bool { return asked.Load() == 1 }, "one asks")
+	eventually(t, func() bool { return asked.Load() == 1 }, "the first client reaches the origin")
 	open()
 	all.Wait()
 	require.EqualValues(t, clients, asked.Load())

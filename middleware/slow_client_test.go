@@ -13,9 +13,9 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// A client that reads slowly what is not stored paces the origin. That is no fault of the origin's:
-// as long as it reads it gets all.
-func TestSlowClientIsNoIdleOrigin(t *testing.T) {
+// A client that reads an unstored response slowly slows down the origin. The origin is not taken
+// for idle, and the client gets the whole body.
+func TestSlowClientDoesNotMakeTheOriginIdle(t *testing.T) {
 	body := strings.Repeat("0123456789abcdef", 64<<10) // 1 MiB, in one write
 	origin := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -39,8 +39,8 @@ func TestSlowClientIsNoIdleOrigin(t *testing.T) {
 	})
 }
 
-// A client that has not read yet what is stored already does not take the place of a fill.
-func TestSlowClientTakesNoPlaceOfAFill(t *testing.T) {
+// A client that has not read a stored response does not take up a place for a fill.
+func TestSlowClientTakesUpNoPlaceForAFill(t *testing.T) {
 	eachBubble(t, middleware.Config{MaxFills: 1}, fresh("stored"), func(t *testing.T, b *bubble) {
 		var slow []io.Closer
 		for _, path := range []string{"/1", "/2", "/3"} {

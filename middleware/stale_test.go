@@ -17,14 +17,14 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// aged sends Date and Age so that a response is as old as the test wants it.
+// aged sets Age, so that the response is as old as the test needs.
 func aged(w http.ResponseWriter, age time.Duration) {
 	w.Header().Set("Age", fmt.Sprint(int(age.Seconds())))
 }
 
-// Stale-while-revalidate serves at once and revalidates once, in the background, and the next
-// request has the new one.
-func TestStaleWhileRevalidate(t *testing.T) {
+// Stale-while-revalidate serves the stale response at once and revalidates once, in the background.
+// The next request gets the new response.
+func TestStaleWhileRevalidateServesAtOnceAndRevalidatesOnce(t *testing.T) {
 	var version atomic.Int32
 	var gate atomic.Pointer[chan struct{}]
 	origin := func(w http.ResponseWriter, r *http.Request) {
@@ -38,7 +38,7 @@ func TestStaleWhileRevalidate(t *testing.T) {
 		}
 		fmt.Fprintf(w, "v%d", n)
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		version.Store(0)
 		g := make(chan struct{})
 		gate.Store(&g)
@@ -49,12 +49,12 @@ func TestStaleWhileRevalidate(t *testing.T) {
 			require.Contains(t, r.status(), "; hit; ttl=-")
 		}
 		close(g)
-		eventually(t, func() bool { return h.get("/").body == "v2" }, "refreshed")
+		eventually(t, func() bool { return h.get("/").body == "v2" }, "the new version is served")
 		require.Equal(t, 2, h.requests())
 	})
 }
 
-func TestStaleIfError(t *testing.T) {
+func TestStaleIfErrorStandsInForServerErrors(t *testing.T) {
 	for _, status := range []int{500, 502, 503, 504, 0} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			var down atomic.Bool
@@ -79,7 +79,7 @@ func TestStaleIfError(t *testing.T) {
 				aged(w, 10*time.Second)
 				io.WriteString(w, "good")
 			}
-			eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+			eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 				down.Store(false)
 				for _, path := range []string{"/", "/must", "/shared", "/nocache"} {
 					require.Equal(t, "good", h.get(path).body)
@@ -96,8 +96,8 @@ func TestStaleIfError(t *testing.T) {
 	}
 }
 
-// A 304 refreshes and persists: the next request is a hit, with the new fields.
-func TestRevalidationPersists(t *testing.T) {
+// A 304 freshens the entry for good: the next request is a hit, with the new fields.
+func TestNotModifiedFreshensTheEntry(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Etag", `"e"`)
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -110,7 +110,7 @@ func TestRevalidationPersists(t *testing.T) {
 		w.Header().Set("X-Version", "1")
 		io.WriteString(w, "body")
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		h.get("/")
 		second, third := h.get("/"), h.get("/")
 		require.Contains(t, second.status(), "fwd=stale; fwd-status=304")
@@ -123,13 +123,13 @@ func TestRevalidationPersists(t *testing.T) {
 	})
 }
 
-func TestPurgeTakesEveryVariant(t *testing.T) {
+func TestPurgeRemovesEveryVariant(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Vary", "X-V")
 		io.WriteString(w, r.Header.Get("X-V"))
 	}
-	eachDoor(t, middleware.Config{AuthorizePurge: func(r *http.Request) bool { return r.Header.Get("X-Admin") == "1" }}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{AuthorizePurge: func(r *http.Request) bool { return r.Header.Get("X-Admin") == "1" }}, origin, func(t *testing.T, h *harness) {
 		variants := []string{"a", "b", "c"}
 		for range 2 {
 			for _, v := range variants {
@@ -149,14 +149,14 @@ func TestPurgeTakesEveryVariant(t *testing.T) {
 	})
 }
 
-func TestPurgeMethodIsClosedUnlessOpened(t *testing.T) {
-	h := newHouse(t, "handler", middleware.Config{}, fresh("x"))
+func TestPurgeMethodNeedsAuthorizePurge(t *testing.T) {
+	h := newHarness(t, "handler", middleware.Config{}, fresh("x"))
 	h.get("/")
 	require.Equal(t, http.StatusForbidden, h.do("PURGE", "/").StatusCode)
 	require.Contains(t, h.get("/").status(), "; hit")
 	require.Equal(t, 1, h.requests())
 
-	open := newHouse(t, "handler", middleware.Config{
+	open := newHarness(t, "handler", middleware.Config{
 		AuthorizePurge: func(r *http.Request) bool { return r.Header.Get("X-Admin") == "1" },
 	}, fresh("x"))
 	open.get("/")
@@ -166,7 +166,7 @@ func TestPurgeMethodIsClosedUnlessOpened(t *testing.T) {
 	require.Contains(t, open.get("/").status(), "fwd=uri-miss")
 }
 
-func TestSoftPurgeMarksStale(t *testing.T) {
+func TestSoftPurgeMarksTheEntryStale(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Etag", `"e"`)
@@ -176,7 +176,7 @@ func TestSoftPurgeMarksStale(t *testing.T) {
 		}
 		io.WriteString(w, "x")
 	}
-	h := newHouse(t, "handler", middleware.Config{AuthorizePurge: func(*http.Request) bool { return true }}, origin)
+	h := newHarness(t, "handler", middleware.Config{AuthorizePurge: func(*http.Request) bool { return true }}, origin)
 	h.get("/")
 	require.Equal(t, 200, h.do("PURGE", "/", "Soft-Purge", "1").StatusCode)
 	require.Contains(t, h.get("/").status(), "fwd=stale; fwd-status=304")
@@ -186,8 +186,8 @@ func TestSoftPurgeMarksStale(t *testing.T) {
 	require.Contains(t, h.get("/").status(), "; hit")
 }
 
-// What was being fetched before a purge, or an unsafe request, is not served after it.
-func TestPurgeWinsOverWhatIsInFlight(t *testing.T) {
+// A response whose fetch began before a purge, or before an unsafe request, is not served after it.
+func TestPurgeKeepsOlderFetchesFromBeingServed(t *testing.T) {
 	for _, moment := range []string{"before the header", "in the body"} {
 		for _, how := range []string{"purge", "post"} {
 			t.Run(moment+" "+how, func(t *testing.T) {
@@ -216,7 +216,7 @@ func TestPurgeWinsOverWhatIsInFlight(t *testing.T) {
 					wait()
 					io.WriteString(w, "end")
 				}
-				eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+				eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 					for _, path := range []string{"/p", "/p?vary=1"} {
 						g := make(chan struct{})
 						gate.Store(&g)
@@ -224,9 +224,10 @@ func TestPurgeWinsOverWhatIsInFlight(t *testing.T) {
 						before := fmt.Sprintf("v%d end", version.Load())
 						first := make(chan reply)
 						go func() { first <- h.get(path) }()
-						eventually(t, func() bool { return h.requests() == asked+1 }, "asked")
+						eventually(t, func() bool { return h.requests() == asked+1 }, "the request reaches the origin")
 						if moment == "in the body" {
-							time.Sleep(20 * time.Millisecond) // let the header arrive; the outcome must not depend on it
+							// The header may arrive meanwhile; the outcome must not depend on it.
+							time.Sleep(20 * time.Millisecond)
 						}
 						if how == "purge" {
 							version.Add(1)
@@ -239,7 +240,7 @@ func TestPurgeWinsOverWhatIsInFlight(t *testing.T) {
 						require.Equal(t, fmt.Sprintf("v%d end", version.Load()), after.body)
 						close(g)
 						r := <-first
-						require.Equal(t, before, r.body, "who asked before gets an answer")
+						require.Equal(t, before, r.body, "a request from before must get its own answer")
 						require.Equal(t, after.body, h.get(path).body)
 					}
 				})
@@ -248,7 +249,7 @@ func TestPurgeWinsOverWhatIsInFlight(t *testing.T) {
 	}
 }
 
-func TestUnsafeMethodsInvalidate(t *testing.T) {
+func TestUnsafeMethodsInvalidateTargetAndLocation(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			fresh("x")(w, r)
@@ -260,7 +261,7 @@ func TestUnsafeMethodsInvalidate(t *testing.T) {
 			w.WriteHeader(500)
 		}
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "FROB"} {
 			for _, path := range []string{"/", "/other", "/third"} {
 				h.get(path)
@@ -276,13 +277,13 @@ func TestUnsafeMethodsInvalidate(t *testing.T) {
 	})
 }
 
-// That a response could not be stored is no error of the origin: those who waited for it are not
-// served what is stale (RFC 5861 §4).
-func TestStaleIfErrorOfTheOriginOnly(t *testing.T) {
+// A failure to store is no error of the origin: waiters do not get a stale response for it (RFC
+// 5861 §4).
+func TestStaleIfErrorDoesNotCoverStorageFailures(t *testing.T) {
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
 			var full, slow atomic.Bool
-			store, _ := faultystorage.Wrap(plain{memcache.New(memcache.Config{})}, func(op faultystorage.Op, _ int) faultystorage.Fault {
+			store, _ := faultystorage.Wrap(notStreaming{memcache.New(memcache.Config{})}, func(op faultystorage.Op, _ int) faultystorage.Fault {
 				if op == faultystorage.MissFinish && full.Load() {
 					return faultystorage.Fault{Err: errDisk}
 				}
@@ -290,7 +291,7 @@ func TestStaleIfErrorOfTheOriginOnly(t *testing.T) {
 			})
 			hold, release := gate(t)
 			var version atomic.Int32
-			h := newHouse(t, door, middleware.Config{Storage: store}, func(w http.ResponseWriter, _ *http.Request) {
+			h := newHarness(t, door, middleware.Config{Storage: store}, func(w http.ResponseWriter, _ *http.Request) {
 				n := version.Add(1)
 				if slow.Load() {
 					<-hold
@@ -300,15 +301,16 @@ func TestStaleIfErrorOfTheOriginOnly(t *testing.T) {
 			})
 			require.Equal(t, "v1", h.get("/").body)
 			require.NoError(t, h.cache.Wait(t.Context()))
-			time.Sleep(1100 * time.Millisecond) // stale now; what is stale when it comes nobody would wait for
+			// Stale now. Requests would not wait for a response that was stale when it came.
+			time.Sleep(1100 * time.Millisecond)
 			full.Store(true)
 			slow.Store(true)
 			bodies := make(chan string, 10)
 			for range cap(bodies) {
 				go func() { bodies <- h.try("GET", "/").body }()
 			}
-			eventually(t, func() bool { return h.requests() == 2 }, "one of them asks")
-			time.Sleep(20 * time.Millisecond) // the others wait, or come later
+			eventually(t, func() bool { return h.requests() == 2 }, "one of them reaches the origin")
+			time.Sleep(20 * time.Millisecond) // The others wait, or come later.
 			release()
 			for range cap(bodies) {
 				require.NotEqual(t, "v1", <-bodies)

@@ -19,10 +19,9 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Clients that stall in the midst of large bodies keep those from being freed. They cost the small
-// entries nothing; and once they have stalled for too long they are dropped in favour of what wants
-// their room.
-func TestStalledReadersEvictNothing(t *testing.T) {
+// Clients that stall while they read large bodies keep those from being freed. Small entries are
+// not evicted for that. After StallTimeout, such clients are dropped when their room is needed.
+func TestStalledClientsEvictNothingAndAreDropped(t *testing.T) {
 	const large = 8 << 20
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=600")
@@ -35,9 +34,10 @@ func TestStalledReadersEvictNothing(t *testing.T) {
 		io.WriteString(w, strings.Repeat("x", size))
 	}
 	cfg := middleware.Config{MaxBytes: 8 * large, StallTimeout: 500 * time.Millisecond}
-	for _, door := range []string{"handler"} { // a proxy behind its own server reads on whatever its client does
+	// A proxy behind its own server reads on, whatever its client does.
+	for _, door := range []string{"handler"} {
 		t.Run(door, func(t *testing.T) {
-			h := newHouse(t, door, cfg, origin)
+			h := newHarness(t, door, cfg, origin)
 			for i := range 50 {
 				h.get(fmt.Sprint("/small/", i))
 			}
@@ -59,14 +59,14 @@ func TestStalledReadersEvictNothing(t *testing.T) {
 			for i := range 50 {
 				require.Contains(t, h.get(fmt.Sprint("/small/", i)).status(), "; hit")
 			}
-			// The predictor remembers for a while what found no room, so that each is asked for
+			// The predictor remembers for a while that a body found no room, so each URL is used
 			// once.
 			n := 0
 			eventually(t, func() bool {
 				n++
 				h.get(fmt.Sprint("/large/later/", n))
 				return strings.Contains(h.get(fmt.Sprint("/large/later/", n)).status(), "; hit")
-			}, "the stalled clients are dropped")
+			}, "the stalled clients are dropped and a large body is stored")
 			dropped := 0
 			for _, body := range stalled {
 				if n, err := io.Copy(io.Discard, body); err != nil {
@@ -80,7 +80,7 @@ func TestStalledReadersEvictNothing(t *testing.T) {
 	}
 }
 
-// stall asks for url, reads one byte, and returns the rest of the body, which nobody reads.
+// stall requests url, reads one byte, and returns the rest of the body.
 func stall(t *testing.T, url string) io.ReadCloser {
 	t.Helper()
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -100,9 +100,9 @@ func stall(t *testing.T, url string) io.ReadCloser {
 	return resp.Body
 }
 
-// What is spooled for a caller that stalls, beside a Storage that does not stream, is wanted back
-// in the same way.
-func TestStalledCallersOfSpool(t *testing.T) {
+// The spool beside a Storage that does not stream takes its memory back from stalled callers in the
+// same way.
+func TestStalledCallersOfTheSpoolAreDropped(t *testing.T) {
 	const large = 1 << 20
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=600")
@@ -123,7 +123,7 @@ func TestStalledCallersOfSpool(t *testing.T) {
 			synctest.Wait()
 		}
 		time.Sleep(40 * time.Second)
-		// One more finds no room beside them. It gets its body all the same.
+		// One more body finds no room beside them. Its caller gets all of it.
 		resp, err := b.ask(t.Context(), http.MethodGet, "/more")
 		require.NoError(t, err)
 		_, err = io.ReadFull(resp.Body, make([]byte, 1))
@@ -144,8 +144,8 @@ func TestStalledCallersOfSpool(t *testing.T) {
 	})
 }
 
-// A caller of the Transport that stalls gets an error when its memory was wanted, and none before.
-func TestStalledCallers(t *testing.T) {
+// A caller of the Transport that stalls gets an error when its memory is needed, and not before.
+func TestStalledCallersOfTheTransportAreDropped(t *testing.T) {
 	const large = 1 << 20
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=600")
@@ -182,7 +182,7 @@ func TestStalledCallers(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		more("later")
 		_, err = io.ReadFull(bodies[1], make([]byte, 1))
-		require.NoError(t, err, "this one reads on")
+		require.NoError(t, err, "a caller that reads on must get no error")
 		for _, body := range []io.ReadCloser{bodies[0], bodies[2], bodies[3], bodies[4]} {
 			_, err = io.Copy(io.Discard, body)
 			require.ErrorIs(t, err, cirque.ErrSlowReader)

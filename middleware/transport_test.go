@@ -20,7 +20,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// trackedBody tells whether it was closed.
+// trackedBody reports whether it was closed.
 type trackedBody struct {
 	io.Reader
 	closed atomic.Bool
@@ -28,9 +28,9 @@ type trackedBody struct {
 
 func (b *trackedBody) Close() error { b.closed.Store(true); return nil }
 
-// transportHouse is a house whose client's transport is the cache.
-func transportHouse(t *testing.T, cfg middleware.Config, origin http.HandlerFunc) *house {
-	h := newHouse(t, "transport", cfg, origin)
+// transportHarness returns a harness whose client's transport is the cache.
+func transportHarness(t *testing.T, cfg middleware.Config, origin http.HandlerFunc) *harness {
+	h := newHarness(t, "transport", cfg, origin)
 	base := &http.Transport{}
 	t.Cleanup(base.CloseIdleConnections)
 	h.client = &http.Client{Transport: h.cache.Transport(base)}
@@ -46,7 +46,7 @@ func fresh(body string) http.HandlerFunc {
 }
 
 func TestTransportNeverModifiesTheRequest(t *testing.T) {
-	h := transportHouse(t, middleware.Config{}, fresh("x"))
+	h := transportHarness(t, middleware.Config{}, fresh("x"))
 	for range 2 {
 		req, _ := http.NewRequest("GET", h.front.URL+"/", nil)
 		req.Header.Set("If-None-Match", `"a"`)
@@ -65,8 +65,8 @@ func TestTransportNeverModifiesTheRequest(t *testing.T) {
 	}
 }
 
-func TestTransportClosesRequestBodiesOnEveryPath(t *testing.T) {
-	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+func TestTransportClosesEveryRequestBody(t *testing.T) {
+	h := transportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/broken" {
 			panic(http.ErrAbortHandler)
 		}
@@ -109,8 +109,8 @@ func TestTransportClosesRequestBodiesOnEveryPath(t *testing.T) {
 	}
 }
 
-func TestTransportHeadersAreTheCallersToChange(t *testing.T) {
-	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+func TestTransportCallerMayChangeHeaders(t *testing.T) {
+	h := transportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["X-Many"] = []string{"1", "2"}
 		fresh("x")(w, r)
 	})
@@ -124,9 +124,9 @@ func TestTransportHeadersAreTheCallersToChange(t *testing.T) {
 	}
 }
 
-func TestTransportCancellationFailsTheCallersReadAndNotTheFill(t *testing.T) {
+func TestTransportCancellationEndsTheReadAndNotTheFill(t *testing.T) {
 	release := make(chan struct{})
-	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := transportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, "first")
 		http.NewResponseController(w).Flush()
@@ -144,14 +144,14 @@ func TestTransportCancellationFailsTheCallersReadAndNotTheFill(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	resp.Body.Close()
 	close(release)
-	eventually(t, func() bool { return strings.Contains(h.get("").status(), "; hit") }, "stored")
+	eventually(t, func() bool { return strings.Contains(h.get("").status(), "; hit") }, "the entry is stored")
 	require.Equal(t, "firstlast", h.get("").body)
 	require.Equal(t, 1, h.requests())
 }
 
-func TestTransportCancellationBeforeTheHeader(t *testing.T) {
+func TestTransportCancellationBeforeTheHeaderDoesNotEndTheFill(t *testing.T) {
 	release := make(chan struct{})
-	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := transportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		<-release
 		fresh("x")(w, r)
 	})
@@ -166,18 +166,18 @@ func TestTransportCancellationBeforeTheHeader(t *testing.T) {
 	_, err := h.client.Do(req)
 	require.ErrorIs(t, err, context.Canceled)
 	close(release)
-	eventually(t, func() bool { return strings.Contains(h.get("").status(), "; hit") }, "stored all the same")
+	eventually(t, func() bool { return strings.Contains(h.get("").status(), "; hit") }, "the entry is stored although its client has left")
 	require.Equal(t, 1, h.requests())
 }
 
-// What the base transport decoded is stored decoded; its strong tag serves validation upstream, and
-// goes out weak.
-func TestTransportDecodedResponses(t *testing.T) {
+// A response that the base transport decoded is stored decoded. Its strong tag is used for
+// validation upstream and goes to clients as a weak one.
+func TestTransportStoresDecodedResponsesDecoded(t *testing.T) {
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	io.WriteString(z, "plain text")
 	z.Close()
-	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := transportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("Etag", `"strong"`)
 		w.Header().Set("Vary", "Accept-Encoding")
@@ -201,8 +201,8 @@ func TestTransportDecodedResponses(t *testing.T) {
 	require.Equal(t, `"strong"`, h.last().Header.Get("If-None-Match"))
 }
 
-func TestTransportReadErrorOnTruncation(t *testing.T) {
-	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+func TestTransportReadFailsOnTruncation(t *testing.T) {
+	h := transportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Content-Length", "100")
 		io.WriteString(w, "short")
@@ -213,12 +213,12 @@ func TestTransportReadErrorOnTruncation(t *testing.T) {
 		r := h.get("/")
 		require.Error(t, r.err)
 		require.False(t, errors.Is(r.err, io.EOF))
-		require.Equal(t, i+1, h.requests(), "nothing was stored")
+		require.Equal(t, i+1, h.requests(), "a truncated response must not be stored")
 	}
 }
 
-// However the body is read, at its end the trailer is there (RFC 9110 §6.5).
-func TestTransportTrailers(t *testing.T) {
+// However the body is read, the trailer is there at its end (RFC 9110 §6.5).
+func TestTransportTrailersComeWithTheEndOfTheBody(t *testing.T) {
 	body := strings.Repeat("0123456789", 50_000)
 	for name, read := range map[string]func(io.Reader) (string, error){
 		"Read": func(r io.Reader) (string, error) {
@@ -232,7 +232,7 @@ func TestTransportTrailers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+			h := transportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Cache-Control", "max-age=60")
 				w.Header().Set("Trailer", "X-Sum")
 				io.WriteString(w, body)
@@ -250,8 +250,8 @@ func TestTransportTrailers(t *testing.T) {
 	}
 }
 
-func TestTransportNilBaseAndEmptyMethod(t *testing.T) {
-	h := transportHouse(t, middleware.Config{}, fresh("x"))
+func TestTransportAcceptsNilBaseAndEmptyMethod(t *testing.T) {
+	h := transportHarness(t, middleware.Config{}, fresh("x"))
 	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
 	rt := h.cache.Transport(nil)
 	for range 2 {
@@ -273,10 +273,10 @@ type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Every body the origin sent is closed, whatever becomes of it.
+// Every body that the origin sent is closed, whatever happens to it.
 func TestTransportClosesEveryUpstreamBody(t *testing.T) {
 	var opened, closed atomic.Int32
-	h := newHouse(t, "transport", middleware.Config{MaxObjectBytes: 10, StaleIfError: time.Minute}, nil)
+	h := newHarness(t, "transport", middleware.Config{MaxObjectBytes: 10, StaleIfError: time.Minute}, nil)
 	answers := map[string]func(*http.Request) (int, string, string){
 		"/store":   func(*http.Request) (int, string, string) { return 200, "max-age=60", "body" },
 		"/nostore": func(*http.Request) (int, string, string) { return 200, "no-store", "body" },
@@ -315,7 +315,7 @@ func TestTransportClosesEveryUpstreamBody(t *testing.T) {
 			require.Contains(t, string(text), "body", fmt.Sprint(path, resp.Header))
 		}
 	}
-	eventually(t, func() bool { return opened.Load() == closed.Load() }, "all are closed")
+	eventually(t, func() bool { return opened.Load() == closed.Load() }, "all bodies are closed")
 }
 
 type countedBody struct {
@@ -325,9 +325,8 @@ type countedBody struct {
 
 func (b countedBody) Close() error { b.closed.Add(1); return nil }
 
-// The answers of a RoundTripper that is no server's may lack what a server's have, as with
-// http.Client.
-func TestTransportTakesIncompleteAnswers(t *testing.T) {
+// A RoundTripper that is no HTTP client may return incomplete responses, as http.Client allows.
+func TestTransportAcceptsIncompleteResponses(t *testing.T) {
 	for _, header := range []http.Header{{"Cache-Control": {"max-age=60"}}, {"Cache-Control": {"no-store"}}, nil} {
 		for method, body := range map[string]string{http.MethodGet: "body", http.MethodPut: "body", http.MethodHead: ""} {
 			var answer *http.Response
@@ -368,8 +367,8 @@ func TestTransportTakesIncompleteAnswers(t *testing.T) {
 	}
 }
 
-// Where only the header of an answer has its length, that is the length.
-func TestTransportTakesLengthsFromHeaders(t *testing.T) {
+// If only the header gives the length of a response, that is its length.
+func TestTransportTakesALengthFromTheHeader(t *testing.T) {
 	for length, whole := range map[string]bool{"4": true, "5": false, "0": false} {
 		cache, err := middleware.New(middleware.Config{})
 		require.NoError(t, err)
@@ -394,9 +393,9 @@ func TestTransportTakesLengthsFromHeaders(t *testing.T) {
 	}
 }
 
-// Of the trailer, too, each client has its own.
-func TestTransportTrailerIsTheCallers(t *testing.T) {
-	h := transportHouse(t, middleware.Config{}, nil)
+// Each client has its own trailer map.
+func TestTransportCallerMayChangeTrailers(t *testing.T) {
+	h := transportHarness(t, middleware.Config{}, nil)
 	sent, body := io.Pipe()
 	rt := h.cache.Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
 		return &http.Response{

@@ -16,7 +16,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// hesitant is a ResponseWriter that takes its time before each write.
+// hesitant is a ResponseWriter that pauses before each write.
 type hesitant struct {
 	http.ResponseWriter
 	pause func()
@@ -27,10 +27,10 @@ func (h hesitant) Write(p []byte) (int, error) {
 	return h.ResponseWriter.Write(p)
 }
 
-// Ten users ask at random for pages that are each user's own and must be validated before each use,
-// with ranges, conditions, reloads and HEAD, of an origin that fails at times: no body, field or
-// cookie of another reaches them.
-func TestUsersAtRandom(t *testing.T) {
+// Ten users ask at random for pages that are each user's own and must be validated before each use.
+// There are ranges, conditions, reloads and HEAD, and the origin fails at times. No user gets a
+// body, field or cookie of another.
+func TestUsersNeverGetEachOthersPages(t *testing.T) {
 	seeds := uint64(3)
 	if long() {
 		seeds = 150
@@ -102,7 +102,7 @@ func TestUsersAtRandom(t *testing.T) {
 								strangers += strings.ReplaceAll(response.Header.Get(name), user, "")
 							}
 							if strangers != "" {
-								t.Errorf("%s %q got %q of another: %v", method, header, strangers, response.Header)
+								t.Errorf("%s %q got %q, which is another user's: %v", method, header, strangers, response.Header)
 							}
 						}
 						var all sync.WaitGroup
@@ -116,7 +116,7 @@ func TestUsersAtRandom(t *testing.T) {
 						}
 						all.Wait()
 						require.NoError(t, b.cache.Wait(t.Context()))
-						time.Sleep(time.Minute) // what was passed on by the origin ends too
+						time.Sleep(time.Minute) // uncacheable responses end too
 					})
 				})
 			})

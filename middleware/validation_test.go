@@ -18,16 +18,15 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// The tags of many variants go upstream as far as a server can be expected to take them in one
-// line, the newest first.
-func TestValidatorsOfManyVariants(t *testing.T) {
+// The tags of many variants go upstream in one line of at most 2 KiB, the newest first.
+func TestValidationSendsTheNewestTagsOfManyVariants(t *testing.T) {
 	tag := func(v string) string { return fmt.Sprintf("%q", v+strings.Repeat("-", 200)) }
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Vary", "X-V")
 		w.Header().Set("Etag", tag(r.Header.Get("X-V")))
 		fresh("x")(w, r)
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		for n := range cirque.MaxVariants {
 			h.get("/", "X-V", fmt.Sprint("v", n))
 			require.NoError(t, h.cache.Wait(t.Context()))
@@ -39,7 +38,7 @@ func TestValidatorsOfManyVariants(t *testing.T) {
 	})
 }
 
-// HEAD has no ranges (RFC 9110 §14.2): what is fetched for it with GET is the whole.
+// HEAD has no ranges (RFC 9110 §14.2), so the GET that fetches for it asks for the whole.
 func TestHeadAsGetAsksForTheWhole(t *testing.T) {
 	body := strings.Repeat("0123456789", 10)
 	origin := func(w http.ResponseWriter, r *http.Request) {
@@ -48,7 +47,7 @@ func TestHeadAsGetAsksForTheWhole(t *testing.T) {
 		http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(body))
 	}
 	cfg := middleware.Config{HeadAsGet: true, Ranges: middleware.RangesForward}
-	eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+	eachDoor(t, cfg, origin, func(t *testing.T, h *harness) {
 		head := h.do(http.MethodHead, "/", "Range", "bytes=0-9", "If-Range", `"e"`)
 		require.Equal(t, http.StatusOK, head.StatusCode)
 		require.Equal(t, "100", head.Header.Get("Content-Length"))
@@ -70,7 +69,7 @@ func (s remote) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheM
 	return s.Storage.Lookup(ctx, key)
 }
 
-// A 304 freshens the variant that it names though the client who caused the validation has left.
+// A 304 freshens the variant that it names, although the client of the request has left.
 func TestValidationOutlivesItsClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cache, err := middleware.New(middleware.Config{Storage: remote{memcache.New(memcache.Config{})}})
@@ -102,18 +101,19 @@ func TestValidationOutlivesItsClient(t *testing.T) {
 			return err
 		}
 		require.NoError(t, get(t.Context(), "1"))
-		time.Sleep(time.Minute) // "1" is stale
+		time.Sleep(time.Minute) // The variant "1" is stale now.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		require.ErrorIs(t, get(ctx, "2"), context.DeadlineExceeded)
 		require.NoError(t, cache.Wait(t.Context()))
 		require.NoError(t, get(t.Context(), "1"))
-		require.Equal(t, []string{"1", "2"}, asked, "once each, and \"1\" is fresh again")
+		require.Equal(t, []string{"1", "2"}, asked, "each variant must be fetched once, as \"1\" is fresh again")
 	})
 }
 
-// What one client's directives or credentials keep out of the cache is not taken from the others.
-func TestValidationThatIsForOneClientAlone(t *testing.T) {
+// A client's directives or credentials may keep its answer out of the cache. The entry stays for
+// the others.
+func TestUnstoredValidationLeavesTheEntry(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Etag", `"e"`)

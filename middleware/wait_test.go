@@ -17,7 +17,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// slowToFinish is a Storage that does not stream, and whose writes end when they may.
+// slowToFinish is a Storage that does not stream and whose writes finish when may is closed.
 type slowToFinish struct {
 	cirque.Storage
 	may <-chan struct{}
@@ -38,9 +38,8 @@ func (h slowMissHandler) Finish() (cirque.MissFinish, error) {
 	return h.MissHandler.Finish()
 }
 
-// TestWait: a client has all of a response before the Storage has. Whoever waits for the cache
-// finds it stored.
-func TestWait(t *testing.T) {
+// A client has the whole response before the Storage has. Cache.Wait returns when it is stored.
+func TestWaitReturnsWhenFillsAreStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		may := make(chan struct{})
 		cache, err := middleware.New(middleware.Config{Storage: slowToFinish{memcache.New(memcache.Config{}), may}})
@@ -73,7 +72,7 @@ func TestWait(t *testing.T) {
 		synctest.Wait()
 		select {
 		case <-waited:
-			t.Fatal("the write is under way")
+			t.Fatal("Wait returned while the write was under way")
 		default:
 		}
 		close(may)
@@ -84,12 +83,12 @@ func TestWait(t *testing.T) {
 	})
 }
 
-// A handler behind the cache may send its request to the same cache once more, rewritten or not:
-// for a page within the page, or because the cache is mounted twice. The inner request does not
-// wait for the outer one, which waits for it.
-func TestNobodyWaitsForItself(t *testing.T) {
+// A handler behind the cache may send its request to the same cache again, rewritten or not: for a
+// page within the page, or because the cache is mounted twice. The inner request does not wait for
+// the outer one, which waits for it.
+func TestInnerRequestDoesNotWaitForTheOuterOne(t *testing.T) {
 	for name, rewrite := range map[string]func(http.Handler) http.Handler{
-		"as it is":  func(h http.Handler) http.Handler { return h },
+		"unchanged": func(h http.Handler) http.Handler { return h },
 		"rewritten": func(h http.Handler) http.Handler { return http.StripPrefix("/api", h) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -20,14 +20,14 @@ import (
 	"github.com/cirquecache/cirque/tiered"
 )
 
-// personal is an origin whose pages are one user's each, told apart by credentials that no Vary
-// names. It takes a second for a header and, where the path says so, ten more for the body.
+// personal is an origin with one page per user, told apart by credentials that Vary does not name.
+// A header takes it a second and, if the path says so, the body ten more.
 type personal struct {
 	credentials string // the name of the field
 
 	mu       sync.Mutex
 	granted  http.Header
-	statuses map[int]int // how many answers of each status
+	statuses map[int]int // the number of answers by status
 }
 
 func (p *personal) grant(lines ...string) {
@@ -40,7 +40,7 @@ func (p *personal) grant(lines ...string) {
 	}
 }
 
-// answers returns how many answers there were of each status since it was last asked.
+// answers returns the number of answers by status since its last call.
 func (p *personal) answers() map[int]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,26 +74,26 @@ func (p *personal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "page of "+user)
 }
 
-// mustBeValidated are the ways to say that no answer may be reused before the origin was asked.
+// mustBeValidated are header lines that forbid reuse without validation.
 var mustBeValidated = map[string][]string{
-	"no-cache":                   {"Cache-Control: no-cache"},
-	"no-cache, with a lifetime":  {"Cache-Control: no-cache, max-age=60"},
-	"no lifetime":                {"Cache-Control: max-age=0, must-revalidate"},
-	"no lifetime, but for error": {"Cache-Control: max-age=0, stale-if-error=60"},
-	"no shared lifetime":         {"Cache-Control: s-maxage=0"},
-	"public without lifetime":    {"Cache-Control: public, max-age=0"},
-	"nothing said":               nil,
-	"expired":                    {"Expires: 0"},
-	"as old as it may be":        {"Cache-Control: max-age=60", "Age: 60"},
+	"no-cache":                    {"Cache-Control: no-cache"},
+	"no-cache, with a lifetime":   {"Cache-Control: no-cache, max-age=60"},
+	"no lifetime":                 {"Cache-Control: max-age=0, must-revalidate"},
+	"no lifetime, stale-if-error": {"Cache-Control: max-age=0, stale-if-error=60"},
+	"no shared lifetime":          {"Cache-Control: s-maxage=0"},
+	"public without a lifetime":   {"Cache-Control: public, max-age=0"},
+	"no field":                    nil,
+	"expired":                     {"Expires: 0"},
+	"age equal to the lifetime":   {"Cache-Control: max-age=60", "Age: 60"},
 }
 
-// eachStore runs test over storages of each kind.
+// eachStore runs test over each kind of Storage in memory.
 func eachStore(t *testing.T, test func(t *testing.T, streams bool, storage func() cirque.Storage)) {
 	t.Run("streaming", func(t *testing.T) {
 		test(t, true, func() cirque.Storage { return memcache.New(memcache.Config{}) })
 	})
 	t.Run("plain", func(t *testing.T) {
-		test(t, false, func() cirque.Storage { return plain{memcache.New(memcache.Config{})} })
+		test(t, false, func() cirque.Storage { return notStreaming{memcache.New(memcache.Config{})} })
 	})
 	t.Run("tiered", func(t *testing.T) {
 		test(t, true, func() cirque.Storage {
@@ -102,7 +102,7 @@ func eachStore(t *testing.T, test func(t *testing.T, streams bool, storage func(
 	})
 }
 
-// crowd sends twenty requests at once, and returns who got what and how long it took until all had.
+// crowd sends twenty requests at once. It returns the bodies and the time that all of them took.
 func (b *bubble) crowd(path string, header func(n int) []string) (bodies [20]string, took time.Duration) {
 	began := time.Now()
 	var all sync.WaitGroup
@@ -113,9 +113,9 @@ func (b *bubble) crowd(path string, header func(n int) []string) (bodies [20]str
 	return bodies, time.Since(began)
 }
 
-// Of users who ask at once for what must be validated before it is reused each gets an answer of
-// its own (RFC 9111 §4, §5.2.2.4), at once and together, and those who come later do not queue.
-func TestWaitingUsersGetWhatIsTheirs(t *testing.T) {
+// Users ask at once for a page that must be validated before it is reused. Each gets an answer of
+// its own (RFC 9111 §4, §5.2.2.4), at once and together, and later requests do not queue.
+func TestWaitingUsersGetTheirOwnPages(t *testing.T) {
 	for _, credentials := range []string{"Cookie", "Authorization"} {
 		for name, granted := range mustBeValidated {
 			t.Run(credentials+" "+name, func(t *testing.T) {
@@ -125,13 +125,14 @@ func TestWaitingUsersGetWhatIsTheirs(t *testing.T) {
 						eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 							origin.grant(granted...)
 							users := func(n int) []string { return []string{credentials, fmt.Sprint("user", n)} }
-							page, queued := time.Second, time.Second // how long a page takes, and a place in the queue
+							// The time of a page, and of waiting for the first answer.
+							page, queued := time.Second, time.Second
 							if path == "/slow" {
 								page += 10 * time.Second
 							}
 							for stage, forgotten := range []bool{true, false, true} {
 								if forgotten {
-									time.Sleep(time.Hour) // the predictor forgets
+									time.Sleep(time.Hour) // The predictor forgets.
 								}
 								bodies, took := b.crowd(path, users)
 								for n, body := range bodies {
@@ -151,9 +152,9 @@ func TestWaitingUsersGetWhatIsTheirs(t *testing.T) {
 	}
 }
 
-// Users who share a page of which each use must be validated cost the origin one body where the
-// Storage streams, or had it before.
-func TestWaitingUsersValidate(t *testing.T) {
+// Users who share a page that must be validated for each use cost the origin one body, if the
+// Storage streams or had the page before.
+func TestWaitingUsersOfOnePageShareItsBody(t *testing.T) {
 	for name, granted := range mustBeValidated {
 		t.Run(name, func(t *testing.T) {
 			eachStore(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
@@ -183,9 +184,9 @@ func TestWaitingUsersValidate(t *testing.T) {
 	}
 }
 
-// What may be served while it is revalidated (RFC 5861 §3) is fetched once for all who wait, each
-// time: who comes a moment later gets it as well.
-func TestWaitingUsersShareWhatMayBeStale(t *testing.T) {
+// A response that may be served while it is revalidated (RFC 5861 §3) is fetched once for all
+// waiters, each time. A request a moment later would get it as well.
+func TestWaitingUsersShareStaleWhileRevalidate(t *testing.T) {
 	eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
 		origin := &personal{credentials: "Cookie"}
 		eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
@@ -201,7 +202,7 @@ func TestWaitingUsersShareWhatMayBeStale(t *testing.T) {
 }
 
 // Once the origin grants a lifetime, requests share one answer again.
-func TestWaitingUsersShareAgain(t *testing.T) {
+func TestWaitingUsersShareAgainOnceALifetimeIsGranted(t *testing.T) {
 	eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
 		for _, what := range []string{"304", "200"} {
 			origin := &personal{credentials: "Cookie"}
@@ -224,21 +225,21 @@ func TestWaitingUsersShareAgain(t *testing.T) {
 				for _, n := range origin.answers() {
 					asked += n
 				}
-				require.Equal(t, 1, asked, "one for all")
+				require.Equal(t, 1, asked, "all requests must share one fetch")
 			})
 		}
 	})
 }
 
-// A lifetime that a slow origin's delay, or the body, has used up is shared by those who waited all
-// the while, unless using it stale is forbidden (RFC 9111 §4.2.4).
-func TestWaitingUsersShareWhatTheWaitUsedUp(t *testing.T) {
+// A slow origin's delay, or the body, may use up the lifetime. Those who waited meanwhile still
+// share the response, unless using it stale is forbidden (RFC 9111 §4.2.4).
+func TestWaitingUsersShareALifetimeUsedUpWhileWaiting(t *testing.T) {
 	for cc, shared := range map[string]bool{
 		"max-age=1":                  true,
 		"public, max-age=1":          true,
 		"max-age=1, must-revalidate": false,
 		"s-maxage=1":                 false,
-		"max-age=2, must-revalidate": true, // still fresh when the header is there
+		"max-age=2, must-revalidate": true, // still fresh when the header comes
 	} {
 		for _, path := range []string{"/", "/slow"} {
 			t.Run(cc+" "+path, func(t *testing.T) {
@@ -263,10 +264,10 @@ func TestWaitingUsersShareWhatTheWaitUsedUp(t *testing.T) {
 	}
 }
 
-// The same over real connections: each user's page is its own, and no page takes longer than two of
-// the origin's answers.
-func TestWaitingUsersOverConnections(t *testing.T) {
-	for name, cc := range map[string]string{"no-cache": "no-cache", "no lifetime": "max-age=0, must-revalidate", "nothing said": ""} {
+// Over real connections too, each user gets its own page, and later requests do not wait for each
+// other.
+func TestWaitingUsersGetTheirOwnPagesOverConnections(t *testing.T) {
+	for name, cc := range map[string]string{"no-cache": "no-cache", "no lifetime": "max-age=0, must-revalidate", "no field": ""} {
 		t.Run(name, func(t *testing.T) {
 			var wait chan struct{}
 			origin := func(w http.ResponseWriter, r *http.Request) {
@@ -281,7 +282,7 @@ func TestWaitingUsersOverConnections(t *testing.T) {
 				}
 				io.WriteString(w, "page of "+r.Header.Get("Cookie"))
 			}
-			eachDoor(t, middleware.Config{LockWait: time.Minute}, origin, func(t *testing.T, h *house) {
+			eachDoor(t, middleware.Config{LockWait: time.Minute}, origin, func(t *testing.T, h *harness) {
 				for stage := range 2 {
 					var open func()
 					wait, open = gate(t)
@@ -297,9 +298,9 @@ func TestWaitingUsersOverConnections(t *testing.T) {
 					}
 					first := 1
 					if stage > 0 {
-						first = 20 // the key is known by now: nobody waits for another
+						first = 20 // The key is known by now: no request waits for another.
 					}
-					eventually(t, func() bool { return h.requests() == asked+first }, "asked")
+					eventually(t, func() bool { return h.requests() == asked+first }, "the requests reach the origin")
 					open()
 					all.Wait()
 					require.Equal(t, asked+20, h.requests())
@@ -309,7 +310,7 @@ func TestWaitingUsersOverConnections(t *testing.T) {
 	}
 }
 
-// lateStorage holds lookups up at a gate.
+// lateStorage holds up lookups with its gate.
 type lateStorage struct {
 	cirque.StreamingStorage
 	gate func()
@@ -320,10 +321,10 @@ func (s lateStorage) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.C
 	return s.StreamingStorage.Lookup(ctx, key)
 }
 
-// A request whose lookup takes its time may find what was received after it had read the clock.
-// What has no lifetime is not fresh for it either (RFC 9111 §4.2: the lifetime must exceed the age,
-// and an age is never negative).
-func TestLookupThatFindsWhatCameLater(t *testing.T) {
+// A slow lookup may find a response that came after the request read the clock. If that response has
+// no lifetime, it is not fresh for this request either (RFC 9111 §4.2: the lifetime must exceed the
+// age, and an age is never negative).
+func TestSlowLookupDoesNotReuseALaterResponse(t *testing.T) {
 	for name, granted := range mustBeValidated {
 		t.Run(name, func(t *testing.T) {
 			for _, door := range []string{"handler", "transport"} {
@@ -347,7 +348,7 @@ func TestLookupThatFindsWhatCameLater(t *testing.T) {
 						late.Store(true)
 						slow := make(chan string)
 						go func() { slow <- b.get("/", "Cookie", "bob").body }()
-						synctest.Wait() // bob's lookup is held up
+						synctest.Wait() // Bob's lookup is held up.
 						time.Sleep(time.Second)
 						ann := b.get("/", "Cookie", "ann").body
 						require.NoError(t, cache.Wait(t.Context()))
