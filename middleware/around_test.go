@@ -16,8 +16,7 @@ import (
 // cache. If both set a list field, the answer has the lines of both. The outer handler's lines are
 // neither stored nor part of the key.
 func TestHandlerKeepsFieldsSetByOuterHandlers(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	inner := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/hints") {
 			w.Header().Set("Link", "</style.css>")
@@ -94,8 +93,7 @@ func TestHandlerSniffsContentTypesAsTheServerDoes(t *testing.T) {
 			io.WriteString(w, part)
 		}
 	})
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	plain, cached := httptest.NewServer(next), httptest.NewServer(cache.Handler(next))
 	defer plain.Close()
 	defer cached.Close()

@@ -69,8 +69,7 @@ func roundTrip(t testing.TB, door http.RoundTripper, r *http.Request) reply {
 func TestAttackOtherHostSchemeOrPortGetsItsOwnEntry(t *testing.T) {
 	hosts := []string{"a.test", "b.test", "a.test:81", "b.test:81"}
 	t.Run("handler", func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		front := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			fresh(fmt.Sprintf("%s tls=%v", r.Host, r.TLS != nil))(w, r)
 		}))
@@ -91,8 +90,7 @@ func TestAttackOtherHostSchemeOrPortGetsItsOwnEntry(t *testing.T) {
 		}
 	})
 	t.Run("transport", func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		door := cache.Transport(roundTripper(func(r *http.Request) *http.Response {
 			return respond(fmt.Sprintf("%s for %s", r.URL, r.Host), "Cache-Control", "max-age=60")
 		}))
@@ -134,8 +132,7 @@ func TestAttackSimilarTargetsGetTheirOwnEntries(t *testing.T) {
 
 // An opaque target does not share an entry with a path of the same spelling.
 func TestAttackOpaqueTargetIsNotTakenForAPath(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	door := cache.Transport(roundTripper(func(r *http.Request) *http.Response {
 		return respond(r.URL.String(), "Cache-Control", "max-age=60")
 	}))

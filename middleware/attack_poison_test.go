@@ -104,8 +104,7 @@ func eachBareDoor(t *testing.T, origin http.HandlerFunc, test func(t *testing.T,
 	}
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
-			cache, err := middleware.New(middleware.Config{})
-			require.NoError(t, err)
+			cache := newCache(t, middleware.Config{})
 			if door == "handler" {
 				test(t, ask(t, recorded(cache.Handler(origin))))
 			} else {

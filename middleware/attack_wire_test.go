@@ -187,8 +187,7 @@ func FuzzResponseHeader(f *testing.F) {
 		if status < 200 || status > 599 {
 			t.Skip()
 		}
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		defer func() { require.NoError(t, cache.Close(context.Background())) }()
 		calls := 0
 		door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

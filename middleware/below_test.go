@@ -90,8 +90,7 @@ func eachBelow(t *testing.T, cfg middleware.Config, field string, origin func(h 
 					if !streams {
 						cfg.Storage = notStreaming{memcache.New(memcache.Config{})}
 					}
-					cache, err := middleware.New(cfg)
-					require.NoError(t, err)
+					cache := newCache(t, cfg)
 					base := serving{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						time.Sleep(time.Second)
 						w.Header().Set("Etag", fmt.Sprintf("%q", r.Header.Get(field)))
@@ -200,8 +199,7 @@ func TestFieldsReplacedBelowTheCacheAreRespected(t *testing.T) {
 	} {
 		t.Run(vary, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cache, err := middleware.New(middleware.Config{})
-				require.NoError(t, err)
+				cache := newCache(t, middleware.Config{})
 				base := serving{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=60")
 					w.Header().Set("Vary", "X-V")
@@ -244,8 +242,7 @@ func TestValidationWithCredentialsAddedBelowIsNotStored(t *testing.T) {
 // reported request has no header, as after some redirects.
 func TestBaseThatDoesNotReportItsRequestIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		base := serving{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Set("Vary", "X-V")

@@ -55,8 +55,7 @@ func benchHandler(b *testing.B, handler http.Handler) {
 }
 
 func newBenchCache(b testing.TB) *middleware.Cache {
-	cache, err := middleware.New(middleware.Config{MaxBytes: 4 << 30})
-	require.NoError(b, err)
+	cache := newCache(b, middleware.Config{MaxBytes: 4 << 30})
 	return cache
 }
 

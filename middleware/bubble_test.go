@@ -41,8 +41,7 @@ func eachBubbleOver(t *testing.T, cfg middleware.Config, storage func() cirque.S
 				if storage != nil {
 					cfg.Storage = storage()
 				}
-				cache, err := middleware.New(cfg)
-				require.NoError(t, err)
+				cache := newCache(t, cfg)
 				b := &bubble{t: t, cache: cache}
 				if door == "handler" {
 					front = cache.Handler(origin)

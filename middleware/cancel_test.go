@@ -40,8 +40,7 @@ func TestClientTimeoutDoesNotEndTheFill(t *testing.T) {
 				io.WriteString(w, "two")
 			}))
 			defer origin.Close()
-			cache, err := middleware.New(middleware.Config{})
-			require.NoError(t, err)
+			cache := newCache(t, middleware.Config{})
 			transport := cache.Transport(&http.Transport{})
 			ask := func(timeout time.Duration) (string, error) {
 				client := &http.Client{Transport: transport, Timeout: timeout}
@@ -76,8 +75,7 @@ func TestClientTimeoutDoesNotEndTheFill(t *testing.T) {
 // The origin's request has no such channel, and no goroutine is left.
 func TestTransportCancelChannelEndsItsOwnRequestOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		door := cache.Transport(serving{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Cancel != nil {
 				t.Error("the fetch must not have the client's Cancel channel")
@@ -255,8 +253,7 @@ func TestCloseDoesNotEndAFetchForOneClient(t *testing.T) {
 
 // A background revalidation takes from its client's request only what selects the response.
 func TestTransportRevalidationOutlivesItsClient(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	page := &staleFirst{say: func(r *http.Request) string {
 		return fmt.Sprint(r.URL.Path, " ", r.Header.Get("X-V"), r.Header.Get("Range"), " ", r.Context().Value(userKey{}) != nil && middleware.IsRefresh(r.Context()))
 	}}

@@ -102,8 +102,7 @@ func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 			origin := new(revising)
 			server := httptest.NewServer(origin)
 			t.Cleanup(server.Close)
-			upstream, err := middleware.New(middleware.Config{Name: "Upstream"})
-			require.NoError(t, err)
+			upstream := newCache(t, middleware.Config{Name: "Upstream"})
 			transport := &http.Transport{DisableCompression: true}
 			t.Cleanup(transport.CloseIdleConnections)
 			up := newFront(upstream, upstreamDoor, server.URL, transport, t)

@@ -100,8 +100,7 @@ func newChaos(t *testing.T, seed int64, door string, streams bool) *chaos {
 	c.cfg.BackgroundContext = func(*http.Request) context.Context { hook(); return context.Background() }
 	var front http.Handler
 	c.cfg.Refresh = func(*http.Request) http.Handler { hook(); return front }
-	cache, err := middleware.New(c.cfg)
-	require.NoError(t, err)
+	cache := newCache(t, c.cfg)
 	front = cache.Handler(http.HandlerFunc(c.origin))
 	c.bubble = &bubble{t: t, cache: cache, door: cache.Transport(serving{http.HandlerFunc(c.origin)})}
 	if door == "handler" {

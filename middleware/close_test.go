@@ -211,8 +211,7 @@ func TestCancelledHandlerThatWroteNoHeaderHasNotAnswered(t *testing.T) {
 		} {
 			t.Run(begun+path, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					cache, err := middleware.New(middleware.Config{})
-					require.NoError(t, err)
+					cache := newCache(t, middleware.Config{})
 					hang := false
 					b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						w.Header().Set("Cache-Control", "max-age=1, stale-if-error=600")

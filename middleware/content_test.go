@@ -77,8 +77,7 @@ func TestHTTP3RequestIsCachedOnlyWithoutContent(t *testing.T) {
 		for _, door := range []string{"handler", "transport"} {
 			t.Run(name+" "+door, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					cache, err := middleware.New(middleware.Config{})
-					require.NoError(t, err)
+					cache := newCache(t, middleware.Config{})
 					read := make(chan string, 2)
 					next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						if r.Body == nil {
@@ -128,8 +127,7 @@ func (e errorReader) Read([]byte) (int, error) { return 0, e.err }
 // A request whose body neither yields a byte nor ends is answered after a second, uncached.
 func TestHTTP3RequestThatStaysOpenIsAnsweredUncached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		r := httptest.NewRequest("GET", "/", nil)
 		body := newStreamBody(1000*time.Hour, nil)
 		r.Body, r.Proto, r.ProtoMajor, r.ContentLength = body, "HTTP/3.0", 3, -1
@@ -146,8 +144,7 @@ func TestHTTP3RequestThatStaysOpenIsAnsweredUncached(t *testing.T) {
 // HTTP/2 may also send the end of a stream after the header. Go's own client does so for a Body of
 // unknown length.
 func TestHTTP2RequestIsCachedOnlyWithoutContent(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	front := httptest.NewUnstartedServer(cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Cache-Control", "max-age=60")

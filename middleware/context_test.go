@@ -26,8 +26,7 @@ func slowly(w http.ResponseWriter, _ *http.Request) {
 // 504, whether it waits for another's fill or caused one. The fill goes on.
 func TestHandlerAnswers504AfterADeadlineSetAroundIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		door := cache.Handler(http.HandlerFunc(slowly))
 		ask := func(deadline time.Duration) *httptest.ResponseRecorder {
 			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
@@ -54,8 +53,7 @@ func TestHandlerAnswers504AfterADeadlineSetAroundIt(t *testing.T) {
 // for.
 func TestTransportReturnsTheCauseOfCancellation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		door := cache.Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
 			w := httptest.NewRecorder()
 			slowly(w, nil)
@@ -98,8 +96,7 @@ func TestPostEndsWithItsClient(t *testing.T) {
 // After RoundTrip has returned, the caller may change the request, though the fetch goes on.
 func TestTransportDoesNotUseTheRequestAfterRoundTrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		door := cache.Transport(serving{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			time.Sleep(time.Second)
 			w.Header().Set("Vary", "X-V")
@@ -109,7 +106,7 @@ func TestTransportDoesNotUseTheRequestAfterRoundTrip(t *testing.T) {
 		defer cancel()
 		r := httptest.NewRequest(http.MethodGet, "http://example.com/", nil)
 		r.Header.Set("X-V", "1")
-		_, err = door.RoundTrip(r.WithContext(ctx))
+		_, err := door.RoundTrip(r.WithContext(ctx))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		r.Header.Set("X-V", "2")
 		require.NoError(t, cache.Wait(t.Context()))

@@ -44,8 +44,7 @@ func TestFailedWritesReleaseAllWaiters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const fetch = 100 * time.Millisecond
-				cache, err := middleware.New(cfg)
-				require.NoError(t, err)
+				cache := newCache(t, cfg)
 				end := make(chan struct{})
 				door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					time.Sleep(fetch)

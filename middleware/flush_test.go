@@ -57,8 +57,7 @@ func TestMissIsFlushedOnlyWhereTheHandlerFlushes(t *testing.T) {
 					}
 				}
 			})
-			cache, err := middleware.New(middleware.Config{})
-			require.NoError(t, err)
+			cache := newCache(t, middleware.Config{})
 			size := func(h http.Handler) int {
 				w := httptest.NewRecorder()
 				h.ServeHTTP(w, httptest.NewRequest("GET", "/page", nil))
@@ -181,8 +180,7 @@ func TestAnswersWithoutContentComeAtOnce(t *testing.T) {
 
 // A client that does not read does not hold up the handler that flushes.
 func TestSlowClientDoesNotHoldUpFlushes(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	stuck, free := gate(t)
 	door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=600")
@@ -215,8 +213,7 @@ func (s *stuckWriter) Flush() { <-s.free; s.ResponseRecorder.Flush() }
 
 // Flushing is safe while the same answer is written, and ends with ServeHTTP.
 func TestFlushesEndWithTheAnswer(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=600")
 		for range 20 {
@@ -275,8 +272,7 @@ func TestHandlerResponseWriterHasTheServersInterfaces(t *testing.T) {
 		default:
 		}
 	}
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	inner := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		check(w, false)
 		w.Header().Set("Cache-Control", "max-age=100, stale-while-revalidate=100")

@@ -245,8 +245,7 @@ func TestHandlerContextKeepsValuesAndLosesCancellation(t *testing.T) {
 
 // ServeHTTP returns only after next has returned, even if its client has left long ago.
 func TestHandlerServeHTTPReturnsAfterNextHasReturned(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	nextReturned := false
 	handler := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -266,8 +265,7 @@ func TestHandlerServeHTTPReturnsAfterNextHasReturned(t *testing.T) {
 }
 
 func TestHandlerPanicReachesTheServerAfterTheFillIsAborted(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	boom := true
 	handler := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")

@@ -96,10 +96,24 @@ func (h *harness) open(cfg middleware.Config, base http.RoundTripper) {
 	h.front = newFront(h.cache, h.door, h.origin.URL, faulty.TrackBodies(h.t, base), h.t)
 	h.client = &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}}
 	h.t.Cleanup(h.client.CloseIdleConnections)
-	h.t.Cleanup(func() {
+	closeAtEnd(h.t, h.cache)
+}
+
+// newCache returns a cache that is closed at the end of t.
+func newCache(t testing.TB, cfg middleware.Config) *middleware.Cache {
+	t.Helper()
+	cache, err := middleware.New(cfg)
+	require.NoError(t, err)
+	closeAtEnd(t, cache)
+	return cache
+}
+
+// closeAtEnd closes cache at the end of t. Its fills must end within ten seconds.
+func closeAtEnd(t testing.TB, cache *middleware.Cache) {
+	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		require.NoError(h.t, h.cache.Close(ctx))
+		require.NoError(t, cache.Close(ctx))
 	})
 }
 

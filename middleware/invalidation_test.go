@@ -25,8 +25,7 @@ import (
 // absolute form passes, as the handler sees that scheme.
 func TestAbsoluteFormInvalidatesByTheSchemeOfTheConnection(t *testing.T) {
 	n := 0
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n++
 		fresh(fmt.Sprint(n))(w, r)
@@ -52,8 +51,7 @@ func TestAbsoluteFormInvalidatesByTheSchemeOfTheConnection(t *testing.T) {
 func TestInvalidationOutlivesItsClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPost {
 				time.Sleep(time.Second)
@@ -64,7 +62,7 @@ func TestInvalidationOutlivesItsClient(t *testing.T) {
 		require.Equal(t, "1", b.get("/").body)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		_, err = b.ask(ctx, http.MethodPost, "/")
+		_, err := b.ask(ctx, http.MethodPost, "/")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.NoError(t, cache.Wait(t.Context()))
 		require.Equal(t, "3", b.get("/").body)
@@ -79,8 +77,7 @@ func TestInvalidationCoversFillsThatAreBeginning(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
 					faultystorage.Nth(faultystorage.MissHandler, 1, faultystorage.Fault{Delay: 4 * time.Second}))
-				cache, err := middleware.New(middleware.Config{Storage: storage, AuthorizePurge: func(*http.Request) bool { return true }})
-				require.NoError(t, err)
+				cache := newCache(t, middleware.Config{Storage: storage, AuthorizePurge: func(*http.Request) bool { return true }})
 				state := "before"
 				b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if r.Method == http.MethodPost {
@@ -93,7 +90,7 @@ func TestInvalidationCoversFillsThatAreBeginning(t *testing.T) {
 				state = "after"
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				_, err = b.ask(ctx, method, "/")
+				_, err := b.ask(ctx, method, "/")
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				time.Sleep(10 * time.Second)
 				require.Equal(t, "after", b.get("/").body)
@@ -113,8 +110,7 @@ func TestPurgeReachesBothDoors(t *testing.T) {
 			}
 			return faultystorage.Fault{}
 		})
-		cache, err := middleware.New(middleware.Config{Storage: storage})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{Storage: storage})
 		var state atomic.Value
 		state.Store("before")
 		origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fresh(state.Load().(string))(w, r) })
@@ -182,8 +178,7 @@ func TestPurgeDuringThePostsOwnInvalidationCounts(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
 					faultystorage.Nth(faultystorage.Purge, 1, faultystorage.Fault{Delay: 2 * time.Second}))
-				cache, err := middleware.New(middleware.Config{Storage: storage})
-				require.NoError(t, err)
+				cache := newCache(t, middleware.Config{Storage: storage})
 				b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Content-Location", "http://example.com/")
 					fresh(r.Method)(w, r)
@@ -214,8 +209,7 @@ func TestSlowPurgeStoresNothingUntilItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
 			faultystorage.Nth(faultystorage.Purge, 1, faultystorage.Fault{Delay: 2100 * time.Millisecond}))
-		cache, err := middleware.New(middleware.Config{Storage: storage})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{Storage: storage})
 		var asking, asked, most atomic.Int64
 		b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			most.Store(max(most.Load(), asking.Add(1)))

@@ -34,8 +34,7 @@ func TestCacheMountedTwiceDoesNotWaitForItself(t *testing.T) {
 			return c.Handler(mux)
 		},
 		"handler with another cache between": func(c *middleware.Cache) http.Handler {
-			other, err := middleware.New(middleware.Config{})
-			require.NoError(t, err)
+			other := newCache(t, middleware.Config{})
 			return c.Handler(other.Handler(c.Handler(page)))
 		},
 		"transport": func(c *middleware.Cache) http.Handler {
@@ -48,8 +47,7 @@ func TestCacheMountedTwiceDoesNotWaitForItself(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked.Store(0)
-			cache, err := middleware.New(middleware.Config{LockWait: time.Minute})
-			require.NoError(t, err)
+			cache := newCache(t, middleware.Config{LockWait: time.Minute})
 			front := httptest.NewServer(mount(cache))
 			defer front.Close()
 			h := &harness{t: t, front: front, client: &http.Client{Transport: front.Client().Transport, Timeout: 10 * time.Second}}

@@ -24,8 +24,7 @@ import (
 // Options and keys let a caller drive an HttpCache of its own and find what the middleware stored,
 // at each door.
 func TestOptionsAndKeysFindStoredEntries(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	r := httptest.NewRequest("GET", "http://example.test/a?b", nil)
 	cache.Handler(fresh("x")).ServeHTTP(httptest.NewRecorder(), r)
 	for door, keyOf := range map[string]func(*http.Request) (cirque.CacheKey, bool){
@@ -190,8 +189,7 @@ func TestFailuresAreLoggedByDefault(t *testing.T) {
 	before := slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
 	defer slog.SetDefault(before)
-	cache, err := middleware.New(middleware.Config{Storage: failingStorage{purges: new(cirque.PurgeState)}})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{Storage: failingStorage{purges: new(cirque.PurgeState)}})
 	w := httptest.NewRecorder()
 	cache.Handler(fresh("page")).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	require.Equal(t, "page", w.Body.String())

@@ -65,8 +65,7 @@ type pipeline struct {
 }
 
 func newPipeline(t *testing.T, door string) *pipeline {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	p := &pipeline{t: t, cache: cache, door: door}
 	origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.asked++

@@ -123,8 +123,7 @@ func TestHandlerThatIgnoresCancellationKeepsNoPlace(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				wait = make(chan struct{})
 				asked.Store(0)
-				cache, err := middleware.New(cfg)
-				require.NoError(t, err)
+				cache := newCache(t, cfg)
 				b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(origin))}}
 				ctx, cancel := context.WithCancel(t.Context())
 				resp, err := b.ask(ctx, http.MethodGet, "/slow")
@@ -159,8 +158,7 @@ func TestNoClientOrURLTakesAllPlaces(t *testing.T) {
 				<-wait
 			}
 		}
-		cache, err := middleware.New(middleware.Config{MaxFills: 16})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{MaxFills: 16})
 		door := serving{cache.Handler(http.HandlerFunc(origin))}
 		var bodies []io.Closer
 		ask := func(address, path, variant string) string {
@@ -210,8 +208,7 @@ func TestHangingRevalidationGivesUpItsPlaceAfterLockAge(t *testing.T) {
 			w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=600")
 			fmt.Fprint(w, time.Now().Unix())
 		}
-		cache, err := middleware.New(middleware.Config{MaxRevalidations: 2, LockAge: 10 * time.Second})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{MaxRevalidations: 2, LockAge: 10 * time.Second})
 		b := &bubble{t: t, cache: cache, door: cache.Transport(serving{http.HandlerFunc(origin)})}
 		paths := []string{"/slow/1", "/slow/2", "/page"}
 		for _, path := range paths {
@@ -252,8 +249,7 @@ func TestHangingRevalidationBodyGivesUpItsPlaceAfterLockAge(t *testing.T) {
 				}
 			}
 		}
-		cache, err := middleware.New(middleware.Config{MaxFills: 1, LockAge: 10 * time.Second})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{MaxFills: 1, LockAge: 10 * time.Second})
 		b := &bubble{t: t, cache: cache, door: cache.Transport(serving{http.HandlerFunc(origin)})}
 		b.get("/slow")
 		synctest.Wait()

@@ -2,7 +2,6 @@ package middleware_test
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -43,14 +42,6 @@ func eachProtocol(t *testing.T, test func(t *testing.T, proto string)) {
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) { test(t, proto) })
 	}
-}
-
-func newCache(t testing.TB, cfg middleware.Config) *middleware.Cache {
-	t.Helper()
-	cache, err := middleware.New(cfg)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, cache.Close(context.Background())) })
-	return cache
 }
 
 // counted answers every GET with its name, a running number and the URL that it sees.

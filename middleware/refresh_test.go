@@ -54,8 +54,7 @@ func authenticated(next http.Handler) http.Handler {
 // is what a request would get: authentication, context values, rewritten URLs and the router's
 // patterns.
 func TestRefreshGoesThroughAllHandlers(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	page := &staleFirst{say: func(r *http.Request) string {
 		return fmt.Sprint(r.Method, " ", r.URL, " ", r.PathValue("id"), " ", r.Context().Value(userKey{}), " ", r.Header.Get("X-Trace"))
 	}}
@@ -94,8 +93,7 @@ func TestNoRefreshWithoutTheServersHandler(t *testing.T) {
 		"Refresh returns nil": {Refresh: func(*http.Request) http.Handler { return nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cache, err := middleware.New(cfg)
-			require.NoError(t, err)
+			cache := newCache(t, cfg)
 			page := &staleFirst{say: func(r *http.Request) string { return r.URL.Path }}
 			door := cache.Handler(page)
 			get := func(method string, header ...string) *httptest.ResponseRecorder {
@@ -123,8 +121,7 @@ func TestNoRefreshWithoutTheServersHandler(t *testing.T) {
 
 // A stale response still stands in for an error of the origin.
 func TestStaleIfErrorWorksWithoutTheServersHandler(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{StaleIfError: time.Hour})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{StaleIfError: time.Hour})
 	var down bool
 	page := &staleFirst{say: func(*http.Request) string { return "page" }}
 	door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -152,8 +149,7 @@ func TestNoRefreshWithoutTheServersContextValues(t *testing.T) {
 				return context.WithValue(context.Background(), ctxKey{}, r.Context().Value(ctxKey{}))
 			}
 		}
-		cache, err := middleware.New(cfg)
-		require.NoError(t, err)
+		cache := newCache(t, cfg)
 		page := &staleFirst{say: func(r *http.Request) string { return fmt.Sprint(r.Context().Value(ctxKey{})) }}
 		front := httptest.NewUnstartedServer(cache.Handler(page))
 		front.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
@@ -208,11 +204,10 @@ func TestRefreshThatIsTurnedAwayStoresNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var said logText
-			cache, err := middleware.New(middleware.Config{
+			cache := newCache(t, middleware.Config{
 				MaxRevalidations: 1, LockAge: time.Hour, LockWait: time.Hour,
 				Logger: slog.New(slog.NewTextHandler(&said, nil)),
 			})
-			require.NoError(t, err)
 			page := &staleFirst{say: func(r *http.Request) string { return r.URL.Path }}
 			inner := cache.Handler(page)
 			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -244,10 +239,8 @@ func TestRefreshThatIsTurnedAwayStoresNothing(t *testing.T) {
 // In nested caches, each cache is refreshed by a request that passes the others, and a refresh does
 // not cause another.
 func TestRefreshPassesOtherCaches(t *testing.T) {
-	outer, err := middleware.New(middleware.Config{Name: "outer"})
-	require.NoError(t, err)
-	inner, err := middleware.New(middleware.Config{Name: "inner"})
-	require.NoError(t, err)
+	outer := newCache(t, middleware.Config{Name: "outer"})
+	inner := newCache(t, middleware.Config{Name: "inner"})
 	var asked, refreshes atomic.Int32
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if middleware.IsRefresh(r.Context()) {
@@ -291,11 +284,10 @@ func TestRefreshThatHangsHoldsNeitherKeyNorClose(t *testing.T) {
 		t.Run(fmt.Sprint("heeds its context ", heeds), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var front http.Handler
-				cache, err := middleware.New(middleware.Config{
+				cache := newCache(t, middleware.Config{
 					FillIdle: 30 * time.Second, LockAge: time.Hour, MaxRevalidations: 2,
 					Refresh: func(*http.Request) http.Handler { return front },
 				})
-				require.NoError(t, err)
 				page := &staleFirst{say: func(*http.Request) string { return "page" }}
 				inner := cache.Handler(page)
 				free := make(chan struct{})
@@ -340,8 +332,7 @@ func TestRefreshThatHangsHoldsNeitherKeyNorClose(t *testing.T) {
 // Routers reuse what they put into contexts. A refresh uses nothing of a client's request after
 // that request is over.
 func TestRefreshUsesNothingOfAFinishedRequest(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	var asked sync.Map
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := *r.Context().Value(userKey{}).(*string)
@@ -412,8 +403,7 @@ func TestSecondFetchGoesThroughAllHandlers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cache, err := middleware.New(middleware.Config{MaxObjectBytes: 1000, LockWait: 100 * time.Millisecond})
-			require.NoError(t, err)
+			cache := newCache(t, middleware.Config{MaxObjectBytes: 1000, LockWait: 100 * time.Millisecond})
 			var asked atomic.Int32
 			moved := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				asked.Add(1)
@@ -441,8 +431,7 @@ func TestSecondFetchGoesThroughAllHandlers(t *testing.T) {
 
 // A panic of the second fetch reaches the client, even if a handler around the cache recovers it.
 func TestPanicInASecondFetchReachesTheClient(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{MaxObjectBytes: 1000})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{MaxObjectBytes: 1000})
 	inner := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if middleware.IsRefresh(r.Context()) {
 			w.Header().Set("Content-Length", "5")
@@ -471,8 +460,7 @@ func TestPanicInASecondFetchReachesTheClient(t *testing.T) {
 // A background revalidation has no client connection. Deadlines can be set on it all the same, as
 // some handlers answer an error if that fails.
 func TestRefreshAcceptsDeadlines(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	page := &staleFirst{say: func(*http.Request) string { return "page" }}
 	front := httptest.NewServer(cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)

@@ -110,8 +110,7 @@ func TestStalledCallersOfTheSpoolAreDropped(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		storage := plainStorage{memcache.New(memcache.Config{})}
-		cache, err := middleware.New(middleware.Config{Storage: storage, MaxBytes: 4 * large, MaxObjectBytes: large})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{Storage: storage, MaxBytes: 4 * large, MaxObjectBytes: large})
 		b := &bubble{t: t, cache: cache, door: cache.Transport(serving{http.HandlerFunc(origin)})}
 		var bodies []io.ReadCloser
 		for i := range 3 {
@@ -152,8 +151,7 @@ func TestStalledCallersOfTheTransportAreDropped(t *testing.T) {
 		io.WriteString(w, strings.Repeat("x", large))
 	}
 	synctest.Test(t, func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{MaxBytes: 8 * large, MaxObjectBytes: 2 * large})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{MaxBytes: 8 * large, MaxObjectBytes: 2 * large})
 		b := &bubble{t: t, cache: cache, door: cache.Transport(serving{http.HandlerFunc(origin)})}
 		var bodies []io.ReadCloser
 		for i := range 5 {
@@ -174,7 +172,7 @@ func TestStalledCallersOfTheTransportAreDropped(t *testing.T) {
 			}
 		}
 		more("soon")
-		_, err = io.ReadFull(bodies[0], make([]byte, 1))
+		_, err := io.ReadFull(bodies[0], make([]byte, 1))
 		require.NoError(t, err)
 		time.Sleep(20 * time.Second)
 		_, err = io.ReadFull(bodies[1], make([]byte, 1))

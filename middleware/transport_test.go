@@ -330,8 +330,7 @@ func TestTransportAcceptsIncompleteResponses(t *testing.T) {
 	for _, header := range []http.Header{{"Cache-Control": {"max-age=60"}}, {"Cache-Control": {"no-store"}}, nil} {
 		for method, body := range map[string]string{http.MethodGet: "body", http.MethodPut: "body", http.MethodHead: ""} {
 			var answer *http.Response
-			cache, err := middleware.New(middleware.Config{})
-			require.NoError(t, err)
+			cache := newCache(t, middleware.Config{})
 			client := &http.Client{Transport: cache.Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
 				return answer, nil
 			}))}
@@ -346,7 +345,7 @@ func TestTransportAcceptsIncompleteResponses(t *testing.T) {
 				text, err := io.ReadAll(response.Body)
 				return string(text), err
 			}
-			_, err = ask()
+			_, err := ask()
 			require.ErrorContains(t, err, "neither a response nor an error")
 
 			answer = &http.Response{StatusCode: http.StatusOK, Header: header.Clone()} // no body
@@ -370,8 +369,7 @@ func TestTransportAcceptsIncompleteResponses(t *testing.T) {
 // If only the header gives the length of a response, that is its length.
 func TestTransportTakesALengthFromTheHeader(t *testing.T) {
 	for length, whole := range map[string]bool{"4": true, "5": false, "0": false} {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		rt := cache.Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
 			return &http.Response{
 				StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("body")),

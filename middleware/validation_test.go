@@ -72,8 +72,7 @@ func (s remote) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheM
 // A 304 freshens the variant that it names, although the client of the request has left.
 func TestValidationOutlivesItsClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{Storage: remote{memcache.New(memcache.Config{})}})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{Storage: remote{memcache.New(memcache.Config{})}})
 		var asked []string
 		door := cache.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
 			asked = append(asked, r.Header.Get("X-V"))

@@ -42,8 +42,7 @@ func (h slowMissHandler) Finish() (cirque.MissFinish, error) {
 func TestWaitReturnsWhenFillsAreStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		may := make(chan struct{})
-		cache, err := middleware.New(middleware.Config{Storage: slowToFinish{memcache.New(memcache.Config{}), may}})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{Storage: slowToFinish{memcache.New(memcache.Config{}), may}})
 		asked := 0
 		transport := cache.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
 			asked++
@@ -92,8 +91,7 @@ func TestInnerRequestDoesNotWaitForTheOuterOne(t *testing.T) {
 		"rewritten": func(h http.Handler) http.Handler { return http.StripPrefix("/api", h) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			cache, err := middleware.New(middleware.Config{LockWait: 8 * time.Second})
-			require.NoError(t, err)
+			cache := newCache(t, middleware.Config{LockWait: 8 * time.Second})
 			var asked atomic.Int32
 			page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Cache-Control", "max-age=60, stale-while-revalidate=3600")

@@ -339,8 +339,7 @@ func TestSlowLookupDoesNotReuseALaterResponse(t *testing.T) {
 						}}
 						origin := &personal{credentials: "Cookie"}
 						origin.grant(granted...)
-						cache, err := middleware.New(middleware.Config{Storage: storage})
-						require.NoError(t, err)
+						cache := newCache(t, middleware.Config{Storage: storage})
 						b := &bubble{t: t, cache: cache, door: serving{cache.Handler(origin)}}
 						if door == "transport" {
 							b.door = cache.Transport(serving{origin})
