@@ -38,33 +38,6 @@ func (h *harness) raw(requests ...faulty.Request) []faulty.Reply {
 	return replies
 }
 
-// roundTripper is an http.RoundTripper that never fails.
-type roundTripper func(*http.Request) *http.Response
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r), nil }
-
-func respond(body string, header ...string) *http.Response {
-	h := make(http.Header)
-	for i := 0; i < len(header); i += 2 {
-		h.Add(header[i], header[i+1])
-	}
-	return &http.Response{
-		StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h,
-		ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body)),
-	}
-}
-
-// roundTrip sends r through door and reads the whole answer.
-func roundTrip(t testing.TB, door http.RoundTripper, r *http.Request) reply {
-	t.Helper()
-	resp, err := door.RoundTrip(r)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return reply{Response: resp, body: string(body)}
-}
-
 // Requests that differ in host, scheme or port never share an entry (CVE-2026-2836).
 func TestAttackOtherHostSchemeOrPortGetsItsOwnEntry(t *testing.T) {
 	hosts := []string{"a.test", "b.test", "a.test:81", "b.test:81"}
@@ -91,7 +64,7 @@ func TestAttackOtherHostSchemeOrPortGetsItsOwnEntry(t *testing.T) {
 	})
 	t.Run("transport", func(t *testing.T) {
 		cache := newCache(t, middleware.Config{})
-		door := cache.Transport(roundTripper(func(r *http.Request) *http.Response {
+		door := cache.Transport(answering(func(r *http.Request) *http.Response {
 			return respond(fmt.Sprintf("%s for %s", r.URL, r.Host), "Cache-Control", "max-age=60")
 		}))
 		for _, hit := range []bool{false, true} {
@@ -133,7 +106,7 @@ func TestAttackSimilarTargetsGetTheirOwnEntries(t *testing.T) {
 // An opaque target does not share an entry with a path of the same spelling.
 func TestAttackOpaqueTargetIsNotTakenForAPath(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
-	door := cache.Transport(roundTripper(func(r *http.Request) *http.Response {
+	door := cache.Transport(answering(func(r *http.Request) *http.Response {
 		return respond(r.URL.String(), "Cache-Control", "max-age=60")
 	}))
 	for range 2 {

@@ -144,7 +144,7 @@ func TestAttackPurgeNeedsAnAuthoriser(t *testing.T) {
 		})
 	}
 	t.Run("transport", func(t *testing.T) {
-		h := newHarness(t, "transport", middleware.Config{AuthorizePurge: func(*http.Request) bool { return true }}, fresh("page"))
+		h := newHarness(t, "transport", middleware.Config{AuthorizePurge: always}, fresh("page"))
 		h.get("/")
 		// At a Transport, PURGE is a method like any other.
 		require.NotContains(t, h.do("PURGE", "/").status(), "; hit")

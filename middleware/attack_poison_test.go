@@ -95,12 +95,12 @@ func eachBareDoor(t *testing.T, origin http.HandlerFunc, test func(t *testing.T,
 			return roundTrip(t, door, r)
 		}
 	}
-	recorded := func(handler http.Handler) roundTripper {
-		return func(r *http.Request) *http.Response {
+	recorded := func(handler http.Handler) http.RoundTripper {
+		return answering(func(r *http.Request) *http.Response {
 			w := httptest.NewRecorder()
 			handler.ServeHTTP(w, r)
 			return w.Result()
-		}
+		})
 	}
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {

@@ -199,9 +199,7 @@ func FuzzResponseHeader(f *testing.F) {
 		}))
 		ask := func(header ...string) *http.Response {
 			r := httptest.NewRequest("GET", "http://example.test/", nil)
-			for i := 0; i < len(header); i += 2 {
-				r.Header.Set(header[i], header[i+1])
-			}
+			addFields(r.Header, header)
 			w := httptest.NewRecorder()
 			func() {
 				defer func() {

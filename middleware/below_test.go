@@ -64,18 +64,14 @@ func (b *below) get(user string, header ...string) reply {
 	}
 	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://example.com/", nil)
 	r.Body = nil
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Add(header[i], header[i+1])
-	}
+	addFields(r.Header, header)
 	before := r.Header.Clone()
 	response, err := b.cache.Transport(door).RoundTrip(r)
 	require.NoError(b.t, err)
 	if !add.inPlace {
 		require.Equal(b.t, before, r.Header, "the caller's request must not change")
 	}
-	body, err := io.ReadAll(response.Body)
-	response.Body.Close()
-	return reply{response, string(body), err}
+	return readReply(response)
 }
 
 // eachBelow runs test in a synctest bubble, with a cache whose origin takes a second and says for
@@ -139,9 +135,7 @@ func TestCredentialsAddedBelowTheCacheAreRespected(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			origin := func(h http.Header, _ *http.Request) {
-				for i := 0; i < len(c.origin); i += 2 {
-					h.Set(c.origin[i], c.origin[i+1])
-				}
+				addFields(h, c.origin)
 			}
 			eachBelow(t, c.cfg, c.field, origin, func(t *testing.T, b *below) {
 				require.Equal(t, "for alice", b.get("alice").body)

@@ -2,8 +2,6 @@ package middleware_test
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -55,76 +53,11 @@ func eachBubbleOver(t *testing.T, cfg middleware.Config, storage func() cirque.S
 	}
 }
 
-// serving makes a RoundTripper of a handler. RoundTrip returns when the header is written, and the
-// body streams.
-type serving struct{ http.Handler }
-
-func (s serving) RoundTrip(r *http.Request) (*http.Response, error) {
-	pr, pw := io.Pipe()
-	w := &pipedWriter{header: make(http.Header), body: pw, ready: make(chan *http.Response, 1), response: pr}
-	failed := make(chan error, 1)
-	go func() {
-		defer func() {
-			if p := recover(); p != nil {
-				err := errors.New("the connection broke")
-				pw.CloseWithError(err)
-				failed <- err
-				return
-			}
-			w.WriteHeader(http.StatusOK)
-			pw.Close()
-		}()
-		s.ServeHTTP(w, r)
-	}()
-	select {
-	case response := <-w.ready:
-		response.Request = r
-		context.AfterFunc(r.Context(), func() { pr.Close() }) // no effect once the body is read
-		return response, nil
-	case err := <-failed:
-		return nil, err
-	case <-r.Context().Done():
-		pr.Close()
-		return nil, context.Cause(r.Context())
-	}
-}
-
-// pipedWriter is the ResponseWriter of serving.
-type pipedWriter struct {
-	header   http.Header
-	body     *io.PipeWriter
-	response *io.PipeReader
-	ready    chan *http.Response
-	sent     bool
-}
-
-func (w *pipedWriter) Header() http.Header { return w.header }
-
-func (w *pipedWriter) WriteHeader(status int) {
-	if w.sent || status < 200 {
-		return
-	}
-	w.sent = true
-	w.ready <- &http.Response{
-		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: w.header.Clone(), Body: w.response, ContentLength: -1,
-	}
-}
-
-func (w *pipedWriter) Write(p []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	return w.body.Write(p)
-}
-
-func (w *pipedWriter) Flush() { w.WriteHeader(http.StatusOK) }
-
 // ask sends a request; header holds name, value pairs. The caller reads and closes the body.
 func (b *bubble) ask(ctx context.Context, method, path string, header ...string) (*http.Response, error) {
 	r := httptest.NewRequestWithContext(ctx, method, "http://example.com"+path, nil)
 	r.Body = nil
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Add(header[i], header[i+1])
-	}
+	addFields(r.Header, header)
 	return b.door.RoundTrip(r)
 }
 
@@ -138,7 +71,5 @@ func (b *bubble) get(path string, header ...string) reply {
 	b.t.Helper()
 	response, err := b.ask(b.t.Context(), http.MethodGet, path, header...)
 	require.NoError(b.t, err)
-	body, err := io.ReadAll(response.Body)
-	response.Body.Close()
-	return reply{response, string(body), err}
+	return readReply(response)
 }

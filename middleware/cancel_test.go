@@ -172,9 +172,7 @@ func TestFetchForOneClientEndsWithThatClient(t *testing.T) {
 				for range clients {
 					go func() {
 						r, _ := http.NewRequestWithContext(ctx, c.method, h.front.URL+c.path, nil)
-						for i := 0; i < len(c.header); i += 2 {
-							r.Header.Set(c.header[i], c.header[i+1])
-						}
+						addFields(r.Header, c.header)
 						response, err := h.client.Do(r)
 						if err == nil {
 							response.Body.Close()

@@ -274,9 +274,7 @@ func TestCloseDoesNotCutAPostShort(t *testing.T) {
 						answers <- reply{err: err}
 						return
 					}
-					body, err := io.ReadAll(response.Body)
-					response.Body.Close()
-					answers <- reply{response, string(body), err}
+					answers <- readReply(response)
 				}()
 				synctest.Wait()
 				ctx, cancel := context.WithTimeout(t.Context(), test.patience)

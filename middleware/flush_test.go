@@ -279,12 +279,10 @@ func TestHandlerResponseWriterHasTheServersInterfaces(t *testing.T) {
 		aged(w, 150*time.Second)
 		fmt.Fprint(w, asked.Add(1))
 	}))
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		check(w, !middleware.IsRefresh(r.Context()))
 		inner.ServeHTTP(w, r)
 	}))
-	defer front.Close()
-	h := &harness{t: t, front: front, client: front.Client()}
 	for range 2 {
 		require.Equal(t, "1", h.get("/").body)
 		require.NoError(t, cache.Wait(t.Context()))

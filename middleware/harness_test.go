@@ -117,15 +117,26 @@ func closeAtEnd(t testing.TB, cache *middleware.Cache) {
 	})
 }
 
+// serve starts a server for handler and returns a harness that asks it.
+func serve(t testing.TB, handler http.Handler) *harness {
+	front := startServer(t, handler)
+	return &harness{t: t, front: front, client: front.Client()}
+}
+
+// startServer starts a server for handler that does not log.
+func startServer(t testing.TB, handler http.Handler) *httptest.Server {
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ErrorLog = quiet
+	server.Start()
+	t.Cleanup(server.Close)
+	return server
+}
+
 // newFront starts a server with the cache at the given door; transport leads to the origin.
 func newFront(cache *middleware.Cache, door, origin string, transport http.RoundTripper, t testing.TB) *httptest.Server {
 	handler, err := newProxy(cache, door, origin, transport)
 	require.NoError(t, err)
-	front := httptest.NewUnstartedServer(handler)
-	front.Config.ErrorLog = quiet
-	front.Start()
-	t.Cleanup(front.Close)
-	return front
+	return startServer(t, handler)
 }
 
 // newProxy returns a reverse proxy for origin, with the cache around it or as its transport.
@@ -172,23 +183,48 @@ type reply struct {
 	err  error // from reading the body
 }
 
+// readReply reads and closes the body of response.
+func readReply(response *http.Response) reply {
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return reply{response, string(body), err}
+}
+
+// addFields adds name, value pairs to header.
+func addFields(header http.Header, pairs []string) {
+	for i := 0; i < len(pairs); i += 2 {
+		header.Add(pairs[i], pairs[i+1])
+	}
+}
+
 // do sends a request and reads the answer; header holds name, value pairs.
 func (h *harness) do(method, path string, header ...string) reply {
 	h.t.Helper()
-	r, err := http.NewRequest(method, h.front.URL+path, nil)
+	response, err := h.send(method, path, header)
 	require.NoError(h.t, err)
-	for i := 0; i < len(header); i += 2 {
-		if header[i] == "Host" {
-			r.Host = header[i+1]
-			continue
-		}
-		r.Header.Add(header[i], header[i+1])
+	return readReply(response)
+}
+
+// try is do for requests that may fail. Any goroutine may call it.
+func (h *harness) try(method, path string, header ...string) reply {
+	response, err := h.send(method, path, header)
+	if err != nil {
+		return reply{Response: &http.Response{}, err: err}
 	}
-	resp, err := h.client.Do(r)
-	require.NoError(h.t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return reply{resp, string(body), err}
+	return readReply(response)
+}
+
+func (h *harness) send(method, path string, header []string) (*http.Response, error) {
+	r, err := http.NewRequest(method, h.front.URL+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	addFields(r.Header, header)
+	if host := r.Header.Get("Host"); host != "" {
+		r.Host = host
+		r.Header.Del("Host")
+	}
+	return h.client.Do(r)
 }
 
 func (h *harness) get(path string, header ...string) reply {
@@ -220,24 +256,6 @@ func eventually(t testing.TB, condition func() bool, what string) {
 	require.Eventually(t, condition, 10*time.Second, time.Millisecond, what)
 }
 
-// try is do for requests that may fail. Any goroutine may call it.
-func (h *harness) try(method, path string, header ...string) reply {
-	r, err := http.NewRequest(method, h.front.URL+path, nil)
-	if err != nil {
-		return reply{Response: &http.Response{}, err: err}
-	}
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Add(header[i], header[i+1])
-	}
-	resp, err := h.client.Do(r)
-	if err != nil {
-		return reply{Response: &http.Response{}, err: err}
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return reply{resp, string(body), err}
-}
-
 // gate returns a channel to wait on and the function that closes it. The end of t closes it too.
 func gate(t testing.TB) (wait chan struct{}, open func()) {
 	wait = make(chan struct{})
@@ -248,3 +266,6 @@ func gate(t testing.TB) (wait chan struct{}, open func()) {
 
 // long reports whether tests may take minutes and gigabytes (CIRQUE_LONG).
 func long() bool { return os.Getenv("CIRQUE_LONG") != "" }
+
+// always allows a purge or trusts a proxy.
+func always(*http.Request) bool { return true }

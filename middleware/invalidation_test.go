@@ -77,7 +77,7 @@ func TestInvalidationCoversFillsThatAreBeginning(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
 					faultystorage.Nth(faultystorage.MissHandler, 1, faultystorage.Fault{Delay: 4 * time.Second}))
-				cache := newCache(t, middleware.Config{Storage: storage, AuthorizePurge: func(*http.Request) bool { return true }})
+				cache := newCache(t, middleware.Config{Storage: storage, AuthorizePurge: always})
 				state := "before"
 				b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if r.Method == http.MethodPost {

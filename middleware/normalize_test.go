@@ -179,7 +179,7 @@ func TestFilteredPostKeepsItsFieldsAndIsNotStored(t *testing.T) {
 func TestPurgeFindsNormalizedEntries(t *testing.T) {
 	cfg := middleware.Config{
 		Private:        true,
-		AuthorizePurge: func(*http.Request) bool { return true },
+		AuthorizePurge: always,
 		Normalize: map[string]func([]string) string{"Accept-Language": middleware.LanguageClass("en"), "Cookie": func(lines []string) string {
 			session, _, _ := strings.Cut(strings.Join(lines, "; "), ";")
 			return session

@@ -15,13 +15,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )
-
-// plainStorage hides that a Storage streams.
-type plainStorage struct{ cirque.Storage }
 
 // A fill that nobody reads gives its place to another. After many abandoned requests for slow
 // bodies, what users ask for is stored, and fetched once for all that ask at the same time.
@@ -44,7 +40,7 @@ func TestAbandonedFillsGiveUpTheirPlaces(t *testing.T) {
 			}
 			cfg := middleware.Config{MaxFills: 16}
 			if storage == "plain" {
-				cfg.Storage = plainStorage{memcache.New(memcache.Config{})}
+				cfg.Storage = notStreaming{memcache.New(memcache.Config{})}
 			}
 			eachDoor(t, cfg, origin, func(t *testing.T, h *harness) {
 				var open func()
@@ -118,7 +114,7 @@ func TestHandlerThatIgnoresCancellationKeepsNoPlace(t *testing.T) {
 			}
 			cfg := middleware.Config{MaxFills: 1}
 			if storage == "plain" {
-				cfg.Storage = plainStorage{memcache.New(memcache.Config{})}
+				cfg.Storage = notStreaming{memcache.New(memcache.Config{})}
 			}
 			synctest.Test(t, func(t *testing.T) {
 				wait = make(chan struct{})

@@ -124,7 +124,7 @@ func TestHandlersWithOneCacheDoNotShareEntries(t *testing.T) {
 func TestPublicURLIsInvalidatedAndPurged(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
 		docs, _ := counted("docs")
-		cache := newCache(t, middleware.Config{AuthorizePurge: func(*http.Request) bool { return true }})
+		cache := newCache(t, middleware.Config{AuthorizePurge: always})
 		cached := cache.Handler(docs)
 		mux := http.NewServeMux()
 		mux.Handle("/docs/", http.StripPrefix("/docs", cached))
@@ -169,7 +169,7 @@ func TestPublicURLIsInvalidatedAndPurged(t *testing.T) {
 func TestTenantsOfOneURLDoNotShareEntries(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
 		app, asked := counted("app")
-		cache := newCache(t, middleware.Config{AuthorizePurge: func(*http.Request) bool { return true }})
+		cache := newCache(t, middleware.Config{AuthorizePurge: always})
 		cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Etag", `"1"`) // the first version of every tenant
 			if r.Header.Get("If-None-Match") != "" {
@@ -361,7 +361,7 @@ func TestTransportKeysGoByTheRewrittenURL(t *testing.T) {
 // Its Body is content, its scheme is that of its URL, and the base gets it unchanged.
 func TestTransportIgnoresFieldsOfAServersRequest(t *testing.T) {
 	var last atomic.Pointer[http.Request]
-	door := newCache(t, middleware.Config{}).Transport(roundTripper(func(r *http.Request) *http.Response {
+	door := newCache(t, middleware.Config{}).Transport(answering(func(r *http.Request) *http.Response {
 		last.Store(r)
 		body := ""
 		if r.Body != nil {
@@ -426,7 +426,7 @@ func TestKeyHookSeesWhatTheClientAskedFor(t *testing.T) {
 			seen.Store(new(fmt.Sprint(r.URL, " ", r.RequestURI)))
 			return r.Host + r.URL.Path, true
 		},
-		AuthorizePurge: func(*http.Request) bool { return true },
+		AuthorizePurge: always,
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/docs/", http.StripPrefix("/docs", cache.Handler(docs)))
@@ -478,12 +478,10 @@ var secureOnly = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 
 const publicHost = "www.example.test"
 
-func trustAll(*http.Request) bool { return true }
-
 // The redirect from http to https is not served to clients that came by https: it would loop.
 func TestRedirectToHTTPSIsServedToPlainClientsOnly(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
-		cache := newCache(t, middleware.Config{TrustForwarded: trustAll})
+		cache := newCache(t, middleware.Config{TrustForwarded: always})
 		secure, plain := terminator(t, cache.Handler(secureOnly), proto)
 		for _, hit := range []bool{false, true} {
 			for _, h := range []*harness{plain, secure} {
@@ -502,11 +500,11 @@ func TestRedirectToHTTPSIsServedToPlainClientsOnly(t *testing.T) {
 // With the public URLs in the Config, purges of a URL and of a group need nothing else.
 func TestPublicURLsBehindATerminatorArePurged(t *testing.T) {
 	configs := map[string]middleware.Config{
-		"TrustForwarded":        {TrustForwarded: trustAll},
+		"TrustForwarded":        {TrustForwarded: always},
 		"PublicOrigin":          {PublicOrigin: "https://" + publicHost},
 		"PublicOrigin, port":    {PublicOrigin: "HTTPS://WWW.example.test:443"},
 		"PublicOrigin, scheme":  {PublicOrigin: "https://*"},
-		"scheme, and forwarded": {PublicOrigin: "https://*", TrustForwarded: trustAll},
+		"scheme, and forwarded": {PublicOrigin: "https://*", TrustForwarded: always},
 	}
 	for name, cfg := range configs {
 		t.Run(name, func(t *testing.T) {
@@ -566,13 +564,11 @@ func TestForwardedFieldsAreNotTrusted(t *testing.T) {
 
 // Of a trusted proxy's fields only a plain value counts; others are ignored.
 func TestUnclearForwardedFieldsAreIgnored(t *testing.T) {
-	cache := newCache(t, middleware.Config{TrustForwarded: trustAll})
+	cache := newCache(t, middleware.Config{TrustForwarded: always})
 	key := func(header ...string) cirque.CacheKey {
 		r := httptest.NewRequest(http.MethodGet, "/a", nil)
 		r.Host = publicHost
-		for i := 0; i < len(header); i += 2 {
-			r.Header.Add(header[i], header[i+1])
-		}
+		addFields(r.Header, header)
 		key, ok := cache.HandlerKey(r)
 		require.True(t, ok)
 		return key
@@ -650,7 +646,7 @@ func TestInvalidPublicOriginIsRefused(t *testing.T) {
 		_, err := middleware.New(middleware.Config{PublicOrigin: origin})
 		require.NoError(t, err, origin)
 	}
-	_, err := middleware.New(middleware.Config{PublicOrigin: "https://a.test", TrustForwarded: trustAll})
+	_, err := middleware.New(middleware.Config{PublicOrigin: "https://a.test", TrustForwarded: always})
 	require.ErrorContains(t, err, "TrustForwarded")
 }
 

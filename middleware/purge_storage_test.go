@@ -123,7 +123,7 @@ func TestCachesOnOneStorageSeeEachOthersPurges(t *testing.T) {
 					hold.Store(&wait)
 					first := make(chan reply, 1)
 					before := one.requests()
-					go func() { first <- one.getHost("/") }()
+					go func() { first <- one.try(http.MethodGet, "/", host...) }()
 					eventually(t, func() bool { return one.requests() > before }, "the request reaches the origin")
 					time.Sleep(10 * time.Millisecond)
 					version.Store(3)
@@ -140,22 +140,6 @@ func TestCachesOnOneStorageSeeEachOthersPurges(t *testing.T) {
 			})
 		}
 	})
-}
-
-// getHost is get with the host of these tests. Any goroutine may call it.
-func (h *harness) getHost(path string) reply {
-	r, err := http.NewRequest(http.MethodGet, h.front.URL+path, nil)
-	if err != nil {
-		return reply{Response: &http.Response{}, err: err}
-	}
-	r.Host = host[1]
-	resp, err := h.client.Do(r)
-	if err != nil {
-		return reply{Response: &http.Response{}, err: err}
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return reply{resp, string(body), err}
 }
 
 // A response with a Date an hour ahead is purged like any other.
@@ -206,18 +190,7 @@ func TestPurgeOfAllKeepsTheAnswerToAPostFromBeingStored(t *testing.T) {
 				io.WriteString(w, r.Method)
 			})
 			posted := make(chan reply, 1)
-			go func() {
-				r, _ := http.NewRequest(http.MethodPost, h.front.URL+"/", nil)
-				r.Host = host[1]
-				resp, err := h.client.Do(r)
-				if err != nil {
-					posted <- reply{err: err}
-					return
-				}
-				defer resp.Body.Close()
-				body, err := io.ReadAll(resp.Body)
-				posted <- reply{resp, string(body), err}
-			}()
+			go func() { posted <- h.try(http.MethodPost, "/", host...) }()
 			eventually(t, func() bool { return h.requests() == 1 }, "the POST reaches the origin")
 			purge(t, h)
 			release()

@@ -70,9 +70,7 @@ func TestRefreshGoesThroughAllHandlers(t *testing.T) {
 		r.Header.Set("X-Trace", "traced")
 		authenticated(http.StripPrefix("/shop", mux)).ServeHTTP(w, r)
 	})
-	front := httptest.NewServer(logged)
-	defer front.Close()
-	h := &harness{t: t, front: front, client: front.Client()}
+	h := serve(t, logged)
 	for _, version := range []string{"v1", "v1", "v2"} {
 		r := h.get("/shop/item/7?q=1", "Authorization", "Bearer alice", "If-None-Match", `"x"`)
 		require.Equal(t, version+" GET /item/7?q=1 7 alice traced", r.body, r.status())
@@ -98,9 +96,7 @@ func TestNoRefreshWithoutTheServersHandler(t *testing.T) {
 			door := cache.Handler(page)
 			get := func(method string, header ...string) *httptest.ResponseRecorder {
 				w, r := httptest.NewRecorder(), httptest.NewRequest(method, "/a", nil)
-				for i := 0; i < len(header); i += 2 {
-					r.Header.Set(header[i], header[i+1])
-				}
+				addFields(r.Header, header)
 				door.ServeHTTP(w, r)
 				require.NoError(t, cache.Wait(t.Context()))
 				return w
@@ -210,15 +206,13 @@ func TestRefreshThatIsTurnedAwayStoresNothing(t *testing.T) {
 			})
 			page := &staleFirst{say: func(r *http.Request) string { return r.URL.Path }}
 			inner := cache.Handler(page)
-			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if middleware.IsRefresh(r.Context()) {
 					turn(inner, w, r)
 					return
 				}
 				inner.ServeHTTP(w, r)
 			}))
-			defer front.Close()
-			h := &harness{t: t, front: front, client: front.Client()}
 			require.Equal(t, "v1 /", h.get("/").body)
 			require.Equal(t, "v1 /", h.get("/").body)
 			require.NoError(t, cache.Wait(t.Context()))
@@ -249,9 +243,7 @@ func TestRefreshPassesOtherCaches(t *testing.T) {
 		w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=1000")
 		fmt.Fprint(w, "v", asked.Add(1))
 	})
-	front := httptest.NewServer(outer.Handler(inner.Handler(page)))
-	defer front.Close()
-	h := &harness{t: t, front: front, client: front.Client()}
+	h := serve(t, outer.Handler(inner.Handler(page)))
 	settled := func() {
 		for _, c := range []*middleware.Cache{outer, inner, outer} {
 			require.NoError(t, c.Wait(t.Context()))
@@ -415,11 +407,9 @@ func TestSecondFetchGoesThroughAllHandlers(t *testing.T) {
 				w.Header().Set("Cache-Control", "max-age=60")
 				http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(large))
 			}))
-			front := httptest.NewServer(around(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := serve(t, around(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				moved.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, new(int))))
 			})))
-			defer front.Close()
-			h := &harness{t: t, front: front, client: front.Client()}
 			r := h.get("/", "Range", "bytes=5-9")
 			require.Equal(t, http.StatusPartialContent, r.StatusCode)
 			require.Equal(t, "56789", r.body)
@@ -462,7 +452,7 @@ func TestPanicInASecondFetchReachesTheClient(t *testing.T) {
 func TestRefreshAcceptsDeadlines(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	page := &staleFirst{say: func(*http.Request) string { return "page" }}
-	front := httptest.NewServer(cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := serve(t, cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
 		for _, err := range []error{
 			control.SetWriteDeadline(time.Now().Add(time.Minute)), control.SetReadDeadline(time.Now().Add(time.Minute)), control.EnableFullDuplex(),
@@ -474,8 +464,6 @@ func TestRefreshAcceptsDeadlines(t *testing.T) {
 		}
 		page.ServeHTTP(w, r)
 	})))
-	defer front.Close()
-	h := &harness{t: t, front: front, client: front.Client()}
 	for _, version := range []string{"v1", "v1", "v2"} {
 		r := h.get("/")
 		require.Equal(t, version+" page", r.body, r.status())

@@ -156,9 +156,7 @@ func TestSetCookieOfPostAndHeadReachesItsClientOnly(t *testing.T) {
 	ask := func(b *bubble, method string) reply {
 		response, err := b.ask(b.t.Context(), method, "/", "Cache-Control", "max-age=0")
 		require.NoError(b.t, err)
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		return reply{response, string(body), err}
+		return readReply(response)
 	}
 	for name, cfg := range caches {
 		t.Run(name, func(t *testing.T) {
@@ -218,9 +216,7 @@ func TestSetCookieInATrailerIsDropped(t *testing.T) {
 			response, err := h.client.Get(h.front.URL + "/")
 			require.NoError(t, err)
 			go func() {
-				body, err := io.ReadAll(response.Body)
-				response.Body.Close()
-				read <- reply{response, string(body), err}
+				read <- readReply(response)
 			}()
 		}
 		close(hold)

@@ -17,11 +17,6 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// aged sets Age, so that the response is as old as the test needs.
-func aged(w http.ResponseWriter, age time.Duration) {
-	w.Header().Set("Age", fmt.Sprint(int(age.Seconds())))
-}
-
 // Stale-while-revalidate serves the stale response at once and revalidates once, in the background.
 // The next request gets the new response.
 func TestStaleWhileRevalidateServesAtOnceAndRevalidatesOnce(t *testing.T) {
@@ -176,7 +171,7 @@ func TestSoftPurgeMarksTheEntryStale(t *testing.T) {
 		}
 		io.WriteString(w, "x")
 	}
-	h := newHarness(t, "handler", middleware.Config{AuthorizePurge: func(*http.Request) bool { return true }}, origin)
+	h := newHarness(t, "handler", middleware.Config{AuthorizePurge: always}, origin)
 	h.get("/")
 	require.Equal(t, 200, h.do("PURGE", "/", "Soft-Purge", "1").StatusCode)
 	require.Contains(t, h.get("/").status(), "fwd=stale; fwd-status=304")

@@ -80,19 +80,26 @@ func TestStalledClientsEvictNothingAndAreDropped(t *testing.T) {
 	}
 }
 
-// stall requests url, reads one byte, and returns the rest of the body.
-func stall(t *testing.T, url string) io.ReadCloser {
-	t.Helper()
-	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+// oneRequestTransport sends each request over a connection of its own, which has little room for
+// bytes that are not read yet.
+var oneRequestTransport = &http.Transport{
+	DisableCompression: true,
+	DisableKeepAlives:  true,
+	DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
 		if err == nil {
 			err = conn.(*net.TCPConn).SetReadBuffer(64 << 10)
 		}
 		return conn, err
-	}
+	},
+}
+
+// stall requests url, reads one byte, and returns the rest of the body.
+func stall(t *testing.T, url string) io.ReadCloser {
+	t.Helper()
 	r, err := http.NewRequest(http.MethodGet, url, nil)
 	require.NoError(t, err)
-	resp, err := (&http.Transport{DisableKeepAlives: true, DialContext: dial}).RoundTrip(r)
+	resp, err := oneRequestTransport.RoundTrip(r)
 	require.NoError(t, err)
 	require.Contains(t, resp.Header.Get("Cache-Status"), "; hit")
 	_, err = io.ReadFull(resp.Body, make([]byte, 1))
@@ -109,7 +116,7 @@ func TestStalledCallersOfTheSpoolAreDropped(t *testing.T) {
 		io.WriteString(w, strings.Repeat("x", large))
 	}
 	synctest.Test(t, func(t *testing.T) {
-		storage := plainStorage{memcache.New(memcache.Config{})}
+		storage := notStreaming{memcache.New(memcache.Config{})}
 		cache := newCache(t, middleware.Config{Storage: storage, MaxBytes: 4 * large, MaxObjectBytes: large})
 		b := &bubble{t: t, cache: cache, door: cache.Transport(serving{http.HandlerFunc(origin)})}
 		var bodies []io.ReadCloser

@@ -114,12 +114,10 @@ func TestTransportReportsTheFetchedResponse(t *testing.T) {
 		return resp
 	}
 	cache := newCache(t, middleware.Config{})
-	door := cache.Transport(roundTripper(origin))
+	door := cache.Transport(answering(origin))
 	ask := func(path string, header ...string) reply {
 		r := httptest.NewRequest(http.MethodGet, "https://example.test"+path, nil)
-		for i := 0; i < len(header); i += 2 {
-			r.Header.Set(header[i], header[i+1])
-		}
+		addFields(r.Header, header)
 		got := roundTrip(t, door, r)
 		require.NoError(t, cache.Wait(t.Context()))
 		return got

@@ -12,7 +12,6 @@ import (
 	"math/rand/v2"
 	"mime"
 	"mime/multipart"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -88,16 +87,7 @@ func truncatedWhileSent(t *testing.T, h *harness, dir, path string, body []byte,
 	if ranges != "" {
 		r.Header.Set("Range", ranges)
 	}
-	// A connection of its own has little room for bytes that are not read yet.
-	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		if err == nil {
-			err = conn.(*net.TCPConn).SetReadBuffer(64 << 10)
-		}
-		return conn, err
-	}
-	transport := &http.Transport{DisableCompression: true, DisableKeepAlives: true, DialContext: dial}
-	resp, err := transport.RoundTrip(r)
+	resp, err := oneRequestTransport.RoundTrip(r)
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	first := make([]byte, 100)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -114,9 +113,7 @@ func TestSafeUpgradesInvalidateNothing(t *testing.T) {
 		own.Store(isOwn)
 		fresh("body")(w, r)
 	}))
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { cached.ServeHTTP(writer{w}, r) }))
-	defer front.Close()
-	h := &harness{t: t, front: front, client: front.Client()}
+	h := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { cached.ServeHTTP(writer{w}, r) }))
 	h.twice("/")
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
 		h.do(method, "/", upgrade...)
@@ -131,7 +128,7 @@ func TestUnsafeUpgradeInvalidatesWhenItsHandlerReturns(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	var state atomic.Value
 	state.Store("old")
-	front := httptest.NewServer(cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := serve(t, cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			fresh(state.Load().(string))(w, r)
 			return
@@ -150,14 +147,12 @@ func TestUnsafeUpgradeInvalidatesWhenItsHandlerReturns(t *testing.T) {
 		rw.Flush()
 		rw.ReadString('\n') // until the client has asked in between
 	})))
-	defer front.Close()
-	h := &harness{t: t, front: front, client: front.Client()}
 	require.Equal(t, "old", h.twice("/"))
-	conn, err := net.Dial("tcp", front.Listener.Addr().String())
+	conn, err := net.Dial("tcp", h.front.Listener.Addr().String())
 	require.NoError(t, err)
 	defer conn.Close()
 	require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
-	fmt.Fprintf(conn, "PUT / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n", front.Listener.Addr())
+	fmt.Fprintf(conn, "PUT / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n", h.front.Listener.Addr())
 	answer := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(answer, nil)
 	require.NoError(t, err)
@@ -184,15 +179,13 @@ func TestConnectGetsTheRawResponseWriter(t *testing.T) {
 		}
 		answerHijacked(w.(http.Hijacker).Hijack, fmt.Sprintf("HTTP/1.1 200 OK\r\nX-Writer: %T\r\n\r\n", w))
 	}))
-	front := httptest.NewServer(cached)
-	defer front.Close()
-	h := &harness{t: t, front: front, client: front.Client()}
+	h := serve(t, cached)
 	h.twice("/rpc")
 	connect := func(target string) string {
-		conn, err := net.Dial("tcp", front.Listener.Addr().String())
+		conn, err := net.Dial("tcp", h.front.Listener.Addr().String())
 		require.NoError(t, err)
 		defer conn.Close()
-		fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, front.Listener.Addr())
+		fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, h.front.Listener.Addr())
 		resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: http.MethodConnect})
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, resp.StatusCode)
@@ -238,9 +231,7 @@ func TestWriterOfAnUnsafeUpgradeHasTheServersAbilities(t *testing.T) {
 				io.WriteString(w, "done")
 				flush = control.Flush()
 			}))
-			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { cached.ServeHTTP(wrap(w), r) }))
-			defer front.Close()
-			h := &harness{t: t, front: front, client: front.Client()}
+			h := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { cached.ServeHTTP(wrap(w), r) }))
 			h.twice("/")
 			require.Equal(t, "done", h.do(http.MethodPost, "/", upgrade...).body)
 			require.NotContains(t, h.get("/").status(), "; hit")
@@ -265,8 +256,8 @@ func TestTransportReturnsUpgradesUnchanged(t *testing.T) {
 	cache := newCache(t, middleware.Config{Storage: storage})
 	var closed atomic.Int32
 	want := respond("body", "location", "/b")
-	want.StatusCode, want.Body = http.StatusSwitchingProtocols, closing{want.Body, &closed}
-	door := cache.Transport(roundTripper(func(r *http.Request) *http.Response { return want }))
+	want.StatusCode, want.Body = http.StatusSwitchingProtocols, closeCounter{want.Body, &closed}
+	door := cache.Transport(answering(func(r *http.Request) *http.Response { return want }))
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://example.test/", nil)
 	require.NoError(t, err)
 	r.Header = http.Header{"connection": {"upgrade"}, "upgrade": {"foo"}}
@@ -277,16 +268,6 @@ func TestTransportReturnsUpgradesUnchanged(t *testing.T) {
 	fail.Store(true)
 	require.Panics(t, func() { door.RoundTrip(r) })
 	require.EqualValues(t, 1, closed.Load())
-}
-
-type closing struct {
-	io.ReadCloser
-	closed *atomic.Int32
-}
-
-func (c closing) Close() error {
-	c.closed.Add(1)
-	return c.ReadCloser.Close()
 }
 
 // Unsafe requests that bypass the cache for other reasons invalidate too.
