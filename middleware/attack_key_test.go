@@ -22,22 +22,6 @@ import (
 
 // Attacks that make the cache take one request for another.
 
-// raw sends the requests over one connection, byte for byte, and returns one reply for each.
-func (h *harness) raw(requests ...faulty.Request) []faulty.Reply {
-	h.t.Helper()
-	conn, err := faulty.Dial(context.Background(), h.front.URL)
-	require.NoError(h.t, err)
-	defer conn.Close()
-	var replies []faulty.Reply
-	for _, r := range requests {
-		require.NoError(h.t, conn.Send(r))
-		reply, err := conn.Receive(r.Method)
-		require.NoError(h.t, err)
-		replies = append(replies, reply)
-	}
-	return replies
-}
-
 // Requests that differ in host, scheme or port never share an entry (CVE-2026-2836).
 func TestAttackOtherHostSchemeOrPortGetsItsOwnEntry(t *testing.T) {
 	hosts := []string{"a.test", "b.test", "a.test:81", "b.test:81"}

@@ -16,9 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
-	"github.com/cirquecache/cirque/eviction"
 	"github.com/cirquecache/cirque/internal/verify/faulty"
-	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )
 
@@ -109,17 +107,6 @@ func TestAttackManyVaryValuesLeaveFewVariants(t *testing.T) {
 			require.Contains(t, h.get("/", "X-V", last).status(), "; hit")
 		})
 	}
-}
-
-// newStore returns a MemCache with a budget of limit bytes, and the eviction manager that keeps to
-// it.
-func newStore(t testing.TB, limit int64) (*memcache.MemCache, cirque.EvictionManager) {
-	manager, err := eviction.New(eviction.Default, limit)
-	require.NoError(t, err)
-	budget := cirque.NewBudget(limit)
-	store := memcache.New(memcache.Config{Budget: budget})
-	budget.EvictWith(manager, store)
-	return store, manager
 }
 
 // PURGE needs an authoriser that allows it; by default there is none (openai/pixel#33).

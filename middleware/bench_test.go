@@ -35,14 +35,6 @@ func bareHandler(w http.ResponseWriter, _ *http.Request) {
 	io.WriteString(w, benchBody)
 }
 
-// discardWriter is a ResponseWriter that does as little as possible.
-type discardWriter struct{ header http.Header }
-
-func (w *discardWriter) Header() http.Header               { return w.header }
-func (w *discardWriter) Write(p []byte) (int, error)       { return len(p), nil }
-func (w *discardWriter) WriteString(s string) (int, error) { return len(s), nil }
-func (w *discardWriter) WriteHeader(int)                   {}
-
 func benchHandler(b *testing.B, handler http.Handler) {
 	r := httptest.NewRequest("GET", "http://example.test/path/to/page?id=1", nil)
 	w := &discardWriter{make(http.Header)}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -72,4 +74,15 @@ func (b *bubble) get(path string, header ...string) reply {
 	response, err := b.ask(b.t.Context(), http.MethodGet, path, header...)
 	require.NoError(b.t, err)
 	return readReply(response)
+}
+
+// crowd sends twenty requests at once. It returns the bodies and the time that all of them took.
+func (b *bubble) crowd(path string, header func(n int) []string) (bodies [20]string, took time.Duration) {
+	began := time.Now()
+	var all sync.WaitGroup
+	for n := range bodies {
+		all.Go(func() { bodies[n] = b.get(path, header(n)...).body })
+	}
+	all.Wait()
+	return bodies, time.Since(began)
 }

@@ -253,7 +253,7 @@ func TestCloseDoesNotEndAFetchForOneClient(t *testing.T) {
 func TestTransportRevalidationOutlivesItsClient(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	page := &staleFirst{say: func(r *http.Request) string {
-		return fmt.Sprint(r.URL.Path, " ", r.Header.Get("X-V"), r.Header.Get("Range"), " ", r.Context().Value(userKey{}) != nil && middleware.IsRefresh(r.Context()))
+		return fmt.Sprint(r.URL.Path, " ", r.Header.Get("X-V"), r.Header.Get("Range"), " ", r.Context().Value(contextKey{}) != nil && middleware.IsRefresh(r.Context()))
 	}}
 	hold, open := gate(t)
 	door := cache.Transport(serving{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -266,7 +266,7 @@ func TestTransportRevalidationOutlivesItsClient(t *testing.T) {
 		page.ServeHTTP(w, r)
 	})})
 	for n, want := range []string{"v1 /a x false", "v1 /a x false", "v2 /a x false"} {
-		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), userKey{}, "recycled"))
+		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), contextKey{}, "recycled"))
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://example.com/a", nil)
 		r.Header.Set("X-V", "x")
 		channel := make(chan struct{})

@@ -148,36 +148,6 @@ func TestFlushReachesReadersOfARange(t *testing.T) {
 	require.Equal(t, "abcde", string(rest))
 }
 
-// An answer without content does not wait for the content that is being fetched.
-func TestAnswersWithoutContentComeAtOnce(t *testing.T) {
-	const content = "the content of the page"
-	for _, test := range []struct {
-		name, method string
-		header       []string
-		status       int
-	}{
-		{"HEAD", http.MethodHead, nil, http.StatusOK},
-		{"304", http.MethodGet, []string{"If-None-Match", `"v1"`}, http.StatusNotModified},
-		{"416", http.MethodGet, []string{"Range", "bytes=1000-"}, http.StatusRequestedRangeNotSatisfiable},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			hold, open := gate(t)
-			h := newHandlerHarness(t, middleware.Config{HeadAsGet: true}, func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Cache-Control", "max-age=60")
-				w.Header().Set("Etag", `"v1"`)
-				w.Header().Set("Content-Type", "text/plain")
-				w.Header().Set("Content-Length", fmt.Sprint(len(content)))
-				io.WriteString(w, content[:5])
-				<-hold
-				io.WriteString(w, content[5:])
-			})
-			defer open()
-			h.client.Timeout = 10 * time.Second
-			require.Equal(t, test.status, h.do(test.method, "/", test.header...).StatusCode)
-		})
-	}
-}
-
 // A client that does not read does not hold up the handler that flushes.
 func TestSlowClientDoesNotHoldUpFlushes(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
@@ -247,78 +217,4 @@ func (s *strictWriter) Flush() {
 		s.late.Store(true)
 	}
 	s.ResponseRecorder.Flush()
-}
-
-// closeNotifier is http.CloseNotifier, which some frameworks still use.
-type closeNotifier interface{ CloseNotify() <-chan bool }
-
-// A handler's ResponseWriter has the optional interfaces that a server's has, except http.Hijacker.
-// In a background revalidation an outer handler's writer has them too.
-func TestHandlerResponseWriterHasTheServersInterfaces(t *testing.T) {
-	var asked atomic.Int32
-	check := func(w http.ResponseWriter, hijacks bool) {
-		_, flusher := w.(http.Flusher)
-		_, stringWriter := w.(io.StringWriter)
-		_, readerFrom := w.(io.ReaderFrom)
-		_, hijacker := w.(http.Hijacker)
-		notifier, ok := w.(closeNotifier)
-		if !flusher || !stringWriter || !readerFrom || !ok || hijacker != hijacks {
-			t.Errorf("flusher %v, string writer %v, reader from %v, close notifier %v, hijacker %v", flusher, stringWriter, readerFrom, ok, hijacker)
-			return
-		}
-		select {
-		case <-notifier.CloseNotify():
-			t.Error("CloseNotify must not report a client that is still there")
-		default:
-		}
-	}
-	cache := newCache(t, middleware.Config{})
-	inner := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		check(w, false)
-		w.Header().Set("Cache-Control", "max-age=100, stale-while-revalidate=100")
-		aged(w, 150*time.Second)
-		fmt.Fprint(w, asked.Add(1))
-	}))
-	h := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		check(w, !middleware.IsRefresh(r.Context()))
-		inner.ServeHTTP(w, r)
-	}))
-	for range 2 {
-		require.Equal(t, "1", h.get("/").body)
-		require.NoError(t, cache.Wait(t.Context()))
-	}
-	require.EqualValues(t, 2, asked.Load())
-}
-
-// A handler may end early because CloseNotify tells it to. CloseNotify reports only the
-// cancellation of the fetch, and nothing of such a fetch is stored.
-func TestCloseNotifyReportsTheEndOfTheFetch(t *testing.T) {
-	for _, cacheable := range []bool{false, true} {
-		told := make(chan bool, 1)
-		h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Cache-Control", map[bool]string{false: "no-store", true: "max-age=60"}[cacheable])
-			io.WriteString(w, "one ")
-			w.(http.Flusher).Flush()
-			select {
-			case <-w.(closeNotifier).CloseNotify():
-				told <- true
-			case <-time.After(500 * time.Millisecond):
-				io.WriteString(w, "two")
-				told <- false
-			}
-		})
-		ctx, cancel := context.WithCancel(t.Context())
-		r, _ := http.NewRequestWithContext(ctx, "GET", h.front.URL, nil)
-		response, err := h.client.Do(r)
-		require.NoError(t, err)
-		cancel()
-		response.Body.Close()
-		require.Equal(t, !cacheable, <-told)
-		if cacheable {
-			require.NoError(t, h.cache.Wait(t.Context()))
-			again := h.get("/")
-			require.Equal(t, "one two", again.body)
-			require.Contains(t, again.status(), "; hit")
-		}
-	}
 }

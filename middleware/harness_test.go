@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -269,3 +270,77 @@ func long() bool { return os.Getenv("CIRQUE_LONG") != "" }
 
 // always allows a purge or trusts a proxy.
 func always(*http.Request) bool { return true }
+
+// site serves handler on loopback by HTTP/1.1 or HTTP/2, with TLS, and returns a harness to ask it.
+func site(t *testing.T, proto string, handler http.Handler) *harness {
+	t.Helper()
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ErrorLog = quiet
+	server.EnableHTTP2 = proto == "HTTP/2.0"
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	client := server.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	h := &harness{t: t, front: server, client: client}
+	require.Equal(t, proto, h.get("/warm-up").Proto)
+	return h
+}
+
+// eachProtocol runs test with HTTP/1.1 and with HTTP/2.
+func eachProtocol(t *testing.T, test func(t *testing.T, proto string)) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) { test(t, proto) })
+	}
+}
+
+// twice requests target twice and returns the body. The second answer must be a hit.
+func (h *harness) twice(target string, header ...string) string {
+	h.t.Helper()
+	first := h.get(target, header...)
+	require.Contains(h.t, first.status(), "; stored", target)
+	second := h.get(target, header...)
+	require.Contains(h.t, second.status(), "; hit", target)
+	require.Equal(h.t, first.body, second.body, target)
+	return first.body
+}
+
+// raw sends the requests over one connection, byte for byte, and returns one reply for each.
+func (h *harness) raw(requests ...faulty.Request) []faulty.Reply {
+	h.t.Helper()
+	conn, err := faulty.Dial(context.Background(), h.front.URL)
+	require.NoError(h.t, err)
+	defer conn.Close()
+	var replies []faulty.Reply
+	for _, r := range requests {
+		require.NoError(h.t, conn.Send(r))
+		reply, err := conn.Receive(r.Method)
+		require.NoError(h.t, err)
+		replies = append(replies, reply)
+	}
+	return replies
+}
+
+// gets returns the cookies of an answer.
+func (r reply) gets() string { return strings.Join(r.Header["Set-Cookie"], "; ") }
+
+// newHandlerHarness returns a harness whose server is the cache in front of next, without a proxy.
+func newHandlerHarness(t *testing.T, cfg middleware.Config, next http.HandlerFunc) *harness {
+	t.Helper()
+	h := newHarness(t, "handler", cfg, nil)
+	h.front.Close()
+	h.front = httptest.NewUnstartedServer(h.cache.Handler(next))
+	h.front.Config.ErrorLog = quiet
+	h.front.Start()
+	t.Cleanup(h.front.Close)
+	return h
+}
+
+// transportHarness returns a harness whose client's transport is the cache.
+func transportHarness(t *testing.T, cfg middleware.Config, origin http.HandlerFunc) *harness {
+	h := newHarness(t, "transport", cfg, origin)
+	base := &http.Transport{}
+	t.Cleanup(base.CloseIdleConnections)
+	h.client = &http.Client{Transport: h.cache.Transport(base)}
+	h.front = h.origin
+	return h
+}

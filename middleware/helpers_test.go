@@ -129,3 +129,19 @@ type closeCounter struct {
 }
 
 func (c closeCounter) Close() error { c.closed.Add(1); return nil }
+
+var numbers = strings.Repeat("0123456789", 10)
+
+// discardWriter is a ResponseWriter that does as little as possible.
+type discardWriter struct{ header http.Header }
+
+func (w *discardWriter) Header() http.Header { return w.header }
+
+func (w *discardWriter) Write(p []byte) (int, error) { return len(p), nil }
+
+func (w *discardWriter) WriteString(s string) (int, error) { return len(s), nil }
+
+func (w *discardWriter) WriteHeader(int) {}
+
+// contextKey is the key of the one context value that a test sets.
+type contextKey struct{}

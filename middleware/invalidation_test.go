@@ -6,15 +6,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"sync"
-	"sync/atomic"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/verify/faulty"
 	"github.com/cirquecache/cirque/internal/verify/faulty/faultystorage"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
@@ -100,137 +99,102 @@ func TestInvalidationCoversFillsThatAreBeginning(t *testing.T) {
 	}
 }
 
-// A purge goes on to the entries of the other door after it failed at one.
-func TestPurgeReachesBothDoors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var slow atomic.Bool
-		storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}), func(op faultystorage.Op, _ int) faultystorage.Fault {
-			if op == faultystorage.MissHandler && slow.Load() {
-				return faultystorage.Fault{Delay: 4 * time.Second}
+func TestUnsafeMethodsInvalidateTargetAndLocation(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			fresh("x")(w, r)
+			return
+		}
+		w.Header().Set("Location", "/other")
+		w.Header().Set("Content-Location", "http://elsewhere.test/third")
+		if r.URL.Query().Get("fail") != "" {
+			w.WriteHeader(500)
+		}
+	}
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
+		for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "FROB"} {
+			for _, path := range []string{"/", "/other", "/third"} {
+				h.get(path)
+				require.Contains(t, h.get(path).status(), "; hit")
 			}
-			return faultystorage.Fault{}
-		})
-		cache := newCache(t, middleware.Config{Storage: storage})
-		var state atomic.Value
-		state.Store("before")
-		origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fresh(state.Load().(string))(w, r) })
-		handler := &bubble{t: t, cache: cache, door: serving{cache.Handler(origin)}}
-		transport := &bubble{t: t, cache: cache, door: cache.Transport(serving{origin})}
-		require.Equal(t, "before", transport.get("/").body)
-		synctest.Wait()
-		slow.Store(true)
-		go handler.get("/")
-		synctest.Wait()
-		state.Store("after")
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		require.ErrorIs(t, handler.purge(ctx), context.DeadlineExceeded)
-		time.Sleep(10 * time.Second)
-		slow.Store(false)
-		require.Equal(t, "after", transport.get("/").body)
-		require.Equal(t, "after", handler.get("/").body)
-		require.NoError(t, cache.Close(t.Context()))
+			h.do(method, "/?fail=1")
+			require.Contains(t, h.get("/").status(), "; hit")
+			h.do(method, "/")
+			for path, hit := range map[string]bool{"/": false, "/other": false, "/third": true} {
+				require.Equal(t, hit, strings.Contains(h.get(path).status(), "; hit"), method+path)
+			}
+		}
 	})
 }
 
-// If a URL was purged after a POST to it was sent, the answer to the POST is not stored. The
-// invalidation by the POST itself does not count as such a purge.
-func TestPurgeOfAURLKeepsTheAnswerToAPostFromBeingStored(t *testing.T) {
-	for _, purged := range []bool{false, true} {
-		t.Run(fmt.Sprint("purged ", purged), func(t *testing.T) {
-			eachBubble(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
-				if r.Method != http.MethodPost {
-					fresh("got")(w, r)
-					return
-				}
-				w.Header().Set("Content-Location", "http://example.com/")
-				time.Sleep(2 * time.Second)
-				fresh("posted")(w, r)
-			}, func(t *testing.T, b *bubble) {
-				answered := make(chan *http.Response)
-				go func() {
-					res, err := b.ask(t.Context(), http.MethodPost, "/")
-					require.NoError(t, err)
-					answered <- res
-				}()
-				time.Sleep(time.Second)
-				want := "posted"
-				if purged {
-					want = "got"
-					require.ErrorIs(t, b.purge(t.Context()), cirque.ErrNotFound)
-				}
-				res := <-answered
-				_, err := io.Copy(io.Discard, res.Body)
-				require.NoError(t, err)
-				require.NoError(t, res.Body.Close())
-				synctest.Wait()
-				require.Equal(t, want, b.get("/").body)
-				require.NoError(t, b.cache.Close(t.Context()))
-			})
-		})
-	}
-}
-
-// A purge during the POST's own invalidation has the same effect.
-func TestPurgeDuringThePostsOwnInvalidationCounts(t *testing.T) {
-	for _, purged := range []bool{false, true} {
-		t.Run(fmt.Sprint("purged ", purged), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
-					faultystorage.Nth(faultystorage.Purge, 1, faultystorage.Fault{Delay: 2 * time.Second}))
-				cache := newCache(t, middleware.Config{Storage: storage})
-				b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					w.Header().Set("Content-Location", "http://example.com/")
-					fresh(r.Method)(w, r)
-				}))}}
-				want := http.MethodPost
-				if purged {
-					want = http.MethodGet
-					time.AfterFunc(time.Second, func() {
-						_ = b.purge(t.Context())
-					})
-				}
-				res, err := b.ask(t.Context(), http.MethodPost, "/")
-				require.NoError(t, err)
-				_, err = io.Copy(io.Discard, res.Body)
-				require.NoError(t, err)
-				require.NoError(t, res.Body.Close())
-				time.Sleep(5 * time.Second)
-				require.Equal(t, want, b.get("/").body)
-				require.NoError(t, cache.Close(t.Context()))
-			})
-		})
-	}
-}
-
-// During a slow purge nothing is stored, and the requests that come reach the origin one after the
-// other. After it, one response is shared by all.
-func TestSlowPurgeStoresNothingUntilItEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
-			faultystorage.Nth(faultystorage.Purge, 1, faultystorage.Fault{Delay: 2100 * time.Millisecond}))
-		cache := newCache(t, middleware.Config{Storage: storage})
-		var asking, asked, most atomic.Int64
-		b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			most.Store(max(most.Load(), asking.Add(1)))
-			asked.Add(1)
-			time.Sleep(200 * time.Millisecond)
-			asking.Add(-1)
+// Unsafe requests that bypass the cache for other reasons invalidate too.
+func TestUnsafeRequestsInvalidateOnEveryPath(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
 			fresh("body")(w, r)
-		}))}}
-		go func() { _ = b.purge(t.Context()) }()
-		synctest.Wait()
-		var wg sync.WaitGroup
-		for range 100 {
-			wg.Go(func() {
-				if got := b.get("/").body; got != "body" {
-					t.Errorf("got %q", got)
+			return
+		}
+		if r.Header.Get("Expect") == "" {
+			return // with the content unread
+		}
+		io.Copy(w, r.Body)
+	}
+	for name, cfg := range map[string]middleware.Config{
+		"plain":    {},
+		"filtered": {RequestFilter: func(r *http.Request) bool { return r.Method == http.MethodGet }},
+		"one fill": {MaxFills: 1},
+		"private":  {Private: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachDoor(t, cfg, origin, func(t *testing.T, h *harness) {
+				content := func(fields ...string) func() {
+					return func() {
+						h.raw(faulty.Request{Method: "POST", Target: "/", Fields: fields, Body: strings.Repeat("x", 10_000)})
+					}
+				}
+				for way, send := range map[string]func(){
+					"expecting 100-continue": func() {
+						r, err := http.NewRequest(http.MethodPost, h.front.URL, strings.NewReader("content"))
+						require.NoError(t, err)
+						r.Header.Set("Expect", "100-continue")
+						resp, err := h.client.Do(r)
+						require.NoError(t, err)
+						resp.Body.Close()
+					},
+					"content unread":                     content(),
+					"with a field listed":                content("Connection: X-Something", "X-Something: 1"),
+					"with an Upgrade that is not listed": content("Upgrade: foo"),
+					"with an Upgrade to HTTP/2":          content("Connection: Upgrade", "Upgrade: h2c"),
+					"with an If-Match":                   content(`If-Match: "x"`),
+				} {
+					h.get("/")
+					require.Contains(t, h.get("/").status(), "; hit")
+					send()
+					require.NotContains(t, h.get("/").status(), "; hit", way)
 				}
 			})
+		})
+	}
+}
+
+// A cache that is closing still invalidates, as its hits are still served.
+func TestClosingCacheInvalidates(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			fresh("body")(w, r)
 		}
-		wg.Wait()
-		require.EqualValues(t, 1, most.Load())
-		require.EqualValues(t, 12, asked.Load(), "eleven requests must reach the origin during the purge, and one after it")
-		require.NoError(t, cache.Close(t.Context()))
+	}
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
+		for _, path := range []string{"/a", "/b"} {
+			h.get(path)
+			require.Contains(t, h.get(path).status(), "; hit")
+		}
+		require.NoError(t, h.cache.Close(t.Context()))
+		require.Contains(t, h.get("/a").status(), "; hit")
+		h.do(http.MethodPost, "/a")
+		h.do(http.MethodPost, "/b", upgrade...)
+		for _, path := range []string{"/a", "/b"} {
+			require.NotContains(t, h.get(path).status(), "; hit", path)
+		}
 	})
 }

@@ -15,8 +15,6 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-var numbers = strings.Repeat("0123456789", 10)
-
 // rangedOrigin serves parts of numbers. send writes the answer to a request for bytes start to end.
 func rangedOrigin(send func(w http.ResponseWriter, start, end int)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

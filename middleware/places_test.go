@@ -22,7 +22,7 @@ import (
 // A fill that nobody reads gives its place to another. After many abandoned requests for slow
 // bodies, what users ask for is stored, and fetched once for all that ask at the same time.
 func TestAbandonedFillsGiveUpTheirPlaces(t *testing.T) {
-	for _, storage := range []string{"streaming", "plain"} {
+	for _, storage := range []string{"streaming", "not streaming"} {
 		t.Run(storage, func(t *testing.T) {
 			var wait chan struct{}
 			origin := func(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +39,7 @@ func TestAbandonedFillsGiveUpTheirPlaces(t *testing.T) {
 				time.Sleep(20 * time.Millisecond)
 			}
 			cfg := middleware.Config{MaxFills: 16}
-			if storage == "plain" {
+			if storage == "not streaming" {
 				cfg.Storage = notStreaming{memcache.New(memcache.Config{})}
 			}
 			eachDoor(t, cfg, origin, func(t *testing.T, h *harness) {
@@ -100,7 +100,7 @@ func abandon(t *testing.T, h *harness, path string) {
 
 // A handler that ignores cancellation keeps its goroutine, but neither its place nor its key.
 func TestHandlerThatIgnoresCancellationKeepsNoPlace(t *testing.T) {
-	for _, storage := range []string{"streaming", "plain"} {
+	for _, storage := range []string{"streaming", "not streaming"} {
 		t.Run(storage, func(t *testing.T) {
 			var wait chan struct{}
 			var asked atomic.Int32
@@ -113,7 +113,7 @@ func TestHandlerThatIgnoresCancellationKeepsNoPlace(t *testing.T) {
 				}
 			}
 			cfg := middleware.Config{MaxFills: 1}
-			if storage == "plain" {
+			if storage == "not streaming" {
 				cfg.Storage = notStreaming{memcache.New(memcache.Config{})}
 			}
 			synctest.Test(t, func(t *testing.T) {

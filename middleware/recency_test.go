@@ -11,31 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
-	"github.com/cirquecache/cirque/diskcache"
-	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
-	"github.com/cirquecache/cirque/tiered"
 )
-
-// eachStorage runs test over each kind of Storage, diskcache included.
-func eachStorage(t *testing.T, test func(t *testing.T, open func(t *testing.T) cirque.Storage)) {
-	openDisk := func(t *testing.T) *diskcache.Store {
-		disk, err := diskcache.Open(t.TempDir(), nil)
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, disk.Close()) })
-		return disk
-	}
-	for name, open := range map[string]func(t *testing.T) cirque.Storage{
-		"memory": func(*testing.T) cirque.Storage { return memcache.New(memcache.Config{}) },
-		"disk":   func(t *testing.T) cirque.Storage { return openDisk(t) },
-		"plain":  func(*testing.T) cirque.Storage { return notStreaming{memcache.New(memcache.Config{})} },
-		"tiered": func(t *testing.T) cirque.Storage {
-			return tiered.New(memcache.New(memcache.Config{}), openDisk(t), tiered.Config{})
-		},
-	} {
-		t.Run(name, func(t *testing.T) { test(t, open) })
-	}
-}
 
 // slowFirst is an origin whose first body waits for hold. Versions count from 1.
 type slowFirst struct {

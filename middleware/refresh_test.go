@@ -20,8 +20,6 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-type userKey struct{}
-
 // staleFirst answers with the text of say and counts its answers. The first answer is stale at once
 // and may be served while it is revalidated.
 type staleFirst struct {
@@ -46,7 +44,7 @@ func authenticated(next http.Handler) http.Handler {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, user)))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, user)))
 	})
 }
 
@@ -56,7 +54,7 @@ func authenticated(next http.Handler) http.Handler {
 func TestRefreshGoesThroughAllHandlers(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	page := &staleFirst{say: func(r *http.Request) string {
-		return fmt.Sprint(r.Method, " ", r.URL, " ", r.PathValue("id"), " ", r.Context().Value(userKey{}), " ", r.Header.Get("X-Trace"))
+		return fmt.Sprint(r.Method, " ", r.URL, " ", r.PathValue("id"), " ", r.Context().Value(contextKey{}), " ", r.Header.Get("X-Trace"))
 	}}
 	mux := http.NewServeMux()
 	mux.Handle("GET /item/{id}", cache.Handler(page))
@@ -142,14 +140,14 @@ func TestNoRefreshWithoutTheServersContextValues(t *testing.T) {
 		cfg := middleware.Config{}
 		if given {
 			cfg.BackgroundContext = func(r *http.Request) context.Context {
-				return context.WithValue(context.Background(), ctxKey{}, r.Context().Value(ctxKey{}))
+				return context.WithValue(context.Background(), contextKey{}, r.Context().Value(contextKey{}))
 			}
 		}
 		cache := newCache(t, cfg)
-		page := &staleFirst{say: func(r *http.Request) string { return fmt.Sprint(r.Context().Value(ctxKey{})) }}
+		page := &staleFirst{say: func(r *http.Request) string { return fmt.Sprint(r.Context().Value(contextKey{})) }}
 		front := httptest.NewUnstartedServer(cache.Handler(page))
 		front.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
-			return context.WithValue(ctx, ctxKey{}, "database")
+			return context.WithValue(ctx, contextKey{}, "database")
 		}
 		front.Start()
 		h := &harness{t: t, front: front, client: front.Client()}
@@ -230,45 +228,6 @@ func TestRefreshThatIsTurnedAwayStoresNothing(t *testing.T) {
 	}
 }
 
-// In nested caches, each cache is refreshed by a request that passes the others, and a refresh does
-// not cause another.
-func TestRefreshPassesOtherCaches(t *testing.T) {
-	outer := newCache(t, middleware.Config{Name: "outer"})
-	inner := newCache(t, middleware.Config{Name: "inner"})
-	var asked, refreshes atomic.Int32
-	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if middleware.IsRefresh(r.Context()) {
-			refreshes.Add(1)
-		}
-		w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=1000")
-		fmt.Fprint(w, "v", asked.Add(1))
-	})
-	h := serve(t, outer.Handler(inner.Handler(page)))
-	settled := func() {
-		for _, c := range []*middleware.Cache{outer, inner, outer} {
-			require.NoError(t, c.Wait(t.Context()))
-		}
-	}
-	require.Equal(t, "v1", h.get("/").body)
-	time.Sleep(2100 * time.Millisecond) // the entries of both are stale
-	require.Equal(t, "v1", h.get("/").body)
-	settled()
-	require.EqualValues(t, 2, asked.Load())
-	require.EqualValues(t, 1, refreshes.Load(), "the inner cache must validate for the outer one's refresh")
-	r := h.get("/")
-	require.Equal(t, "v2", r.body)
-	require.Contains(t, strings.Join(r.Header.Values("Cache-Status"), ","), "outer; hit")
-
-	// Now only the inner entry is stored: its refresh passes the outer cache.
-	require.NoError(t, outer.PurgeAll(t.Context()))
-	time.Sleep(2100 * time.Millisecond)
-	require.Equal(t, "v2", h.get("/").body)
-	settled()
-	require.EqualValues(t, 3, asked.Load())
-	require.NoError(t, outer.PurgeAll(t.Context()))
-	require.Equal(t, "v3", h.get("/").body)
-}
-
 // A refresh that hangs before it reaches the door holds neither the key nor Close, whether or not
 // the handler heeds its context.
 func TestRefreshThatHangsHoldsNeitherKeyNorClose(t *testing.T) {
@@ -327,7 +286,7 @@ func TestRefreshUsesNothingOfAFinishedRequest(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	var asked sync.Map
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := *r.Context().Value(userKey{}).(*string)
+		id := *r.Context().Value(contextKey{}).(*string)
 		n, _ := asked.LoadOrStore(id, new(atomic.Int32))
 		w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=1000")
 		aged(w, time.Minute)
@@ -339,7 +298,7 @@ func TestRefreshUsesNothingOfAFinishedRequest(t *testing.T) {
 		defer pool.Put(id)
 		*id = r.URL.Path
 		defer func() { *id = "recycled" }()
-		inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, id)))
+		inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, id)))
 	}))
 	defer front.Close()
 	var clients sync.WaitGroup
@@ -361,89 +320,6 @@ func TestRefreshUsesNothingOfAFinishedRequest(t *testing.T) {
 		})
 	}
 	clients.Wait()
-	require.NoError(t, cache.Close(t.Context()))
-}
-
-// If the first answer cannot be used, the origin is asked a second time by a request of its own,
-// because the router's state has changed with the first. Here the client's range of a body that is
-// too large to be stored is fetched.
-func TestSecondFetchGoesThroughAllHandlers(t *testing.T) {
-	large := strings.Repeat("0123456789", 1000)
-	for name, around := range map[string]func(http.Handler) http.Handler{
-		"nothing around": func(h http.Handler) http.Handler { return h },
-		"a timeout":      func(h http.Handler) http.Handler { return http.TimeoutHandler(h, time.Minute, "too late") },
-		"refused": func(h http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if middleware.IsRefresh(r.Context()) {
-					w.WriteHeader(http.StatusForbidden)
-					return
-				}
-				h.ServeHTTP(w, r)
-			})
-		},
-		"one at a time": func(h http.Handler) http.Handler {
-			free := make(chan struct{}, 1)
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				select {
-				case free <- struct{}{}:
-				case <-r.Context().Done():
-					return
-				}
-				defer func() { <-free }()
-				h.ServeHTTP(w, r)
-			})
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			cache := newCache(t, middleware.Config{MaxObjectBytes: 1000, LockWait: 100 * time.Millisecond})
-			var asked atomic.Int32
-			moved := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				asked.Add(1)
-				// a router's state, which every request changes
-				state := r.Context().Value(userKey{}).(*int)
-				if *state++; *state > 1 && name != "refused" && name != "one at a time" {
-					t.Error("the second fetch must not use the state of the first")
-				}
-				w.Header().Set("Cache-Control", "max-age=60")
-				http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(large))
-			}))
-			h := serve(t, around(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				moved.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, new(int))))
-			})))
-			r := h.get("/", "Range", "bytes=5-9")
-			require.Equal(t, http.StatusPartialContent, r.StatusCode)
-			require.Equal(t, "56789", r.body)
-			require.EqualValues(t, 2, asked.Load())
-			require.NoError(t, cache.Close(t.Context()))
-		})
-	}
-}
-
-// A panic of the second fetch reaches the client, even if a handler around the cache recovers it.
-func TestPanicInASecondFetchReachesTheClient(t *testing.T) {
-	cache := newCache(t, middleware.Config{MaxObjectBytes: 1000})
-	inner := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if middleware.IsRefresh(r.Context()) {
-			w.Header().Set("Content-Length", "5")
-			io.WriteString(w, "half")
-			w.(http.Flusher).Flush()
-			panic("broken")
-		}
-		w.Header().Set("Cache-Control", "max-age=60")
-		w.Header().Set("Content-Length", "10000")
-		io.WriteString(w, "0123456789")
-	}))
-	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if middleware.IsRefresh(r.Context()) {
-			defer func() { _ = recover() }()
-		}
-		inner.ServeHTTP(w, r)
-	}))
-	front.Config.ErrorLog = quiet
-	front.Start()
-	defer front.Close()
-	h := &harness{t: t, front: front, client: front.Client()}
-	require.Error(t, h.try("GET", "/", "Range", "bytes=5-9").err)
 	require.NoError(t, cache.Close(t.Context()))
 }
 

@@ -5,7 +5,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -145,5 +147,132 @@ func TestRequestsThatNameAnotherTargetBypassTheCache(t *testing.T) {
 		eachDoor(t, normalized, origin, func(t *testing.T, h *harness) {
 			require.Equal(t, "/a", h.twice("/a", name, "/a"))
 		})
+	}
+}
+
+// A handler around the cache may rewrite one public URL to a page of each tenant. Tenants never get
+// each other's pages, nor do they displace them. A purge of the public URL removes all.
+func TestTenantsOfOneURLDoNotShareEntries(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, proto string) {
+		app, asked := counted("app")
+		cache := newCache(t, middleware.Config{AuthorizePurge: always})
+		cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Etag", `"1"`) // the first version of every tenant
+			if r.Header.Get("If-None-Match") != "" {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			app.ServeHTTP(w, r)
+		}))
+		h := site(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if tenant := r.Header.Get("X-Tenant"); tenant != "" {
+				r2 := *r
+				r2.URL = &url.URL{Path: "/" + tenant + r.URL.Path, RawQuery: r.URL.RawQuery}
+				r = &r2
+			}
+			cached.ServeHTTP(w, r)
+		}))
+		for range 3 {
+			asked.Store(0)
+			for i, tenant := range []string{"a", "", "b", "c"} {
+				prefix := tenant
+				if prefix != "" {
+					prefix = "/" + prefix
+				}
+				require.Equal(t, fmt.Sprintf("app %d sees %s/page?x", i+1, prefix), h.twice("/page?x", "X-Tenant", tenant))
+			}
+			for _, tenant := range []string{"", "c", "b", "", "a"} {
+				require.Contains(t, h.get("/page?x", "X-Tenant", tenant).status(), "; hit", "no tenant's page may displace another's")
+			}
+			require.EqualValues(t, 4, asked.Load())
+			// A page that must be validated is validated against the tenant's own stored page.
+			for _, tenant := range []string{"a", "b", ""} {
+				got := h.get("/page?x", "X-Tenant", tenant, "Cache-Control", "no-cache")
+				require.Contains(t, got.body, strings.TrimSuffix("/"+tenant, "/")+"/page")
+			}
+			require.Equal(t, 200, h.do("PURGE", "/page?x").StatusCode)
+			for _, tenant := range []string{"a", "", "b", "c"} {
+				require.NotContains(t, h.get("/page?x", "X-Tenant", tenant).status(), "; hit")
+			}
+			require.Equal(t, 200, h.do("PURGE", "/page?x").StatusCode)
+		}
+	})
+}
+
+// Two tenants may use the same entity tag. One tenant's tag is not sent for another.
+func TestTenantsDoNotValidateEachOther(t *testing.T) {
+	var sent atomic.Pointer[[]string]
+	cache := newCache(t, middleware.Config{})
+	cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tags := r.Header["If-None-Match"]
+		sent.Store(&tags)
+		w.Header().Set("Etag", `"1"`)
+		if strings.HasSuffix(r.URL.Path, "/varies") {
+			w.Header().Set("Vary", "X-V")
+		}
+		if len(tags) > 0 {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		fresh("for "+r.URL.Path)(w, r)
+	}))
+	h := site(t, "HTTP/1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if tenant := r.Header.Get("X-Tenant"); tenant != "" {
+			r.URL.Path = "/" + tenant + r.URL.Path
+		}
+		cached.ServeHTTP(w, r)
+	}))
+	for _, path := range []string{"/", "/varies"} {
+		for _, tenants := range [][]string{{"a", "", "b"}, {"", "a"}, {"", ""}} {
+			for i, tenant := range tenants {
+				got := h.get(path, "X-Tenant", tenant, "X-V", fmt.Sprint(i))
+				require.Equal(t, "for "+strings.TrimSuffix("/"+tenant, "/")+path, got.body)
+				switch {
+				case strings.Contains(got.status(), "; hit"):
+				case i == 1 && tenants[0] == tenant:
+					require.Equal(t, []string{`"1"`}, *sent.Load(), "tags of other variants of the same resource must be sent")
+				default:
+					require.Empty(t, *sent.Load(), "%s %q of %q", path, tenant, tenants)
+				}
+			}
+			r, err := http.NewRequest(http.MethodGet, h.front.URL+path, nil)
+			require.NoError(t, err)
+			require.NoError(t, cache.Purge(t.Context(), r))
+		}
+	}
+}
+
+// A handler around the cache may also change the query, the Host, or only the escaping of the path.
+func TestRewrittenRequestsDoNotShareEntries(t *testing.T) {
+	cache := newCache(t, middleware.Config{})
+	cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fresh(fmt.Sprintf("%s %s %s", r.Host, r.URL.EscapedPath(), r.URL.RawQuery))(w, r)
+	}))
+	rewritings := map[string]func(*http.Request){
+		"nothing":  func(*http.Request) {},
+		"query":    func(r *http.Request) { r.URL.RawQuery = "tenant=a" },
+		"path":     func(r *http.Request) { r.URL.Path = "/other" },
+		"escaping": func(r *http.Request) { r.URL.RawPath = "" },
+		"more":     func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/x/y", "/x%2Fy" },
+		"less":     func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/x/y", "" },
+		"host":     func(r *http.Request) { r.Host = "inner.test" },
+	}
+	h := site(t, "HTTP/1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rewrite := rewritings[r.Header.Get("X-Rewrite")]; rewrite != nil {
+			r.URL = &url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+			rewrite(r)
+		}
+		cached.ServeHTTP(w, r)
+	}))
+	for _, target := range []string{"/a%2Fb?q", "/a/b?q", "/a%20b", "/"} {
+		want := make(map[string]string)
+		for name := range rewritings {
+			want[name] = h.get(target, "X-Rewrite", name, "Cache-Control", "no-store").body
+		}
+		for range 2 {
+			for name := range rewritings {
+				require.Equal(t, want[name], h.get(target, "X-Rewrite", name).body, "%s %s", target, name)
+			}
+		}
 	}
 }

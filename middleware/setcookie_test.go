@@ -53,9 +53,6 @@ func (c *cookies) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "0123456789")
 }
 
-// gets returns the cookies of an answer.
-func (r reply) gets() string { return strings.Join(r.Header["Set-Cookie"], "; ") }
-
 // caches are configurations that must not replay a cookie.
 var caches = map[string]middleware.Config{
 	"shared":       {},
@@ -70,7 +67,7 @@ var caches = map[string]middleware.Config{
 func TestSetCookieReachesItsClientOnly(t *testing.T) {
 	for name, cfg := range caches {
 		t.Run(name, func(t *testing.T) {
-			eachStore(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
+			eachMemoryStorage(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
 				for _, in304 := range []bool{true, false} {
 					origin := &cookies{granted: "max-age=10", in304: in304}
 					eachBubbleOver(t, cfg, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
@@ -264,7 +261,7 @@ func TestSetCookieIsKeptOrRefusedAsConfigured(t *testing.T) {
 func TestSetCookieInAValidationDoesNotEndTheEntry(t *testing.T) {
 	for _, cc := range []string{"no-cache", "max-age=0, must-revalidate", "s-maxage=0", ""} {
 		t.Run(cc, func(t *testing.T) {
-			eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
+			eachMemoryStorage(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
 				var whole, validated atomic.Int32
 				origin := func(w http.ResponseWriter, r *http.Request) {
 					time.Sleep(time.Second)

@@ -20,16 +20,6 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// transportHarness returns a harness whose client's transport is the cache.
-func transportHarness(t *testing.T, cfg middleware.Config, origin http.HandlerFunc) *harness {
-	h := newHarness(t, "transport", cfg, origin)
-	base := &http.Transport{}
-	t.Cleanup(base.CloseIdleConnections)
-	h.client = &http.Client{Transport: h.cache.Transport(base)}
-	h.front = h.origin
-	return h
-}
-
 func TestTransportNeverModifiesTheRequest(t *testing.T) {
 	h := transportHarness(t, middleware.Config{}, fresh("x"))
 	for range 2 {

@@ -16,7 +16,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cirquecache/cirque/internal/verify/faulty"
 	"github.com/cirquecache/cirque/internal/verify/faulty/faultystorage"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
@@ -247,12 +246,8 @@ func TestWriterOfAnUnsafeUpgradeHasTheServersAbilities(t *testing.T) {
 // panics meanwhile, the answer is closed.
 func TestTransportReturnsUpgradesUnchanged(t *testing.T) {
 	var fail atomic.Bool
-	storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}), func(op faultystorage.Op, _ int) faultystorage.Fault {
-		if fail.Load() && op == faultystorage.Purge {
-			return faultystorage.Fault{Panic: "broken"}
-		}
-		return faultystorage.Fault{}
-	})
+	storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
+		faultWhile(faultystorage.Purge, fail.Load, faultystorage.Fault{Panic: "broken"}))
 	cache := newCache(t, middleware.Config{Storage: storage})
 	var closed atomic.Int32
 	want := respond("body", "location", "/b")
@@ -268,76 +263,4 @@ func TestTransportReturnsUpgradesUnchanged(t *testing.T) {
 	fail.Store(true)
 	require.Panics(t, func() { door.RoundTrip(r) })
 	require.EqualValues(t, 1, closed.Load())
-}
-
-// Unsafe requests that bypass the cache for other reasons invalidate too.
-func TestUnsafeRequestsInvalidateOnEveryPath(t *testing.T) {
-	origin := func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet {
-			fresh("body")(w, r)
-			return
-		}
-		if r.Header.Get("Expect") == "" {
-			return // with the content unread
-		}
-		io.Copy(w, r.Body)
-	}
-	for name, cfg := range map[string]middleware.Config{
-		"plain":    {},
-		"filtered": {RequestFilter: func(r *http.Request) bool { return r.Method == http.MethodGet }},
-		"one fill": {MaxFills: 1},
-		"private":  {Private: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			eachDoor(t, cfg, origin, func(t *testing.T, h *harness) {
-				content := func(fields ...string) func() {
-					return func() {
-						h.raw(faulty.Request{Method: "POST", Target: "/", Fields: fields, Body: strings.Repeat("x", 10_000)})
-					}
-				}
-				for way, send := range map[string]func(){
-					"expecting 100-continue": func() {
-						r, err := http.NewRequest(http.MethodPost, h.front.URL, strings.NewReader("content"))
-						require.NoError(t, err)
-						r.Header.Set("Expect", "100-continue")
-						resp, err := h.client.Do(r)
-						require.NoError(t, err)
-						resp.Body.Close()
-					},
-					"content unread":                     content(),
-					"with a field listed":                content("Connection: X-Something", "X-Something: 1"),
-					"with an Upgrade that is not listed": content("Upgrade: foo"),
-					"with an Upgrade to HTTP/2":          content("Connection: Upgrade", "Upgrade: h2c"),
-					"with an If-Match":                   content(`If-Match: "x"`),
-				} {
-					h.get("/")
-					require.Contains(t, h.get("/").status(), "; hit")
-					send()
-					require.NotContains(t, h.get("/").status(), "; hit", way)
-				}
-			})
-		})
-	}
-}
-
-// A cache that is closing still invalidates, as its hits are still served.
-func TestClosingCacheInvalidates(t *testing.T) {
-	origin := func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet {
-			fresh("body")(w, r)
-		}
-	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
-		for _, path := range []string{"/a", "/b"} {
-			h.get(path)
-			require.Contains(t, h.get(path).status(), "; hit")
-		}
-		require.NoError(t, h.cache.Close(t.Context()))
-		require.Contains(t, h.get("/a").status(), "; hit")
-		h.do(http.MethodPost, "/a")
-		h.do(http.MethodPost, "/b", upgrade...)
-		for _, path := range []string{"/a", "/b"} {
-			require.NotContains(t, h.get(path).status(), "; hit", path)
-		}
-	})
 }

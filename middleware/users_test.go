@@ -44,7 +44,7 @@ func TestUsersNeverGetEachOthersPages(t *testing.T) {
 			"default": {}, "ranges": {Ranges: middleware.RangesForward}, "HEAD as GET": {HeadAsGet: true},
 		} {
 			t.Run(fmt.Sprint(name, " ", seed), func(t *testing.T) {
-				eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
+				eachMemoryStorage(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
 					var mu sync.Mutex
 					random := rand.New(rand.NewPCG(seed, 0))
 					roll := func(n int) int {

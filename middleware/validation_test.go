@@ -134,3 +134,82 @@ func TestUnstoredValidationLeavesTheEntry(t *testing.T) {
 		})
 	}
 }
+
+// Requests whose validation may not be stored, because of their credentials, are validated together
+// and not one after the other.
+func TestUnstoredValidationsRunTogether(t *testing.T) {
+	for _, update := range []string{"max-age=10", "private"} {
+		origin := func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Etag", `"e"`)
+			w.Header().Set("Cache-Control", "max-age=10")
+			if r.Header.Get("If-None-Match") != "" {
+				time.Sleep(time.Second)
+				w.Header().Set("Cache-Control", update)
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			io.WriteString(w, "public")
+		}
+		eachBubble(t, middleware.Config{}, origin, func(t *testing.T, b *bubble) {
+			b.get("/")
+			require.NoError(t, b.cache.Wait(t.Context()))
+			time.Sleep(11 * time.Second)
+			began := time.Now()
+			bodies, _ := b.crowd("/", func(n int) []string { return []string{"Authorization", fmt.Sprint(n)} })
+			for _, body := range bodies {
+				require.Equal(t, "public", body)
+			}
+			require.LessOrEqual(t, time.Since(began), 2*time.Second)
+			synctest.Wait()
+		})
+	}
+}
+
+// A client's own no-store does not keep other clients with credentials from sharing one answer.
+func TestNoStoreOfOneClientDoesNotAffectOthers(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Second)
+		w.Header().Set("Cache-Control", "public, max-age=10")
+		io.WriteString(w, "page")
+	}
+	for _, path := range []string{"/", "/stored"} {
+		asked := 0
+		eachBubble(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) { asked++; origin(w, r) }, func(t *testing.T, b *bubble) {
+			if path == "/stored" {
+				b.get(path)
+				time.Sleep(time.Minute) // stale by now
+			}
+			require.Equal(t, "page", b.get(path, "Authorization", "x", "Cache-Control", "no-store").body)
+			asked = 0
+			b.crowd(path, func(int) []string { return []string{"Authorization", "y"} })
+			require.Equal(t, 1, asked)
+		})
+	}
+}
+
+// A 304 freshens the entry for good: the next request is a hit, with the new fields.
+func TestNotModifiedFreshensTheEntry(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Etag", `"e"`)
+		w.Header().Set("Cache-Control", "max-age=60")
+		if r.Header.Get("If-None-Match") == `"e"` {
+			w.Header().Set("X-Version", "2")
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		aged(w, 100*time.Second)
+		w.Header().Set("X-Version", "1")
+		io.WriteString(w, "body")
+	}
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
+		h.get("/")
+		second, third := h.get("/"), h.get("/")
+		require.Contains(t, second.status(), "fwd=stale; fwd-status=304")
+		require.Contains(t, third.status(), "; hit")
+		for _, r := range []reply{second, third} {
+			require.Equal(t, "body", r.body)
+			require.Equal(t, "2", r.Header.Get("X-Version"))
+		}
+		require.Equal(t, 2, h.requests())
+	})
+}

@@ -5,10 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -80,46 +78,4 @@ func TestWaitReturnsWhenFillsAreStored(t *testing.T) {
 		require.Equal(t, 1, asked)
 		require.NoError(t, cache.Close(t.Context()))
 	})
-}
-
-// A handler behind the cache may send its request to the same cache again, rewritten or not: for a
-// page within the page, or because the cache is mounted twice. The inner request does not wait for
-// the outer one, which waits for it.
-func TestInnerRequestDoesNotWaitForTheOuterOne(t *testing.T) {
-	for name, rewrite := range map[string]func(http.Handler) http.Handler{
-		"unchanged": func(h http.Handler) http.Handler { return h },
-		"rewritten": func(h http.Handler) http.Handler { return http.StripPrefix("/api", h) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			cache := newCache(t, middleware.Config{LockWait: 8 * time.Second})
-			var asked atomic.Int32
-			page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Cache-Control", "max-age=60, stale-while-revalidate=3600")
-				if asked.Add(1) == 1 {
-					w.Header().Set("Age", "100")
-				}
-				io.WriteString(w, "page")
-			})
-			server := httptest.NewServer(cache.Handler(rewrite(cache.Handler(cache.Handler(page)))))
-			defer server.Close()
-			get := func() (status string) {
-				response, err := http.Get(server.URL + "/api/page")
-				require.NoError(t, err)
-				defer response.Body.Close()
-				body, err := io.ReadAll(response.Body)
-				require.NoError(t, err)
-				require.Equal(t, "page", string(body))
-				statuses := response.Header["Cache-Status"]
-				return statuses[len(statuses)-1]
-			}
-			began := time.Now()
-			require.Contains(t, get(), "; stored")
-			require.Contains(t, get(), "stale-while-revalidate")
-			require.NoError(t, cache.Wait(t.Context()))
-			require.Contains(t, get(), "; hit; ttl=")
-			require.NotContains(t, get(), "stale-while-revalidate")
-			require.Equal(t, int32(2), asked.Load())
-			require.Less(t, time.Since(began), 8*time.Second)
-		})
-	}
 }

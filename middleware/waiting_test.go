@@ -17,7 +17,6 @@ import (
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
-	"github.com/cirquecache/cirque/tiered"
 )
 
 // personal is an origin with one page per user, told apart by credentials that Vary does not name.
@@ -87,39 +86,13 @@ var mustBeValidated = map[string][]string{
 	"age equal to the lifetime":   {"Cache-Control: max-age=60", "Age: 60"},
 }
 
-// eachStore runs test over each kind of Storage in memory.
-func eachStore(t *testing.T, test func(t *testing.T, streams bool, storage func() cirque.Storage)) {
-	t.Run("streaming", func(t *testing.T) {
-		test(t, true, func() cirque.Storage { return memcache.New(memcache.Config{}) })
-	})
-	t.Run("plain", func(t *testing.T) {
-		test(t, false, func() cirque.Storage { return notStreaming{memcache.New(memcache.Config{})} })
-	})
-	t.Run("tiered", func(t *testing.T) {
-		test(t, true, func() cirque.Storage {
-			return tiered.New(memcache.New(memcache.Config{}), memcache.New(memcache.Config{}), tiered.Config{})
-		})
-	})
-}
-
-// crowd sends twenty requests at once. It returns the bodies and the time that all of them took.
-func (b *bubble) crowd(path string, header func(n int) []string) (bodies [20]string, took time.Duration) {
-	began := time.Now()
-	var all sync.WaitGroup
-	for n := range bodies {
-		all.Go(func() { bodies[n] = b.get(path, header(n)...).body })
-	}
-	all.Wait()
-	return bodies, time.Since(began)
-}
-
 // Users ask at once for a page that must be validated before it is reused. Each gets an answer of
 // its own (RFC 9111 §4, §5.2.2.4), at once and together, and later requests do not queue.
 func TestWaitingUsersGetTheirOwnPages(t *testing.T) {
 	for _, credentials := range []string{"Cookie", "Authorization"} {
 		for name, granted := range mustBeValidated {
 			t.Run(credentials+" "+name, func(t *testing.T) {
-				eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
+				eachMemoryStorage(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
 					for _, path := range []string{"/", "/slow"} {
 						origin := &personal{credentials: credentials}
 						eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
@@ -157,7 +130,7 @@ func TestWaitingUsersGetTheirOwnPages(t *testing.T) {
 func TestWaitingUsersOfOnePageShareItsBody(t *testing.T) {
 	for name, granted := range mustBeValidated {
 		t.Run(name, func(t *testing.T) {
-			eachStore(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
+			eachMemoryStorage(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
 				origin := &personal{credentials: "Cookie"}
 				eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 					origin.grant(granted...)
@@ -187,7 +160,7 @@ func TestWaitingUsersOfOnePageShareItsBody(t *testing.T) {
 // A response that may be served while it is revalidated (RFC 5861 §3) is fetched once for all
 // waiters, each time. A request a moment later would get it as well.
 func TestWaitingUsersShareStaleWhileRevalidate(t *testing.T) {
-	eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
+	eachMemoryStorage(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
 		origin := &personal{credentials: "Cookie"}
 		eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 			origin.grant("Cache-Control: max-age=0, stale-while-revalidate=60")
@@ -203,7 +176,7 @@ func TestWaitingUsersShareStaleWhileRevalidate(t *testing.T) {
 
 // Once the origin grants a lifetime, requests share one answer again.
 func TestWaitingUsersShareAgainOnceALifetimeIsGranted(t *testing.T) {
-	eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
+	eachMemoryStorage(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
 		for _, what := range []string{"304", "200"} {
 			origin := &personal{credentials: "Cookie"}
 			eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
@@ -243,7 +216,7 @@ func TestWaitingUsersShareALifetimeUsedUpWhileWaiting(t *testing.T) {
 	} {
 		for _, path := range []string{"/", "/slow"} {
 			t.Run(cc+" "+path, func(t *testing.T) {
-				eachStore(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
+				eachMemoryStorage(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
 					origin := &personal{credentials: "Cookie"}
 					eachBubbleOver(t, middleware.Config{LockWait: time.Hour}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 						origin.grant("Cache-Control: " + cc)

@@ -2,13 +2,15 @@ package middleware_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -18,20 +20,6 @@ import (
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )
-
-// notStreaming hides that a Storage streams, so that bodies are spooled in memory beside it.
-type notStreaming struct{ cirque.Storage }
-
-// Lookup implements cirque.Storage. It hides writes under way, as a Storage that does not stream
-// cannot show them.
-func (p notStreaming) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
-	meta, hit, err := p.Storage.Lookup(ctx, key)
-	if err == nil && !hit.CountsAccess() {
-		_ = hit.Close()
-		return nil, nil, cirque.ErrNotFound
-	}
-	return meta, hit, err
-}
 
 // storageScript answers by path: pages with and without variants, which are fresh, stale, or may be
 // served while they are revalidated.
@@ -112,8 +100,6 @@ func (h *harness) purgeAnyhow(path string, purge func(context.Context, *http.Req
 	_ = purge(context.Background(), h.keyed(path))
 }
 
-var errDisk = errors.New("disk on fire")
-
 // A Storage may fail, delay or panic at any call of any method. The cache never crashes, hangs or
 // serves wrong bytes, nothing that the Storage handed out stays open, and afterwards the cache
 // works.
@@ -132,13 +118,13 @@ func TestFaultyStorageNeverGivesAWrongAnswer(t *testing.T) {
 		every := []int{0, 1, 2, 3, 4, 7}
 		nths, rounds = map[string][]int{"handler": every, "transport": every}, 3
 	}
-	for _, stores := range []string{"streaming", "plain"} {
+	for _, stores := range []string{"streaming", "not streaming"} {
 		for name, fault := range faults {
 			for _, op := range faultystorage.Ops() {
 				if name == "tears" && op != faultystorage.HitRead && op != faultystorage.MissWrite && op != faultystorage.HitWriteTo {
 					continue
 				}
-				if stores == "plain" && !long() && !strings.HasPrefix(op.String(), "Miss") {
+				if stores == "not streaming" && !long() && !strings.HasPrefix(op.String(), "Miss") {
 					continue // Only the writing differs.
 				}
 				t.Run(fmt.Sprintf("%s/%s/%v", stores, name, op), func(t *testing.T) {
@@ -160,7 +146,7 @@ func testFaultyStorage(t *testing.T, door, stores string, op faultystorage.Op, n
 		var over atomic.Bool
 		script := faultystorage.Nth(op, nth, fault)
 		var base cirque.Storage = memcache.New(memcache.Config{})
-		if stores == "plain" {
+		if stores == "not streaming" {
 			base = notStreaming{base}
 		}
 		store, tally := faultystorage.Wrap(base, func(op faultystorage.Op, call int) faultystorage.Fault {
@@ -183,4 +169,60 @@ func testFaultyStorage(t *testing.T, door, stores string, op faultystorage.Op, n
 		}
 		eventually(t, func() bool { return len(tally.Open()) == 0 }, "all hit and miss handlers are closed")
 	})
+}
+
+// If nothing can be stored, the clients of a hot key do not go to the origin one after the other.
+// After two failed turns in a row, all waiters are released.
+func TestFailedWritesReleaseAllWaiters(t *testing.T) {
+	failing := func(streams bool, op faultystorage.Op) middleware.Config {
+		var base cirque.Storage = memcache.New(memcache.Config{})
+		if !streams {
+			base = notStreaming{base}
+		}
+		store, _ := faultystorage.Wrap(base, faultystorage.Nth(op, 0, faultystorage.Fault{Err: errDisk}))
+		return middleware.Config{Storage: store}
+	}
+	for name, cfg := range map[string]middleware.Config{
+		"no write begins":                  failing(true, faultystorage.MissHandler),
+		"no write begins, not streaming":   failing(false, faultystorage.MissHandler),
+		"writes break off, not streaming":  failing(false, faultystorage.MissWrite),
+		"no write finishes, not streaming": failing(false, faultystorage.MissFinish),
+		"too many fills":                   {MaxFills: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const fetch = 100 * time.Millisecond
+				cache := newCache(t, cfg)
+				end := make(chan struct{})
+				door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					time.Sleep(fetch)
+					w.Header().Set("Cache-Control", "max-age=60")
+					io.WriteString(w, strings.Repeat(r.URL.Path, 1000))
+					if r.URL.Path == "/busy" {
+						<-end
+					}
+				}))
+				get := func(path string) string {
+					w := httptest.NewRecorder()
+					door.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+					return w.Body.String()
+				}
+				var clients sync.WaitGroup
+				if name == "too many fills" {
+					clients.Go(func() { get("/busy") })
+					time.Sleep(fetch)
+				}
+				start := time.Now()
+				var hot sync.WaitGroup
+				for range 30 {
+					hot.Go(func() { require.Equal(t, strings.Repeat("/hot", 1000), get("/hot")) })
+				}
+				hot.Wait()
+				require.LessOrEqual(t, time.Since(start), 3*fetch)
+				close(end)
+				clients.Wait()
+				require.NoError(t, cache.Wait(t.Context()))
+			})
+		})
+	}
 }
