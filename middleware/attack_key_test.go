@@ -129,16 +129,16 @@ func TestAttackGetWithBodyBypassesTheCache(t *testing.T) {
 	})
 }
 
-// colliding is a Storage in which all keys have the same hash.
-type colliding struct{ cirque.StreamingStorage }
+// collidingStorage is a Storage in which all keys have the same hash.
+type collidingStorage struct{ cirque.StreamingStorage }
 
 var collision = cirque.HashBinary{1}
 
-func (c colliding) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
+func (c collidingStorage) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	return c.StreamingStorage.Lookup(ctx, key.WithPrimaryHash(collision))
 }
 
-func (c colliding) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
+func (c collidingStorage) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
 	return c.StreamingStorage.MissHandler(ctx, key.WithPrimaryHash(collision), meta, opts)
 }
 
@@ -155,7 +155,7 @@ func TestAttackCollidingHashesAreToldApart(t *testing.T) {
 	}
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
-			store := colliding{memcache.New(memcache.Config{})}
+			store := collidingStorage{memcache.New(memcache.Config{})}
 			h := newHarness(t, door, middleware.Config{Storage: store}, origin)
 			var release func()
 			hold, release = gate(t)

@@ -86,7 +86,7 @@ func TestAttackEndlessBodyHeldInAWindow(t *testing.T) {
 // (varnishcache/varnish-cache#1120).
 func TestAttackManyVaryValuesLeaveFewVariants(t *testing.T) {
 	values := 300
-	if long() {
+	if longTests() {
 		values = 100_000
 	}
 	origin := func(w http.ResponseWriter, r *http.Request) {

@@ -63,7 +63,7 @@ func TestAttackTruncatedResponseIsNotStored(t *testing.T) {
 		return !k.Breaks() || k == faulty.Refuse // A refused connection breaks no response off.
 	})
 	script := func(r *http.Request) faulty.Answer {
-		a := faulty.Answer{Body: body, Header: http.Header{"Cache-Control": {"max-age=60"}}, Hold: closed}
+		a := faulty.Answer{Body: body, Header: http.Header{"Cache-Control": {"max-age=60"}}, Hold: closedChannel}
 		if r.Header.Get("X-Break") != "" {
 			a.Kind = kinds[len(kinds)-1]
 			for _, k := range kinds {
@@ -104,8 +104,8 @@ func TestAttackTruncatedResponseIsNotStored(t *testing.T) {
 	}
 }
 
-// closed is closed, so that faults which would stall happen at once.
-var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+// closedChannel is closed so that faults which would stall happen at once.
+var closedChannel = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // Hundreds of ranges cost no more than the whole body (CVE-2018-8005).
 func TestAttackManyRangesCostNoMoreThanTheWhole(t *testing.T) {

@@ -18,18 +18,18 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// adding is a base transport that adds a field of one user to each request, as golang.org/x/oauth2
-// adds a token.
-type adding struct {
+// addingTransport is a base transport that adds a field of one user to each request, as
+// golang.org/x/oauth2 adds a token.
+type addingTransport struct {
 	name, value string
 	base        http.RoundTripper
-	// It changes the caller's request. The rules of RoundTripper forbid that, but some transports
-	// do it.
-	inPlace  bool
-	secretly bool // The response does not carry the request that was sent.
+	// inPlace makes it change the caller's request, which RoundTripper forbids but some transports
+	// do.
+	inPlace      bool
+	hidesRequest bool // The response does not carry the request that was sent.
 }
 
-func (a adding) RoundTrip(r *http.Request) (*http.Response, error) {
+func (a addingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !a.inPlace {
 		r = r.Clone(r.Context())
 	}
@@ -39,22 +39,22 @@ func (a adding) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Header[a.name] = []string{a.value}
 	}
 	response, err := a.base.RoundTrip(r)
-	if a.secretly && response != nil {
+	if a.hidesRequest && response != nil {
 		response.Request = nil
 	}
 	return response, err
 }
 
-// below is one cache above several transports, each of which adds a field of one user.
-type below struct {
+// transportsBelow is one cache above several transports, each of which adds a field of one user.
+type transportsBelow struct {
 	t     *testing.T
 	cache *middleware.Cache
 	field string
 	base  http.RoundTripper
-	add   adding
+	add   addingTransport
 }
 
-func (b *below) get(user string, header ...string) reply {
+func (b *transportsBelow) get(user string, header ...string) reply {
 	b.t.Helper()
 	add := b.add
 	add.name, add.value, add.base = b.field, user, b.base
@@ -74,9 +74,9 @@ func (b *below) get(user string, header ...string) reply {
 	return readReply(response)
 }
 
-// eachBelow runs test in a synctest bubble, with a cache whose origin takes a second and says for
-// whom it answers.
-func eachBelow(t *testing.T, cfg middleware.Config, field string, origin func(h http.Header, r *http.Request), test func(t *testing.T, b *below)) {
+// eachTransportBelow runs test in a synctest bubble, with a cache whose origin takes a second and
+// says for whom it answers.
+func eachTransportBelow(t *testing.T, cfg middleware.Config, field string, origin func(h http.Header, r *http.Request), test func(t *testing.T, b *transportsBelow)) {
 	t.Helper()
 	for _, inPlace := range []bool{false, true} {
 		for _, streams := range []bool{false, true} {
@@ -97,7 +97,7 @@ func eachBelow(t *testing.T, cfg middleware.Config, field string, origin func(h 
 						}
 						io.WriteString(w, "for "+r.Header.Get(field))
 					})}
-					test(t, &below{t: t, cache: cache, field: field, base: base, add: adding{inPlace: inPlace}})
+					test(t, &transportsBelow{t: t, cache: cache, field: field, base: base, add: addingTransport{inPlace: inPlace}})
 					require.NoError(t, cache.Close(context.Background()))
 				})
 			})
@@ -137,7 +137,7 @@ func TestCredentialsAddedBelowTheCacheAreRespected(t *testing.T) {
 			origin := func(h http.Header, _ *http.Request) {
 				addFields(h, c.origin)
 			}
-			eachBelow(t, c.cfg, c.field, origin, func(t *testing.T, b *below) {
+			eachTransportBelow(t, c.cfg, c.field, origin, func(t *testing.T, b *transportsBelow) {
 				require.Equal(t, "for alice", b.get("alice").body)
 				require.NoError(t, b.cache.Wait(t.Context()))
 				for _, user := range []string{"bob", "", "alice"} {
@@ -160,7 +160,7 @@ func TestCredentialsAddedBelowTheCacheAreRespected(t *testing.T) {
 				return
 			}
 			// Waiters do not fetch one after the other, and later requests do not wait.
-			eachBelow(t, c.cfg, c.field, origin, func(t *testing.T, b *below) {
+			eachTransportBelow(t, c.cfg, c.field, origin, func(t *testing.T, b *transportsBelow) {
 				for _, limit := range []time.Duration{2 * time.Second, time.Second} {
 					began := time.Now()
 					var all sync.WaitGroup
@@ -198,7 +198,7 @@ func TestFieldsReplacedBelowTheCacheAreRespected(t *testing.T) {
 					w.Header().Set("Cache-Control", "max-age=60")
 					w.Header().Set("Vary", "X-V")
 				})}
-				door := cache.Transport(adding{name: "X-V", value: c.instead, base: base})
+				door := cache.Transport(addingTransport{name: "X-V", value: c.instead, base: base})
 				for n := range 2 {
 					r := httptest.NewRequest(http.MethodGet, "http://example.com/", nil)
 					r.Body = nil
@@ -219,7 +219,7 @@ func TestValidationWithCredentialsAddedBelowIsNotStored(t *testing.T) {
 		h.Set("Cache-Control", "max-age=10")
 		h.Set("Etag", `"e"`)
 	}
-	eachBelow(t, middleware.Config{}, "Authorization", origin, func(t *testing.T, b *below) {
+	eachTransportBelow(t, middleware.Config{}, "Authorization", origin, func(t *testing.T, b *transportsBelow) {
 		require.Equal(t, "for ", b.get("").body)
 		require.NoError(t, b.cache.Wait(t.Context()))
 		time.Sleep(20 * time.Second)
@@ -242,7 +242,7 @@ func TestBaseThatDoesNotReportItsRequestIsStored(t *testing.T) {
 			w.Header().Set("Vary", "X-V")
 		})}
 		for name, door := range map[string]http.RoundTripper{
-			"no request in the response": adding{name: "X-V", value: "1", base: base, secretly: true},
+			"no request in the response": addingTransport{name: "X-V", value: "1", base: base, hidesRequest: true},
 			"a request without a header": roundTripFunc(func(r *http.Request) (*http.Response, error) {
 				response, err := base.RoundTrip(r)
 				response.Request = &http.Request{}

@@ -37,8 +37,8 @@ func (c *chaos) roll(n int) int {
 	return c.rng.Intn(n)
 }
 
-// befalls reports, one time in n until calm is set, that a fault happens.
-func (c *chaos) befalls(n int) bool {
+// happens reports, one time in n until calm is set, that a fault happens.
+func (c *chaos) happens(n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !c.calm && c.rng.Intn(n) == 0
@@ -69,17 +69,17 @@ func newChaos(t *testing.T, seed int64, door string, streams bool) *chaos {
 		case faultystorage.HitRead, faultystorage.HitWriteTo, faultystorage.HitSeekRange, faultystorage.HitClose:
 			// A panic while the client reads is the client's to handle.
 		default:
-			if c.befalls(200) {
+			if c.happens(200) {
 				f.Panic = "storage broken"
 			}
 		}
-		if c.befalls(200) {
+		if c.happens(200) {
 			f.Err = errDisk
 		}
 		return f
 	})
 	hook := func() {
-		if c.befalls(100) {
+		if c.happens(100) {
 			panic("hook broken")
 		}
 	}
@@ -90,7 +90,7 @@ func newChaos(t *testing.T, seed int64, door string, streams bool) *chaos {
 	c.cfg.Ranges, c.cfg.HeadAsGet = middleware.Ranges(c.roll(2)), c.roll(2) == 0
 	c.cfg.HitFilter = func(*http.Request, *cirque.CacheMeta) cirque.ForcedFreshness {
 		hook()
-		if c.befalls(5) {
+		if c.happens(5) {
 			return []cirque.ForcedFreshness{cirque.ForceMiss, cirque.ForceExpired, cirque.ForceFresh}[c.roll(3)]
 		}
 		return 0
@@ -113,7 +113,7 @@ func newChaos(t *testing.T, seed int64, door string, streams bool) *chaos {
 func (c *chaos) origin(w http.ResponseWriter, r *http.Request) {
 	late := func() (whole bool) {
 		patience := c.upTo(200)
-		if c.befalls(100) {
+		if c.happens(100) {
 			patience = 5 * time.Second // longer than FillIdle
 		}
 		select {
@@ -127,21 +127,21 @@ func (c *chaos) origin(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/vary" {
 		tag = fmt.Sprintf("%q", r.URL.Path+r.Header.Get("X-V"))
 		w.Header().Set("Vary", "X-V")
-		if c.befalls(50) {
+		if c.happens(50) {
 			w.Header().Set("Vary", "X-V, X-W")
 		}
 	}
 	switch {
-	case !c.befalls(1): // calm is set
-	case !late() && c.roll(2) == 0, c.befalls(12):
+	case !c.happens(1): // calm is set
+	case !late() && c.roll(2) == 0, c.happens(12):
 		panic(http.ErrAbortHandler)
-	case c.befalls(12):
+	case c.happens(12):
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Etag", tag)
 	w.Header().Set("Cache-Control", "max-age=60")
-	if c.befalls(2) {
+	if c.happens(2) {
 		w.Header().Set("Cache-Control", []string{
 			"max-age=1", "max-age=5, stale-while-revalidate=5", "max-age=0, stale-if-error=60", "no-store", "no-cache",
 		}[c.roll(5)])
@@ -158,9 +158,9 @@ func (c *chaos) origin(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, rest[:n])
 		rest = rest[n:]
 		switch {
-		case c.befalls(100):
+		case c.happens(100):
 			panic(http.ErrAbortHandler)
-		case c.befalls(8) && !late():
+		case c.happens(8) && !late():
 			return // A handler may do this when its context has ended.
 		case c.roll(3) == 0:
 			w.(http.Flusher).Flush()
@@ -232,7 +232,7 @@ func (c *chaos) visit() {
 // and the cache works. The same holds for a cache that is closed meanwhile.
 func TestFaultsEverywhereNeverGiveAWrongAnswer(t *testing.T) {
 	seeds := int64(2)
-	if long() {
+	if longTests() {
 		seeds = 200
 	}
 	run := func(t *testing.T, c *chaos, closes bool) {

@@ -82,6 +82,25 @@ func newHTTP2Harness(t testing.TB, door string, cfg middleware.Config, script fu
 	return h, origin
 }
 
+// newHandlerHarness returns a harness whose server is the cache in front of next, without a proxy.
+func newHandlerHarness(t *testing.T, cfg middleware.Config, next http.HandlerFunc) *harness {
+	t.Helper()
+	h := newHarness(t, "handler", cfg, nil)
+	h.front.Close()
+	h.front = startServer(t, h.cache.Handler(next))
+	return h
+}
+
+// newTransportHarness returns a harness whose client's transport is the cache.
+func newTransportHarness(t *testing.T, cfg middleware.Config, origin http.HandlerFunc) *harness {
+	h := newHarness(t, "transport", cfg, origin)
+	base := &http.Transport{}
+	t.Cleanup(base.CloseIdleConnections)
+	h.client = &http.Client{Transport: h.cache.Transport(base)}
+	h.front = h.origin
+	return h
+}
+
 // open builds the cache and the server in front of it. If base is nil, the harness makes a
 // transport of its own.
 func (h *harness) open(cfg middleware.Config, base http.RoundTripper) {
@@ -122,6 +141,29 @@ func closeAtEnd(t testing.TB, cache *middleware.Cache) {
 func serve(t testing.TB, handler http.Handler) *harness {
 	front := startServer(t, handler)
 	return &harness{t: t, front: front, client: front.Client()}
+}
+
+// serveTLS serves handler on loopback by HTTP/1.1 or HTTP/2, with TLS, and returns a harness to ask
+// it.
+func serveTLS(t *testing.T, proto string, handler http.Handler) *harness {
+	t.Helper()
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ErrorLog = quiet
+	server.EnableHTTP2 = proto == "HTTP/2.0"
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	client := server.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	h := &harness{t: t, front: server, client: client}
+	require.Equal(t, proto, h.get("/warm-up").Proto)
+	return h
+}
+
+// eachProtocol runs test with HTTP/1.1 and with HTTP/2.
+func eachProtocol(t *testing.T, test func(t *testing.T, proto string)) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) { test(t, proto) })
+	}
 }
 
 // startServer starts a server for handler that does not log.
@@ -170,8 +212,8 @@ func (h *harness) requests() int {
 	return h.count
 }
 
-// last returns the latest request that reached the origin.
-func (h *harness) last() *http.Request {
+// lastRequest returns the latest request that reached the origin.
+func (h *harness) lastRequest() *http.Request {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.asked[len(h.asked)-1]
@@ -233,68 +275,8 @@ func (h *harness) get(path string, header ...string) reply {
 	return h.do(http.MethodGet, path, header...)
 }
 
-// status returns the Cache-Status of the response.
-func (r reply) status() string { return r.Header.Get("Cache-Status") }
-
-// purge calls Cache.Purge for path.
-func (h *harness) purge(path string) error { return h.cache.Purge(context.Background(), h.keyed(path)) }
-
-// keyed returns a request for path as the cache sees it: behind its server, or behind the proxy.
-func (h *harness) keyed(path string) *http.Request {
-	server := h.front.URL
-	if h.door == "transport" {
-		server = h.origin.URL
-	}
-	r, err := http.NewRequest(http.MethodGet, server+path, nil)
-	require.NoError(h.t, err)
-	r.Host = h.front.Listener.Addr().String()
-	return r
-}
-
-// eventually waits up to ten seconds for a condition that another goroutine brings about.
-func eventually(t testing.TB, condition func() bool, what string) {
-	t.Helper()
-	require.Eventually(t, condition, 10*time.Second, time.Millisecond, what)
-}
-
-// gate returns a channel to wait on and the function that closes it. The end of t closes it too.
-func gate(t testing.TB) (wait chan struct{}, open func()) {
-	wait = make(chan struct{})
-	open = sync.OnceFunc(func() { close(wait) })
-	t.Cleanup(open)
-	return wait, open
-}
-
-// long reports whether tests may take minutes and gigabytes (CIRQUE_LONG).
-func long() bool { return os.Getenv("CIRQUE_LONG") != "" }
-
-// always allows a purge or trusts a proxy.
-func always(*http.Request) bool { return true }
-
-// site serves handler on loopback by HTTP/1.1 or HTTP/2, with TLS, and returns a harness to ask it.
-func site(t *testing.T, proto string, handler http.Handler) *harness {
-	t.Helper()
-	server := httptest.NewUnstartedServer(handler)
-	server.Config.ErrorLog = quiet
-	server.EnableHTTP2 = proto == "HTTP/2.0"
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	client := server.Client()
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	h := &harness{t: t, front: server, client: client}
-	require.Equal(t, proto, h.get("/warm-up").Proto)
-	return h
-}
-
-// eachProtocol runs test with HTTP/1.1 and with HTTP/2.
-func eachProtocol(t *testing.T, test func(t *testing.T, proto string)) {
-	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
-		t.Run(proto, func(t *testing.T) { test(t, proto) })
-	}
-}
-
-// twice requests target twice and returns the body. The second answer must be a hit.
-func (h *harness) twice(target string, header ...string) string {
+// getTwice requests target twice and returns the body. The second answer must be a hit.
+func (h *harness) getTwice(target string, header ...string) string {
 	h.t.Helper()
 	first := h.get(target, header...)
 	require.Contains(h.t, first.status(), "; stored", target)
@@ -320,27 +302,46 @@ func (h *harness) raw(requests ...faulty.Request) []faulty.Reply {
 	return replies
 }
 
-// gets returns the cookies of an answer.
-func (r reply) gets() string { return strings.Join(r.Header["Set-Cookie"], "; ") }
+// status returns the Cache-Status of the response.
+func (r reply) status() string { return r.Header.Get("Cache-Status") }
 
-// newHandlerHarness returns a harness whose server is the cache in front of next, without a proxy.
-func newHandlerHarness(t *testing.T, cfg middleware.Config, next http.HandlerFunc) *harness {
+// setCookies returns the cookies of an answer.
+func (r reply) setCookies() string { return strings.Join(r.Header["Set-Cookie"], "; ") }
+
+// purge calls Cache.Purge for path.
+func (h *harness) purge(path string) error {
+	return h.cache.Purge(context.Background(), h.requestFor(path))
+}
+
+// requestFor returns a request for path as the cache sees it: behind its server, or behind the
+// proxy.
+func (h *harness) requestFor(path string) *http.Request {
+	server := h.front.URL
+	if h.door == "transport" {
+		server = h.origin.URL
+	}
+	r, err := http.NewRequest(http.MethodGet, server+path, nil)
+	require.NoError(h.t, err)
+	r.Host = h.front.Listener.Addr().String()
+	return r
+}
+
+// eventually waits up to ten seconds for a condition that another goroutine brings about.
+func eventually(t testing.TB, condition func() bool, what string) {
 	t.Helper()
-	h := newHarness(t, "handler", cfg, nil)
-	h.front.Close()
-	h.front = httptest.NewUnstartedServer(h.cache.Handler(next))
-	h.front.Config.ErrorLog = quiet
-	h.front.Start()
-	t.Cleanup(h.front.Close)
-	return h
+	require.Eventually(t, condition, 10*time.Second, time.Millisecond, what)
 }
 
-// transportHarness returns a harness whose client's transport is the cache.
-func transportHarness(t *testing.T, cfg middleware.Config, origin http.HandlerFunc) *harness {
-	h := newHarness(t, "transport", cfg, origin)
-	base := &http.Transport{}
-	t.Cleanup(base.CloseIdleConnections)
-	h.client = &http.Client{Transport: h.cache.Transport(base)}
-	h.front = h.origin
-	return h
+// gate returns a channel to wait on and the function that closes it. The end of t closes it too.
+func gate(t testing.TB) (wait chan struct{}, open func()) {
+	wait = make(chan struct{})
+	open = sync.OnceFunc(func() { close(wait) })
+	t.Cleanup(open)
+	return wait, open
 }
+
+// longTests reports whether tests may take minutes and gigabytes (CIRQUE_LONG).
+func longTests() bool { return os.Getenv("CIRQUE_LONG") != "" }
+
+// always allows a purge or trusts a proxy.
+func always(*http.Request) bool { return true }

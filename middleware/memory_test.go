@@ -22,9 +22,9 @@ import (
 	"github.com/cirquecache/cirque/internal/verify/faulty"
 )
 
-// bounded runs load against a cache in a process of its own, at either door. The process must stay
-// within 2.5 times the cache's limit plus 60 MiB of resident memory.
-func bounded(t *testing.T, limit int64, script func(*http.Request) faulty.Answer, load func(t *testing.T, url string)) {
+// requireBoundedMemory runs load against a cache in a process of its own, at either door. The
+// process must stay within 2.5 times the cache's limit plus 60 MiB of resident memory.
+func requireBoundedMemory(t *testing.T, limit int64, script func(*http.Request) faulty.Answer, load func(t *testing.T, url string)) {
 	t.Helper()
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
@@ -97,11 +97,11 @@ func sameBytes(got, want io.Reader) error {
 // gets its bytes.
 func TestMemoryIsBoundedForDistinctMisses(t *testing.T) {
 	count, size, limit := 60, int64(2<<20), int64(32<<20)
-	if long() {
+	if longTests() {
 		count, size, limit = 1000, 10<<20, 64<<20
 	}
 	page := faulty.Answer{Body: "0123456789abcdef\n", Length: size, Header: cacheable}
-	bounded(t, limit, func(*http.Request) faulty.Answer { return page }, func(t *testing.T, url string) {
+	requireBoundedMemory(t, limit, func(*http.Request) faulty.Answer { return page }, func(t *testing.T, url string) {
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 		atOnce(count, func(n int) { fetch(t, client, fmt.Sprintf("%s/%d", url, n), page, -1) })
 	})
@@ -110,7 +110,7 @@ func TestMemoryIsBoundedForDistinctMisses(t *testing.T) {
 // Clients of one endless body share a window, even if some of them stall.
 func TestMemoryIsBoundedForAnEndlessBody(t *testing.T) {
 	count, each, limit := 100, int64(1<<20), int64(16<<20)
-	if long() {
+	if longTests() {
 		count, each, limit = 1000, 32<<20, 64<<20
 	}
 	var hold atomic.Value // for the run under way
@@ -120,7 +120,7 @@ func TestMemoryIsBoundedForAnEndlessBody(t *testing.T) {
 		held.Hold, held.At = hold.Load().(chan struct{}), 1
 		return held
 	}
-	bounded(t, limit, script, func(t *testing.T, url string) {
+	requireBoundedMemory(t, limit, script, func(t *testing.T, url string) {
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 		wait, release := gate(t)
 		hold.Store(wait)
@@ -144,7 +144,7 @@ func TestMemoryIsBoundedForAnEndlessBody(t *testing.T) {
 // A field with many values, and many URLs, stay within the memory limit.
 func TestMemoryIsBoundedForManyKeys(t *testing.T) {
 	values, urls, limit := 200, 1500, int64(1<<20)
-	if long() {
+	if longTests() {
 		values, urls, limit = 100_000, 1_000_000, 64<<20
 	}
 	varying := http.Header{"Cache-Control": {"max-age=600"}, "Vary": {"X-V"}}
@@ -154,7 +154,7 @@ func TestMemoryIsBoundedForManyKeys(t *testing.T) {
 		}
 		return faulty.Answer{Body: r.URL.Path + strings.Repeat(" page", 200), Header: cacheable}
 	}
-	bounded(t, limit, script, func(t *testing.T, url string) {
+	requireBoundedMemory(t, limit, script, func(t *testing.T, url string) {
 		transport := &http.Transport{MaxIdleConnsPerHost: 16}
 		defer transport.CloseIdleConnections()
 		client := &http.Client{Transport: transport}

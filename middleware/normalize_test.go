@@ -191,7 +191,7 @@ func TestPurgeFindsNormalizedEntries(t *testing.T) {
 	})
 	h.get("/", "Cookie", "s=1; track=1")
 	require.Contains(t, h.get("/", "Cookie", "s=1; track=2").status(), "; hit")
-	asked := h.keyed("/")
+	asked := h.requestFor("/")
 	asked.Header.Set("Cookie", "s=1; track=3")
 	found, ok := h.cache.HandlerKey(asked)
 	require.True(t, ok)
@@ -219,8 +219,8 @@ func TestVaryMatchesOnlyEqualFieldValues(t *testing.T) {
 				for range 2 {
 					require.Contains(t, h.get("/"+name, name, value).body, fmt.Sprintf("%q", []string{value}))
 				}
-				require.Equal(t, "/"+name, h.last().URL.Path)
-				require.Equal(t, value, h.last().Header.Get(name), "value %d must reach the origin once", i)
+				require.Equal(t, "/"+name, h.lastRequest().URL.Path)
+				require.Equal(t, value, h.lastRequest().Header.Get(name), "value %d must reach the origin once", i)
 			}
 			two := h.get("/"+name, name, "en", name, "de").body
 			require.Contains(t, two, `["en" "de"]`, "an origin may read the first line only")

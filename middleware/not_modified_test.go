@@ -15,13 +15,13 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// revising is an origin whose content never changes, while the fields of its answers do.
-type revising struct {
+// revisingOrigin is an origin whose content never changes, while the fields of its answers do.
+type revisingOrigin struct {
 	asked atomic.Int32
 	old   atomic.Bool // The answers are stale when they come.
 }
 
-func (o *revising) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (o *revisingOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := o.asked.Add(1)
 	h := w.Header()
 	h.Set("Etag", `"e"`)
@@ -53,7 +53,7 @@ func (o *revising) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestNotModifiedCarriesTheFieldsOfTheOrigin(t *testing.T) {
 	for _, from := range []string{"304", "200"} {
 		t.Run(from, func(t *testing.T) {
-			origin := new(revising)
+			origin := new(revisingOrigin)
 			eachDoor(t, middleware.Config{}, origin.ServeHTTP, func(t *testing.T, h *harness) {
 				origin.asked.Store(0)
 				n := 1
@@ -65,7 +65,7 @@ func TestNotModifiedCarriesTheFieldsOfTheOrigin(t *testing.T) {
 				r := h.get("/", "If-None-Match", `"e"`, "Cache-Control", "no-cache")
 				require.Equal(t, http.StatusNotModified, r.StatusCode)
 				require.Contains(t, r.status(), "fwd-status="+from)
-				require.Equal(t, fmt.Sprint("n=", n), r.gets())
+				require.Equal(t, fmt.Sprint("n=", n), r.setCookies())
 				require.Equal(t, fmt.Sprint(n), r.Header.Get("X-Revision"))
 				require.Equal(t, "1", r.Header.Get(fmt.Sprint("X-New-", n)))
 				require.Equal(t, `"e"`, r.Header.Get("Etag"))
@@ -82,11 +82,11 @@ func TestNotModifiedCarriesTheFieldsOfTheOrigin(t *testing.T) {
 				require.NoError(t, h.cache.Wait(t.Context()))
 				next := h.get("/")
 				require.Contains(t, next.status(), "; hit")
-				require.Empty(t, next.gets())
+				require.Empty(t, next.setCookies())
 				require.Equal(t, "content", next.body)
 				require.Equal(t, fmt.Sprint(n), next.Header.Get("X-Revision"))
 				require.Equal(t, "1", next.Header.Get(fmt.Sprint("X-New-", n)))
-				require.Empty(t, h.get("/", "If-None-Match", `"e"`).gets())
+				require.Empty(t, h.get("/", "If-None-Match", `"e"`).setCookies())
 			})
 		})
 	}
@@ -98,7 +98,7 @@ func TestNotModifiedCarriesTheFieldsOfTheOrigin(t *testing.T) {
 func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 	for _, upstreamDoor := range []string{"handler", "transport"} {
 		t.Run("upstream "+upstreamDoor, func(t *testing.T) {
-			origin := new(revising)
+			origin := new(revisingOrigin)
 			server := httptest.NewServer(origin)
 			t.Cleanup(server.Close)
 			upstream := newCache(t, middleware.Config{Name: "Upstream"})
@@ -120,7 +120,7 @@ func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 				origin.old.Store(false)
 				r := h.get(path)
 				require.Equal(t, "content", r.body)
-				require.Equal(t, "n=2", r.gets())
+				require.Equal(t, "n=2", r.setCookies())
 				require.Equal(t, "1", r.Header.Get("X-New-2"))
 				require.Contains(t, r.status(), "Upstream; fwd=stale; fwd-status=304; stored")
 				require.Contains(t, strings.Join(r.Header["Cache-Status"], ", "), "Downstream; fwd=stale; fwd-status=304; stored")
@@ -130,7 +130,7 @@ func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 					hit := h.get(path)
 					require.Contains(t, strings.Join(hit.Header["Cache-Status"], ", "), "Downstream; hit")
 					require.Equal(t, "content", hit.body)
-					require.Empty(t, hit.gets())
+					require.Empty(t, hit.setCookies())
 					require.Equal(t, "2", hit.Header.Get("X-Revision"))
 					require.Equal(t, "1", hit.Header.Get("X-New-2"))
 					require.Equal(t, "max-age=3600", hit.Header.Get("Cache-Control"))
@@ -138,7 +138,7 @@ func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 				require.Equal(t, int32(2), origin.asked.Load())
 				// A reload passes both.
 				r = h.get(path, "Cache-Control", "no-cache")
-				require.Equal(t, "n=3", r.gets())
+				require.Equal(t, "n=3", r.setCookies())
 				settle()
 				require.Equal(t, "3", h.get(path).Header.Get("X-Revision"))
 				require.Equal(t, int32(3), origin.asked.Load())
@@ -153,10 +153,10 @@ func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 				require.NoError(t, upstream.Purge(t.Context(), lost))
 				r = h.get(path, "Cache-Control", "no-cache")
 				require.Equal(t, "content", r.body)
-				require.Equal(t, "n=4", r.gets())
+				require.Equal(t, "n=4", r.setCookies())
 				settle()
 				hit := h.get(path)
-				require.Empty(t, hit.gets())
+				require.Empty(t, hit.setCookies())
 				require.Equal(t, "4", hit.Header.Get("X-Revision"))
 				require.Equal(t, "1", hit.Header.Get("X-New-4"))
 				require.Equal(t, int32(4), origin.asked.Load())

@@ -31,7 +31,7 @@ func terminator(t *testing.T, behind http.Handler, proto string) (secure, plain 
 		r.Out.Host = r.In.Host
 		r.SetXForwarded()
 	}}
-	secure = site(t, proto, proxy)
+	secure = serveTLS(t, proto, proxy)
 	front := httptest.NewServer(proxy)
 	t.Cleanup(front.Close)
 	client := front.Client()
@@ -125,8 +125,8 @@ func TestForwardedFieldsAreNotTrusted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cache := newCache(t, cfg)
-			h := site(t, "HTTP/1.1", cache.Handler(fresh("page")))
-			h.twice("/a", "Host", publicHost)
+			h := serveTLS(t, "HTTP/1.1", cache.Handler(fresh("page")))
+			h.getTwice("/a", "Host", publicHost)
 			for _, claims := range [][]string{
 				{"X-Forwarded-Proto", "http"}, {"X-Forwarded-Host", "other.test"}, {"Forwarded", "proto=http;host=other.test"},
 			} {
@@ -202,7 +202,7 @@ func TestPurgeGroupCoversBothSchemes(t *testing.T) {
 		secure, _ := terminator(t, cache.Handler(secureOnly), "HTTP/1.1")
 		r, err := http.NewRequest(http.MethodGet, origin, nil)
 		require.NoError(t, err)
-		secure.twice("/a", "Host", publicHost)
+		secure.getTwice("/a", "Host", publicHost)
 		require.NoError(t, cache.PurgeGroup(t.Context(), r, "others"))
 		require.Contains(t, secure.get("/a", "Host", publicHost).status(), "; hit")
 		require.NoError(t, cache.PurgeGroup(t.Context(), r, "pages"))

@@ -37,7 +37,7 @@ var host = []string{"Host", "example.com"}
 var widePurges = map[string]func(t *testing.T, h *harness){
 	"all": func(t *testing.T, h *harness) { require.NoError(t, h.cache.PurgeAll(t.Context())) },
 	"group": func(t *testing.T, h *harness) {
-		r := h.keyed("/")
+		r := h.requestFor("/")
 		r.Host = "example.com"
 		require.NoError(t, h.cache.PurgeGroup(t.Context(), r, "g"))
 	},
@@ -79,7 +79,7 @@ func newCacheOnSameStorage(t *testing.T, h *harness, cfg middleware.Config) *har
 func TestCachesOnOneStorageSeeEachOthersPurges(t *testing.T) {
 	purges := map[string]func(t *testing.T, h *harness){
 		"key": func(t *testing.T, h *harness) {
-			r := h.keyed("/")
+			r := h.requestFor("/")
 			r.Host = "example.com"
 			if h.door == "handler" {
 				r.URL.Host = r.Host

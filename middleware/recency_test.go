@@ -14,14 +14,14 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// slowFirst is an origin whose first body waits for hold. Versions count from 1.
-type slowFirst struct {
+// slowFirstOrigin is an origin whose first body waits for hold. Versions count from 1.
+type slowFirstOrigin struct {
 	version atomic.Int32
 	hold    chan struct{}
 	header  func(version int32, h http.Header)
 }
 
-func (s *slowFirst) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *slowFirstOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := s.version.Add(1)
 	w.Header().Set("Cache-Control", "max-age=600")
 	w.Header().Set("Etag", fmt.Sprintf(`"v%d"`, v))
@@ -60,12 +60,12 @@ func TestOlderResponseThatCompletesLateIsNotStored(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				wait, release := gate(t)
-				origin := &slowFirst{hold: wait, header: header}
+				origin := &slowFirstOrigin{hold: wait, header: header}
 				eachDoor(t, middleware.Config{Storage: open(t), LockAge: 10 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
 					origin.ServeHTTP(w, r)
 				}, func(t *testing.T, h *harness) {
 					wait, release = gate(t)
-					origin = &slowFirst{hold: wait, header: header}
+					origin = &slowFirstOrigin{hold: wait, header: header}
 					first := make(chan reply, 1)
 					go func() { first <- h.try(http.MethodGet, "/") }()
 					eventually(t, func() bool { return h.requests() == 1 }, "the first request reaches the origin")

@@ -42,9 +42,9 @@ func (s *streamBody) Read(p []byte) (int, error) {
 
 func (s *streamBody) Close() error { close(s.closed); return nil }
 
-type panicking struct{}
+type panickingReader struct{}
 
-func (panicking) Read([]byte) (int, error) { panic("broken body") }
+func (panickingReader) Read([]byte) (int, error) { panic("broken body") }
 
 // An HTTP/3 request does not say whether it has content. A request without content is cached like
 // any other. A request that has, or may have, content is not cached, and its content arrives
@@ -71,7 +71,7 @@ func TestHTTP3RequestIsCachedOnlyWithoutContent(t *testing.T) {
 		"none, its end after an hour": {wait: time.Hour, body: func() io.Reader { return strings.NewReader("") }, took: time.Hour},
 		"some, then an error":         {body: func() io.Reader { return io.MultiReader(strings.NewReader("con"), errorReader{broken}) }, read: "con", err: broken},
 		"an error":                    {body: func() io.Reader { return errorReader{broken} }, err: broken},
-		"a panic":                     {body: func() io.Reader { return panicking{} }, err: errors.New("broken body")},
+		"a panic":                     {body: func() io.Reader { return panickingReader{} }, err: errors.New("broken body")},
 		"none, Expect: 100-continue":  {body: func() io.Reader { return strings.NewReader("") }, header: "Expect"},
 	} {
 		for _, door := range []string{"handler", "transport"} {

@@ -59,13 +59,13 @@ func TestKeyHookWorksUnderAStrippedPrefix(t *testing.T) {
 	cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fresh(r.Host+" "+r.URL.RawQuery)(w, r)
 	}))
-	h := site(t, "HTTP/1.1", http.StripPrefix("/docs", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := serveTLS(t, "HTTP/1.1", http.StripPrefix("/docs", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if query := r.Header.Get("X-Query"); query != "" {
 			r.URL.RawQuery = strings.Trim(query, "-")
 		}
 		cached.ServeHTTP(w, r)
 	})))
-	h.twice("/docs/a?x=1", "Host", "a.test")
+	h.getTwice("/docs/a?x=1", "Host", "a.test")
 	for _, target := range []string{"/docs/a?x=2", "/docs/a", "/docs/a?"} {
 		require.Equal(t, "a.test x=1", h.get(target, "Host", "b.test").body)
 	}
@@ -100,7 +100,7 @@ func TestAnswersForAnotherTenantAreNotUsed(t *testing.T) {
 		}
 		io.WriteString(w, r.URL.Path)
 	}))
-	h := site(t, "HTTP/1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := serveTLS(t, "HTTP/1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		tenant, known := strings.CutSuffix(r.Host, ".test")
 		if !known {
 			tenant = "default"
@@ -136,7 +136,7 @@ func TestRequestsThatNameAnotherTargetBypassTheCache(t *testing.T) {
 		}
 		eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 			require.Equal(t, "/admin", h.get("/a", name, "/admin").body)
-			require.Equal(t, "/a", h.twice("/a"))
+			require.Equal(t, "/a", h.getTwice("/a"))
 			got := h.get("/a", name, "/admin")
 			require.Equal(t, "/admin", got.body)
 			require.Contains(t, got.status(), "fwd=bypass; detail=target-override")
@@ -145,7 +145,7 @@ func TestRequestsThatNameAnotherTargetBypassTheCache(t *testing.T) {
 		none := func([]string) string { return "" }
 		normalized := middleware.Config{Normalize: map[string]func([]string) string{name: none}}
 		eachDoor(t, normalized, origin, func(t *testing.T, h *harness) {
-			require.Equal(t, "/a", h.twice("/a", name, "/a"))
+			require.Equal(t, "/a", h.getTwice("/a", name, "/a"))
 		})
 	}
 }
@@ -154,7 +154,7 @@ func TestRequestsThatNameAnotherTargetBypassTheCache(t *testing.T) {
 // each other's pages, nor do they displace them. A purge of the public URL removes all.
 func TestTenantsOfOneURLDoNotShareEntries(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
-		app, asked := counted("app")
+		app, asked := countingHandler("app")
 		cache := newCache(t, middleware.Config{AuthorizePurge: always})
 		cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Etag", `"1"`) // the first version of every tenant
@@ -164,7 +164,7 @@ func TestTenantsOfOneURLDoNotShareEntries(t *testing.T) {
 			}
 			app.ServeHTTP(w, r)
 		}))
-		h := site(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := serveTLS(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if tenant := r.Header.Get("X-Tenant"); tenant != "" {
 				r2 := *r
 				r2.URL = &url.URL{Path: "/" + tenant + r.URL.Path, RawQuery: r.URL.RawQuery}
@@ -179,7 +179,7 @@ func TestTenantsOfOneURLDoNotShareEntries(t *testing.T) {
 				if prefix != "" {
 					prefix = "/" + prefix
 				}
-				require.Equal(t, fmt.Sprintf("app %d sees %s/page?x", i+1, prefix), h.twice("/page?x", "X-Tenant", tenant))
+				require.Equal(t, fmt.Sprintf("app %d sees %s/page?x", i+1, prefix), h.getTwice("/page?x", "X-Tenant", tenant))
 			}
 			for _, tenant := range []string{"", "c", "b", "", "a"} {
 				require.Contains(t, h.get("/page?x", "X-Tenant", tenant).status(), "; hit", "no tenant's page may displace another's")
@@ -216,7 +216,7 @@ func TestTenantsDoNotValidateEachOther(t *testing.T) {
 		}
 		fresh("for "+r.URL.Path)(w, r)
 	}))
-	h := site(t, "HTTP/1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := serveTLS(t, "HTTP/1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if tenant := r.Header.Get("X-Tenant"); tenant != "" {
 			r.URL.Path = "/" + tenant + r.URL.Path
 		}
@@ -257,7 +257,7 @@ func TestRewrittenRequestsDoNotShareEntries(t *testing.T) {
 		"less":     func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/x/y", "" },
 		"host":     func(r *http.Request) { r.Host = "inner.test" },
 	}
-	h := site(t, "HTTP/1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := serveTLS(t, "HTTP/1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if rewrite := rewritings[r.Header.Get("X-Rewrite")]; rewrite != nil {
 			r.URL = &url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 			rewrite(r)

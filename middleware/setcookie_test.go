@@ -17,15 +17,15 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// cookies is an origin that counts its answers in a cookie. A body takes it a second. granted is
-// its Cache-Control.
-type cookies struct {
+// cookieOrigin is an origin that counts its answers in a cookie. A body takes it a second. granted
+// is its Cache-Control.
+type cookieOrigin struct {
 	asked   atomic.Int32
 	granted string
 	in304   bool // a 304 repeats Cache-Control
 }
 
-func (c *cookies) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (c *cookieOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Set-Cookie", fmt.Sprint("n=", c.asked.Add(1)))
 	h.Set("Set-Cookie2", "obsolete")
@@ -53,8 +53,8 @@ func (c *cookies) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "0123456789")
 }
 
-// caches are configurations that must not replay a cookie.
-var caches = map[string]middleware.Config{
+// setCookieConfigs are configurations that must not replay a cookie.
+var setCookieConfigs = map[string]middleware.Config{
 	"shared":       {},
 	"private":      {Private: true},
 	"of one user":  {Private: true, SingleUser: true},
@@ -65,16 +65,16 @@ var caches = map[string]middleware.Config{
 // A cookie goes to the client whose request the origin answered with it, and never to a client that
 // is answered from the cache.
 func TestSetCookieReachesItsClientOnly(t *testing.T) {
-	for name, cfg := range caches {
+	for name, cfg := range setCookieConfigs {
 		t.Run(name, func(t *testing.T) {
 			eachMemoryStorage(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
 				for _, in304 := range []bool{true, false} {
-					origin := &cookies{granted: "max-age=10", in304: in304}
+					origin := &cookieOrigin{granted: "max-age=10", in304: in304}
 					eachBubbleOver(t, cfg, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 						origin.asked.Store(0)
 						got := make(chan string, 5)
 						for range cap(got) {
-							go func() { got <- b.get("/").gets() }()
+							go func() { got <- b.get("/").setCookies() }()
 							synctest.Wait() // The first request fetches, the others read along.
 						}
 						cookies := 0
@@ -91,35 +91,35 @@ func TestSetCookieReachesItsClientOnly(t *testing.T) {
 							for _, header := range [][]string{nil, {"If-None-Match", `"e"`}, {"Range", "bytes=1-2"}} {
 								r := b.get("/", header...)
 								require.Contains(t, r.status(), "; hit")
-								require.Empty(t, r.gets())
+								require.Empty(t, r.setCookies())
 								require.Empty(t, r.Header["Set-Cookie2"])
 							}
 						}
 						hit()
 						time.Sleep(10 * time.Second)
 						r := b.get("/") // validated
-						require.Equal(t, "n=2", r.gets())
+						require.Equal(t, "n=2", r.setCookies())
 						require.Equal(t, "0123456789", r.body)
 						hit()
 						time.Sleep(10 * time.Second)
 						r = b.get("/", "If-None-Match", `"e"`)
 						require.Equal(t, http.StatusNotModified, r.StatusCode)
-						require.Equal(t, "n=3", r.gets(), "RFC 9110 §15.4.5")
+						require.Equal(t, "n=3", r.setCookies(), "RFC 9110 §15.4.5")
 						hit()
 						time.Sleep(10 * time.Second)
 						r = b.get("/", "Range", "bytes=3-4")
 						require.Equal(t, "34", r.body)
-						require.Equal(t, "n=4", r.gets())
+						require.Equal(t, "n=4", r.setCookies())
 						hit()
 						// On a miss, the client's own answer may be a 304 or a 416.
 						r = b.get("/a", "If-None-Match", `"e"`)
 						require.Equal(t, http.StatusNotModified, r.StatusCode)
-						require.Equal(t, "n=5", r.gets())
+						require.Equal(t, "n=5", r.setCookies())
 						require.NoError(t, b.cache.Wait(t.Context()))
-						require.Empty(t, b.get("/a").gets())
+						require.Empty(t, b.get("/a").setCookies())
 						r = b.get("/b", "Range", "bytes=99-")
 						require.Equal(t, http.StatusRequestedRangeNotSatisfiable, r.StatusCode)
-						require.Equal(t, "n=6", r.gets())
+						require.Equal(t, "n=6", r.setCookies())
 						require.NoError(t, b.cache.Wait(t.Context()))
 						require.Equal(t, int32(6), origin.asked.Load())
 					})
@@ -130,15 +130,15 @@ func TestSetCookieReachesItsClientOnly(t *testing.T) {
 }
 
 func TestSetCookieOfABackgroundRevalidationReachesNobody(t *testing.T) {
-	for name, cfg := range caches {
+	for name, cfg := range setCookieConfigs {
 		t.Run(name, func(t *testing.T) {
-			origin := &cookies{granted: "max-age=10, stale-while-revalidate=60", in304: true}
+			origin := &cookieOrigin{granted: "max-age=10, stale-while-revalidate=60", in304: true}
 			eachBubble(t, cfg, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 				origin.asked.Store(0)
-				require.Equal(t, "n=1", b.get("/").gets())
+				require.Equal(t, "n=1", b.get("/").setCookies())
 				time.Sleep(20 * time.Second)
 				for range 2 {
-					require.Empty(t, b.get("/").gets())
+					require.Empty(t, b.get("/").setCookies())
 					require.NoError(t, b.cache.Wait(t.Context()))
 				}
 				require.Equal(t, int32(2), origin.asked.Load(), "the origin must be asked once in the background")
@@ -155,17 +155,17 @@ func TestSetCookieOfPostAndHeadReachesItsClientOnly(t *testing.T) {
 		require.NoError(b.t, err)
 		return readReply(response)
 	}
-	for name, cfg := range caches {
+	for name, cfg := range setCookieConfigs {
 		t.Run(name, func(t *testing.T) {
-			origin := &cookies{granted: "max-age=10"}
+			origin := &cookieOrigin{granted: "max-age=10"}
 			eachBubble(t, cfg, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 				origin.asked.Store(0)
 				for n, method := range []string{http.MethodPost, http.MethodHead, http.MethodPost} {
-					require.Equal(t, fmt.Sprint("n=", n+1), ask(b, method).gets(), method)
+					require.Equal(t, fmt.Sprint("n=", n+1), ask(b, method).setCookies(), method)
 					require.NoError(t, b.cache.Wait(t.Context()))
 					r := b.get("/")
 					require.Contains(t, r.status(), "; hit")
-					require.Empty(t, r.gets(), method)
+					require.Empty(t, r.setCookies(), method)
 				}
 			})
 		})
@@ -174,20 +174,20 @@ func TestSetCookieOfPostAndHeadReachesItsClientOnly(t *testing.T) {
 
 // Parts are assembled without cookies.
 func TestSetCookieOfAPartReachesItsClientOnly(t *testing.T) {
-	origin := &cookies{granted: "max-age=10"}
+	origin := &cookieOrigin{granted: "max-age=10"}
 	eachBubble(t, middleware.Config{Ranges: middleware.RangesForward}, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 		origin.asked.Store(0)
 		for n, part := range []string{"0-1", "2-5", "6-9"} {
 			r := b.get("/", "Range", "bytes="+part)
 			require.Equal(t, http.StatusPartialContent, r.StatusCode)
-			require.Equal(t, fmt.Sprint("n=", n+1), r.gets())
+			require.Equal(t, fmt.Sprint("n=", n+1), r.setCookies())
 			require.NoError(t, b.cache.Wait(t.Context()))
 			again := b.get("/", "Range", "bytes="+part)
 			require.Contains(t, again.status(), "; hit")
 			require.Equal(t, r.body, again.body)
-			require.Empty(t, again.gets())
+			require.Empty(t, again.setCookies())
 		}
-		require.Empty(t, b.get("/").gets())
+		require.Empty(t, b.get("/").setCookies())
 		require.Equal(t, int32(3), origin.asked.Load())
 	})
 }
@@ -229,16 +229,16 @@ func TestSetCookieInATrailerIsDropped(t *testing.T) {
 
 func TestSetCookieIsKeptOrRefusedAsConfigured(t *testing.T) {
 	for _, private := range []bool{false, true} {
-		origin := &cookies{granted: "max-age=10", in304: true}
+		origin := &cookieOrigin{granted: "max-age=10", in304: true}
 		keep := middleware.Config{Private: private, SetCookie: rules.SetCookieKeep}
 		eachBubble(t, keep, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 			origin.asked.Store(0)
 			for range 2 {
-				require.Equal(t, "n=1", b.get("/").gets())
+				require.Equal(t, "n=1", b.get("/").setCookies())
 			}
 			time.Sleep(10 * time.Second)
 			for range 2 {
-				require.Equal(t, "n=2", b.get("/").gets())
+				require.Equal(t, "n=2", b.get("/").setCookies())
 			}
 		})
 		refuse := middleware.Config{Private: private, SetCookie: rules.SetCookieRefuse}
@@ -246,7 +246,7 @@ func TestSetCookieIsKeptOrRefusedAsConfigured(t *testing.T) {
 			origin.asked.Store(0)
 			for n := range 3 {
 				r := b.get("/")
-				require.Equal(t, fmt.Sprint("n=", n+1), r.gets())
+				require.Equal(t, fmt.Sprint("n=", n+1), r.setCookies())
 				require.NotContains(t, r.status(), "stored")
 				require.Contains(t, r.status(), "detail=set-cookie")
 			}
@@ -298,7 +298,7 @@ func TestSetCookieInAValidationDoesNotEndTheEntry(t *testing.T) {
 						synctest.Wait()
 						bodies, _ := b.crowd("/", func(int) []string { return []string{"Cookie", "old=1"} })
 						first := <-r
-						require.Equal(t, "new=1", first.gets())
+						require.Equal(t, "new=1", first.setCookies())
 						require.Equal(t, "new", first.Header.Get("X-For"))
 						require.Equal(t, "page", first.body)
 						for _, body := range bodies {
@@ -309,7 +309,7 @@ func TestSetCookieInAValidationDoesNotEndTheEntry(t *testing.T) {
 						response.Body.Close()
 						require.Equal(t, "new=1", response.Header.Get("Set-Cookie"))
 						next := b.get("/", "Cookie", "old=1")
-						require.Empty(t, next.gets())
+						require.Empty(t, next.setCookies())
 						require.Empty(t, next.Header.Get("X-For"))
 						require.Zero(t, whole.Load(), n)
 						require.EqualValues(t, (n+1)*23, validated.Load())

@@ -18,7 +18,7 @@ import (
 // the origin takes five seconds.
 func TestStampedeOfProcessesCausesOneFetch(t *testing.T) {
 	children, each, origins := 2, 200, 500*time.Millisecond
-	if long() {
+	if longTests() {
 		children, each, origins = 4, 2500, 5*time.Second
 	}
 	body := strings.Repeat("0123456789abcdef", 1<<10)

@@ -97,7 +97,7 @@ func (h *harness) check(method, path, variant, want string, header ...string) {
 // purgeAnyhow purges and ignores the outcome: a panic of the Storage reaches the caller.
 func (h *harness) purgeAnyhow(path string, purge func(context.Context, *http.Request) error) {
 	defer func() { _ = recover() }()
-	_ = purge(context.Background(), h.keyed(path))
+	_ = purge(context.Background(), h.requestFor(path))
 }
 
 // A Storage may fail, delay or panic at any call of any method. The cache never crashes, hangs or
@@ -114,7 +114,7 @@ func TestFaultyStorageNeverGivesAWrongAnswer(t *testing.T) {
 	}
 	// which call of the method fails, by door; 0 is every call
 	nths, rounds := map[string][]int{"handler": {0}, "transport": {2}}, 1
-	if long() {
+	if longTests() {
 		every := []int{0, 1, 2, 3, 4, 7}
 		nths, rounds = map[string][]int{"handler": every, "transport": every}, 3
 	}
@@ -124,7 +124,7 @@ func TestFaultyStorageNeverGivesAWrongAnswer(t *testing.T) {
 				if name == "tears" && op != faultystorage.HitRead && op != faultystorage.MissWrite && op != faultystorage.HitWriteTo {
 					continue
 				}
-				if stores == "not streaming" && !long() && !strings.HasPrefix(op.String(), "Miss") {
+				if stores == "not streaming" && !longTests() && !strings.HasPrefix(op.String(), "Miss") {
 					continue // Only the writing differs.
 				}
 				t.Run(fmt.Sprintf("%s/%s/%v", stores, name, op), func(t *testing.T) {

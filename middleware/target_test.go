@@ -19,8 +19,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// counted answers every GET with its name, a running number and the URL that it sees.
-func counted(name string) (handler http.Handler, asked *atomic.Int32) {
+// countingHandler answers every GET with its name, a running number and the URL that it sees.
+func countingHandler(name string) (handler http.Handler, asked *atomic.Int32) {
 	asked = new(atomic.Int32)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := asked.Add(1)
@@ -69,12 +69,12 @@ func TestHandlersWithOneCacheDoNotShareEntries(t *testing.T) {
 	for name, mount := range mounts {
 		t.Run(name, func(t *testing.T) {
 			eachProtocol(t, func(t *testing.T, proto string) {
-				docs, _ := counted("docs")
-				admin, _ := counted("admin")
-				h := site(t, proto, mount(newCache(t, middleware.Config{}), docs, admin))
+				docs, _ := countingHandler("docs")
+				admin, _ := countingHandler("admin")
+				h := serveTLS(t, proto, mount(newCache(t, middleware.Config{}), docs, admin))
 				for _, target := range []string{"index.html", "a%2Fb", "a/b", "index.html?x=1", "?", ""} {
 					for _, path := range []string{"/docs/", "/admin/"} {
-						require.Contains(t, h.twice(path+target), path[1:len(path)-1]+" ", path+target)
+						require.Contains(t, h.getTwice(path+target), path[1:len(path)-1]+" ", path+target)
 					}
 				}
 			})
@@ -87,7 +87,7 @@ func TestHandlersWithOneCacheDoNotShareEntries(t *testing.T) {
 // prefix is stripped and after.
 func TestPublicURLIsInvalidatedAndPurged(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
-		docs, _ := counted("docs")
+		docs, _ := countingHandler("docs")
 		cache := newCache(t, middleware.Config{AuthorizePurge: always})
 		cached := cache.Handler(docs)
 		mux := http.NewServeMux()
@@ -101,7 +101,7 @@ func TestPublicURLIsInvalidatedAndPurged(t *testing.T) {
 				http.Error(w, err.Error(), http.StatusInternalServerError)
 			}
 		})
-		h := site(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := serveTLS(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("X-Purge") == "outside" {
 				cached.ServeHTTP(w, r) // the prefix is not stripped
 				return
@@ -117,12 +117,12 @@ func TestPublicURLIsInvalidatedAndPurged(t *testing.T) {
 			"PURGE before the prefix is stripped": func() { require.Equal(t, 200, h.do("PURGE", "/docs/a/b", "X-Purge", "outside").StatusCode) },
 			"Purge of a client's request":         func() { require.Equal(t, 200, h.get("/purge/docs/a/b").StatusCode) },
 		} {
-			h.twice("/docs/a/b")
+			h.getTwice("/docs/a/b")
 			remove()
 			require.Contains(t, h.get("/docs/a/b").status(), "fwd=uri-miss", what)
 			h.do("PURGE", "/docs/a/b")
 		}
-		h.twice("/docs/a/b")
+		h.getTwice("/docs/a/b")
 		h.do(http.MethodPost, "/docs/x", "X-Location", "/a/b") // nothing is stored under this path
 		require.Contains(t, h.get("/docs/a/b").status(), "; hit")
 	})
@@ -147,14 +147,14 @@ func TestSpellingsOfAPathDoNotShareEntries(t *testing.T) {
 func TestPurgeWithAServersRequestGoesByItsPublicURL(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	var purged error
-	h := site(t, "HTTP/1.1", http.StripPrefix("/docs", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := serveTLS(t, "HTTP/1.1", http.StripPrefix("/docs", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodDelete {
 			purged = cache.Purge(r.Context(), r)
 			return
 		}
 		cache.Handler(fresh("docs")).ServeHTTP(w, r)
 	})))
-	h.twice("/docs/a")
+	h.getTwice("/docs/a")
 	h.do(http.MethodDelete, "/docs/a")
 	require.NoError(t, purged)
 	require.NotContains(t, h.get("/docs/a").status(), "; hit")
@@ -166,8 +166,8 @@ func TestPurgeWithAServersRequestGoesByItsPublicURL(t *testing.T) {
 // from a rewriting that mixes resources.
 func TestKeyHookSeesWhatTheClientAskedFor(t *testing.T) {
 	var seen atomic.Pointer[string]
-	docs, _ := counted("docs")
-	admin, _ := counted("admin")
+	docs, _ := countingHandler("docs")
+	admin, _ := countingHandler("admin")
 	cache := newCache(t, middleware.Config{
 		Key: func(r *http.Request) (string, bool) {
 			seen.Store(new(fmt.Sprint(r.URL, " ", r.RequestURI)))
@@ -178,13 +178,13 @@ func TestKeyHookSeesWhatTheClientAskedFor(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("/docs/", http.StripPrefix("/docs", cache.Handler(docs)))
 	mux.Handle("/admin/", http.StripPrefix("/admin", cache.Handler(admin)))
-	h := site(t, "HTTP/1.1", mux)
+	h := serveTLS(t, "HTTP/1.1", mux)
 	for _, method := range []string{http.MethodGet, http.MethodPost, "PURGE"} {
 		h.do(method, "/docs/a?x")
 		require.Equal(t, "/docs/a?x /docs/a?x", *seen.Load(), method)
 	}
-	require.Contains(t, h.twice("/docs/a?x"), "docs ")
-	require.Contains(t, h.twice("/admin/a?x"), "admin ")
+	require.Contains(t, h.getTwice("/docs/a?x"), "docs ")
+	require.Contains(t, h.getTwice("/admin/a?x"), "admin ")
 }
 
 // A URL as net/http parses it from any request line is not taken for a rewritten one.
@@ -253,7 +253,7 @@ func TestStaleAndPartialWorkUnderAStrippedPrefix(t *testing.T) {
 		}
 		http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(numbers))
 	}))
-	h := site(t, "HTTP/1.1", http.StripPrefix("/docs", app))
+	h := serveTLS(t, "HTTP/1.1", http.StripPrefix("/docs", app))
 	h.get("/docs/stale")
 	require.Contains(t, h.get("/docs/stale").status(), "ttl=-")
 	require.NoError(t, cache.Wait(t.Context()))

@@ -35,7 +35,7 @@ func (h *harness) connection(method, path string, header ...string) (connection,
 func TestTransportReportsHowAResponseCame(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
 		var failing atomic.Bool
-		h := site(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := serveTLS(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case failing.Load():
 				w.WriteHeader(http.StatusServiceUnavailable)
@@ -151,7 +151,7 @@ func TestTransportReportsTheFetchedResponse(t *testing.T) {
 // The trailer fields that the origin announces are known before the body is read, as with net/http.
 func TestTransportAnnouncesTrailers(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
-		h := site(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := serveTLS(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Set("Trailer", "X-Sum, X-Never")
 			io.WriteString(w, "body")

@@ -53,16 +53,16 @@ func TestTransportKeysGoByTheRewrittenURL(t *testing.T) {
 				t.Cleanup(transport.CloseIdleConnections)
 				proxy := *proxy
 				proxy.Transport = cache.Transport(transport)
-				h := site(t, proto, &proxy)
-				require.Equal(t, "2: /inner/a", h.twice("/outer/a"))
+				h := serveTLS(t, proto, &proxy)
+				require.Equal(t, "2: /inner/a", h.getTwice("/outer/a"))
 				require.Contains(t, h.get("/inner/a").status(), "; hit", "both URLs are the same to the origin")
 
 				outbound, err := http.NewRequest(http.MethodGet, origin.URL+"/inner/a", nil)
 				require.NoError(t, err)
 				require.NoError(t, cache.Purge(t.Context(), outbound))
-				require.Equal(t, "3: /inner/a", h.twice("/outer/a"))
+				require.Equal(t, "3: /inner/a", h.getTwice("/outer/a"))
 				h.do(http.MethodPost, "/outer/a")
-				require.Equal(t, "5: /inner/a", h.twice("/outer/a"))
+				require.Equal(t, "5: /inner/a", h.getTwice("/outer/a"))
 			})
 		})
 	}

@@ -21,7 +21,7 @@ import (
 )
 
 func TestTransportNeverModifiesTheRequest(t *testing.T) {
-	h := transportHarness(t, middleware.Config{}, fresh("x"))
+	h := newTransportHarness(t, middleware.Config{}, fresh("x"))
 	for range 2 {
 		req, _ := http.NewRequest("GET", h.front.URL+"/", nil)
 		req.Header.Set("If-None-Match", `"a"`)
@@ -41,7 +41,7 @@ func TestTransportNeverModifiesTheRequest(t *testing.T) {
 }
 
 func TestTransportClosesEveryRequestBody(t *testing.T) {
-	h := transportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newTransportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/broken" {
 			panic(http.ErrAbortHandler)
 		}
@@ -85,7 +85,7 @@ func TestTransportClosesEveryRequestBody(t *testing.T) {
 }
 
 func TestTransportCallerMayChangeHeaders(t *testing.T) {
-	h := transportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newTransportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["X-Many"] = []string{"1", "2"}
 		fresh("x")(w, r)
 	})
@@ -101,7 +101,7 @@ func TestTransportCallerMayChangeHeaders(t *testing.T) {
 
 func TestTransportCancellationEndsTheReadAndNotTheFill(t *testing.T) {
 	release := make(chan struct{})
-	h := transportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newTransportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, "first")
 		http.NewResponseController(w).Flush()
@@ -126,7 +126,7 @@ func TestTransportCancellationEndsTheReadAndNotTheFill(t *testing.T) {
 
 func TestTransportCancellationBeforeTheHeaderDoesNotEndTheFill(t *testing.T) {
 	release := make(chan struct{})
-	h := transportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newTransportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		<-release
 		fresh("x")(w, r)
 	})
@@ -152,7 +152,7 @@ func TestTransportStoresDecodedResponsesDecoded(t *testing.T) {
 	z := gzip.NewWriter(&zipped)
 	io.WriteString(z, "plain text")
 	z.Close()
-	h := transportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newTransportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("Etag", `"strong"`)
 		w.Header().Set("Vary", "Accept-Encoding")
@@ -173,11 +173,11 @@ func TestTransportStoresDecodedResponsesDecoded(t *testing.T) {
 			require.Contains(t, r.status(), "fwd-status=304")
 		}
 	}
-	require.Equal(t, `"strong"`, h.last().Header.Get("If-None-Match"))
+	require.Equal(t, `"strong"`, h.lastRequest().Header.Get("If-None-Match"))
 }
 
 func TestTransportReadFailsOnTruncation(t *testing.T) {
-	h := transportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newTransportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Content-Length", "100")
 		io.WriteString(w, "short")
@@ -207,7 +207,7 @@ func TestTransportTrailersComeWithTheEndOfTheBody(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := transportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+			h := newTransportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Cache-Control", "max-age=60")
 				w.Header().Set("Trailer", "X-Sum")
 				io.WriteString(w, body)
@@ -226,7 +226,7 @@ func TestTransportTrailersComeWithTheEndOfTheBody(t *testing.T) {
 }
 
 func TestTransportAcceptsNilBaseAndEmptyMethod(t *testing.T) {
-	h := transportHarness(t, middleware.Config{}, fresh("x"))
+	h := newTransportHarness(t, middleware.Config{}, fresh("x"))
 	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
 	rt := h.cache.Transport(nil)
 	for range 2 {
@@ -356,7 +356,7 @@ func TestTransportTakesALengthFromTheHeader(t *testing.T) {
 
 // Each client has its own trailer map.
 func TestTransportCallerMayChangeTrailers(t *testing.T) {
-	h := transportHarness(t, middleware.Config{}, nil)
+	h := newTransportHarness(t, middleware.Config{}, nil)
 	sent, body := io.Pipe()
 	rt := h.cache.Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
 		return &http.Response{

@@ -95,15 +95,17 @@ func truncatedWhileSent(t *testing.T, h *harness, dir, path string, body []byte,
 	require.NoError(t, err)
 	time.Sleep(5 * time.Millisecond) // the buffers fill
 
-	for _, file := range entryFiles(t, dir, len(body)) {
-		err := os.Truncate(file, int64(cut))
+	for _, path := range entryFiles(t, dir, len(body)) {
+		file, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a damaged file of an earlier round, which was just removed
 		}
 		require.NoError(t, err)
-		if anew {
-			require.NoError(t, os.Truncate(file, int64(len(body)+10_000)))
+		require.NoError(t, file.Truncate(int64(cut)))
+		if anew { // through the open file, which the store may remove meanwhile
+			require.NoError(t, file.Truncate(int64(len(body)+10_000)))
 		}
+		require.NoError(t, file.Close())
 	}
 	rest, err := io.ReadAll(resp.Body)
 	got := append(first, rest...)

@@ -16,13 +16,13 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// hesitant is a ResponseWriter that pauses before each write.
-type hesitant struct {
+// pausingWriter is a ResponseWriter that pauses before each write.
+type pausingWriter struct {
 	http.ResponseWriter
 	pause func()
 }
 
-func (h hesitant) Write(p []byte) (int, error) {
+func (h pausingWriter) Write(p []byte) (int, error) {
 	h.pause()
 	return h.ResponseWriter.Write(p)
 }
@@ -32,7 +32,7 @@ func (h hesitant) Write(p []byte) (int, error) {
 // body, field or cookie of another.
 func TestUsersNeverGetEachOthersPages(t *testing.T) {
 	seeds := uint64(3)
-	if long() {
+	if longTests() {
 		seeds = 150
 	}
 	pages := []string{
@@ -69,7 +69,7 @@ func TestUsersNeverGetEachOthersPages(t *testing.T) {
 							w.Header().Set("Set-Cookie", user)
 						}
 						body := strings.NewReader(strings.Repeat(user+"\n", 100))
-						http.ServeContent(hesitant{w, func() { pause(100) }}, r, "x.txt", time.Time{}, body)
+						http.ServeContent(pausingWriter{w, func() { pause(100) }}, r, "x.txt", time.Time{}, body)
 					}
 					eachBubbleOver(t, cfg, storage, origin, func(t *testing.T, b *bubble) {
 						visit := func() {

@@ -31,7 +31,7 @@ func TestValidationSendsTheNewestTagsOfManyVariants(t *testing.T) {
 			h.get("/", "X-V", fmt.Sprint("v", n))
 			require.NoError(t, h.cache.Wait(t.Context()))
 		}
-		sent := h.last().Header.Get("If-None-Match")
+		sent := h.lastRequest().Header.Get("If-None-Match")
 		require.LessOrEqual(t, len(sent), 2<<10)
 		require.Contains(t, sent, tag(fmt.Sprint("v", cirque.MaxVariants-2)))
 		require.NotContains(t, sent, tag("v0"))
@@ -51,18 +51,18 @@ func TestHeadAsGetAsksForTheWhole(t *testing.T) {
 		head := h.do(http.MethodHead, "/", "Range", "bytes=0-9", "If-Range", `"e"`)
 		require.Equal(t, http.StatusOK, head.StatusCode)
 		require.Equal(t, "100", head.Header.Get("Content-Length"))
-		require.Equal(t, http.MethodGet, h.last().Method)
-		require.Empty(t, h.last().Header["Range"])
-		require.Empty(t, h.last().Header["If-Range"])
+		require.Equal(t, http.MethodGet, h.lastRequest().Method)
+		require.Empty(t, h.lastRequest().Header["Range"])
+		require.Empty(t, h.lastRequest().Header["If-Range"])
 		require.Equal(t, body, h.get("/").body)
 		require.Equal(t, 1, h.requests())
 	})
 }
 
-// remote is a Storage that heeds its contexts.
-type remote struct{ cirque.Storage }
+// contextStorage is a Storage that checks its contexts.
+type contextStorage struct{ cirque.Storage }
 
-func (s remote) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
+func (s contextStorage) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
@@ -72,7 +72,7 @@ func (s remote) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheM
 // A 304 freshens the variant that it names, although the client of the request has left.
 func TestValidationOutlivesItsClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache := newCache(t, middleware.Config{Storage: remote{memcache.New(memcache.Config{})}})
+		cache := newCache(t, middleware.Config{Storage: contextStorage{memcache.New(memcache.Config{})}})
 		var asked []string
 		door := cache.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
 			asked = append(asked, r.Header.Get("X-V"))

@@ -15,32 +15,32 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// slowToFinish is a Storage that does not stream and whose writes finish when may is closed.
-type slowToFinish struct {
+// slowFinishStorage is a Storage that does not stream and whose writes finish when finish is closed.
+type slowFinishStorage struct {
 	cirque.Storage
-	may <-chan struct{}
+	finish <-chan struct{}
 }
 
-func (s slowToFinish) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
+func (s slowFinishStorage) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
 	handler, err := s.Storage.MissHandler(ctx, key, meta, opts)
-	return slowMissHandler{handler, s.may}, err
+	return slowMissHandler{handler, s.finish}, err
 }
 
 type slowMissHandler struct {
 	cirque.MissHandler
-	may <-chan struct{}
+	finish <-chan struct{}
 }
 
 func (h slowMissHandler) Finish() (cirque.MissFinish, error) {
-	<-h.may
+	<-h.finish
 	return h.MissHandler.Finish()
 }
 
 // A client has the whole response before the Storage has. Cache.Wait returns when it is stored.
 func TestWaitReturnsWhenFillsAreStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		may := make(chan struct{})
-		cache := newCache(t, middleware.Config{Storage: slowToFinish{memcache.New(memcache.Config{}), may}})
+		finish := make(chan struct{})
+		cache := newCache(t, middleware.Config{Storage: slowFinishStorage{memcache.New(memcache.Config{}), finish}})
 		asked := 0
 		transport := cache.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
 			asked++
@@ -72,7 +72,7 @@ func TestWaitReturnsWhenFillsAreStored(t *testing.T) {
 			t.Fatal("Wait returned while the write was under way")
 		default:
 		}
-		close(may)
+		close(finish)
 		require.NoError(t, <-waited)
 		get()
 		require.Equal(t, 1, asked)

@@ -19,9 +19,9 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// personal is an origin with one page per user, told apart by credentials that Vary does not name.
-// A header takes it a second and, if the path says so, the body ten more.
-type personal struct {
+// personalOrigin is an origin with one page per user, told apart by credentials that Vary does not
+// name. A header takes it a second and, if the path says so, the body ten more.
+type personalOrigin struct {
 	credentials string // the name of the field
 
 	mu       sync.Mutex
@@ -29,7 +29,7 @@ type personal struct {
 	statuses map[int]int // the number of answers by status
 }
 
-func (p *personal) grant(lines ...string) {
+func (p *personalOrigin) grant(lines ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.granted, p.statuses = http.Header{}, map[int]int{}
@@ -40,7 +40,7 @@ func (p *personal) grant(lines ...string) {
 }
 
 // answers returns the number of answers by status since its last call.
-func (p *personal) answers() map[int]int {
+func (p *personalOrigin) answers() map[int]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	answers := p.statuses
@@ -48,7 +48,7 @@ func (p *personal) answers() map[int]int {
 	return answers
 }
 
-func (p *personal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *personalOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	time.Sleep(time.Second)
 	user := r.Header.Get(p.credentials)
 	status := http.StatusOK
@@ -94,7 +94,7 @@ func TestWaitingUsersGetTheirOwnPages(t *testing.T) {
 			t.Run(credentials+" "+name, func(t *testing.T) {
 				eachMemoryStorage(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
 					for _, path := range []string{"/", "/slow"} {
-						origin := &personal{credentials: credentials}
+						origin := &personalOrigin{credentials: credentials}
 						eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 							origin.grant(granted...)
 							users := func(n int) []string { return []string{credentials, fmt.Sprint("user", n)} }
@@ -131,7 +131,7 @@ func TestWaitingUsersOfOnePageShareItsBody(t *testing.T) {
 	for name, granted := range mustBeValidated {
 		t.Run(name, func(t *testing.T) {
 			eachMemoryStorage(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
-				origin := &personal{credentials: "Cookie"}
+				origin := &personalOrigin{credentials: "Cookie"}
 				eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 					origin.grant(granted...)
 					user := func(int) []string { return []string{"Cookie", "all"} }
@@ -161,7 +161,7 @@ func TestWaitingUsersOfOnePageShareItsBody(t *testing.T) {
 // waiters, each time. A request a moment later would get it as well.
 func TestWaitingUsersShareStaleWhileRevalidate(t *testing.T) {
 	eachMemoryStorage(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
-		origin := &personal{credentials: "Cookie"}
+		origin := &personalOrigin{credentials: "Cookie"}
 		eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 			origin.grant("Cache-Control: max-age=0, stale-while-revalidate=60")
 			for range 3 {
@@ -178,7 +178,7 @@ func TestWaitingUsersShareStaleWhileRevalidate(t *testing.T) {
 func TestWaitingUsersShareAgainOnceALifetimeIsGranted(t *testing.T) {
 	eachMemoryStorage(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
 		for _, what := range []string{"304", "200"} {
-			origin := &personal{credentials: "Cookie"}
+			origin := &personalOrigin{credentials: "Cookie"}
 			eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 				origin.grant("Cache-Control: no-cache")
 				everybody := func(int) []string { return []string{"Cookie", "all"} }
@@ -217,7 +217,7 @@ func TestWaitingUsersShareALifetimeUsedUpWhileWaiting(t *testing.T) {
 		for _, path := range []string{"/", "/slow"} {
 			t.Run(cc+" "+path, func(t *testing.T) {
 				eachMemoryStorage(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
-					origin := &personal{credentials: "Cookie"}
+					origin := &personalOrigin{credentials: "Cookie"}
 					eachBubbleOver(t, middleware.Config{LockWait: time.Hour}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 						origin.grant("Cache-Control: " + cc)
 						b.crowd(path, func(int) []string { return nil })
@@ -294,9 +294,9 @@ func (s lateStorage) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.C
 	return s.StreamingStorage.Lookup(ctx, key)
 }
 
-// A slow lookup may find a response that came after the request read the clock. If that response has
-// no lifetime, it is not fresh for this request either (RFC 9111 §4.2: the lifetime must exceed the
-// age, and an age is never negative).
+// A slow lookup may find a response that came after the request read the clock. If that response
+// has no lifetime, it is not fresh for this request either (RFC 9111 §4.2: the lifetime must exceed
+// the age, and an age is never negative).
 func TestSlowLookupDoesNotReuseALaterResponse(t *testing.T) {
 	for name, granted := range mustBeValidated {
 		t.Run(name, func(t *testing.T) {
@@ -310,7 +310,7 @@ func TestSlowLookupDoesNotReuseALaterResponse(t *testing.T) {
 								<-hold
 							}
 						}}
-						origin := &personal{credentials: "Cookie"}
+						origin := &personalOrigin{credentials: "Cookie"}
 						origin.grant(granted...)
 						cache := newCache(t, middleware.Config{Storage: storage})
 						b := &bubble{t: t, cache: cache, door: serving{cache.Handler(origin)}}
