@@ -175,6 +175,13 @@ func (m *CacheMeta) Variance() HashBinary { return m.variance }
 // SetVariance sets the variance hash.
 func (m *CacheMeta) SetVariance(v HashBinary) { m.variance = v }
 
+// PurgeEpoch returns the epoch of the Storage when the origin was asked for the response, or to
+// validate it.
+func (m *CacheMeta) PurgeEpoch() PurgeEpoch { return PurgeEpoch(m.purgeEpoch) }
+
+// SetPurgeEpoch sets PurgeEpoch. [HttpCache] does so for each response that it stores.
+func (m *CacheMeta) SetPurgeEpoch(e PurgeEpoch) { m.purgeEpoch = uint64(e) }
+
 // CacheMetaDefaults gives responses without explicit freshness a lifetime by their status code, and
 // stale windows where the response names none. The zero value gives none.
 type CacheMetaDefaults struct {
@@ -197,10 +204,3 @@ func (d CacheMetaDefaults) FreshDuration(status int) time.Duration {
 	}
 	return max(0, d.FreshFor(status))
 }
-
-// PurgeEpoch returns the epoch of the Storage when the origin was asked for the response, or to
-// validate it.
-func (m *CacheMeta) PurgeEpoch() PurgeEpoch { return PurgeEpoch(m.purgeEpoch) }
-
-// SetPurgeEpoch sets PurgeEpoch. [HttpCache] does so for each response that it stores.
-func (m *CacheMeta) SetPurgeEpoch(e PurgeEpoch) { m.purgeEpoch = uint64(e) }

@@ -21,7 +21,7 @@ func (c *HttpCache) PurgeInBackground(ctx context.Context, report func(error)) {
 	c.require(opPurgeInBackground)
 	opts, trace, key := c.opts, c.trace, c.key
 	go func() {
-		err := errors.New("cirque: panic in a purge") // unless it is replaced
+		err := errors.New("cirque: a purge panicked") // replaced if it returns
 		defer func() {
 			if p := recover(); p != nil {
 				err = fmt.Errorf("%w: %v", err, p)
