@@ -11,8 +11,8 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// How the Transport door asks the origin on behalf of the cache: on a goroutine that outlives a
-// client who leaves.
+// This file is how the Transport door asks the origin on behalf of the cache: on a goroutine that
+// goes on if the client leaves.
 
 // result is what RoundTrip returns.
 type result struct {
@@ -20,17 +20,17 @@ type result struct {
 	err      error
 }
 
-// discard closes the response, which nobody wants.
+// discard closes the response, because nobody wants it.
 func (a result) discard() {
 	if a.response != nil && a.response.Body != nil {
 		_ = a.response.Body.Close()
 	}
 }
 
-// fetch asks the origin on behalf of the cache, and returns what x's client gets.
+// fetch asks the origin on behalf of the cache, and returns what the client of x gets.
 func (t *transportDoor) fetch(x *transaction, r *http.Request) (*http.Response, error) {
 	answers := make(chan result)
-	// A caller who leaves may do with the request what it likes.
+	// After RoundTrip returns, its caller may change the request.
 	x.req = x.req.Clone(x.client)
 	go func() {
 		growStack()
@@ -58,7 +58,8 @@ func (t *transportDoor) fetch(x *transaction, r *http.Request) (*http.Response, 
 // revalidate implements origin.
 func (t *transportDoor) revalidate(x *transaction) { t.run(x, result.discard) }
 
-// run asks the origin, delivers the answer exactly once, and sees a fill through to its end.
+// run asks the origin, delivers the answer exactly once, and returns when the fill, if there is
+// one, has ended.
 func (t *transportDoor) run(x *transaction, deliver func(result)) {
 	delivered := false
 	once := func(a result) {
@@ -71,7 +72,7 @@ func (t *transportDoor) run(x *transaction, deliver func(result)) {
 				t.cache.reportPanic("fetch", p)
 			}
 			if !delivered {
-				deliver(result{err: fmt.Errorf("middleware: panic behind the cache: %v", p)})
+				deliver(result{err: fmt.Errorf("middleware: panic during the fetch: %v", p)})
 			}
 			x.hc.Release()
 		}
@@ -80,10 +81,10 @@ func (t *transportDoor) run(x *transaction, deliver func(result)) {
 	}
 }
 
-// fly is one fetch. It reports whether the origin is to be asked again.
+// fly is one fetch. It returns true if the origin has to be asked again.
 func (t *transportDoor) fly(x *transaction, deliver func(result)) (retry bool) {
 	flight := x.startFlight()
-	ours := true // until the body of a response that is passed on takes the flight over
+	ours := true // until the body of a passed response owns the flight
 	defer func() {
 		if ours {
 			flight.end()
@@ -119,7 +120,7 @@ func (t *transportDoor) fly(x *transaction, deliver func(result)) (retry bool) {
 		}
 		deliver(result{response: passed})
 	case fateFill:
-		defer flight.fill.Load().Abort(cirque.UpstreamError) // nothing, after Finish
+		defer flight.fill.Load().Abort(cirque.UpstreamError) // does nothing after Finish
 		deliver(x.fetchedResult(response))
 		t.pump(x, response)
 	case fateDiscard:
@@ -128,8 +129,8 @@ func (t *transportDoor) fly(x *transaction, deliver func(result)) (retry bool) {
 	return d.fate == fateRetry
 }
 
-// roundTrip asks base. Its answers need not be as complete as a server's: like http.Client,
-// roundTrip accepts those that have no body, and a ContentLength that nobody set.
+// roundTrip asks base. Like http.Client, it also accepts a response without a Body, and one whose
+// ContentLength was not set.
 func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.base.RoundTrip(r)
 	switch {
@@ -145,7 +146,8 @@ func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// fetchedResult returns what x's client gets where from is stored, or validates what is.
+// fetchedResult returns what the client of x gets if the response from is stored, or validates what
+// is stored.
 func (x *transaction) fetchedResult(from *http.Response) result {
 	if x.background {
 		return result{}
@@ -153,7 +155,7 @@ func (x *transaction) fetchedResult(from *http.Response) result {
 	return result{response: x.fetchedResponse(from)}
 }
 
-// failedResult returns what x's client gets where the origin could not be asked.
+// failedResult returns what the client of x gets if the origin could not be asked.
 func (x *transaction) failedResult(err error) result {
 	if x.endFailedFetch(err) {
 		return result{response: x.response(x.req)}
@@ -164,8 +166,8 @@ func (x *transaction) failedResult(err error) result {
 	return result{err: err}
 }
 
-// pump carries the origin's body into the fill. A body that ends early, or is not as long as
-// declared, is left for the caller to abort.
+// pump copies the origin's body into the fill. The caller must abort the fill if the body ends
+// early, or does not have the declared length.
 func (t *transportDoor) pump(x *transaction, response *http.Response) {
 	fill := x.flight.fill.Load()
 	if part := x.upstream.part; part != nil {
@@ -181,7 +183,8 @@ func (t *transportDoor) pump(x *transaction, response *http.Response) {
 	}
 }
 
-// fetchedBody is the origin's body on its way into a fill, which is at work between two reads.
+// fetchedBody is the origin's body on its way into a fill. Between two reads the flight waits for
+// the Storage.
 type fetchedBody struct {
 	io.Reader
 	flight *flight
