@@ -303,7 +303,7 @@ func (cfg *Config) checkChoices() (errs []error) {
 		errs = append(errs, errors.New("SingleUser needs Private"))
 	}
 	if cfg.Eviction != nil && cfg.Storage == nil {
-		errs = append(errs, errors.New("Eviction needs Storage; for the default Storage set EvictionPolicy"))
+		errs = append(errs, errors.New("an Eviction needs a Storage; for the default Storage set EvictionPolicy"))
 	}
 	if cfg.EvictionPolicy != "" && cfg.Storage != nil {
 		errs = append(errs, errors.New("EvictionPolicy is for the default Storage only; for yours set Eviction"))
