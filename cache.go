@@ -41,9 +41,6 @@ type HttpCache struct {
 	lockDuration   time.Duration
 }
 
-// Reset makes c ready for another request. The walk before must have been released.
-func (c *HttpCache) Reset() { *c = HttpCache{} }
-
 // Phase returns the phase.
 func (c *HttpCache) Phase() CachePhase { return c.phase }
 

@@ -171,14 +171,6 @@ func (o *CacheOptions) markSlotStale(ctx context.Context, key CacheKey, now time
 	return o.Storage.UpdateMeta(ctx, key, stale, hit.Tag())
 }
 
-// PurgeEpoch returns the epoch of the Storage: see [HttpCache.SetPurgeEpoch].
-func (o *CacheOptions) PurgeEpoch() PurgeEpoch { return o.Storage.Purges().Epoch() }
-
-// PurgeAll voids everything in the Storage, in all namespaces, and every fetch under way. After it,
-// no cache on the Storage serves a response that was asked for before it. An error means that the
-// Storage did not keep the purge.
-func (o *CacheOptions) PurgeAll(ctx context.Context) error { return o.Storage.Purges().PurgeAll(ctx) }
-
 // PurgeGroups does the same as PurgeAll for the responses in the groups of origin with these names
 // (RFC 9875 §2).
 func (o *CacheOptions) PurgeGroups(ctx context.Context, origin string, names ...string) error {

@@ -10,26 +10,26 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// revalidateInBackground asks the origin about a stale entry that is served, independently of the
-// request it is served to (RFC 5861 §3). The write permit of x goes there. chain is the handler
-// that the request goes through; nil at the Transport door, whose requests need nothing around
-// them.
+// revalidateInBackground asks the origin about a stale entry that is served now. It does not depend
+// on the request to which the entry is served (RFC 5861 §3). It takes the write permit of x. chain
+// is the handler to which the request is sent; nil at the Transport door, where it goes straight to
+// the base.
 func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http.Handler) {
 	c := x.cache
 	var wants selection
 	if chain != nil {
-		wants = x.selects(x.hc.VaryRecord())
+		wants = x.selectionFor(x.hc.VaryRecord())
 	}
 	b := &transaction{clientRequest: x.clientRequest, origin: x.origin}
 	b.background = true
 	b.status.fwd = "stale" // RFC 9211 §2.2
 	ctx, cancel := c.backgroundContext(x.req)
 	b.client = context.WithValue(ctx, refreshKey{}, (*refresh)(nil))
-	said := x.req.Header
+	fields := x.req.Header
 	if chain != nil {
-		said = x.said // which is normalised where it arrives
+		fields = x.clientHeader // the door that it reaches normalises it
 	}
-	header := said.Clone()
+	header := fields.Clone()
 	rules.RefreshHeader(header)
 	if chain == nil {
 		b.req = newBackgroundRequest(b.client, x.req, header)
@@ -38,8 +38,8 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 	}
 	key := x.hc.Key().WithVariance(cirque.HashBinary{})
 	b.enable(key)
-	b.hc.SetWriteLock(x.hc.TakeWriteLock()) // now that no hook can panic any more
-	turn := c.revalidations.take(cancel)
+	b.hc.SetWriteLock(x.hc.TakeWriteLock()) // from here on no hook can panic
+	turn := c.revalidations.enter(cancel)
 	if turn == nil {
 		b.hc.Release()
 		cancel()
@@ -47,7 +47,7 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 	}
 	number := c.underWay.enter()
 	if number == 0 {
-		c.revalidations.release(turn)
+		c.revalidations.leave(turn)
 		b.hc.Release()
 		cancel()
 		return
@@ -55,8 +55,8 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 	f := &refresh{cache: c, walk: b, key: key, wants: wants, served: stale.Updated(), ctx: ctx, cancel: cancel, number: number}
 	go func() {
 		defer c.recoverBackground("revalidation")
-		defer f.end()
-		defer c.revalidations.release(turn)
+		defer f.leaveUnderWay()
+		defer c.revalidations.leave(turn)
 		defer cancel()
 		if chain != nil {
 			f.run(chain, b.req)
@@ -67,12 +67,13 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 	}()
 }
 
-// revalidate is the walk of a background revalidation of what was last updated at served.
+// revalidate is the walk of a background revalidation. served is when the stale entry was last
+// updated.
 func (x *transaction) revalidate(served time.Time) {
 	meta, hit, err := x.lookup()
 	switch {
 	case err == nil && meta.Updated().After(served):
-		// Another request has seen to it between this one's lookup and its lock.
+		// Another request updated the entry between the lookup and the lock of this one.
 		_ = hit.Close()
 		x.hc.ReleaseWriteLock("")
 		return

@@ -11,8 +11,8 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// How the Transport door asks the origin on behalf of the cache: on a goroutine that outlives a
-// client who leaves.
+// This file is how the Transport door asks the origin on behalf of the cache: on a goroutine that
+// goes on if the client leaves.
 
 // result is what RoundTrip returns.
 type result struct {
@@ -20,17 +20,17 @@ type result struct {
 	err      error
 }
 
-// drop closes the response, which nobody wants.
-func (a result) drop() {
+// discard closes the response, because nobody wants it.
+func (a result) discard() {
 	if a.response != nil && a.response.Body != nil {
 		_ = a.response.Body.Close()
 	}
 }
 
-// fetch asks the origin on behalf of the cache, and returns what x's client gets.
+// fetch asks the origin on behalf of the cache, and returns what the client of x gets.
 func (t *transportDoor) fetch(x *transaction, r *http.Request) (*http.Response, error) {
 	answers := make(chan result)
-	// A caller who leaves may do with the request what it likes.
+	// After RoundTrip returns, its caller may change the request.
 	x.req = x.req.Clone(x.client)
 	go func() {
 		growStack()
@@ -43,7 +43,7 @@ func (t *transportDoor) fetch(x *transaction, r *http.Request) (*http.Response, 
 			select {
 			case answers <- a:
 			case <-x.client.Done():
-				a.drop()
+				a.discard()
 			}
 		})
 	}()
@@ -56,9 +56,10 @@ func (t *transportDoor) fetch(x *transaction, r *http.Request) (*http.Response, 
 }
 
 // revalidate implements origin.
-func (t *transportDoor) revalidate(x *transaction) { t.run(x, result.drop) }
+func (t *transportDoor) revalidate(x *transaction) { t.run(x, result.discard) }
 
-// run asks the origin, delivers the answer exactly once, and sees a fill through to its end.
+// run asks the origin, delivers the answer exactly once, and returns when the fill, if there is
+// one, has ended.
 func (t *transportDoor) run(x *transaction, deliver func(result)) {
 	delivered := false
 	once := func(a result) {
@@ -71,7 +72,7 @@ func (t *transportDoor) run(x *transaction, deliver func(result)) {
 				t.cache.reportPanic("fetch", p)
 			}
 			if !delivered {
-				deliver(result{err: fmt.Errorf("middleware: panic behind the cache: %v", p)})
+				deliver(result{err: fmt.Errorf("middleware: panic during the fetch: %v", p)})
 			}
 			x.hc.Release()
 		}
@@ -80,19 +81,19 @@ func (t *transportDoor) run(x *transaction, deliver func(result)) {
 	}
 }
 
-// fly is one fetch. It reports whether the origin is to be asked again.
+// fly is one fetch. It returns true if the origin has to be asked again.
 func (t *transportDoor) fly(x *transaction, deliver func(result)) (retry bool) {
 	flight := x.startFlight()
-	ours := true // until the body of a response that is passed on takes the flight over
+	ours := true // until the body of a passed response owns the flight
 	defer func() {
 		if ours {
 			flight.end()
 		}
 	}()
-	x.ask()
+	x.noteAsked()
 	response, err := t.roundTrip(x.upstreamRequest(flight.ctx))
 	if err != nil {
-		deliver(x.unanswered(err))
+		deliver(x.failedResult(err))
 		return false
 	}
 	body := response.Body
@@ -107,29 +108,29 @@ func (t *transportDoor) fly(x *transaction, deliver func(result)) (retry bool) {
 	response.ContentLength = max(response.ContentLength, d.length)
 	switch d.fate {
 	case fatePass:
-		flight.adopt()
+		flight.pass()
 		if x.background {
 			deliver(result{})
 			break
 		}
-		passed := x.marked(response, nil)
+		passed := x.withCacheStatus(response, nil)
 		if passed.Body = http.NoBody; x.req.Method != http.MethodHead {
 			ours = false
 			passed.Body = passedBody(flight, body)
 		}
 		deliver(result{response: passed})
 	case fateFill:
-		defer flight.fill.Load().Abort(cirque.UpstreamError) // nothing, after Finish
-		deliver(x.fetched(response))
+		defer flight.fill.Load().Abort(cirque.UpstreamError) // does nothing after Finish
+		deliver(x.fetchedResult(response))
 		t.pump(x, response)
 	case fateDiscard:
-		deliver(x.fetched(response))
+		deliver(x.fetchedResult(response))
 	}
 	return d.fate == fateRetry
 }
 
-// roundTrip asks base. Its answers need not be as complete as a server's: like http.Client,
-// roundTrip accepts those that have no body, and a ContentLength that nobody set.
+// roundTrip asks base. Like http.Client, it also accepts a response without a Body, and one whose
+// ContentLength was not set.
 func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.base.RoundTrip(r)
 	switch {
@@ -145,17 +146,18 @@ func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// fetched returns what x's client gets where from is stored, or validates what is.
-func (x *transaction) fetched(from *http.Response) result {
+// fetchedResult returns what the client of x gets if the response from is stored, or validates what
+// is stored.
+func (x *transaction) fetchedResult(from *http.Response) result {
 	if x.background {
 		return result{}
 	}
 	return result{response: x.fetchedResponse(from)}
 }
 
-// unanswered returns what x's client gets where the origin could not be asked.
-func (x *transaction) unanswered(err error) result {
-	if x.failed(err) {
+// failedResult returns what the client of x gets if the origin could not be asked.
+func (x *transaction) failedResult(err error) result {
+	if x.endFailedFetch(err) {
 		return result{response: x.response(x.req)}
 	}
 	if cause := context.Cause(x.flight.ctx); cause != nil && errors.Is(err, context.Canceled) {
@@ -164,14 +166,14 @@ func (x *transaction) unanswered(err error) result {
 	return result{err: err}
 }
 
-// pump carries the origin's body into the fill. A body that ends early, or is not as long as
-// declared, is left for the caller to abort.
+// pump copies the origin's body into the fill. The caller must abort the fill if the body ends
+// early, or does not have the declared length.
 func (t *transportDoor) pump(x *transaction, response *http.Response) {
 	fill := x.flight.fill.Load()
 	if part := x.upstream.part; part != nil {
 		defer part.close()
-		x.flight.turn(true)
-		if part.prepend(fill) != nil {
+		x.flight.nowStoring()
+		if part.writeBefore(fill) != nil {
 			return
 		}
 	}
@@ -181,7 +183,8 @@ func (t *transportDoor) pump(x *transaction, response *http.Response) {
 	}
 }
 
-// fetchedBody is the origin's body on its way into a fill, which is at work between two reads.
+// fetchedBody is the origin's body on its way into a fill. Between two reads the flight waits for
+// the Storage.
 type fetchedBody struct {
 	io.Reader
 	flight *flight
@@ -189,7 +192,7 @@ type fetchedBody struct {
 
 // Read implements io.Reader.
 func (b fetchedBody) Read(p []byte) (int, error) {
-	b.flight.turn(false)
-	defer b.flight.turn(true)
+	b.flight.nowFetching()
+	defer b.flight.nowStoring()
 	return b.Reader.Read(p)
 }

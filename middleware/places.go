@@ -10,32 +10,32 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// ErrFillYielded is why a fill ends that nobody read when others wanted its place.
-var ErrFillYielded = errors.New("middleware: nobody read the response, and another wanted its place")
+// ErrFillYielded is the error of a fill that gave up its place to another because nobody read it.
+var ErrFillYielded = errors.New("middleware: the response had no reader, and its place was given to another")
 
-// places are those of the fills, Config.MaxFills of them. A flight takes one when its answer is to
-// be stored.
+// places are the places of the fills; there are Config.MaxFills. A flight takes one when its answer
+// is to be stored.
 //
-// When all are taken, a fill that nobody reads and nobody waits for gives up its own: it is
-// cancelled; of several, the one that began first. The place is free at once, however long the
-// origin needs to notice. A background revalidation has Config.LockAge before that happens to it.
+// When all places are taken, a fill that nobody reads and nobody waits for gives up its place: the
+// one that began first. It is cancelled, and its place is free at once, however long the origin
+// takes to notice. A background revalidation gives up its place only after Config.LockAge.
 //
-// An eighth of the places is for those who hold less than a quarter: one client, or one URL in its
-// variants, cannot take them all. Where all requests come from one address, a proxy's, that costs
-// this eighth and no more.
+// An eighth of the places is reserved for clients, and URLs, that hold less than a quarter of all.
+// So one client, or one URL with its variants, cannot take all of them. If all requests come from
+// one address, such as that of a proxy, they cannot use this eighth, and lose nothing else.
 //
-// Lock order: mu before what Fill.Readers and Fill.Awaited take.
+// Lock order: mu comes before the locks of Fill.Readers and Fill.Awaited.
 type places struct {
 	max      int
-	patience time.Duration // with background revalidations, which nobody reads in any case
+	patience time.Duration // with background revalidations, which nobody reads anyway
 
 	mu      sync.Mutex
 	holders map[*flight]holder
 }
 
-// holder is for whom a flight has its place.
+// holder says for whom a flight has its place.
 type holder struct {
-	client string // the address; empty where it is not known, and for what no client waits for
+	client string // its address; empty if that is not known, or if no client waits
 	key    cirque.HashBinary
 	begun  time.Time // when its header came
 }
@@ -43,32 +43,32 @@ type holder struct {
 // holder returns for whom x's flight takes a place.
 func (x *transaction) holder() holder {
 	h := holder{key: x.hc.Key().PrimaryHash(), begun: x.now}
-	if !x.background && x.req.RemoteAddr != "" { // at the Transport door nobody knows the client
+	if !x.background && x.req.RemoteAddr != "" { // at the Transport door the client is not known
 		h.client, _, _ = net.SplitHostPort(x.req.RemoteAddr)
 	}
 	return h
 }
 
-// take takes a place for f, which is for h, and reports whether there was one.
+// take takes a place for f, on behalf of h, and reports whether there was one.
 func (p *places) take(f *flight, h holder) bool {
-	victim, ok := p.takeFrom(f, h)
+	victim, ok := p.assign(f, h)
 	if victim != nil {
 		victim.yield()
 	}
 	return ok
 }
 
-// takeFrom is take, and returns the flight whose place it was if that has to yield.
-func (p *places) takeFrom(f *flight, h holder) (victim *flight, ok bool) {
+// assign does the work of take. victim is the flight that lost its place and has to yield, if any.
+func (p *places) assign(f *flight, h holder) (victim *flight, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.mayHave(h) {
-		if victim = p.abandoned(); victim == nil {
+	if !p.hasRoomFor(h) {
+		if victim = p.oldestUnwanted(); victim == nil {
 			return nil, false
 		}
 		delete(p.holders, victim)
-		// What is taken from the abandoned is no smaller a share for the others: whoever comes
-		// first has it.
+		// A place that an unwanted fill gave up makes nobody's share smaller, so h gets it whatever
+		// h holds already.
 	}
 	if p.holders == nil {
 		p.holders = make(map[*flight]holder)
@@ -77,8 +77,8 @@ func (p *places) takeFrom(f *flight, h holder) (victim *flight, ok bool) {
 	return victim, true
 }
 
-// mayHave reports whether there is a place for h. Called with mu held.
-func (p *places) mayHave(h holder) bool {
+// hasRoomFor reports whether there is a place for h. The caller holds mu.
+func (p *places) hasRoomFor(h holder) bool {
 	taken := len(p.holders)
 	if taken < p.max-p.max/8 {
 		return true
@@ -98,9 +98,9 @@ func (p *places) mayHave(h holder) bool {
 	return max(byClient, byKey) < p.max/4
 }
 
-// abandoned returns the flight that nobody reads or waits for, of several the one that began first;
-// nil if there is none. Called with mu held.
-func (p *places) abandoned() (oldest *flight) {
+// oldestUnwanted returns the flight that nobody reads or waits for: of several, the one that began
+// first; nil if there is none. The caller holds mu.
+func (p *places) oldestUnwanted() (oldest *flight) {
 	for f, h := range p.holders {
 		if oldest != nil && !h.begun.Before(p.holders[oldest].begun) {
 			continue
@@ -125,32 +125,33 @@ func (f *flight) unwanted() bool {
 	return fill != nil && fill.Readers() == 0 && !fill.Awaited()
 }
 
-// yield ends a flight whose place was taken away. Its key is free at once: a cancelled write takes
-// no readers, and the next request that asks for it has the turn.
+// yield ends a flight that has lost its place. Its key is free at once: a cancelled write takes no
+// readers, and the next request for the key gets the permit.
 func (f *flight) yield() {
 	f.cancel(ErrFillYielded)
 	f.fill.Load().Yield()
 }
 
-// turns bound the background revalidations, Config.MaxRevalidations of them. When all are taken,
-// the one gives way that began first, if that is more than patience ago: an origin that does not
-// answer for some URLs does not keep all others from being revalidated.
-type turns struct {
+// revalidations bounds the background revalidations to Config.MaxRevalidations. When there are as
+// many, the one that began first gives way to a new one, if it began more than patience ago. So
+// URLs for which the origin does not answer cannot keep all others from being revalidated.
+type revalidations struct {
 	max      int
 	patience time.Duration
 
 	mu   sync.Mutex
-	list []*turn // in order of their beginning
+	list []*revalidation // in the order in which they began
 }
 
-// turn is one background revalidation.
-type turn struct {
+// revalidation is one background revalidation.
+type revalidation struct {
 	began  time.Time
 	cancel context.CancelFunc
 }
 
-// take returns a turn, which release ends, or nil. cancel ends the revalidation.
-func (t *turns) take(cancel context.CancelFunc) *turn {
+// enter counts a revalidation, and returns it for leave. It returns nil if there is no room. cancel
+// must end the revalidation.
+func (t *revalidations) enter(cancel context.CancelFunc) *revalidation {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
@@ -162,13 +163,13 @@ func (t *turns) take(cancel context.CancelFunc) *turn {
 		t.list = t.list[1:]
 		defer first.cancel()
 	}
-	mine := &turn{began: now, cancel: cancel}
+	mine := &revalidation{began: now, cancel: cancel}
 	t.list = append(t.list, mine)
 	return mine
 }
 
-// release ends a turn. Ending one again, or one that was taken away, does nothing.
-func (t *turns) release(mine *turn) {
+// leave removes a revalidation. It does nothing if that was removed before, or gave way to another.
+func (t *revalidations) leave(mine *revalidation) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, other := range t.list {

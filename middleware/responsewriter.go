@@ -13,52 +13,54 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// maxDiscarded is how much of a body that nobody wants is waited for, rather than broken off.
+// maxDiscarded is how much of an unwanted body is read to its end, in bytes; a longer one is broken
+// off.
 const maxDiscarded = 64 << 10
 
 var (
-	errDiscarded       = errors.New("middleware: this response is not wanted any more")
-	errStoragePanicked = errors.New("middleware: the storage panicked")
+	errDiscarded       = errors.New("middleware: this response is no longer wanted")
+	errStoragePanicked = errors.New("middleware: the Storage panicked")
 )
 
-// responseWriter is the http.ResponseWriter that the handler behind the cache writes to. When the
-// header is complete, it decides what becomes of the answer (handleranswer.go). A body that is stored
-// goes into a fill, and a second goroutine sends the client its answer at the client's pace. All
-// else goes to the client on the spot.
+// responseWriter is the http.ResponseWriter to which the handler behind the cache writes. When the
+// header is complete, it decides the fate of the answer (handleranswer.go). A body that is stored
+// goes into a fill, and a second goroutine sends the client its answer at the client's pace. Any
+// other answer goes straight to the client.
 //
-// It has no Unwrap: http.ResponseController would reach past it and the cache miss what is written.
+// It has no Unwrap: http.ResponseController would reach past it, and the cache would miss what is
+// written.
 //
-// INVARIANT: only one goroutine at a time uses client: this one until the decision; from then on the
-// second one, if there is one. release waits for it.
+// INVARIANT: only one goroutine at a time uses client: this one until the decision, and after it
+// the second one, if there is one. release waits for the second one.
 type responseWriter struct {
 	x      *transaction
-	client http.ResponseWriter // nil: nobody is there
+	client http.ResponseWriter // nil if there is no client
 	ctx    context.Context     // of the request that the handler gets
-	method string              // what the handler is asked
-	header http.Header         // the handler's own
+	method string              // of the request that the handler gets
+	header http.Header         // the one that the handler sets
 
-	fate     fate
-	sniffing bool // there is a status, but the content type is still to be told from the body
-	status   int
-	snapshot http.Header // header when the status was written
-	sniff    []byte      // what the body begins with, while sniffing
-	declared int64       // Content-Length; negative where there is none
-	written  int64
-	broken   bool        // the body is not what it was declared to be
-	returned bool        // the handler returned
-	silent   bool        // without a word: there is no status, and nobody has written one since
-	outer    http.Header // the client's header then
+	fate        fate
+	sniffing    bool // there is a status; the body still has to tell the content type
+	status      int
+	snapshot    http.Header // a copy of header, made when the status was written
+	sniffBuffer []byte      // the beginning of the body, while sniffing
+	declared    int64       // Content-Length; negative if there is none
+	written     int64
+	broken      bool        // the body does not have the declared length, or could not be stored
+	returned    bool        // the handler returned
+	silent      bool        // it returned without a status, and nobody has written one since
+	outer       http.Header // with silent: the client's header without what the handler set
 
-	served        chan struct{} // closed when the second goroutine is done
+	served        chan struct{} // closed when the second goroutine has ended
 	serveErr      error         // of serveHTTP
-	servePanicked any           // what it panicked with
+	servePanicked any           // what the second goroutine, or the decision, panicked with
 }
 
 // Header implements http.ResponseWriter.
 func (rw *responseWriter) Header() http.Header { return rw.header }
 
-// open reports whether the handler has written no final status yet.
-func (rw *responseWriter) open() bool { return rw.fate == undecided && !rw.sniffing }
+// awaitsStatus reports whether the handler has written no final status yet.
+func (rw *responseWriter) awaitsStatus() bool { return rw.fate == undecided && !rw.sniffing }
 
 // WriteHeader implements http.ResponseWriter.
 func (rw *responseWriter) WriteHeader(status int) {
@@ -69,7 +71,7 @@ func (rw *responseWriter) WriteHeader(status int) {
 	if rw.silent {
 		rw.answerLate(status)
 	}
-	if !rw.open() {
+	if !rw.awaitsStatus() {
 		return
 	}
 	rw.status = status
@@ -81,15 +83,15 @@ func (rw *responseWriter) WriteHeader(status int) {
 		// RFC 9110 §6.6.1.
 		rw.snapshot["Date"] = []string{time.Now().UTC().Format(http.TimeFormat)}
 	}
-	if rw.sniffing = rw.sniffs(); !rw.sniffing {
+	if rw.sniffing = rw.mustSniff(); !rw.sniffing {
 		rw.decide()
 	}
 }
 
-// interim passes a 1xx on at once (RFC 9110 §15.2). It is not stored, and lends nothing to the final
-// answer.
+// interim passes a 1xx to the client at once (RFC 9110 §15.2). It is not stored, and its fields do
+// not become part of the final answer.
 func (rw *responseWriter) interim(status int) {
-	if !rw.open() || rw.client == nil || status == http.StatusSwitchingProtocols {
+	if !rw.awaitsStatus() || rw.client == nil || status == http.StatusSwitchingProtocols {
 		return
 	}
 	out := rw.client.Header()
@@ -100,17 +102,18 @@ func (rw *responseWriter) interim(status int) {
 	maps.Copy(out, before)
 }
 
-// sniffs reports whether net/http would take the content type from the body.
-func (rw *responseWriter) sniffs() bool {
+// mustSniff reports whether net/http would take the content type from the body.
+func (rw *responseWriter) mustSniff() bool {
 	_, typed := rw.snapshot["Content-Type"]
 	return !typed && rw.snapshot.Get("Content-Encoding") == "" && rw.snapshot.Get("Transfer-Encoding") == "" &&
 		rw.method != http.MethodHead && bodyAllowed(rw.status) && rw.declared != 0
 }
 
-// sniffed settles the content type by the body's first bytes, decides, and sends them on their way.
-func (rw *responseWriter) sniffed() error {
-	p := rw.sniff
-	rw.sniffing, rw.sniff = false, nil
+// endSniffing sets the content type according to the first bytes of the body, decides, and writes
+// these bytes.
+func (rw *responseWriter) endSniffing() error {
+	p := rw.sniffBuffer
+	rw.sniffing, rw.sniffBuffer = false, nil
 	if len(p) > 0 {
 		rw.snapshot["Content-Type"] = []string{http.DetectContentType(p)}
 	}
@@ -122,37 +125,37 @@ func (rw *responseWriter) sniffed() error {
 	return err
 }
 
-// begin makes sure that there is a status.
-func (rw *responseWriter) begin() {
-	if rw.open() || rw.silent {
+// ensureStatus writes status 200 if there is no status yet.
+func (rw *responseWriter) ensureStatus() {
+	if rw.awaitsStatus() || rw.silent {
 		rw.WriteHeader(http.StatusOK)
 	}
 }
 
-// ready makes sure that it is decided what becomes of the answer.
-func (rw *responseWriter) ready() error {
-	rw.begin()
+// ensureDecided makes sure that the fate of the answer is decided.
+func (rw *responseWriter) ensureDecided() error {
+	rw.ensureStatus()
 	if rw.sniffing {
-		return rw.sniffed()
+		return rw.endSniffing()
 	}
 	return nil
 }
 
-// sniffBytes is how much of a body its content type is told by, as with net/http.
+// sniffBytes is how much of a body is used to tell its content type, as in net/http.
 const sniffBytes = 512
 
 // Write implements io.Writer.
 func (rw *responseWriter) Write(p []byte) (int, error) {
-	rw.begin()
+	rw.ensureStatus()
 	if !bodyAllowed(rw.status) {
 		return 0, http.ErrBodyNotAllowed
 	}
 	if rw.sniffing {
-		rw.sniff = append(rw.sniff, p...)
-		if n := len(rw.sniff); n < sniffBytes && (rw.declared < 0 || int64(n) < rw.declared) {
+		rw.sniffBuffer = append(rw.sniffBuffer, p...)
+		if n := len(rw.sniffBuffer); n < sniffBytes && (rw.declared < 0 || int64(n) < rw.declared) {
 			return len(p), nil
 		}
-		if err := rw.sniffed(); err != nil {
+		if err := rw.endSniffing(); err != nil {
 			return 0, err
 		}
 		return len(p), nil
@@ -184,15 +187,14 @@ func (rw *responseWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// storedAtOnce bounds what one write to a fill holds, where a slow reader may pace it.
+// storedAtOnce bounds one write to a fill, in bytes, because a slow reader may pace it.
 const storedAtOnce = 256 << 10
 
-// store writes to the fill. A panic of the Storage ends the fill, and is none of the handler's
-// business.
+// store writes to the fill. A panic of the Storage ends the fill; it does not reach the handler.
 func (rw *responseWriter) store(p []byte) (n int, err error) {
 	flight := rw.x.flight
-	flight.turn(true)
-	defer flight.turn(false)
+	flight.nowStoring()
+	defer flight.nowFetching()
 	defer func() {
 		if v := recover(); v != nil {
 			rw.x.cache.reportPanic("storage", v)
@@ -201,7 +203,7 @@ func (rw *responseWriter) store(p []byte) (n int, err error) {
 	}()
 	fill := flight.fill.Load()
 	if part := rw.x.upstream.part; part != nil && rw.written == 0 {
-		if err := part.prepend(fill); err != nil {
+		if err := part.writeBefore(fill); err != nil {
 			return 0, err
 		}
 	}
@@ -220,11 +222,11 @@ func (rw *responseWriter) store(p []byte) (n int, err error) {
 // WriteString implements io.StringWriter.
 func (rw *responseWriter) WriteString(s string) (int, error) { return rw.Write([]byte(s)) }
 
-// ReadFrom implements io.ReaderFrom: an uncacheable file goes to the client by sendfile, as without
-// the cache.
+// ReadFrom implements io.ReaderFrom, so that an uncacheable file goes to the client by sendfile, as
+// it would without the cache.
 func (rw *responseWriter) ReadFrom(r io.Reader) (total int64, err error) {
 	if rw.fate == undecided {
-		// The first bytes may settle the content type, and with it the decision.
+		// The first bytes may decide the content type, and with it the fate.
 		first := make([]byte, sniffBytes)
 		n, err := io.ReadFull(r, first)
 		if n > 0 {
@@ -255,10 +257,11 @@ func (rw *responseWriter) ReadFrom(r io.Reader) (total int64, err error) {
 // Flush implements http.Flusher.
 func (rw *responseWriter) Flush() { _ = rw.FlushError() }
 
-// FlushError makes the decision fall, and flushes what goes to the client directly. What goes through
-// the cache is flushed to the clients who read along, each at its own pace.
+// FlushError makes sure that the fate is decided, and flushes what goes straight to the client.
+// What goes through the cache is flushed by the writers of the clients that read along, each at its
+// own pace.
 func (rw *responseWriter) FlushError() error {
-	if err := rw.ready(); err != nil {
+	if err := rw.ensureDecided(); err != nil {
 		return err
 	}
 	switch {
@@ -270,9 +273,9 @@ func (rw *responseWriter) FlushError() error {
 	return nil
 }
 
-// CloseNotify implements http.CloseNotifier, for handlers that do not know contexts. Like the context
-// of the request that the handler got, the channel tells of the fetch: a client who leaves does not
-// end one that is the cache's.
+// CloseNotify implements http.CloseNotifier, for handlers that do not use contexts. Like the
+// context of the handler's request, the channel says that the fetch has ended. A fetch that belongs
+// to the cache does not end when a client leaves.
 func (rw *responseWriter) CloseNotify() <-chan bool { return closeNotify(rw.ctx) }
 
 // SetReadDeadline, SetWriteDeadline and EnableFullDuplex are for http.ResponseController.
@@ -292,20 +295,20 @@ func (rw *responseWriter) EnableFullDuplex() error {
 	return rw.control((*http.ResponseController).EnableFullDuplex)
 }
 
+// control calls set with the controller of the client's writer, if there is a client.
 func (rw *responseWriter) control(set func(*http.ResponseController) error) error {
 	if rw.client == nil {
-		return nil // nobody is there, as behind a discardedResponse
+		return nil // there is no client, as in a background revalidation
 	}
 	return set(http.NewResponseController(rw.client))
 }
 
-// finish is called when the handler has returned: the response is complete, or it is not what it was
-// declared to be.
+// finish is called when the handler has returned. The response is complete now, or it is broken.
 func (rw *responseWriter) finish() {
 	rw.returned = true
-	if rw.open() {
-		rw.leaveUnanswered()
-	} else if rw.ready() != nil {
+	if rw.awaitsStatus() {
+		rw.endSilent()
+	} else if rw.ensureDecided() != nil {
 		rw.broken = true
 	}
 	switch rw.fate {
@@ -319,24 +322,24 @@ func (rw *responseWriter) finish() {
 	}
 }
 
-// release ends what the request holds, whether the handler returned or panicked, and makes sure that
-// a client does not take half a response for a whole one.
+// release releases what the request holds, whether the handler returned or panicked. It also makes
+// sure that no client takes half a response for a whole one.
 func (rw *responseWriter) release() {
-	defer rw.join() // even if the Storage panics
+	defer rw.waitForServed() // even if the Storage panics
 	flight := rw.x.flight
 	if rw.fate == fateFill {
 		if part := rw.x.upstream.part; part != nil {
 			defer part.close()
 		}
-		flight.fill.Load().Abort(cirque.UpstreamError) // nothing, after Finish
+		flight.fill.Load().Abort(cirque.UpstreamError) // does nothing after Finish
 	}
 	if flight != nil && rw.fate != fateRetry {
 		flight.land()
 	}
 }
 
-// join waits for the second goroutine, and passes on how that ended.
-func (rw *responseWriter) join() {
+// waitForServed waits for the second goroutine. If that failed or panicked, waitForServed panics.
+func (rw *responseWriter) waitForServed() {
 	if rw.served == nil {
 		if rw.returned && rw.servePanicked != nil {
 			panic(rw.servePanicked)
@@ -344,7 +347,8 @@ func (rw *responseWriter) join() {
 		return
 	}
 	if !rw.returned {
-		// The handler panicked, which the server will hear of. Its client does not hold that up.
+		// The handler panicked, and the server will get that panic. A slow client must not delay
+		// it.
 		_ = rw.SetWriteDeadline(time.Now())
 	}
 	<-rw.served

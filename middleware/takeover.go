@@ -8,8 +8,9 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// take makes h drive the walk, if that is for what r is for here.
-func (f *refresh) take(h *handlerDoor, r *http.Request) bool {
+// takeOver makes h drive the walk, if r selects here what the walk is for. It reports whether it
+// did.
+func (f *refresh) takeOver(h *handlerDoor, r *http.Request) bool {
 	c := h.cache
 	if f.cache != c || f.ctx.Err() != nil {
 		return false
@@ -21,8 +22,10 @@ func (f *refresh) take(h *handlerDoor, r *http.Request) bool {
 	if key, ok := c.key(doorHandler, &q.target, q.req); !ok || key.PrimaryHash() != f.key.PrimaryHash() {
 		return false
 	}
-	if q.selects(f.wants.record) != f.wants {
-		return false // rewritten to another resource, by what is gone from the request: a Host, say
+	if q.selectionFor(f.wants.record) != f.wants {
+		// The request was rewritten to another resource, because it lacks something, such as a
+		// Host.
+		return false
 	}
 	if !f.state.CompareAndSwap(refreshPending, refreshTaken) {
 		return false
@@ -38,20 +41,20 @@ func (f *refresh) take(h *handlerDoor, r *http.Request) bool {
 	return true
 }
 
-// refresh takes the request of a refresh, which may be on its way to another door.
+// refresh answers the request of a refresh. If that is for another door, it goes on to next.
 func (h *handlerDoor) refresh(f *refresh, w http.ResponseWriter, r *http.Request) {
 	switch {
-	case f.take(h, r):
+	case f.takeOver(h, r):
 	case f.ctx.Err() != nil || f.state.Load() == refreshOver:
-		http.Error(w, "too late for a revalidation", http.StatusServiceUnavailable)
+		http.Error(w, "the time for this revalidation is over", http.StatusServiceUnavailable)
 		return
 	default:
 		h.next.ServeHTTP(w, r)
 		return
 	}
-	defer f.finish()
-	if f.again != nil {
-		f.again.fly(h, f.walk)
+	defer f.releaseWalk()
+	if f.second != nil {
+		f.second.fetch(h, f.walk)
 		return
 	}
 	f.walk.revalidate(f.served)
@@ -59,17 +62,17 @@ func (h *handlerDoor) refresh(f *refresh, w http.ResponseWriter, r *http.Request
 	w.WriteHeader(http.StatusNoContent) // for logs around the cache
 }
 
-// secondAsking is a request that goes through the chain because the answer to the first one was of
-// no use. A router's state has moved on with that: asked with it again, next would be another
-// handler, or none.
-type secondAsking struct {
-	client   http.ResponseWriter // of the walk; nil: nobody is there
-	done     chan struct{}       // closed when the door is done
-	panicked any                 // what the door panicked with; to be read after done
+// secondRequest is a request that goes through the whole chain because the answer to the first one
+// could not be used. The first one has changed the state of the router: called again in that state,
+// next could be another handler, or none.
+type secondRequest struct {
+	client   http.ResponseWriter // the client of the walk; nil if there is none
+	done     chan struct{}       // closed when the door has finished
+	panicked any                 // what the door panicked with; read after done is closed
 }
 
-// fly asks h's next, for the walk's client.
-func (s *secondAsking) fly(h *handlerDoor, x *transaction) {
+// fetch calls the next of h, for the client of the walk.
+func (s *secondRequest) fetch(h *handlerDoor, x *transaction) {
 	defer func() {
 		if s.panicked = recover(); s.panicked != nil {
 			panic(s.panicked)
@@ -79,49 +82,49 @@ func (s *secondAsking) fly(h *handlerDoor, x *transaction) {
 	}
 }
 
-// askAgain asks for the second time, on behalf of x, whose client w is. It reports false where no
-// request of the cache's own comes to the door: then next can only be asked with the request that
-// it got before.
-func (h *handlerDoor) askAgain(x *transaction, w http.ResponseWriter) bool {
+// askThroughChain asks for the second time, on behalf of x, whose client is w. It returns false if
+// no request of the cache's own reaches the door. Then next can only be called with the request
+// that it got before.
+func (h *handlerDoor) askThroughChain(x *transaction, w http.ResponseWriter) bool {
 	c, first := h.cache, x.client
 	chain, _ := c.chainOf(x.req)
-	if chain == nil || x.upstream.as == storePost { // a POST is not made twice
+	if chain == nil || x.upstream.as == storePost { // a POST is not repeated
 		return false
 	}
 	ctx, cancel := context.WithCancel(endingWith{first, c.newContext(x.req)})
 	defer cancel()
 	f := &refresh{
-		cache: c, walk: x, key: x.hc.Key(), wants: x.selects(x.hc.VaryRecord()), ctx: ctx, cancel: cancel,
-		again: &secondAsking{client: w, done: make(chan struct{})},
+		cache: c, walk: x, key: x.hc.Key(), wants: x.selectionFor(x.hc.VaryRecord()), ctx: ctx, cancel: cancel,
+		second: &secondRequest{client: w, done: make(chan struct{})},
 	}
-	r := newRefreshRequest(context.WithValue(ctx, refreshKey{}, f), x.req, x.said.Clone())
+	r := newRefreshRequest(context.WithValue(ctx, refreshKey{}, f), x.req, x.clientHeader.Clone())
 	r.Method = x.req.Method
 	returned := make(chan struct{})
 	go func() {
 		defer close(returned)
-		defer f.again.recoverChain(c)
+		defer f.second.recoverChain(c)
 		chain.ServeHTTP(&discardedResponse{ctx: ctx}, r)
 	}()
 	timer := time.NewTimer(c.cfg.LockWait)
 	defer timer.Stop()
 	select {
-	case <-f.again.done:
+	case <-f.second.done:
 	case <-returned:
-	case <-timer.C: // the first request may hold what the second one waits for
+	case <-timer.C: // the first request may hold something for which the second one waits
 	}
 	if f.state.CompareAndSwap(refreshPending, refreshOver) {
 		return false
 	}
-	<-f.again.done // next has returned; what handlers around it do until they return is for nobody
-	if f.again.panicked != nil {
-		panic(f.again.panicked)
+	<-f.second.done // next has returned; the handlers around it may still be running
+	if f.second.panicked != nil {
+		panic(f.second.panicked)
 	}
 	return true
 }
 
-// recoverChain reports what the chain panicked with, unless that is the door's: then it is raised
-// again where the client is.
-func (s *secondAsking) recoverChain(c *Cache) {
+// recoverChain logs a panic of the chain. It does not log the door's panic: that is raised again on
+// the client's goroutine.
+func (s *secondRequest) recoverChain(c *Cache) {
 	p := recover()
 	if p == nil || p == http.ErrAbortHandler {
 		return
@@ -133,5 +136,5 @@ func (s *secondAsking) recoverChain(c *Cache) {
 		}
 	default:
 	}
-	c.reportPanic("second asking", p)
+	c.reportPanic("second request", p)
 }

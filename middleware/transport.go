@@ -6,24 +6,27 @@ import "net/http"
 // rest. A nil base is http.DefaultTransport.
 //
 // It keeps the RoundTripper contract: requests are not modified, their bodies are closed on every
-// path, responses and their headers are the caller's. Cancelling a request, by its context or its
-// Cancel channel, fails the caller's reading; a fill that it caused goes on for the others. A fetch
-// that nobody else can be waiting for ends with its caller. A fetch keeps the values of its
-// caller's context, even if it outlives the call.
+// path, and responses with their headers belong to the caller.
 //
-// A response that was fetched or validated for the request has the protocol and TLS state of base's
-// response. One from the store says HTTP/1.1 and has no TLS state.
+// If a request is cancelled, by its context or its Cancel channel, the caller's reading fails; a
+// fill that the request caused goes on for the others. A fetch for which nobody else can be waiting
+// ends with its caller. A fetch keeps the values of its caller's context, even if it outlives the
+// call.
 //
-// A request's URL and Host say where it goes. What a server's request had, and a reverse proxy left
-// in it, does not count: RequestURI and TLS.
+// A response that was fetched or validated for the request has the protocol and the TLS state of
+// base's response. A response from the Storage has the protocol HTTP/1.1 and no TLS state.
 //
-// A transport that adds credentials goes outside the cache, which then sees them: an
-// oauth2.Transport whose Base is the cache's, and not the reverse. Requests to which base adds
-// Authorization, or a Cookie, look alike to the cache, whosever they are. Where the Request of
-// base's responses shows what it added, an Authorization counts as if the caller had sent it (RFC
-// 9111 §3.5), and in a Private cache without SingleUser such responses are not stored. Neither is
-// what varies by a field that base added or replaced. A base whose responses have no Request, or
-// that of the caller, tells nothing.
+// The URL and Host of a request say where it goes. RequestURI and TLS do not count: a reverse proxy
+// leaves there what a server's request had.
+//
+// A transport that adds credentials belongs outside the cache, so that the cache sees them: make
+// the cache's transport the Base of an oauth2.Transport, not the reverse. If base adds
+// Authorization, or a Cookie, the requests of all users look alike to the cache.
+//
+// The Request of base's responses can show what base has added. Then an added Authorization counts
+// as if the caller had sent it (RFC 9111 §3.5), and in a Private cache without SingleUser such
+// responses are not stored. A response is not stored either if it varies by a field that base added
+// or replaced. If the Request of base's responses is nil, or is the caller's, it shows nothing.
 func (c *Cache) Transport(base http.RoundTripper) http.RoundTripper {
 	c.mustBeNew()
 	if base == nil {
@@ -32,6 +35,7 @@ func (c *Cache) Transport(base http.RoundTripper) http.RoundTripper {
 	return &transportDoor{c, base}
 }
 
+// transportDoor is the Transport door, in front of base.
 type transportDoor struct {
 	cache *Cache
 	base  http.RoundTripper
@@ -40,19 +44,19 @@ type transportDoor struct {
 // RoundTrip implements http.RoundTripper.
 func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL == nil || r.Header == nil {
-		return t.base.RoundTrip(r) // whose error it is
+		return t.base.RoundTrip(r) // base returns the error
 	}
 	own := canonical(r)
 	switch {
 	case keepsOut(own):
 		return t.keepOut(r, own)
 	case hasCancel(r):
-		return cancellable(r, t.RoundTrip)
+		return roundTripCancellable(r, t.RoundTrip)
 	case r.Method == "" || undeclared(r):
-		return t.completed(r)
+		return t.roundTripCompleted(r)
 	}
 	x := transaction{clientRequest: newClientRequest(t.cache, doorTransport, own), origin: t}
-	done := true // with the request's body, unless the origin gets it
+	done := true // the request's body can be closed; false if the origin gets it
 	defer func() {
 		x.hc.Release()
 		if done && r.Body != nil {
@@ -73,12 +77,12 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	if y.mayStore(from) {
 		return t.fetch(y, r)
 	}
-	return t.pass(y, r)
+	return t.askUncached(y, r)
 }
 
-// completed is RoundTrip for a request that does not say all that the rules have to know: its
+// roundTripCompleted is RoundTrip for a request that lacks something that the rules need: its
 // method, or whether it has content.
-func (t *transportDoor) completed(r *http.Request) (*http.Response, error) {
+func (t *transportDoor) roundTripCompleted(r *http.Request) (*http.Response, error) {
 	own := *r
 	if own.Method == "" {
 		own.Method = http.MethodGet
@@ -93,10 +97,10 @@ func (t *transportDoor) completed(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// pass sends the request on for its client alone, and only looks at the answer.
-func (t *transportDoor) pass(x *transaction, r *http.Request) (*http.Response, error) {
+// askUncached sends the request for its client alone, and only looks at the answer.
+func (t *transportDoor) askUncached(x *transaction, r *http.Request) (*http.Response, error) {
 	defer x.hc.Release()
-	x.ask()
+	x.noteAsked()
 	response, err := t.roundTrip(r)
 	if err != nil {
 		return nil, err
@@ -109,5 +113,5 @@ func (t *transportDoor) pass(x *transaction, r *http.Request) (*http.Response, e
 	}()
 	x.decide(replyOf(response))
 	handedOn = true
-	return x.marked(response, r), nil
+	return x.withCacheStatus(response, r), nil
 }
