@@ -66,11 +66,9 @@ func evict(ctx context.Context, storage Storage, trace *CacheTrace, victims []Co
 
 // Reserve takes n bytes and reports whether there was room. It evicts if it must. If it fails, it
 // has taken nothing, and has evicted nothing unless other reservations took that room meanwhile.
-func (b *Budget) Reserve(n int64) bool { return b.ReserveFor(nil, n) }
-
-// ReserveFor is Reserve for a request whose trace is told of each eviction; nil is no trace. A
-// Storage finds the trace with [ContextCacheTrace].
-func (b *Budget) ReserveFor(trace *CacheTrace, n int64) bool {
+// The trace of the request that needs the room is told of each eviction; nil is no trace. A Storage
+// finds the trace with [ContextCacheTrace].
+func (b *Budget) Reserve(trace *CacheTrace, n int64) bool {
 	if b == nil || n <= 0 {
 		return true
 	}

@@ -14,33 +14,33 @@ import (
 func TestBudgetWithoutEvictionRefusesMoreThanItsLimit(t *testing.T) {
 	b := NewBudget(10)
 	require.Equal(t, int64(10), b.Limit())
-	require.True(t, b.Reserve(4))
-	require.True(t, b.Reserve(6))
+	require.True(t, b.Reserve(nil, 4))
+	require.True(t, b.Reserve(nil, 6))
 	require.Equal(t, int64(10), b.Used())
-	require.False(t, b.Reserve(1), "nothing evicts")
+	require.False(t, b.Reserve(nil, 1), "nothing evicts")
 	require.Equal(t, int64(10), b.Used(), "a refused reservation takes nothing")
 	b.Release(4)
-	require.True(t, b.Reserve(3))
-	require.False(t, b.Reserve(2))
+	require.True(t, b.Reserve(nil, 3))
+	require.False(t, b.Reserve(nil, 2))
 	require.Equal(t, int64(9), b.Used())
 }
 
 func TestBudgetIgnoresZeroAndNegativeSizes(t *testing.T) {
 	b := NewBudget(1)
 	for _, n := range []int64{0, -1, math.MinInt64} {
-		require.True(t, b.Reserve(n))
+		require.True(t, b.Reserve(nil, n))
 		b.Release(n)
 		require.Zero(t, b.Used())
 	}
-	require.False(t, b.Reserve(2))
-	require.False(t, b.Reserve(math.MaxInt64))
-	require.True(t, b.Reserve(1))
-	require.False(t, b.Reserve(math.MaxInt64), "must not overflow")
+	require.False(t, b.Reserve(nil, 2))
+	require.False(t, b.Reserve(nil, math.MaxInt64))
+	require.True(t, b.Reserve(nil, 1))
+	require.False(t, b.Reserve(nil, math.MaxInt64), "must not overflow")
 }
 
 func TestNilBudgetHasNoLimit(t *testing.T) {
 	var b *Budget
-	require.True(t, b.Reserve(math.MaxInt64))
+	require.True(t, b.Reserve(nil, math.MaxInt64))
 	b.Release(1)
 	require.Zero(t, b.Used())
 	require.Zero(t, b.Limit())
@@ -101,20 +101,20 @@ func TestBudgetEvictsToMakeRoom(t *testing.T) {
 	s := &shelf{released: func(CompactCacheKey) { b.Release(1) }}
 	s.add(8)
 	b.EvictWith(s, s)
-	require.True(t, b.Reserve(8))
-	require.True(t, b.Reserve(2), "there is room")
+	require.True(t, b.Reserve(nil, 8))
+	require.True(t, b.Reserve(nil, 2), "there is room")
 	require.Empty(t, s.asked)
-	require.True(t, b.Reserve(3))
+	require.True(t, b.Reserve(nil, 3))
 	require.Equal(t, []int64{3}, s.asked, "only the missing bytes are evicted")
 	require.Equal(t, int64(10), b.Used())
 	require.Len(t, s.entries, 5)
 
-	require.False(t, b.Reserve(11))
+	require.False(t, b.Reserve(nil, 11))
 	require.Len(t, s.asked, 1, "a reservation above the limit evicts nothing")
-	require.False(t, b.Reserve(6))
+	require.False(t, b.Reserve(nil, 6))
 	require.Len(t, s.asked, 1, "evicting all five entries would not be enough")
 	require.Equal(t, int64(10), b.Used())
-	require.True(t, b.Reserve(5))
+	require.True(t, b.Reserve(nil, 5))
 }
 
 // Evicting an entry that is being read frees nothing. A reservation that needs its room is refused,
@@ -128,15 +128,15 @@ func TestBudgetDoesNotEvictWhatIsHeld(t *testing.T) {
 	stop := b.OnRefusal(func() { refusals++ })
 	others := 0
 	b.OnRefusal(func() { others++ })
-	require.True(t, b.Reserve(10))
+	require.True(t, b.Reserve(nil, 10))
 	require.Zero(t, refusals)
-	require.False(t, b.Reserve(5))
+	require.False(t, b.Reserve(nil, 5))
 	require.Empty(t, s.asked)
 	require.Equal(t, 1, refusals)
-	require.True(t, b.Reserve(4))
+	require.True(t, b.Reserve(nil, 4))
 	require.Equal(t, []int64{4}, s.asked)
 	stop()
-	require.False(t, b.Reserve(5))
+	require.False(t, b.Reserve(nil, 5))
 	require.Equal(t, 1, refusals)
 	require.Equal(t, 2, others)
 }
@@ -148,13 +148,13 @@ func TestLargeReservationsLeaveHalfOfTheLimitUnpinned(t *testing.T) {
 	b := NewBudget(limit)
 	s := &shelf{released: func(CompactCacheKey) { b.Release(1) }}
 	b.EvictWith(s, s)
-	require.True(t, b.Reserve(limit/2))
+	require.True(t, b.Reserve(nil, limit/2))
 	s.add(1 << 20) // of one byte each
-	require.True(t, b.Reserve(1<<20))
-	require.True(t, b.Reserve(limit/2-1<<20), "there is room")
-	require.False(t, b.Reserve(smallReservation+1))
+	require.True(t, b.Reserve(nil, 1<<20))
+	require.True(t, b.Reserve(nil, limit/2-1<<20), "there is room")
+	require.False(t, b.Reserve(nil, smallReservation+1))
 	require.Empty(t, s.asked)
-	require.True(t, b.Reserve(smallReservation))
+	require.True(t, b.Reserve(nil, smallReservation))
 	require.Equal(t, []int64{smallReservation}, s.asked)
 }
 
@@ -170,8 +170,8 @@ func TestBudgetEvictsUntilThereIsRoom(t *testing.T) {
 	}}
 	s.add(10)
 	b.EvictWith(s, s)
-	require.True(t, b.Reserve(10))
-	require.True(t, b.Reserve(2))
+	require.True(t, b.Reserve(nil, 10))
+	require.True(t, b.Reserve(nil, 2))
 	require.Equal(t, []int64{2, 2, 1}, s.asked)
 	require.Equal(t, int64(10), b.Used())
 }
@@ -187,7 +187,7 @@ func TestBudgetNeverExceedsItsLimitUnderConcurrency(t *testing.T) {
 		wg.Go(func() {
 			for i := range 500 {
 				n := int64(i%7 + 1)
-				if !b.Reserve(n) {
+				if !b.Reserve(nil, n) {
 					continue
 				}
 				if held.Add(n) > limit {

@@ -41,7 +41,7 @@ type HttpCache struct {
 	lockDuration   time.Duration
 }
 
-// Phase returns the phase.
+// Phase returns the phase. At PhaseDisabled, the cache takes no part.
 func (c *HttpCache) Phase() CachePhase { return c.phase }
 
 // NoCacheReason returns why the response is not cached. It is empty unless the walk was disabled or
@@ -52,9 +52,6 @@ func (c *HttpCache) NoCacheReason() NoCacheReason {
 	}
 	return c.reason
 }
-
-// Enabled reports whether the cache takes part.
-func (c *HttpCache) Enabled() bool { return c.phase != PhaseDisabled }
 
 // UpstreamUsed reports whether the answer had to come from the origin, or be validated by it.
 func (c *HttpCache) UpstreamUsed() bool {
@@ -100,7 +97,7 @@ func (c *HttpCache) Meta() *CacheMeta { return c.meta }
 // SetValidAfter makes entries first stored before t count as not found. The zero Time lifts that.
 func (c *HttpCache) SetValidAfter(t time.Time) { c.validAfter = t }
 
-// SetPurgeEpoch says that the origin was asked at epoch e of [CacheOptions.PurgeEpoch]: its answer
+// SetPurgeEpoch says that the origin was asked at epoch e of [PurgeState.Epoch]: its answer
 // is newer than the purges of everything and of groups up to e. It must be called after the last
 // Lookup. Without it, the epoch of that Lookup counts. A stored response that the answer validates
 // or adds to counts as of that Lookup in any case.

@@ -25,25 +25,15 @@ func heldIn(storage Storage) int64 {
 	return 0
 }
 
-// Budgets returns the Budgets of the Storage and of the spool.
-func (o *CacheOptions) Budgets() []*Budget {
-	var budgets []*Budget
-	if s, ok := o.Storage.(BudgetedStorage); ok {
-		budgets = s.Budgets()
+// StorageBudgets returns the Budgets of storage. If storage has none, or cannot tell, the result is
+// one nil *Budget, which has no limit.
+func StorageBudgets(storage Storage) []*Budget {
+	if s, ok := storage.(BudgetedStorage); ok {
+		if budgets := s.Budgets(); len(budgets) > 0 {
+			return budgets
+		}
 	}
-	if o.Spool != nil {
-		budgets = append(budgets, o.Spool)
-	}
-	return budgets
-}
-
-// StorageLimit returns how many bytes storage can hold. Zero or less means that there is no limit,
-// or that storage cannot tell.
-func StorageLimit(storage Storage) int64 {
-	if s, ok := storage.(LimitedStorage); ok {
-		return s.Limit()
-	}
-	return 0
+	return []*Budget{nil}
 }
 
 // copyBuffers are for writers that are not io.ReaderFroms.

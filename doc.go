@@ -16,7 +16,7 @@
 // A [Storage] keeps responses, each under a [CacheKey] and with a [CacheMeta]. A [StreamingStorage]
 // is one whose writes can be read while they are under way. An [EvictionManager] chooses the
 // entries that leave; a [Budget] is the memory limit. A [CacheKeyLock] lets one request at a time
-// fill a key; [CacheLock] implements it for one process. A [CacheablePredictor] remembers which
+// fill a key; [NewCacheLock] implements it for one process. A [CacheablePredictor] remembers which
 // responses were uncacheable. A [CacheTrace] reports events.
 //
 // The root does not know the rules: the caller says whether a response may be stored, and whether

@@ -20,7 +20,7 @@ func ExampleHttpCache() {
 	ctx := context.Background()
 	opts := &cirque.CacheOptions{
 		Storage:        memcache.New(memcache.Config{}),
-		Lock:           cirque.NewCacheLock(cirque.CacheLockConfig{}),
+		Lock:           cirque.NewCacheLock(0),
 		MaxObjectBytes: 1 << 20,
 	}
 	var policy rules.Policy // the rules of a shared cache
@@ -59,7 +59,7 @@ func ExampleHttpCache() {
 				return "not stored: " + refusal.Detail, nil
 			}
 			walk.SetMeta(meta)
-			fill, err := walk.StartFill(ctx, cirque.FillOptions{Reader: ctx, SizeHint: -1})
+			fill, err := walk.StartFill(ctx, cirque.FillOptions{Reader: ctx, MissOptions: cirque.MissOptions{SizeHint: -1}})
 			if err != nil {
 				return "", err
 			}

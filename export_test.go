@@ -4,6 +4,14 @@ package cirque
 var (
 	ErrNotLocked    = errNotLocked
 	LookupStreaming = lookupStreaming
+	GroupHash       = groupHash
 )
 
-const MaxPurgedGroups = maxPurgedGroups
+const (
+	MaxPurgedGroups = maxPurgedGroups
+	MaxVariants     = maxVariants
+)
+
+func (m *CacheMeta) VaryRecord() (*VaryRecord, bool) { return m.varyRecord() }
+
+func (r *VaryRecord) Epoch() uint64 { return r.epoch }

@@ -17,7 +17,7 @@ var ErrPurged = errors.New("cirque: purged while being fetched")
 // tracker, and tells the predictor how it ended. It outlives the request that began it. Either
 // Finish or Abort must be called; Abort after either does nothing.
 //
-// One goroutine at a time may write and end it. Readers, Awaited, Yield, Meta and Tag may be called
+// One goroutine at a time may write and end it. Readers, Awaited, Yield and Tag may be called
 // from others.
 type Fill struct {
 	slot
@@ -41,9 +41,6 @@ type Fill struct {
 	err    error         // the cause of reason, if it is known
 	ended  bool
 }
-
-// Meta returns the meta that is being stored.
-func (f *Fill) Meta() *CacheMeta { return f.meta }
 
 // Tag returns the tag that the entry will have.
 func (f *Fill) Tag() Tag { return f.writer.Tag() }

@@ -20,11 +20,11 @@ func (c *HttpCache) SetMeta(meta *CacheMeta) {
 
 // FillOptions are facts about one fill.
 type FillOptions struct {
+	// MissOptions go to the Storage.
+	MissOptions
 	// Reader is the context of the request that reads the body while it is written. It lives until
 	// the reading ends. Nil: nobody reads.
 	Reader context.Context
-	// SizeHint is the expected length of the body in bytes; negative means unknown.
-	SizeHint int64
 	// Cost is the time that it took to get the response, for eviction policies that use it.
 	Cost time.Duration
 	// LastTurn says that the request got the write permit because the fill before it failed. If
@@ -36,14 +36,12 @@ type FillOptions struct {
 	// its validators in the Storage, else with LockGiveUp. The predictor is not told of a fill that
 	// succeeds.
 	Unshared bool
-	// Replaces, if not zero, is the tag of the entry that the fill is based on. If that entry is
-	// gone at the end, nothing is stored.
-	Replaces Tag
 }
 
-// StartFill begins to store the response whose meta SetMeta has set. The *Fill owns the write
-// permit and outlives the request. If FillOptions has a Reader, Hit returns the reader of the body.
-// The waiters are released as soon as they can read along, else when the fill ends.
+// StartFill begins to store the response whose meta SetMeta has set. Meta then returns the meta
+// that is being stored. The *Fill owns the write permit and outlives the request. If FillOptions
+// has a Reader, Hit returns the reader of the body. The waiters are released as soon as they can
+// read along, else when the fill ends.
 //
 // If a more recent response is stored, or can be read while it is written, this one is not stored
 // (RFC 9111 §4). Its readers still get it, and Fill.Err is ErrSuperseded.
@@ -142,9 +140,7 @@ func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
 		f.err = ErrSuperseded
 		return f.openNowhere(opts)
 	}
-	handler, err := f.opts.Storage.MissHandler(f.trace.in(f.ctx), f.key, f.meta, MissOptions{
-		SizeHint: opts.SizeHint, Replaces: opts.Replaces,
-	})
+	handler, err := f.opts.Storage.MissHandler(f.trace.in(f.ctx), f.key, f.meta, opts.MissOptions)
 	if errors.Is(err, ErrUnlinked) {
 		f.err = err
 		return f.openNowhere(opts)

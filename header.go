@@ -54,9 +54,6 @@ func (h HeaderSection) Len() int {
 	return int(n)
 }
 
-// Size returns the size of the section in bytes.
-func (h HeaderSection) Size() int { return len(h.packed) }
-
 // All yields the field lines, sorted by name. Lines of one name keep their order.
 func (h HeaderSection) All() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
@@ -104,12 +101,9 @@ func (h HeaderSection) Values(name string) []string {
 }
 
 // CopyTo sets every field in dst and replaces the fields of the same names there. It allocates one
-// slice for all values; the strings share the section's memory.
-func (h HeaderSection) CopyTo(dst http.Header) { h.CopyWithRoom(dst, 0) }
-
-// CopyWithRoom is CopyTo for callers who add fields afterwards: room, from the same allocation, has
-// space for more values.
-func (h HeaderSection) CopyWithRoom(dst http.Header, more int) (room []string) {
+// slice for all values; the strings share the section's memory. room, from the same allocation, has
+// space for more values, for callers who add fields afterwards.
+func (h HeaderSection) CopyTo(dst http.Header, more int) (room []string) {
 	n, rest := uvarint(h.packed)
 	all := make([]string, int(n)+more)
 	values, room := all[:n], all[n:]
@@ -135,7 +129,7 @@ func (h HeaderSection) CopyWithRoom(dst http.Header, more int) (room []string) {
 // Header returns the section as a new map.
 func (h HeaderSection) Header() http.Header {
 	dst := make(http.Header, h.Len())
-	h.CopyTo(dst)
+	h.CopyTo(dst, 0)
 	return dst
 }
 

@@ -44,7 +44,7 @@ func newHouse(t testing.TB, store cirque.Storage, script faultystorage.Script) *
 			Storage:   storage,
 			Eviction:  manager,
 			Predictor: predictor.New(predictor.Config{MaxKeys: 64}),
-			Lock:      cirque.NewCacheLock(cirque.CacheLockConfig{}),
+			Lock:      cirque.NewCacheLock(0),
 		},
 		t:     t,
 		tally: tally,
@@ -103,7 +103,7 @@ func (h *house) fill(key cirque.CacheKey, meta *cirque.CacheMeta) (*cirque.HttpC
 	h.t.Helper()
 	c := h.miss(key)
 	c.SetMeta(meta)
-	f, err := c.StartFill(h.t.Context(), cirque.FillOptions{Reader: h.t.Context(), SizeHint: -1})
+	f, err := c.StartFill(h.t.Context(), cirque.FillOptions{Reader: h.t.Context(), MissOptions: cirque.MissOptions{SizeHint: -1}})
 	require.NoError(h.t, err)
 	h.t.Cleanup(func() { f.Abort(cirque.InternalError) })
 	return c, f

@@ -169,9 +169,6 @@ type CompactCacheKey struct {
 // Combined returns the same hash as [CacheKey.Combined].
 func (k CompactCacheKey) Combined() HashBinary { return combine(k.Primary, k.Variance) }
 
-// IsPrimary reports whether k names the primary slot rather than one variant.
-func (k CompactCacheKey) IsPrimary() bool { return k.Variance.IsZero() }
-
 // Compare orders keys by primary hash, then variance, then user tag.
 func (k CompactCacheKey) Compare(o CompactCacheKey) int {
 	return cmp.Or(

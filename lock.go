@@ -10,9 +10,9 @@ import (
 // a second writer: after a timeout several may write the same key, and the Storage must cope with
 // that.
 //
-// Implementations are safe for concurrent use. Only a [CacheLock] makes permits and read locks;
-// another implementation wraps a CacheLock and decides which calls it passes on. Every writer gets
-// its permit from Lock.
+// Implementations are safe for concurrent use. Only the lock that [NewCacheLock] returns makes
+// permits and read locks; another implementation wraps it and decides which calls it passes on.
+// Every writer gets its permit from Lock.
 type CacheKeyLock interface {
 	// Lock makes the caller the writer of key, or a reader that may wait for the writer. Exactly
 	// one of its results is not nil. staleWriter says that this writer would revalidate a stale
@@ -42,13 +42,6 @@ func (p *WritePermit) awaited() bool {
 	return p.lock.turn == p.turn && p.lock.waiters > 0
 }
 
-// CacheLockConfig configures a CacheLock. The zero value works.
-type CacheLockConfig struct {
-	// AgeTimeout bounds a writer's turn. After it the waiters get a new writer, while the old one
-	// may still finish its work. Zero means 30 seconds, a negative value means no bound.
-	AgeTimeout time.Duration
-}
-
 const (
 	defaultAgeTimeout = 30 * time.Second
 
@@ -60,7 +53,7 @@ const (
 	lockShards = 64
 )
 
-// CacheLock is the CacheKeyLock of one process.
+// cacheLock is the CacheKeyLock of one process.
 //
 // The waiters of a key queue in one channel, in order of arrival. When a writer fails, one waiter
 // is elected: it wakes and should call Lock, while the others sleep until the next writer ends. If
@@ -68,7 +61,7 @@ const (
 // Lock before the elected waiter gets the turn, and the elected waiter queues again.
 //
 // A lock starts no goroutine. A key without waiters has neither channel nor timer.
-type CacheLock struct {
+type cacheLock struct {
 	ageTimeout time.Duration // negative: none
 	shards     [lockShards]lockShard
 }
@@ -80,9 +73,13 @@ type lockShard struct {
 	}
 }
 
-// NewCacheLock returns a CacheLock.
-func NewCacheLock(cfg CacheLockConfig) *CacheLock {
-	l := &CacheLock{ageTimeout: cfg.AgeTimeout}
+// NewCacheLock returns the CacheKeyLock for one process. It distinguishes keys by
+// [CacheKey.Combined], and a status that no writer can report counts as LockTransientError.
+//
+// ageTimeout bounds a writer's turn. After it the waiters get a new writer, while the old one may
+// still finish its work. Zero means 30 seconds, a negative value means no bound.
+func NewCacheLock(ageTimeout time.Duration) CacheKeyLock {
+	l := &cacheLock{ageTimeout: ageTimeout}
 	if l.ageTimeout == 0 {
 		l.ageTimeout = defaultAgeTimeout
 	}
@@ -92,8 +89,8 @@ func NewCacheLock(cfg CacheLockConfig) *CacheLock {
 	return l
 }
 
-// Lock implements CacheKeyLock. It distinguishes keys by [CacheKey.Combined].
-func (l *CacheLock) Lock(key CacheKey, staleWriter bool) (*WritePermit, *ReadLock) {
+// Lock implements CacheKeyLock.
+func (l *cacheLock) Lock(key CacheKey, staleWriter bool) (*WritePermit, *ReadLock) {
 	hash := key.Combined()
 	shard := &l.shards[hash[0]%lockShards]
 	now := time.Now()
@@ -114,8 +111,8 @@ func (l *CacheLock) Lock(key CacheKey, staleWriter bool) (*WritePermit, *ReadLoc
 	return permit, nil
 }
 
-// Release implements CacheKeyLock. A status that no writer can report counts as LockTransientError.
-func (l *CacheLock) Release(_ CacheKey, permit *WritePermit, status LockStatus) {
+// Release implements CacheKeyLock.
+func (l *cacheLock) Release(_ CacheKey, permit *WritePermit, status LockStatus) {
 	if permit == nil {
 		return
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // held returns how many keys are in the lock's table, and how many waiters they have.
-func (l *CacheLock) held() (keys, waiters int) {
+func (l *cacheLock) held() (keys, waiters int) {
 	for i := range l.shards {
 		mu := &l.shards[i].mu
 		mu.Lock()
@@ -38,10 +38,10 @@ func (l *CacheLock) held() (keys, waiters int) {
 //	NAME cancel          end the context of NAME's wait
 //	sleep DURATION
 //	table                report what the table holds
-func lockScript(t *testing.T, cfg CacheLockConfig, transcript string) {
+func lockScript(t *testing.T, ageTimeout time.Duration, transcript string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := &scriptedLock{t: t, lock: NewCacheLock(cfg), who: map[string]*scriptedUser{}}
+		s := &scriptedLock{t: t, lock: NewCacheLock(ageTimeout).(*cacheLock), who: map[string]*scriptedUser{}}
 		var got []string
 		want := strings.Split(strings.TrimSpace(transcript), "\n")
 		for i, line := range want {
@@ -61,7 +61,7 @@ func lockScript(t *testing.T, cfg CacheLockConfig, transcript string) {
 
 type scriptedLock struct {
 	t    *testing.T
-	lock *CacheLock
+	lock *cacheLock
 	who  map[string]*scriptedUser
 	mu   struct {
 		sync.Mutex

@@ -36,7 +36,7 @@ func fillOnce(ctx context.Context, l CacheKeyLock, key CacheKey, timeout time.Du
 func TestLockElectionsWakeEachWaiterOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const waiters = 500
-		l := NewCacheLock(CacheLockConfig{})
+		l := NewCacheLock(0)
 		first := writerOf(l.Lock(lockKey, false))
 		var woken, wrote atomic.Int64
 		for range waiters {
@@ -56,7 +56,7 @@ func TestLockElectionsWakeEachWaiterOnce(t *testing.T) {
 		require.EqualValues(t, waiters, wrote.Load())
 		require.EqualValues(t, waiters, woken.Load())
 		require.Equal(t, waiters*time.Millisecond, time.Since(start), "a turn was left idle")
-		keys, _ := l.held()
+		keys, _ := l.(*cacheLock).held()
 		require.Zero(t, keys)
 	})
 }
@@ -65,7 +65,7 @@ func TestLockElectionsWakeEachWaiterOnce(t *testing.T) {
 // empty at the end.
 func TestLockUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewCacheLock(CacheLockConfig{AgeTimeout: -1})
+		l := NewCacheLock(-1)
 		var writers [3]atomic.Int32
 		var ended [8]atomic.Int64
 		var wg sync.WaitGroup
@@ -98,7 +98,7 @@ func TestLockUnderLoad(t *testing.T) {
 		for _, status := range []LockStatus{LockWaiting, LockDone, LockGiveUp, LockWaitTimeout} {
 			require.NotZero(t, ended[status].Load(), "no wait ended with %s", status)
 		}
-		keys, waiters := l.held()
+		keys, waiters := l.(*cacheLock).held()
 		require.Zero(t, keys)
 		require.Zero(t, waiters)
 	})
@@ -106,7 +106,7 @@ func TestLockUnderLoad(t *testing.T) {
 
 // TestLockUnderRace is TestLockUnderLoad with real threads, a real clock and turns that time out.
 func TestLockUnderRace(t *testing.T) {
-	l := NewCacheLock(CacheLockConfig{AgeTimeout: 100 * time.Microsecond})
+	l := NewCacheLock(100 * time.Microsecond)
 	var wg sync.WaitGroup
 	for i := range 16 {
 		rng := rand.New(rand.NewPCG(2, uint64(i)))
@@ -124,13 +124,13 @@ func TestLockUnderRace(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	keys, waiters := l.held()
+	keys, waiters := l.(*cacheLock).held()
 	require.Zero(t, keys)
 	require.Zero(t, waiters)
 }
 
 func BenchmarkLockUncontended(b *testing.B) {
-	l := NewCacheLock(CacheLockConfig{})
+	l := NewCacheLock(0)
 	b.ReportAllocs()
 	for b.Loop() {
 		l.Release(lockKey, writerOf(l.Lock(lockKey, false)), LockDone)
@@ -138,7 +138,7 @@ func BenchmarkLockUncontended(b *testing.B) {
 }
 
 func BenchmarkLockParallel(b *testing.B) {
-	l := NewCacheLock(CacheLockConfig{})
+	l := NewCacheLock(0)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		key := NewCacheKey("", fmt.Sprint(rand.Uint64()), "")
@@ -153,7 +153,7 @@ const crowd = 10_000
 // BenchmarkLockCrowd measures how a crowd waits for one writer and is woken. B/waiter is the heap
 // per waiter, without the goroutines.
 func BenchmarkLockCrowd(b *testing.B) {
-	l := NewCacheLock(CacheLockConfig{})
+	l := NewCacheLock(0)
 	var bytes float64
 	for b.Loop() {
 		b.StopTimer()
@@ -171,7 +171,7 @@ func BenchmarkLockCrowd(b *testing.B) {
 		before := heapInUse()
 		b.StartTimer()
 		close(start)
-		for n := 0; n < crowd; _, n = l.held() {
+		for n := 0; n < crowd; _, n = l.(*cacheLock).held() {
 			runtime.Gosched()
 		}
 		b.StopTimer()
@@ -187,7 +187,7 @@ func BenchmarkLockCrowd(b *testing.B) {
 
 // BenchmarkLockFailingWriters measures a crowd in which every writer fails at once.
 func BenchmarkLockFailingWriters(b *testing.B) {
-	l := NewCacheLock(CacheLockConfig{})
+	l := NewCacheLock(0)
 	for b.Loop() {
 		b.StopTimer()
 		writer := writerOf(l.Lock(lockKey, false))
@@ -198,7 +198,7 @@ func BenchmarkLockFailingWriters(b *testing.B) {
 				l.Release(lockKey, permit, LockTransientError)
 			})
 		}
-		for n := 0; n < crowd; _, n = l.held() {
+		for n := 0; n < crowd; _, n = l.(*cacheLock).held() {
 			runtime.Gosched()
 		}
 		b.StartTimer()

@@ -14,7 +14,7 @@ import (
 var lockKey = NewCacheKey("ns", "/", "")
 
 func TestLockOneWriter(t *testing.T) {
-	lockScript(t, CacheLockConfig{}, `
+	lockScript(t, 0, `
 		> table
 		0 keys, 0 waiters
 		> a lock
@@ -43,7 +43,7 @@ func TestLockOneWriter(t *testing.T) {
 }
 
 func TestLockGiveUpWakesAll(t *testing.T) {
-	lockScript(t, CacheLockConfig{}, `
+	lockScript(t, 0, `
 		> a lock
 		a writes
 		> b hold 5s
@@ -59,7 +59,7 @@ func TestLockGiveUpWakesAll(t *testing.T) {
 }
 
 func TestLockWaitAfterTheEndReturnsAtOnce(t *testing.T) {
-	lockScript(t, CacheLockConfig{}, `
+	lockScript(t, 0, `
 		> a lock
 		a writes
 		> b lock
@@ -80,7 +80,7 @@ func TestLockWaitAfterTheEndReturnsAtOnce(t *testing.T) {
 }
 
 func TestLockZeroTimeoutDoesNotWait(t *testing.T) {
-	lockScript(t, CacheLockConfig{}, `
+	lockScript(t, 0, `
 		> a lock
 		a writes
 		> b lock
@@ -96,7 +96,7 @@ func TestLockZeroTimeoutDoesNotWait(t *testing.T) {
 }
 
 func TestLockStaleWriter(t *testing.T) {
-	lockScript(t, CacheLockConfig{}, `
+	lockScript(t, 0, `
 		> a lock stale
 		a writes
 		> b lock
@@ -119,7 +119,7 @@ func TestLockStaleWriter(t *testing.T) {
 }
 
 func TestLockFailedWriterElectsAWaiter(t *testing.T) {
-	lockScript(t, CacheLockConfig{}, `
+	lockScript(t, 0, `
 		> a lock
 		a writes
 		> b hold 5s
@@ -140,7 +140,7 @@ func TestLockFailedWriterElectsAWaiter(t *testing.T) {
 
 func TestLockReleaseWithAnImpossibleStatusElectsAWaiter(t *testing.T) {
 	for _, status := range []string{"Waiting", "WaitTimeout", "AgeTimeout"} {
-		lockScript(t, CacheLockConfig{}, strings.ReplaceAll(`
+		lockScript(t, 0, strings.ReplaceAll(`
 			> a lock
 			a writes
 			> b lock
@@ -155,7 +155,7 @@ func TestLockReleaseWithAnImpossibleStatusElectsAWaiter(t *testing.T) {
 }
 
 func TestLockSecondReleaseDoesNothing(t *testing.T) {
-	lockScript(t, CacheLockConfig{}, `
+	lockScript(t, 0, `
 		> a lock
 		a writes
 		> b hold 5s
@@ -177,11 +177,11 @@ func TestLockSecondReleaseDoesNothing(t *testing.T) {
 }
 
 func TestLockReleaseOfNilPermit(t *testing.T) {
-	NewCacheLock(CacheLockConfig{}).Release(lockKey, nil, LockDone)
+	NewCacheLock(0).Release(lockKey, nil, LockDone)
 }
 
 func TestLockNewcomerTakesAVacantTurn(t *testing.T) {
-	lockScript(t, CacheLockConfig{}, `
+	lockScript(t, 0, `
 		> a lock
 		a writes
 		> b lock
@@ -208,7 +208,7 @@ func TestLockNewcomerTakesAVacantTurn(t *testing.T) {
 }
 
 func TestLockElectedWaiterThatDoesNotLockWakesAll(t *testing.T) {
-	lockScript(t, CacheLockConfig{}, `
+	lockScript(t, 0, `
 		> a lock
 		a writes
 		> b lock
@@ -240,7 +240,7 @@ func TestLockElectedWaiterThatDoesNotLockWakesAll(t *testing.T) {
 }
 
 func TestLockWaitOnAVacantTurnReturnsAtOnce(t *testing.T) {
-	lockScript(t, CacheLockConfig{}, `
+	lockScript(t, 0, `
 		> a lock
 		a writes
 		> b lock
@@ -263,7 +263,7 @@ func TestLockWaitOnAVacantTurnReturnsAtOnce(t *testing.T) {
 }
 
 func TestLockWaitTimeout(t *testing.T) {
-	lockScript(t, CacheLockConfig{}, `
+	lockScript(t, 0, `
 		> a lock
 		a writes
 		> b hold 5s
@@ -283,7 +283,7 @@ func TestLockWaitTimeout(t *testing.T) {
 }
 
 func TestLockCancelledWaitersLeaveNothing(t *testing.T) {
-	lockScript(t, CacheLockConfig{}, `
+	lockScript(t, 0, `
 		> a lock
 		a writes
 		> b hold 5s
@@ -304,7 +304,7 @@ func TestLockCancelledWaitersLeaveNothing(t *testing.T) {
 }
 
 func TestLockAgeTimeout(t *testing.T) {
-	lockScript(t, CacheLockConfig{AgeTimeout: 10 * time.Second}, `
+	lockScript(t, 10*time.Second, `
 		> a lock
 		a writes
 		> sleep 6s
@@ -329,7 +329,7 @@ func TestLockAgeTimeout(t *testing.T) {
 }
 
 func TestLockAgeTimeoutWithoutWaiters(t *testing.T) {
-	lockScript(t, CacheLockConfig{AgeTimeout: 10 * time.Second}, `
+	lockScript(t, 10*time.Second, `
 		> a lock
 		a writes
 		> b lock
@@ -355,7 +355,7 @@ func TestLockAgeTimeoutWithoutWaiters(t *testing.T) {
 
 // A new turn may end before the deadline of the election.
 func TestLockAgeTimeoutWithinAnElection(t *testing.T) {
-	lockScript(t, CacheLockConfig{AgeTimeout: 10 * time.Millisecond}, `
+	lockScript(t, 10*time.Millisecond, `
 		> a lock
 		a writes
 		> b hold 1h
@@ -368,7 +368,7 @@ func TestLockAgeTimeoutWithinAnElection(t *testing.T) {
 }
 
 func TestLockDefaultAgeTimeout(t *testing.T) {
-	lockScript(t, CacheLockConfig{}, `
+	lockScript(t, 0, `
 		> a lock
 		a writes
 		> b hold 1h
@@ -379,7 +379,7 @@ func TestLockDefaultAgeTimeout(t *testing.T) {
 }
 
 func TestLockWithoutAgeTimeout(t *testing.T) {
-	lockScript(t, CacheLockConfig{AgeTimeout: -1}, `
+	lockScript(t, -1, `
 		> a lock
 		a writes
 		> b hold 1000h
@@ -396,19 +396,19 @@ func TestLockWithoutAgeTimeout(t *testing.T) {
 }
 
 func TestLockDistinguishesKeys(t *testing.T) {
-	l := NewCacheLock(CacheLockConfig{})
+	l := NewCacheLock(0)
 	variant := lockKey.WithVariance(HashBinary{1})
 	for _, key := range []CacheKey{lockKey, variant, NewCacheKey("ns", "/a", ""), NewCacheKey("", "/", "")} {
 		require.NotNil(t, writerOf(l.Lock(key, false)))
 	}
 	tagged := NewCacheKey("ns", "/", "owner") // the tag is not part of the key's identity
 	require.NotNil(t, readerOf(l.Lock(tagged, false)))
-	keys, _ := l.held()
+	keys, _ := l.(*cacheLock).held()
 	require.Equal(t, 4, keys)
 }
 
 func TestStaleWriterIsThePresentOne(t *testing.T) {
-	l := NewCacheLock(CacheLockConfig{})
+	l := NewCacheLock(0)
 	first := writerOf(l.Lock(lockKey, true))
 	read := readerOf(l.Lock(lockKey, false))
 	require.True(t, read.StaleWriter())
@@ -425,7 +425,7 @@ func (endedContext) Err() error { return context.Canceled }
 
 func TestLockElectedWaiterWhoseContextEndedElectsTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewCacheLock(CacheLockConfig{})
+		l := NewCacheLock(0)
 		writer := writerOf(l.Lock(lockKey, false))
 		read := readerOf(l.Lock(lockKey, false))
 		gone, next := make(chan LockStatus, 1), make(chan LockStatus, 1)
@@ -445,7 +445,7 @@ func TestLockElectedWaiterWhoseContextEndedElectsTheNext(t *testing.T) {
 // A waiter counts as soon as it has joined, so it may be elected before it receives from its
 // channel.
 func TestLockElectionBeforeTheWaiterListens(t *testing.T) {
-	l := NewCacheLock(CacheLockConfig{})
+	l := NewCacheLock(0)
 	writer := writerOf(l.Lock(lockKey, false))
 	read := readerOf(l.Lock(lockKey, false))
 	wake, _ := read.join()
@@ -459,7 +459,7 @@ func TestLockElectionBeforeTheWaiterListens(t *testing.T) {
 
 func TestLockTimerStopsWithTheLastWaiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewCacheLock(CacheLockConfig{})
+		l := NewCacheLock(0)
 		writer := writerOf(l.Lock(lockKey, false))
 		read := readerOf(l.Lock(lockKey, false))
 		require.Equal(t, LockWaitTimeout, read.Wait(t.Context(), time.Second))
@@ -473,7 +473,7 @@ func TestLockTimerStopsWithTheLastWaiter(t *testing.T) {
 }
 
 func TestLockLostPermitDangles(t *testing.T) {
-	l := NewCacheLock(CacheLockConfig{AgeTimeout: -1})
+	l := NewCacheLock(-1)
 	require.NotNil(t, writerOf(l.Lock(lockKey, false))) // the permit is dropped
 	quiet := NewCacheKey("", "nobody waits", "")
 	require.NotNil(t, writerOf(l.Lock(quiet, false)))
@@ -492,13 +492,13 @@ func TestLockLostPermitDangles(t *testing.T) {
 	}
 	require.Equal(t, LockDangling, read.present())
 	require.Eventually(t, func() bool {
-		keys, _ := l.held()
+		keys, _ := l.(*cacheLock).held()
 		return keys == 0
 	}, time.Minute, time.Millisecond)
 }
 
 func TestLockReleasedPermitDoesNotDangle(t *testing.T) {
-	l := NewCacheLock(CacheLockConfig{AgeTimeout: -1})
+	l := NewCacheLock(-1)
 	l.Release(lockKey, writerOf(l.Lock(lockKey, false)), LockDone)
 	second := writerOf(l.Lock(lockKey, false))
 	read := readerOf(l.Lock(lockKey, false))

@@ -97,7 +97,7 @@ func (c *HttpCache) Found(meta *CacheMeta, hit HitHandler, status HitStatus) {
 		_ = hit.Close()
 		c.trace.miss(&c.key)
 		return
-	case status.IsFresh():
+	case status.isFresh():
 		c.transition(opFound, PhaseHit)
 	default:
 		c.transition(opFound, PhaseStale)

@@ -35,7 +35,7 @@ func checkedUvarint(s string) (n uint64, rest string, ok bool) {
 	for i := range len(s) {
 		c := s[i]
 		if i == binary.MaxVarintLen64 {
-			return 0, "", false
+			break
 		}
 		if c < 0x80 {
 			return n | uint64(c)<<shift, s[i+1:], true

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -132,4 +133,40 @@ func TestReferenceIsComplete(t *testing.T) {
 			require.Contains(t, named, filepath.Dir(file), "a package")
 		}
 	}
+}
+
+// The table of files in docs/design.md has every file of this package and every directory of Go
+// code: by its own name, or by that of a directory around it. Whatever the table names exists.
+func TestDesignNamesEveryFileAndPackage(t *testing.T) {
+	_, table, found := strings.Cut(pages(t)["docs/design.md"], "| file or package | concern |\n")
+	require.True(t, found)
+	table, _, _ = strings.Cut(table, "\n\n")
+	named := make(map[string]bool)
+	for _, row := range strings.Split(table, "\n") {
+		names, _, _ := strings.Cut(strings.TrimPrefix(row, "| "), " | ")
+		for _, name := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(names, -1) {
+			require.False(t, named[name[1]], "%s is named twice", name[1])
+			_, err := os.Stat(name[1])
+			require.NoError(t, err, "docs/design.md names it")
+			named[name[1]] = true
+		}
+	}
+	require.NoError(t, filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != "." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata"):
+			return filepath.SkipDir
+		case entry.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		name := path
+		if filepath.Dir(path) != "." {
+			for name = filepath.Dir(path); !named[name] && name != "."; {
+				name = filepath.Dir(name)
+			}
+		}
+		require.True(t, named[name], "docs/design.md has no row for %s", path)
+		return nil
+	}))
 }

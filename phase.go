@@ -118,8 +118,8 @@ func (s HitStatus) String() string {
 	return names[s]
 }
 
-// IsFresh reports whether the entry may be served without a request to the origin.
-func (s HitStatus) IsFresh() bool { return s == HitFresh || s == HitForceFresh }
+// isFresh reports whether the entry may be served without a request to the origin.
+func (s HitStatus) isFresh() bool { return s == HitFresh || s == HitForceFresh }
 
 // isMiss reports whether the entry must be treated as absent.
 func (s HitStatus) isMiss() bool { return s == HitForceMiss || s == HitFailedFilter }

@@ -56,7 +56,7 @@ func TestHitStatus(t *testing.T) {
 		7:               {"HitStatus(7)", false, false},
 	} {
 		require.Equal(t, c.name, status.String())
-		require.Equal(t, c.fresh, status.IsFresh(), status)
+		require.Equal(t, c.fresh, status.isFresh(), status)
 		require.Equal(t, c.miss, status.isMiss(), status)
 	}
 }

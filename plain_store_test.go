@@ -62,7 +62,7 @@ func (s *plainStore) Purge(_ context.Context, key cirque.CompactCacheKey, typ ci
 	defer s.mu.Unlock()
 	if typ == cirque.PurgeInvalidation {
 		for tag, k := range s.writes {
-			if k.Primary == key.Primary && (key.IsPrimary() || k.Variance == key.Variance) {
+			if k.Primary == key.Primary && (key.Variance.IsZero() || k.Variance == key.Variance) {
 				s.voided[tag] = true
 			}
 		}

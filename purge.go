@@ -89,7 +89,7 @@ func (o *CacheOptions) variants(ctx context.Context, key CacheKey) ([]Variant, e
 		return nil, err
 	}
 	defer hit.Close()
-	record, ok := meta.VaryRecord()
+	record, ok := meta.varyRecord()
 	if !ok {
 		return nil, nil
 	}
@@ -169,14 +169,4 @@ func (o *CacheOptions) markSlotStale(ctx context.Context, key CacheKey, now time
 	stale := meta.Clone()
 	stale.freshUntil = now.UnixNano()
 	return o.Storage.UpdateMeta(ctx, key, stale, hit.Tag())
-}
-
-// PurgeGroups does the same as PurgeAll for the responses in the groups of origin with these names
-// (RFC 9875 §2).
-func (o *CacheOptions) PurgeGroups(ctx context.Context, origin string, names ...string) error {
-	hashes := make([]HashBinary, len(names))
-	for i, name := range names {
-		hashes[i] = GroupHash(origin, name)
-	}
-	return o.Storage.Purges().PurgeGroups(ctx, hashes...)
 }

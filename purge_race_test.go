@@ -59,7 +59,7 @@ func (h *house) storeVariant(c *cirque.HttpCache, language, body string) {
 	c.Miss()
 	c.SetMeta(freshMeta(strconv.Quote(language)))
 	c.UpdateVariance(h.t.Context(), byLanguage, languages(language), nil)
-	f, err := c.StartFill(h.t.Context(), cirque.FillOptions{Reader: h.t.Context(), SizeHint: -1})
+	f, err := c.StartFill(h.t.Context(), cirque.FillOptions{Reader: h.t.Context(), MissOptions: cirque.MissOptions{SizeHint: -1}})
 	if err != nil {
 		return
 	}
@@ -189,7 +189,7 @@ func TestPurgeThatCannotWaitVoidsTheWrite(t *testing.T) {
 					if varies {
 						c.UpdateVariance(t.Context(), byLanguage, languages("en"), nil)
 					}
-					f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context(), SizeHint: -1})
+					f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context(), MissOptions: cirque.MissOptions{SizeHint: -1}})
 					require.NoError(t, err)
 					require.True(t, purged)
 					require.Equal(t, cirque.Deferred, f.NoCacheReason())

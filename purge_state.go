@@ -5,7 +5,6 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // PurgeEpoch counts the purges of everything and of groups that a Storage has seen. A fetch notes
@@ -14,37 +13,27 @@ import (
 // are not compared.
 type PurgeEpoch uint64
 
-// PurgeScope says which responses a purge of more than one key voids.
-type PurgeScope uint8
-
-const (
-	// PurgeScopeAll is everything in the Storage, in all namespaces.
-	PurgeScopeAll PurgeScope = iota + 1
-	// PurgeScopeGroups is every response in one of the event's Groups.
-	PurgeScopeGroups
-	// PurgeScopeEveryGroup is every response in any group. It replaces purges whose groups were
-	// forgotten.
-	PurgeScopeEveryGroup
-)
-
-// PurgeEvent is one purge of everything or of groups.
+// PurgeEvent is one purge of everything or of groups. Only one of All, EveryGroup and Groups is
+// set. If none is, only the epoch changes.
 type PurgeEvent struct {
-	Epoch  PurgeEpoch
-	Scope  PurgeScope
-	Groups []HashBinary // for PurgeScopeGroups; see GroupHash. If there are none, only the epoch changes
+	Epoch PurgeEpoch
+	// All voids everything in the Storage, in all namespaces.
+	All bool
+	// EveryGroup voids every response in any group. It replaces purges whose groups were forgotten.
+	EveryGroup bool
+	// Groups voids every response in one of these groups. Each hash stands for the origin and the
+	// name of a group.
+	Groups []HashBinary
 }
 
 // PurgeJournal keeps purges beyond this process: on disk, or in a store that other processes use
-// too.
-type PurgeJournal interface {
-	// Append keeps e durably and returns the epoch of the purge. That is e.Epoch, which is one more
-	// than the present epoch, or a greater one if other processes purge too. Calls for one
-	// PurgeState never overlap.
-	//
-	// With an error and a zero epoch, the purge has no effect. With an error and another epoch, it
-	// has effect in this process, and may be forgotten when the process ends.
-	Append(ctx context.Context, e PurgeEvent) (PurgeEpoch, error)
-}
+// too. It keeps e durably and returns the epoch of the purge. That is e.Epoch, which is one more
+// than the present epoch, or a greater one if other processes purge too. Calls for one PurgeState
+// never overlap.
+//
+// With an error and a zero epoch, the purge has no effect. With an error and another epoch, it has
+// effect in this process, and may be forgotten when the process ends.
+type PurgeJournal func(ctx context.Context, e PurgeEvent) (PurgeEpoch, error)
 
 // maxPurgedGroups is how many purged groups a PurgeState remembers, at up to 64 bytes each: at most
 // 2 MiB. When there are more, the older half is forgotten, and every response in any group that was
@@ -84,8 +73,9 @@ type purgedGroups struct {
 // Restore sets the events that the Storage has kept, in any order, and the journal for later ones.
 // A nil journal is none. Restore must be called before the PurgeState is used.
 //
-// If the journal was lost, or there never was one, everything that was stored before is void: pass
-// [NewPurgeHistory].
+// If the journal was lost, or there never was one, everything that was stored before is void. Then
+// pass one event, a purge of All. Its epoch must be the present time in Unix nanoseconds, so that
+// epochs of one history are not taken for those of another.
 func (s *PurgeState) Restore(journal PurgeJournal, events ...PurgeEvent) {
 	s.journal = journal
 	for _, e := range events {
@@ -94,28 +84,26 @@ func (s *PurgeState) Restore(journal PurgeJournal, events ...PurgeEvent) {
 	s.base = s.all.Load()
 }
 
-// NewPurgeHistory returns the first event of a new history of purges, which replaces a lost one. It
-// voids everything that was stored before. Its epoch is now in Unix nanoseconds, so that epochs of
-// one history are not taken for those of another.
-func NewPurgeHistory(now time.Time) PurgeEvent {
-	return PurgeEvent{Epoch: PurgeEpoch(now.UnixNano()), Scope: PurgeScopeAll}
-}
-
 // Epoch returns the epoch of the latest purge.
 func (s *PurgeState) Epoch() PurgeEpoch { return PurgeEpoch(s.epoch.Load()) }
 
 // PurgeAll voids everything that is stored, and every fetch under way. The entries leave when new
 // responses need their room. An error means that the purge was not kept: see [PurgeJournal].
 func (s *PurgeState) PurgeAll(ctx context.Context) error {
-	return s.purge(ctx, PurgeEvent{Scope: PurgeScopeAll})
+	return s.purge(ctx, PurgeEvent{All: true})
 }
 
-// PurgeGroups does the same as PurgeAll for the responses that are in one of groups.
-func (s *PurgeState) PurgeGroups(ctx context.Context, groups ...HashBinary) error {
-	if len(groups) == 0 {
+// PurgeGroups does the same as PurgeAll for the responses in the groups of origin with these names
+// (RFC 9875 §2). origin is written as in "https://example.com".
+func (s *PurgeState) PurgeGroups(ctx context.Context, origin string, names ...string) error {
+	if len(names) == 0 {
 		return nil
 	}
-	return s.purge(ctx, PurgeEvent{Scope: PurgeScopeGroups, Groups: groups})
+	groups := make([]HashBinary, len(names))
+	for i, name := range names {
+		groups[i] = groupHash(origin, name)
+	}
+	return s.purge(ctx, PurgeEvent{Groups: groups})
 }
 
 var errNoEpoch = errors.New("cirque: the purge journal gave no epoch")
@@ -139,7 +127,7 @@ func (s *PurgeState) purge(ctx context.Context, e PurgeEvent) error {
 		s.Apply(e)
 		return nil
 	}
-	epoch, err := s.journal.Append(ctx, e)
+	epoch, err := s.journal(ctx, e)
 	if epoch == 0 {
 		if err == nil {
 			err = errNoEpoch
@@ -156,18 +144,18 @@ func (s *PurgeState) purge(ctx context.Context, e PurgeEvent) error {
 func (s *PurgeState) Apply(e PurgeEvent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch e.Scope {
-	case PurgeScopeAll:
+	switch {
+	case e.All:
 		if e.Epoch >= s.Epoch() {
 			s.mu.newer, s.mu.older = purgedGroups{}, purgedGroups{} // all that they void is void
 		}
 		raise(&s.all, e.Epoch)
-	case PurgeScopeGroups:
+	case e.EveryGroup:
+		raise(&s.floor, e.Epoch)
+	default:
 		for _, group := range e.Groups {
 			s.enter(group, e.Epoch)
 		}
-	case PurgeScopeEveryGroup:
-		raise(&s.floor, e.Epoch)
 	}
 	raise(&s.epoch, e.Epoch) // last: whoever sees the epoch sees the rest
 }
@@ -195,17 +183,17 @@ func (s *PurgeState) Snapshot() []PurgeEvent {
 	defer s.mu.RUnlock()
 	events := make([]PurgeEvent, 0, 3+len(s.mu.newer.at)+len(s.mu.older.at))
 	if all := s.all.Load(); all != 0 {
-		events = append(events, PurgeEvent{Epoch: PurgeEpoch(all), Scope: PurgeScopeAll})
+		events = append(events, PurgeEvent{Epoch: PurgeEpoch(all), All: true})
 	}
 	if floor := s.floor.Load(); floor > s.all.Load() {
-		events = append(events, PurgeEvent{Epoch: PurgeEpoch(floor), Scope: PurgeScopeEveryGroup})
+		events = append(events, PurgeEvent{Epoch: PurgeEpoch(floor), EveryGroup: true})
 	}
 	for _, groups := range []*purgedGroups{&s.mu.older, &s.mu.newer} { // older first, as they are forgotten first
 		for group, epoch := range groups.at {
-			events = append(events, PurgeEvent{Epoch: epoch, Scope: PurgeScopeGroups, Groups: []HashBinary{group}})
+			events = append(events, PurgeEvent{Epoch: epoch, Groups: []HashBinary{group}})
 		}
 	}
-	return append(events, PurgeEvent{Epoch: s.Epoch(), Scope: PurgeScopeGroups}) // sets the epoch
+	return append(events, PurgeEvent{Epoch: s.Epoch()}) // sets the epoch
 }
 
 // Voids reports whether the response of m was purged with everything or with a group. It is also

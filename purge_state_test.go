@@ -25,21 +25,23 @@ func metaAt(epoch cirque.PurgeEpoch, groups ...string) *cirque.CacheMeta {
 	}
 	now := time.Now()
 	m := cirque.NewCacheMeta(http.StatusOK, header, now, now.Add(time.Hour), 0, 0)
-	m.SetGroups("https://example.com")
+	m.SetGroups(origin)
 	m.SetPurgeEpoch(epoch)
 	return m
 }
 
-func group(name string) cirque.HashBinary { return cirque.GroupHash("https://example.com", name) }
+const origin = "https://example.com"
+
+func group(name string) cirque.HashBinary { return cirque.GroupHash(origin, name) }
 
 func TestPurgeStateVoidsOlderResponses(t *testing.T) {
 	var s cirque.PurgeState
 	require.False(t, s.Voids(metaAt(0, "a")))
 	require.True(t, s.Voids(metaAt(1, "a")), "from another history")
 
-	require.NoError(t, s.PurgeGroups(t.Context()))
+	require.NoError(t, s.PurgeGroups(t.Context(), origin))
 	require.Zero(t, s.Epoch(), "there was no purge")
-	require.NoError(t, s.PurgeGroups(t.Context(), group("a"), group("b")))
+	require.NoError(t, s.PurgeGroups(t.Context(), origin, "a", "b"))
 	require.EqualValues(t, 1, s.Epoch())
 	require.True(t, s.Voids(metaAt(0, "x", "b")))
 	require.False(t, s.Voids(metaAt(0, "x")))
@@ -53,7 +55,7 @@ func TestPurgeStateVoidsOlderResponses(t *testing.T) {
 	require.True(t, s.Voids(metaAt(1)))
 	require.False(t, s.Voids(metaAt(2, "a")))
 
-	require.NoError(t, s.PurgeGroups(t.Context(), group("a")))
+	require.NoError(t, s.PurgeGroups(t.Context(), origin, "a"))
 	require.True(t, s.Voids(metaAt(2, "a")))
 	require.False(t, s.Voids(metaAt(2, "b")))
 	require.False(t, s.Voids(metaAt(3, "a")))
@@ -62,13 +64,13 @@ func TestPurgeStateVoidsOlderResponses(t *testing.T) {
 // Events may come twice, or late. A snapshot makes the same state as all events.
 func TestPurgeStateIsRestoredFromItsSnapshot(t *testing.T) {
 	events := []cirque.PurgeEvent{
-		{Epoch: 10, Scope: cirque.PurgeScopeAll},
-		{Epoch: 12, Scope: cirque.PurgeScopeGroups, Groups: []cirque.HashBinary{group("a"), group("b")}},
-		{Epoch: 11, Scope: cirque.PurgeScopeEveryGroup},
-		{Epoch: 14, Scope: cirque.PurgeScopeGroups, Groups: []cirque.HashBinary{group("a")}},
-		{Epoch: 13, Scope: cirque.PurgeScopeGroups, Groups: []cirque.HashBinary{group("a")}},
-		{Epoch: 10, Scope: cirque.PurgeScopeAll},
-		{Epoch: 20, Scope: cirque.PurgeScopeGroups},
+		{Epoch: 10, All: true},
+		{Epoch: 12, Groups: []cirque.HashBinary{group("a"), group("b")}},
+		{Epoch: 11, EveryGroup: true},
+		{Epoch: 14, Groups: []cirque.HashBinary{group("a")}},
+		{Epoch: 13, Groups: []cirque.HashBinary{group("a")}},
+		{Epoch: 10, All: true},
+		{Epoch: 20},
 	}
 	var first, second cirque.PurgeState
 	first.Restore(nil, events...)
@@ -98,7 +100,7 @@ func TestPurgedGroupsAreBounded(t *testing.T) {
 			name += long
 		}
 		m := metaAt(s.Epoch(), name)
-		require.NoError(t, s.PurgeGroups(t.Context(), group(name)))
+		require.NoError(t, s.PurgeGroups(t.Context(), origin, name))
 		require.True(t, s.Voids(m))
 		if n%5000 == 0 {
 			last = m
@@ -111,7 +113,7 @@ func TestPurgedGroupsAreBounded(t *testing.T) {
 	require.LessOrEqual(t, len(s.Snapshot()), cirque.MaxPurgedGroups+3)
 	recent := metaAt(s.Epoch(), "recent")
 	for n := range cirque.MaxPurgedGroups / 2 {
-		require.NoError(t, s.PurgeGroups(t.Context(), group(fmt.Sprint("more", n))))
+		require.NoError(t, s.PurgeGroups(t.Context(), origin, fmt.Sprint("more", n)))
 	}
 	require.False(t, s.Voids(recent), "half of the groups are remembered")
 	require.Less(t, heap()-before, int64(3<<20))
@@ -166,7 +168,7 @@ func (j *scriptedJournal) Append(ctx context.Context, e cirque.PurgeEvent) (cirq
 func TestPurgeJournalDecidesAboutThePurge(t *testing.T) {
 	j := &scriptedJournal{skip: 5}
 	var s cirque.PurgeState
-	s.Restore(j, cirque.NewPurgeHistory(time.Unix(0, 1000)))
+	s.Restore(j.Append, cirque.PurgeEvent{Epoch: 1000, All: true})
 	require.True(t, s.Voids(metaAt(0)))
 	require.True(t, s.Voids(metaAt(999)))
 	require.False(t, s.Voids(metaAt(1000)))
@@ -206,7 +208,7 @@ func TestPurgeStateUnderConcurrency(t *testing.T) {
 				if n%50 == 0 {
 					_ = s.PurgeAll(t.Context())
 				} else {
-					_ = s.PurgeGroups(t.Context(), group(fmt.Sprint(i)))
+					_ = s.PurgeGroups(t.Context(), origin, fmt.Sprint(i))
 				}
 				if !s.Voids(before) {
 					t.Error("its own purge went unseen")
@@ -225,7 +227,7 @@ func TestPurgeVoidsTheFetchesOfOtherCachesOnTheStorage(t *testing.T) {
 		"key": func(o *cirque.CacheOptions) error { return o.Purge(context.Background(), keyA) },
 		"all": func(o *cirque.CacheOptions) error { return o.Storage.Purges().PurgeAll(context.Background()) },
 		"group": func(o *cirque.CacheOptions) error {
-			return o.PurgeGroups(context.Background(), "https://example.com", "g")
+			return o.Storage.Purges().PurgeGroups(context.Background(), origin, "g")
 		},
 	} {
 		for kind, storage := range map[string]func() cirque.Storage{

@@ -231,7 +231,7 @@ func TestPurgeVoidsAFillUnderWay(t *testing.T) {
 				if varies {
 					c.UpdateVariance(t.Context(), byLanguage, languages("en"), nil)
 				}
-				f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context(), SizeHint: -1})
+				f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context(), MissOptions: cirque.MissOptions{SizeHint: -1}})
 				require.NoError(t, err)
 				h.write(f, "half")
 				_ = purge(h, keyA)

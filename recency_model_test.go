@@ -102,7 +102,7 @@ func (m *model) answer(i int) {
 		vary = []string{[]string{"Accept-Language", "Accept"}[n]}
 	}
 	f.c.UpdateVariance(m.t.Context(), vary, languages("en"), nil)
-	fill, err := f.c.StartFill(m.t.Context(), cirque.FillOptions{Reader: m.t.Context(), SizeHint: -1})
+	fill, err := f.c.StartFill(m.t.Context(), cirque.FillOptions{Reader: m.t.Context(), MissOptions: cirque.MissOptions{SizeHint: -1}})
 	m.log(fmt.Sprint("begun, varies by ", vary), f, err)
 	if err != nil {
 		require.ErrorIs(m.t, err, cirque.ErrPurged)
@@ -152,7 +152,7 @@ func (m *model) purge() {
 	case 1:
 		require.NoError(m.t, o.Storage.Purges().PurgeAll(m.t.Context()))
 	case 2:
-		require.NoError(m.t, o.PurgeGroups(m.t.Context(), "https://example.com", "g"))
+		require.NoError(m.t, o.Storage.Purges().PurgeGroups(m.t.Context(), "https://example.com", "g"))
 	}
 	m.purged, m.stored = time.Now(), time.Time{}
 }

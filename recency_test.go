@@ -28,7 +28,7 @@ func (h *house) fillPast(meta *cirque.CacheMeta, vary []string) (*cirque.HttpCac
 	c.Bypass()
 	c.SetMeta(meta)
 	c.UpdateVariance(h.t.Context(), vary, languages("en"), nil)
-	f, err := c.StartFill(h.t.Context(), cirque.FillOptions{Reader: h.t.Context(), SizeHint: -1})
+	f, err := c.StartFill(h.t.Context(), cirque.FillOptions{Reader: h.t.Context(), MissOptions: cirque.MissOptions{SizeHint: -1}})
 	require.NoError(h.t, err)
 	return c, f
 }

@@ -20,7 +20,7 @@ func (o *CacheOptions) asStreaming(ctx context.Context, handler MissHandler) (wr
 
 func newSpool(ctx context.Context, handler MissHandler, budget *Budget) *spool {
 	return &spool{MissHandler: handler, body: stream.New(ctx, stream.Options{
-		Reserve: budget.Reserve,
+		Reserve: func(n int64) bool { return budget.Reserve(nil, n) },
 		Release: budget.Release,
 	})}
 }

@@ -43,7 +43,7 @@ const (
 )
 
 // Storage keeps responses. It has what every backend can do. What only some can do are optional
-// interfaces: [StreamingStorage], [HoldingStorage], [BudgetedStorage], [LimitedStorage].
+// interfaces: [StreamingStorage], [HoldingStorage], [BudgetedStorage].
 //
 // Implementations are safe for concurrent use. They may rely on each CacheKey being made by
 // NewCacheKey, and on a CacheMeta that they are given never changing. They must not change a
@@ -210,15 +210,8 @@ type HoldingStorage interface {
 type BudgetedStorage interface {
 	Storage
 
-	// Budgets returns them. The slice is the caller's.
+	// Budgets returns them. If there are several, a response may be stored under one of them alone,
+	// so the largest limit is that of the Storage. A nil *Budget has no limit. The slice is the
+	// caller's.
 	Budgets() []*Budget
-}
-
-// LimitedStorage is a Storage that knows how much it can hold.
-type LimitedStorage interface {
-	Storage
-
-	// Limit returns how many bytes of responses it can hold altogether. Zero or less means that
-	// there is no limit.
-	Limit() int64
 }

@@ -42,7 +42,7 @@ type CacheTrace struct {
 
 	// Evicted is called for each entry that left the Storage because this request's response needed
 	// the room. err is the Storage's; ErrNotFound means that the entry was gone already. Storages
-	// that make room by themselves report it through [Budget.ReserveFor], if they know which
+	// that make room by themselves report it through [Budget.Reserve], if they know which
 	// request needed it.
 	Evicted func(key CompactCacheKey, err error)
 

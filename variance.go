@@ -68,13 +68,13 @@ func (b *VarianceBuilder) add(p variancePair) {
 	b.n++
 }
 
-// HasVariance reports whether anything was added.
-func (b *VarianceBuilder) HasVariance() bool { return b.n > 0 || b.ofEpoch }
+// hasVariance reports whether anything was added.
+func (b *VarianceBuilder) hasVariance() bool { return b.n > 0 || b.ofEpoch }
 
 // Finalize returns the hash of the pairs added so far. If there is no variance, the hash is zero
 // and ok is false.
 func (b *VarianceBuilder) Finalize() (hash HashBinary, ok bool) {
-	if !b.HasVariance() {
+	if !b.hasVariance() {
 		return HashBinary{}, false
 	}
 	pairs := b.all

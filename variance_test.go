@@ -24,7 +24,7 @@ func variance(t testing.TB, pairs ...string) HashBinary {
 	}
 	h, ok := b.Finalize()
 	require.Equal(t, len(pairs) > 0, ok)
-	require.Equal(t, len(pairs) > 0, b.HasVariance())
+	require.Equal(t, len(pairs) > 0, b.hasVariance())
 	require.Equal(t, !ok, h.IsZero())
 	return h
 }

@@ -2,32 +2,13 @@ package cirque
 
 import (
 	"net/http"
-	"slices"
 	"strings"
-
-	"github.com/cirquecache/cirque/internal/field"
 )
 
-// VaryFields returns the request fields that a response with header h varies on (RFC 9110 §12.5.5):
-// canonical, sorted, each once, from all lines of Vary. star reports that a member is "*": then the
-// stored response matches no request (RFC 9111 §4.1). star is also true for more than 64 fields,
-// because each lookup has to go through them all.
-func VaryFields(h http.Header) (fields []string, star bool) {
-	for name := range field.Tokens(h["Vary"]) {
-		if name == "*" {
-			star = true
-			continue
-		}
-		fields = append(fields, http.CanonicalHeaderKey(name))
-	}
-	slices.Sort(fields)
-	fields = slices.Compact(fields)
-	return fields, star || len(fields) > maxVaryFields
-}
-
+// maxVaryFields is how many fields the record of several resources can have.
 const maxVaryFields = 64
 
-// VaryVariance returns a builder with the values that a request with header h has in fields, so
+// varyVariance returns a builder with the values that a request with header h has in fields, so
 // that two requests have the same variance if their fields match (RFC 9111 §4.1). A field matches
 // if it has the same lines, byte for byte. The RFC allows a cache to ignore whitespace, case, order
 // and the split into lines. This one does not: if the origin sees such a difference, one client
@@ -35,7 +16,7 @@ const maxVaryFields = 64
 //
 // The epoch, which is that of the vary record, is part of the variance. So Finalize always returns
 // a hash.
-func VaryVariance(fields []string, h http.Header, epoch uint64) *VarianceBuilder {
+func varyVariance(fields []string, h http.Header, epoch uint64) *VarianceBuilder {
 	b := &VarianceBuilder{epoch: epoch, ofEpoch: true}
 	b.addFields(fields, h)
 	return b // short enough to be inlined, so that b can stay on the caller's stack
@@ -69,10 +50,10 @@ func joinLines(lines []string) string {
 // fields and this epoch, and extra's dimensions.
 func varyHash(fields []string, header http.Header, epoch uint64, extra func(*VarianceBuilder)) HashBinary {
 	if extra == nil {
-		hash, _ := VaryVariance(fields, header, epoch).Finalize() // without extra, the builder stays on the stack
+		hash, _ := varyVariance(fields, header, epoch).Finalize() // without extra, the builder stays on the stack
 		return hash
 	}
-	b := VaryVariance(fields, header, epoch)
+	b := varyVariance(fields, header, epoch)
 	extra(b)
 	hash, _ := b.Finalize()
 	return hash
@@ -85,5 +66,5 @@ func addsVariance(extra func(*VarianceBuilder)) (varies, resources bool) {
 	}
 	b := new(VarianceBuilder)
 	extra(b)
-	return b.HasVariance(), b.resources
+	return b.hasVariance(), b.resources
 }

@@ -3,23 +3,24 @@ package cirque
 import (
 	"encoding/binary"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 )
 
-// MaxVariants is how many variants of one resource are stored.
-const MaxVariants = 64
+// maxVariants is how many variants of one resource are stored.
+const maxVariants = 64
 
 // VaryRecord describes the stored variants of a resource whose responses vary (RFC 9111 §4.1). It
 // is stored in the resource's primary slot instead of a response. A VaryRecord and its slices must
 // not be changed once they are shared.
 type VaryRecord struct {
-	// Epoch is part of every variant's hash. So a record with another epoch reaches none of them.
-	Epoch uint64
-	// Fields are the request fields that Vary names, as [VaryFields] returns them. See OfResources.
+	// Fields are the request fields that Vary names: canonical, sorted, each once. See OfResources.
 	Fields []string
-	// Variants are the stored variants, at most MaxVariants, the newest last.
+	// Variants are the stored variants, at most 64, the newest last.
 	Variants []Variant
+	// epoch is part of every variant's hash. So a record with another epoch reaches none of them.
+	epoch uint64
 }
 
 // Variant is what a VaryRecord knows about one stored response. It holds the validators of the
@@ -54,6 +55,22 @@ func (r *VaryRecord) fieldsOfResources(fields []string) []string {
 		return own
 	}
 	return all
+}
+
+// Variance returns the variance hash of a request with this header: the hash of the variant that
+// the request selects (RFC 9111 §4.1). extra, if not nil, adds the caller's own dimensions. For a
+// nil record only these count; if there are none, the hash is zero.
+func (r *VaryRecord) Variance(header http.Header, extra func(*VarianceBuilder)) HashBinary {
+	if r != nil {
+		return varyHash(r.Fields, header, r.epoch, extra)
+	}
+	if extra == nil {
+		return HashBinary{}
+	}
+	b := new(VarianceBuilder)
+	extra(b)
+	hash, _ := b.Finalize()
+	return hash
 }
 
 // The validators in a record are bounded, because a record is read and written as a whole. A
@@ -91,11 +108,11 @@ func (r *VaryRecord) index(hash HashBinary) int {
 // with returns a copy of r with v as the newest variant. A variant with the same hash is replaced.
 // Otherwise, if there are too many, the oldest is left out and returned.
 func (r *VaryRecord) with(v Variant) (with *VaryRecord, dropped *Variant) {
-	with = &VaryRecord{Epoch: r.Epoch, Fields: r.Fields}
+	with = &VaryRecord{epoch: r.epoch, Fields: r.Fields}
 	old := r.Variants
 	if i := r.index(v.Hash); i >= 0 {
 		old = slices.Concat(old[:i], old[i+1:])
-	} else if len(old) >= MaxVariants {
+	} else if len(old) >= maxVariants {
 		dropped, old = &old[0], old[1:]
 	}
 	with.Variants = append(slices.Clip(old), v)
@@ -114,7 +131,7 @@ func (r *VaryRecord) with(v Variant) (with *VaryRecord, dropped *Variant) {
 func (r *VaryRecord) encode() string {
 	b := make([]byte, 0, 64+len(r.Variants)*96)
 	b = append(b, varyRecordVersion)
-	b = binary.LittleEndian.AppendUint64(b, r.Epoch)
+	b = binary.LittleEndian.AppendUint64(b, r.epoch)
 	b = binary.AppendUvarint(b, uint64(len(r.Fields)))
 	for _, name := range r.Fields {
 		b = appendString(b, name)
@@ -136,11 +153,11 @@ const varyRecordVersion = 2
 func decodeVaryRecord(s string) (*VaryRecord, error) {
 	d, r := decoder{rest: s}, new(VaryRecord)
 	var ok bool
-	if r.Epoch, r.Fields, ok = d.varyHead(nil); !ok {
+	if r.epoch, r.Fields, ok = d.varyHead(nil); !ok {
 		return nil, fmt.Errorf("%w: vary record of an unknown version, or damaged", ErrBadMeta)
 	}
 	n := d.uvarint()
-	if n > MaxVariants {
+	if n > maxVariants {
 		return nil, fmt.Errorf("%w: vary record of %d variants", ErrBadMeta, n)
 	}
 	for range n {
@@ -182,9 +199,9 @@ func newVaryMeta(r *VaryRecord, now time.Time) *CacheMeta {
 	return m
 }
 
-// VaryRecord returns the vary record that m holds. ok is false if m is the meta of a response, or
+// varyRecord returns the vary record that m holds. ok is false if m is the meta of a response, or
 // the record is damaged.
-func (m *CacheMeta) VaryRecord() (r *VaryRecord, ok bool) {
+func (m *CacheMeta) varyRecord() (r *VaryRecord, ok bool) {
 	r, err := decodeVaryRecord(m.packedVaryRecord())
 	return r, err == nil
 }

@@ -16,7 +16,7 @@ func variant(n int) Variant {
 }
 
 func record(n int) *VaryRecord {
-	r := &VaryRecord{Epoch: 1<<63 + 5, Fields: []string{"Accept", "Cookie"}}
+	r := &VaryRecord{epoch: 1<<63 + 5, Fields: []string{"Accept", "Cookie"}}
 	for i := range n {
 		r.Variants = append(r.Variants, variant(i))
 	}
@@ -28,7 +28,7 @@ func TestVaryRecordWith(t *testing.T) {
 	with, dropped := r.with(variant(7))
 	require.Nil(t, dropped)
 	require.Equal(t, []Variant{variant(0), variant(1), variant(2), variant(7)}, with.Variants)
-	require.Equal(t, r.Epoch, with.Epoch)
+	require.Equal(t, r.epoch, with.epoch)
 	require.Equal(t, r.Fields, with.Fields)
 
 	// A variant that is stored again is the newest, and is in the record once.
@@ -43,11 +43,11 @@ func TestVaryRecordWith(t *testing.T) {
 
 func TestVaryRecordIsCapped(t *testing.T) {
 	r := new(VaryRecord)
-	for i := range 3 * MaxVariants {
+	for i := range 3 * maxVariants {
 		with, dropped := r.with(variant(i))
-		require.Equal(t, i >= MaxVariants, dropped != nil)
+		require.Equal(t, i >= maxVariants, dropped != nil)
 		if dropped != nil {
-			require.Equal(t, variant(i-MaxVariants), *dropped, "the oldest goes")
+			require.Equal(t, variant(i-maxVariants), *dropped, "the oldest goes")
 		}
 		r = with
 	}
@@ -69,8 +69,8 @@ func TestVaryRecordLookup(t *testing.T) {
 }
 
 func TestVaryRecordRoundTrip(t *testing.T) {
-	for _, r := range []*VaryRecord{{}, record(0), record(1), record(MaxVariants)} {
-		if r.Epoch == 0 {
+	for _, r := range []*VaryRecord{{}, record(0), record(1), record(maxVariants)} {
+		if r.epoch == 0 {
 			r = &VaryRecord{Variants: []Variant{{Created: time.Unix(0, -5)}}}
 		}
 		got, err := decodeVaryRecord(r.encode())
@@ -91,7 +91,7 @@ func TestVaryRecordRefusesDamage(t *testing.T) {
 		_, err = decodeVaryRecord(version + good[1:])
 		require.ErrorIs(t, err, ErrBadMeta)
 	}
-	_, err = decodeVaryRecord(record(MaxVariants + 1).encode())
+	_, err = decodeVaryRecord(record(maxVariants + 1).encode())
 	require.ErrorIs(t, err, ErrBadMeta)
 	// A length that fits no integer, and counts with too few items after them.
 	_, err = decodeVaryRecord(good[:9] + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")
@@ -105,7 +105,7 @@ func TestVaryMetaHoldsTheRecord(t *testing.T) {
 	require.True(t, m.Has(MetaVaryRecord))
 	require.Zero(t, m.StatusCode(), "the entry is not a response")
 	require.True(t, m.IsFresh(testNow.Add(20*365*day)), "it must outlive its variants")
-	r, ok := m.VaryRecord()
+	r, ok := m.varyRecord()
 	require.True(t, ok)
 	require.Equal(t, record(3), r)
 
@@ -113,19 +113,19 @@ func TestVaryMetaHoldsTheRecord(t *testing.T) {
 	require.NoError(t, err)
 	var decoded CacheMeta
 	require.NoError(t, decoded.UnmarshalBinary(data))
-	r, ok = decoded.VaryRecord()
+	r, ok = decoded.varyRecord()
 	require.True(t, ok)
 	require.Equal(t, record(3), r)
 
 	m.SetFlags(0)
-	_, ok = m.VaryRecord()
+	_, ok = m.varyRecord()
 	require.False(t, ok, "a response's meta holds no record")
 	m.SetFlags(MetaVaryRecord)
 	m.SetExtension("cirque.vary", "x")
-	_, ok = m.VaryRecord()
+	_, ok = m.varyRecord()
 	require.False(t, ok)
 	m.SetExtension("cirque.vary", "")
-	_, ok = m.VaryRecord()
+	_, ok = m.varyRecord()
 	require.False(t, ok)
 }
 
@@ -140,10 +140,25 @@ func FuzzDecodeVaryRecord(f *testing.F) {
 			require.Nil(t, r)
 			return
 		}
-		require.LessOrEqual(t, len(r.Variants), MaxVariants)
+		require.LessOrEqual(t, len(r.Variants), maxVariants)
 		require.LessOrEqual(t, len(r.Fields), len(s))
 		again, err := decodeVaryRecord(r.encode())
 		require.NoError(t, err)
 		require.Equal(t, r, again)
 	})
+}
+
+func TestVarianceOfARecord(t *testing.T) {
+	header := lines("Accept: a")
+	device := func(b *VarianceBuilder) { b.AddNameValue("device", "phone") }
+	var none *VaryRecord
+	require.Zero(t, none.Variance(header, nil))
+	require.Equal(t, variance(t, "device=phone"), none.Variance(header, device))
+
+	r := &VaryRecord{Fields: []string{"Accept"}, epoch: 7}
+	require.Equal(t, varianceOf(t, r.Fields, header, 7), r.Variance(header, nil))
+	require.NotEqual(t, r.Variance(header, nil), r.Variance(header, device))
+	require.NotEqual(t, r.Variance(header, nil), r.Variance(lines("Accept: b"), nil))
+	other := &VaryRecord{Fields: r.Fields, epoch: 8}
+	require.NotEqual(t, r.Variance(header, nil), other.Variance(header, nil))
 }

@@ -14,12 +14,12 @@ import (
 // record's epoch. When the record is purged, or replaced because Vary changed, the next record has
 // another epoch. Then every older variant is out of reach at once, those being written included.
 
-// UpdateVariance says what the response that will be stored varies by: fields are those of
-// [VaryFields] (none if it does not vary), header is the request header that it was fetched with,
-// and extra, if not nil, adds the caller's own dimensions. The key becomes the variant's. If the
-// resource's vary record names the same fields, it is kept with its other variants. Otherwise the
-// fill starts a new record, which voids them. If the walk has not found a record, the Storage is
-// asked for it with ctx.
+// UpdateVariance says what the response that will be stored varies by: fields are the request
+// fields that its Vary names (canonical, sorted, each once; rules.VaryFields returns them so),
+// header is the request header that it was fetched with, and extra, if not nil, adds the caller's
+// own dimensions. The key becomes the variant's. If the resource's vary record names the same
+// fields, it is kept with its other variants. Otherwise the fill starts a new record, which voids
+// them. If the walk has not found a record, the Storage is asked for it with ctx.
 //
 // The responses of several resources that share a key ([VarianceBuilder.AddResource]) may vary by
 // different fields. Their record has the fields of all; otherwise each would void the others'
@@ -48,7 +48,7 @@ func (c *HttpCache) UpdateVariance(
 			record, c.newRecord = newVaryRecord(fields), true
 		}
 		c.setVaryRecord(record)
-		variance = varyHash(record.Fields, header, record.Epoch, extra)
+		variance = varyHash(record.Fields, header, record.epoch, extra)
 	}
 	c.key = c.key.WithVariance(variance)
 	if variance != c.meta.Variance() {
@@ -66,14 +66,14 @@ func (c *HttpCache) currentRecord(ctx context.Context) *VaryRecord {
 		return nil
 	}
 	defer hit.Close()
-	record, _ := meta.VaryRecord()
+	record, _ := meta.varyRecord()
 	return record
 }
 
 // newVaryRecord returns a record of no variants for these fields (canonical and sorted), with an
 // epoch of its own.
 func newVaryRecord(fields []string) *VaryRecord {
-	return &VaryRecord{Epoch: rand.Uint64(), Fields: fields}
+	return &VaryRecord{epoch: rand.Uint64(), Fields: fields}
 }
 
 // VariantOf describes the response stored under key for its vary record and for validation.
@@ -111,8 +111,8 @@ func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
 	old, hit, err := s.opts.Storage.Lookup(ctx, primary)
 	if err == nil {
 		defer hit.Close()
-		record, ok := old.VaryRecord()
-		if ok && record.Epoch == found.Epoch {
+		record, ok := old.varyRecord()
+		if ok && record.epoch == found.epoch {
 			return s.updateRecord(ctx, primary, record, variant, meta, old, hit.Tag())
 		}
 		if s.newerThan(meta, old) || s.newerThan(meta, s.state.inFlight.outranks(&primary)) {

@@ -105,14 +105,14 @@ func TestRefetchOfAVariantKeepsItsSiblings(t *testing.T) {
 		first, _ := h.putVariant(keyA, "en", "hello")
 		second, _ := h.putVariant(keyA, "fr", "bonjour")
 		require.Equal(t, byLanguage, second.Fields)
-		require.Equal(t, first.Epoch, second.Epoch)
+		require.Equal(t, first.Epoch(), second.Epoch())
 		require.Equal(t, []string{`"en"`, `"fr"`}, etags(second))
 		h.wantVariant(keyA, "en", "hello")
 		h.wantVariant(keyA, "fr", "bonjour")
 		h.wantVariant(keyA, "de", "")
 
 		third, _ := h.putVariant(keyA, "en", "hello again")
-		require.Equal(t, first.Epoch, third.Epoch)
+		require.Equal(t, first.Epoch(), third.Epoch())
 		require.Equal(t, []string{`"fr"`, `"en"`}, etags(third), "the newest is the last")
 		h.wantVariant(keyA, "en", "hello again")
 		h.wantVariant(keyA, "fr", "bonjour")
@@ -137,7 +137,7 @@ func TestRecordWithDamagedVariantsIsReplaced(t *testing.T) {
 	c, _, _ := h.look(keyA, languages("fr"), nil)
 	require.Nil(t, c.VaryRecord())
 	second, _ := h.putVariant(keyA, "fr", "bonjour")
-	require.NotEqual(t, first.Epoch, second.Epoch)
+	require.NotEqual(t, first.Epoch(), second.Epoch())
 	require.Equal(t, []string{`"fr"`}, etags(second))
 }
 
@@ -152,7 +152,7 @@ func TestChangedVaryVoidsTheVariants(t *testing.T) {
 		h.write(f, "bonjour")
 		require.NoError(t, f.Finish())
 		second := h.record(keyA)
-		require.NotEqual(t, first.Epoch, second.Epoch)
+		require.NotEqual(t, first.Epoch(), second.Epoch())
 		require.Equal(t, []string{"Accept-Encoding", "Accept-Language"}, second.Fields)
 		require.Equal(t, []string{`"gzip"`}, etags(second))
 		h.wantVariant(keyA, "en", "")
@@ -162,7 +162,7 @@ func TestChangedVaryVoidsTheVariants(t *testing.T) {
 		// A variant that was under way does not store the old record again.
 		_ = lateFill.Finish()
 		require.Equal(t, second, h.record(keyA))
-		require.Equal(t, first.Epoch, late.VaryRecord().Epoch)
+		require.Equal(t, first.Epoch(), late.VaryRecord().Epoch())
 		h.wantVariant(keyA, "de", "")
 	})
 }
@@ -251,7 +251,7 @@ func TestRecordIsKeptWithoutALookup(t *testing.T) {
 		h.write(f, language)
 		require.NoError(t, f.Finish())
 	}
-	require.Equal(t, record.Epoch, h.record(keyA).Epoch)
+	require.Equal(t, record.Epoch(), h.record(keyA).Epoch())
 	for language, body := range map[string]string{"en": "hello", "fr": "fr", "de": "de"} {
 		h.wantVariant(keyA, language, body)
 	}
@@ -266,7 +266,7 @@ func TestVoidedRecordIsNotUsed(t *testing.T) {
 	c.Bypass()
 	c.SetMeta(freshMeta(`"en"`))
 	c.UpdateVariance(t.Context(), byLanguage, languages("en"), nil)
-	require.NotEqual(t, old.Epoch, c.VaryRecord().Epoch, "the old record is out of reach")
+	require.NotEqual(t, old.Epoch(), c.VaryRecord().Epoch(), "the old record is out of reach")
 }
 
 func TestVariantsAreCapped(t *testing.T) {
@@ -286,7 +286,7 @@ func TestVariantsAreCapped(t *testing.T) {
 
 		last, _ := h.putVariant(keyA, "one-more", "one more")
 		require.Len(t, last.Variants, cirque.MaxVariants)
-		require.Equal(t, full.Epoch, last.Epoch)
+		require.Equal(t, full.Epoch(), last.Epoch())
 		require.Equal(t, `"x-1"`, last.Variants[0].ETag)
 		require.Equal(t, `"one-more"`, last.Variants[cirque.MaxVariants-1].ETag)
 		require.False(t, h.Eviction.Peek(oldest.Compact()))
@@ -328,9 +328,9 @@ func TestExtraDimensionsSelectVariants(t *testing.T) {
 		require.NoError(t, f.Finish())
 	}
 	put("phone")
-	epoch := h.record(keyA).Epoch
+	epoch := h.record(keyA).Epoch()
 	put("desk")
-	require.Equal(t, epoch, h.record(keyA).Epoch)
+	require.Equal(t, epoch, h.record(keyA).Epoch())
 	require.Empty(t, h.record(keyA).Fields)
 	for _, name := range []string{"phone", "desk"} {
 		_, meta, hit := h.look(keyA, nil, device(name))
@@ -453,7 +453,7 @@ func TestEvictedRecordIsNotStoredAgain(t *testing.T) {
 		c.Miss()
 		c.SetMeta(freshMeta(`"fr"`))
 		c.UpdateVariance(t.Context(), byLanguage, languages("fr"), nil)
-		f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context(), SizeHint: -1})
+		f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context(), MissOptions: cirque.MissOptions{SizeHint: -1}})
 		require.NoError(t, err)
 		h.write(f, "bonjour")
 		require.Error(t, f.Finish())
@@ -463,7 +463,7 @@ func TestEvictedRecordIsNotStoredAgain(t *testing.T) {
 		h.wantVariant(keyA, "de", "")
 
 		after, _ := h.putVariant(keyA, "fr", "bonjour")
-		require.NotEqual(t, before.Epoch, after.Epoch)
+		require.NotEqual(t, before.Epoch(), after.Epoch())
 		require.Equal(t, []string{`"fr"`}, etags(after))
 		h.wantVariant(keyA, "en", "")
 		h.wantVariant(keyA, "fr", "bonjour")
@@ -564,7 +564,7 @@ func TestRecordEvictedWhileItChanges(t *testing.T) {
 	})
 	before, _ := h.putVariant(keyA, "en", "hello")
 	after, _ := h.putVariant(keyA, "fr", "bonjour")
-	require.Equal(t, before.Epoch, after.Epoch)
+	require.Equal(t, before.Epoch(), after.Epoch())
 	require.Equal(t, []string{`"en"`, `"fr"`}, etags(after))
 }
 

@@ -76,7 +76,7 @@ func TestLostWriterIsReplaced(t *testing.T) {
 func TestWriterThatTakesTooLongIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t)
-		h.Lock = cirque.NewCacheLock(cirque.CacheLockConfig{AgeTimeout: time.Second})
+		h.Lock = cirque.NewCacheLock(time.Second)
 		slow := h.miss(keyA)
 		c := h.begin(keyA)
 		c.TryLock()

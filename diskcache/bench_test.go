@@ -30,7 +30,7 @@ func hitHandler(s *Store, key cirque.CacheKey) http.HandlerFunc {
 		}
 		defer hit.Close()
 		s.Eviction().Access(key.Compact(), hit.Weight(), meta.FreshUntil())
-		meta.Header().CopyTo(w.Header())
+		meta.Header().CopyTo(w.Header(), 0)
 		n, _ := hit.Size()
 		w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
 		if _, err := io.Copy(w, hit); err != nil {

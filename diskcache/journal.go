@@ -39,7 +39,7 @@ const (
 // store never gives out again an epoch that a former process used and did not write down.
 const epochGap = 1 << 20
 
-// journal is the store's cirque.PurgeJournal.
+// journal keeps the purges of the store. Its Append is a cirque.PurgeJournal.
 type journal struct {
 	store *Store
 
@@ -57,23 +57,27 @@ func (j *journal) behind() bool {
 	return j.broken || j.missed.Load() > uint64(j.kept)
 }
 
-var _ cirque.PurgeJournal = (*journal)(nil)
-
 func (j *journal) path() string { return filepath.Join(j.store.root.dir, journalName) }
 
 // restore loads the purges of the directory into the store. It is called before the store is used.
 func (j *journal) restore() {
 	events, err := readJournal(j.path())
 	if err != nil {
-		events = []cirque.PurgeEvent{cirque.NewPurgeHistory(time.Now())}
+		events = []cirque.PurgeEvent{newHistory()}
 	}
 	purges := &j.store.purges
-	purges.Restore(j, append(events, nextEpoch(events))...)
+	purges.Restore(j.Append, append(events, nextEpoch(events))...)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	// If this fails, the disk cannot be written to. Then no purge can be kept, and its caller gets
 	// an error.
 	_ = j.rewrite(purges.Snapshot())
+}
+
+// newHistory returns the first event of a journal that replaces a lost one. It voids everything
+// that was stored before: see [cirque.PurgeState.Restore].
+func newHistory() cirque.PurgeEvent {
+	return cirque.PurgeEvent{Epoch: cirque.PurgeEpoch(time.Now().UnixNano()), All: true}
 }
 
 // nextEpoch returns an event that purges nothing. Its epoch is higher than that of anything in the
@@ -83,7 +87,7 @@ func nextEpoch(events []cirque.PurgeEvent) cirque.PurgeEvent {
 	for _, e := range events {
 		epoch = max(epoch, e.Epoch+epochGap)
 	}
-	return cirque.PurgeEvent{Epoch: epoch, Scope: cirque.PurgeScopeGroups}
+	return cirque.PurgeEvent{Epoch: epoch}
 }
 
 // reattached loads the journal of a directory that has taken the place of the store's own. Both its
@@ -92,7 +96,7 @@ func (j *journal) reattached() error {
 	purges := &j.store.purges
 	events, err := readJournal(j.path())
 	if err != nil {
-		all := cirque.NewPurgeHistory(time.Now())
+		all := newHistory()
 		all.Epoch = max(all.Epoch, purges.Epoch()+1)
 		events = []cirque.PurgeEvent{all}
 	}
@@ -104,7 +108,7 @@ func (j *journal) reattached() error {
 	return j.rewrite(purges.Snapshot())
 }
 
-// Append implements cirque.PurgeJournal. If the disk does not write the purge, or not in time, the
+// Append is the cirque.PurgeJournal. If the disk does not write the purge, or not in time, the
 // purge counts until the process ends. A hanging disk must not block later purges.
 func (j *journal) Append(_ context.Context, e cirque.PurgeEvent) (cirque.PurgeEpoch, error) {
 	s := j.store
@@ -236,6 +240,23 @@ func journalSize(records int) int64 {
 	return int64(len(journalMagic)) + int64(records)*journalRecordSize
 }
 
+// The scopes of a purge in a record.
+const (
+	scopeAll = iota + 1
+	scopeGroups
+	scopeEveryGroup
+)
+
+func scope(e cirque.PurgeEvent) uint64 {
+	switch {
+	case e.All:
+		return scopeAll
+	case e.EveryGroup:
+		return scopeEveryGroup
+	}
+	return scopeGroups
+}
+
 // appendEvent appends the records of e and returns their number.
 func appendEvent(b []byte, e cirque.PurgeEvent) (_ []byte, records int) {
 	groups := e.Groups
@@ -245,7 +266,7 @@ func appendEvent(b []byte, e cirque.PurgeEvent) (_ []byte, records int) {
 	le := binary.LittleEndian
 	for _, group := range groups {
 		start := len(b)
-		b = le.AppendUint64(b, uint64(e.Scope))
+		b = le.AppendUint64(b, scope(e))
 		b = le.AppendUint64(b, uint64(e.Epoch))
 		b = append(b, group[:]...)
 		b = le.AppendUint64(b, xxhash.Sum64(b[start:]))
@@ -284,15 +305,18 @@ func parseJournal(b []byte) (events []cirque.PurgeEvent, err error) {
 			}
 			return nil, damaged("purge journal checksum")
 		}
-		e := cirque.PurgeEvent{Scope: cirque.PurgeScope(b[0]), Epoch: cirque.PurgeEpoch(le.Uint64(b[8:]))}
-		switch e.Scope {
-		case cirque.PurgeScopeAll, cirque.PurgeScopeEveryGroup:
-		case cirque.PurgeScopeGroups:
+		e := cirque.PurgeEvent{Epoch: cirque.PurgeEpoch(le.Uint64(b[8:]))}
+		switch b[0] {
+		case scopeAll:
+			e.All = true
+		case scopeEveryGroup:
+			e.EveryGroup = true
+		case scopeGroups:
 			if group := cirque.HashBinary(b[16:32]); !group.IsZero() {
 				e.Groups = []cirque.HashBinary{group}
 			}
 		default:
-			return nil, damaged(fmt.Sprintf("purge journal: scope %d", e.Scope))
+			return nil, damaged(fmt.Sprintf("purge journal: scope %d", b[0]))
 		}
 		events = append(events, e)
 	}

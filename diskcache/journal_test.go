@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,10 +26,12 @@ import (
 // reports that, and waits to be killed. Its value is a key of purgesOf.
 const crashPurge = "CIRQUE_CRASH_PURGE"
 
+// origin is the origin of all groups.
+const origin = "https://example.com"
+
 var (
 	grouped   = testKey("grouped")
 	ungrouped = testKey("ungrouped")
-	ofOrigin  = cirque.GroupHash("https://example.com", "g")
 )
 
 // purgesOf are purges that must survive a restart. ungroupedStays says whether the entry that is
@@ -38,13 +41,13 @@ var purgesOf = map[string]struct {
 	ungroupedStays bool
 }{
 	"all":   {func(p *cirque.PurgeState) error { return p.PurgeAll(context.Background()) }, false},
-	"group": {func(p *cirque.PurgeState) error { return p.PurgeGroups(context.Background(), ofOrigin) }, true},
+	"group": {func(p *cirque.PurgeState) error { return p.PurgeGroups(context.Background(), origin, "g") }, true},
 	"many groups": {func(p *cirque.PurgeState) error {
-		groups := []cirque.HashBinary{ofOrigin}
+		names := []string{"g"}
 		for n := range 100 {
-			groups = append(groups, cirque.GroupHash("https://example.com", fmt.Sprint(n)))
+			names = append(names, fmt.Sprint(n))
 		}
-		return p.PurgeGroups(context.Background(), groups...)
+		return p.PurgeGroups(context.Background(), origin, names...)
 	}, true},
 }
 
@@ -57,7 +60,7 @@ func storeAsCache(s *Store, key cirque.CacheKey, header http.Header) error {
 	c.Bypass()
 	now := time.Now()
 	meta := cirque.NewCacheMeta(http.StatusOK, header, now, now.Add(time.Hour), 0, 0)
-	meta.SetGroups("https://example.com")
+	meta.SetGroups(origin)
 	c.SetMeta(meta)
 	f, err := c.StartFill(context.Background(), cirque.FillOptions{})
 	if err != nil {
@@ -176,7 +179,7 @@ func TestDamagedJournalVoidsEverything(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			s := openScanned(t, dir, nil)
-			require.NoError(t, s.Purges().PurgeGroups(ctx, ofOrigin))
+			require.NoError(t, s.Purges().PurgeGroups(ctx, origin, "g"))
 			require.NoError(t, storeBoth(s))
 			require.NoError(t, s.Close())
 			path := filepath.Join(dir, journalName)
@@ -203,7 +206,7 @@ func TestTornRecordKeepsTheOthers(t *testing.T) {
 	dir := t.TempDir()
 	s := openScanned(t, dir, nil)
 	require.NoError(t, storeBoth(s))
-	require.NoError(t, s.Purges().PurgeGroups(ctx, ofOrigin))
+	require.NoError(t, s.Purges().PurgeGroups(ctx, origin, "g"))
 	require.NoError(t, s.Close())
 	path := filepath.Join(dir, journalName)
 	b, err := os.ReadFile(path)
@@ -222,15 +225,11 @@ func TestJournalIsCompacted(t *testing.T) {
 	dir := t.TempDir()
 	s := openScanned(t, dir, nil)
 	require.NoError(t, storeBoth(s))
-	require.NoError(t, s.Purges().PurgeGroups(ctx, ofOrigin))
-	other := cirque.GroupHash("https://example.com", "other")
-	groups := make([]cirque.HashBinary, 100) // all the same
-	for i := range groups {
-		groups[i] = other
-	}
+	require.NoError(t, s.Purges().PurgeGroups(ctx, origin, "g"))
+	names := slices.Repeat([]string{"other"}, 100)
 	largest := int64(0)
 	for range 50 {
-		require.NoError(t, s.Purges().PurgeGroups(ctx, groups...))
+		require.NoError(t, s.Purges().PurgeGroups(ctx, origin, names...))
 		info, err := os.Stat(filepath.Join(dir, journalName))
 		require.NoError(t, err)
 		largest = max(largest, info.Size())
@@ -252,7 +251,7 @@ func TestPurgeThatCannotBeWritten(t *testing.T) {
 	s.journal.mu.Lock()
 	require.NoError(t, s.journal.file.Close()) // so that writes to it fail
 	s.journal.mu.Unlock()
-	require.ErrorIs(t, s.Purges().PurgeGroups(ctx, ofOrigin), os.ErrClosed)
+	require.ErrorIs(t, s.Purges().PurgeGroups(ctx, origin, "g"), os.ErrClosed)
 	require.False(t, findsAsCache(t, s, grouped))
 	require.True(t, findsAsCache(t, s, ungrouped))
 	require.Error(t, <-health)
@@ -274,10 +273,9 @@ func TestPurgesWhileTheDiskHangs(t *testing.T) {
 	s.journal.mu.Lock() // as during a write that hangs
 	answers := sync.OnceFunc(s.journal.mu.Unlock)
 	t.Cleanup(answers)
-	other := cirque.GroupHash("https://example.com", "other")
-	for _, group := range []cirque.HashBinary{other, other, ofOrigin} {
+	for _, name := range []string{"other", "other", "g"} {
 		done := make(chan error, 1)
-		go func() { done <- s.Purges().PurgeGroups(ctx, group) }()
+		go func() { done <- s.Purges().PurgeGroups(ctx, origin, name) }()
 		select {
 		case err := <-done:
 			require.ErrorIs(t, err, errSlow)
@@ -290,7 +288,7 @@ func TestPurgesWhileTheDiskHangs(t *testing.T) {
 	answers()
 	eventually(t, "the hung operations do not end", func() bool { return s.updates.busy.Load() == 0 })
 	eventually(t, "no purge is written", func() bool { // a busy disk can be slow once more
-		return s.Purges().PurgeGroups(ctx, cirque.GroupHash("https://example.com", "last")) == nil
+		return s.Purges().PurgeGroups(ctx, origin, "last") == nil
 	})
 	require.NoError(t, s.Close())
 	s = openScanned(t, dir, nil)
@@ -305,19 +303,15 @@ func TestCompactionSparesTheJournalOfAnotherDirectory(t *testing.T) {
 	s := openScanned(t, dir, nil)
 	other := openScanned(t, dir+".other", nil)
 	require.NoError(t, storeBoth(other))
-	require.NoError(t, other.Purges().PurgeGroups(ctx, ofOrigin))
+	require.NoError(t, other.Purges().PurgeGroups(ctx, origin, "g"))
 	require.NoError(t, other.Close())
-	name := cirque.GroupHash("https://example.com", "name")
-	groups := make([]cirque.HashBinary, 100)
-	for i := range groups {
-		groups[i] = name
-	}
+	names := slices.Repeat([]string{"name"}, 100)
 	for s.journal.records <= journalSlack+2*3 { // so that the next purge rewrites the journal
-		require.NoError(t, s.Purges().PurgeGroups(ctx, groups...))
+		require.NoError(t, s.Purges().PurgeGroups(ctx, origin, names...))
 	}
 	require.NoError(t, os.Rename(dir, dir+".away"))
 	require.NoError(t, os.Rename(dir+".other", dir))
-	require.Error(t, s.Purges().PurgeGroups(ctx, name))
+	require.Error(t, s.Purges().PurgeGroups(ctx, origin, "name"))
 	eventually(t, "the store does not take over the directory", func() bool { return s.Err() == nil })
 	eventually(t, "the scan does not find the entry", func() bool { return findsAsCache(t, s, ungrouped) })
 	require.False(t, findsAsCache(t, s, grouped))
@@ -331,7 +325,7 @@ func TestMisplacedJournal(t *testing.T) {
 			require.NoError(t, os.MkdirAll(filepath.Join(dir, journalName+suffix, "a"), 0o700))
 			s := openScanned(t, dir, nil)
 			require.NoError(t, storeBoth(s))
-			require.NoError(t, s.Purges().PurgeGroups(ctx, ofOrigin))
+			require.NoError(t, s.Purges().PurgeGroups(ctx, origin, "g"))
 			require.NoError(t, s.Close())
 			s = openScanned(t, dir, nil)
 			require.False(t, findsAsCache(t, s, grouped))
@@ -355,8 +349,9 @@ func TestReattachedDirectoryWithoutJournalIsVoid(t *testing.T) {
 }
 
 func FuzzJournal(f *testing.F) {
-	b, _ := appendEvent([]byte(journalMagic), cirque.PurgeEvent{Epoch: 7, Scope: cirque.PurgeScopeAll})
-	b, _ = appendEvent(b, cirque.PurgeEvent{Epoch: 8, Scope: cirque.PurgeScopeGroups, Groups: []cirque.HashBinary{ofOrigin, {1}}})
+	b, _ := appendEvent([]byte(journalMagic), cirque.PurgeEvent{Epoch: 7, All: true})
+	b, _ = appendEvent(b, cirque.PurgeEvent{Epoch: 8, Groups: []cirque.HashBinary{{2}, {1}}})
+	b, _ = appendEvent(b, cirque.PurgeEvent{Epoch: 9, EveryGroup: true})
 	f.Add(b)
 	f.Add([]byte(strings.Repeat(journalMagic, 9)))
 	f.Fuzz(func(t *testing.T, b []byte) {

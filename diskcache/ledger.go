@@ -39,7 +39,7 @@ const freeInterval = time.Second
 // reserve reserves n bytes for something new, evicting to make room, and reports whether it could.
 // The caller must not hold a lock that Purge takes.
 func (l *ledger) reserve(n int64) bool {
-	if n > 0 && (!l.leavesFree(n) || !l.budget.Reserve(n)) {
+	if n > 0 && (!l.leavesFree(n) || !l.budget.Reserve(nil, n)) {
 		return false
 	}
 	l.note()
@@ -56,7 +56,7 @@ func (l *ledger) release(n int64) {
 // as far as possible.
 func (l *ledger) found(n int64) bool {
 	taken := l.takeUnscanned(n)
-	if !l.budget.Reserve(n - taken) {
+	if !l.budget.Reserve(nil, n-taken) {
 		l.release(taken)
 		return false
 	}
@@ -70,7 +70,7 @@ func (l *ledger) lost(n int64) { l.release(l.takeUnscanned(n)) }
 // setAside reserves up to n bytes for the entries that are on disk and that the scan must find.
 func (l *ledger) setAside(n int64) {
 	n = min(n, l.budget.Limit()-l.budget.Used())
-	if n > 0 && l.budget.Reserve(n) {
+	if n > 0 && l.budget.Reserve(nil, n) {
 		l.unscanned.Add(n)
 	}
 	l.note()

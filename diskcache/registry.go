@@ -63,7 +63,7 @@ func (g *registry) void(key cirque.CompactCacheKey) (linked bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.filter(key.Primary, func(w *write) bool {
-		if !key.IsPrimary() && w.key.Variance() != key.Variance {
+		if !key.Variance.IsZero() && w.key.Variance() != key.Variance {
 			return true
 		}
 		w.voided.Store(true)

@@ -55,7 +55,6 @@ var (
 	_ cirque.StreamingStorage = (*Store)(nil)
 	_ cirque.HoldingStorage   = (*Store)(nil)
 	_ cirque.BudgetedStorage  = (*Store)(nil)
-	_ cirque.LimitedStorage   = (*Store)(nil)
 )
 
 // stripe serialises the changes to the files of some of the keys. It also knows which of these
@@ -90,9 +89,6 @@ func (s *Store) Budget() *cirque.Budget { return s.ledger.budget }
 
 // Budgets implements [cirque.BudgetedStorage].
 func (s *Store) Budgets() []*cirque.Budget { return []*cirque.Budget{s.ledger.budget} }
-
-// Limit implements [cirque.LimitedStorage].
-func (s *Store) Limit() int64 { return s.ledger.budget.Limit() }
 
 // Held implements [cirque.HoldingStorage]. It returns the weight of the entries whose files are
 // open: those with bodies above 64 KiB.

@@ -33,7 +33,7 @@ func (s *shard) unlist(w *write) {
 func (s *shard) void(key cirque.CompactCacheKey) (linked bool) {
 	for w := s.writes[key.Primary]; w != nil; {
 		next := w.next
-		if key.IsPrimary() || w.key.Variance() == key.Variance {
+		if key.Variance.IsZero() || w.key.Variance() == key.Variance {
 			w.voided = true
 			linked = linked || !w.buffer.Unlinked()
 			s.unlist(w)

@@ -70,7 +70,6 @@ var (
 	_ cirque.StreamingStorage = (*MemCache)(nil)
 	_ cirque.HoldingStorage   = (*MemCache)(nil)
 	_ cirque.BudgetedStorage  = (*MemCache)(nil)
-	_ cirque.LimitedStorage   = (*MemCache)(nil)
 )
 
 // New returns an empty MemCache.
@@ -78,7 +77,7 @@ func New(config Config) *MemCache {
 	c := &MemCache{
 		budget: config.Budget,
 		bodies: stream.Options{
-			Reserve:      config.Budget.Reserve,
+			Reserve:      func(n int64) bool { return config.Budget.Reserve(nil, n) },
 			Release:      config.Budget.Release,
 			Window:       config.Window,
 			StallTimeout: config.StallTimeout,
@@ -113,16 +112,8 @@ func (c *MemCache) Len() int {
 // Held implements [cirque.HoldingStorage], for bodies of 64 KiB and more.
 func (c *MemCache) Held() int64 { return c.held.Load() }
 
-// Limit implements [cirque.LimitedStorage].
-func (c *MemCache) Limit() int64 { return c.budget.Limit() }
-
 // Budgets implements [cirque.BudgetedStorage].
-func (c *MemCache) Budgets() []*cirque.Budget {
-	if c.budget == nil {
-		return nil
-	}
-	return []*cirque.Budget{c.budget}
-}
+func (c *MemCache) Budgets() []*cirque.Budget { return []*cirque.Budget{c.budget} }
 
 // Lookup implements [cirque.Storage]. It prefers a linked write under way to the entry in place if
 // the write began after that entry was stored.
@@ -189,7 +180,7 @@ func (c *MemCache) updateEntry(s *shard, key *cirque.CacheKey, meta *cirque.Cach
 	charge := r.weight() - int64(r.meta) + int64(meta.MetaSize())
 	s.mu.RUnlock()
 
-	if !c.budget.Reserve(charge) {
+	if !c.budget.Reserve(nil, charge) {
 		return errNoRoomForMeta
 	}
 	s.mu.Lock()
@@ -213,7 +204,7 @@ func (c *MemCache) updateWrite(s *shard, key *cirque.CacheKey, meta *cirque.Cach
 		return false, nil
 	}
 	size := int64(meta.MetaSize())
-	if !c.budget.Reserve(size) {
+	if !c.budget.Reserve(nil, size) {
 		return true, errNoRoomForMeta
 	}
 	s.mu.Lock()

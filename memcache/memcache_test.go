@@ -102,7 +102,7 @@ func TestUpdateMetaWithoutRoomChangesNothing(t *testing.T) {
 	updated := old.Clone()
 	updated.SetExtension("more", "text")
 	rest := budget.Limit() - budget.Used()
-	require.True(t, budget.Reserve(rest))
+	require.True(t, budget.Reserve(nil, rest))
 	require.ErrorIs(t, c.UpdateMeta(t.Context(), key, updated, h.Tag()), cirque.ErrUnlinked)
 	budget.Release(rest)
 	require.Equal(t, weight, budget.Used())

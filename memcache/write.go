@@ -57,7 +57,7 @@ func newWrite(ctx context.Context, c *MemCache, s *shard, key cirque.CacheKey, m
 	body, trace := c.bodies, cirque.ContextCacheTrace(ctx)
 	body.SizeHint = opts.SizeHint
 	if trace != nil {
-		body.Reserve = func(n int64) bool { return c.budget.ReserveFor(trace, n) }
+		body.Reserve = func(n int64) bool { return c.budget.Reserve(trace, n) }
 	}
 	w := &write{
 		cache:    c,
@@ -71,7 +71,7 @@ func newWrite(ctx context.Context, c *MemCache, s *shard, key cirque.CacheKey, m
 		buffer:   stream.New(ctx, body),
 	}
 	w.refs.Store(1)
-	if limit := c.budget.Limit(); limit > 0 && opts.SizeHint > limit-w.overhead || !c.budget.ReserveFor(trace, w.overhead) {
+	if limit := c.budget.Limit(); limit > 0 && opts.SizeHint > limit-w.overhead || !c.budget.Reserve(trace, w.overhead) {
 		return nil, errNoRoomForWrite
 	}
 	s.begin(w)
@@ -131,7 +131,7 @@ func (w *write) store() (cirque.MissFinish, error) {
 	for {
 		meta := w.currentMeta()
 		block := entryOverhead + int64(len(identity)+meta.MetaSize()) + size
-		if !budget.ReserveFor(w.trace, block) {
+		if !budget.Reserve(w.trace, block) {
 			return cirque.MissFinish{}, cirque.ErrUnlinked
 		}
 		err := w.commit(identity, meta, int(size))
@@ -155,7 +155,7 @@ func (w *write) takeBody() bool {
 	}
 	w.body.refs.Store(1)
 	overhead := int64(bodyOverhead + segmentOverhead*len(segments))
-	if !w.cache.budget.ReserveFor(w.trace, overhead) {
+	if !w.cache.budget.Reserve(w.trace, overhead) {
 		return false
 	}
 	w.body.charged += overhead

@@ -35,7 +35,7 @@ func TestFinishWithoutRoomStoresNothing(t *testing.T) {
 		require.NoError(t, err)
 		rest := budget.Limit() - budget.Used()
 		for _, left := range []int64{0, 150} { // 150: enough for a body's bookkeeping, not for a header
-			require.True(t, budget.Reserve(rest-left))
+			require.True(t, budget.Reserve(nil, rest-left))
 			if left == 0 {
 				require.ErrorIs(t, c.UpdateMeta(t.Context(), keyOf(1), newMeta(), w.Tag()), cirque.ErrUnlinked)
 				budget.Release(rest - left)

@@ -27,7 +27,7 @@ type answer struct {
 // empty.
 func (x *transaction) answer(header http.Header) answer {
 	meta := x.hc.Meta()
-	room := meta.Header().CopyWithRoom(header, finishHeaderFields)
+	room := meta.Header().CopyTo(header, finishHeaderFields)
 	x.addFromOrigin(header, nil)
 	x.finishHeader(header, meta, room)
 	current := x.upstream.as != storePost && rules.HasPreconditions(x.req.Header) && x.notModified(meta) // before TakeHit, because the hook may panic

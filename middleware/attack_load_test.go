@@ -15,7 +15,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/verify/faulty"
 	"github.com/cirquecache/cirque/middleware"
 )
@@ -102,7 +101,7 @@ func TestAttackManyVaryValuesLeaveFewVariants(t *testing.T) {
 				require.Equal(t, v, h.get("/", "X-V", v).body)
 			}
 			// One more for the vary record.
-			require.LessOrEqual(t, store.Len(), cirque.MaxVariants+1)
+			require.LessOrEqual(t, store.Len(), maxVariants+1)
 			last := fmt.Sprint(values - 1)
 			require.Contains(t, h.get("/", "X-V", last).status(), "; hit")
 		})

@@ -52,22 +52,34 @@ func New(cfg Config) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
+	budgets := cirque.StorageBudgets(opts.Storage)
 	c := &Cache{
 		cfg:           cfg,
 		public:        public,
 		opts:          opts,
 		policy:        cfg.policy(),
-		limit:         cirque.StorageLimit(opts.Storage),
+		limit:         limitOf(budgets),
 		fills:         places{max: cfg.MaxFills, patience: cfg.LockAge},
 		revalidations: revalidations{max: cfg.MaxRevalidations, patience: cfg.LockAge},
 		namespaces:    namespaces(cfg.Namespace),
 	}
 	c.sends.stall = cfg.StallTimeout
-	for _, budget := range opts.Budgets() {
+	for _, budget := range append(budgets, opts.Spool) {
 		c.sends.stop = append(c.sends.stop, budget.OnRefusal(c.sends.onRefusal))
 	}
 	c.background, c.abort = context.WithCancelCause(context.Background())
 	return c, nil
+}
+
+// limitOf returns how many bytes a Storage with these budgets can hold; zero means no limit.
+func limitOf(budgets []*cirque.Budget) (limit int64) {
+	for _, budget := range budgets {
+		if budget.Limit() <= 0 {
+			return 0
+		}
+		limit = max(limit, budget.Limit())
+	}
+	return limit
 }
 
 // mustBeNew panics if c was not made by New.

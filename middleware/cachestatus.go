@@ -99,7 +99,7 @@ func appendSFString(b []byte, s string) []byte {
 func (x *transaction) setCacheStatus(header http.Header, room []string) {
 	var stack [128]byte
 	var key string
-	if x.cache.cfg.CacheStatusKey && x.hc.Enabled() {
+	if x.cache.cfg.CacheStatusKey && x.hc.Phase() != cirque.PhaseDisabled {
 		key = x.hc.Key().String()
 	}
 	line := string(x.status.append(stack[:0], x.cache.cfg.Name, key))

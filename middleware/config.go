@@ -95,7 +95,7 @@ type Config struct {
 	// Default eviction.Default.
 	EvictionPolicy string
 	// Lock makes one of several simultaneous misses fetch while the others wait. Nil: a
-	// cirque.CacheLock with LockAge.
+	// cirque.NewCacheLock with LockAge.
 	Lock cirque.CacheKeyLock
 	// Predictor remembers which keys are uncacheable. Nil: a predictor.Predictor.
 	Predictor cirque.CacheablePredictor
@@ -381,7 +381,7 @@ func (cfg *Config) options() (*cirque.CacheOptions, error) {
 		return nil, fmt.Errorf("middleware: invalid Config: Purges of Storage %T returns nil", opts.Storage)
 	}
 	if opts.Lock == nil {
-		opts.Lock = cirque.NewCacheLock(cirque.CacheLockConfig{AgeTimeout: cfg.LockAge})
+		opts.Lock = cirque.NewCacheLock(cfg.LockAge)
 	}
 	if opts.Predictor == nil {
 		opts.Predictor = predictor.New(predictor.Config{})

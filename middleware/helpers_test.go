@@ -14,6 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// maxVariants is how many variants of one resource are stored.
+const maxVariants = 64
+
 // Handlers, origins, transports and bodies that several tests use.
 
 // fresh answers with body, which is fresh for a minute.

@@ -26,7 +26,7 @@ func (q *clientRequest) invalidate(a *reply, watched *post) (purged int) {
 		purged += q.invalidateTarget(&t, asked, watched)
 	}
 	if groups := rules.InvalidatedGroups(asked, a.status, a.header); len(groups) > 0 {
-		err := q.cache.opts.PurgeGroups(context.WithoutCancel(q.client), q.target.origin(), groups...)
+		err := q.cache.opts.Storage.Purges().PurgeGroups(context.WithoutCancel(q.client), q.target.origin(), groups...)
 		if err != nil {
 			q.cache.storageFailed("purge", err)
 		}

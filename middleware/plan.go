@@ -188,7 +188,8 @@ func (x *transaction) lookup() (*cirque.CacheMeta, cirque.HitHandler, error) {
 func addsVariance(extra func(*cirque.VarianceBuilder)) bool {
 	b := new(cirque.VarianceBuilder)
 	extra(b)
-	return b.HasVariance()
+	_, varies := b.Finalize()
+	return varies
 }
 
 // guarded calls a hook while nothing else would close hit. If the hook panics, guarded closes hit.

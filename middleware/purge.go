@@ -56,7 +56,7 @@ func (c *Cache) PurgeGroup(ctx context.Context, r *http.Request, group string) e
 			t.host = rules.NormalHost(t.scheme, t.host)
 			if origin := t.origin(); !purged[origin] {
 				purged[origin] = true
-				errs = append(errs, c.opts.PurgeGroups(ctx, origin, group))
+				errs = append(errs, c.opts.Storage.Purges().PurgeGroups(ctx, origin, group))
 			}
 		}
 	}

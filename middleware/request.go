@@ -86,15 +86,7 @@ type selection struct {
 
 // selectionFor returns what the request selects when record is the vary record under its key.
 func (q *clientRequest) selectionFor(record *cirque.VaryRecord) selection {
-	b := new(cirque.VarianceBuilder)
-	if record != nil {
-		b = cirque.VaryVariance(record.Fields, q.req.Header, record.Epoch)
-	}
-	if extra := q.varianceHook(); extra != nil {
-		extra(b)
-	}
-	variant, _ := b.Finalize()
-	return selection{record, variant}
+	return selection{record, record.Variance(q.req.Header, q.varianceHook())}
 }
 
 // nested reports whether the request is part of a fetch for key, because the cache is mounted twice

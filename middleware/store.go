@@ -50,10 +50,11 @@ func (x *transaction) fill(meta *cirque.CacheMeta, src fillSource) fate {
 	}()
 	unshared := !x.noteShareable(meta)
 	x.hc.SetMeta(meta)
-	fields, _ := cirque.VaryFields(http.Header{"Vary": meta.Header().Values("Vary")})
+	fields, _ := rules.VaryFields(http.Header{"Vary": meta.Header().Values("Vary")})
 	x.hc.UpdateVariance(x.flight.ctx, fields, x.req.Header, x.varianceHook())
 	fill, err := x.hc.StartFill(x.flight.ctx, cirque.FillOptions{
-		Reader: x.readerContext(), SizeHint: src.size, Replaces: src.replaces, Cost: x.now.Sub(x.upstream.askedAt),
+		MissOptions: cirque.MissOptions{SizeHint: src.size, Replaces: src.replaces},
+		Reader:      x.readerContext(), Cost: x.now.Sub(x.upstream.askedAt),
 		LastTurn: x.precedingFailure != noFailure, Unshared: unshared,
 	})
 	switch {

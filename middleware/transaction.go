@@ -92,7 +92,7 @@ func (x *transaction) bypass(fwd, detail string) source {
 
 // uncached ends the walk: the origin's answer is for this client alone.
 func (x *transaction) uncached(reason cirque.NoCacheReason) {
-	if x.hc.Enabled() {
+	if x.hc.Phase() != cirque.PhaseDisabled {
 		x.hc.Disable(reason)
 	}
 }

@@ -27,13 +27,13 @@ func TestValidationSendsTheNewestTagsOfManyVariants(t *testing.T) {
 		fresh("x")(w, r)
 	}
 	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
-		for n := range cirque.MaxVariants {
+		for n := range maxVariants {
 			h.get("/", "X-V", fmt.Sprint("v", n))
 			require.NoError(t, h.cache.Wait(t.Context()))
 		}
 		sent := h.lastRequest().Header.Get("If-None-Match")
 		require.LessOrEqual(t, len(sent), 2<<10)
-		require.Contains(t, sent, tag(fmt.Sprint("v", cirque.MaxVariants-2)))
+		require.Contains(t, sent, tag(fmt.Sprint("v", maxVariants-2)))
 		require.NotContains(t, sent, tag("v0"))
 	})
 }

@@ -94,7 +94,7 @@ func (p *Putter) Meta() *cirque.CacheMeta {
 	if p.fill == nil {
 		return nil
 	}
-	return p.fill.Meta()
+	return p.hc.Meta()
 }
 
 // Write takes the next bytes of the response. Once a Write has returned an error, every later Write
@@ -147,13 +147,14 @@ func (p *Putter) admit(response *http.Response) {
 		return
 	}
 	p.hc.SetMeta(meta)
-	fields, _ := cirque.VaryFields(response.Header)
+	fields, _ := rules.VaryFields(response.Header)
 	p.hc.UpdateVariance(p.ctx, fields, p.req.Header, p.variance)
 	// From here on a request that misses waits for this response, unless another request is
 	// fetching it.
 	p.hc.TryLock()
 	fill, err := p.hc.StartFill(p.ctx, cirque.FillOptions{
-		SizeHint: response.ContentLength, Unshared: !rules.Shareable(meta, time.Now()),
+		MissOptions: cirque.MissOptions{SizeHint: response.ContentLength},
+		Unshared:    !rules.Shareable(meta, time.Now()),
 	})
 	if err != nil {
 		p.fail(notStored(err))

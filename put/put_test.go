@@ -25,7 +25,7 @@ var key = cirque.NewCacheKey("", "http://example.com/", "")
 func newOptions() *cirque.CacheOptions {
 	return &cirque.CacheOptions{
 		Storage:        memcache.New(memcache.Config{}),
-		Lock:           cirque.NewCacheLock(cirque.CacheLockConfig{}),
+		Lock:           cirque.NewCacheLock(0),
 		MaxObjectBytes: 1 << 10,
 	}
 }

@@ -14,6 +14,7 @@
 //	partial.go        range requests (RFC 9110 §14)
 //	partial_entry.go  stored parts of a representation, and combining them (§3.3, §3.4)
 //	reuse.go          whether a stored response answers a request (§4, RFC 5861, RFC 8246)
+//	vary.go           which fields of the request select a response (§4.1, RFC 9110 §12.5.5)
 //	freshness.go      how long a response is fresh (§4.2)
 //	validation.go     preconditions, of clients and for the origin (§4.3.1, §4.3.2, RFC 9110 §13)
 //	freshening.go     what a 304 or the answer to a HEAD updates (§3.2, §4.3.4, §4.3.5)

@@ -79,8 +79,8 @@ func updatedHeader(stored *cirque.CacheMeta, x *Exchange) http.Header {
 // widensVary reports whether the Vary of x's response names a field that the stored Vary does not,
 // or "*".
 func widensVary(stored *cirque.CacheMeta, x *Exchange) bool {
-	fields, star := cirque.VaryFields(x.Header)
-	known, _ := cirque.VaryFields(http.Header{"Vary": stored.Header().Values("Vary")})
+	fields, star := VaryFields(x.Header)
+	known, _ := VaryFields(http.Header{"Vary": stored.Header().Values("Vary")})
 	return star || slices.ContainsFunc(fields, func(name string) bool { return !slices.Contains(known, name) })
 }
 

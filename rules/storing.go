@@ -74,10 +74,12 @@ func (p *Policy) admit(x *Exchange) (*cirque.CacheMeta, *Refusal) {
 // setGroups records in m the groups that the response belongs to. They are groups of the origin of
 // req's target (RFC 9875 §2).
 func setGroups(m *cirque.CacheMeta, req *http.Request) {
-	if len(m.Header().Values("Cache-Groups")) > 0 || m.HasGroups() {
+	origin := ""
+	if m.Header().Has("Cache-Groups") {
 		u := TargetURI(req)
-		m.SetGroups(u.Scheme + "://" + u.Host)
+		origin = u.Scheme + "://" + u.Host
 	}
+	m.SetGroups(origin)
 }
 
 // candidate is a response that is stored if no rule objects. If the exchange updates a stored
@@ -134,7 +136,7 @@ func (c *candidate) refusal() *Refusal {
 // refusedByResponse applies the prohibitions that follow from the response.
 func (c *candidate) refusedByResponse() *Refusal {
 	d, shared := c.directives, !c.policy.Private
-	switch _, star := cirque.VaryFields(c.header); {
+	switch _, star := VaryFields(c.header); {
 	case d.MustUnderstand && !understood(c.status):
 		return refuseResponse("must-understand") // RFC 9111 §3, §5.2.2.3
 	case d.NoStore && !d.MustUnderstand:
@@ -232,7 +234,7 @@ func (c *candidate) changedOnTheWay() bool {
 	if len(c.exchange.Changed) == 0 {
 		return false
 	}
-	known, _ := cirque.VaryFields(c.header)
+	known, _ := VaryFields(c.header)
 	return slices.ContainsFunc(c.exchange.Changed, func(name string) bool {
 		return slices.Contains(known, name) || slices.Contains(c.exchange.Keyed, name)
 	})
@@ -252,7 +254,7 @@ const maxRequestExtra = 8 << 10
 // characters, or more than maxRequestExtra bytes of header. Such an error must not be served to
 // other clients.
 func (p *Policy) provokes(h, response http.Header) bool {
-	keyed, _ := cirque.VaryFields(response)
+	keyed, _ := VaryFields(response)
 	if p.Private {
 		keyed = append(keyed, "Authorization", "Cookie")
 	}

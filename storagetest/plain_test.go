@@ -97,7 +97,7 @@ func (s *plain) reserve(n int64) bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 	}
-	return s.budget.Reserve(n)
+	return s.budget.Reserve(nil, n)
 }
 
 // slot returns the hash under which the entry of k is kept.
@@ -192,7 +192,7 @@ func (s *plain) Purge(_ context.Context, k cirque.CompactCacheKey, typ cirque.Pu
 	defer s.mu.Unlock()
 	for w := range s.writes {
 		mine := w.key.PrimaryHash() == k.Primary && w.key.Variance() == k.Variance
-		variant := w.key.PrimaryHash() == k.Primary && k.IsPrimary()
+		variant := w.key.PrimaryHash() == k.Primary && k.Variance.IsZero()
 		switch {
 		case s.has("invalidation ignores writes"):
 		case typ == cirque.PurgeEviction:
@@ -272,7 +272,7 @@ func (s *plain) UpdateMeta(_ context.Context, k cirque.CacheKey, m *cirque.Cache
 		updated.charged = old.charged
 	}
 	s.mu.Unlock()
-	if !s.budget.Reserve(updated.charged) {
+	if !s.budget.Reserve(nil, updated.charged) {
 		return errors.New("no room")
 	}
 	s.mu.Lock()

@@ -16,9 +16,11 @@ const origin = "https://example.com"
 
 // sharedPurges are the purges that hold for all users of a Storage.
 var sharedPurges = map[string]func(e *env, o *cirque.CacheOptions) error{
-	"key":   func(e *env, o *cirque.CacheOptions) error { return o.Purge(e.ctx, key("a")) },
-	"all":   func(e *env, o *cirque.CacheOptions) error { return o.Storage.Purges().PurgeAll(e.ctx) },
-	"group": func(e *env, o *cirque.CacheOptions) error { return o.PurgeGroups(e.ctx, origin, "other", "g") },
+	"key": func(e *env, o *cirque.CacheOptions) error { return o.Purge(e.ctx, key("a")) },
+	"all": func(e *env, o *cirque.CacheOptions) error { return o.Storage.Purges().PurgeAll(e.ctx) },
+	"group": func(e *env, o *cirque.CacheOptions) error {
+		return o.Storage.Purges().PurgeGroups(e.ctx, origin, "other", "g")
+	},
 }
 
 var sharedCases = []testCase{
@@ -130,7 +132,7 @@ func (e *env) fetchOf(o *cirque.CacheOptions, name string, at time.Time) userFil
 	m := cirque.NewCacheMeta(http.StatusOK, http.Header{"Cache-Groups": {`"g"`}}, at, at.Add(time.Hour), 0, 0)
 	m.SetGroups(origin)
 	c.SetMeta(m)
-	f, err := c.StartFill(e.ctx, cirque.FillOptions{SizeHint: -1})
+	f, err := c.StartFill(e.ctx, cirque.FillOptions{MissOptions: cirque.MissOptions{SizeHint: -1}})
 	e.noError("StartFill", err)
 	e.Cleanup(func() { f.Abort(cirque.InternalError) })
 	return userFill{f}

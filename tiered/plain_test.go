@@ -54,7 +54,7 @@ func (p *plain) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for w := range p.writes {
-		if typ == cirque.PurgeInvalidation && w.key.PrimaryHash() == key.Primary && (key.IsPrimary() || w.key.Variance() == key.Variance) {
+		if typ == cirque.PurgeInvalidation && w.key.PrimaryHash() == key.Primary && (key.Variance.IsZero() || w.key.Variance() == key.Variance) {
 			delete(p.writes, w)
 		}
 	}

@@ -29,6 +29,7 @@ package tiered
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -81,34 +82,16 @@ type tier struct {
 	stripes      [stripeCount]stripe
 }
 
-var (
-	_ cirque.BudgetedStorage = (*tier)(nil)
-	_ cirque.LimitedStorage  = (*tier)(nil)
-)
+var _ cirque.BudgetedStorage = (*tier)(nil)
 
 // Purges implements [cirque.Storage]. The purges of the lower Storage, which keeps entries longest,
 // apply to both.
 func (t *tier) Purges() *cirque.PurgeState { return t.lower.Purges() }
 
-// Budgets implements [cirque.BudgetedStorage]. It returns the budgets of both Storages.
+// Budgets implements [cirque.BudgetedStorage]. It returns the budgets of both Storages: a
+// response may be in one of them alone.
 func (t *tier) Budgets() []*cirque.Budget {
-	var budgets []*cirque.Budget
-	for _, storage := range [...]cirque.Storage{t.upper, t.lower} {
-		if s, ok := storage.(cirque.BudgetedStorage); ok {
-			budgets = append(budgets, s.Budgets()...)
-		}
-	}
-	return budgets
-}
-
-// Limit implements [cirque.LimitedStorage]. It returns the larger of the two limits, because a
-// response may be in one Storage alone.
-func (t *tier) Limit() int64 {
-	upper, lower := cirque.StorageLimit(t.upper), cirque.StorageLimit(t.lower)
-	if upper <= 0 || lower <= 0 {
-		return 0
-	}
-	return max(upper, lower)
+	return slices.Concat(cirque.StorageBudgets(t.upper), cirque.StorageBudgets(t.lower))
 }
 
 // stripe serialises the changes to the keys of some primary hashes. An eviction does not lock mu,

@@ -397,3 +397,14 @@ func TestLowerStorageKeepsThePurges(t *testing.T) {
 	_, _, opts = open()
 	require.True(t, found(opts))
 }
+
+// A Storage without Budgets counts as one without a limit.
+func TestBudgetsAreThoseOfBothStorages(t *testing.T) {
+	memory, budget, _ := newMemory(1 << 20)
+	disk := newDisk(t)
+	limited := cirque.StorageBudgets(tiered.New(memory, disk, tiered.Config{}))
+	require.Equal(t, append([]*cirque.Budget{budget}, disk.Budgets()...), limited)
+
+	unlimited := cirque.StorageBudgets(tiered.New(memory, newPlain(), tiered.Config{}))
+	require.Equal(t, []*cirque.Budget{budget, nil}, unlimited)
+}

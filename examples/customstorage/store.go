@@ -74,7 +74,7 @@ func (s *store) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.
 		// A response that is being written was fetched before the purge, and must not be served
 		// after it.
 		for w := range s.writes {
-			if w.key.PrimaryHash() == key.Primary && (key.IsPrimary() || w.key.Variance() == key.Variance) {
+			if w.key.PrimaryHash() == key.Primary && (key.Variance.IsZero() || w.key.Variance() == key.Variance) {
 				delete(s.writes, w)
 			}
 		}

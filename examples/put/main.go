@@ -58,7 +58,7 @@ func newServer(limit int64) (http.Handler, error) {
 	s := &server{&cirque.CacheOptions{
 		Storage:        store,
 		Eviction:       manager,
-		Lock:           cirque.NewCacheLock(cirque.CacheLockConfig{}),
+		Lock:           cirque.NewCacheLock(0),
 		MaxObjectBytes: limit / 8,
 	}}
 	mux := http.NewServeMux()
@@ -116,11 +116,11 @@ func (s *server) get(w http.ResponseWriter, r *http.Request) {
 		status = cirque.HitFresh
 	}
 	walk.Found(meta, hit, status)
-	if !status.IsFresh() {
+	if walk.Phase() != cirque.PhaseHit {
 		http.Error(w, "what was put here is stale", http.StatusNotFound)
 		return
 	}
-	meta.Header().CopyTo(w.Header())
+	meta.Header().CopyTo(w.Header(), 0)
 	w.Header().Set("Age", strconv.Itoa(int(meta.Age(now).Seconds())))
 	w.Header().Set("Cache-Status", fmt.Sprintf("Put; hit; ttl=%d", int(-meta.Staleness(now).Seconds())))
 	w.WriteHeader(meta.StatusCode())

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/types"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -98,14 +99,52 @@ func qualified(receiver *types.Var, name string) string {
 	return name // of an interface without a name
 }
 
-// bestOrder returns an order of the files in which few calls run back up. It moves one file at a
-// time to the place that avoids most such calls, until no move avoids any.
+// bestOrder returns an order of the files in which few calls run back up. It improves two orders,
+// the alphabetical one and callersFirst, and returns the better result.
 func bestOrder(weights map[string]map[string]int) []string {
+	best := improve(slices.Sorted(maps.Keys(weights)), weights)
+	if other := improve(callersFirst(weights), weights); upwardCalls(other, weights) < upwardCalls(best, weights) {
+		best = other
+	}
+	return best
+}
+
+// callersFirst returns an order in which each file is ahead of those that it calls, except within
+// cycles. It is the depth-first postorder, reversed.
+func callersFirst(weights map[string]map[string]int) []string {
 	var order []string
-	for name := range weights {
+	visited := map[string]bool{}
+	var visit func(name string)
+	visit = func(name string) {
+		if visited[name] {
+			return
+		}
+		visited[name] = true
+		for _, called := range slices.Sorted(maps.Keys(weights[name])) {
+			visit(called)
+		}
 		order = append(order, name)
 	}
-	slices.Sort(order)
+	for _, name := range slices.Sorted(maps.Keys(weights)) {
+		visit(name)
+	}
+	slices.Reverse(order)
+	return order
+}
+
+// upwardCalls counts the calls that run back up in order.
+func upwardCalls(order []string, weights map[string]map[string]int) (n int) {
+	for i, from := range order {
+		for _, to := range order[:i] {
+			n += weights[from][to]
+		}
+	}
+	return n
+}
+
+// improve moves one file at a time to the place that avoids most calls that run back up, until no
+// move avoids any.
+func improve(order []string, weights map[string]map[string]int) []string {
 	for better := true; better; {
 		better = false
 		for _, name := range slices.Clone(order) {

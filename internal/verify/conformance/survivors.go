@@ -44,6 +44,8 @@ var survivors = []Survivor{
 	{"vary_record.go", "b := make([]byte, 0, 64+len(r.Variants)*96)", "* → /", room},
 	{"vary_record.go", "return 0, nil, false", "0 → 1", falseSays},
 	{"vary_record.go", "m := NewCacheMeta(0, nil, now, now.Add(farFuture), 0, 0)", "0 → 1", aNanosecond},
+	{"packed.go", "_ = s[i+3]", "delete _ = s[i+3]", "it only saves bounds checks"},
+	{"packed.go", "return 0", "0 → 1", "the record is rejected if a number is missing"},
 	{"rules/partial.go", "return 0, false", "0 → 1", falseSays},
 	{"rules/partial.go", "return ByteRange{}, 0, false", "0 → 1", falseSays},
 	{"rules/partial.go", "if size >= 0 {", ">= → >", anEmptyPart},

@@ -5,7 +5,7 @@
 //	go run ./internal/verify/mutate                 # about ten minutes
 //	go run ./internal/verify/mutate -seed 7 -n 20   # a sample
 //	go run ./internal/verify/mutate -files reuse.go,storing.go
-//	go run ./internal/verify/mutate -dir . -files vary.go,vary_record.go \
+//	go run ./internal/verify/mutate -dir . -files vary.go,vary_record.go,packed.go \
 //		-packages .,./internal/verify/conformance
 //
 // A mutant negates a condition, drops a clause of a condition, drops a case, changes a bound or an

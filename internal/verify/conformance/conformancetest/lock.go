@@ -16,7 +16,7 @@ type lock struct {
 }
 
 func newLock() *lock {
-	return &lock{CacheKeyLock: cirque.NewCacheLock(cirque.CacheLockConfig{})}
+	return &lock{CacheKeyLock: cirque.NewCacheLock(0)}
 }
 
 // Lock implements cirque.CacheKeyLock.
