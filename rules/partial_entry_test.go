@@ -326,5 +326,10 @@ func TestCombinePartial(t *testing.T) {
 func TestPartBelongsToTheGroupsOfItsResponse(t *testing.T) {
 	meta, _, refusal := shared.StorePartial(part("bytes 10-14/100", "Cache-Control: max-age=60", `ETag: "a"`, "Content-Length: 5", `Cache-Groups: "g"`))
 	require.Nil(t, refusal)
-	require.True(t, meta.HasGroups())
+	purges := new(cirque.PurgeState)
+	require.False(t, purges.Voids(meta))
+	require.NoError(t, purges.PurgeGroups(t.Context(), "http://example.com", "other"))
+	require.False(t, purges.Voids(meta))
+	require.NoError(t, purges.PurgeGroups(t.Context(), "http://example.com", "g"))
+	require.True(t, purges.Voids(meta))
 }
