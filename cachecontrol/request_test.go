@@ -76,12 +76,12 @@ func TestRequestString(t *testing.T) {
 	}
 }
 
-// TestReload checks that the fields of a browser's reload are parsed without allocation: they come
-// with every such request.
-func TestReload(t *testing.T) {
+// TestReloadAllocatesNothing checks that the fields of a browser's reload are parsed without
+// allocation: they come with every such request.
+func TestReloadAllocatesNothing(t *testing.T) {
 	for _, line := range []string{"no-cache", "max-age=0"} {
 		lines := []string{line}
 		require.Zero(t, testing.AllocsPerRun(10, func() { ParseRequest(lines, nil) }), line)
-		require.Equal(t, ParseRequest([]string{" " + line}, nil), ParseRequest(lines, nil), "the short cut gives another result")
+		require.Equal(t, ParseRequest([]string{" " + line}, nil), ParseRequest(lines, nil), "the special case differs from the general one")
 	}
 }

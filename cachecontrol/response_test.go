@@ -258,7 +258,7 @@ func TestResponseString(t *testing.T) {
 		require.Equal(t, tc.want, r.String())
 		require.Equal(t, tc.want == "", r.IsZero(), tc.line)
 	}
-	require.Equal(t, `a="b c"`, Directive{Name: "a", Value: "b c", HasValue: true}.String(), "it cannot be sent unquoted")
+	require.Equal(t, `a="b c"`, Directive{Name: "a", Value: "b c", HasValue: true}.String(), "an argument that needs quotes is unquoted")
 	require.Equal(t, "max-age=0", Response{MaxAge: Delta{Duration: -time.Second, Present: true, Valid: true}}.String())
 }
 
@@ -283,7 +283,7 @@ func TestLimits(t *testing.T) {
 		r := ParseResponse([]string{`private="` + list.String() + `F0"`}, nil)
 		require.Len(t, r.PrivateFields, maxFields)
 		r = ParseResponse([]string{`private="` + list.String() + `one-more"`}, nil)
-		require.Equal(t, Response{Private: true}, r, "a list with too many names counts as unqualified")
+		require.Equal(t, Response{Private: true}, r, "a list with too many names is not unqualified")
 	})
 	t.Run("allocations", func(t *testing.T) {
 		for _, line := range []string{

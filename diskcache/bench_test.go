@@ -20,7 +20,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// hitHandler answers from s alone.
+// hitHandler answers with hits on s only.
 func hitHandler(s *Store, key cirque.CacheKey) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		meta, hit, err := s.Lookup(r.Context(), key)
@@ -59,9 +59,8 @@ func fileHandler(path string) http.HandlerFunc {
 	}
 }
 
-// BenchmarkHit compares hits over loopback with http.ServeContent of the same bytes, request by
-// request in turn. The metric "speed" is the ratio of their medians: above one, the store is the
-// faster.
+// BenchmarkHit compares hits over loopback with http.ServeContent of the same bytes, in alternating
+// requests. The metric "speed" is the ratio of their medians; above one, the store is faster.
 func BenchmarkHit(b *testing.B) {
 	for _, size := range []int{1 << 10, 100 << 10, 100 << 20} {
 		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
@@ -114,7 +113,7 @@ func BenchmarkHit(b *testing.B) {
 	}
 }
 
-// BenchmarkLookup is a hit without the network.
+// BenchmarkLookup measures a hit without the network.
 func BenchmarkLookup(b *testing.B) {
 	for _, size := range []int{1 << 10, 32 << 10, 60 << 10, 100 << 10} {
 		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
@@ -137,7 +136,7 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
-// BenchmarkFirstRead is the read of a large body that has to be verified, against the next.
+// BenchmarkFirstRead measures the read of a large body that must be verified, and the next read.
 func BenchmarkFirstRead(b *testing.B) {
 	const size = 64 << 20
 	for name, first := range map[string]bool{"first": true, "next": false} {
@@ -198,10 +197,10 @@ func BenchmarkUpdateMeta(b *testing.B) {
 	}
 }
 
-// TestManyEntries opens a directory of many entries again, with its saved index and without.
-// CIRQUE_ENTRIES says how many; CIRQUE_ENTRIES_DIR where, so that they need not be written every
-// time.
-func TestManyEntries(t *testing.T) {
+// TestManyEntriesOpenQuickly reopens a directory of many entries, with its saved index and without.
+// CIRQUE_ENTRIES is how many. CIRQUE_ENTRIES_DIR is a directory that keeps them, so that they need
+// not be written every time.
+func TestManyEntriesOpenQuickly(t *testing.T) {
 	n, err := strconv.Atoi(os.Getenv("CIRQUE_ENTRIES"))
 	if err != nil {
 		t.Skip("CIRQUE_ENTRIES is not set")
@@ -251,7 +250,7 @@ func TestManyEntries(t *testing.T) {
 		require.NoError(t, checkTale(uint32(i), body))
 		<-s.Scanned()
 		scan := s.Stats().ScanTime
-		t.Logf("saved index %v: Open took %v, the first hit came after %v, all was found after %v", saved, opened, first, time.Since(began))
+		t.Logf("saved index %v: Open took %v, the first hit came after %v, the scan ended after %v", saved, opened, first, time.Since(began))
 		t.Logf("the scan took %v: %.0f entries a second", scan, float64(n)/scan.Seconds())
 		t.Logf("the heap grew by %d bytes an entry, the eviction manager's included", (heap()-before)/int64(n))
 		require.Less(t, first, 100*time.Millisecond)
@@ -267,9 +266,10 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestManyReaders: a hundred clients follow the write of a large object, then a hundred read the
-// entry, not yet verified, and the heap stays small. CIRQUE_LONG makes the object a gigabyte.
-func TestManyReaders(t *testing.T) {
+// TestManyReadersTakeLittleMemory has a hundred clients follow the write of a large object, and
+// then a hundred clients read the entry, which is not verified yet. The heap must stay small.
+// CIRQUE_LONG makes the object a gigabyte.
+func TestManyReadersTakeLittleMemory(t *testing.T) {
 	pieces := 4
 	if long {
 		pieces = 1 << 10
@@ -286,7 +286,7 @@ func TestManyReaders(t *testing.T) {
 			require.NoError(t, err)
 			defer w.Abort()
 			wg.Go(func() {
-				eventually(t, "not all clients come", func() bool { return w.(cirque.StreamingMissHandler).Readers() == 100 })
+				eventually(t, "some clients never attach to the write", func() bool { return w.(cirque.StreamingMissHandler).Readers() == 100 })
 				piece := testBody(1, 1<<20)
 				for range pieces {
 					if _, err := w.Write(piece); err != nil {

@@ -16,36 +16,30 @@ const tempPrefix = "tmp-"
 
 var errNoRoom = errors.New("diskcache: no room")
 
-// bodyFile is the file of a write under way: the stream.Backing of its body. Readers call ReadAt;
-// all else is the writer's, until Drop.
+// bodyFile is the file of a write under way. It is the stream.Backing of the write's body. Readers
+// call ReadAt; everything else is for the writer alone, until Drop.
 type bodyFile struct {
 	store    *Store
 	hash     cirque.HashBinary
 	tag      cirque.Tag
 	sizeHint int64
-	rest     int64 // bytes of the file beside header, body and chunk table
+	rest     int64 // bytes that the file needs beside header, body and chunk table
 
-	f        *os.File // nil: not created yet
+	f        *os.File // nil until created
 	size     int64    // of the body
 	sums     []uint64 // of whole chunks
 	digest   xxhash.Digest
 	reserved int64
-	failure  error // what the disk did wrong
+	failure  error // the disk's last error
 
-	// placed is the generation that the file has become; nil while it is temporary.
+	// placed is the generation that the file has become. It is nil while the file is temporary.
 	placed *generation
-}
-
-// fileSize returns the size of the file if the body ends after n bytes.
-func (b *bodyFile) fileSize(n int64) int64 {
-	h := header{bodyLen: n}
-	return h.end() + b.rest
 }
 
 // Append implements stream.Backing.
 func (b *bodyFile) Append(p []byte) error {
 	size := b.size + int64(len(p))
-	if size > maxBody || !b.reserve(weightOf(blocksOf(b.fileSize(size)))) {
+	if size > maxBody || !b.reserve(weightOf(blocksOf(fileSize(size, b.rest)))) {
 		return errNoRoom
 	}
 	err := b.do(func() error {
@@ -61,7 +55,7 @@ func (b *bodyFile) Append(p []byte) error {
 	return err
 }
 
-// do runs a write to the disk and sees to its failure.
+// do runs a write to the disk and handles its failure.
 func (b *bodyFile) do(operation func() error) error {
 	began, err := b.store.updates.enter()
 	if err != nil {
@@ -75,22 +69,22 @@ func (b *bodyFile) do(operation func() error) error {
 	}
 	b.failure = err
 	if isFull(err) {
-		// The disk has less room than the budget says. Without this the store would stay as it is
-		// until somebody else makes room.
+		// The disk has less room than the budget says. Give up entries, so that the store does not
+		// stay full until somebody else makes room.
 		b.store.ledger.shrink(b.reserved)
 	}
 	return err
 }
 
-// reserve makes sure that weight bytes are reserved, and takes more in advance, so that it need not
-// be asked for every Write.
+// reserve makes sure that weight bytes are reserved. It takes more in advance, so that not every
+// Write needs a reservation.
 func (b *bodyFile) reserve(weight int64) bool {
 	need := weight - b.reserved
 	if need <= 0 {
 		return true
 	}
 	ahead := min(max(b.reserved, 64<<10), 4<<20)
-	if whole := weightOf(blocksOf(b.fileSize(max(b.sizeHint, 0)))) - b.reserved; whole >= need {
+	if whole := weightOf(blocksOf(fileSize(max(b.sizeHint, 0), b.rest))) - b.reserved; whole >= need {
 		ahead = min(ahead, whole)
 	}
 	for _, n := range [...]int64{max(need, ahead), need} {
@@ -103,8 +97,8 @@ func (b *bodyFile) reserve(weight int64) bool {
 	return false
 }
 
-// settle makes reserved exactly weight.
-func (b *bodyFile) settle(weight int64) bool {
+// reserveExactly makes reserved equal to weight.
+func (b *bodyFile) reserveExactly(weight int64) bool {
 	if !b.reserve(weight) {
 		return false
 	}
@@ -113,9 +107,9 @@ func (b *bodyFile) settle(weight int64) bool {
 	return true
 }
 
-// prepare makes sure that there is a file, and that it ends where the body does or behind it.
-// Writing on behind the end of a file that somebody has truncated would leave zeros where readers
-// go without checksums.
+// prepare makes sure that the file exists and is not shorter than the body so far. A write beyond
+// the end of a file that somebody truncated would leave zeros, and readers do not check these
+// bytes.
 func (b *bodyFile) prepare() error {
 	if err := b.create(); err != nil || b.size == 0 {
 		return err
@@ -127,7 +121,7 @@ func (b *bodyFile) prepare() error {
 	return err
 }
 
-// create creates the file, if that was not done yet.
+// create creates the file if it does not exist yet.
 func (b *bodyFile) create() error {
 	if b.f != nil {
 		return nil
@@ -152,8 +146,8 @@ func (b *bodyFile) create() error {
 	return err
 }
 
-// temp returns the path of the temporary file: in the directory where it is to stay, because moving
-// within a directory is the cheapest, and atomic on any file system.
+// temp returns the path of the temporary file. It is in the directory of the entry, because a
+// rename within one directory is the cheapest and is atomic on every file system.
 func (b *bodyFile) temp() string {
 	return filepath.Join(filepath.Dir(b.store.path(b.hash)), fmt.Sprintf("%s%016x", tempPrefix, uint64(b.tag)))
 }
@@ -188,7 +182,7 @@ func (b *bodyFile) appendTable(dst []byte) []byte {
 // ReadAt implements stream.Backing.
 func (b *bodyFile) ReadAt(p []byte, off int64) (int, error) { return b.f.ReadAt(p, bodyAt+off) }
 
-// Drop implements stream.Backing: neither writer nor reader needs the file any more.
+// Drop implements stream.Backing. Neither the writer nor a reader needs the file any more.
 func (b *bodyFile) Drop() {
 	if b.f != nil {
 		b.f.Close()
@@ -198,7 +192,7 @@ func (b *bodyFile) Drop() {
 		return
 	}
 	if b.f != nil {
-		// What fails here, the next scan removes.
+		// If this fails, the next scan removes the file.
 		_ = os.Remove(b.temp())
 	}
 	b.store.ledger.release(b.reserved)

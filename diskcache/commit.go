@@ -1,8 +1,6 @@
 package diskcache
 
 import (
-	"errors"
-	"os"
 	"path/filepath"
 
 	"github.com/cespare/xxhash/v2"
@@ -19,7 +17,7 @@ func (w *write) commit() (cirque.MissFinish, error) {
 	}
 	head, tail := w.encode()
 	blocks := blocksOf(bodyAt + w.file.size + int64(len(tail)))
-	if len(tail) > maxTail || !w.file.settle(weightOf(blocks)) {
+	if len(tail) > maxTail || !w.file.reserveExactly(weightOf(blocks)) {
 		return cirque.MissFinish{}, cirque.ErrUnlinked
 	}
 	var release int64
@@ -38,7 +36,7 @@ func (w *write) commit() (cirque.MissFinish, error) {
 	return cirque.MissFinish{Size: weightOf(blocks)}, nil
 }
 
-// encode returns what comes before and after the body in the file.
+// encode returns the parts of the file before and after the body.
 func (w *write) encode() (head, tail []byte) {
 	key := w.key.Compact()
 	h := header{
@@ -67,7 +65,7 @@ func (w *write) encode() (head, tail []byte) {
 	return append(head, make([]byte, slotSize)...), tail
 }
 
-// complete writes what surrounds the body.
+// complete writes the parts before and after the body.
 func (b *bodyFile) complete(head, tail []byte) error {
 	if err := b.prepare(); err != nil {
 		return err
@@ -84,8 +82,8 @@ func (b *bodyFile) complete(head, tail []byte) error {
 	return nil
 }
 
-// place moves the file into its place, and returns what is to be released for the one that was
-// there.
+// place renames the file to its entry's name. It returns the bytes to release for the entry that
+// the file replaced.
 func (w *write) place(blocks uint32) (release int64, err error) {
 	s := w.store
 	st := s.stripe(w.hash)
@@ -93,19 +91,10 @@ func (w *write) place(blocks uint32) (release int64, err error) {
 		return release, err
 	}
 	if err := syncDir(filepath.Dir(s.path(w.hash))); err != nil {
-		_ = s.remove(w.hash) // or it would be there after Finish has failed
+		_ = s.remove(w.hash) // Finish fails, so the entry must not be there
 		return release, err
 	}
 	return release, nil
-}
-
-// syncDir makes the names in a directory last.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func (w *write) placeLocked(st *stripe, blocks uint32) (release int64, err error) {
@@ -130,7 +119,7 @@ func (w *write) placeLocked(st *stripe, blocks uint32) (release int64, err error
 	}
 	before := s.index.put(record{hash: w.hash, blocks: blocks, flags: flagSeen})
 	if before.blocks != 0 {
-		release = st.leave(w.hash, before.weight())
+		release = st.vacate(w.hash, before.weight())
 	}
 	w.file.placed = st.acquire(w.hash, weightOf(blocks))
 	return release, nil

@@ -11,50 +11,52 @@ import (
 
 // Config configures a Store. The zero Config works.
 type Config struct {
-	// MaxBytes limits the disk space that entries and writes under way take, in whole blocks of 4
-	// KiB a file and half a KiB of bookkeeping each. Zero means 10 GiB; a negative number is an
+	// MaxBytes limits the disk space for entries and writes under way. Each file counts in whole
+	// blocks of 4 KiB, plus 512 bytes of bookkeeping. Zero means 10 GiB; a negative number is an
 	// error.
 	MaxBytes int64
 
-	// MinFreeBytes is what the store leaves free on its file system for others: below that it gives
-	// up entries, and takes nothing new until there is room. Zero means that it uses the last byte;
-	// a negative number is an error. It has no effect where the standard library cannot tell what
-	// is free: on systems other than Linux, macOS and FreeBSD.
+	// MinFreeBytes is the space on the file system that the store leaves free for others. When less
+	// is free, the store evicts entries, and stores nothing new until there is room. Zero means
+	// that the store may use the last byte; a negative number is an error. It has no effect on
+	// systems other than Linux, macOS and FreeBSD, because the standard library cannot tell there
+	// how much is free.
 	MinFreeBytes int64
 
-	// Eviction decides what leaves. Its limit should be MaxBytes. The store saves its state at
-	// Close, loads it at Open, and tells it of the entries that it finds on disk. Nil: the default
-	// policy of the package eviction.
+	// Eviction decides which entries leave. Its limit should be MaxBytes. The store saves the
+	// manager's state at Close, loads it at Open, and tells the manager of the entries that it
+	// finds on disk. Nil means the default policy of package eviction.
 	Eviction cirque.EvictionManager
 
-	// Sync makes Finish and UpdateMeta wait until the disk has what they wrote. Without it, a power
-	// cut or a crash of the operating system loses entries of the last seconds; a crash of the
-	// process loses nothing that was finished.
+	// Sync makes Finish and UpdateMeta wait until their writes are on the disk. Without it, a power
+	// cut or a crash of the operating system loses the entries of the last seconds. A crash of the
+	// process loses nothing that was finished, with or without Sync.
 	Sync bool
 
-	// VerifyReads checks every byte against its checksum each time it is served. Without it, a body
-	// is checked when this process first reads it, and again when its file has changed: what a disk
-	// spoils after that, and without the file system knowing, is served.
+	// VerifyReads compares every byte with its checksum each time it is served. Without it, a body
+	// is checked when this process first reads it, and again when its file has changed. If the disk
+	// then damages the body and the file system does not notice, the damaged bytes are served.
 	VerifyReads bool
 
-	// MaxOpenFiles limits the files that are open at once to serve bodies above 64 KiB; requests
-	// beyond that go on without the cache. Zero means 4096; a negative number is an error.
+	// MaxOpenFiles limits the files that are open at once to serve bodies above 64 KiB. A request
+	// that would need one more goes on without the cache. Zero means 4096; a negative number is an
+	// error.
 	MaxOpenFiles int
 
-	// Window and StallTimeout are about writes that become unlinked: what is kept in memory for
-	// their readers, in bytes, and how long one of them may hold up the others. Zero or less: 64
-	// KiB and 30 seconds.
+	// Window and StallTimeout apply to writes that become unlinked. Window is how many bytes are
+	// kept in memory for the readers of such a write, and StallTimeout is how long one reader may
+	// hold up the others. Zero or less means 64 KiB and 30 seconds.
 	Window       int64
 	StallTimeout time.Duration
 
 	// SlowAfter is how long the disk may take for one operation before the store counts it as
-	// failing. Zero or less: 10 seconds.
+	// failing. Zero or less means 10 seconds.
 	SlowAfter time.Duration
 
-	// OnHealth is called with the reason when the store stops to use the disk, for reading or for
-	// writing, and with nil when it goes on. It is called from goroutines of the store's, for
-	// reading and writing perhaps at once, and must not call Close, which waits for it. Nil: nobody
-	// is told; see Store.Err.
+	// OnHealth is called with the reason when the store stops using the disk for reading or for
+	// writing, and with nil when it uses the disk again. The store calls it from its own
+	// goroutines, perhaps from two at once: one for reading and one for writing. OnHealth must not
+	// call Close, because Close waits for it. If nil, nothing is called; see Store.Err.
 	OnHealth func(error)
 }
 

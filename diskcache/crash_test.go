@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	crashDir   = "CIRQUE_CRASH_DIR" // makes this binary the child
-	crashCount = "CIRQUE_CRASHES"
+	crashDir   = "CIRQUE_CRASH_DIR" // the directory of the child process; if set, this binary is the child
+	crashCount = "CIRQUE_CRASHES"   // how many children to kill
 
 	crashKeys  = 40
 	crashLimit = 3 << 20
@@ -38,7 +38,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// underLoad is the child: it writes, overwrites, freshens, reads and purges until it is killed.
+// underLoad runs in the child: it writes, overwrites, freshens, reads and purges until it is
+// killed.
 func underLoad(dir string) {
 	s, err := Open(dir, &crashConfig)
 	if err != nil {
@@ -60,6 +61,7 @@ func underLoad(dir string) {
 	wg.Wait()
 }
 
+// crashStep does one random operation. It returns an error if a body is wrong.
 func crashStep(s *Store) error {
 	n := rand.Uint32N(crashKeys)
 	key := testKey(name(int(n)))
@@ -89,9 +91,9 @@ func crashStep(s *Store) error {
 	return nil
 }
 
-// TestCrash kills a process under load, again and again, and looks at what is left. CIRQUE_CRASHES
-// says how often.
-func TestCrash(t *testing.T) {
+// TestKilledProcessLeavesGoodEntries kills a process under load several times, and checks what is
+// left. CIRQUE_CRASHES is how often.
+func TestKilledProcessLeavesGoodEntries(t *testing.T) {
 	count := 4
 	if n, err := strconv.Atoi(os.Getenv(crashCount)); err == nil {
 		count = n
@@ -117,16 +119,16 @@ func TestCrash(t *testing.T) {
 
 		used, left, err := diskUse(dir)
 		require.NoError(t, err)
-		require.LessOrEqual(t, used, int64(crashLimit)+2*blockSize, "lock file and saved index aside")
+		require.LessOrEqual(t, used, int64(crashLimit)+2*blockSize, "apart from the lock file and the saved index, the files exceed the limit")
 		temporary += len(left)
 		served += afterCrash(t, dir)
 	}
 	require.Positive(t, served)
-	t.Logf("%d kills: %d bodies served right, %d temporary files left and removed", count, served, temporary)
+	t.Logf("%d kills: %d bodies were right, %d temporary files were left and then removed", count, served, temporary)
 }
 
-// afterCrash opens the store that was left, checks all that it serves, before the scan and after,
-// and closes it on every other call only. It returns how many bodies there were.
+// afterCrash opens the store after a kill, checks every body that it serves, before the scan and
+// after it, and returns their number. At random it closes the store or only gives up the lock.
 func afterCrash(t *testing.T, dir string) (served int) {
 	s := openTest(t, dir, &crashConfig)
 	for round := range 2 {
@@ -144,11 +146,11 @@ func afterCrash(t *testing.T, dir string) (served int) {
 			<-s.Scanned()
 		}
 	}
-	require.Zero(t, s.Stats().Damaged, "a crash of the process damages nothing")
+	require.Zero(t, s.Stats().Damaged, "a killed process damaged an entry")
 	used, temporary, err := diskUse(dir)
 	require.NoError(t, err)
 	require.Empty(t, temporary)
-	require.LessOrEqual(t, used, int64(crashLimit)+blockSize, "lock file aside")
+	require.LessOrEqual(t, used, int64(crashLimit)+blockSize, "apart from the lock file, the files exceed the limit")
 	require.LessOrEqual(t, s.Budget().Used(), int64(crashLimit))
 	wantBalanced(t, s)
 	if rand.IntN(2) == 0 {

@@ -12,7 +12,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// mutilations change a file in every way that a disk, a power cut or a careless hand might.
+// mutilations change a file in the ways that a disk, a power cut or a careless person might.
 var mutilations = []struct {
 	name string
 	harm func(b []byte, at int) []byte
@@ -30,9 +30,10 @@ var mutilations = []struct {
 	}},
 }
 
-// TestMutilation: whatever is done to a file, before the store is opened or under its hands, what
-// is served is what was stored. A short run does each harm at every fourth place.
-func TestMutilation(t *testing.T) {
+// TestMutilatedFilesServeNoWrongBytes mutilates entry files while the store is closed and while it
+// is open: the store serves the bytes that were stored, or none. A short run does each mutilation
+// at every fourth place only.
+func TestMutilatedFilesServeNoWrongBytes(t *testing.T) {
 	for _, size := range []int{0, 1000, 60_000, 400_000} {
 		s := openScanned(t, t.TempDir(), nil)
 		key := testKey("a")
@@ -57,16 +58,16 @@ func TestMutilation(t *testing.T) {
 					damaged += s.Stats().Damaged
 					require.NoError(t, s.Close())
 				} else {
-					wantServed(t, s, key, body) // what is verified now must not count then
+					wantServed(t, s, key, body) // verifies the body; this must not count after the change
 				}
 				overwrite(t, s.path(key.Combined()), harmed)
 				if restart {
 					s = openTest(t, s.root.dir, nil)
 				}
 				wantServed(t, s, key, body)
-				<-s.Scanned() // or it finds the file half overwritten
+				<-s.Scanned() // so that the scan does not find the file half overwritten
 
-				// Whether or not it was removed: put back what was there.
+				// Put the file back, whether or not it was removed.
 				_ = s.Purge(ctx, key.Compact(), cirque.PurgeEviction)
 				require.Zero(t, s.Stats().OpenFiles)
 				put(t, s, key, body)
@@ -78,7 +79,7 @@ func TestMutilation(t *testing.T) {
 	}
 }
 
-// overwrite makes b the content of the file at path, in place.
+// overwrite makes b the content of the file at path without replacing the file.
 func overwrite(t *testing.T, path string, b []byte) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -89,7 +90,7 @@ func overwrite(t *testing.T, path string, b []byte) {
 	require.NoError(t, f.Truncate(int64(len(b))))
 }
 
-// places returns where to do harm: every byte at the edges of each part, some between.
+// places returns where to mutilate a file: the bytes at the edges of each part, and some between.
 func places(fileSize, bodySize int) (at []int) {
 	for i := 0; i < fileSize; i++ {
 		header := i < bodyAt+4
@@ -101,15 +102,15 @@ func places(fileSize, bodySize int) (at []int) {
 	return at
 }
 
-// wantServed reads key in every way: each yields nothing but the right bytes, and the whole of them
-// or an error.
+// wantServed reads key in every way. Each read must return bytes of body only, and all of them
+// unless it fails.
 func wantServed(t *testing.T, s *Store, key cirque.CacheKey, body []byte) {
 	t.Helper()
 	for _, byRead := range []bool{true, false} {
 		got, err := get(s, key, byRead)
-		require.True(t, bytes.HasPrefix(body, got), "wrong bytes")
+		require.True(t, bytes.HasPrefix(body, got), "wrong bytes were served")
 		if err == nil {
-			require.Len(t, got, len(body), "a clean end too early")
+			require.Len(t, got, len(body), "the body ended too early and without an error")
 		}
 	}
 	_, hit, err := s.Lookup(ctx, key)
@@ -124,7 +125,7 @@ func wantServed(t *testing.T, s *Store, key cirque.CacheKey, body []byte) {
 	for _, r := range [][2]int64{{size / 2, size}, {0, size / 3}, {size / 3, size / 3}} {
 		require.NoError(t, hit.SeekRange(r[0], r[1]))
 		got, err := io.ReadAll(hit)
-		require.True(t, bytes.HasPrefix(body[r[0]:r[1]], got), "wrong bytes of a range")
+		require.True(t, bytes.HasPrefix(body[r[0]:r[1]], got), "wrong bytes of a range were served")
 		if err == nil {
 			require.Len(t, got, int(r[1]-r[0]))
 		}
@@ -139,9 +140,9 @@ func tagOf(t *testing.T, s *Store, key cirque.CacheKey) cirque.Tag {
 	return hit.Tag()
 }
 
-// TestDamageIsAMiss: an entry that isn't what was written is not found, counted, and its file and
-// bytes are gone.
-func TestDamageIsAMiss(t *testing.T) {
+// TestDamagedEntryIsAMiss checks that a truncated entry is not found, that it is counted, and that
+// its file and its bytes are given up.
+func TestDamagedEntryIsAMiss(t *testing.T) {
 	for _, size := range []int{1000, 400_000} {
 		s := openScanned(t, t.TempDir(), nil)
 		key := testKey("a")
@@ -156,8 +157,8 @@ func TestDamageIsAMiss(t *testing.T) {
 	}
 }
 
-// TestDamageWhileServed: a body that goes bad after its beginning was sent ends with an error.
-func TestDamageWhileServed(t *testing.T) {
+// TestDamageDuringReadIsAnError damages a body after its beginning was sent.
+func TestDamageDuringReadIsAnError(t *testing.T) {
 	s := openScanned(t, t.TempDir(), nil)
 	key := testKey("a")
 	body := testBody(1, 3*chunkSize)
@@ -190,8 +191,8 @@ func flipAt(t *testing.T, path string, at int64) {
 	require.NoError(t, err)
 }
 
-// TestSwappedFiles: a file in the place of another's is nobody's entry.
-func TestSwappedFiles(t *testing.T) {
+// TestFileOfAnotherKeyIsAMiss swaps the files of two entries: neither is found.
+func TestFileOfAnotherKeyIsAMiss(t *testing.T) {
 	for _, size := range []int{1000, 400_000} {
 		for _, restart := range []bool{false, true} {
 			s := openScanned(t, t.TempDir(), nil)
@@ -218,9 +219,8 @@ func TestSwappedFiles(t *testing.T) {
 	}
 }
 
-// TestVerifiedOnce: what was found intact is not compared again, until the file changes; freshening
-// is no such change.
-func TestVerifiedOnce(t *testing.T) {
+// TestBodyIsVerifiedOnceUntilItsFileChanges also checks that a new meta is not such a change.
+func TestBodyIsVerifiedOnceUntilItsFileChanges(t *testing.T) {
 	s := openScanned(t, t.TempDir(), nil)
 	key := testKey("a")
 	body := testBody(1, 3*chunkSize+7)
@@ -232,7 +232,7 @@ func TestVerifiedOnce(t *testing.T) {
 		return hit.(*fileHit).check.whole.Load()
 	}
 	require.False(t, verified())
-	eventually(t, "the body is never taken as verified", func() bool {
+	eventually(t, "the body never counts as verified", func() bool {
 		wantBody(t, s, key, body)
 		return verified()
 	})

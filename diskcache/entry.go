@@ -11,21 +11,21 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// entry is what an entry file says besides its body.
+// entry holds everything in an entry file except the body.
 type entry struct {
 	header
 	meta     cirque.CacheMeta
-	slot     slot // where meta lies
-	slotAt   int  // which of the two slots that is
+	slot     slot // says where meta is in the file
+	slotAt   int  // number of that slot, 0 or 1
 	identity []byte
 	userTag  string
 }
 
-// read reads an entry file of size bytes, all but the body, through buf, which has room for more
-// than bodyAt bytes. A file that fits into buf is read whole, and then whole is that. identity and
-// whole lie in buf.
+// read reads an entry file of size bytes, except the body. It reads through buf, which must have
+// room for more than bodyAt bytes. A file that fits into buf is read whole and returned as whole.
+// whole points into buf, and identity may.
 //
-// Errors that wrap errDamaged are about the file; all others are about the disk.
+// Errors that wrap errDamaged mean a damaged file. All others mean a failing disk.
 func (e *entry) read(f io.ReaderAt, size int64, buf []byte) (whole []byte, err error) {
 	if size < bodyAt {
 		return nil, damaged("truncated")
@@ -56,14 +56,14 @@ func (e *entry) read(f io.ReaderAt, size int64, buf []byte) (whole []byte, err e
 	case length > int64(len(buf)):
 		buf = make([]byte, length)
 	}
-	tail := buf[:length] // over the head, which has served
+	tail := buf[:length] // overwrites the head, which is decoded by now
 	if err := readFull(f, tail, e.keyAt()); err != nil {
 		return nil, err
 	}
 	return nil, e.decodeTail(tail, slots)
 }
 
-// decode reads an entry from the whole of its file.
+// decode reads an entry from its whole file.
 func (e *entry) decode(whole []byte) error {
 	if len(whole) < bodyAt {
 		return damaged("truncated")
@@ -74,14 +74,14 @@ func (e *entry) decode(whole []byte) error {
 	return e.decodeTail(whole[e.keyAt():], e.decodeSlots(whole))
 }
 
-// located is a slot and which of the two it is.
+// located is a slot with its number.
 type located struct {
 	slot
 	valid bool
 	at    int
 }
 
-// decodeSlots returns the slots in the head of a file, the current one first.
+// decodeSlots returns the slots in the head of a file. The current one comes first.
 func (e *entry) decodeSlots(head []byte) (slots [2]located) {
 	for i := range slots {
 		s := &slots[i]
@@ -94,7 +94,7 @@ func (e *entry) decodeSlots(head []byte) (slots [2]located) {
 	return slots
 }
 
-// decodeTail reads key and meta from the part of the file that begins with the key.
+// decodeTail reads key and meta from tail, the part of the file that begins with the key.
 func (e *entry) decodeTail(tail []byte, slots [2]located) error {
 	keyLen := int64(e.identityLen) + int64(e.userTagLen)
 	if int64(len(tail)) < keyLen || xxhash.Sum64(tail[:keyLen]) != e.keySum {
@@ -103,7 +103,7 @@ func (e *entry) decodeTail(tail []byte, slots [2]located) error {
 	e.identity = tail[:e.identityLen]
 	e.userTag = string(tail[e.identityLen:keyLen])
 
-	// The other slot serves where a power cut kept the current one and lost the meta it speaks of.
+	// A power cut may have kept the current slot and lost its meta. Then the other slot counts.
 	for _, s := range slots {
 		from := s.offset - e.keyAt()
 		if !s.valid || from < keyLen || from > int64(len(tail)) || int64(s.length) > int64(len(tail))-from {
@@ -118,14 +118,15 @@ func (e *entry) decodeTail(tail []byte, slots [2]located) error {
 	return damaged("no valid meta")
 }
 
-// is reports whether e is the entry of the key with this text.
+// is reports whether e is the entry of the key with the text identity.
 func (e *entry) is(identity []byte) bool { return bytes.Equal(e.identity, identity) }
 
 func (e *entry) compact() cirque.CompactCacheKey {
 	return cirque.CompactCacheKey{Primary: e.primary, Variance: e.variance, UserTag: e.userTag}
 }
 
-// intactBody returns the body of a file that was read whole, or nil if it isn't what was written.
+// intactBody returns the body of a file that was read whole, or nil if a checksum of the body does
+// not match.
 func (e *entry) intactBody(whole []byte) []byte {
 	body := whole[bodyAt:e.tableAt():e.tableAt()]
 	table := whole[e.tableAt():e.keyAt()]
@@ -138,7 +139,7 @@ func (e *entry) intactBody(whole []byte) []byte {
 	return body
 }
 
-// readFull reads len(p) bytes at off. That they are not there is damage.
+// readFull reads len(p) bytes at off. A file that ends earlier is damaged.
 func readFull(f io.ReaderAt, p []byte, off int64) error {
 	n, err := f.ReadAt(p, off)
 	switch {

@@ -13,7 +13,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// A restart keeps the cache: what the first process stored, the second one serves.
+// The cache survives a restart: the second process serves what the first one stored.
 func Example() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {
@@ -36,7 +36,7 @@ func Example() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		defer cache.Close(context.Background()) // ends what is being stored
+		defer cache.Close(context.Background()) // waits for the writes under way
 		answer := httptest.NewRecorder()
 		cache.Handler(origin).ServeHTTP(answer, httptest.NewRequest("GET", "http://example.com/", nil))
 		fmt.Println(answer.Body)
@@ -49,7 +49,7 @@ func Example() {
 	// hello
 }
 
-// A cache on disk. The store's eviction manager goes with it.
+// A cache on disk gets the store and the store's eviction manager.
 func ExampleOpen() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {

@@ -2,7 +2,6 @@ package diskcache
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/cespare/xxhash/v2"
@@ -10,18 +9,18 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// An entry file, all numbers little-endian:
+// The layout of an entry file. All numbers are little-endian:
 //
 //	fixed part    104 bytes  written once
-//	slot, slot    32 bytes   each says where a meta lies; the valid one with the higher number counts
+//	slot, slot    32 bytes   each says where a meta is; the valid slot with the higher number counts
 //	body
 //	chunk table   8 bytes    xxhash64 for each chunk of the body
 //	key text, user tag
-//	meta area                encoded metas; grows at the end of the file where it has to
+//	meta area                encoded metas; grows at the end of the file if it must
 //
-// Only the slots and the meta area ever change. A new meta goes where the current one is not, then
-// the slot that is not the current one is written: until its last byte is there, its checksum fails
-// and the other slot counts.
+// Only the slots and the meta area ever change. A new meta is written to a place that the current
+// meta does not use. Then the slot that is not current is written. Until its last byte is written
+// its checksum fails, and the other slot counts.
 //
 // The fixed part:
 //
@@ -40,19 +39,14 @@ const (
 	slotSize  = 32
 	bodyAt    = fixedSize + 2*slotSize
 
-	// A chunk is what is verified at once: small enough that a range costs little more than itself,
-	// large enough that the table of a gigabyte is 64 KiB.
+	// A chunk is the unit of verification. It is small, so a range costs little more than itself,
+	// and large enough that the chunk table of a gigabyte takes 64 KiB.
 	chunkLog  = 17
 	chunkSize = 1 << chunkLog
 
-	maxBody = 1 << 43  // well within what a record of the index can count in blocks
+	maxBody = 1 << 43  // far below the largest number of blocks in an index record
 	maxTail = 16 << 20 // key text, user tag and metas
 )
-
-// errDamaged is wrapped by what is wrong with an entry file. Such an entry is a miss and removed.
-var errDamaged = errors.New("diskcache: damaged entry")
-
-func damaged(what string) error { return fmt.Errorf("%w: %s", errDamaged, what) }
 
 // header is the fixed part of an entry file.
 type header struct {
@@ -61,7 +55,7 @@ type header struct {
 	bodyLen           int64
 	identityLen       uint32 // of the key's text
 	userTagLen        uint32
-	metaArea          uint32 // bytes reserved for metas when the file was written
+	metaArea          uint32 // bytes reserved for metas when the file was first written
 	tableSum, keySum  uint64
 }
 
@@ -124,7 +118,7 @@ func (h *header) decode(b []byte, fileSize int64) error {
 	return nil
 }
 
-// slot says where a meta lies.
+// slot says where a meta is in the file.
 type slot struct {
 	number  uint32 // counts the updates; wraps around
 	length  uint32
@@ -142,7 +136,8 @@ func (s slot) append(dst []byte, tag cirque.Tag) []byte {
 	return le.AppendUint64(dst, slotSum(dst[start:], tag))
 }
 
-// slotSum covers the tag as well, so that a slot counts in its own file only.
+// slotSum returns the checksum of a slot. It covers the tag too, so that a slot is valid only in
+// its own file.
 func slotSum(b []byte, tag cirque.Tag) uint64 {
 	var sealed [slotSize]byte
 	copy(sealed[:], b[:slotSize-8])
@@ -164,8 +159,8 @@ func (s *slot) decode(b []byte, tag cirque.Tag) bool {
 	return true
 }
 
-// following returns the slot for meta, which comes after the one that s is about: at the start of
-// the meta area if there is room before the current meta, else behind that.
+// following returns the slot for meta, which replaces the meta of s. The new meta goes to the start
+// of the meta area if there is room before the current meta, and behind the current meta otherwise.
 func (s slot) following(h *header, meta []byte) slot {
 	next := slot{number: s.number + 1, length: uint32(len(meta)), offset: h.metaAt(), metaSum: xxhash.Sum64(meta)}
 	if next.offset+int64(len(meta)) > s.offset {
@@ -174,16 +169,23 @@ func (s slot) following(h *header, meta []byte) slot {
 	return next
 }
 
-// metaAreaFor returns the bytes to reserve for a meta of n bytes: twice that and some, so that an
-// entry can be freshened for ever without growing.
+// metaAreaFor returns the bytes to reserve for a meta of n bytes. There is room for two metas that
+// are a little larger, so an entry can be freshened any number of times without growing.
 func metaAreaFor(n int) int { return 2 * (n + n/8 + 64) }
 
-// What a file weighs: the blocks it takes, and its inode, directory entry and share of the saved
-// index and eviction order.
+// The weight of a file is the blocks it takes, plus entryOverhead for its inode, its directory
+// entry, and its share of the saved index and eviction order.
 const (
 	blockSize     = 4096
 	entryOverhead = 512
 )
+
+// fileSize returns the size of a file with a body of n bytes. rest is what the file has beside its
+// header, body and chunk table.
+func fileSize(n, rest int64) int64 {
+	h := header{bodyLen: n}
+	return h.end() + rest
+}
 
 func blocksOf(fileSize int64) uint32 { return uint32((fileSize + blockSize - 1) / blockSize) }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// testDisk is what the probe of a gate finds.
+// testDisk is the disk that a gate's probe finds.
 type testDisk struct {
 	mu  sync.Mutex
 	err error
@@ -29,7 +29,7 @@ func (d *testDisk) probe() error {
 	return d.err
 }
 
-// testGate returns a gate that probes disk, and the reports it made.
+// testGate returns a gate that probes disk, and the list of its reports.
 func testGate(t *testing.T, tolerate int32, disk *testDisk) (*gate, *[]error) {
 	var mu sync.Mutex
 	var reports []error
@@ -62,7 +62,7 @@ func TestGateShutsAndOpens(t *testing.T) {
 		for range 2 {
 			require.NoError(t, operation(broken))
 			require.NoError(t, operation(broken))
-			require.NoError(t, operation(nil), "two in a row are tolerated")
+			require.NoError(t, operation(nil), "two failures in a row shut the gate")
 		}
 		for range 3 {
 			require.NoError(t, operation(broken))
@@ -81,12 +81,12 @@ func TestGateShutsAndOpens(t *testing.T) {
 	})
 }
 
-// TestGateHungDisk: while operations don't come back, those that come after them are turned away.
-func TestGateHungDisk(t *testing.T) {
+// TestGateTurnsAwayWhileTheDiskHangs lets operations hang: later ones are turned away.
+func TestGateTurnsAwayWhileTheDiskHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var disk testDisk
 		g, reports := testGate(t, 2, &disk)
-		time.Sleep(time.Hour) // nothing is slow about doing nothing
+		time.Sleep(time.Hour) // an idle disk is not slow
 		hung, err := g.enter()
 		require.NoError(t, err)
 		time.Sleep(500 * time.Millisecond)
@@ -100,22 +100,23 @@ func TestGateHungDisk(t *testing.T) {
 
 		time.Sleep(firstProbe)
 		synctest.Wait()
-		require.NoError(t, g.err(), "the probe was quick")
+		require.NoError(t, g.err(), "the gate stays shut after a quick probe")
 		g.leave(hung, nil)
-		// That it took so long was known when the gate shut, and the disk has proved well since.
+		// The gate shut because this operation hung, and the probe has succeeded since. So its end
+		// changes nothing.
 		require.NoError(t, g.err())
 		slow, err := g.enter()
 		require.NoError(t, err)
 		time.Sleep(1100 * time.Millisecond)
 		g.leave(slow, nil)
-		require.ErrorIs(t, g.err(), errSlow, "that took too long")
+		require.ErrorIs(t, g.err(), errSlow, "a slow operation does not shut the gate")
 		time.Sleep(firstProbe)
 		synctest.Wait()
 		require.Equal(t, []error{errSlow, nil, errSlow, nil}, *reports)
 	})
 }
 
-func TestGateBoundsOperations(t *testing.T) {
+func TestGateLimitsOperations(t *testing.T) {
 	var disk testDisk
 	g, _ := testGate(t, 0, &disk)
 	var began []operation
@@ -133,10 +134,10 @@ func TestGateBoundsOperations(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestGateForgetsWhatHangs: an operation that never returns does not keep a disk that works from
-// being used, however long the pauses between the others are, and is no failure when it returns at
-// last.
-func TestGateForgetsWhatHangs(t *testing.T) {
+// TestGateIgnoresHungOperations checks that an operation that never returns does not keep a working
+// disk from being used, however long the pauses between other operations are, and that it is no
+// failure when it returns at last.
+func TestGateIgnoresHungOperations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var disk testDisk
 		g, _ := testGate(t, 2, &disk)

@@ -21,7 +21,7 @@ import (
 
 var ctx = context.Background()
 
-// long: CIRQUE_LONG is set, so tests take the time they need to leave nothing out.
+// long is true if CIRQUE_LONG is set. Then tests leave nothing out, however long they take.
 var long = os.Getenv("CIRQUE_LONG") != ""
 
 func testKey(name string) cirque.CacheKey {
@@ -34,7 +34,7 @@ func testMeta(etag string) *cirque.CacheMeta {
 	return cirque.NewCacheMeta(http.StatusOK, header, now, now.Add(time.Hour), 0, 0)
 }
 
-// testBody returns n bytes that no other seed or length begins with.
+// testBody returns n random bytes. For another seed or length, even the first bytes differ.
 func testBody(seed uint64, n int) []byte {
 	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)})
 	b := make([]byte, n)
@@ -42,8 +42,8 @@ func testBody(seed uint64, n int) []byte {
 	return b
 }
 
-// taleBody returns a body that says all over which key and version it is of, so that its every part
-// can be checked.
+// taleBody returns a body that repeats its key and version, so that every part of it can be
+// checked.
 func taleBody(key, version uint32, size int) []byte {
 	var unit [8]byte
 	binary.LittleEndian.PutUint32(unit[:], key)
@@ -51,6 +51,7 @@ func taleBody(key, version uint32, size int) []byte {
 	return bytes.Repeat(unit[:], 1+size/len(unit))
 }
 
+// checkTale returns an error unless body is a taleBody of key.
 func checkTale(key uint32, body []byte) error {
 	if len(body) < 8 || !bytes.Equal(body, taleBody(key, binary.LittleEndian.Uint32(body[4:]), len(body)-8)) {
 		return fmt.Errorf("wrong body of %d bytes for key %d", len(body), key)
@@ -58,7 +59,7 @@ func checkTale(key uint32, body []byte) error {
 	return nil
 }
 
-// put stores body, the way HttpCache does.
+// put stores body as HttpCache does.
 func put(t testing.TB, s *Store, key cirque.CacheKey, body []byte) cirque.Tag {
 	t.Helper()
 	tag, err := tryPut(s, key, body)
@@ -86,7 +87,7 @@ func tryPut(s *Store, key cirque.CacheKey, body []byte) (cirque.Tag, error) {
 	return w.Tag(), nil
 }
 
-// get returns the body of key, read as a whole by WriteTo or Read.
+// get reads the whole body of key, by Read or by WriteTo.
 func get(s *Store, key cirque.CacheKey, byRead bool) ([]byte, error) {
 	_, hit, err := s.Lookup(ctx, key)
 	if err != nil {
@@ -106,7 +107,7 @@ func wantBody(t testing.TB, s *Store, key cirque.CacheKey, want []byte) {
 	t.Helper()
 	got, err := get(s, key, false)
 	require.NoError(t, err)
-	require.True(t, bytes.Equal(want, got), "got %d other bytes than the %d that were stored", len(got), len(want))
+	require.True(t, bytes.Equal(want, got), "the body of %d bytes is not the one of %d bytes that was stored", len(got), len(want))
 }
 
 func wantMiss(t testing.TB, s *Store, key cirque.CacheKey) {
@@ -118,8 +119,8 @@ func wantMiss(t testing.TB, s *Store, key cirque.CacheKey) {
 	require.ErrorIs(t, err, cirque.ErrNotFound)
 }
 
-// diskUse returns the bytes of the files below dir in whole blocks, and the paths of those that are
-// temporary.
+// diskUse returns how many bytes the files below dir take, in whole blocks, and the paths of
+// temporary files.
 func diskUse(dir string) (n int64, temporary []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
@@ -145,13 +146,14 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// reopen closes s and opens its directory again, with the index read.
+// reopen closes s, opens its directory again, and waits for the scan.
 func reopen(t testing.TB, s *Store, config *Config) *Store {
 	t.Helper()
 	require.NoError(t, s.Close())
 	return openScanned(t, s.root.dir, config)
 }
 
+// openScanned opens a store and waits for the scan.
 func openScanned(t testing.TB, dir string, config *Config) *Store {
 	t.Helper()
 	s := openTest(t, dir, config)
@@ -159,11 +161,13 @@ func openScanned(t testing.TB, dir string, config *Config) *Store {
 	return s
 }
 
-func eventually(t testing.TB, what string, ok func() bool) {
+// eventually waits until ok returns true. After 20 seconds it fails the test with the message
+// failure.
+func eventually(t testing.TB, failure string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal(what)
+			t.Fatal(failure)
 		}
 	}
 }

@@ -5,13 +5,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"sync"
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/stream"
 )
 
-// span is what of a body a hit is to read, and how far it has come.
+// span is the range of a body that a hit reads, and the position in it.
 type span struct {
 	from, pos, end, size int64
 	closed               bool
@@ -40,7 +39,8 @@ func (s *span) SeekRange(start, end int64) error {
 	return nil
 }
 
-// left returns io.EOF at the end of the range, and an error once the hit is closed.
+// left returns nil if there is more to read, io.EOF at the end of the range, and another error once
+// the hit is closed.
 func (s *span) left() error {
 	switch {
 	case s.closed:
@@ -51,12 +51,12 @@ func (s *span) left() error {
 	return nil
 }
 
-// smallHit is a hit on a body in memory.
+// smallHit is a hit whose body is in memory.
 type smallHit struct {
 	entry
 	span
 	body   []byte
-	buf    *[]byte // the file that body lies in
+	buf    *[]byte // the whole file; body points into it
 	weight int64
 }
 
@@ -94,7 +94,7 @@ func (h *smallHit) WriteTo(w io.Writer) (int64, error) {
 	return int64(n), err
 }
 
-// Close lets the body go. Closing again does nothing.
+// Close gives the body's memory back. Closing again does nothing.
 func (h *smallHit) Close() error {
 	if !h.closed {
 		h.closed = true
@@ -104,7 +104,7 @@ func (h *smallHit) Close() error {
 	return nil
 }
 
-// fileHit is a hit on a body that stays in its file.
+// fileHit is a hit whose body stays in its file.
 type fileHit struct {
 	entry
 	span
@@ -115,27 +115,20 @@ type fileHit struct {
 	f      *os.File
 	weight int64
 
-	// What the file was when it was opened, or since it was last found intact.
+	// The state of the file when it was opened, or when it was last found intact.
 	fileSize int64
 	modified int64 // Unix nanoseconds
 
-	// The last chunk that had to be checked; none while buf is nil.
+	// The last chunk that was checked, its bytes and its number. There is none while buf is nil.
 	buf   *[chunkSize]byte
 	chunk []byte
-	at    int64 // its number
+	at    int64
 }
 
 var (
 	_ cirque.HitHandler = (*fileHit)(nil)
 	_ io.WriterTo       = (*fileHit)(nil)
 )
-
-// copySize is what a hit writes at a time: a client that reads slowly holds as much memory.
-const copySize = 32 << 10
-
-var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
-
-var chunkBuffers = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 
 func (h *fileHit) Tag() cirque.Tag { return h.tag }
 
@@ -168,9 +161,9 @@ func (h *fileHit) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo. All goes through memory. By sendfile the connection would be
-// given the file's pages: who truncates the file while they wait to be sent makes zeros of them,
-// megabytes after the last look at the file.
+// WriteTo implements io.WriterTo. It copies the body through memory. sendfile would give the
+// connection the pages of the file; if somebody truncated the file while these wait to be sent,
+// they would turn into zeros, megabytes after the last check of the file.
 func (h *fileHit) WriteTo(w io.Writer) (total int64, err error) {
 	var buf *[copySize]byte
 	defer func() {
@@ -208,9 +201,10 @@ func (h *fileHit) WriteTo(w io.Writer) (total int64, err error) {
 	}
 }
 
-// mayHandOut returns an error where n more bytes would complete the range and the file is not what
-// it was when it was opened. Then what came before may not be the body: whoever truncates a file
-// and writes it anew leaves zeros, or what is longer, where nothing was compared any more.
+// mayHandOut returns an error if n more bytes would complete the range, and the file has changed
+// since it was opened and is not intact any more. In that case earlier bytes may be wrong: a file
+// that is truncated and written anew has zeros or other content where the body was, and bytes that
+// were verified before are not compared again.
 func (h *fileHit) mayHandOut(n int) error {
 	if h.pos+int64(n) < h.end {
 		return nil
@@ -222,7 +216,7 @@ func (h *fileHit) mayHandOut(n int) error {
 	case size == h.fileSize && modified == h.modified:
 		return nil
 	}
-	// A new meta changes the file too, and leaves the body alone.
+	// A new meta also changes the file, but not the body. So compare the body.
 	buf := chunkBuffers.Get().(*[chunkSize]byte)
 	defer chunkBuffers.Put(buf)
 	for i := h.from >> chunkLog; i<<chunkLog < h.end; i++ {
@@ -234,7 +228,8 @@ func (h *fileHit) mayHandOut(n int) error {
 	return nil
 }
 
-// checked returns the bytes from the position on that lie in one chunk, once that is found intact.
+// checked checks the chunk at the position, and returns its bytes from there to the end of the
+// chunk or of the range.
 func (h *fileHit) checked() ([]byte, error) {
 	i := h.pos >> chunkLog
 	if h.buf == nil {
@@ -255,8 +250,8 @@ func (h *fileHit) checked() ([]byte, error) {
 	return h.chunk[h.pos-from : min(h.end-from, int64(len(h.chunk)))], nil
 }
 
-// fail is for what went wrong when the file was read: damage removes the entry, unless another has
-// taken its place.
+// fail handles an error of reading the file, and returns it. Damage removes the entry, unless
+// another entry has taken its place.
 func (h *fileHit) fail(err error) error {
 	if !errors.Is(err, errDamaged) {
 		h.store.reads.fail(err)
@@ -277,7 +272,7 @@ func (h *fileHit) fail(err error) error {
 	return err
 }
 
-// Close lets the file go. Closing again does nothing.
+// Close closes the file. Closing again does nothing.
 func (h *fileHit) Close() error {
 	if h.closed {
 		return nil
@@ -293,7 +288,7 @@ func (h *fileHit) Close() error {
 	return err
 }
 
-// writeAll is w.Write, held to the rules of io.Writer.
+// writeAll calls w.Write and enforces the rules of io.Writer.
 func writeAll(w io.Writer, p []byte) (int, error) {
 	n, err := w.Write(p)
 	n = min(max(n, 0), len(p))
@@ -301,4 +296,14 @@ func writeAll(w io.Writer, p []byte) (int, error) {
 		err = io.ErrShortWrite
 	}
 	return n, err
+}
+
+// remember notes in the index that the body of g, which check has verified, is intact.
+func (s *Store) remember(hash cirque.HashBinary, g *generation, check *verifier) {
+	st := s.stripe(hash)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if check.stable && g.check == check && st.open[hash] == g {
+		s.index.update(hash, func(r *record) { r.stamp = g.stamp })
+	}
 }

@@ -7,12 +7,12 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// shardCount is the number of shards of the index, and of directories: a shard is the index of one
+// shardCount is the number of shards of the index, and of directories. Each shard indexes one
 // directory.
 const shardCount = 256
 
-// index knows the entries on disk: that they exist and what they weigh. It is a copy of what the
-// directories say; where the two differ, the disk is right.
+// index knows which entries are on disk and what they weigh. It is a copy of what the directories
+// hold; where the two differ, the disk is right.
 type index struct {
 	shards [shardCount]indexShard
 }
@@ -21,14 +21,15 @@ type indexShard struct {
 	mu    sync.RWMutex
 	table table
 
-	// complete: the directory was scanned, so what is not in the table is not on disk.
+	// complete is true once the directory was scanned. Then an entry that is not in the table is
+	// not on disk.
 	complete bool
 }
 
 func (x *index) shard(hash *cirque.HashBinary) *indexShard { return &x.shards[hash[0]] }
 
-// get returns the record of hash. Where there is none, missing says whether that means a miss; if
-// not, only the disk knows.
+// get returns the record of hash. If there is none, missing says whether that means a miss; if it
+// is false, only the disk can tell.
 func (x *index) get(hash cirque.HashBinary) (r record, ok, missing bool) {
 	s := x.shard(&hash)
 	s.mu.RLock()
@@ -39,7 +40,8 @@ func (x *index) get(hash cirque.HashBinary) (r record, ok, missing bool) {
 	return record{}, false, s.complete
 }
 
-// put sets the record of r.hash and returns what was there; the zero record if it is new.
+// put sets the record of r.hash and returns the record before that, or the zero record if there was
+// none.
 func (x *index) put(r record) (before record) {
 	s := x.shard(&r.hash)
 	s.mu.Lock()
@@ -52,7 +54,7 @@ func (x *index) put(r record) (before record) {
 	return record{}
 }
 
-// add adds r and reports whether there was no record of r.hash.
+// add adds r unless there is a record of r.hash, and reports whether it did.
 func (x *index) add(r record) bool {
 	s := x.shard(&r.hash)
 	s.mu.Lock()
@@ -64,8 +66,8 @@ func (x *index) add(r record) bool {
 	return true
 }
 
-// update changes the record of hash, if there is one, and reports whether there is. f must leave
-// blocks above zero.
+// update lets f change the record of hash and reports whether there is one. f must leave blocks
+// above zero.
 func (x *index) update(hash cirque.HashBinary, f func(*record)) bool {
 	s := x.shard(&hash)
 	s.mu.Lock()
@@ -77,7 +79,7 @@ func (x *index) update(hash cirque.HashBinary, f func(*record)) bool {
 	return p != nil
 }
 
-// remove forgets hash and returns its record; the zero record if it was unknown.
+// remove removes the record of hash and returns it, or the zero record if there was none.
 func (x *index) remove(hash cirque.HashBinary) (r record) {
 	s := x.shard(&hash)
 	s.mu.Lock()
@@ -89,7 +91,7 @@ func (x *index) remove(hash cirque.HashBinary) (r record) {
 	return r
 }
 
-// distrust makes every record one that the next scan has to confirm.
+// distrust marks every record as unconfirmed: the next scan has to confirm it.
 func (x *index) distrust() {
 	for i := range x.shards {
 		s := &x.shards[i]
@@ -102,7 +104,7 @@ func (x *index) distrust() {
 	}
 }
 
-// completed ends the scan of one directory.
+// completed takes note that the directory of one shard was scanned.
 func (x *index) completed(shard int) {
 	s := &x.shards[shard]
 	s.mu.Lock()
@@ -110,7 +112,7 @@ func (x *index) completed(shard int) {
 	s.complete = true
 }
 
-// collect returns the records of one shard that want wants.
+// collect returns the records of one shard for which want returns true.
 func (x *index) collect(shard int, want func(*record) bool) (records []record) {
 	s := &x.shards[shard]
 	s.mu.RLock()
@@ -123,7 +125,7 @@ func (x *index) collect(shard int, want func(*record) bool) (records []record) {
 	return records
 }
 
-// stats returns the number of entries, and the bytes of memory that the tables take.
+// stats returns the number of entries and the memory of the tables in bytes.
 func (x *index) stats() (entries int, bytes int64) {
 	for i := range x.shards {
 		s := &x.shards[i]

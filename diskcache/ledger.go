@@ -9,8 +9,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// ledger is the store's account of disk space: the budget, what the scan has not found yet, and
-// what others need.
+// ledger is the store's account of disk space: its budget, the space of entries that the scan has
+// not found yet, and the free space that others need.
 type ledger struct {
 	budget   *cirque.Budget
 	eviction cirque.EvictionManager
@@ -18,26 +18,26 @@ type ledger struct {
 	root     *root
 	minFree  int64
 
-	// unscanned is reserved for entries that are on disk but not in the index yet: what the last
-	// owner recorded, less what was found.
+	// unscanned is the bytes reserved for entries that are on disk but not in the index yet: what
+	// the last owner recorded, less what the scan has found.
 	unscanned atomic.Int64
 
-	step     int64        // what is recorded moves by this much at a time
-	recorded atomic.Int64 // an upper limit of what the budget has given out
+	step     int64        // the precision of recorded
+	recorded atomic.Int64 // in the lock file: an upper limit of the reserved bytes
 	mu       sync.Mutex   // held while recorded changes
 
 	free struct {
 		sync.Mutex
 		until time.Time // when to ask the file system again
-		bytes int64     // less what was reserved since
+		bytes int64     // as the file system said, less what was reserved since
 		known bool
 	}
 }
 
 const freeInterval = time.Second
 
-// reserve takes n bytes for something new, evicting to make room, and reports whether it could. No
-// lock that Purge takes may be held.
+// reserve reserves n bytes for something new, evicting to make room, and reports whether it could.
+// The caller must not hold a lock that Purge takes.
 func (l *ledger) reserve(n int64) bool {
 	if n > 0 && (!l.leavesFree(n) || !l.budget.Reserve(n)) {
 		return false
@@ -46,13 +46,14 @@ func (l *ledger) reserve(n int64) bool {
 	return true
 }
 
-// release gives back n bytes.
+// release gives n bytes back.
 func (l *ledger) release(n int64) {
 	l.budget.Release(n)
 	l.note()
 }
 
-// found takes n bytes for an entry that is on disk already, from what is set aside for those.
+// found reserves n bytes for an entry that the scan has found on disk. It takes them from unscanned
+// as far as possible.
 func (l *ledger) found(n int64) bool {
 	taken := l.takeUnscanned(n)
 	if !l.budget.Reserve(n - taken) {
@@ -63,11 +64,10 @@ func (l *ledger) found(n int64) bool {
 	return true
 }
 
-// lost gives back up to n bytes of what is set aside: an entry was removed before the scan found
-// it.
+// lost gives back up to n bytes of unscanned: an entry was removed before the scan found it.
 func (l *ledger) lost(n int64) { l.release(l.takeUnscanned(n)) }
 
-// setAside reserves up to n bytes for what is on disk and has to be found.
+// setAside reserves up to n bytes for the entries that are on disk and that the scan must find.
 func (l *ledger) setAside(n int64) {
 	n = min(n, l.budget.Limit()-l.budget.Used())
 	if n > 0 && l.budget.Reserve(n) {
@@ -76,6 +76,7 @@ func (l *ledger) setAside(n int64) {
 	l.note()
 }
 
+// takeUnscanned takes up to n bytes off unscanned and returns how many; they stay reserved.
 func (l *ledger) takeUnscanned(n int64) int64 {
 	for {
 		have := l.unscanned.Load()
@@ -86,9 +87,10 @@ func (l *ledger) takeUnscanned(n int64) int64 {
 	}
 }
 
-// note records how much is given out, when that has moved by enough.
+// note records how much is reserved in the lock file, when that differs enough from what is
+// recorded.
 //
-// INVARIANT: before a reservation is made use of, at least as much is recorded as is given out.
+// INVARIANT: before a reservation is used, at least as many bytes are recorded as are reserved.
 func (l *ledger) note() {
 	if !l.far() {
 		return
@@ -102,14 +104,14 @@ func (l *ledger) note() {
 	}
 }
 
-// far reports whether what is recorded is too little, or much too much.
+// far reports whether recorded is too low, or much too high.
 func (l *ledger) far() bool {
 	used, recorded := l.budget.Used(), l.recorded.Load()
 	return used > recorded || recorded-used > 3*l.step
 }
 
-// leavesFree reports whether others have their free bytes after another n are taken, and gives up
-// entries if not.
+// leavesFree reports whether minFree bytes stay free after n more are taken. It evicts entries if
+// they would not.
 func (l *ledger) leavesFree(n int64) bool {
 	if l.minFree == 0 {
 		return true
@@ -136,20 +138,21 @@ func (l *ledger) leavesFree(n int64) bool {
 	return true
 }
 
-// ask asks the file system how much is free. Where it cannot tell, writing will. Called with free
-// held.
+// ask asks the file system how much is free. If the file system cannot tell, a write will fail when
+// the disk is full. Called with free locked.
 func (l *ledger) ask() {
 	free, known, err := freeBytes(l.root.dir)
 	l.free.bytes, l.free.known = free, known && err == nil
 }
 
-// shrink gives up entries worth n bytes.
+// shrink evicts entries that weigh n bytes.
 func (l *ledger) shrink(n int64) { l.evict(l.eviction.Evict(n)) }
 
-// evict drops what the eviction manager gave up.
+// evict removes the entries of keys, which the eviction manager has given up.
 func (l *ledger) evict(keys []cirque.CompactCacheKey) {
 	for _, key := range keys {
-		// What cannot be dropped was not there, or the disk is failing and its bytes stay counted.
+		// If Purge fails, the entry was not there, or the disk fails and the entry's bytes stay
+		// counted.
 		_ = l.storage.Purge(context.Background(), key, cirque.PurgeEviction)
 	}
 }

@@ -4,25 +4,25 @@ import (
 	"context"
 	"errors"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/cirquecache/cirque"
 )
 
 const (
-	// smallBlocks is up to what size a file is read whole, and its body served from that memory.
+	// smallBlocks is the size up to which a file is read whole, and its body served from that
+	// memory.
 	smallBlocks = 16
 	smallMax    = smallBlocks * blockSize
 )
 
-// Lookup implements [cirque.Storage]. A linked write under way that began after the entry in place
-// was finished comes before that entry. Small bodies are read, and checked, at once; of others what
-// is not known to be intact is checked as it is read, and a read that finds damage fails and
-// removes the entry.
+// Lookup implements [cirque.Storage]. A linked write under way comes before the entry in place, if
+// it began after that entry was finished. A small body is read and checked at once. In a larger
+// body, what is not known to be intact is checked as it is read; a read that finds damage fails,
+// and removes the entry.
 //
-// Hits on entries implement io.WriterTo. Of a body above 64 KiB, its last bytes are not handed out
-// if the file was truncated or rewritten since it was opened: the read fails.
+// Hits on entries implement io.WriterTo. If the file of a body above 64 KiB was truncated or
+// rewritten since it was opened, the hit does not hand out its last bytes: the read fails.
 func (s *Store) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	return s.lookup(ctx, &key, 0)
 }
@@ -35,7 +35,7 @@ func (s *Store) LookupStreaming(ctx context.Context, key cirque.CacheKey, tag ci
 	return s.lookup(ctx, &key, tag)
 }
 
-// lookup looks for the write or entry with that tag, or for the best there is if tag is zero.
+// lookup looks for the write or entry with that tag. A zero tag means the best that there is.
 func (s *Store) lookup(ctx context.Context, key *cirque.CacheKey, tag cirque.Tag) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	if s.closed.Load() {
 		return nil, nil, ErrClosed
@@ -58,7 +58,7 @@ func (s *Store) lookup(ctx context.Context, key *cirque.CacheKey, tag cirque.Tag
 	return meta, hit, err
 }
 
-// query is what a lookup is after.
+// query is what a lookup looks for.
 type query struct {
 	key      *cirque.CacheKey
 	identity []byte // the key's text
@@ -66,8 +66,8 @@ type query struct {
 	tag      cirque.Tag // zero: any
 }
 
-// matches reports whether e is what q is after. An error says that the file of e is in another's
-// place.
+// matches reports whether e is what q looks for. An error means that the file of e is where another
+// entry's file belongs.
 func (q *query) matches(e *entry) (bool, error) {
 	if e.combined() != q.hash {
 		return false, damaged("entry of another key")
@@ -75,7 +75,7 @@ func (q *query) matches(e *entry) (bool, error) {
 	return e.is(q.identity) && (q.tag == 0 || e.tag == q.tag), nil
 }
 
-// find opens the entry in place; blocks is what the index knows of its size.
+// find opens the entry in place. blocks is the size of its file as the index knows it, or zero.
 func (s *Store) find(q *query, blocks uint32) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	if blocks > 0 && blocks <= smallBlocks {
 		hit, err := s.readSmall(q, blocks)
@@ -85,7 +85,7 @@ func (s *Store) find(q *query, blocks uint32) (*cirque.CacheMeta, cirque.HitHand
 		case !errors.Is(err, errDamaged) && !isMissing(err):
 			return nil, nil, err
 		}
-		// It may have changed at that moment. With the stripe locked the file tells the truth.
+		// The file may have changed during the read. With the stripe locked it does not.
 	}
 	st := s.stripe(q.hash)
 	st.mu.Lock()
@@ -103,7 +103,7 @@ func (s *Store) find(q *query, blocks uint32) (*cirque.CacheMeta, cirque.HitHand
 	return meta, hit, err
 }
 
-// readSmall reads an entry file of a few blocks in one go.
+// readSmall reads an entry file of a few blocks at once.
 func (s *Store) readSmall(q *query, blocks uint32) (*smallHit, error) {
 	h := &smallHit{buf: getBuffer(int(blocks) * blockSize)}
 	n, err := readFile(s.path(q.hash), *h.buf)
@@ -117,7 +117,8 @@ func (s *Store) readSmall(q *query, blocks uint32) (*smallHit, error) {
 	return h, nil
 }
 
-// decodeFor makes h the hit on the entry in the file that whole is, if that is what q is after.
+// decodeFor makes h the hit on the entry in whole, the content of a file, if q looks for that
+// entry.
 func (h *smallHit) decodeFor(q *query, whole []byte) error {
 	if err := h.decode(whole); err != nil {
 		return err
@@ -185,7 +186,7 @@ func (s *Store) openLocked(st *stripe, q *query) (*cirque.CacheMeta, cirque.HitH
 	return &h.meta, h, nil
 }
 
-// verifierFor returns what is known of the body in the file that info describes. Called with the
+// verifierFor returns the verifier of the body in the file that info describes. Called with the
 // stripe locked.
 func (s *Store) verifierFor(g *generation, e *entry, info os.FileInfo, hash cirque.HashBinary) *verifier {
 	stamp, changed := stampOf(info)
@@ -197,41 +198,4 @@ func (s *Store) verifierFor(g *generation, e *entry, info os.FileInfo, hash cirq
 		}
 	}
 	return g.check
-}
-
-// remember notes in the index that the body that check is about is intact.
-func (s *Store) remember(hash cirque.HashBinary, g *generation, check *verifier) {
-	st := s.stripe(hash)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if check.stable && g.check == check && st.open[hash] == g {
-		s.index.update(hash, func(r *record) { r.stamp = g.stamp })
-	}
-}
-
-// buffers are for files that are read whole, by size.
-var buffers [3]sync.Pool
-
-var bufferSizes = [len(buffers)]int{blockSize, 4 * blockSize, smallMax}
-
-// getBuffer returns a buffer of at least n bytes, up to smallMax.
-func getBuffer(n int) *[]byte {
-	for i, size := range bufferSizes {
-		if n <= size {
-			if buf, ok := buffers[i].Get().(*[]byte); ok {
-				return buf
-			}
-			buf := make([]byte, size)
-			return &buf
-		}
-	}
-	panic("diskcache: no buffer of this size")
-}
-
-func putBuffer(buf *[]byte) {
-	for i, size := range bufferSizes {
-		if len(*buf) == size {
-			buffers[i].Put(buf)
-		}
-	}
 }

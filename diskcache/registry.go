@@ -8,7 +8,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// registry lists the writes under way by primary hash, so that a purge finds those of all variants.
+// registry lists the writes under way by primary hash, so that a purge finds the writes of all
+// variants.
 type registry struct {
 	shards [shardCount]registryShard
 }
@@ -32,7 +33,7 @@ func (g *registry) add(w *write) {
 	s.writes[primary] = append(s.writes[primary], w)
 }
 
-// remove takes w off the list, if it is still there.
+// remove takes w off the list, if it is still on it.
 func (g *registry) remove(w *write) {
 	s := g.shard(w.key.PrimaryHash())
 	s.mu.Lock()
@@ -40,7 +41,7 @@ func (g *registry) remove(w *write) {
 	s.filter(w.key.PrimaryHash(), func(other *write) bool { return other != w })
 }
 
-// filter keeps the writes that keep wants. Called with mu held.
+// filter keeps the writes for which keep returns true. Called with mu held.
 func (s *registryShard) filter(primary cirque.HashBinary, keep func(*write) bool) {
 	var kept []*write
 	for _, w := range s.writes[primary] {
@@ -55,8 +56,8 @@ func (s *registryShard) filter(primary cirque.HashBinary, keep func(*write) bool
 	}
 }
 
-// void takes the writes of key off the list and, if that names a primary slot, those of its
-// variants. It reports whether a linked one was among them.
+// void voids the writes of key and takes them off the list. If key names a primary slot, it does so
+// with the writes of the variants too. It reports whether one of these writes was linked.
 func (g *registry) void(key cirque.CompactCacheKey) (linked bool) {
 	s := g.shard(key.Primary)
 	s.mu.Lock()
@@ -72,8 +73,8 @@ func (g *registry) void(key cirque.CompactCacheKey) (linked bool) {
 	return linked
 }
 
-// overtake hides the older writes of w's key from plain lookups: w, which goes off the list, has
-// made an entry.
+// overtake takes w, which has made an entry, off the list. It hides the other writes of w's key
+// from plain lookups: they began before the entry was put in place.
 func (g *registry) overtake(w *write) {
 	s := g.shard(w.key.PrimaryHash())
 	s.mu.Lock()
@@ -86,8 +87,9 @@ func (g *registry) overtake(w *write) {
 	})
 }
 
-// find returns the write of key, whose text is identity, that has this tag, or the newest that
-// lookups may see if tag is zero; with a reader on it. Nil: there is none.
+// find returns the write of key with this tag, and a reader on it. identity is the text of key. If
+// tag is zero, it returns the newest write that plain lookups may see. It returns nil if there is
+// none.
 func (g *registry) find(ctx context.Context, key *cirque.CacheKey, identity []byte, tag cirque.Tag) (*write, cirque.HitHandler) {
 	s := g.shard(key.PrimaryHash())
 	s.mu.RLock()
@@ -105,7 +107,7 @@ func (g *registry) find(ctx context.Context, key *cirque.CacheKey, identity []by
 	return nil, nil
 }
 
-// get returns the write of key that has this tag, or nil.
+// get returns the write of key with this tag, or nil.
 func (g *registry) get(key *cirque.CacheKey, tag cirque.Tag) *write {
 	s := g.shard(key.PrimaryHash())
 	s.mu.RLock()

@@ -8,15 +8,16 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// Purge implements [cirque.Storage]. A linked write under way that an invalidation has voided
-// counts as removed. Where the disk refuses to remove the file it returns that error; the entry is
-// not found any more all the same, and the file is removed when the disk is writable again. Only if
-// the process ends before that does the entry come back.
+// Purge implements [cirque.Storage]. If an invalidation voids a linked write under way, that counts
+// as a removal. If the disk refuses to remove the file, Purge returns that error. Lookups do not
+// find the entry any more all the same, and the file is removed when the disk is writable again.
+// The entry comes back only if the process ends before that.
 func (s *Store) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.PurgeType) error {
 	if s.closed.Load() {
 		return ErrClosed
 	}
-	// A write that does not see this makes its entry before the stripe is locked here.
+	// A write that was voided too late has put its entry in place before the stripe is locked
+	// below, so remove finds it.
 	voided := typ != cirque.PurgeEviction && s.writes.void(key)
 	if err := s.remove(key.Combined()); err != cirque.ErrNotFound || !voided {
 		return err
@@ -34,9 +35,9 @@ func (s *Store) remove(hash cirque.HashBinary) error {
 	return err
 }
 
-// unlink removes the file of hash, and returns what there is to release: now, not when its last
-// reader has left. If there is no entry, or no file for it, the error is ErrNotFound. Called with
-// the stripe locked.
+// unlink removes the file of hash. It returns the bytes to release at once; what readers still hold
+// is released when the last of them has closed the file. The error is ErrNotFound if there is no
+// entry, or no file for it. Called with the stripe locked.
 func (s *Store) unlink(st *stripe, hash cirque.HashBinary) (release int64, err error) {
 	if s.closed.Load() {
 		return 0, ErrClosed
@@ -64,14 +65,14 @@ func (s *Store) unlink(st *stripe, hash cirque.HashBinary) (release int64, err e
 	}
 	if known {
 		s.index.remove(hash)
-		return st.leave(hash, rec.weight()), err
+		return st.vacate(hash, rec.weight()), err
 	}
 	s.ledger.lost(weightOf(rec.blocks))
 	return 0, err
 }
 
-// notFound turns the error that a file of an entry is not there into ErrNotFound, unless all of the
-// directory is gone.
+// notFound returns ErrNotFound if err says that the file of an entry is missing, and the error of
+// root.check instead if the whole directory is gone. Other errors stay as they are.
 func (s *Store) notFound(err error) error {
 	if !isMissing(err) {
 		return err
@@ -82,8 +83,8 @@ func (s *Store) notFound(err error) error {
 	return cirque.ErrNotFound
 }
 
-// discard removes the entry of hash, whose file is damaged or missing, for that reason. The error
-// is ErrNotFound unless the disk is at fault. Called with the stripe locked.
+// discard removes the entry of hash because of reason: its file is damaged or missing. The error is
+// ErrNotFound unless the disk fails. Called with the stripe locked.
 func (s *Store) discard(st *stripe, hash cirque.HashBinary, reason error) (release int64, err error) {
 	if errors.Is(reason, errDamaged) {
 		s.counts.damaged.Add(1)
@@ -94,11 +95,11 @@ func (s *Store) discard(st *stripe, hash cirque.HashBinary, reason error) (relea
 		return 0, err
 	}
 	rec := s.index.remove(hash)
-	return st.leave(hash, rec.weight()), cirque.ErrNotFound
+	return st.vacate(hash, rec.weight()), cirque.ErrNotFound
 }
 
-// dropPurged removes the files that the disk would not let go of when their entries were purged.
-// What it cannot remove is left for the next time.
+// dropPurged removes the files of purged entries that the disk refused to remove at the time of the
+// purge. Files that it still cannot remove wait for the next call.
 func (s *Store) dropPurged() {
 	isPurged := func(r *record) bool { return r.flags&flagPurged != 0 }
 	for shard := range shardCount {
@@ -108,7 +109,7 @@ func (s *Store) dropPurged() {
 			var release int64
 			if now, _, _ := s.index.get(r.hash); isPurged(&now) && s.removed(r.hash) {
 				s.index.remove(r.hash)
-				release = st.leave(r.hash, now.weight())
+				release = st.vacate(r.hash, now.weight())
 			}
 			st.mu.Unlock()
 			s.ledger.release(release)
@@ -116,7 +117,7 @@ func (s *Store) dropPurged() {
 	}
 }
 
-// removed removes the file of hash and reports whether it is gone.
+// removed removes the file of hash and reports whether there is none any more.
 func (s *Store) removed(hash cirque.HashBinary) bool {
 	err := removeFile(s.path(hash))
 	return err == nil || isMissing(err)

@@ -12,13 +12,13 @@ import (
 	"github.com/cirquecache/cirque/eviction"
 )
 
-// stored is what a test has put into a store.
+// stored is an entry that a test has put into a store.
 type stored struct {
 	key  cirque.CacheKey
 	body []byte
 }
 
-// fill stores n entries of all kinds.
+// fill stores n entries of several sizes, some of them variants.
 func fill(t testing.TB, s *Store, n int) (all []stored) {
 	t.Helper()
 	for i := range n {
@@ -39,8 +39,8 @@ func wantAll(t testing.TB, s *Store, all []stored) {
 	}
 }
 
-// wantBalanced fails the test unless what is charged is what the files on disk weigh, all of them
-// tracked by the eviction manager.
+// wantBalanced fails the test unless the budget counts exactly the weight of the files on disk, and
+// the eviction manager tracks all of them.
 func wantBalanced(t testing.TB, s *Store) {
 	t.Helper()
 	var weight int64
@@ -61,14 +61,14 @@ func wantBalanced(t testing.TB, s *Store) {
 	require.Empty(t, temporary)
 }
 
-// crash gives up the lock and does nothing else that Close does.
+// crash gives up the lock and does nothing else of Close.
 func crash(t testing.TB, s *Store) {
 	t.Helper()
 	<-s.Scanned()
 	require.NoError(t, s.root.close())
 }
 
-func TestRestart(t *testing.T) {
+func TestEntriesSurviveARestart(t *testing.T) {
 	for how, end := range map[string]func(t testing.TB, s *Store){
 		"closed":  func(t testing.TB, s *Store) { require.NoError(t, s.Close()) },
 		"crashed": crash,
@@ -91,16 +91,16 @@ func TestRestart(t *testing.T) {
 			require.Equal(t, used, s.Eviction().TotalWeight())
 			require.Positive(t, s.Stats().ScanTime)
 
-			// What is known to be all on disk does not send lookups there.
+			// After the scan, a lookup of an unknown key does not go to the disk.
 			_, _, missing := s.index.get(testKey("nowhere").Combined())
 			require.True(t, missing)
 		})
 	}
 }
 
-// TestUnscanned: before the scan has come to a directory, all that can be done with an entry works
-// as it does later.
-func TestUnscanned(t *testing.T) {
+// TestEntriesWorkBeforeTheScan checks that an entry that the scan has not found yet can be used
+// like any other.
+func TestEntriesWorkBeforeTheScan(t *testing.T) {
 	s := openScanned(t, t.TempDir(), nil)
 	all := fill(t, s, 40)
 	used := s.Budget().Used()
@@ -130,8 +130,8 @@ func TestUnscanned(t *testing.T) {
 	wantBalanced(t, s)
 }
 
-// TestBadIndex: a saved index that is damaged, or from another time, makes nothing wrong.
-func TestBadIndex(t *testing.T) {
+// TestBadSavedIndexDoesNoHarm opens a store with a saved index that is damaged or out of date.
+func TestBadSavedIndexDoesNoHarm(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, indexName)
 	s := openScanned(t, dir, nil)
@@ -181,9 +181,9 @@ func flipped(b []byte, at int) []byte {
 	return c
 }
 
-// TestLeftovers: the scan removes what unfinished writes have left and what lies in the wrong
-// place, and leaves alone what is not the store's.
-func TestLeftovers(t *testing.T) {
+// TestScanRemovesLeftovers checks that the scan removes the files of unfinished writes and entries
+// in the wrong directory, and leaves other files alone.
+func TestScanRemovesLeftovers(t *testing.T) {
 	dir := t.TempDir()
 	s := openScanned(t, dir, nil)
 	all := fill(t, s, 4)
@@ -220,11 +220,12 @@ func TestLeftovers(t *testing.T) {
 		require.FileExists(t, path)
 	}
 	_, err = w.Finish()
-	require.NoError(t, err, "its file is no leftover")
+	require.NoError(t, err, "the scan removed the file of a write under way")
 	wantAll(t, s, all)
 }
 
-// TestCrashKeepsTheBudget: bytes that were not found yet are not given out again.
+// TestCrashKeepsTheBudget checks that the lock file has enough bytes recorded: what the scan has
+// not found yet must not be given out again.
 func TestCrashKeepsTheBudget(t *testing.T) {
 	const limit = 4 << 20
 	dir := t.TempDir()
@@ -243,7 +244,7 @@ func TestCrashKeepsTheBudget(t *testing.T) {
 	require.LessOrEqual(t, recorded, int64(limit))
 }
 
-func TestSmallerBudget(t *testing.T) {
+func TestSmallerBudgetEvictsAtOpen(t *testing.T) {
 	dir := t.TempDir()
 	s := openScanned(t, dir, nil)
 	fill(t, s, 100)
@@ -252,13 +253,14 @@ func TestSmallerBudget(t *testing.T) {
 	s = openScanned(t, dir, &Config{MaxBytes: limit})
 	n, _, err := diskUse(dir)
 	require.NoError(t, err)
-	require.LessOrEqual(t, n, int64(limit+blockSize), "lock file aside")
+	require.LessOrEqual(t, n, int64(limit+blockSize), "apart from the lock file, the files exceed the limit")
 	require.Positive(t, s.Stats().Entries)
 	wantBalanced(t, s)
 }
 
-// TestEvictionOrderSurvives: what was used last before Close is the last to leave after Open.
-func TestEvictionOrderSurvives(t *testing.T) {
+// TestEvictionOrderSurvivesARestart checks that the entry that was used last before Close is the
+// last to leave after Open.
+func TestEvictionOrderSurvivesARestart(t *testing.T) {
 	newManager := func() cirque.EvictionManager {
 		m, err := eviction.NewSimpleLRU(eviction.Config{Limit: 10 << 20})
 		require.NoError(t, err)
@@ -276,75 +278,9 @@ func TestEvictionOrderSurvives(t *testing.T) {
 	require.Equal(t, "somebody", victims[0].UserTag)
 }
 
-func TestInUse(t *testing.T) {
-	dir := t.TempDir()
-	s := openTest(t, dir, nil)
-	_, err := Open(dir, nil)
-	require.ErrorIs(t, err, ErrInUse)
-	require.ErrorContains(t, err, dir)
-	require.NoError(t, s.Close())
-	openTest(t, dir, nil)
-}
-
-func TestClosed(t *testing.T) {
-	s := openScanned(t, t.TempDir(), nil)
-	key := testKey("a")
-	body := testBody(1, 500_000)
-	tag := put(t, s, key, body)
-	_, hit, err := s.Lookup(ctx, key)
-	require.NoError(t, err)
-	defer hit.Close()
-	w, err := s.MissHandler(ctx, testKey("b"), testMeta("b"), cirque.MissOptions{SizeHint: -1})
-	require.NoError(t, err)
-	defer w.Abort()
-	_, err = w.Write(body)
-	require.NoError(t, err)
-	require.NoError(t, s.Close())
-
-	require.ErrorIs(t, s.Close(), ErrClosed)
-	_, _, err = s.Lookup(ctx, key)
-	require.ErrorIs(t, err, ErrClosed)
-	_, err = s.MissHandler(ctx, key, testMeta("a"), cirque.MissOptions{})
-	require.ErrorIs(t, err, ErrClosed)
-	require.ErrorIs(t, s.Purge(ctx, key.Compact(), cirque.PurgeInvalidation), ErrClosed)
-	require.ErrorIs(t, s.UpdateMeta(ctx, key, testMeta("b"), tag), ErrClosed)
-	_, err = w.Finish()
-	require.ErrorIs(t, err, ErrClosed)
-	got := make([]byte, len(body))
-	n, err := hit.Read(got[:1000])
-	require.NoError(t, err, "an open hit can be read to its end")
-	require.Equal(t, body[:n], got[:n])
-}
-
-func TestConfig(t *testing.T) {
-	_, err := Open(t.TempDir(), &Config{MaxBytes: -1, MinFreeBytes: -1, MaxOpenFiles: -1})
-	require.ErrorContains(t, err, "MaxBytes")
-	require.ErrorContains(t, err, "MinFreeBytes")
-	require.ErrorContains(t, err, "MaxOpenFiles")
-	file := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	_, err = Open(file, nil)
-	require.Error(t, err)
-}
-
-func TestPermissions(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "new", "cache")
-	s := openScanned(t, dir, nil)
-	put(t, s, testKey("a"), []byte("private"))
-	require.NoError(t, s.Close())
-	require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		info, _ := d.Info()
-		want := os.FileMode(0o600)
-		if d.IsDir() {
-			want = 0o700
-		}
-		require.Equal(t, want, info.Mode().Perm(), path)
-		return err
-	}))
-}
-
-// TestUntoldManager: a store whose eviction manager hears of nothing goes on to store all the same.
-func TestUntoldManager(t *testing.T) {
+// TestStoreWorksIfItsManagerIsToldNothing fills a store whose eviction manager hears of nothing:
+// the store still evicts and stores.
+func TestStoreWorksIfItsManagerIsToldNothing(t *testing.T) {
 	s := openScanned(t, t.TempDir(), &Config{MaxBytes: 1 << 20})
 	stored := func(i int) bool {
 		w, err := s.MissHandler(ctx, testKey(name(i)), testMeta("a"), cirque.MissOptions{SizeHint: -1})
@@ -359,8 +295,8 @@ func TestUntoldManager(t *testing.T) {
 	}
 	i := 0
 	for ; stored(i); i++ {
-		require.Less(t, i, 100, "the budget is never used up")
+		require.Less(t, i, 100, "the budget is never full")
 	}
-	eventually(t, "nothing is stored any more", func() bool { return stored(i) })
+	eventually(t, "the full store stores nothing new", func() bool { return stored(i) })
 	wantBody(t, s, testKey(name(i)), testBody(uint64(i), 50_000))
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// ErrInUse says that another process, or another Store of this one, has the directory.
+// ErrInUse means that another process, or another Store of this process, has the directory.
 var ErrInUse = errors.New("diskcache: directory is in use")
 
 const (
@@ -21,23 +21,23 @@ const (
 	lockFormat = "cirque-diskcache 1 pid %d used %020d\n"
 )
 
-// root is the directory of a store, locked against others. It notices when the directory vanishes
-// or becomes another one, as it does when the file system is unmounted.
+// root is the directory of a store, locked against other stores. It notices when the directory
+// vanishes or another one takes its place, as happens when the file system is unmounted.
 //
-// The lock file says how many bytes the store may hold at present, so that after a crash they are
-// not given out a second time before they have been found.
+// The lock file says how many bytes the store may hold at present. After a crash they stay reserved
+// until the scan has found the entries.
 type root struct {
 	dir string
 
 	mu       sync.Mutex
-	info     os.FileInfo // of dir
+	info     os.FileInfo // of dir when it was attached
 	lock     *os.File
 	recorded int64
-	gone     time.Time // when check first failed; zero: it did not
+	gone     time.Time // when check first failed; zero: the last check succeeded
 }
 
-// attach makes dir the store's, creating it where it is missing, and returns the bytes that the
-// last owner recorded.
+// attach locks dir, which it creates if missing, and returns the bytes that the last owner
+// recorded.
 func (r *root) attach() (used int64, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -65,7 +65,7 @@ func (r *root) attach() (used int64, err error) {
 // openLock opens and locks the lock file.
 func openLock(path string) (*os.File, error) {
 	for range 10 {
-		// Opening a FIFO for both reading and writing does not wait for anybody.
+		// If path is a FIFO, opening it for both reading and writing does not wait.
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 		if err == nil {
 			err = regular(f)
@@ -73,7 +73,7 @@ func openLock(path string) (*os.File, error) {
 			err = misplaced(path, err)
 		}
 		if errors.Is(err, errDamaged) {
-			// A lock on it would keep nobody out.
+			// A lock on this would not keep other processes out.
 			if f != nil {
 				f.Close()
 			}
@@ -94,7 +94,8 @@ func openLock(path string) (*os.File, error) {
 			f.Close()
 			return nil, err
 		}
-		// A lock on a file that was meanwhile removed or replaced keeps nobody out.
+		// If the file was removed or replaced meanwhile, the lock on it does not keep other
+		// processes out.
 		if here, err := os.Stat(path); err == nil {
 			if mine, err := f.Stat(); err == nil && os.SameFile(here, mine) {
 				return f, nil
@@ -114,10 +115,11 @@ func regular(f *os.File) error {
 	return err
 }
 
+// readLock returns what the lock file says: the owner's process and the bytes that it may hold.
 func readLock(f *os.File) (pid int, used int64) {
 	var b [80]byte
 	n, _ := f.ReadAt(b[:], 0)
-	// What cannot be read leaves zeros: the bytes are counted as the scan finds them.
+	// What cannot be read stays zero. Then the bytes are counted as the scan finds them.
 	_, _ = fmt.Sscanf(string(b[:n]), lockFormat, &pid, &used)
 	return pid, max(used, 0)
 }
@@ -130,16 +132,16 @@ func (r *root) record(n int64) {
 	r.write()
 }
 
-// write is called with mu held. A failure shows elsewhere; all that suffers is the precision of the
-// next start after a crash.
+// write writes the lock file. It ignores errors: other operations report a failing disk, and after
+// a crash only the recorded bytes are less precise. Called with mu held.
 func (r *root) write() {
 	if r.lock != nil {
 		_, _ = r.lock.WriteAt(fmt.Appendf(nil, lockFormat, os.Getpid(), r.recorded), 0)
 	}
 }
 
-// check returns an error unless the directory is the one that was attached. It does not wrap
-// fs.ErrNotExist, which is said of entries.
+// check returns an error unless the directory is the one that was attached. The error does not wrap
+// fs.ErrNotExist, which means a missing entry.
 func (r *root) check() error {
 	info, err := os.Stat(r.dir)
 	r.mu.Lock()
@@ -157,14 +159,13 @@ func (r *root) check() error {
 	return fmt.Errorf("diskcache: the directory is gone: %v", err)
 }
 
-// recreateAfter is how long a directory that vanished is waited for before the store makes a new
-// one.
+// recreateAfter is how long the store waits for a vanished directory before it makes a new one.
 const recreateAfter = 5 * time.Second
 
-// mayAttach returns an error unless the store may move into what is at dir after check failed: a
-// directory that was removed, perhaps made again, on the same file system; or, on another one, a
-// store's directory. An empty mount point is neither, and filling that would fill somebody else's
-// disk.
+// mayAttach is called after check failed. It returns nil if the store may take over what is at dir
+// now. That may be a store's directory on any file system, or, if the directory was removed and
+// perhaps made again, any directory on the same file system. An empty mount point is neither: by
+// filling it the store would fill somebody else's disk.
 func (r *root) mayAttach() error {
 	if _, err := os.Stat(filepath.Join(r.dir, lockName)); err == nil {
 		return nil
@@ -189,7 +190,7 @@ func (r *root) mayAttach() error {
 	return nil
 }
 
-// close gives the lock up.
+// close unlocks the directory.
 func (r *root) close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -15,9 +15,10 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// The saved index: a magic, then for each shard the number of its records, their checksum and they:
-// hash and blocks. It is removed once it is read, so that none is older than the last Close; and
-// each of its records is confirmed by the scan, so that it may be wrong.
+// The format of the saved index: a magic, and for each shard the number of its records, the
+// checksum of the records, and the records: hash and blocks. The file is removed when it is read,
+// so it is never older than the last Close. The scan confirms each record, so the file may be
+// wrong.
 const (
 	indexMagic      = "cirqueIX\x01"
 	savedRecordSize = 16 + 4
@@ -33,7 +34,7 @@ func (s *Store) saveIndex() (err error) {
 		return err
 	}
 	w := bufio.NewWriterSize(f, 256<<10)
-	_, _ = w.WriteString(indexMagic) // Flush tells of errors
+	_, _ = w.WriteString(indexMagic) // Flush returns any error
 	var b []byte
 	for shard := range shardCount {
 		b = append(b[:0], make([]byte, savedHeaderSize)...)
@@ -55,7 +56,7 @@ func (s *Store) saveIndex() (err error) {
 	return err
 }
 
-// loadIndex puts the saved index, as far as it can be read, into the index.
+// loadIndex puts the saved index into the index, as far as it can be read.
 func (s *Store) loadIndex() {
 	path := filepath.Join(s.root.dir, indexName)
 	_ = removeFile(path + ".tmp")
@@ -80,13 +81,14 @@ func (s *Store) loadIndex() {
 	}
 }
 
+// loadShard reads the records of one shard and reports whether they are undamaged.
 func (s *Store) loadShard(r io.Reader, shard byte) bool {
 	var head [savedHeaderSize]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return false
 	}
 	n, sum := binary.LittleEndian.Uint32(head[:]), binary.LittleEndian.Uint64(head[4:])
-	// Nothing is allocated on the word of a damaged header.
+	// A damaged header must not cause a large allocation, so read as much as there is.
 	b, err := io.ReadAll(io.LimitReader(r, int64(n)*savedRecordSize))
 	if err != nil || int64(len(b)) != int64(n)*savedRecordSize || xxhash.Sum64(b) != sum {
 		return false
@@ -116,8 +118,8 @@ func (s *Store) saveEviction() error {
 	return err
 }
 
-// loadEviction loads the eviction manager's state, and reports whether all of it was there. Like
-// the index, it is used once: after a crash it would speak of entries that are long gone.
+// loadEviction loads the eviction manager's state, and reports whether all of it was there. The
+// saved state is removed, as is the index: after a crash it would name entries that are long gone.
 func (s *Store) loadEviction(ctx context.Context) bool {
 	dir := filepath.Join(s.root.dir, evictionName)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {

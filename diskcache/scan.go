@@ -17,29 +17,29 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// scanWorkers is how many directories are scanned at once: a few reads in the queue of the disk
-// without keeping it from the requests.
+// scanWorkers is how many directories are scanned at once. It gives the disk a queue of a few reads
+// and leaves room for requests.
 const scanWorkers = 4
 
-// scanner looks into the directories to learn what they hold. The entries that it has not come to
-// are found by name meanwhile.
+// scanner reads the directories to learn which entries they hold. Until it has come to an entry,
+// lookups find it by its file name.
 type scanner struct {
 	mu    sync.Mutex    // one scan at a time
 	first chan struct{} // closed when the first scan has ended
-	took  atomic.Int64  // nanoseconds, of the last one
+	took  atomic.Int64  // nanoseconds that the last scan took
 
-	tracking atomic.Bool // trackAll is at work
+	tracking atomic.Bool // trackAll is running
 
-	// untracked: the eviction manager may not know entries that the saved index does. Written
-	// before the first scan.
+	// untracked is true if the eviction manager may not know all entries of the saved index.
+	// Written before the first scan.
 	untracked bool
 }
 
-// Scanned is closed when what was in the directory at Open has been looked into: damaged and
-// unfinished files are removed then, and all that is left is in the index.
+// Scanned returns a channel that is closed when the scan that Open began has ended. By then damaged
+// and unfinished files are removed, and all other entries are in the index.
 func (s *Store) Scanned() <-chan struct{} { return s.scanner.first }
 
-// start takes up what the last process left. It runs in the background.
+// start loads what the last process saved, and scans the directory. It runs in the background.
 func (s *Store) start(ctx context.Context) {
 	defer close(s.scanner.first)
 	s.loadIndex()
@@ -50,7 +50,7 @@ func (s *Store) start(ctx context.Context) {
 	s.scan(ctx)
 }
 
-// rescan looks into a directory that has taken the place of the store's.
+// rescan scans a directory that has taken the place of the store's own.
 func (s *Store) rescan(ctx context.Context) {
 	s.scanner.mu.Lock()
 	defer s.scanner.mu.Unlock()
@@ -58,6 +58,7 @@ func (s *Store) rescan(ctx context.Context) {
 	s.scan(ctx)
 }
 
+// scan scans all directories.
 func (s *Store) scan(ctx context.Context) {
 	began := time.Now()
 	var next atomic.Int64
@@ -69,7 +70,7 @@ func (s *Store) scan(ctx context.Context) {
 				if shard >= shardCount {
 					return
 				}
-				// What fails here fails for the requests as well, which see to it.
+				// If this fails, requests fail as well and handle the failure.
 				_ = s.scanDir(ctx, shard)
 			}
 		})
@@ -81,12 +82,12 @@ func (s *Store) scan(ctx context.Context) {
 	}
 }
 
-// scanDir looks into the directory of one shard.
+// scanDir scans the directory of one shard.
 func (s *Store) scanDir(ctx context.Context, shard int) error {
 	path := filepath.Join(s.root.dir, hex.EncodeToString([]byte{byte(shard)}))
 	var dir *os.File
 	err := fs.ErrNotExist
-	if isDir(path) { // a FIFO would hold up its opening
+	if isDir(path) { // opening a FIFO would block
 		dir, err = os.Open(path)
 	}
 	switch {
@@ -109,6 +110,7 @@ func (s *Store) scanDir(ctx context.Context, shard int) error {
 	return nil
 }
 
+// scanNames scans the files in dir.
 func (s *Store) scanNames(ctx context.Context, dir *os.File, shard int) error {
 	for {
 		names, err := dir.Readdirnames(512)
@@ -127,8 +129,8 @@ func (s *Store) scanNames(ctx context.Context, dir *os.File, shard int) error {
 	}
 }
 
-// scanFile takes up the entry in a file, or removes the file if it is a leftover. Names that are
-// not the store's own are left alone.
+// scanFile adopts the entry in a file, or removes the file if it is a leftover. Files whose names
+// the store does not use are left alone.
 func (s *Store) scanFile(dir, name string, shard int) {
 	if tag, ok := strings.CutPrefix(name, tempPrefix); ok {
 		if n, err := strconv.ParseUint(tag, 16, 64); err == nil && !s.issued(cirque.Tag(n)) {
@@ -158,8 +160,8 @@ func (s *Store) scanFile(dir, name string, shard int) {
 	s.adopt(hash)
 }
 
-// adopt puts the entry in the file of hash into the index, where it is not known for sure yet, and
-// has the eviction manager track it.
+// adopt puts the entry in the file of hash into the index, unless the index already has it as
+// confirmed, and makes the eviction manager track it.
 func (s *Store) adopt(hash cirque.HashBinary) {
 	for range 3 {
 		e, info, err := s.inspect(hash)
@@ -171,7 +173,7 @@ func (s *Store) adopt(hash cirque.HashBinary) {
 		}
 		weight := weightOf(blocksOf(info.Size()))
 		if !s.ledger.found(weight) {
-			// The budget has become smaller.
+			// The budget is smaller than it was.
 			_ = s.remove(hash)
 			s.ledger.eviction.Remove(e.compact())
 			return
@@ -187,7 +189,7 @@ func (s *Store) adopt(hash cirque.HashBinary) {
 	}
 }
 
-// track has the eviction manager track an entry.
+// track makes the eviction manager track an entry.
 func (s *Store) track(key cirque.CompactCacheKey, weight int64, freshUntil time.Time) {
 	if s.ledger.eviction.Peek(key) {
 		return
@@ -198,8 +200,9 @@ func (s *Store) track(key cirque.CompactCacheKey, weight int64, freshUntil time.
 	}
 }
 
-// trackAll is for a store that is full of entries which its eviction manager does not know, because
-// the cache was not given that and tells it nothing: it would never store anything again.
+// trackAll makes the eviction manager track all entries, in the background, if it tracks at most
+// half of them. That happens if the cache was not given the manager and tells it nothing: then a
+// full store would never store anything again.
 func (s *Store) trackAll() {
 	entries, _ := s.index.stats()
 	if s.ledger.eviction.TotalItems() > entries/2 || !s.scanner.tracking.CompareAndSwap(false, true) {
@@ -220,7 +223,7 @@ func (s *Store) trackAll() {
 	})
 }
 
-// inspect reads the entry in the file of hash.
+// inspect reads the entry in the file of hash, except the body.
 func (s *Store) inspect(hash cirque.HashBinary) (*entry, os.FileInfo, error) {
 	f, info, err := openRegular(s.path(hash), os.O_RDONLY)
 	if err != nil {
@@ -239,7 +242,8 @@ func (s *Store) inspect(hash cirque.HashBinary) (*entry, os.FileInfo, error) {
 	return e, info, nil
 }
 
-// discardDamaged removes the file of hash if it is still damaged when nobody is at work on it.
+// discardDamaged removes the file of hash if it is still damaged once the stripe is locked, when
+// nobody is changing it.
 func (s *Store) discardDamaged(hash cirque.HashBinary) {
 	st := s.stripe(hash)
 	st.mu.Lock()
@@ -251,17 +255,18 @@ func (s *Store) discardDamaged(hash cirque.HashBinary) {
 	s.ledger.release(release)
 }
 
+// outcome is the result of enlist.
 type outcome int
 
 const (
 	enlisted outcome = iota
-	obsolete         // the entry is gone, or known by now
-	changed          // the file is not what it was
+	obsolete         // the entry is gone, or the index already has it as confirmed
+	changed          // the file is not the one that was inspected
 )
 
-// enlist puts the file of hash, whose weight is reserved, into the index, if it is still the one
-// that info describes. surplus is to be released: the weight itself if not, or that of an older
-// record.
+// enlist puts the file of hash into the index, if it is still the one that info describes. The
+// file's weight must be reserved. surplus is the bytes to release: the weight of an older record,
+// or the whole weight if the file is not put into the index.
 func (s *Store) enlist(hash cirque.HashBinary, info os.FileInfo) (surplus int64, _ outcome) {
 	st := s.stripe(hash)
 	st.mu.Lock()
@@ -279,7 +284,8 @@ func (s *Store) enlist(hash cirque.HashBinary, info os.FileInfo) (surplus int64,
 	return rec.weight(), enlisted
 }
 
-// confirm looks for the file of hash, which a saved index speaks of and the directory did not list.
+// confirm looks for the file of a record that a saved index has and that the directory did not
+// list.
 func (s *Store) confirm(hash cirque.HashBinary) {
 	st := s.stripe(hash)
 	st.mu.Lock()

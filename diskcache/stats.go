@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// counts are what the store has counted since Open.
+// counts holds the numbers that the store counts since Open.
 type counts struct {
 	damaged atomic.Int64
 }
 
-// Stats describe a Store at one moment.
+// Stats describes a Store at one moment.
 type Stats struct {
-	Entries    int   // known to be on disk; more may be, until Scanned
-	IndexBytes int64 // memory that the index takes
-	UsedBytes  int64 // of the budget
-	OpenFiles  int64 // for hits
+	Entries    int   // known to be on disk; until Scanned there may be more
+	IndexBytes int64 // memory of the index
+	UsedBytes  int64 // taken from the budget
+	OpenFiles  int64 // files open for hits
 
-	Damaged  int64 // entries that were found damaged, and removed, since Open
-	Bypassed int64 // operations that were turned away because the disk was failing, since Open
+	Damaged  int64 // entries found damaged and removed since Open
+	Bypassed int64 // operations turned away since Open, because the disk failed or too much was under way
 
-	ScanTime time.Duration // of the last scan; zero until one has ended
+	ScanTime time.Duration // duration of the last scan; zero until one has ended
 }
 
-// Stats returns the store's figures.
+// Stats returns the store's numbers.
 func (s *Store) Stats() Stats {
 	entries, bytes := s.index.stats()
 	return Stats{

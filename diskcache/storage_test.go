@@ -9,7 +9,7 @@ import (
 	"github.com/cirquecache/cirque/storagetest"
 )
 
-// openTest opens a store that the end of the test closes.
+// openTest opens a store and closes it at the end of the test.
 func openTest(t testing.TB, dir string, config *Config) *Store {
 	t.Helper()
 	s, err := Open(dir, config)

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// tryLock takes the exclusive lock on f, which ends with the process or f, whichever is first. It
-// reports false where somebody else has it.
+// tryLock takes the exclusive lock on f. The lock ends when f is closed or the process ends.
+// tryLock returns false if another process or file has it.
 func tryLock(f *os.File) (bool, error) {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

@@ -4,6 +4,6 @@ package diskcache
 
 import "os"
 
-// tryLock locks nothing: the standard library has no lock for this system. Keeping a second process
-// out is up to whoever runs them.
+// tryLock locks nothing, because the standard library has no lock for this system. The operator
+// must keep a second process out.
 func tryLock(*os.File) (bool, error) { return true, nil }

@@ -2,5 +2,5 @@
 
 package diskcache
 
-// freeBytes doesn't know: the standard library cannot ask this system.
+// freeBytes returns known as false: the standard library cannot ask this system.
 func freeBytes(string) (free int64, known bool, err error) { return 0, false, nil }

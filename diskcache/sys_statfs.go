@@ -7,7 +7,8 @@ import (
 	"syscall"
 )
 
-// freeBytes returns what an unprivileged process may still write to the file system of dir.
+// freeBytes returns how many bytes an unprivileged process may still write to the file system of
+// dir.
 func freeBytes(dir string) (free int64, known bool, err error) {
 	var st syscall.Statfs_t
 	for {

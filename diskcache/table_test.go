@@ -17,14 +17,14 @@ func randomHash(r *rand.Rand) (h cirque.HashBinary) {
 	return h
 }
 
-// TestTableAgainstMap drives a table and a map through the same random operations, on few enough
-// keys that runs of full slots are long and wrap around the end.
+// TestTableAgainstMap does the same random operations on a table and a map. There are few keys, so
+// runs of full slots are long and wrap around the end.
 func TestTableAgainstMap(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	keys := make([]cirque.HashBinary, 300)
 	for i := range keys {
 		keys[i] = randomHash(r)
-		if i%3 == 0 { // the same home as others, at the end of the table
+		if i%3 == 0 { // with the same home at the end of the table
 			copy(keys[i][8:], []byte{255, 255, 255, 255, 255})
 		}
 	}
@@ -55,7 +55,7 @@ func TestTableAgainstMap(t *testing.T) {
 	}
 }
 
-// TestTableSize holds the table to the bytes per entry that the documentation promises.
+// TestTableSize checks the bytes per entry that the documentation promises.
 func TestTableSize(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var tab table

@@ -14,8 +14,8 @@ var (
 	errMetaTooLarge  = errors.New("diskcache: the meta is too large")
 )
 
-// UpdateMeta implements [cirque.Storage]. Where the budget has no room for a larger meta it returns
-// an error that wraps ErrUnlinked, and the entry stays as it is.
+// UpdateMeta implements [cirque.Storage]. If the budget has no room for a larger meta, the error
+// wraps ErrUnlinked and the entry stays as it is.
 func (s *Store) UpdateMeta(_ context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) error {
 	if s.closed.Load() {
 		return ErrClosed
@@ -36,7 +36,7 @@ func (s *Store) UpdateMeta(_ context.Context, key cirque.CacheKey, meta *cirque.
 		if err != nil || lacking == 0 {
 			return err
 		}
-		// With the stripe unlocked, because a reservation may purge.
+		// The stripe is not locked here, because a reservation may call Purge.
 		if !s.ledger.reserve(lacking) {
 			return errNoRoomForMeta
 		}
@@ -50,10 +50,11 @@ type update struct {
 	key     *cirque.CacheKey
 	encoded []byte
 	tag     cirque.Tag
-	held    int64 // what is reserved for the file's growth
+	held    int64 // bytes reserved for the growth of the file
 }
 
-// try does it, unless more has to be reserved first: then it returns how much.
+// try replaces the meta. If more must be reserved for that, it changes nothing and returns how
+// much.
 func (u *update) try() (lacking int64, err error) {
 	s, hash := u.store, u.key.Combined()
 	st := s.stripe(hash)
@@ -105,7 +106,7 @@ func (u *update) try() (lacking int64, err error) {
 	return 0, s.updated(st, hash, f, info, blocks)
 }
 
-// write puts the meta into f, and then the slot that makes it count.
+// write writes the meta to f, and then the slot that makes the meta count.
 func (u *update) write(f *os.File, e *entry, next slot) error {
 	if _, err := f.WriteAt(u.encoded, next.offset); err != nil {
 		return err
@@ -124,8 +125,8 @@ func (u *update) write(f *os.File, e *entry, next slot) error {
 	return nil
 }
 
-// updated notes that f, which info describes as it was, has a new meta. The body is the same, so
-// what is known of it goes on to hold.
+// updated takes note that f has a new meta. before describes f as it was. The body is the same, so
+// what is known about the body stays valid.
 func (s *Store) updated(st *stripe, hash cirque.HashBinary, f *os.File, before os.FileInfo, blocks uint32) error {
 	after, err := f.Stat()
 	if err != nil {
@@ -145,7 +146,7 @@ func (s *Store) updated(st *stripe, hash cirque.HashBinary, f *os.File, before o
 	return nil
 }
 
-// tagInPlace returns the tag of the entry of hash; zero if there is none. Called with the stripe
+// tagInPlace returns the tag of the entry of hash, or zero if there is none. Called with the stripe
 // locked.
 func (s *Store) tagInPlace(hash cirque.HashBinary) (cirque.Tag, error) {
 	rec, _, missing := s.index.get(hash)
@@ -162,4 +163,16 @@ func (s *Store) tagInPlace(hash cirque.HashBinary) (cirque.Tag, error) {
 		return 0, err
 	}
 	return h.tag, nil
+}
+
+// updateMeta replaces the meta of the entry that w will make. It returns false if it is too late
+// for that.
+func (w *write) updateMeta(meta *cirque.CacheMeta) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.sealed || w.buffer.Unlinked() {
+		return false
+	}
+	w.meta.Store(meta)
+	return true
 }

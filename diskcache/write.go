@@ -3,7 +3,6 @@ package diskcache
 import (
 	"context"
 	"errors"
-	"io"
 	"sync"
 	"sync/atomic"
 
@@ -25,8 +24,8 @@ type write struct {
 	file     bodyFile
 	ended    atomic.Bool
 
-	voided    atomic.Bool // by an invalidation
-	overtaken bool        // an entry was put in place since this began; guarded by the registry's shard
+	voided    atomic.Bool // an invalidation came: w makes no entry
+	overtaken bool        // an entry was put in place since w began; guarded by the registry's shard
 
 	mu     sync.Mutex
 	meta   atomic.Pointer[cirque.CacheMeta] // changes with mu held
@@ -35,11 +34,11 @@ type write struct {
 
 var _ cirque.StreamingMissHandler = (*write)(nil)
 
-// MissHandler implements [cirque.Storage]. The handler is a [cirque.StreamingMissHandler]. While
-// the disk cannot be written to, it returns an error.
+// MissHandler implements [cirque.Storage]. The handler is a [cirque.StreamingMissHandler]. It
+// returns an error while the disk cannot be written to.
 //
-// When the disk fails in the middle of a write, that becomes unlinked, and Finish returns the
-// disk's error.
+// If the disk fails during a write, the write becomes unlinked, and Finish returns the disk's
+// error.
 func (s *Store) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
 	if s.closed.Load() {
 		return nil, ErrClosed
@@ -78,21 +77,14 @@ func (w *write) Write(p []byte) (int, error) { return w.buffer.Write(p) }
 
 func (w *write) Unlink() { w.buffer.Unlink() }
 
-// NewReader implements [cirque.StreamingMissHandler]. After Finish it is a LookupStreaming.
+// NewReader implements [cirque.StreamingMissHandler]. After Finish it is the same as
+// LookupStreaming.
 func (w *write) NewReader(ctx context.Context) (cirque.HitHandler, error) {
 	if w.ended.Load() {
 		_, hit, err := w.store.LookupStreaming(ctx, w.key, w.tag)
 		return hit, err
 	}
 	return w.reader(ctx)
-}
-
-func (w *write) reader(ctx context.Context) (cirque.HitHandler, error) {
-	r, err := w.buffer.NewReader(ctx)
-	if err != nil {
-		return nil, cirque.ErrNotFound
-	}
-	return &partialHit{Reader: r, write: w}, nil
 }
 
 // Finish implements [cirque.MissHandler].
@@ -119,41 +111,9 @@ func (w *write) Abort() {
 	}
 }
 
-// end is the writer's last call.
+// end ends the write. It is the writer's last call.
 func (w *write) end() {
 	w.store.writes.remove(w)
 	w.ended.Store(true)
 	w.buffer.Close()
 }
-
-// updateMeta replaces the meta that the entry will have, and reports whether that is still
-// possible.
-func (w *write) updateMeta(meta *cirque.CacheMeta) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.sealed || w.buffer.Unlinked() {
-		return false
-	}
-	w.meta.Store(meta)
-	return true
-}
-
-// partialHit reads a write under way, or one that was when the hit was made.
-type partialHit struct {
-	*stream.Reader
-	write *write
-}
-
-var (
-	_ cirque.HitHandler = (*partialHit)(nil)
-	_ io.WriterTo       = (*partialHit)(nil)
-)
-
-func (h *partialHit) Tag() cirque.Tag { return h.write.tag }
-
-// Weight returns what the entry would weigh if the body ended here.
-func (h *partialHit) Weight() int64 {
-	return weightOf(blocksOf(h.write.file.fileSize(h.write.buffer.Size())))
-}
-
-func (h *partialHit) CountsAccess() bool { return false }

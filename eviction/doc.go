@@ -13,7 +13,8 @@
 // Every policy has one limit in bytes over all its entries, and may have a limit on their number.
 // Room is reserved before an entry is tracked, so the limits hold at every moment, even under
 // concurrent use. Access is the exception: the entry of an unknown key is in the cache already, so
-// Access always tracks it. The next call that may evict makes up for it.
+// Access always tracks it, even beyond a limit. The next call that may evict then evicts until the
+// limits hold again.
 //
 // # Concurrency
 //
@@ -28,24 +29,26 @@
 //
 // # Files
 //
-//   - admit.go: the calls that may evict: Admit, IncrementWeight, Evict
-//   - config.go: the settings that all policies share
-//   - fifo.go: FIFO, and the order of admission
-//   - gdsf.go: GDSF and its settings
-//   - heap.go: the heap of GDSF's order
-//   - ledger.go: the totals of a manager, and its limits
-//   - list.go: a linked list of nodes
-//   - lru.go: LRU and its settings
-//   - manager.go: the part that all policies share: shards, hits, tracking, totals
-//   - new.go: New, Names and the list of policies
-//   - order.go: the interface between the manager and a policy
-//   - priority.go: GDSF's order
-//   - s3fifo.go: S3FIFO and its order
-//   - save.go: Save and Load
-//   - sieve.go: SIEVE and its order
-//   - simple_lru.go: SimpleLRU, and the order of last use, which LRU shares
-//   - tags.go: the user tags of entries, by number
-//   - internal/ghost: the use counts of evicted entries
-//   - internal/state: the files that Save writes
-//   - internal/table: the tracked entries and their index
+// Calls between the files run down this list.
+//
+//	new.go          New, Names and the list of policies
+//	gdsf.go         GDSF and its settings
+//	s3fifo.go       S3FIFO and its order
+//	sieve.go        SIEVE and its order
+//	fifo.go         FIFO, and the order of admission, which SIEVE shares
+//	lru.go          LRU and its settings
+//	simple_lru.go   SimpleLRU, and the order of last use, which LRU shares
+//	admit.go        the calls that may evict: Admit, IncrementWeight, Evict
+//	save.go         Save and Load
+//	manager.go      the part that all policies share: shards, hits, tracking, totals
+//	config.go       the settings that all policies share
+//	priority.go     GDSF's order
+//	heap.go         the heap of GDSF's order
+//	order.go        the interface between the manager and a policy
+//	ledger.go       the totals of a manager, and its limits
+//	list.go         a linked list of nodes
+//	tags.go         the user tags of entries, by number
+//	internal/ghost  the use counts of evicted entries
+//	internal/state  the files that Save writes
+//	internal/table  the tracked entries and their index
 package eviction

@@ -59,10 +59,10 @@ func TestTooHeavyEntryIsHandedBack(t *testing.T) {
 	each(t, 100, func(t *testing.T, m cirque.EvictionManager, _ string) {
 		require.Empty(t, m.Admit(key(1), 50, time.Time{}, 0))
 		require.Equal(t, []cirque.CompactCacheKey{key(2)}, m.Admit(key(2), 101, time.Time{}, 0))
-		require.True(t, m.Peek(key(1)), "nothing else is evicted")
+		require.True(t, m.Peek(key(1)), "another entry was evicted")
 		require.False(t, m.Peek(key(2)))
 
-		require.Equal(t, []cirque.CompactCacheKey{key(1)}, m.Admit(key(1), 101, time.Time{}, 0), "a tracked entry is returned too")
+		require.Equal(t, []cirque.CompactCacheKey{key(1)}, m.Admit(key(1), 101, time.Time{}, 0), "the tracked entry is not returned")
 		require.Zero(t, m.TotalItems())
 		require.Zero(t, m.TotalWeight())
 		require.EqualValues(t, 2, m.EvictedItems())
@@ -84,9 +84,9 @@ func TestWeightsAreClamped(t *testing.T) {
 		m.IncrementWeight(key(1), 50, 30)
 		require.EqualValues(t, 31, m.TotalWeight())
 		m.IncrementWeight(key(1), 5, 10)
-		require.EqualValues(t, 31, m.TotalWeight(), "a maximum does not lower a weight")
+		require.EqualValues(t, 31, m.TotalWeight(), "maxWeight lowered a weight")
 		m.IncrementWeight(key(9), 5, 0)
-		require.False(t, m.Peek(key(9)), "an unknown key stays unknown")
+		require.False(t, m.Peek(key(9)), "an unknown key is tracked")
 
 		for n := range 100 {
 			m.Access(key(10+n), math.MaxInt64, time.Time{})
@@ -102,13 +102,13 @@ func TestUnknownAccessIsTracked(t *testing.T) {
 		m.Admit(key(1), 80, time.Time{}, 0)
 		require.False(t, m.Access(key(2), 70, time.Time{}))
 		require.True(t, m.Access(key(2), 70, time.Time{}))
-		require.EqualValues(t, 150, m.TotalWeight(), "over the limit until the next call that evicts")
+		require.EqualValues(t, 150, m.TotalWeight(), "Access does not track the entry")
 		require.Len(t, m.Evict(0), 1)
 		require.LessOrEqual(t, m.TotalWeight(), int64(100))
 
 		drain(m)
 		m.Access(key(3), 150, time.Time{})
-		require.Contains(t, m.IncrementWeight(key(9), 1, 0), key(3), "a call that changes nothing else evicts too")
+		require.Contains(t, m.IncrementWeight(key(9), 1, 0), key(3), "a call that changes nothing else does not evict")
 		require.Zero(t, m.TotalItems())
 	})
 }
@@ -123,7 +123,7 @@ func TestUserTagsComeBack(t *testing.T) {
 		m.Admit(of(1, "ann"), 40, time.Time{}, 0)
 		m.Admit(of(2, "bob"), 40, time.Time{}, 0)
 		m.Admit(of(1, "eve"), 40, time.Time{}, 0)
-		require.True(t, m.Peek(key(1)), "a tag is not part of a key's identity")
+		require.True(t, m.Peek(key(1)), "a tag is part of the key's identity")
 		require.ElementsMatch(t, []cirque.CompactCacheKey{of(1, "eve"), of(2, "bob")}, m.Evict(80))
 	})
 }
@@ -199,7 +199,7 @@ func TestConcurrentUse(t *testing.T) {
 		left := drain(m)
 		require.Len(t, left, items)
 		slices.SortFunc(left, cirque.CompactCacheKey.Compare)
-		require.Len(t, slices.Compact(left), items, "no key twice")
+		require.Len(t, slices.Compact(left), items, "a key is returned twice")
 		require.Equal(t, weight, m.EvictedWeight()-evicted)
 		require.Zero(t, m.TotalWeight())
 	})

@@ -65,7 +65,7 @@ func TestSaveAndLoadKeepTheOrder(t *testing.T) {
 		}
 		want, got := drain(m), drain(loaded)
 		require.Equal(t, numbers(want), numbers(got))
-		require.True(t, slices.Equal(want, got), "tags too")
+		require.True(t, slices.Equal(want, got), "keys or tags differ")
 	})
 }
 
@@ -135,10 +135,10 @@ func TestLoadBesideWhatIsTracked(t *testing.T) {
 		busy.Admit(key(2), 5000, time.Time{}, 0)
 		busy.Admit(key(3), 1000, time.Time{}, 0)
 		require.NoError(t, busy.Load(t.Context(), dir))
-		require.EqualValues(t, 7000, busy.TotalWeight(), "a tracked entry stays as it is")
+		require.EqualValues(t, 7000, busy.TotalWeight(), "Load changed a tracked entry")
 		require.Equal(t, 3, busy.TotalItems())
 		if name != "lru" && name != "gdsf" {
-			require.Equal(t, []int{1}, numbers(busy.Evict(1)), "loaded entries leave first")
+			require.Equal(t, []int{1}, numbers(busy.Evict(1)), "a loaded entry does not leave first")
 		}
 	})
 }
@@ -204,7 +204,7 @@ func TestSaveReplacesWhatWasSaved(t *testing.T) {
 
 		drain(m)
 		require.NoError(t, m.Save(t.Context(), dir))
-		require.NoError(t, newManager(t, name, 1).Load(t.Context(), dir), "an empty state is no error")
+		require.NoError(t, newManager(t, name, 1).Load(t.Context(), dir), "an empty state is an error")
 	})
 }
 
@@ -228,10 +228,10 @@ func TestSaveAndLoadFail(t *testing.T) {
 		require.ErrorIs(t, m.Save(cancelled, dir), context.Canceled)
 		after, err := os.ReadDir(dir)
 		require.NoError(t, err)
-		require.Equal(t, len(before), len(after), "no temporary file is left and no part is gone")
+		require.Equal(t, len(before), len(after), "a temporary file is left or a part is gone")
 		loaded := newManager(t, name, 1<<30)
 		require.ErrorIs(t, loaded.Load(cancelled, dir), context.Canceled)
-		require.NoError(t, loaded.Load(t.Context(), dir), "the earlier state is still good")
+		require.NoError(t, loaded.Load(t.Context(), dir), "the earlier state is damaged")
 		require.Equal(t, m.TotalItems(), loaded.TotalItems())
 	})
 }
@@ -265,6 +265,6 @@ func TestSaveAndLoadWhileInUse(t *testing.T) {
 		left := drain(m)
 		require.Len(t, left, items)
 		slices.SortFunc(left, cirque.CompactCacheKey.Compare)
-		require.Len(t, slices.Compact(left), items, "no key twice")
+		require.Len(t, slices.Compact(left), items, "a key is returned twice")
 	})
 }

@@ -1,7 +1,9 @@
 package eviction
 
 import (
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -16,10 +18,25 @@ func TestTags(t *testing.T) {
 	require.NotEqual(t, ann, bob)
 	require.Equal(t, ann, ts.acquire("ann"))
 	ts.release(ann)
-	require.Equal(t, "ann", ts.text(ann), "one holder is left")
+	require.Equal(t, "ann", ts.text(ann), "the tag is gone although one entry has it")
 	ts.release(ann)
-	require.Equal(t, ann, ts.acquire("eve"), "a number that is not held is reused")
+	require.Equal(t, ann, ts.acquire("eve"), "the number is not reused")
 	require.Equal(t, "eve", ts.text(ann))
 	require.Equal(t, "bob", ts.text(bob))
 	require.Len(t, ts.mu.tags, 2)
+}
+
+func TestTagsGoWithTheirEntries(t *testing.T) {
+	f, err := NewFIFO(Config{Limit: 1000})
+	require.NoError(t, err)
+	for i, key := range testKeys {
+		key.UserTag = strconv.Itoa(i)
+		f.Admit(key, 100, time.Time{}, 0)
+		key.UserTag += "'"
+		f.Admit(key, 100, time.Time{}, 0)
+		require.Len(t, f.tags.mu.numbers, f.TotalItems())
+	}
+	f.Remove(testKeys[63])
+	f.Evict(800)
+	require.Len(t, f.tags.mu.numbers, 1)
 }

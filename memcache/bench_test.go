@@ -13,7 +13,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// serve is a hit as the middleware makes one.
+// serve looks up, reads and closes a hit as the middleware does.
 func serve(b *testing.B, c *MemCache, key cirque.CacheKey) {
 	_, h, err := c.Lookup(context.Background(), key)
 	if err != nil {
@@ -57,8 +57,8 @@ func BenchmarkHit(b *testing.B) {
 	})
 }
 
-// BenchmarkWrite stores a body of known and of unknown length in place of an entry, in pieces as
-// they come from a connection.
+// BenchmarkWrite replaces an entry by a body of known or of unknown length, which comes in pieces of
+// 32 KiB.
 func BenchmarkWrite(b *testing.B) {
 	for _, size := range []int{1 << 10, 32 << 10, 1 << 20} {
 		for name, hint := range map[string]int64{"Known": int64(size), "Unknown": -1} {
@@ -86,8 +86,8 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// BenchmarkChurn stores an entry and drops another at a time, at random, so that pages are given up
-// and their rest moves.
+// BenchmarkChurn purges a random entry and stores another, so that pages become sparse and blocks
+// move.
 func BenchmarkChurn(b *testing.B) {
 	const resident = 100_000
 	c := New(Config{})
@@ -112,10 +112,10 @@ func BenchmarkChurn(b *testing.B) {
 	}
 }
 
-// BenchmarkEntries measures what stored entries cost while nobody asks for them: in memory, and in
-// CPU time for each garbage collection. Run it with -benchtime=1x.
+// BenchmarkEntries measures what stored entries cost in memory, and in CPU time for each garbage
+// collection. Run it with -benchtime=1x.
 //
-// overhead-B/entry is what the heap has grown by beyond body, packed header and key text;
+// overhead-B/entry is by how much the heap has grown beyond body, packed header and key text.
 // charged-B/entry is what the budget counted beyond them. gc-ms is the CPU time of a collection
 // beyond that of an empty heap.
 func BenchmarkEntries(b *testing.B) {
@@ -144,7 +144,7 @@ func BenchmarkEntries(b *testing.B) {
 	}
 }
 
-// collect runs full collections and returns the CPU seconds of the cheapest and the bytes of heap
+// collect runs full collections. It returns the CPU seconds of the cheapest and the bytes of heap
 // that are left.
 func collect() (cpu, heap float64) {
 	samples := []metrics.Sample{

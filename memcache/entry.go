@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// inlineMax is up to which size a body lives in its entry's block.
+	// inlineMax is the largest body that lies in the block of its entry.
 	inlineMax = 4 << 10
 
 	// entryOverhead is what an entry weighs beyond its block: record (48 bytes), its share of the
@@ -24,29 +24,29 @@ const (
 )
 
 // record is what a shard knows of an entry. It has no pointers, so that the garbage collector never
-// looks at a million of them. All but refs is guarded by the shard's lock.
+// scans a million of them. The shard's lock guards all but refs.
 //
-// The entry's block is one piece of a page: key text, encoded meta, and the body unless that is
-// kept outside.
+// The block of an entry is one piece of a page: key text, encoded meta, and the body if that is
+// inline.
 //
-// INVARIANT: while refs is above zero, weight() bytes of the budget are taken for the entry. The
-// table's reference counts inTable, that of each open hit one.
+// INVARIANT: while refs is above zero, weight() bytes of the budget are reserved for the entry. The
+// reference of the table counts inTable, that of each open hit one.
 type record struct {
 	hash         cirque.HashBinary // the combined one
 	tag          cirque.Tag
 	page, offset uint32 // of the block; noPage: the record is free
 
-	identity, meta uint32 // lengths of the block's parts
-	inline         uint32 // ditto; outside: the body is in shard.bodies
+	identity, meta uint32 // lengths of the first two parts of the block
+	inline         uint32 // length of the third; outside: the body is in shard.bodies
 
 	refs atomic.Int32
 }
 
-// inTable is what the table's reference counts, so that the last hit to close sees whether the
-// entry is still there.
+// inTable is the count of the table's reference. It lets the last hit to close see whether the
+// entry is still in the table.
 const inTable = 1 << 30
 
-// outside is the length of the inline part where the body is not inline.
+// outside is the length of the inline part of a body that is not inline.
 const outside = 1<<32 - 1
 
 func (r *record) blockSize() uint32 {
@@ -56,13 +56,13 @@ func (r *record) blockSize() uint32 {
 	return r.identity + r.meta + r.inline
 }
 
-// weight returns what is reserved for the entry without a body outside.
+// weight returns the bytes reserved for the entry without a body outside.
 func (r *record) weight() int64 { return entryOverhead + int64(r.blockSize()) }
 
 // recordsPerChunk records are one object, which never moves.
 const recordsPerChunk = 64
 
-// records are a shard's. Its methods are called with the shard's lock held.
+// records are those of a shard. Its methods are called with the shard's lock held.
 type records struct {
 	chunks []*[recordsPerChunk]record
 	free   []uint32
@@ -89,29 +89,30 @@ func (s *records) put(i uint32) {
 	s.free = append(s.free, i)
 }
 
-// body is a finished body outside of its entry's block.
+// body is a finished body outside of the block of its entry.
 //
-// INVARIANT: while refs is above zero, charged bytes of the budget are taken for the body. The
-// entry has one reference, and so has the write it came from while readers are attached to that.
+// INVARIANT: while refs is above zero, charged bytes of the budget are reserved for the body. The
+// entry has one reference. The write that the body came from has another while readers are attached
+// to it.
 type body struct {
-	segments [][]byte // none empty
+	segments [][]byte // none is empty
 	size     int64
 	charged  int64
 	refs     atomic.Int32
 
-	// held is the cache's sum of what an eviction would not free, of bodies in the table that
-	// somebody reads. Nil: this body is too small to be counted.
+	// held points to MemCache.held. Nil: the body is too small to be counted there.
 	held *atomic.Int64
 	// holds counts inTable while the entry is in the table, one while its record is open, and one
-	// while readers of the write that it came from are.
+	// while readers of the write that it came from are attached.
 	holds atomic.Int32
 }
 
-// heldMin is from which size on a body counts as held while it is read. It keeps hits on small
-// ones, which are soon over, from a counter that all share.
+// heldMin is the least size of a body that counts as held while it is read. A hit on a smaller one
+// is soon over, and need not change a counter that all hits share.
 const heldMin = 64 << 10
 
-// hold says that somebody began to read the body. Called while its entry cannot leave the table.
+// hold says that somebody has begun to read the body. The entry must not leave the table during the
+// call.
 func (b *body) hold() {
 	if b != nil && b.held != nil && b.holds.Add(1) == inTable+1 {
 		b.held.Add(b.charged)
@@ -125,30 +126,32 @@ func (b *body) letGo() {
 	}
 }
 
-// enter and leave say that the entry is in the table now, or not any more.
+// enter says that the entry is in the table now.
 func (b *body) enter() {
 	if b.held != nil {
 		b.holds.Add(inTable)
 	}
 }
 
+// leave says that the entry is no longer in the table.
 func (b *body) leave() {
 	if b.held != nil && b.holds.Add(-inTable) > 0 {
 		b.held.Add(-b.charged)
 	}
 }
 
+// release gives up one reference.
 func (b *body) release(budget *cirque.Budget) {
 	if b.refs.Add(-1) == 0 {
 		budget.Release(b.charged)
 	}
 }
 
-// text returns b, which must never change again, as a string.
+// text returns b as a string. b must never change again.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// readBlockHeader returns the number of the record of the block at the start of b, and the block's
-// length.
+// readBlockHeader reads the header of the block at the start of b: the number of its record, and
+// its length.
 func readBlockHeader(b []byte) (record, n uint32) {
 	return binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
 }

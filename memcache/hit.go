@@ -9,16 +9,16 @@ import (
 	"github.com/cirquecache/cirque/internal/stream"
 )
 
-// hit reads an entry. It takes no lock: nothing it reads ever changes. The meta that Lookup
-// returns is part of it, so that a hit is one allocation.
+// hit reads an entry. It takes no lock, because the bytes of an entry never change. The meta that
+// Lookup returns is part of it, so that a hit is one allocation.
 type hit struct {
 	meta  cirque.CacheMeta
 	shard *shard
 	entry stored
 
 	pos, end int64
-	start    int64 // where segment starts
-	segment  int32 // of a body outside of the block: the one that pos is in or at the end of
+	start    int64 // position of the start of segment
+	segment  int32 // number of the segment that pos is in or at the end of
 	closed   bool
 }
 
@@ -27,7 +27,7 @@ var (
 	_ io.WriterTo       = (*hit)(nil)
 )
 
-// newHit returns a hit on e, to which it closes the reference.
+// newHit returns a hit on e, which gives up the reference to e when it is closed.
 func newHit(s *shard, e stored) *hit {
 	h := &hit{shard: s, entry: e, end: e.size()}
 	h.meta.UnmarshalTrusted(e.meta)
@@ -54,7 +54,7 @@ func (h *hit) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo: w gets the stored bytes themselves.
+// WriteTo implements io.WriterTo: w gets the stored bytes themselves, without a copy.
 func (h *hit) WriteTo(w io.Writer) (total int64, err error) {
 	for {
 		chunk, err := h.next()
@@ -77,7 +77,7 @@ func (h *hit) WriteTo(w io.Writer) (total int64, err error) {
 	}
 }
 
-// next returns the bytes from the position on that lie in one piece.
+// next returns the bytes from the position to the end of its piece.
 func (h *hit) next() ([]byte, error) {
 	switch {
 	case h.closed:
@@ -86,7 +86,7 @@ func (h *hit) next() ([]byte, error) {
 		return nil, io.EOF
 	}
 	if h.entry.body == nil {
-		// The writers that this is handed to must not change it, by the rules of io.Writer.
+		// An io.Writer must not change the slice that it is given.
 		inline := h.entry.inline[h.pos:h.end]
 		return unsafe.Slice(unsafe.StringData(inline), len(inline)), nil
 	}
@@ -121,44 +121,11 @@ func (h *hit) Weight() int64 { return h.entry.weight }
 
 func (h *hit) CountsAccess() bool { return true }
 
-// Close lets the entry go. Closing again does nothing.
+// Close gives up the reference to the entry. Closing again does nothing.
 func (h *hit) Close() error {
 	if !h.closed {
 		h.closed = true
 		h.shard.close(&h.entry)
-	}
-	return nil
-}
-
-// partialHit reads a write under way, or one that was when the hit was made.
-type partialHit struct {
-	*stream.Reader
-	write  *write
-	closed bool
-}
-
-var (
-	_ cirque.HitHandler = (*partialHit)(nil)
-	_ io.WriterTo       = (*partialHit)(nil)
-)
-
-func (h *partialHit) Tag() cirque.Tag { return h.write.tag }
-
-// Weight returns what the entry would weigh if the body ended here.
-func (h *partialHit) Weight() int64 {
-	h.write.shard.mu.RLock()
-	defer h.write.shard.mu.RUnlock()
-	return h.write.overhead + h.write.buffer.Size()
-}
-
-func (h *partialHit) CountsAccess() bool { return false }
-
-// Close detaches the reader. Closing again does nothing.
-func (h *partialHit) Close() error {
-	if !h.closed {
-		h.closed = true
-		_ = h.Reader.Close() // never fails
-		h.write.release()
 	}
 	return nil
 }

@@ -8,30 +8,30 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// index finds the records of a shard by combined hash: open addressing with linear probing, at five
-// bytes a slot. A map would have a copy of each hash, and room for as many again.
+// index finds the records of a shard by combined hash. It is a hash table with open addressing and
+// linear probing, of five bytes a slot. A map would hold a copy of each hash, and room for as many
+// again.
 //
-// Its methods are called with the shard's lock held, and with the shard's records, which have the
-// hashes.
+// Its methods are called with the shard's lock held, and get the shard's records for their hashes.
 type index struct {
-	marks   []uint8  // eight bits of the mixed hash, never zero; zero: the slot is free
+	marks   []uint8  // eight bits of the mixed hash, at least one of them set; zero: a free slot
 	numbers []uint32 // of records
 	count   int
 }
 
 const minSlots = 8
 
-// seeds keep those who choose URLs, and with them bits of the hashes, from choosing slots.
+// seeds are secret: an attacker who chooses URLs, and so bits of the hashes, cannot choose slots.
 var seeds = [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}
 
-// mix returns 64 bits that depend on all bits of a hash, and on this process.
+// mix returns 64 bits that depend on all bits of a hash and on the seeds of this process.
 func mix(hash *cirque.HashBinary) uint64 {
 	hi, lo := bits.Mul64(binary.LittleEndian.Uint64(hash[:8])^seeds[0], binary.LittleEndian.Uint64(hash[8:])^seeds[1])
 	return hi ^ lo
 }
 
-// home returns the slot where the search for a mixed hash begins. It grows with the hash, which
-// lets a table have any length.
+// home returns the slot where the search for a mixed hash begins. It is proportional to the hash,
+// so that a table can have any length.
 func (x *index) home(mixed uint64) int {
 	slot, _ := bits.Mul64(mixed, uint64(len(x.marks)))
 	return int(slot)
@@ -46,7 +46,7 @@ func (x *index) after(slot int) int {
 	return slot
 }
 
-// find returns the record with that hash, and its number, or nil.
+// find returns the record with that hash and its number, or nil.
 func (x *index) find(hash *cirque.HashBinary, records *records) (r *record, number uint32) {
 	if slot := x.slot(hash, records); slot >= 0 {
 		number = x.numbers[slot]
@@ -70,9 +70,10 @@ func (x *index) slot(hash *cirque.HashBinary, records *records) int {
 	return -1
 }
 
-// insert adds a record, whose hash no other has.
+// insert adds a record. No other record in the index may have its hash.
 func (x *index) insert(number uint32, records *records) {
-	// Above four fifths the probes get long; growing by half keeps the mean load at two thirds.
+	// With more than four fifths of the slots in use, searches get long. A table that grows by half
+	// is two thirds full on average.
 	if (x.count+1)*5 > len(x.marks)*4 {
 		old := *x
 		n := max(len(old.marks)*3/2, minSlots)
@@ -96,8 +97,8 @@ func (x *index) place(number uint32, records *records) {
 	x.marks[slot], x.numbers[slot] = markOf(mixed), number
 }
 
-// remove takes the record with that hash out, and returns it and its number, or nil. The records
-// after it move back, so that no search ends too early.
+// remove takes the record with that hash out and returns it and its number, or nil. It moves later
+// records back, because a free slot would end the search for them.
 func (x *index) remove(hash *cirque.HashBinary, records *records) (r *record, number uint32) {
 	hole := x.slot(hash, records)
 	if hole < 0 {
@@ -105,7 +106,7 @@ func (x *index) remove(hash *cirque.HashBinary, records *records) (r *record, nu
 	}
 	number = x.numbers[hole]
 	for slot := x.after(hole); x.marks[slot] != 0; slot = x.after(slot) {
-		// One may move into the hole unless its home lies after the hole.
+		// A record may move into the hole unless its home lies after the hole.
 		home := x.home(mix(&records.at(x.numbers[slot]).hash))
 		if x.distance(home, slot) >= x.distance(hole, slot) {
 			x.marks[hole], x.numbers[hole] = x.marks[slot], x.numbers[slot]
@@ -117,7 +118,7 @@ func (x *index) remove(hash *cirque.HashBinary, records *records) (r *record, nu
 	return records.at(number), number
 }
 
-// distance returns the steps from one slot on to another.
+// distance returns the number of steps from one slot to another.
 func (x *index) distance(from, to int) int {
 	if to < from {
 		to += len(x.marks)

@@ -9,8 +9,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// The index agrees with a map, whatever comes and goes.
-func TestIndex(t *testing.T) {
+func TestIndexAgreesWithAMap(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var x index
 	var r records
@@ -23,7 +22,7 @@ func TestIndex(t *testing.T) {
 		known, ok := want[hash]
 		require.Equal(t, ok, found != nil)
 		switch {
-		case !ok && step%10_000 < 5000: // it grows, then shrinks
+		case !ok && step%10_000 < 5000: // the index grows, then shrinks
 			number = r.take()
 			r.at(number).hash = hash
 			x.insert(number, &r)

@@ -2,7 +2,7 @@ package memcache
 
 import "github.com/cirquecache/cirque"
 
-// begin lists w as the newest write for its key.
+// begin adds w to the writes under way, as the newest for its key.
 func (s *shard) begin(w *write) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -28,8 +28,8 @@ func (s *shard) unlist(w *write) {
 	}
 }
 
-// void voids the writes under way for key and, if it names the primary slot, for its variants. It
-// reports whether a linked one was among them. Called with mu held.
+// void voids the writes under way for key. If key is a primary key, it also voids those of its
+// variants. It reports whether one of them was linked. Called with mu held.
 func (s *shard) void(key cirque.CompactCacheKey) (linked bool) {
 	for w := s.writes[key.Primary]; w != nil; {
 		next := w.next
@@ -54,12 +54,18 @@ func (s *shard) linked(key *cirque.CacheKey, tag cirque.Tag) *write {
 	return nil
 }
 
-// overtake notes that the writes under way for key are older than what is in place now. Called with
-// mu held.
+// overtake marks the writes under way for key as older than the entry that is in place now. Called
+// with mu held.
 func (s *shard) overtake(key *cirque.CacheKey) {
 	for w := s.writes[key.PrimaryHash()]; w != nil; w = w.next {
 		if w.key.Combined() == key.Combined() {
 			w.overtaken = true
 		}
 	}
+}
+
+// isFor reports whether w writes the entry of key. It compares the text of the keys.
+func (w *write) isFor(key *cirque.CacheKey) bool {
+	return w.key.Combined() == key.Combined() && w.key.Primary() == key.Primary() &&
+		w.key.Namespace() == key.Namespace() && w.key.Variance() == key.Variance()
 }

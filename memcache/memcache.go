@@ -3,21 +3,23 @@
 //
 // # Memory
 //
-// Key text, meta and small bodies lie one after the other in pointer-free pages, and what the table
-// knows of them in pointer-free records, so that a million entries are little work for the garbage
-// collector. A larger body is a few pointer-free segments. A hit copies neither header nor body.
+// Key text, meta and small bodies lie one after the other in pointer-free pages. The records of the
+// table are pointer-free too, so that a million entries are little work for the garbage collector.
+// A larger body is a few pointer-free segments. A hit copies neither header nor body.
 //
-// Everything is charged to the Budget before it is allocated: the segments of writes under way, and
-// entries until they are out of the table and their last reader has closed. Not counted is what was
-// released in pages that are still in use, at most an eighth of them; one page of at most 64 KiB
-// for each of 256 shards; what the table has grown to, when it is empty again; and bytes that a
-// reader goes on with after a new meta has replaced them.
+// Everything is reserved from the Budget before it is allocated: the segments of writes under way,
+// and entries until they are out of the table and their last reader has closed. Not counted are:
+//
+//   - released blocks in pages that are still in use, at most an eighth of these pages;
+//   - one page of at most 64 KiB for each of 256 shards;
+//   - the table itself, which does not shrink when entries leave;
+//   - the old bytes of an entry with a new meta, while a hit still reads them.
 //
 // # Locking
 //
 // A shard holds all that concerns one primary key: its entry, those of its variants, and the writes
 // under way for them. Its lock is held for table operations only, never while memory is reserved: a
-// reservation may evict, which comes back as Purge. Lock order: shard, then stream.Buffer.
+// reservation may evict, which calls Purge. Lock order: shard, then stream.Buffer.
 package memcache
 
 import (
@@ -33,16 +35,16 @@ import (
 
 // Config configures a MemCache. The zero Config is a cache without limit: give it a Budget.
 type Config struct {
-	// Budget is the limit on the memory held, shared with whoever else draws on it. Call its
-	// EvictWith with the MemCache and an EvictionManager, or it can only refuse. Nil: no limit.
+	// Budget limits the memory. Other users of memory may share it. Without a call of its EvictWith
+	// with the MemCache and an EvictionManager, it can refuse but not evict. Nil: no limit.
 	Budget *cirque.Budget
 
-	// Window is how many bytes of its body an unlinked write keeps for the readers it has. Zero or
-	// less: 64 KiB; at least 4 KiB.
+	// Window is how many bytes of its body an unlinked write keeps for its readers. Zero or less:
+	// 64 KiB. The least is 4 KiB.
 	Window int64
 
-	// StallTimeout is how long one reader of an unlinked write may hold up the others. Zero or
-	// less: 30 seconds.
+	// StallTimeout is how long one reader of an unlinked write may delay the others. Zero or less:
+	// 30 seconds.
 	StallTimeout time.Duration
 }
 
@@ -57,8 +59,8 @@ var (
 // goroutines and needs no closing. Use New.
 type MemCache struct {
 	budget *cirque.Budget
-	bodies stream.Options // of every body under way, but for its SizeHint
-	tags   atomic.Uint64  // the last one given out
+	bodies stream.Options // for every write under way, without its SizeHint
+	tags   atomic.Uint64  // the last tag that was used
 	purges cirque.PurgeState
 	held   atomic.Int64 // see Held
 	shards [shardCount]shard
@@ -92,10 +94,11 @@ func (c *MemCache) shard(primary cirque.HashBinary) *shard {
 	return &c.shards[binary.LittleEndian.Uint64(primary[8:])%shardCount]
 }
 
-// Purges implements [cirque.Storage]. What it returns ends with the MemCache, as the entries do.
+// Purges implements [cirque.Storage]. The state is not kept beyond the MemCache; the entries are
+// not either.
 func (c *MemCache) Purges() *cirque.PurgeState { return &c.purges }
 
-// Len returns the number of entries, writes under way not among them.
+// Len returns the number of entries, without writes under way.
 func (c *MemCache) Len() int {
 	n := 0
 	for i := range c.shards {
@@ -121,10 +124,10 @@ func (c *MemCache) Budgets() []*cirque.Budget {
 	return []*cirque.Budget{c.budget}
 }
 
-// Lookup implements [cirque.Storage]. A linked write under way that began after the entry in place
-// was written comes before that entry.
+// Lookup implements [cirque.Storage]. It prefers a linked write under way to the entry in place if
+// the write began after that entry was stored.
 func (c *MemCache) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
-	return c.lookup(ctx, &key, 0)
+	return c.shard(key.PrimaryHash()).lookup(ctx, &key, 0)
 }
 
 // LookupStreaming implements [cirque.StreamingStorage].
@@ -132,40 +135,22 @@ func (c *MemCache) LookupStreaming(ctx context.Context, key cirque.CacheKey, tag
 	if tag == 0 {
 		return nil, nil, cirque.ErrNotFound
 	}
-	return c.lookup(ctx, &key, tag)
+	return c.shard(key.PrimaryHash()).lookup(ctx, &key, tag)
 }
 
-// lookup looks for the write or entry with that tag, or for the best there is if tag is zero.
-func (c *MemCache) lookup(ctx context.Context, key *cirque.CacheKey, tag cirque.Tag) (*cirque.CacheMeta, cirque.HitHandler, error) {
-	var stack [256]byte
-	identity := key.AppendIdentity(stack[:0])
-	s := c.shard(key.PrimaryHash())
-
-	s.mu.RLock()
-	for w := s.writes[key.PrimaryHash()]; w != nil; w = w.next {
-		if tag == 0 && w.overtaken || tag != 0 && w.tag != tag || !w.isFor(key) {
-			continue
-		}
-		if h, err := w.newReader(ctx); err == nil {
-			meta := w.meta
-			s.mu.RUnlock()
-			return meta, h, nil
-		}
+// MissHandler implements [cirque.Storage]. The handler is a [cirque.StreamingMissHandler]. Where
+// there is no room for even the bookkeeping, or the announced length of the body exceeds the limit,
+// MissHandler returns an error that wraps [cirque.ErrUnlinked].
+func (c *MemCache) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
+	w, err := newWrite(ctx, c, c.shard(key.PrimaryHash()), key, meta, opts)
+	if err != nil {
+		return nil, err
 	}
-	i, r := s.find(key, identity, tag)
-	if r == nil {
-		s.mu.RUnlock()
-		return nil, nil, cirque.ErrNotFound
-	}
-	e := s.open(i, r)
-	s.mu.RUnlock()
-
-	h := newHit(s, e)
-	return &h.meta, h, nil
+	return w, nil
 }
 
-// Purge implements [cirque.Storage]. A linked write under way that an invalidation has voided
-// counts as removed: it is what Lookup found.
+// Purge implements [cirque.Storage]. An invalidation that voids a linked write under way has
+// removed something, because Lookup could find that write.
 func (c *MemCache) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.PurgeType) error {
 	s := c.shard(key.Primary)
 	combined := key.Combined()
@@ -182,7 +167,7 @@ func (c *MemCache) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirq
 }
 
 // UpdateMeta implements [cirque.Storage], for linked writes under way too. Where the budget has no
-// room for the new meta it returns an error that wraps ErrUnlinked, and all stays as it is.
+// room for the new meta, it returns an error that wraps ErrUnlinked and changes nothing.
 func (c *MemCache) UpdateMeta(_ context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) error {
 	s := c.shard(key.PrimaryHash())
 	if found, err := c.updateWrite(s, &key, meta, tag); found || err != nil {
@@ -200,7 +185,7 @@ func (c *MemCache) updateEntry(s *shard, key *cirque.CacheKey, meta *cirque.Cach
 		s.mu.RUnlock()
 		return cirque.ErrNotFound
 	}
-	// Of an entry, nothing but the meta changes while it has its tag.
+	// Nothing but the meta of an entry changes while it has its tag.
 	charge := r.weight() - int64(r.meta) + int64(meta.MetaSize())
 	s.mu.RUnlock()
 

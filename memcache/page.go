@@ -9,32 +9,32 @@ import (
 )
 
 const (
-	// A page of 64 KiB holds some forty entries of 1 KiB: few enough objects for the garbage
-	// collector (at a million entries a collection takes half as long as with 32 KiB), and not too
-	// much that one header string, which somebody got from a hit and keeps, keeps with it.
+	// A page of 64 KiB holds some forty entries of 1 KiB. So the garbage collector has few objects
+	// to mark: at a million entries, a collection takes half as long as with pages of 32 KiB. A
+	// larger page would be too much memory for one header string of a hit to keep alive.
 	maxPage = 64 << 10
 	minPage = 2 << 10
 
-	// Blocks larger than maxShared have a page of their own.
+	// A block larger than maxShared has a page of its own.
 	maxShared = maxPage / 4
 
-	// blockHeader is what is before a block: the number of its record and its length.
+	// blockHeader is the size of what precedes a block: the number of its record and its length.
 	blockHeader = 8
 
 	noPage = math.MaxUint32
 )
 
-// page is pointer-free memory that blocks are cut from, one after the other. Bytes that were handed
-// out are written once and never used again, because hits and the headers made from them read them
-// without a lock for as long as they like: the garbage collector frees a page when nobody does.
+// page is pointer-free memory, which is given out as blocks, one after the other. The bytes of a
+// block are written once and never reused, because hits, and the headers made from them, read them
+// without a lock for as long as they like. The garbage collector frees a page when nobody uses it.
 type page struct {
-	buf  []byte // len: handed out
-	live int    // of those, in use by records
+	buf  []byte // length: what was given out as blocks
+	live int    // bytes of those that records use
 }
 
-// sparse reports whether so little of a page is in use that what is should move: more than an
-// eighth is not. So seven bytes are moved for each that leaves; a stricter rule would move many
-// more, a laxer one waste more.
+// sparse reports whether more than an eighth of a page is unused, so that the rest should move.
+// With this rule, seven bytes move for each byte that leaves. A stricter rule would move many more,
+// a laxer rule would waste more.
 func (p *page) sparse() bool { return p.live < len(p.buf)/8*7 }
 
 // pages is the memory of one shard's blocks. Its methods are called with the shard's lock held.

@@ -6,17 +6,17 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// shard is one part of the table, chosen by primary hash. All its fields are guarded by mu.
+// shard is one part of the table, chosen by primary hash. mu guards all its fields.
 type shard struct {
 	mu sync.RWMutex
 
 	index   index
 	records records
 	pages   pages
-	bodies  map[uint32]*body // those outside of blocks, by number of the record
+	bodies  map[uint32]*body // the ones outside of blocks, by number of the record
 
-	// writes under way by primary hash, the newest first. Voided ones are not among them any more,
-	// unlinked ones refuse readers.
+	// writes has the writes under way by primary hash, the newest first. Voided writes are not in
+	// it. Unlinked writes are, but refuse readers.
 	writes map[cirque.HashBinary]*write
 
 	budget *cirque.Budget
@@ -29,8 +29,8 @@ func (s *shard) init(budget *cirque.Budget) {
 	s.budget = budget
 }
 
-// find returns the entry of key, if it has that tag; any, if tag is zero. identity is key's text.
-// Called with mu held for reading.
+// find returns the entry of key if it has that tag, or any tag if tag is zero. identity is the text
+// of key. Called with mu held for reading.
 func (s *shard) find(key *cirque.CacheKey, identity []byte, tag cirque.Tag) (i uint32, r *record) {
 	combined := key.Combined()
 	r, i = s.index.find(&combined, &s.records)
@@ -47,14 +47,13 @@ func (s *shard) inPlace(combined cirque.HashBinary, tag cirque.Tag) bool {
 	return r != nil && r.tag == tag
 }
 
-// block returns r's block: key text, meta and inline body. identity and inline return one part
-// each.
+// block returns the block of r: key text, meta and inline body.
 func (s *shard) block(r *record) []byte    { return s.pages.block(r.page, r.offset, r.blockSize()) }
 func (s *shard) identity(r *record) []byte { return s.block(r)[:r.identity] }
 func (s *shard) inline(r *record) []byte   { return s.block(r)[r.identity+r.meta:] }
 
-// insert puts an entry in the place of key. Its body is b, or if that is nil of inline bytes, which
-// appendInline appends. What is reserved for the entry, and a reference to b, pass to the table.
+// insert stores an entry under key. Its body is b or, if b is nil, the inline bytes that
+// appendInline appends. The table takes over a reference to b and the bytes reserved for the entry.
 // Called with mu held.
 func (s *shard) insert(key *cirque.CacheKey, identity []byte, meta *cirque.CacheMeta, tag cirque.Tag, b *body, inline int, appendInline func([]byte) []byte) {
 	i := s.records.take()
@@ -75,8 +74,8 @@ func (s *shard) insert(key *cirque.CacheKey, identity []byte, meta *cirque.Cache
 	s.index.insert(i, &s.records)
 }
 
-// place finds room for r's block, which is to be appended to the slice. The page that this may seal
-// is not the one that the block is in.
+// place finds room for the block of r, which the caller must append to the slice. This may seal a
+// page, which is never the page of the block.
 func (s *shard) place(i uint32, r *record) []byte {
 	block, page, offset, sealed := s.pages.allocate(i, r.blockSize())
 	r.page, r.offset = page, offset
@@ -86,7 +85,7 @@ func (s *shard) place(i uint32, r *record) []byte {
 	return block
 }
 
-// update gives r another meta, in a block of its own. Called with mu held.
+// update gives r another meta, in a new block. Called with mu held.
 func (s *shard) update(i uint32, r *record, meta *cirque.CacheMeta) {
 	identity, inline := s.identity(r), s.inline(r)
 	page := r.page
@@ -98,9 +97,9 @@ func (s *shard) update(i uint32, r *record, meta *cirque.CacheMeta) {
 	s.tidy(page)
 }
 
-// tidy moves what is in use of a page elsewhere, if that is little; readers go on with the old
-// bytes. The current page is left alone until it is sealed. One that is sealed on the way is full
-// of what was just placed, some of it not even written yet, and not sparse. Called with mu held.
+// tidy moves the blocks in use out of a sparse page. Readers go on with the old bytes. The current
+// page stays as it is until it is sealed. A page that is sealed by tidy itself is not sparse: it is
+// full of blocks that were just placed, of which some are not written yet. Called with mu held.
 func (s *shard) tidy(at uint32) {
 	p := s.pages.all[at]
 	if at == s.pages.current || !p.sparse() {
@@ -116,8 +115,8 @@ func (s *shard) tidy(at uint32) {
 	s.pages.drop(at)
 }
 
-// remove takes the entry of that combined hash out of the table and reports whether there was one.
-// Called with mu held.
+// remove takes the entry with that combined hash out of the table and reports whether there was
+// one. Called with mu held.
 func (s *shard) remove(combined cirque.HashBinary) bool {
 	r, i := s.index.remove(&combined, &s.records)
 	if r == nil {
@@ -132,7 +131,7 @@ func (s *shard) remove(combined cirque.HashBinary) bool {
 	return true
 }
 
-// erase frees a record that nobody refers to. Called with mu held.
+// erase frees a record without references. Called with mu held.
 func (s *shard) erase(i uint32, r *record) {
 	s.budget.Release(r.weight())
 	if r.inline == outside {
@@ -145,7 +144,7 @@ func (s *shard) erase(i uint32, r *record) {
 	s.tidy(page)
 }
 
-// stored is an entry as a hit sees it. It stays as it is when the record changes.
+// stored is an entry as it was when a hit opened it. It does not change with the record.
 type stored struct {
 	number uint32
 	record *record
@@ -153,10 +152,10 @@ type stored struct {
 	weight int64
 	meta   string
 	inline string
-	body   *body // nil: it is inline
+	body   *body // nil: the body is inline
 }
 
-// open returns the entry with a reference taken. Called with mu held for reading.
+// open returns the entry with a reference. Called with mu held for reading.
 func (s *shard) open(i uint32, r *record) stored {
 	first := r.refs.Add(1) == inTable+1
 	block := text(s.block(r))
@@ -178,7 +177,7 @@ func (s *shard) close(e *stored) {
 	switch e.record.refs.Add(-1) {
 	case inTable:
 		e.body.letGo()
-	case 0: // so it is out of the table, and nobody else comes
+	case 0: // the entry is out of the table, so there will be no other hit
 		e.body.letGo()
 		s.mu.Lock()
 		defer s.mu.Unlock()

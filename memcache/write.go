@@ -20,27 +20,29 @@ var (
 
 // write is one write under way.
 //
-// INVARIANT: while refs is above zero, overhead bytes of the budget are taken for the write, and
-// its body, if it left one, is referenced. The writer has one reference until it ends, each open
-// partialHit one. References are added only while the writer has its own, under the shard's lock.
+// INVARIANT: while refs is above zero, overhead bytes of the budget are reserved for the write, and
+// it has a reference to its body, if it left one. The writer has one reference until it ends, each
+// open partialHit has one. A reference may be added only while the writer has its own, under the
+// shard's lock.
 type write struct {
 	cache  *MemCache
 	shard  *shard
 	key    cirque.CacheKey
 	tag    cirque.Tag
 	opts   cirque.MissOptions
-	trace  *cirque.CacheTrace // of the request that it is for; sees what has to make room
+	trace  *cirque.CacheTrace // of its request; is told which entries are evicted for the write
 	buffer *stream.Buffer
 	body   *body // set before the writer gives up its reference
 	refs   atomic.Int32
 
 	stored bool // set before the writer gives up its reference
-	// Guarded by shard.mu.
+
+	// shard.mu guards the rest.
 	meta      *cirque.CacheMeta
 	overhead  int64
 	next      *write // in shard.writes
 	voided    bool   // by an invalidation
-	overtaken bool   // an entry was put in place since this began
+	overtaken bool   // an entry was stored since this began
 	ended     bool
 }
 
@@ -49,10 +51,9 @@ var (
 	_ io.ReaderFrom               = (*write)(nil)
 )
 
-// MissHandler implements [cirque.Storage]. The handler is a [cirque.StreamingMissHandler]. Where
-// there is no room for even the bookkeeping, or the body is announced to be larger than the limit,
-// it returns an error that wraps [cirque.ErrUnlinked].
-func (c *MemCache) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
+// newWrite lists a write under way for key, or returns an error that wraps [cirque.ErrUnlinked]
+// where there is no room for it.
+func newWrite(ctx context.Context, c *MemCache, s *shard, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (*write, error) {
 	body, trace := c.bodies, cirque.ContextCacheTrace(ctx)
 	body.SizeHint = opts.SizeHint
 	if trace != nil {
@@ -60,7 +61,7 @@ func (c *MemCache) MissHandler(ctx context.Context, key cirque.CacheKey, meta *c
 	}
 	w := &write{
 		cache:    c,
-		shard:    c.shard(key.PrimaryHash()),
+		shard:    s,
 		key:      key,
 		meta:     meta,
 		tag:      cirque.Tag(c.tags.Add(1)),
@@ -73,7 +74,7 @@ func (c *MemCache) MissHandler(ctx context.Context, key cirque.CacheKey, meta *c
 	if limit := c.budget.Limit(); limit > 0 && opts.SizeHint > limit-w.overhead || !c.budget.ReserveFor(trace, w.overhead) {
 		return nil, errNoRoomForWrite
 	}
-	w.shard.begin(w)
+	s.begin(w)
 	return w, nil
 }
 
@@ -92,7 +93,7 @@ func (w *write) ReadFrom(r io.Reader) (int64, error) {
 
 func (w *write) Unlink() { w.buffer.Unlink() }
 
-// NewReader implements [cirque.StreamingMissHandler]. After Finish it is a LookupStreaming.
+// NewReader implements [cirque.StreamingMissHandler]. After Finish it looks up the stored entry.
 func (w *write) NewReader(ctx context.Context) (cirque.HitHandler, error) {
 	w.shard.mu.RLock()
 	if !w.ended {
@@ -100,24 +101,8 @@ func (w *write) NewReader(ctx context.Context) (cirque.HitHandler, error) {
 		return w.newReader(ctx)
 	}
 	w.shard.mu.RUnlock()
-	_, h, err := w.cache.LookupStreaming(ctx, w.key, w.tag)
+	_, h, err := w.shard.lookup(ctx, &w.key, w.tag)
 	return h, err
-}
-
-// newReader is called with the shard's lock held, for a write that has not ended.
-func (w *write) newReader(ctx context.Context) (cirque.HitHandler, error) {
-	r, err := w.buffer.NewReader(ctx)
-	if err != nil {
-		return nil, cirque.ErrNotFound
-	}
-	w.refs.Add(1)
-	return &partialHit{Reader: r, write: w}, nil
-}
-
-// isFor reports whether w writes the entry of key, by text.
-func (w *write) isFor(key *cirque.CacheKey) bool {
-	return w.key.Combined() == key.Combined() && w.key.Primary() == key.Primary() &&
-		w.key.Namespace() == key.Namespace() && w.key.Variance() == key.Variance()
 }
 
 func (w *write) Finish() (cirque.MissFinish, error) {
@@ -160,8 +145,8 @@ func (w *write) store() (cirque.MissFinish, error) {
 	}
 }
 
-// takeBody takes the finished body over from the buffer and reports whether the budget has room for
-// its bookkeeping.
+// takeBody takes the finished body over from the buffer. It reports whether the budget has room for
+// the bookkeeping.
 func (w *write) takeBody() bool {
 	segments, charged := w.buffer.Take()
 	w.body = &body{segments: segments, size: w.buffer.Size(), charged: charged}
@@ -183,8 +168,8 @@ func (w *write) currentMeta() *cirque.CacheMeta {
 	return w.meta
 }
 
-// commit puts the entry, with this meta and so many bytes of inline body, in the place of its key.
-// It returns ErrNotFound if w was voided or the entry that it was to replace is no longer there.
+// commit stores the entry with this meta and that many bytes of inline body. It returns ErrNotFound
+// if w was voided, or if the entry that it replaces is no longer there.
 func (w *write) commit(identity []byte, meta *cirque.CacheMeta, inline int) error {
 	s := w.shard
 	s.mu.Lock()
@@ -198,7 +183,7 @@ func (w *write) commit(identity []byte, meta *cirque.CacheMeta, inline int) erro
 	if w.body != nil {
 		w.body.refs.Add(1)
 	}
-	defer w.body.hold() // for the readers that w has; end lets go where there are none
+	defer w.body.hold() // for the readers of w; the last of them, or end, lets go
 	s.insert(&w.key, identity, meta, w.tag, w.body, inline, w.buffer.AppendTo)
 	s.unlist(w)
 	s.overtake(&w.key)
@@ -221,18 +206,4 @@ func (w *write) end() {
 	w.shard.mu.Unlock()
 	w.buffer.Close()
 	w.release()
-}
-
-// release gives up one reference.
-func (w *write) release() {
-	if w.refs.Add(-1) > 0 {
-		return
-	}
-	w.cache.budget.Release(w.overhead)
-	if w.body != nil {
-		if w.stored {
-			w.body.letGo()
-		}
-		w.body.release(w.cache.budget)
-	}
 }

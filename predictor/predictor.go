@@ -34,8 +34,9 @@ type Config struct {
 	// less means two minutes.
 	Remember time.Duration
 
-	// SkipCustom reports whether a custom reason says nothing about the next response, and must be
-	// ignored. It may be called concurrently. If it is nil, every custom reason counts.
+	// SkipCustom returns true for a custom reason that says nothing about the next response; the
+	// Predictor ignores it. It may be called concurrently. If it is nil, every custom reason
+	// counts.
 	SkipCustom func(reason cirque.NoCacheReason) bool
 }
 
@@ -72,14 +73,15 @@ var _ cirque.CacheablePredictor = (*Predictor)(nil)
 type bucket [ways]slot
 
 // slot is one key. Its parts are written under the bucket's lock and read without it. So a reader
-// may see one part from before a change and one from after it, and take a key for remembered that
-// is just being forgotten or marked. That is as right as the answer a moment before or after.
+// may see one part from before a change and one from after it. Then it may count a key as
+// remembered that is just being forgotten or marked. That does no harm: a moment earlier or later
+// the same answer is right.
 type slot struct {
 	half   atomic.Uint64 // the half of the key's hash that does not choose the bucket
 	marked atomic.Int64  // when, in nanoseconds on the Predictor's clock; zero: the slot is free
 }
 
-// New returns a Predictor that remembers no key yet.
+// New returns an empty Predictor.
 func New(cfg Config) *Predictor {
 	keys := cfg.MaxKeys
 	if keys <= 0 {
@@ -120,7 +122,7 @@ func (p *Predictor) MarkCacheable(key cirque.CacheKey) (changed bool) {
 }
 
 // MarkUncacheable implements [cirque.CacheablePredictor]. If the key is remembered already, its
-// time begins anew.
+// time starts again.
 func (p *Predictor) MarkUncacheable(key cirque.CacheKey, reason cirque.NoCacheReason) (changed bool) {
 	if !p.counts(reason) {
 		return false

@@ -18,21 +18,21 @@ func testKey(n int) cirque.CacheKey { return cirque.NewCacheKey("", fmt.Sprint(n
 func TestPredictsWhatWasMarked(t *testing.T) {
 	p := New(Config{})
 	key, other := testKey(1), testKey(2)
-	require.True(t, p.CacheablePrediction(key), "an unknown key counts as cacheable")
+	require.True(t, p.CacheablePrediction(key), "an unknown key counts as uncacheable")
 
 	require.True(t, p.MarkUncacheable(key, cirque.OriginNotCache))
-	require.False(t, p.MarkUncacheable(key, cirque.ResponseTooLarge), "it is no change")
+	require.False(t, p.MarkUncacheable(key, cirque.ResponseTooLarge), "it is reported as a change")
 	require.False(t, p.CacheablePrediction(key))
 	require.True(t, p.CacheablePrediction(other))
 
 	require.True(t, p.MarkCacheable(key))
-	require.False(t, p.MarkCacheable(key), "it is no change")
-	require.False(t, p.MarkCacheable(other), "it is no change")
+	require.False(t, p.MarkCacheable(key), "it is reported as a change")
+	require.False(t, p.MarkCacheable(other), "it is reported as a change")
 	require.True(t, p.CacheablePrediction(key))
 	require.True(t, p.MarkUncacheable(key, cirque.OriginNotCache))
 }
 
-func TestReasonsThatCount(t *testing.T) {
+func TestOnlyLastingReasonsCount(t *testing.T) {
 	for reason, counts := range map[cirque.NoCacheReason]bool{
 		"":                               false,
 		cirque.NeverEnabled:              false,
@@ -77,7 +77,7 @@ func TestVariantsShareAPrediction(t *testing.T) {
 	require.True(t, p.CacheablePrediction(testKey(1).WithPrimaryHash(cirque.HashBinary{3})))
 }
 
-func TestForgetsInTime(t *testing.T) {
+func TestForgetsAfterRemember(t *testing.T) {
 	for name, c := range map[string]struct {
 		configured, want time.Duration
 	}{
@@ -94,8 +94,8 @@ func TestForgetsInTime(t *testing.T) {
 				require.False(t, p.CacheablePrediction(testKey(1)))
 				time.Sleep(time.Nanosecond)
 				require.True(t, p.CacheablePrediction(testKey(1)))
-				require.False(t, p.MarkCacheable(testKey(1)), "it was forgotten: no change")
-				require.True(t, p.MarkUncacheable(testKey(1), cirque.OriginNotCache), "it was forgotten: a change")
+				require.False(t, p.MarkCacheable(testKey(1)), "forgetting a key that was forgotten is reported as a change")
+				require.True(t, p.MarkUncacheable(testKey(1), cirque.OriginNotCache), "marking a key that was forgotten is not reported as a change")
 			})
 		})
 	}
@@ -125,7 +125,7 @@ func TestEachUncacheableResponseRenews(t *testing.T) {
 	})
 }
 
-func TestSize(t *testing.T) {
+func TestTableSize(t *testing.T) {
 	for configured, want := range map[int]int{
 		-1: 65536, 0: 65536, 1: 8, 8: 8, 9: 16, 100: 128, 65536: 65536, 65537: 131072, math.MaxInt: 1 << 24,
 	} {
@@ -133,8 +133,8 @@ func TestSize(t *testing.T) {
 	}
 }
 
-// TestTableIsTakenLate checks that a cache with only cacheable responses allocates no table.
-func TestTableIsTakenLate(t *testing.T) {
+// TestTableIsAllocatedLate checks that a cache with only cacheable responses allocates no table.
+func TestTableIsAllocatedLate(t *testing.T) {
 	p := New(Config{MaxKeys: 1000})
 	require.True(t, p.CacheablePrediction(testKey(1)))
 	require.False(t, p.MarkCacheable(testKey(1)))
@@ -144,7 +144,7 @@ func TestTableIsTakenLate(t *testing.T) {
 	require.Len(t, *p.table.Load(), 1024/ways)
 }
 
-func TestBounded(t *testing.T) {
+func TestFullTableKeepsMaxKeys(t *testing.T) {
 	p := New(Config{MaxKeys: 1024})
 	for n := range 20_000 {
 		require.True(t, p.MarkUncacheable(testKey(n), cirque.OriginNotCache))

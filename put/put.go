@@ -97,8 +97,8 @@ func (p *Putter) Meta() *cirque.CacheMeta {
 	return p.fill.Meta()
 }
 
-// Write takes the next bytes of the response. After its first error, every further Write and Finish
-// return the same error: the remaining bytes are not needed.
+// Write takes the next bytes of the response. Once a Write has returned an error, every later Write
+// and Finish return the same error.
 func (p *Putter) Write(b []byte) (int, error) {
 	p.require("Write")
 	rest := b
@@ -109,7 +109,7 @@ func (p *Putter) Write(b []byte) (int, error) {
 		case PhaseBody:
 			rest = p.writeBody(rest)
 		case PhaseComplete:
-			rest = nil // what follows the body is not part of it
+			rest = nil // bytes after the body are ignored
 		}
 	}
 	return len(b) - len(rest), p.err

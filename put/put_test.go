@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
-	"github.com/cirquecache/cirque/internal/verify/faulty/faultystorage"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/put"
 	"github.com/cirquecache/cirque/rules"
@@ -75,7 +74,7 @@ func get(t testing.TB, opts *cirque.CacheOptions, r *http.Request) (*cirque.Cach
 	return meta, string(body)
 }
 
-func TestStored(t *testing.T) {
+func TestResponseIsStored(t *testing.T) {
 	for name, test := range map[string]struct {
 		wire   string
 		status int
@@ -126,7 +125,7 @@ func TestStored(t *testing.T) {
 	}
 }
 
-func TestNotStored(t *testing.T) {
+func TestResponseIsNotStored(t *testing.T) {
 	const chunks = ok + "Transfer-Encoding: chunked\r\n\r\n"
 	notStored := func(reason cirque.NoCacheReason, detail string) *put.NotStoredError {
 		return &put.NotStoredError{Reason: reason, Detail: detail}
@@ -208,7 +207,7 @@ func TestRequestDecidesToo(t *testing.T) {
 	}
 }
 
-func TestPolicy(t *testing.T) {
+func TestPolicyDecidesWhatIsStored(t *testing.T) {
 	opts, wire := newOptions(), "HTTP/1.1 200 OK\r\nCache-Control: private, max-age=60\r\n\r\nmine"
 	p := put.New(t.Context(), opts, key, newRequest(), put.Config{Policy: &rules.Policy{Private: true, MaxHeaderBytes: 100}})
 	_, err := io.WriteString(p, wire)
@@ -223,7 +222,7 @@ func TestPolicy(t *testing.T) {
 	p.Abort()
 }
 
-func TestVariants(t *testing.T) {
+func TestVariantsAreStoredApart(t *testing.T) {
 	opts := newOptions()
 	english, german := newRequest("Accept-Language", "en"), newRequest("Accept-Language", "de")
 	const varies = ok + "Vary: Accept-Language\r\n\r\n"
@@ -233,14 +232,14 @@ func TestVariants(t *testing.T) {
 	_, body := get(t, opts, english)
 	require.Equal(t, "hello again", body)
 	_, body = get(t, opts, german)
-	require.Equal(t, "hallo", body, "a put of one variant does not affect the others")
+	require.Equal(t, "hallo", body, "a put of one variant changed another")
 
 	require.NoError(t, putAll(t, opts, english, ok+"Vary: Cookie\r\n\r\nhello"))
 	_, body = get(t, opts, newRequest("Accept-Language", "de", "Cookie", "x"))
-	require.Empty(t, body, "a changed Vary voids the older variants")
+	require.Empty(t, body, "an older variant is found after Vary changed")
 }
 
-func TestVarianceHook(t *testing.T) {
+func TestVarianceAddsDimensions(t *testing.T) {
 	opts := newOptions()
 	device := func(r *http.Request, b *cirque.VarianceBuilder) { b.AddNameValue("device", r.Header.Get("Device")) }
 	for _, name := range []string{"phone", "desk"} {
@@ -265,7 +264,7 @@ func TestVarianceHook(t *testing.T) {
 	}
 }
 
-func TestPurgeVoids(t *testing.T) {
+func TestPurgeVoidsThePut(t *testing.T) {
 	wire := ok + "Content-Length: 5\r\n\r\nhello"
 	for at := range wire {
 		opts := newOptions()
@@ -282,7 +281,7 @@ func TestPurgeVoids(t *testing.T) {
 	}
 }
 
-func TestReadWhileItComes(t *testing.T) {
+func TestBodyCanBeReadDuringThePut(t *testing.T) {
 	for _, whole := range []bool{true, false} {
 		opts := newOptions()
 		p := put.New(t.Context(), opts, key, newRequest(), put.Config{})
@@ -304,7 +303,7 @@ func TestReadWhileItComes(t *testing.T) {
 	}
 }
 
-func TestTooLargeForTheStoreOnly(t *testing.T) {
+func TestBodyTooLargeForTheStoreReachesReaders(t *testing.T) {
 	opts := newOptions()
 	p := put.New(t.Context(), opts, key, newRequest(), put.Config{})
 	_, err := io.WriteString(p, ok+"\r\nhello")
@@ -314,16 +313,16 @@ func TestTooLargeForTheStoreOnly(t *testing.T) {
 	defer hit.Close()
 	rest := strings.Repeat("x", 2<<10)
 	_, err = io.WriteString(p, rest)
-	require.NoError(t, err, "the body has a reader")
+	require.NoError(t, err, "Write fails although the body has a reader")
 	require.ErrorIs(t, p.Finish(), cirque.ErrUnlinked)
 	body, err := io.ReadAll(hit)
 	require.NoError(t, err)
 	require.Equal(t, "hello"+rest, string(body))
 }
 
-// TestOthersWait checks that requests that miss wait for the put if the store does not stream. If
-// the put fails, they take their turns.
-func TestOthersWait(t *testing.T) {
+// TestMissesWaitForThePut checks that requests that miss wait for the put if the store does not
+// stream. If the put fails, they take their turns.
+func TestMissesWaitForThePut(t *testing.T) {
 	for _, whole := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			opts := newOptions()
@@ -356,7 +355,7 @@ func TestOthersWait(t *testing.T) {
 	}
 }
 
-func TestPutWhileAnotherFetches(t *testing.T) {
+func TestPutDoesNotWaitForAFetch(t *testing.T) {
 	opts := newOptions()
 	var other cirque.HttpCache
 	defer other.Release()
@@ -364,154 +363,7 @@ func TestPutWhileAnotherFetches(t *testing.T) {
 	other.SetKey(key)
 	other.TryLock()
 	require.True(t, other.IsWriter())
-	require.NoError(t, putAll(t, opts, newRequest(), ok+"\r\nhello"), "a put does not wait for the lock")
-}
-
-func TestStorageFails(t *testing.T) {
-	broken := errors.New("disk on fire")
-	for _, op := range []faultystorage.Op{
-		faultystorage.MissHandler, faultystorage.MissWrite, faultystorage.MissFinish,
-	} {
-		t.Run(op.String(), func(t *testing.T) {
-			opts := newOptions()
-			storage, tally := faultystorage.Wrap(opts.Storage, faultystorage.Nth(op, 1, faultystorage.Fault{Err: broken}))
-			opts.Storage = storage
-			err := putAll(t, opts, newRequest(), ok+"\r\nhello")
-			require.ErrorIs(t, err, broken)
-			var notStored *put.NotStoredError
-			require.ErrorAs(t, err, &notStored)
-			require.Equal(t, cirque.StorageError, notStored.Reason)
-			require.Empty(t, tally.Open(), "handlers are left open")
-
-			var next cirque.HttpCache
-			defer next.Release()
-			next.Enable(opts)
-			next.SetKey(key)
-			next.TryLock()
-			require.True(t, next.IsWriter(), "the lock was not released")
-		})
-	}
-}
-
-// TestRecordFails checks that a variant is not stored if its vary record cannot be stored.
-func TestRecordFails(t *testing.T) {
-	broken := errors.New("disk on fire")
-	for name, wire := range map[string]string{"": ok + "Vary: Foo\r\n\r\n", " with a body": ok + "Vary: Foo\r\n\r\nhello"} {
-		t.Run("a response"+name, func(t *testing.T) {
-			opts := newOptions()
-			opts.Storage, _ = faultystorage.Wrap(opts.Storage, faultystorage.Nth(faultystorage.MissHandler, 2, faultystorage.Fault{Err: broken}))
-			err := putAll(t, opts, newRequest(), wire)
-			require.ErrorIs(t, err, broken)
-			var notStored *put.NotStoredError
-			require.ErrorAs(t, err, &notStored)
-			require.Equal(t, cirque.StorageError, notStored.Reason)
-			meta, _ := get(t, opts, newRequest())
-			require.Nil(t, meta)
-		})
-	}
-}
-
-// TestRecordIsRefused checks that a variant is not stored if its vary record is purged or finds no
-// room, and that the error says so.
-func TestRecordIsRefused(t *testing.T) {
-	for name, wire := range map[string]string{"": ok + "Vary: Foo\r\n\r\n", " with a body": ok + "Vary: Foo\r\n\r\nhello"} {
-		t.Run("purged, a response"+name, func(t *testing.T) {
-			opts := newOptions()
-			opts.Storage, _ = faultystorage.Wrap(opts.Storage, func(op faultystorage.Op, n int) faultystorage.Fault {
-				if op == faultystorage.Lookup && n == 3 { // once the response has a writer
-					_ = opts.Purge(t.Context(), key)
-				}
-				return faultystorage.Fault{}
-			})
-			err := putAll(t, opts, newRequest(), wire)
-			require.ErrorIs(t, err, cirque.ErrPurged)
-			var notStored *put.NotStoredError
-			require.ErrorAs(t, err, &notStored)
-			require.Equal(t, cirque.Deferred, notStored.Reason)
-		})
-		t.Run("no room, a response"+name, func(t *testing.T) {
-			opts := newOptions()
-			opts.Storage, _ = faultystorage.Wrap(opts.Storage, faultystorage.Nth(faultystorage.MissFinish, 1, faultystorage.Fault{Err: cirque.ErrUnlinked}))
-			err := putAll(t, opts, newRequest(), wire)
-			require.ErrorIs(t, err, cirque.ErrUnlinked)
-			var notStored *put.NotStoredError
-			require.ErrorAs(t, err, &notStored)
-			require.Equal(t, cirque.ResponseTooLarge, notStored.Reason)
-		})
-	}
-}
-
-func TestNothingIsLeftOpen(t *testing.T) {
-	for name, wire := range map[string]string{
-		"nothing": "", "half a header": "HTTP/1.1", "half a body": ok + "Content-Length: 9\r\n\r\nhello",
-		"all": ok + "Content-Length: 5\r\n\r\nhello", "refused": "HTTP/1.1 500 Oops\r\n\r\n",
-	} {
-		t.Run(name, func(t *testing.T) {
-			opts := newOptions()
-			require.NoError(t, putAll(t, opts, newRequest(), ok+"\r\nbefore"))
-			storage, tally := faultystorage.Wrap(opts.Storage, nil)
-			opts.Storage = storage
-			p := put.New(t.Context(), opts, key, newRequest(), put.Config{})
-			_, _ = io.WriteString(p, wire)
-			p.Abort()
-			p.Abort()
-			require.Error(t, p.Err())
-			require.Empty(t, tally.Open())
-			_, body := get(t, opts, newRequest())
-			require.Equal(t, "before", body)
-		})
-	}
-}
-
-// TestPhases calls every method in every phase.
-func TestPhases(t *testing.T) {
-	for phase, reach := range map[put.Phase]func(p *put.Putter){
-		put.PhaseHeader:   func(p *put.Putter) {},
-		put.PhaseBody:     func(p *put.Putter) { io.WriteString(p, ok+"\r\n") },
-		put.PhaseComplete: func(p *put.Putter) { io.WriteString(p, ok+"Content-Length: 0\r\n\r\n") },
-		put.PhaseFailed:   func(p *put.Putter) { io.WriteString(p, "nonsense\n\n") },
-		put.PhaseStored:   func(p *put.Putter) { io.WriteString(p, ok+"\r\n"); p.Finish() },
-		put.PhaseEnded:    func(p *put.Putter) { p.Abort() },
-	} {
-		ended := phase == put.PhaseStored || phase == put.PhaseEnded
-		for op, call := range map[string]func(p *put.Putter){
-			"Write":  func(p *put.Putter) { p.Write(nil) },
-			"Finish": func(p *put.Putter) { p.Finish() },
-			"Abort":  func(p *put.Putter) { p.Abort() },
-		} {
-			t.Run(phase.String()+"/"+op, func(t *testing.T) {
-				p := put.New(t.Context(), newOptions(), key, newRequest(), put.Config{})
-				defer p.Abort()
-				reach(p)
-				require.Equal(t, phase, p.Phase())
-				if ended && op != "Abort" {
-					require.PanicsWithError(t, "put: Putter."+op+" is not legal in phase "+phase.String(), func() { call(p) })
-					require.Equal(t, phase, p.Phase())
-					return
-				}
-				call(p)
-				switch {
-				case op == "Write" || phase == put.PhaseStored:
-					require.Equal(t, phase, p.Phase())
-				case op == "Finish" && (phase == put.PhaseBody || phase == put.PhaseComplete):
-					require.Equal(t, put.PhaseStored, p.Phase())
-				default:
-					require.Equal(t, put.PhaseEnded, p.Phase())
-				}
-			})
-		}
-	}
-	require.Equal(t, "Phase(99)", put.Phase(99).String())
-}
-
-func TestErrorsSayWhatHappened(t *testing.T) {
-	for want, err := range map[string]error{
-		"put: not stored: OriginNotCache: no-store":        &put.NotStoredError{Reason: cirque.OriginNotCache, Detail: "no-store"},
-		"put: not stored: PredictedResponseTooLarge":       &put.NotStoredError{Reason: cirque.PredictedResponseTooLarge},
-		"put: not stored: StorageError: " + io.EOF.Error(): &put.NotStoredError{Reason: cirque.StorageError, Err: io.EOF},
-	} {
-		require.EqualError(t, err, want)
-	}
+	require.NoError(t, putAll(t, opts, newRequest(), ok+"\r\nhello"), "the put waited for the lock")
 }
 
 func TestAgeCountsFromTheResponse(t *testing.T) {
@@ -519,10 +371,11 @@ func TestAgeCountsFromTheResponse(t *testing.T) {
 	require.NoError(t, putAll(t, opts, newRequest(), ok+"Age: 50\r\n\r\nhello"))
 	meta, _ := get(t, opts, newRequest())
 	require.GreaterOrEqual(t, meta.Age(time.Now()), 50*time.Second)
-	require.False(t, meta.IsFresh(time.Now().Add(11*time.Second)), "it was put late in its life")
+	require.False(t, meta.IsFresh(time.Now().Add(11*time.Second)), "the age of the response was ignored")
 }
 
-// Cookies in what is put are nobody's: they are stored only where the rules say so.
+// Set-Cookie of a response that is put is stored only if the rules say so: nobody knows whose
+// cookie it is.
 func TestSetCookieIsNotStored(t *testing.T) {
 	const wire = ok + "Set-Cookie: a=b\r\nA: 1\r\n\r\nhello"
 	opts := newOptions()
@@ -547,7 +400,8 @@ func TestSetCookieIsNotStored(t *testing.T) {
 	refuse.Abort()
 }
 
-// While a response is put that must be validated before each use, nobody waits for it.
+// A response that must be validated before each use cannot be shared, so nobody waits while it is
+// put.
 func TestNobodyWaitsForWhatMustBeValidated(t *testing.T) {
 	opts := newOptions()
 	opts.Storage = plain{opts.Storage}
@@ -556,12 +410,12 @@ func TestNobodyWaitsForWhatMustBeValidated(t *testing.T) {
 	_, err := io.WriteString(p, "HTTP/1.1 200 OK\r\nCache-Control: no-cache\r\nETag: \"x\"\r\nContent-Length: 5\r\n\r\nhe")
 	require.NoError(t, err)
 	locked := opts.Lock.Lock(key, false)
-	require.NotNil(t, locked.Write, "the put has let its waiters go")
+	require.NotNil(t, locked.Write, "the put still holds the lock")
 	opts.Lock.Release(key, locked.Write, cirque.LockGiveUp)
 	_, err = io.WriteString(p, "llo")
 	require.NoError(t, err)
 	require.NoError(t, p.Finish())
 }
 
-// plain hides that a Storage streams.
+// plain hides that a Storage can stream.
 type plain struct{ cirque.Storage }

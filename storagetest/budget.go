@@ -36,7 +36,7 @@ var budgetCases = []testCase{
 	},
 	{
 		name:  "BudgetOverwrite",
-		rule:  "what a write replaces is released",
+		rule:  "the charge of an entry that a write replaces is released",
 		needs: needBudget,
 		run: func(e *env) {
 			budget := e.useBudget(10 << 20)
@@ -50,7 +50,7 @@ var budgetCases = []testCase{
 	},
 	{
 		name:  "BudgetOpenHit",
-		rule:  "a purged or replaced body that a reader still has open stays charged until it is closed",
+		rule:  "a purged or replaced body that readers still have open stays charged until the last of them is closed",
 		needs: needBudget,
 		run: func(e *env) {
 			budget := e.useBudget(10 << 20)
@@ -93,7 +93,7 @@ var budgetCases = []testCase{
 	},
 	{
 		name:  "BudgetUpdateMeta",
-		rule:  "a meta of another size changes what is charged by as much as the weight",
+		rule:  "a meta of another size changes the charge and the weight by the same number of bytes",
 		needs: needBudget,
 		run: func(e *env) {
 			budget := e.useBudget(10 << 20)
@@ -105,7 +105,7 @@ var budgetCases = []testCase{
 					m := cirque.NewCacheMeta(http.StatusOK, http.Header{"X-Long": {strings.Repeat("x", header)}}, day, day, 0, 0)
 					e.noError("UpdateMeta", e.storage.UpdateMeta(e.ctx, key("a"), m, tag))
 					if got, want := budget.Used()-used, e.weight(key("a"))-weight; got != want {
-						e.broken("the weight changed by %d, what is charged by %d", want, got)
+						e.broken("the weight changed by %d, the charge by %d", want, got)
 					}
 				}
 				e.purge(key("a"), cirque.PurgeEviction)
@@ -115,7 +115,7 @@ var budgetCases = []testCase{
 	},
 	{
 		name:  "BudgetEvicts",
-		rule:  "a reservation that does not fit evicts, from within the store: it holds no lock meanwhile that Purge takes",
+		rule:  "a reservation that does not fit evicts from within the store, so the store must not hold a lock then that Purge takes",
 		needs: needBudget,
 		run: func(e *env) {
 			budget := e.useBudget(500_000)
@@ -140,7 +140,7 @@ var budgetCases = []testCase{
 	},
 	{
 		name:  "BudgetFutile",
-		rule:  "a reservation that cannot succeed, because readers have open what would have to leave, evicts nothing: the Storage is a HoldingStorage",
+		rule:  "a reservation that cannot succeed, because readers have too much open, evicts nothing: the Storage is a HoldingStorage",
 		needs: needBudget,
 		run: func(e *env) {
 			budget := e.useBudget(4 << 20)
@@ -158,7 +158,7 @@ var budgetCases = []testCase{
 			}
 			futile := func() {
 				_, err := e.store(key("futile"), pattern(1_900_000))
-				e.wantError("storing what there can be no room for", err, cirque.ErrUnlinked)
+				e.wantError("storing a body that cannot find room", err, cirque.ErrUnlinked)
 				if manager.evicted != 0 {
 					e.broken("%d entries were evicted for nothing", manager.evicted)
 				}
@@ -179,7 +179,7 @@ var budgetCases = []testCase{
 	},
 	{
 		name:  "BudgetTooSmall",
-		rule:  "a write that finds no room does not fail: its readers get the whole body, Finish returns ErrUnlinked, nothing is stored or stays charged",
+		rule:  "a write that finds no room does not fail: its readers get the whole body, Finish returns ErrUnlinked, nothing is stored, and nothing stays charged",
 		needs: needBudget,
 		run: func(e *env) {
 			budget := e.useBudget(300_000)
@@ -207,7 +207,7 @@ var budgetCases = []testCase{
 	},
 	{
 		name:  "BudgetPartialHit",
-		rule:  "what readers of a write have open stays charged after Finish, replacement and purge, until the last is closed",
+		rule:  "a body that readers of its write have open stays charged after Finish and a purge, until the last reader is closed",
 		needs: needStreamingBudget,
 		run: func(e *env) {
 			budget := e.useBudget(10 << 20)
@@ -228,7 +228,7 @@ var budgetCases = []testCase{
 	},
 	{
 		name:  "BudgetUnlink",
-		rule:  "an unlinked write gives back what all its readers have read, and all of it when the last has left",
+		rule:  "an unlinked write releases what all its readers have read, and the rest when the last reader has left",
 		needs: needStreamingBudget,
 		run: func(e *env) {
 			budget := e.useBudget(10 << 20)
@@ -239,7 +239,7 @@ var budgetCases = []testCase{
 			e.noError("Read", err)
 			w.Unlink()
 			if used := budget.Used() - empty; used > 2<<20 {
-				e.broken("%d bytes are charged when all 4 MiB have been read", used)
+				e.broken("%d bytes are charged after all 4 MiB were read", used)
 			}
 			h.Close()
 			w.Abort()
@@ -270,7 +270,7 @@ func (e *env) weightOfPut(k cirque.CacheKey, size int) int64 {
 	return e.weight(k)
 }
 
-// fill stores n bodies under keys of its own and has manager track them.
+// fill stores n bodies under keys that contain id, and tells manager of them.
 func (e *env) fill(manager *fifo, id, n int) error {
 	for i := range n {
 		k := key(fmt.Sprintf("%d/%d", id, i))
@@ -284,8 +284,8 @@ func (e *env) fill(manager *fifo, id, n int) error {
 	return nil
 }
 
-// store writes an entry that, where the storage streams, is read to its end meanwhile. Unlike put
-// it can be called from any goroutine.
+// store writes an entry. If the storage streams, a reader reads the body meanwhile. Unlike put,
+// store may be called from any goroutine.
 func (e *env) store(k cirque.CacheKey, body []byte) (f cirque.MissFinish, err error) {
 	w, err := e.storage.MissHandler(e.ctx, k, meta("a"), cirque.MissOptions{SizeHint: int64(len(body))})
 	if err != nil {
@@ -310,9 +310,9 @@ func (e *env) store(k cirque.CacheKey, body []byte) (f cirque.MissFinish, err er
 	return w.Finish()
 }
 
-// fifo is as much of an EvictionManager as a Budget needs.
+// fifo has the methods of an EvictionManager that a Budget needs. It is safe for concurrent use.
 type fifo struct {
-	cirque.EvictionManager // nil
+	cirque.EvictionManager // nil: a Budget calls no other method
 
 	mu      sync.Mutex
 	keys    []cirque.CompactCacheKey

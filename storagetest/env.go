@@ -14,15 +14,16 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// env is what a case works with. Its methods fail the test where the storage does not do what the
-// case takes for granted.
+// env holds the storage of a case and helper methods. The methods fail the test if the storage does
+// not do what the case requires. They must be called by the goroutine of the test, except where
+// their comment says otherwise.
 type env struct {
 	testing.TB
 	ctx      context.Context
 	rule     string
 	features Features
 	storage  cirque.Storage
-	streams  cirque.StreamingStorage // storage, where that streams
+	streams  cirque.StreamingStorage // storage, if it streams; else nil
 }
 
 func (e *env) use(s cirque.Storage) {
@@ -66,7 +67,7 @@ func (e *env) wantError(op string, err, target error) {
 }
 
 var (
-	// day is when all that the cases store was created.
+	// day is the creation time of the metas that the cases store.
 	day = time.Date(2026, 3, 4, 5, 6, 7, 8, time.UTC)
 
 	varianceA = cirque.HashBinary{0: 0xa, 15: 1}
@@ -77,7 +78,7 @@ func key(name string) cirque.CacheKey {
 	return cirque.NewCacheKey("storagetest", "https://example.com/"+name, "")
 }
 
-// meta returns a meta that tells itself from others by its name.
+// meta returns a meta with this name; see nameOf.
 func meta(name string) *cirque.CacheMeta {
 	header := http.Header{"Content-Type": {"text/plain"}, "Etag": {`"` + name + `"`}}
 	return cirque.NewCacheMeta(http.StatusOK, header, day, day.Add(time.Hour), 0, 0)
@@ -88,7 +89,8 @@ func nameOf(m *cirque.CacheMeta) string {
 	return etag[min(1, len(etag)):max(min(1, len(etag)), len(etag)-1)]
 }
 
-// pattern returns n bytes without a period, so that a shifted, swapped or repeated piece shows.
+// pattern returns n bytes without a period, so that a comparison finds pieces that were shifted,
+// swapped or repeated.
 func pattern(n int) []byte {
 	b := make([]byte, 0, n+8)
 	for x := uint64(n) + 1; len(b) < n; {
@@ -100,7 +102,7 @@ func pattern(n int) []byte {
 	return b[:n:n]
 }
 
-// begin begins a write that is aborted at the end of the test if nothing else has ended it.
+// begin begins a write. The end of the test aborts it if the case did not end it.
 func (e *env) begin(k cirque.CacheKey, m *cirque.CacheMeta, opts cirque.MissOptions) cirque.MissHandler {
 	e.Helper()
 	w, err := e.storage.MissHandler(e.ctx, k, m, opts)
@@ -140,8 +142,8 @@ func (e *env) put(k cirque.CacheKey, name, body string) cirque.Tag {
 	return w.Tag()
 }
 
-// lookup returns the hit on k, which the end of the test closes. Cases that close a hit themselves
-// use open: nobody may count on a second Close.
+// lookup returns the hit on k, which the end of the test closes. A case that closes the hit itself
+// must use open, because Close may be called only once.
 func (e *env) lookup(k cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler) {
 	e.Helper()
 	m, h, err := e.storage.Lookup(e.ctx, k)
@@ -150,7 +152,7 @@ func (e *env) lookup(k cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler) {
 	return m, h
 }
 
-// open returns the hit on k, for the case to close.
+// open returns the hit on k. The case must close it.
 func (e *env) open(k cirque.CacheKey) cirque.HitHandler {
 	e.Helper()
 	_, h, err := e.storage.Lookup(e.ctx, k)
@@ -220,7 +222,7 @@ func (e *env) invalidate(k cirque.CacheKey) {
 	}
 }
 
-// await returns what comes from c, or fails the test when nothing comes.
+// await receives from c, and fails the test if nothing comes.
 func await[T any](e *env, what string, c <-chan T) T {
 	e.Helper()
 	select {

@@ -5,7 +5,7 @@ import "github.com/cirquecache/cirque"
 var keyCases = []testCase{
 	{
 		name: "UnknownKey",
-		rule: "a miss is ErrNotFound, from every method that looks for an entry",
+		rule: "every method that finds no entry returns ErrNotFound",
 		run: func(e *env) {
 			e.put(key("other"), "other", "other")
 			e.wantMiss(key("a"))
@@ -15,7 +15,7 @@ var keyCases = []testCase{
 	},
 	{
 		name: "Variants",
-		rule: "the variants of a primary key are entries of their own, as is the primary slot",
+		rule: "each variant of a primary key is an entry of its own, and so is the primary slot",
 		run: func(e *env) {
 			a, b := key("a").WithVariance(varianceA), key("a").WithVariance(varianceB)
 			e.put(a, "variant a", "body of a")
@@ -41,7 +41,7 @@ var keyCases = []testCase{
 	},
 	{
 		name: "CollidingHash",
-		rule: "an entry whose key text differs from the key's is not the key's entry, even where their hashes collide",
+		rule: "an entry whose key text differs from the key's is not the key's entry, even if their hashes collide",
 		run: func(e *env) {
 			mine, other := colliding()
 			tag := e.put(other, "other", "somebody else's")
@@ -52,7 +52,7 @@ var keyCases = []testCase{
 	},
 	{
 		name: "CollidingHashOfVariants",
-		rule: "an entry whose key text differs from the key's is not the key's entry, in a variant's slot either",
+		rule: "an entry whose key text differs from the key's is not the key's entry, also in the slot of a variant",
 		run: func(e *env) {
 			mine, other := colliding()
 			e.put(other.WithVariance(varianceA), "other", "somebody else's")
@@ -61,7 +61,7 @@ var keyCases = []testCase{
 	},
 	{
 		name: "UserTag",
-		rule: "the user tag says whose an entry is and takes no part in finding it",
+		rule: "the user tag names the user of an entry; Lookup and Purge ignore it",
 		run: func(e *env) {
 			e.put(cirque.NewCacheKey("n", "/path", "alice"), "a", "body")
 			e.want(cirque.NewCacheKey("n", "/path", "bob"), "a", "body")

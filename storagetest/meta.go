@@ -14,7 +14,7 @@ import (
 var metaCases = []testCase{
 	{
 		name: "MetaFidelity",
-		rule: "Lookup returns the meta as it was given, every field of it",
+		rule: "Lookup returns every field of the meta as it was given",
 		run: func(e *env) {
 			want := fullMeta()
 			w := e.begin(key("a"), want, cirque.MissOptions{SizeHint: -1})
@@ -27,7 +27,7 @@ var metaCases = []testCase{
 	},
 	{
 		name: "UpdateMeta",
-		rule: "UpdateMeta replaces the meta, every field of it, and nothing else: the entry keeps its body and tag",
+		rule: "UpdateMeta replaces every field of the meta, and nothing else: the entry keeps its body and tag",
 		run: func(e *env) {
 			tag := e.put(key("a"), "old", "the body")
 			e.noError("UpdateMeta", e.storage.UpdateMeta(e.ctx, key("a"), fullMeta(), tag))
@@ -43,7 +43,7 @@ var metaCases = []testCase{
 	},
 	{
 		name: "UpdateMetaOfLargeBody",
-		rule: "UpdateMeta leaves the body untouched, be it large",
+		rule: "UpdateMeta leaves a large body untouched",
 		run: func(e *env) {
 			w := e.begin(key("a"), meta("old"), cirque.MissOptions{SizeHint: -1})
 			e.append(w, pattern(600_000))
@@ -54,7 +54,7 @@ var metaCases = []testCase{
 	},
 	{
 		name: "UpdateMetaWhileRead",
-		rule: "a reader that has an entry open reads on while its meta is replaced, and keeps the meta it was given",
+		rule: "a reader that has an entry open can read on after its meta was replaced, and keeps the meta that Lookup returned",
 		run: func(e *env) {
 			tag := e.put(key("a"), "old", "the body")
 			m, h := e.lookup(key("a"))
@@ -67,7 +67,7 @@ var metaCases = []testCase{
 	},
 	{
 		name: "UpdateMetaOfReplaced",
-		rule: "UpdateMeta with the tag of an entry that another has replaced changes nothing and returns ErrNotFound",
+		rule: "UpdateMeta with the tag of a replaced entry changes nothing and returns ErrNotFound",
 		run: func(e *env) {
 			old := e.put(key("a"), "old", "old")
 			e.put(key("a"), "new", "new")
@@ -77,7 +77,7 @@ var metaCases = []testCase{
 	},
 	{
 		name: "UpdateMetaOfPurged",
-		rule: "UpdateMeta of an entry that was purged returns ErrNotFound and does not bring it back",
+		rule: "UpdateMeta of a purged entry returns ErrNotFound and does not bring the entry back",
 		run: func(e *env) {
 			tag := e.put(key("a"), "old", "old")
 			e.purge(key("a"), cirque.PurgeInvalidation)
@@ -87,7 +87,7 @@ var metaCases = []testCase{
 	},
 	{
 		name:  "UpdateMetaOfUnfinished",
-		rule:  "UpdateMeta is for what Lookup finds: a write under way is nothing yet to a store that does not stream",
+		rule:  "UpdateMeta updates only what Lookup finds: in a store that does not stream, that is no write under way",
 		needs: needNoStreaming,
 		run: func(e *env) {
 			w := e.write(key("a"), "written", "body")
@@ -98,7 +98,7 @@ var metaCases = []testCase{
 	},
 }
 
-// fullMeta returns a meta in which every field is set to something of its own.
+// fullMeta returns a meta in which every field has another value.
 func fullMeta() *cirque.CacheMeta {
 	m := cirque.NewCacheMeta(http.StatusNotFound, http.Header{
 		"Content-Type": {"text/html; charset=utf-8"},
@@ -117,7 +117,7 @@ func fullMeta() *cirque.CacheMeta {
 	return m
 }
 
-// sameMeta names the field that got lost.
+// sameMeta fails the test if a field of got differs from want, and names the field.
 func (e *env) sameMeta(got, want *cirque.CacheMeta) {
 	e.Helper()
 	for _, field := range []struct {
@@ -146,7 +146,7 @@ func (e *env) sameMeta(got, want *cirque.CacheMeta) {
 	if g, w := maps.Collect(got.Extensions()), maps.Collect(want.Extensions()); !maps.Equal(g, w) {
 		e.broken("meta: Extensions are %q, want %q", g, w)
 	}
-	// What this package does not know by name yet.
+	// This compares fields that this function does not know yet.
 	g, _ := got.MarshalBinary() // never fails
 	w, _ := want.MarshalBinary()
 	if !bytes.Equal(g, w) {

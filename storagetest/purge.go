@@ -7,7 +7,7 @@ var purgeTypes = []cirque.PurgeType{cirque.PurgeInvalidation, cirque.PurgeEvicti
 var purgeCases = []testCase{
 	{
 		name: "Purge",
-		rule: "Purge removes the entry of its key; then it is not found, by Purge either",
+		rule: "Purge removes the entry of its key; after that, Lookup and Purge return ErrNotFound",
 		run: func(e *env) {
 			for _, typ := range purgeTypes {
 				e.put(key("a"), "a", "body")
@@ -21,7 +21,7 @@ var purgeCases = []testCase{
 	},
 	{
 		name: "PurgeTakesOneEntry",
-		rule: "Purge removes the entry of its key: neither another key's nor that of another variant",
+		rule: "Purge removes the entry of its key only: not the entry of another key or of another variant",
 		run: func(e *env) {
 			for _, typ := range purgeTypes {
 				a, b := key("a").WithVariance(varianceA), key("a").WithVariance(varianceB)
@@ -38,7 +38,7 @@ var purgeCases = []testCase{
 	},
 	{
 		name: "ReadAfterPurge",
-		rule: "readers that have an entry open when it is purged finish with it",
+		rule: "readers that have an entry open when it is purged can read it to its end",
 		run: func(e *env) {
 			body := string(pattern(300_000))
 			for _, typ := range purgeTypes {
@@ -75,7 +75,7 @@ var purgeCases = []testCase{
 	},
 	{
 		name: "InvalidationSparesOtherWrites",
-		rule: "an invalidation voids writes of its own key only: not those of sibling variants, of the primary slot or of other keys",
+		rule: "an invalidation of a variant voids writes of that variant only, not writes of its siblings, of the primary slot or of other keys",
 		run: func(e *env) {
 			sibling := e.write(key("a").WithVariance(varianceB), "sibling", "sibling")
 			primary := e.write(key("a"), "primary", "primary")
@@ -90,7 +90,7 @@ var purgeCases = []testCase{
 	},
 	{
 		name: "InvalidationSparesLaterWrites",
-		rule: "an invalidation voids what began before it, not what begins after",
+		rule: "an invalidation voids writes that began before it, not those that begin after it",
 		run: func(e *env) {
 			e.write(key("a"), "a", "before")
 			e.invalidate(key("a"))
@@ -134,7 +134,7 @@ var replaceCases = []testCase{
 	},
 	{
 		name: "ReplacesReplaced",
-		rule: "if another entry has come in the place of the one that a write replaces, that one stays and Finish returns ErrNotFound",
+		rule: "if the entry that a write replaces was replaced by another meanwhile, the other one stays and Finish returns ErrNotFound",
 		run: func(e *env) {
 			w := e.replace(e.put(key("a"), "old", "old"))
 			e.put(key("a"), "other", "other")

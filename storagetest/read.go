@@ -9,7 +9,7 @@ import (
 var readCases = []testCase{
 	{
 		name: "ReadAfterReplace",
-		rule: "readers that have an entry open when it is replaced finish with it",
+		rule: "readers that have an entry open when it is replaced can read it to its end",
 		run: func(e *env) {
 			body := string(pattern(300_000))
 			e.put(key("a"), "old", body)
@@ -37,7 +37,7 @@ var readCases = []testCase{
 	},
 	{
 		name: "WriteTo",
-		rule: "a hit that is an io.WriterTo writes what Read would give, from the current position on",
+		rule: "a hit that is an io.WriterTo writes what Read would yield from the current position on",
 		run: func(e *env) {
 			body := pattern(400_000)
 			e.put(key("a"), "a", string(body))
@@ -60,7 +60,7 @@ var readCases = []testCase{
 	},
 	{
 		name: "WriteToFailingWriter",
-		rule: "WriteTo returns its writer's error and the bytes that were written",
+		rule: "WriteTo returns its writer's error and the number of bytes that were written",
 		run: func(e *env) {
 			e.put(key("a"), "a", string(pattern(1000)))
 			_, h := e.lookup(key("a"))
@@ -71,13 +71,13 @@ var readCases = []testCase{
 			n, err := to.WriteTo(failingWriter{})
 			e.wantError("WriteTo", err, errFailingWriter)
 			if n != 1 {
-				e.broken("WriteTo returned %d bytes, one was written", n)
+				e.broken("WriteTo returned %d bytes, want 1", n)
 			}
 		},
 	},
 	{
 		name:  "Seek",
-		rule:  "SeekRange makes the following reads yield the bytes [start, end) and then io.EOF, as often as it is called",
+		rule:  "SeekRange makes the following reads yield the bytes [start, end) and then io.EOF, each time it is called",
 		needs: needSeeking,
 		run: func(e *env) {
 			body := pattern(400_000)
@@ -130,7 +130,7 @@ var readCases = []testCase{
 			e.put(key("a"), "a", "body")
 			_, h := e.lookup(key("a"))
 			if h.CanSeek() {
-				e.Skip("the hit can seek; declare Features.Seeking to have it tested")
+				e.Skip("the hit can seek; declare Features.Seeking to test it")
 			}
 			e.wantError("SeekRange", h.SeekRange(0, 1), errors.ErrUnsupported)
 			e.wantBody(h, []byte("body"))
@@ -138,7 +138,7 @@ var readCases = []testCase{
 	},
 }
 
-var errFailingWriter = errors.New("storagetest: client is gone")
+var errFailingWriter = errors.New("storagetest: this writer fails")
 
 // failingWriter takes one byte and fails.
 type failingWriter struct{}

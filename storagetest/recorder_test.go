@@ -9,9 +9,9 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// recorder is a testing.TB that keeps what a case says of a store instead of failing the test.
+// recorder is a testing.TB that records the failure of a case instead of failing the test.
 type recorder struct {
-	testing.TB // for its private method, Helper, Name and TempDir
+	testing.TB // provides the private method, Helper, Name and TempDir
 
 	mu       sync.Mutex
 	cleanups []func()
@@ -41,7 +41,7 @@ func (r *recorder) Skip(...any) {
 	runtime.Goexit()
 }
 
-// record runs c as Run would.
+// record runs c as Run does, and returns what c reported.
 func record(t *testing.T, c testCase, newStorage func(testing.TB) cirque.Storage, features Features) *recorder {
 	r := &recorder{TB: t}
 	done := make(chan struct{})

@@ -5,7 +5,7 @@ import "github.com/cirquecache/cirque"
 var reopenCases = []testCase{
 	{
 		name:  "ReopenKeepsEntries",
-		rule:  "a store that persists has its entries back after it was reopened, and tells them from new ones by tag",
+		rule:  "a store that persists has its entries again after it was reopened, and no new write gets the tag of one of them",
 		needs: needReopen,
 		run: func(e *env) {
 			w := e.begin(key("a"), fullMeta(), cirque.MissOptions{SizeHint: -1})
@@ -30,7 +30,7 @@ var reopenCases = []testCase{
 		needs: needReopen,
 		run: func(e *env) {
 			e.write(key("a"), "a", "half a body")
-			e.write(key("b"), "b", "given up").Abort()
+			e.write(key("b"), "b", "aborted").Abort()
 			e.use(e.features.Reopen(e.TB, e.storage))
 			e.wantMiss(key("a"))
 			e.wantMiss(key("b"))

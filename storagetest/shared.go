@@ -9,12 +9,12 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// What concerns all users of a Storage is done for them by the package cirque, if Purges is what it
-// should be.
+// These cases are about several users of one Storage. The package cirque does the work for them;
+// the Storage has to return the right Purges, metas and errors.
 
 const origin = "https://example.com"
 
-// sharedPurges are the purges by one user that count for the others.
+// sharedPurges are the purges that hold for all users of a Storage.
 var sharedPurges = map[string]func(e *env, o *cirque.CacheOptions) error{
 	"key":   func(e *env, o *cirque.CacheOptions) error { return o.Purge(e.ctx, key("a")) },
 	"all":   func(e *env, o *cirque.CacheOptions) error { return o.PurgeAll(e.ctx) },
@@ -24,7 +24,7 @@ var sharedPurges = map[string]func(e *env, o *cirque.CacheOptions) error{
 var sharedCases = []testCase{
 	{
 		name: "Purges",
-		rule: "Purges always returns the same, and not nil",
+		rule: "Purges always returns the same PurgeState, never nil",
 		run: func(e *env) {
 			p := e.storage.Purges()
 			if p == nil || p != e.storage.Purges() {
@@ -34,7 +34,7 @@ var sharedCases = []testCase{
 	},
 	{
 		name: "SharedPurges",
-		rule: "a purge of a key, of a group or of everything by one user of a Storage counts for the others: nothing older is found, nor what they are writing",
+		rule: "a purge of a key, of a group or of everything by one user of a Storage holds for the others: they find nothing older, and what they are writing is not stored",
 		run: func(e *env) {
 			for name, purge := range sharedPurges {
 				one, other := &cirque.CacheOptions{Storage: e.storage}, &cirque.CacheOptions{Storage: e.storage}
@@ -56,7 +56,7 @@ var sharedCases = []testCase{
 	},
 	{
 		name: "PurgesGoByEvents",
-		rule: "no date, and no clock, keeps an entry from being purged: PurgeEpoch is part of a meta, and Lookup returns what was handed over",
+		rule: "a date in the future does not keep an entry from being purged: PurgeEpoch is part of a meta, and Lookup returns it as it was given",
 		run: func(e *env) {
 			for name, purge := range sharedPurges {
 				o := &cirque.CacheOptions{Storage: e.storage}
@@ -72,7 +72,7 @@ var sharedCases = []testCase{
 	},
 	{
 		name: "SharedOrder",
-		rule: "of what two users of a Storage store for a key the more recent response counts, whichever is complete first",
+		rule: "if two users of a Storage store responses for one key, the more recent response stays, whichever is complete first",
 		run: func(e *env) {
 			one, other := &cirque.CacheOptions{Storage: e.storage}, &cirque.CacheOptions{Storage: e.storage}
 			now := time.Now()
@@ -91,7 +91,7 @@ var sharedCases = []testCase{
 	},
 	{
 		name:  "ReopenKeepsPurges",
-		rule:  "a store that persists knows after it was reopened of what was purged before, and what was stored since is there",
+		rule:  "a store that persists still knows its purges after it was reopened, and has what was stored after them",
 		needs: needReopen,
 		run: func(e *env) {
 			for name, purge := range sharedPurges {
@@ -113,13 +113,13 @@ var sharedCases = []testCase{
 // userFill is a fill by one of the users of a Storage.
 type userFill struct{ *cirque.Fill }
 
-// fetch begins to store the response of key name, which is in the group g.
+// fetch begins to store a response for key name. The response is in the group g.
 func (e *env) fetch(o *cirque.CacheOptions, name string) userFill {
 	e.Helper()
 	return e.fetchOf(o, name, time.Now())
 }
 
-// fetchOf is fetch for a response of the time at.
+// fetchOf is fetch with a response that was created at the time at.
 func (e *env) fetchOf(o *cirque.CacheOptions, name string, at time.Time) userFill {
 	e.Helper()
 	var c cirque.HttpCache
@@ -149,7 +149,8 @@ func (f userFill) end(e *env) {
 	e.noError("Finish", f.finish(e))
 }
 
-// wantFound fails the test unless a user finds an entry, or does not.
+// wantFound fails the test unless a user with the options o finds an entry, or finds none if want
+// is false.
 func (e *env) wantFound(o *cirque.CacheOptions, name string, want bool) {
 	e.Helper()
 	var c cirque.HttpCache

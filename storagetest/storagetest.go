@@ -19,33 +19,34 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// Features says what a Storage can do beyond what every Storage does. What is declared is tested
-// and must be there; what is not is skipped.
+// Features declares what a Storage can do beyond what every Storage does. The cases of declared
+// features must pass; those of other features are skipped. The zero value declares nothing.
 type Features struct {
-	// Streaming: it is a cirque.StreamingStorage.
+	// Streaming says that the Storage is a [cirque.StreamingStorage].
 	Streaming bool
 
-	// Seeking: hits on stored entries can seek.
+	// Seeking says that hits on stored entries can seek.
 	Seeking bool
 
-	// Budget makes an instance that draws on budget. Nil: the Storage has no Budget.
+	// Budget makes an instance that draws on budget. It is nil if the Storage has no Budget.
 	Budget func(t testing.TB, budget *cirque.Budget) cirque.Storage
 
 	// Reopen closes storage, which newStorage has made, and opens another instance on the same
-	// data. Nil: the Storage does not outlive its process.
+	// data. It is nil if the entries do not outlive the process.
 	Reopen func(t testing.TB, storage cirque.Storage) cirque.Storage
 }
 
-// Run tests the rules of cirque.Storage, each in a subtest with an instance of its own from
-// newStorage, which registers what closes it with t.Cleanup. A failure states the rule that was
-// broken. Other tests must not run at the same time: one rule is about goroutines that stay behind.
+// Run tests the rules of [cirque.Storage], each in a subtest. Each subtest calls newStorage for an
+// instance of its own; newStorage must register the closing of the instance with t.Cleanup. A
+// failure states the rule that was broken. No other test may run at the same time, because one case
+// counts the goroutines of the process.
 func Run(t *testing.T, newStorage func(t testing.TB) cirque.Storage, features Features) {
 	for _, c := range cases() {
 		t.Run(c.name, func(t *testing.T) { c.test(t, newStorage, features) })
 	}
 }
 
-// need is the feature that a case is about.
+// need is the feature that a case tests.
 type need int
 
 const (
@@ -98,12 +99,13 @@ func cases() []testCase {
 	return all
 }
 
-// deadline ends a case whose storage hangs: every context given to it ends then.
+// deadline limits the time of a case, in case the storage hangs: the context that the case passes
+// to the storage ends then.
 var deadline = 30 * time.Second
 
 func (c testCase) test(t testing.TB, newStorage func(t testing.TB) cirque.Storage, features Features) {
 	if !c.needs.met(features) {
-		t.Skip("the Features do not ask for it")
+		t.Skip("the Features do not declare what this case needs")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	t.Cleanup(cancel)

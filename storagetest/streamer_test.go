@@ -10,14 +10,14 @@ import (
 	"github.com/cirquecache/cirque/memcache"
 )
 
-// streamer is a MemCache with at most one bug.
+// streamer is a MemCache that has the bug with the name bug; none if that is empty.
 type streamer struct {
 	*memcache.MemCache
 	bug string
 
 	mu     sync.Mutex
 	writes map[cirque.Tag]*streamerWrite
-	last   cirque.Tag // to finish
+	last   cirque.Tag // of the write that was finished last
 	purges int
 }
 
@@ -31,7 +31,8 @@ func newStreamer(bug string, budget *cirque.Budget) *streamer {
 
 func (s *streamer) has(bug string) bool { return s.bug == bug }
 
-// key returns a key with the same hashes and less text.
+// key returns the key that the MemCache is given; if the bug is "keys by hash", one with the same
+// hashes and without the text of k.
 func (s *streamer) key(k cirque.CacheKey) cirque.CacheKey {
 	if !s.has("keys by hash") {
 		return k

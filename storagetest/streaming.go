@@ -12,7 +12,7 @@ import (
 var streamingCases = []testCase{
 	{
 		name:  "StreamPartial",
-		rule:  "Lookup finds a write under way, whose readers get the bytes as they are written and io.EOF only after Finish",
+		rule:  "Lookup finds a write under way; its readers get the bytes as they are written, and io.EOF only after Finish",
 		needs: needStreaming,
 		run: func(e *env) {
 			w := e.write(key("a"), "a", "one")
@@ -44,7 +44,7 @@ var streamingCases = []testCase{
 			e.write(key("a"), "a", "half")
 			_, h := e.lookup(key("a"))
 			if n, known := h.Size(); known {
-				e.broken("Size: got %d, true while the body's end is open", n)
+				e.broken("Size: got %d, true before the end of the body is known", n)
 			}
 			if h.CountsAccess() {
 				e.broken("CountsAccess is true for an entry that is not tracked yet")
@@ -56,12 +56,12 @@ var streamingCases = []testCase{
 	},
 	{
 		name:  "StreamManyReaders",
-		rule:  "any number of readers attach at any time, from the first byte, each at its own pace; one that stands still delays nobody",
+		rule:  "any number of readers may attach at any time; each reads from the first byte at its own pace, and one that does not read delays no other",
 		needs: needStreaming,
 		run: func(e *env) {
 			body := pattern(1 << 18)
 			w := e.begin(key("a"), meta("a"), cirque.MissOptions{SizeHint: -1})
-			_, standing := e.lookup(key("a"))
+			_, idle := e.lookup(key("a"))
 			var done []<-chan error
 			for i := range 16 {
 				e.append(w, body[i<<14:(i+1)<<14])
@@ -80,12 +80,12 @@ var streamingCases = []testCase{
 			for _, result := range done {
 				e.noError("Read", await(e, "reading a finished write", result))
 			}
-			e.wantBody(standing, body)
+			e.wantBody(idle, body)
 		},
 	},
 	{
 		name:  "StreamWriteTo",
-		rule:  "WriteTo on a write under way follows it to its end",
+		rule:  "WriteTo of a hit on a write under way goes on to the end of the write",
 		needs: needStreaming,
 		run: func(e *env) {
 			body := pattern(300_000)
@@ -94,7 +94,7 @@ var streamingCases = []testCase{
 			var got bytes.Buffer
 			done := make(chan error, 1)
 			go func() {
-				_, err := io.Copy(&got, h) // by WriteTo, where h has it
+				_, err := io.Copy(&got, h) // calls WriteTo if h has it
 				done <- err
 			}()
 			e.append(w, body[100_000:])
@@ -105,7 +105,7 @@ var streamingCases = []testCase{
 	},
 	{
 		name:  "StreamNewReader",
-		rule:  "the writer's NewReader reads from the first byte, and Readers counts who is attached",
+		rule:  "the reader that NewReader returns begins at the first byte, and Readers returns the number of attached readers",
 		needs: needStreaming,
 		run: func(e *env) {
 			w := e.streamWrite(key("a"), "a", "half")
@@ -142,7 +142,7 @@ var streamingCases = []testCase{
 	},
 	{
 		name:  "StreamAbort",
-		rule:  "readers of a write whose writer gave up get an error that wraps ErrAborted, never a clean end",
+		rule:  "readers of an aborted write get an error that wraps ErrAborted, never a clean end",
 		needs: needStreaming,
 		run: func(e *env) {
 			w := e.write(key("a"), "a", "half")
@@ -160,7 +160,7 @@ var streamingCases = []testCase{
 	},
 	{
 		name:  "StreamAbortWriteTo",
-		rule:  "WriteTo of a write whose writer gave up returns an error that wraps ErrAborted",
+		rule:  "WriteTo of a hit on an aborted write returns an error that wraps ErrAborted",
 		needs: needStreaming,
 		run: func(e *env) {
 			w := e.write(key("a"), "a", "half")
@@ -174,7 +174,7 @@ var streamingCases = []testCase{
 	},
 	{
 		name:  "StreamNewest",
-		rule:  "Lookup prefers a write under way that is newer than the entry in place, the newest of several; not an older one",
+		rule:  "Lookup prefers the newest write under way if that is newer than the entry in place, and else the entry",
 		needs: needStreaming,
 		run: func(e *env) {
 			older := e.write(key("a"), "older", "older")
@@ -199,7 +199,7 @@ var streamingCases = []testCase{
 	},
 	{
 		name:  "StreamCollidingHash",
-		rule:  "a write under way whose key text differs from the key's is not the key's",
+		rule:  "Lookup does not find a write under way whose key text differs, even if the hashes collide",
 		needs: needStreaming,
 		run: func(e *env) {
 			mine, other := colliding()
@@ -214,7 +214,7 @@ var streamingCases = []testCase{
 	},
 	{
 		name:  "StreamVoided",
-		rule:  "a write that an invalidation voided is not found any more, but readers that its writer attaches, and those that are, see its clean end",
+		rule:  "a voided write is not found any more, but readers that were attached before, and those that NewReader attaches, see its clean end",
 		needs: needStreaming,
 		run: func(e *env) {
 			w := e.streamWrite(key("a"), "a", "half")
@@ -232,7 +232,7 @@ var streamingCases = []testCase{
 	},
 	{
 		name:  "StreamReplacesGone",
-		rule:  "where Finish stores nothing because Replaces is not in place, attached readers still see the clean end",
+		rule:  "if Finish stores nothing because the entry in Replaces is gone, attached readers still see the clean end",
 		needs: needStreaming,
 		run: func(e *env) {
 			w := e.replace(e.put(key("a"), "old", "old"))
@@ -245,7 +245,7 @@ var streamingCases = []testCase{
 	},
 	{
 		name:  "StreamUpdateMeta",
-		rule:  "UpdateMeta replaces the meta of a write under way that Lookup finds, and the entry it becomes has that meta",
+		rule:  "UpdateMeta replaces the meta of a write under way that Lookup finds, and the entry of that write has the new meta",
 		needs: needStreaming,
 		run: func(e *env) {
 			w := e.write(key("a"), "old", "half")
@@ -260,7 +260,7 @@ var streamingCases = []testCase{
 	},
 	{
 		name:  "StreamPurge",
-		rule:  "an invalidation that voids a linked write has removed something and returns nil; an eviction leaves it alone",
+		rule:  "an invalidation that voids a linked write returns nil; an eviction leaves the write alone",
 		needs: needStreaming,
 		run: func(e *env) {
 			e.write(key("a"), "a", "half")
@@ -273,7 +273,7 @@ var streamingCases = []testCase{
 	},
 	{
 		name:  "StreamReadOn",
-		rule:  "readers attached to a write finish with its body when the entry it became is replaced or purged",
+		rule:  "readers attached to a write can read the body to its end after the entry was replaced or purged",
 		needs: needStreaming,
 		run: func(e *env) {
 			for _, size := range []int{100, 300_000} {
@@ -289,7 +289,7 @@ var streamingCases = []testCase{
 	},
 	{
 		name:  "StreamCancelRead",
-		rule:  "cancelling the context that was given to Lookup fails a blocked Read, and does nothing to the write",
+		rule:  "cancelling the context that was given to Lookup fails a blocked Read, and does not affect the write",
 		needs: needStreaming,
 		run: func(e *env) {
 			w := e.write(key("a"), "a", "half")
@@ -308,7 +308,7 @@ var streamingCases = []testCase{
 	},
 }
 
-// streamWrite is write for a storage that streams.
+// streamWrite is write that returns a StreamingMissHandler.
 func (e *env) streamWrite(k cirque.CacheKey, name, body string) cirque.StreamingMissHandler {
 	e.Helper()
 	w, ok := e.write(k, name, body).(cirque.StreamingMissHandler)
@@ -318,7 +318,7 @@ func (e *env) streamWrite(k cirque.CacheKey, name, body string) cirque.Streaming
 	return w
 }
 
-// newReader returns a reader that the end of the test closes, openReader one for the case to close.
+// newReader returns a reader of w that the end of the test closes.
 func (e *env) newReader(w cirque.StreamingMissHandler) cirque.HitHandler {
 	e.Helper()
 	h := e.openReader(w)
@@ -326,6 +326,7 @@ func (e *env) newReader(w cirque.StreamingMissHandler) cirque.HitHandler {
 	return h
 }
 
+// openReader returns a reader of w. The case must close it.
 func (e *env) openReader(w cirque.StreamingMissHandler) cirque.HitHandler {
 	e.Helper()
 	h, err := w.NewReader(e.ctx)
@@ -358,13 +359,13 @@ func (e *env) wantTag(tag cirque.Tag, name string) {
 	}
 }
 
-// piece is what one Read gave.
+// piece is the result of one Read.
 type piece struct {
 	bytes string
 	err   error
 }
 
-// follow reads h to its end and sends what each Read gives.
+// follow reads h to its end in a goroutine, which sends the result of each Read.
 func (e *env) follow(h io.Reader) <-chan piece {
 	pieces := make(chan piece, 100) // more than any case needs, so that the goroutine ends
 	go func() {

@@ -12,7 +12,7 @@ import (
 var unlinkCases = []testCase{
 	{
 		name:  "Unlink",
-		rule:  "an unlinked write takes no new readers, those it has get the whole body, Finish returns ErrUnlinked and nothing is stored",
+		rule:  "an unlinked write takes no new readers, its readers get the whole body, Finish returns ErrUnlinked and nothing is stored",
 		needs: needStreaming,
 		run: func(e *env) {
 			body := pattern(600_000)
@@ -34,7 +34,7 @@ var unlinkCases = []testCase{
 	},
 	{
 		name:  "UnlinkLeavesTheEntryBefore",
-		rule:  "an unlinked write does nothing to the entry in place",
+		rule:  "an unlinked write leaves the entry in place as it is",
 		needs: needStreaming,
 		run: func(e *env) {
 			e.put(key("a"), "old", "old")
@@ -50,7 +50,7 @@ var unlinkCases = []testCase{
 	},
 	{
 		name:  "UnlinkAbort",
-		rule:  "readers of an unlinked write whose writer gave up get an error that wraps ErrAborted",
+		rule:  "readers of an unlinked write that is aborted get an error that wraps ErrAborted",
 		needs: needStreaming,
 		run: func(e *env) {
 			w := e.streamWrite(key("a"), "a", "half")
@@ -76,7 +76,7 @@ var unlinkCases = []testCase{
 	},
 	{
 		name:  "UnlinkPacesWrite",
-		rule:  "an unlinked write keeps a bounded window: a reader that stands still makes Write wait, and its leaving wakes it",
+		rule:  "an unlinked write keeps a bounded window: Write waits for a reader that does not read, and goes on when that reader leaves",
 		needs: needStreaming,
 		run: func(e *env) {
 			w := e.streamWrite(key("a"), "a", "first")
@@ -99,7 +99,7 @@ var unlinkCases = []testCase{
 				before = written.Load()
 			}
 			if len(result) > 0 {
-				e.broken("%d bytes were written of which nobody read any: %v", written.Load(), <-result)
+				e.broken("%d bytes were written, though the only reader read none of them: %v", written.Load(), <-result)
 			}
 			h.Close()
 			e.wantError("Write", await(e, "a Write whose last reader left", result), cirque.ErrNoReaders)
@@ -107,7 +107,8 @@ var unlinkCases = []testCase{
 	},
 }
 
-// drain reads h to its end in a goroutine; bytes that were not read are missing in the result.
+// drain reads h to its end in a goroutine, which then sends what it read. An error only makes the
+// result shorter. drain may be called from any goroutine.
 func (e *env) drain(h io.Reader) <-chan []byte {
 	got := make(chan []byte, 1)
 	go func() {

@@ -12,7 +12,7 @@ import (
 var writeCases = []testCase{
 	{
 		name: "EmptyBody",
-		rule: "a body of no bytes is a body: it makes an entry like any other",
+		rule: "an empty body makes an entry like any other body",
 		run:  func(e *env) { e.roundTrip(pattern(0), 1) },
 	},
 	{
@@ -22,12 +22,12 @@ var writeCases = []testCase{
 	},
 	{
 		name: "LargeBody",
-		rule: "an entry has the bytes that were written, to the last",
+		rule: "an entry has all bytes that were written, also those of a large body",
 		run:  func(e *env) { e.roundTrip(pattern(1<<20+3), 64<<10) },
 	},
 	{
 		name: "OddWrites",
-		rule: "it does not matter in pieces of what size a body is written, none included",
+		rule: "a body may be written in pieces of any size, empty ones included",
 		run: func(e *env) {
 			body := pattern(70_000)
 			w := e.begin(key("a"), meta("a"), cirque.MissOptions{SizeHint: -1})
@@ -59,7 +59,7 @@ var writeCases = []testCase{
 	},
 	{
 		name: "CallerReusesItsBuffer",
-		rule: "what is given to Write stays the caller's, who may overwrite it after the call",
+		rule: "the slice given to Write stays the caller's, which may overwrite it after the call",
 		run: func(e *env) {
 			w := e.begin(key("a"), meta("a"), cirque.MissOptions{SizeHint: -1})
 			p := []byte("first,")
@@ -73,7 +73,7 @@ var writeCases = []testCase{
 	},
 	{
 		name: "WriteLeavesBufferAlone",
-		rule: "what is given to Write stays the caller's: the store does not write to it",
+		rule: "the slice given to Write stays the caller's: the store does not write to it",
 		run: func(e *env) {
 			w := e.begin(key("a"), meta("a"), cirque.MissOptions{SizeHint: -1})
 			p := append(pattern(500), "beyond"...)
@@ -84,7 +84,7 @@ var writeCases = []testCase{
 	},
 	{
 		name: "ReadFrom",
-		rule: "a MissHandler that is an io.ReaderFrom appends all that its reader yields, and can be gone on with when that fails",
+		rule: "a MissHandler that is an io.ReaderFrom appends everything that its reader yields; if the reader fails, writing may continue",
 		run: func(e *env) {
 			body, broken := pattern(70_000), errors.New("broken")
 			for _, hint := range []int64{-1, 50_000, 70_000, 100_000} {
@@ -110,7 +110,7 @@ var writeCases = []testCase{
 	},
 	{
 		name: "ReaderOwnsItsBuffer",
-		rule: "what Read has filled is the caller's, who may overwrite it without harm to the entry",
+		rule: "the slice that Read fills stays the caller's, which may overwrite it without changing the entry",
 		run: func(e *env) {
 			e.put(key("a"), "a", "content")
 			_, h := e.lookup(key("a"))
@@ -123,7 +123,7 @@ var writeCases = []testCase{
 	},
 	{
 		name: "Overwrite",
-		rule: "a finished write takes the place of the entry before it, wholly",
+		rule: "a finished write replaces the whole entry before it",
 		run: func(e *env) {
 			old := e.put(key("a"), "old", "the old body, which is longer")
 			tag := e.put(key("a"), "new", "the new body")
@@ -146,7 +146,7 @@ var writeCases = []testCase{
 	},
 	{
 		name:  "InvisibleBeforeFinish",
-		rule:  "nothing of a write is visible to Lookup before Finish, except to stores that stream",
+		rule:  "before Finish, Lookup finds nothing of a write, and goes on finding the entry in place, except in stores that stream",
 		needs: needNoStreaming,
 		run: func(e *env) {
 			w := e.write(key("a"), "a", "half")
@@ -154,11 +154,13 @@ var writeCases = []testCase{
 			e.append(w, []byte(" and half"))
 			e.finish(w)
 			e.want(key("a"), "a", "half and half")
+			e.write(key("a"), "new", "new")
+			e.want(key("a"), "a", "half and half")
 		},
 	},
 	{
 		name: "Tags",
-		rule: "a tag is never zero, unique within the store, and the same on the write and on its hits",
+		rule: "a tag is never zero, is unique within the store, and is the same on the write and on its hits",
 		run: func(e *env) {
 			seen := map[cirque.Tag]bool{0: true}
 			for i := range 20 {
@@ -180,7 +182,7 @@ var writeCases = []testCase{
 	},
 	{
 		name: "Weight",
-		rule: "a hit's Weight is what the entry weighs, body, header and bookkeeping, and MissFinish says the same",
+		rule: "a hit's Weight is the weight of the entry's body, header and bookkeeping, and MissFinish says the same",
 		run: func(e *env) {
 			w := e.begin(key("a"), meta("a"), cirque.MissOptions{SizeHint: 10_000})
 			e.append(w, pattern(10_000))
@@ -196,7 +198,7 @@ var writeCases = []testCase{
 	},
 }
 
-// roundTrip stores body, written in pieces, and reads it back in others.
+// roundTrip stores body in pieces of piece bytes, and reads it back in pieces of another size.
 func (e *env) roundTrip(body []byte, piece int) {
 	e.Helper()
 	w := e.begin(key("a"), meta("a"), cirque.MissOptions{SizeHint: int64(len(body))})
@@ -232,7 +234,7 @@ func (e *env) roundTrip(body []byte, piece int) {
 var abortCases = []testCase{
 	{
 		name: "AbortLeavesNothing",
-		rule: "Abort gives up: nothing is stored",
+		rule: "after Abort nothing is stored",
 		run: func(e *env) {
 			w := e.write(key("a"), "a", "half a body")
 			w.Abort()
@@ -241,7 +243,7 @@ var abortCases = []testCase{
 	},
 	{
 		name: "AbortLeavesTheEntryBefore",
-		rule: "an aborted write does nothing to the entry in place",
+		rule: "an aborted write leaves the entry in place as it is",
 		run: func(e *env) {
 			e.put(key("a"), "old", "old")
 			e.write(key("a"), "new", "new").Abort()
@@ -250,7 +252,7 @@ var abortCases = []testCase{
 	},
 	{
 		name: "AbortAfterFinish",
-		rule: "Abort after Finish does nothing, so that deferring it is safe; nor does a second Abort",
+		rule: "Abort after Finish does nothing, so that deferring it is safe; a second Abort does nothing either",
 		run: func(e *env) {
 			w := e.write(key("a"), "a", "whole")
 			e.finish(w)

@@ -14,7 +14,7 @@ import (
 	"github.com/cirquecache/cirque/tiered"
 )
 
-// Memory in front of disk.
+// Memory in front of a disk.
 func ExampleNew() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// A body in the upper Storage begins with a label: the tag that its entry has in the tier, and
-// whether it is no copy but was written to the upper Storage alone. A copy ends with the weight of
-// the entry below, zero if that is gone.
+// A body in the upper Storage begins with a label. The label holds the entry's tag in the tier, and
+// whether the entry was written to the upper Storage alone. A copy ends with a trailer: the weight
+// of the entry in the lower Storage, or zero if that entry is gone.
 const (
 	labelSize  = 8 + 1
 	weightSize = 8
@@ -26,13 +26,13 @@ func label(tag cirque.Tag, alone bool) []byte {
 
 func trailer(weight int64) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(weight)) }
 
-// upperHit is a hit on the upper Storage, without what surrounds the body. It must not be read
-// while it is on a copy under way.
+// upperHit is a hit on the upper Storage that hides label and trailer. It must not be read if it is
+// on a copy under way.
 type upperHit struct {
 	cirque.HitHandler
 	tag    cirque.Tag
 	alone  bool
-	around int64 // bytes that don't belong to the body
+	around int64 // size of label and trailer
 	weight int64
 
 	buf [labelSize]byte
@@ -43,7 +43,7 @@ var (
 	errNoSeek = errors.New("tiered: hits on the upper storage cannot seek")
 )
 
-// newUpperHit returns hit without what surrounds the body. It closes hit if it fails.
+// newUpperHit returns a hit that hides label and trailer. It closes hit if it fails.
 func newUpperHit(hit cirque.HitHandler) (*upperHit, error) {
 	h := &upperHit{HitHandler: hit}
 	if err := h.open(); err != nil {
@@ -53,6 +53,7 @@ func newUpperHit(hit cirque.HitHandler) (*upperHit, error) {
 	return h, nil
 }
 
+// open reads label and trailer, and moves to the start of the body.
 func (h *upperHit) open() error {
 	if _, err := io.ReadFull(h.HitHandler, h.buf[:]); err != nil {
 		return err
@@ -81,7 +82,7 @@ func (h *upperHit) open() error {
 	return h.SeekRange(0, size-h.around)
 }
 
-// underWay reports whether the hit is on a write that had not finished.
+// underWay reports whether the hit is on a write that has not finished.
 func (h *upperHit) underWay() bool { return !h.CountsAccess() }
 
 func (h *upperHit) Tag() cirque.Tag { return h.tag }
@@ -100,5 +101,5 @@ func (h *upperHit) SeekRange(start, end int64) error {
 	return h.HitHandler.SeekRange(labelSize+start, labelSize+end)
 }
 
-// WriteTo implements io.WriterTo.
+// WriteTo implements [io.WriterTo].
 func (h *upperHit) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, h.HitHandler) }

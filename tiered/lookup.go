@@ -7,8 +7,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// Lookup implements cirque.Storage. What the upper Storage cannot answer, for whatever reason, the
-// lower one is asked for.
+// Lookup implements [cirque.Storage]. If the upper Storage cannot answer, for whatever reason, the
+// lower one is asked.
 func (t *tier) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	s := t.stripe(key.PrimaryHash())
 	underWay := s.writesFor(&key)
@@ -23,7 +23,7 @@ func (t *tier) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMe
 			return meta, hit, nil
 		case hit.alone:
 			return meta, hit, nil
-		default: // somebody is copying it upward
+		default: // another request is copying the entry to the upper Storage
 			hit.Close()
 			underWay = true
 		}
@@ -42,7 +42,7 @@ func (t *tier) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMe
 	return meta, hit, nil
 }
 
-// lookupUpper looks into the upper Storage.
+// lookupUpper looks key up in the upper Storage.
 func (t *tier) lookupUpper(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, *upperHit, error) {
 	meta, hit, err := t.upper.Lookup(ctx, key)
 	if err != nil {
@@ -52,9 +52,9 @@ func (t *tier) lookupUpper(ctx context.Context, key cirque.CacheKey) (*cirque.Ca
 	return meta, h, err
 }
 
-// copyUp gives the upper Storage a copy of what hit reads, unless its key has changed since there
-// were that many changes. An error is that of hit, which could not be read; a copy that fails does
-// no harm.
+// copyUp copies the body that hit reads to the upper Storage, unless stripe.changes differs from
+// changes by then. An error means that hit could not be read. A copy that fails for another reason
+// does no harm.
 func (t *tier) copyUp(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, hit cirque.HitHandler, changes uint64) error {
 	n, _ := hit.Size()
 	w, err := t.upper.MissHandler(ctx, key, meta, cirque.MissOptions{SizeHint: labelSize + n + weightSize})
@@ -74,7 +74,8 @@ func (t *tier) copyUp(ctx context.Context, key cirque.CacheKey, meta *cirque.Cac
 	return hit.SeekRange(0, n)
 }
 
-// copyWriter writes to w until that fails, and remembers how: what is left to fail is the reading.
+// copyWriter writes to w until that fails, and keeps the error. Its own Write never fails, so an
+// error of io.Copy comes from reading.
 type copyWriter struct {
 	w   io.Writer
 	err error
@@ -87,6 +88,7 @@ func (c *copyWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// finishCopy finishes w, a copy, unless stripe.changes differs from changes.
 func (t *tier) finishCopy(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, w cirque.MissHandler, changes uint64) {
 	s := t.stripe(key.PrimaryHash())
 	s.mu.Lock()
@@ -101,15 +103,15 @@ func (t *tier) finishCopy(ctx context.Context, key cirque.CacheKey, meta *cirque
 	}
 }
 
-// admit tells the upper manager of an entry.
+// admit tells the upper manager of a new entry.
 func (t *tier) admit(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, done cirque.MissFinish) {
 	if t.config.UpperEviction != nil {
 		t.evict(ctx, t.config.UpperEviction.Admit(key.Compact(), done.Size, meta.FreshUntil(), 0))
 	}
 }
 
-// lookupTag looks in one of the Storages for the write or entry that has this tag there, as well as
-// that can be asked.
+// lookupTag finds the write or entry with this tag in one of the Storages. If that Storage does not
+// stream, it finds only the entry in place.
 func lookupTag(ctx context.Context, storage cirque.Storage, key cirque.CacheKey, tag cirque.Tag) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	if storage, ok := storage.(cirque.StreamingStorage); ok {
 		return storage.LookupStreaming(ctx, key, tag)
@@ -122,7 +124,7 @@ func lookupTag(ctx context.Context, storage cirque.Storage, key cirque.CacheKey,
 	return meta, hit, err
 }
 
-// inPlace reports whether one of the Storages has the entry with this tag in place.
+// inPlace reports whether storage has the entry with this tag in place.
 func inPlace(ctx context.Context, storage cirque.Storage, key cirque.CacheKey, tag cirque.Tag) bool {
 	if tag == 0 {
 		return false

@@ -9,7 +9,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// plain is a Storage that does what it must and nothing more.
+// plain is a Storage with only the required methods.
 type plain struct {
 	mu      sync.Mutex
 	tags    cirque.Tag
@@ -95,7 +95,7 @@ func (w *plainWrite) Finish() (cirque.MissFinish, error) {
 	w.plain.mu.Lock()
 	defer w.plain.mu.Unlock()
 	if w.ended {
-		return cirque.MissFinish{}, errors.New("ended")
+		return cirque.MissFinish{}, errors.New("the write has ended")
 	}
 	w.ended = true
 	live := w.plain.writes[w]

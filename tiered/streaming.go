@@ -15,7 +15,7 @@ type streamingTier struct {
 
 var _ cirque.StreamingStorage = (*streamingTier)(nil)
 
-// LookupStreaming implements cirque.StreamingStorage.
+// LookupStreaming implements [cirque.StreamingStorage].
 func (t *streamingTier) LookupStreaming(ctx context.Context, key cirque.CacheKey, tag cirque.Tag) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	if tag == 0 {
 		return nil, nil, cirque.ErrNotFound
@@ -38,7 +38,7 @@ func (t *streamingTier) LookupStreaming(ctx context.Context, key cirque.CacheKey
 	return nil, nil, err
 }
 
-// MissHandler implements cirque.Storage. The handler is a cirque.StreamingMissHandler.
+// MissHandler implements [cirque.Storage]. The handler is a [cirque.StreamingMissHandler].
 func (t *streamingTier) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
 	w, err := t.begin(ctx, key, meta, opts)
 	if err != nil {
@@ -52,7 +52,7 @@ func (t *streamingTier) MissHandler(ctx context.Context, key cirque.CacheKey, me
 	return &streamingWrite{write: w, lower: lower}, nil
 }
 
-// streamingWrite is a write whose readers follow the lower one.
+// streamingWrite is a write whose readers read from the lower Storage.
 type streamingWrite struct {
 	*write
 	lower cirque.StreamingMissHandler
@@ -69,7 +69,7 @@ func (w *streamingWrite) Unlink() {
 	w.lower.Unlink()
 }
 
-// aloneWrite goes to the upper Storage only, because the lower one fails.
+// aloneWrite is a write to the upper Storage alone, because the lower one fails.
 type aloneWrite struct {
 	cirque.StreamingMissHandler
 	tier     *tier
@@ -78,11 +78,12 @@ type aloneWrite struct {
 	meta     *cirque.CacheMeta
 	replaces replaced
 	tag      cirque.Tag
-	cause    error // what the lower one said
+	cause    error // the lower Storage's
 	size     int64
 }
 
-// beginAlone begins a write to the upper Storage, if that streams; else it returns cause.
+// beginAlone begins a write to the upper Storage. It returns cause if that Storage does not stream
+// or cannot take the write.
 func (t *streamingTier) beginAlone(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions, cause error) (cirque.MissHandler, error) {
 	if _, ok := t.upper.(cirque.StreamingStorage); !ok || opts.SizeHint > t.config.MaxUpperBytes {
 		return nil, cause
@@ -125,7 +126,7 @@ func (w *aloneWrite) NewReader(ctx context.Context) (cirque.HitHandler, error) {
 	return newUpperHit(hit)
 }
 
-// Finish implements cirque.MissHandler.
+// Finish implements [cirque.MissHandler].
 func (w *aloneWrite) Finish() (cirque.MissFinish, error) {
 	done, err := w.commit()
 	if err == nil {
@@ -134,6 +135,7 @@ func (w *aloneWrite) Finish() (cirque.MissFinish, error) {
 	return done, err
 }
 
+// commit finishes the write and removes an older entry from the lower Storage.
 func (w *aloneWrite) commit() (cirque.MissFinish, error) {
 	s := w.tier.stripe(w.key.PrimaryHash())
 	s.mu.Lock()

@@ -69,7 +69,7 @@ func TestStorage(t *testing.T) {
 			},
 			storagetest.Features{Seeking: true},
 		},
-		"OverNothing": { // every write goes to the upper Storage alone
+		"OverAFailingOne": { // every write goes to the upper Storage alone
 			func(t testing.TB) cirque.Storage {
 				lower := &failing{StreamingStorage: memcache.New(memcache.Config{})}
 				lower.down.Store(true)
@@ -82,7 +82,7 @@ func TestStorage(t *testing.T) {
 	}
 }
 
-// failing is a Storage that cannot be written to, or not be reached at all, while down.
+// failing is a Storage that cannot be written to while down, and cannot be read while unreachable.
 type failing struct {
 	cirque.StreamingStorage
 	down, unreachable atomic.Bool
@@ -127,7 +127,7 @@ func put(t *testing.T, s cirque.Storage, k cirque.CacheKey, body string) cirque.
 	return w.Tag()
 }
 
-// look returns etag and body of k, or "" for a miss.
+// look returns the Etag and the body of k, or two empty strings for a miss.
 func look(t *testing.T, s cirque.Storage, k cirque.CacheKey) (etag, body string) {
 	t.Helper()
 	m, hit, err := s.Lookup(ctx, k)
@@ -141,7 +141,7 @@ func look(t *testing.T, s cirque.Storage, k cirque.CacheKey) (etag, body string)
 	return m.Header().Get("Etag"), string(b)
 }
 
-// env is a tier over two memories.
+// env is a tier of two MemCaches; the lower one can fail.
 type env struct {
 	upper, lower *memcache.MemCache
 	failing      *failing
@@ -158,7 +158,7 @@ func newEnv(t *testing.T) *env {
 	return e
 }
 
-func TestWritesGoToBothBySize(t *testing.T) {
+func TestSmallBodiesGoToBothStorages(t *testing.T) {
 	e := newEnv(t)
 	put(t, e.tier, key("small"), "body")
 	put(t, e.tier, key("large"), string(make([]byte, 1001)))
@@ -168,9 +168,9 @@ func TestWritesGoToBothBySize(t *testing.T) {
 	e.failing.lookups.Store(0)
 	_, body := look(t, e.tier, key("small"))
 	require.Equal(t, "body", body)
-	require.Zero(t, e.failing.lookups.Load(), "the upper Storage answers")
+	require.Zero(t, e.failing.lookups.Load(), "the lower Storage was asked for an entry of the upper one")
 
-	// A large body takes the place of a small one: nothing of that is left above.
+	// A large body replaces a small one: the upper Storage drops the small one.
 	put(t, e.tier, key("small"), string(make([]byte, 5000)))
 	require.Zero(t, e.upper.Len())
 	require.False(t, e.manager.Peek(key("small").Compact()))
@@ -178,14 +178,14 @@ func TestWritesGoToBothBySize(t *testing.T) {
 	require.Len(t, body, 5000)
 }
 
-func TestReadsFillUpward(t *testing.T) {
+func TestHitsAreCopiedToTheUpperStorage(t *testing.T) {
 	e := newEnv(t)
 	tag := put(t, e.lower, key("a"), "body")
 	put(t, e.lower, key("large"), string(make([]byte, 1001)))
 	for range 3 {
 		_, hit, err := e.tier.Lookup(ctx, key("a"))
 		require.NoError(t, err)
-		require.Equal(t, tag, hit.Tag(), "wherever it is read from")
+		require.Equal(t, tag, hit.Tag(), "the tag depends on the Storage that answers")
 		require.NoError(t, hit.SeekRange(1, 3))
 		b, err := io.ReadAll(hit)
 		require.NoError(t, err)
@@ -203,7 +203,7 @@ func TestReadsFillUpward(t *testing.T) {
 	require.True(t, e.manager.Peek(key("a").Compact()))
 }
 
-func TestChangesReachBoth(t *testing.T) {
+func TestChangesReachBothStorages(t *testing.T) {
 	e := newEnv(t)
 	tag := put(t, e.tier, key("a"), "body")
 	require.NoError(t, e.tier.UpdateMeta(ctx, key("a"), meta("second"), tag))
@@ -212,7 +212,7 @@ func TestChangesReachBoth(t *testing.T) {
 	etag, _ = look(t, e.lower, key("a"))
 	require.Equal(t, "second", etag)
 
-	// It is gone below: the copy above is the entry.
+	// The lower Storage drops it: then the copy in the upper one is the entry.
 	require.NoError(t, e.lower.Purge(ctx, key("a").Compact(), cirque.PurgeEviction))
 	require.NoError(t, e.tier.UpdateMeta(ctx, key("a"), meta("third"), tag))
 	etag, body := look(t, e.tier, key("a"))
@@ -229,9 +229,9 @@ func TestChangesReachBoth(t *testing.T) {
 	require.Zero(t, e.manager.TotalItems())
 }
 
-// What keeps its old meta below comes to light again when the copy above has left: that is no
-// success.
-func TestLowerKeepsTheOldMeta(t *testing.T) {
+// If the lower Storage keeps the old meta, lookups find that again when the copy in the upper one
+// leaves. So the update fails.
+func TestUpdateFailsIfTheLowerStorageKeepsTheOldMeta(t *testing.T) {
 	upper := memcache.New(memcache.Config{})
 	lower, _ := faultystorage.Wrap(memcache.New(memcache.Config{}), faultystorage.Nth(faultystorage.UpdateMeta, 1, faultystorage.Fault{Err: errDown}))
 	tier := tiered.New(upper, lower, tiered.Config{})
@@ -243,8 +243,8 @@ func TestLowerKeepsTheOldMeta(t *testing.T) {
 	require.Equal(t, "third", etag)
 }
 
-// Nor is it one where the copy above stays.
-func TestPurgeFailsAbove(t *testing.T) {
+// If the upper Storage keeps the copy, lookups still find it. So the purge fails.
+func TestPurgeFailsIfTheUpperStorageKeepsTheCopy(t *testing.T) {
 	upper, _ := faultystorage.Wrap(memcache.New(memcache.Config{}), faultystorage.Nth(faultystorage.Purge, 1, faultystorage.Fault{Err: errDown}))
 	tier := tiered.New(upper, memcache.New(memcache.Config{}), tiered.Config{})
 	put(t, tier, key("a"), "body")
@@ -252,8 +252,9 @@ func TestPurgeFailsAbove(t *testing.T) {
 	require.NoError(t, tier.Purge(ctx, key("a").Compact(), cirque.PurgeInvalidation))
 }
 
-// TestLowerDown: the upper Storage takes writes alone, and what is older below never comes back.
-func TestLowerDown(t *testing.T) {
+// While the lower Storage fails, the upper one takes writes alone, and an older entry in the lower
+// one is never found again.
+func TestUpperStorageWorksAloneWhileTheLowerFails(t *testing.T) {
 	e := newEnv(t)
 	put(t, e.tier, key("old"), "old")
 	e.failing.down.Store(true)
@@ -264,7 +265,7 @@ func TestLowerDown(t *testing.T) {
 	_, hit, err := e.tier.Lookup(ctx, key("old"))
 	require.NoError(t, err)
 	defer hit.Close()
-	require.Equal(t, w.Tag(), hit.Tag(), "the write under way is found")
+	require.Equal(t, w.Tag(), hit.Tag(), "the lookup does not find the write under way")
 	_, err = w.Write([]byte("ew"))
 	require.NoError(t, err)
 	_, err = w.Finish()
@@ -286,8 +287,8 @@ func TestLowerDown(t *testing.T) {
 	require.ErrorIs(t, err, errDown)
 }
 
-// TestLowerHasNoRoom: a body that only fits above is stored there, in the place of what both had.
-func TestLowerHasNoRoom(t *testing.T) {
+// A body that fits only into the upper Storage is stored there, and replaces the entries of both.
+func TestBodyThatFitsOnlyAbove(t *testing.T) {
 	upper, _, _ := newMemory(1 << 20)
 	lower := memcache.New(memcache.Config{Budget: cirque.NewBudget(2000)})
 	tier := tiered.New(upper, lower, tiered.Config{})
@@ -298,9 +299,9 @@ func TestLowerHasNoRoom(t *testing.T) {
 	require.Zero(t, lower.Len())
 }
 
-// TestNothingOldAbove writes, purges, updates and reads from all sides: what the upper Storage
-// answers with is what the lower one has.
-func TestNothingOldAbove(t *testing.T) {
+// Many goroutines write, purge, update and read. After that, the tier answers with the lower
+// Storage's entry if the upper one has a copy.
+func TestUpperStorageHasNoOldEntries(t *testing.T) {
 	e := newEnv(t)
 	var wg sync.WaitGroup
 	k := key("a")
@@ -342,9 +343,9 @@ func TestNothingOldAbove(t *testing.T) {
 	}
 }
 
-// Purges of everything and of groups are the lower Storage's: they outlive the process where it
-// does, and what is above counts no more than what is below.
-func TestPurgesAreTheLowerStorages(t *testing.T) {
+// The lower Storage keeps purges of everything and of groups. They survive a restart if it does,
+// and apply to copies in the upper Storage too.
+func TestLowerStorageKeepsThePurges(t *testing.T) {
 	dir := t.TempDir()
 	open := func() (*memcache.MemCache, *diskcache.Store, *cirque.CacheOptions) {
 		disk, err := diskcache.Open(dir, nil)
@@ -385,7 +386,7 @@ func TestPurgesAreTheLowerStorages(t *testing.T) {
 	require.True(t, found(opts))
 	require.Equal(t, 1, memory.Len())
 	require.NoError(t, disk.Purges().PurgeAll(ctx))
-	require.False(t, found(opts), "though there is a copy above")
+	require.False(t, found(opts), "the copy in the upper Storage is found after the purge")
 	require.NoError(t, disk.Close())
 
 	_, disk, opts = open()

@@ -7,7 +7,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// Purge implements cirque.Storage.
+// Purge implements [cirque.Storage].
 func (t *tier) Purge(ctx context.Context, key cirque.CompactCacheKey, typ cirque.PurgeType) error {
 	s := t.stripe(key.Primary)
 	if typ != cirque.PurgeEviction {
@@ -24,13 +24,13 @@ func (t *tier) Purge(ctx context.Context, key cirque.CompactCacheKey, typ cirque
 	case errors.Is(err, cirque.ErrNotFound):
 		return upperErr
 	case err == nil && !errors.Is(upperErr, cirque.ErrNotFound):
-		return upperErr // the copy above would be found first
+		return upperErr // lookups would find the copy in the upper Storage
 	}
 	return err
 }
 
-// UpdateMeta implements cirque.Storage. It succeeds if one Storage has the new meta, and none the
-// old one.
+// UpdateMeta implements [cirque.Storage]. It succeeds if at least one Storage has the new meta, and
+// none has the old one.
 func (t *tier) UpdateMeta(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) error {
 	s := t.stripe(key.PrimaryHash())
 	s.mu.Lock()
@@ -47,7 +47,7 @@ func (t *tier) UpdateMeta(ctx context.Context, key cirque.CacheKey, meta *cirque
 	return err
 }
 
-// updateUpper replaces the meta that the upper Storage has beside this tag.
+// updateUpper replaces the meta in the upper Storage of the write or entry with this tag.
 func (t *tier) updateUpper(ctx context.Context, s *stripe, key cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) error {
 	if upperTag := s.upperTag(tag); upperTag != 0 {
 		return t.upper.UpdateMeta(ctx, key, meta, upperTag)
@@ -64,13 +64,13 @@ func (t *tier) updateUpper(ctx context.Context, s *stripe, key cirque.CacheKey, 
 	case hit.Tag() == tag:
 		return t.upper.UpdateMeta(ctx, key, meta, hit.HitHandler.Tag())
 	case hit.underWay():
-		// A write hides what is in place, which may be the copy.
+		// The write under way may hide the copy.
 		t.dropUpper(ctx, key.Compact())
 	}
 	return cirque.ErrNotFound
 }
 
-// upperTag returns the tag that the write under way with this tag has above, or zero.
+// upperTag returns the tag in the upper Storage of the write under way with this tag, or zero.
 func (s *stripe) upperTag(tag cirque.Tag) cirque.Tag {
 	if s.active.Load() == 0 {
 		return 0

@@ -10,7 +10,7 @@ import (
 
 var errEnded = errors.New("tiered: write has ended")
 
-// write goes to the lower Storage and, as long as the body is small enough, to the upper one.
+// write is a write to the lower Storage, and to the upper one while the body is small enough.
 type write struct {
 	tier     *tier
 	ctx      context.Context
@@ -18,14 +18,14 @@ type write struct {
 	meta     *cirque.CacheMeta
 	replaces replaced
 	lower    cirque.MissHandler
-	upper    cirque.MissHandler // nil: the upper Storage does not get the body
-	upperTag cirque.Tag         // of the write above, also when that was given up
+	upper    cirque.MissHandler // nil if the upper Storage does not get the body
+	upperTag cirque.Tag         // of the write to the upper Storage, even after that was given up
 	size     int64
-	failed   error // of lower, which was aborted then: upper goes on alone
+	failed   error // error of lower, which was then aborted; upper goes on alone
 	ended    bool
 }
 
-// MissHandler implements cirque.Storage.
+// MissHandler implements [cirque.Storage].
 func (t *tier) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
 	w, err := t.begin(ctx, key, meta, opts)
 	if err != nil {
@@ -34,8 +34,10 @@ func (t *tier) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirqu
 	return w, nil
 }
 
+// begin begins a write to both Storages.
 func (t *tier) begin(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (*write, error) {
-	// Whether the entry to be replaced is in place is for the tier to say: it may be above only.
+	// The lower Storage does not get opts.Replaces: the entry to replace may be in the upper
+	// Storage alone. The tier checks it at Finish.
 	lower, err := t.lower.MissHandler(ctx, key, meta, cirque.MissOptions{SizeHint: opts.SizeHint})
 	if err != nil {
 		return nil, err
@@ -48,7 +50,7 @@ func (t *tier) begin(ctx context.Context, key cirque.CacheKey, meta *cirque.Cach
 	return w, nil
 }
 
-// beginUpper begins the write above, if that is possible.
+// beginUpper begins the write to the upper Storage, if possible.
 func (w *write) beginUpper(sizeHint int64) {
 	if sizeHint >= 0 {
 		sizeHint += labelSize + weightSize
@@ -64,14 +66,14 @@ func (w *write) beginUpper(sizeHint int64) {
 	w.upper, w.upperTag = upper, upper.Tag()
 }
 
-// replaced is the entry that a write began from.
+// replaced names the entry that a write is to replace.
 type replaced struct {
-	tag   cirque.Tag // zero: none
-	upper cirque.Tag // that it has above; zero: it is not there
+	tag   cirque.Tag // in the tier; zero: there is none
+	upper cirque.Tag // in the upper Storage; zero: it is not there
 }
 
-// replaced returns the entry with this tag. It is called before the write begins, which would hide
-// a copy above.
+// replaced returns the entry with this tag. Call it before the write begins: a write under way
+// would hide a copy in the upper Storage.
 func (t *tier) replaced(ctx context.Context, key cirque.CacheKey, tag cirque.Tag) replaced {
 	r := replaced{tag: tag}
 	if tag == 0 {
@@ -88,7 +90,7 @@ func (t *tier) replaced(ctx context.Context, key cirque.CacheKey, tag cirque.Tag
 	return r
 }
 
-// gone reports whether r was an entry that is in neither Storage any more.
+// gone reports whether r names an entry that neither Storage has any more.
 func (t *tier) gone(ctx context.Context, key cirque.CacheKey, r replaced) bool {
 	return r.tag != 0 && !inPlace(ctx, t.upper, key, r.upper) && !inPlace(ctx, t.lower, key, r.tag)
 }
@@ -132,7 +134,7 @@ func (w *write) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// giveUpUpper leaves the write to the lower Storage.
+// giveUpUpper aborts the write to the upper Storage.
 func (w *write) giveUpUpper() {
 	if w.upper != nil {
 		w.upper.Abort()
@@ -140,8 +142,8 @@ func (w *write) giveUpUpper() {
 	}
 }
 
-// Finish implements cirque.MissHandler. If only the upper Storage could take the body, that is a
-// success.
+// Finish implements [cirque.MissHandler]. It succeeds too if only the upper Storage could take the
+// body.
 func (w *write) Finish() (cirque.MissFinish, error) {
 	if w.ended {
 		return cirque.MissFinish{}, errEnded
@@ -157,13 +159,13 @@ func (w *write) Finish() (cirque.MissFinish, error) {
 	return done, err
 }
 
-// commit finishes both writes. above is what became of the upper one, if it is stored. Called with
-// the stripe locked.
+// commit finishes both writes. above is the result of the upper one, or nil if that is not stored.
+// Called with the stripe locked.
 func (w *write) commit(s *stripe) (done cirque.MissFinish, above *cirque.MissFinish, err error) {
 	t, compact := w.tier, w.key.Compact()
 	s.changes.Add(1)
 	if t.gone(w.ctx, w.key, w.replaces) {
-		// Nothing is to be stored, but those who read the body are to have its end.
+		// Store nothing, but let the readers get the rest of the body.
 		if f, ok := w.lower.(cirque.StreamingMissHandler); ok {
 			f.Unlink()
 			_, _ = f.Finish()
@@ -194,7 +196,7 @@ func (w *write) commit(s *stripe) (done cirque.MissFinish, above *cirque.MissFin
 	return done, above, err
 }
 
-// finishUpper ends the copy of an entry that has this weight below.
+// finishUpper finishes the copy of an entry that has this weight in the lower Storage.
 func (w *write) finishUpper(weight int64) (cirque.MissFinish, error) {
 	if _, err := w.upper.Write(trailer(weight)); err != nil {
 		return cirque.MissFinish{}, err
@@ -202,12 +204,13 @@ func (w *write) finishUpper(weight int64) (cirque.MissFinish, error) {
 	return w.upper.Finish()
 }
 
-// clearLower removes what is below in favour of a newer entry that is above only, and would come
-// back to light when that leaves. It reports whether it could; if not, nothing is above either.
+// clearLower removes the entry of key from the lower Storage, because the upper one alone has a
+// newer one. Otherwise the old entry would be found again when the new one leaves. It reports
+// whether the old entry is gone; if not, it removes the new one too.
 func (t *tier) clearLower(ctx context.Context, key cirque.CacheKey) bool {
 	err := t.lower.Purge(context.WithoutCancel(ctx), key.Compact(), cirque.PurgeEviction)
 	if err != nil && !errors.Is(err, cirque.ErrNotFound) {
-		// The file may be there still, and the entry not be found all the same.
+		// The purge failed, but lookups may not find the entry all the same.
 		var hit cirque.HitHandler
 		if _, hit, err = t.lower.Lookup(ctx, key); err == nil {
 			hit.Close()
@@ -220,7 +223,7 @@ func (t *tier) clearLower(ctx context.Context, key cirque.CacheKey) bool {
 	return true
 }
 
-// Abort implements cirque.MissHandler.
+// Abort implements [cirque.MissHandler].
 func (w *write) Abort() {
 	if !w.ended {
 		w.lower.Abort()
@@ -228,7 +231,7 @@ func (w *write) Abort() {
 	}
 }
 
-// end is the writer's last call.
+// end ends the write. It is the writer's last call.
 func (w *write) end() {
 	w.giveUpUpper() // does nothing after Finish
 	w.tier.stripe(w.key.PrimaryHash()).remove(w)

@@ -11,10 +11,10 @@ import (
 //	Sunday, 06-Nov-94 08:49:37 GMT
 //	Sun Nov  6 08:49:37 1994
 //
-// Names of days and months and the zone match in any case (RFC 9111 §4.2). Everything else is
-// strict: only the zone GMT, exactly these spaces, no signs. A leap second becomes the second
-// before it, because the result must not be later than the date that was meant (RFC 9111 §4.2).
-// The name of the day need not fit the date.
+// The names of days and months and the zone match in upper and lower case (RFC 9111 §4.2).
+// Everything else is strict: only the zone GMT, exactly these spaces, no signs. A leap second
+// becomes the second before it, because the result must not be later than the date that was meant
+// (RFC 9111 §4.2). The name of the day need not fit the date.
 //
 // now decides the century of a two-digit year: a date that would be more than 50 years in the
 // future is in the past.
@@ -126,8 +126,8 @@ func SameDate(a, b string, now time.Time) bool {
 	return ok1 && ok2 && t.Equal(u)
 }
 
-// SingleDate parses a field that is one date.
-func SingleDate(lines []string, now time.Time) (time.Time, bool) {
+// SingleDate parses a field of one line that is a date. ok is false for any other field.
+func SingleDate(lines []string, now time.Time) (t time.Time, ok bool) {
 	if len(lines) != 1 {
 		return time.Time{}, false
 	}

@@ -63,8 +63,8 @@ func TestHTTPDateRefuses(t *testing.T) {
 		"letters in the day":         "Sun, x6 Nov 1994 08:49:37 GMT",
 		"letters in the hour":        "Sun, 06 Nov 1994 x8:49:37 GMT",
 		"letters in the minute":      "Sun, 06 Nov 1994 08:x9:37 GMT",
-		"something before":           " Sun, 06 Nov 1994 08:49:37 GMT",
-		"something after":            "Sun, 06 Nov 1994 08:49:37 GMT ",
+		"space before":               " Sun, 06 Nov 1994 08:49:37 GMT",
+		"space after":                "Sun, 06 Nov 1994 08:49:37 GMT ",
 		"a list":                     "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT",
 		"RFC 850, short day":         "Sun, 06-Nov-94 08:49:37 GMT",
 		"RFC 850, year of four":      "Sunday, 06-Nov-1994 08:49:37 GMT",
@@ -79,7 +79,7 @@ func TestHTTPDateRefuses(t *testing.T) {
 		"asctime, two spaces":        "Sun  Nov  6 08:49:37 1994",
 		"RFC 850, no comma":          "Sunday 06-Nov-94 08:49:37 GMT",
 		"RFC 850, no day's name":     "Foo, 06-Nov-94 08:49:37 GMT",
-		"RFC 850, a letter like S":   "\u017funday, 06-Nov-94 08:49:37 GMT",
+		"RFC 850, a long s (U+017F)": "\u017funday, 06-Nov-94 08:49:37 GMT",
 	} {
 		_, ok := ParseDate(s, fieldtest.Now)
 		require.False(t, ok, name)

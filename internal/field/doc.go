@@ -1,3 +1,3 @@
 // Package field reads the syntax that header fields share (RFC 9110 §5.6): lists of tokens, dates,
-// lengths, and what names and values may consist of. It knows nothing of caching.
+// lengths, cache groups, and valid names and values. It knows nothing of caching.
 package field

@@ -6,16 +6,16 @@ import (
 	"github.com/dunglas/httpsfv"
 )
 
-// maxGroups bounds the groups that one response can belong to or invalidate. RFC 9875 §2 asks for
-// 32 at least.
+// maxGroups is the largest number of groups that are read from one field. RFC 9875 §2 asks for at
+// least 32.
 const maxGroups = 128
 
-// maxGroupsBytes bounds the field that lists them: parsing takes a multiple of its length.
+// maxGroupsBytes is the largest size of the field, because parsing takes a multiple of its length.
 const maxGroupsBytes = 64 << 10
 
-// Groups reads a field that lists cache groups, a List of Strings (RFC 9875 §2): each name once,
-// and none beyond the 128th. A field that is something else, or longer than 64 KiB, counts as
-// absent.
+// Groups reads a field that lists cache groups, a List of Strings (RFC 9875 §2). It returns each
+// name once, and at most 128 names. A field that is not such a List, or is longer than 64 KiB,
+// counts as absent.
 func Groups(lines []string) []string {
 	size := 0
 	for _, line := range lines {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Tokens yields the elements of a list of tokens over all its lines, without the whitespace around
-// them and without empty ones (RFC 9110 §5.6.1.2).
+// Tokens yields the elements of the list that the lines form, without the whitespace around them.
+// Empty elements are left out (RFC 9110 §5.6.1.2).
 func Tokens(lines []string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, line := range lines {
@@ -19,7 +19,7 @@ func Tokens(lines []string) iter.Seq[string] {
 	}
 }
 
-// TrimOWS removes optional whitespace (RFC 9110 §5.6.3).
+// TrimOWS removes optional whitespace (RFC 9110 §5.6.3) from both ends of s.
 func TrimOWS(s string) string {
 	for s != "" && (s[0] == ' ' || s[0] == '\t') {
 		s = s[1:]
@@ -30,7 +30,7 @@ func TrimOWS(s string) string {
 	return s
 }
 
-// Contains reports whether the token is in the list, in any case.
+// Contains reports whether the list has the token, in upper or lower case.
 func Contains(lines []string, token string) bool {
 	for element := range Tokens(lines) {
 		if strings.EqualFold(element, token) {

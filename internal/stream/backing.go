@@ -5,14 +5,14 @@ import (
 	"sync"
 )
 
-// Backing keeps the body of a linked Buffer in the place of memory, in a file for instance. Readers
-// come to it at any time, several at once, while Append runs too.
+// Backing holds the body of a linked Buffer instead of memory, in a file for instance. Several
+// readers may call ReadAt at the same time, and while Append runs.
 //
-// The part of the body that it took when the Buffer becomes unlinked stays there, for readers that
-// are not through with it; what follows goes through the window.
+// When the Buffer becomes unlinked, the part of the body that the Backing has stays there until all
+// readers have read it. The rest goes through the window.
 type Backing interface {
-	// Append adds p to the end. After an error p counts as not appended, the Buffer becomes
-	// unlinked and does not call Append again. No lock is held.
+	// Append adds p to the end. If it fails, p counts as not appended: the Buffer becomes unlinked
+	// and does not call Append again. The Buffer holds no lock during the call.
 	Append(p []byte) error
 
 	// ReadAt reads what was appended.
@@ -22,45 +22,11 @@ type Backing interface {
 	Drop()
 }
 
-// toBacking gives p to the backing of a linked Buffer that has one, and reports whether it took it.
-func (b *Buffer) toBacking(p []byte) bool {
-	if b.opts.Backing == nil {
-		return false
-	}
-	b.mu.Lock()
-	takes := !b.mu.unlinked && !b.ended() && b.ctx.Err() == nil
-	b.mu.Unlock()
-	if !takes {
-		return false
-	}
-	err := b.opts.Backing.Append(p)
-
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err != nil {
-		b.unlink()
-		return false
-	}
-	b.mu.head.backed += int64(len(p))
-	b.mu.size += int64(len(p))
-	b.wakeReaders()
-	return true
-}
-
-// leaveBacking ends the part of the body that lies in the backing, so that readers who are through
-// with it do not hold it any more. Called with mu held, once the buffer is unlinked.
-func (b *Buffer) leaveBacking() {
-	b.push(new(segment))
-	for _, r := range b.mu.readers {
-		r.moveOn()
-	}
-}
-
-// piece is a part of a segment that a reader is at work on, outside of the lock: bytes in memory,
-// or where they are in the backing.
+// piece is a part of a segment that a reader uses without the lock: bytes in memory, or a range of
+// the backing.
 type piece struct {
 	bytes   []byte
-	backing Backing // nil: bytes
+	backing Backing // nil: the piece is in bytes
 	from    int64   // in the backing
 	size    int64
 }
@@ -74,8 +40,8 @@ func (s *segment) piece(pos, n int64) piece {
 	return piece{bytes: s.buf[from : from+n]}
 }
 
-// read reads into dst, which is not shorter than the piece: at least one byte, or an error that is
-// not io.EOF, because only the Buffer knows where the body ends.
+// read reads into dst, which is not shorter than the piece. It returns at least one byte or an
+// error. The error is never io.EOF, because only the Buffer knows where the body ends.
 func (p piece) read(dst []byte) (int, error) {
 	if p.backing == nil {
 		return copy(dst, p.bytes), nil
@@ -90,8 +56,7 @@ func (p piece) read(dst []byte) (int, error) {
 	return 0, err
 }
 
-// copyBuffers are for what goes from the backing to an io.Writer, and from an io.Reader to the
-// backing.
+// copyBuffers carry bytes from the backing to an io.Writer, and from an io.Reader to the backing.
 var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
 // writeTo writes the piece, or the first part of it, to w.
@@ -109,7 +74,7 @@ func (p piece) writeTo(w io.Writer) (int, error) {
 	return writeAll(w, buf[:n])
 }
 
-// writeAll is w.Write, held to the rules of io.Writer.
+// writeAll is w.Write with a count and an error that keep the rules of io.Writer.
 func writeAll(w io.Writer, p []byte) (int, error) {
 	n, err := w.Write(p)
 	n = min(max(n, 0), len(p))

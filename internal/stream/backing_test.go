@@ -56,7 +56,7 @@ func (f *file) dropped() int {
 	return f.drops
 }
 
-func TestBackedBuffer(t *testing.T) {
+func TestBufferWithBackingTakesNoMemory(t *testing.T) {
 	a := &account{limit: 0}
 	opts := a.options()
 	f := &file{limit: 1 << 20}
@@ -67,7 +67,7 @@ func TestBackedBuffer(t *testing.T) {
 	write(t, b, body[:1000])
 	require.Equal(t, body[:1000], readFull(t, early, 1000))
 	write(t, b, body[1000:])
-	require.NoError(t, b.Finish(), "no memory was asked for")
+	require.NoError(t, b.Finish(), "no memory was reserved")
 	late := newReader(t, b)
 	require.NoError(t, late.SeekRange(100_000, 250_000))
 	require.Equal(t, body[100_000:250_000], readAll(t, late))
@@ -85,9 +85,9 @@ func TestBackedBuffer(t *testing.T) {
 	require.Equal(t, 1, f.dropped())
 }
 
-// TestBackingFails: the readers get their whole body, what the backing has of it from there, and it
-// goes when they are through with that.
-func TestBackingFails(t *testing.T) {
+// When the backing fails, readers still get the whole body: its first part from the backing, which
+// is dropped once they have read that part.
+func TestReadersGetTheWholeBodyWhenTheBackingFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &file{limit: 400_000}
 		b := New(t.Context(), Options{Backing: f})
@@ -112,7 +112,7 @@ func TestBackingFails(t *testing.T) {
 		}
 		require.NoError(t, <-result)
 		synctest.Wait()
-		require.Equal(t, 1, f.dropped(), "while the write is still open")
+		require.Equal(t, 1, f.dropped(), "it is dropped while the write goes on")
 		require.ErrorIs(t, b.Finish(), ErrUnlinked)
 		b.Close()
 		wg.Wait()
@@ -122,8 +122,7 @@ func TestBackingFails(t *testing.T) {
 	})
 }
 
-// TestUnlinkedBackingGoesWithItsReaders: not with the next write.
-func TestUnlinkedBackingGoesWithItsReaders(t *testing.T) {
+func TestUnlinkedBackingIsDroppedWhenItsReadersHaveReadIt(t *testing.T) {
 	f := &file{limit: 1 << 20}
 	b := New(t.Context(), Options{Backing: f})
 	r := newReader(t, b)
@@ -139,8 +138,7 @@ func TestUnlinkedBackingGoesWithItsReaders(t *testing.T) {
 	require.Equal(t, 1, f.dropped())
 }
 
-// TestSlowReaderOfBacking: a reader counts as stalled by what it reads, wherever that lies.
-func TestSlowReaderOfBacking(t *testing.T) {
+func TestReaderThatStallsInTheBackingIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &file{limit: 1 << 20}
 		b := New(t.Context(), Options{Backing: f})
@@ -156,7 +154,7 @@ func TestSlowReaderOfBacking(t *testing.T) {
 	})
 }
 
-func TestBackingUnreadable(t *testing.T) {
+func TestUnreadableBackingFailsTheReader(t *testing.T) {
 	broken := errors.New("broken")
 	for _, test := range []struct {
 		name string

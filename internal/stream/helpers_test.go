@@ -9,8 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pattern returns n bytes that differ from position to position, so that a shifted or repeated
-// piece shows.
+// pattern returns n pseudorandom bytes, so that a shifted or repeated piece shows.
 func pattern(n int) []byte {
 	b := make([]byte, n)
 	x := uint32(1)
@@ -21,7 +20,7 @@ func pattern(n int) []byte {
 	return b
 }
 
-// account is a budget that remembers its peak.
+// account is a budget that also knows the most that was ever reserved.
 type account struct {
 	limit      int64
 	used, peak atomic.Int64
@@ -77,4 +76,21 @@ func readFull(t testing.TB, r io.Reader, n int) []byte {
 	_, err := io.ReadFull(r, p)
 	require.NoError(t, err)
 	return p
+}
+
+// pump writes body in pieces until it is done or fails, and sends the error.
+func pump(b *Buffer, body []byte, piece int) <-chan error {
+	result := make(chan error, 1)
+	go func() {
+		for len(body) > 0 {
+			n, err := b.Write(body[:min(piece, len(body))])
+			if err != nil {
+				result <- err
+				return
+			}
+			body = body[n:]
+		}
+		result <- nil
+	}()
+	return result
 }

@@ -12,24 +12,23 @@ import (
 var ErrRange = errors.New("stream: range outside of the body")
 
 // Reader reads the body of a Buffer from its first byte on, at its own pace, also while it is being
-// written. One goroutine at a time uses it; Close is owed.
+// written. One goroutine at a time may use it. Close must be called.
 type Reader struct {
 	b   *Buffer
 	ctx context.Context
 
-	// The rest is guarded by b.mu.
-	pos, end int64    // what is read next, and where a range ends
-	at       *segment // that pos is in; counted in its readers
-	held     *segment // that the reader is at work on, outside of the lock; counted in its holds
-	index    int      // in b.mu.readers; -1 when detached
+	// b.mu guards the rest.
+	pos, end int64    // the next position to read, and where the range ends
+	at       *segment // the one that pos is in; counted in its readers
+	held     *segment // the one that is read without the lock; counted in its holds
+	index    int      // in b.mu.readers; -1: detached
 	mark     int64    // pos when the writer began to wait for room
 	failed   error    // why it was detached
 }
 
-// NewReader attaches a reader, as long as the buffer has the whole body, its context has not ended
-// in the midst of it, and it is not closed: else it returns the Unlinked error, or that of an
-// aborted write. ctx lives as long as the reader: when it is cancelled, a blocked Read fails with
-// its cause.
+// NewReader attaches a reader. It returns ErrUnlinked if the buffer is unlinked or closed, or its
+// context has ended before the body, and the error of an aborted write. ctx covers the life of the
+// reader: when it is cancelled, a blocked Read fails with its cause.
 func (b *Buffer) NewReader(ctx context.Context) (*Reader, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -60,8 +59,8 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo implements io.WriterTo: w gets the body piece by piece as it is written, from the
-// buffer's own memory or through one from the backing.
+// WriteTo implements io.WriterTo: it writes the body to w piece by piece as it comes. w gets the
+// memory of the Buffer itself, for the duration of each Write; what lies in the backing is copied.
 func (r *Reader) WriteTo(w io.Writer) (total int64, err error) {
 	for {
 		next, err := r.take(math.MaxInt64)
@@ -80,8 +79,8 @@ func (r *Reader) WriteTo(w io.Writer) (total int64, err error) {
 	}
 }
 
-// take returns up to limit of the next bytes and holds their segment until advance. It waits for
-// them.
+// take waits for the next bytes and returns up to limit of them. It holds their segment until
+// advance.
 func (r *Reader) take(limit int64) (piece, error) {
 	b := r.b
 	b.mu.Lock()
@@ -111,8 +110,8 @@ func (r *Reader) take(limit int64) (piece, error) {
 	}
 }
 
-// chunk is the most that a reader takes at once: little enough that a slow one shows progress
-// before it counts as stalled. Called with mu held.
+// chunk is the most that a reader takes at once. It is small enough for a slow reader to show
+// progress before it counts as stalled. Called with mu held.
 func (b *Buffer) chunk() int64 {
 	switch {
 	case b.mu.finished:
@@ -123,7 +122,7 @@ func (b *Buffer) chunk() int64 {
 	return b.opts.Window
 }
 
-// wait waits until there is news. Called with mu held, which it gives up meanwhile.
+// wait waits until there is news for readers. Called with mu held, which it gives up meanwhile.
 func (r *Reader) wait() error {
 	b := r.b
 	if b.mu.wake == nil {
@@ -140,7 +139,7 @@ func (r *Reader) wait() error {
 	}
 }
 
-// advance ends the work on what take returned, of which n bytes were read.
+// advance lets go of what take returned, after n bytes of it were read.
 func (r *Reader) advance(n int) {
 	r.b.mu.Lock()
 	defer r.b.mu.Unlock()
@@ -164,8 +163,8 @@ func (r *Reader) letGo() {
 	}
 }
 
-// moveOn moves an attached reader that has come to the end of its segment into the next. Called
-// with b.mu held.
+// moveOn moves an attached reader that has read all of its segment to the next one. Called with
+// b.mu held.
 func (r *Reader) moveOn() {
 	for r.at.next != nil && r.pos >= r.at.next.start {
 		r.move(r.at.next)
@@ -182,7 +181,7 @@ func (r *Reader) move(to *segment) {
 	}
 }
 
-// detach takes r off the buffer: it counts no more and holds up nobody. Called with b.mu held.
+// detach takes r off the buffer, which does not wait for it any more. Called with b.mu held.
 func (r *Reader) detach() {
 	if r.index < 0 {
 		return
@@ -200,7 +199,7 @@ func (r *Reader) detach() {
 		b.dropRead()
 	}
 	if len(b.mu.readers) == 0 {
-		b.wakeWriter()
+		b.mu.wakeWriter()
 		b.freeIfDone()
 	}
 }
@@ -212,7 +211,7 @@ func (r *Reader) Size() (n int64, known bool) {
 	return r.b.mu.size, r.b.mu.finished
 }
 
-// CanSeek reports whether SeekRange will work: the body is whole and all there.
+// CanSeek reports whether SeekRange will work: the buffer has the whole body.
 func (r *Reader) CanSeek() bool {
 	r.b.mu.Lock()
 	defer r.b.mu.Unlock()
@@ -222,9 +221,9 @@ func (r *Reader) CanSeek() bool {
 // canSeek is called with b.mu held.
 func (r *Reader) canSeek() bool { return r.b.mu.finished && !r.b.mu.unlinked && r.index >= 0 }
 
-// SeekRange makes the following reads yield the bytes [start, end) and then io.EOF. It returns
-// errors.ErrUnsupported where CanSeek is false, and ErrRange, without effect, for bytes that are
-// not there.
+// SeekRange makes the following reads return the bytes [start, end) and then io.EOF. It returns
+// errors.ErrUnsupported where CanSeek is false, and ErrRange, without effect, for a range outside
+// of the body.
 func (r *Reader) SeekRange(start, end int64) error {
 	b := r.b
 	b.mu.Lock()
@@ -247,7 +246,7 @@ func (r *Reader) Close() error {
 	if r.failed == nil {
 		r.failed = fs.ErrClosed
 	}
-	r.letGo() // a panic in WriteTo's writer has left it at work
+	r.letGo() // in case the writer of WriteTo panicked
 	r.detach()
 	return nil
 }

@@ -5,39 +5,38 @@ import "bytes"
 const (
 	minSegment = 4 << 10
 
-	// maxSegment is for bodies whose length is announced. A hit hands over a segment at a time, and
-	// to a socket, 1 MiB in one write takes little more than half the time that it takes in pieces
-	// of 64 KiB.
+	// maxSegment is for bodies of announced length. A hit writes one segment at a time. To a
+	// socket, one write of 1 MiB takes little more than half the time of writes of 64 KiB each.
 	maxSegment = 1 << 20
 
-	// maxGuess is the largest segment for a body of unknown length, and up to which size Take makes
-	// one piece of several: such a copy takes no longer than the extra writes of a single hit,
-	// while that of 1 MiB takes three.
+	// maxGuess is the largest segment of a body of unknown length. It is also the largest body that
+	// Take joins into one piece: to copy 256 KiB takes no longer than the extra writes of one hit,
+	// to copy 1 MiB takes as long as those of three.
 	maxGuess = 256 << 10
 )
 
-// segment is one piece of the body, pointer-free in memory or in the backing. All but what
-// buf[:len] points to is guarded by Buffer.mu.
+// segment is one piece of the body: pointer-free memory, or the part in the backing. Buffer.mu
+// guards every field, but not the bytes in buf[:len], which never change.
 type segment struct {
 	start   int64
-	buf     []byte // len: what is published, cap: what there is
-	charged int64  // what was reserved for it
+	buf     []byte // length: what is published; capacity: what is allocated
+	charged int64  // bytes reserved for it
 	next    *segment
 
-	backing Backing // of the first segment, if there is one; then buf is nil
-	backed  int64   // what is published of it
+	backing Backing // set in the first segment of a Buffer with a Backing; buf is nil then
+	backed  int64   // bytes published in the backing
 
-	readers int  // whose position is in here
-	holds   int  // readers at work on its bytes, outside of the lock
-	gone    bool // out of the list: free when nobody holds it
+	readers int  // those whose position is in this segment
+	holds   int  // readers that use its bytes without the lock
+	gone    bool // out of the list: freed when nobody holds it
 }
 
 func (s *segment) end() int64 { return s.start + s.backed + int64(len(s.buf)) }
 
 func (s *segment) full() bool { return len(s.buf) == cap(s.buf) }
 
-// segmentSize returns the capacity of the next segment where want bytes are waiting: exactly what
-// is missing if the hint is to be believed, else twice the last one. Called with mu held.
+// segmentSize returns the capacity of the next segment when want bytes are waiting. With a
+// SizeHint it is what is missing of the body, else twice the last segment. Called with mu held.
 func (b *Buffer) segmentSize(want int) int {
 	if b.mu.unlinked {
 		return b.windowSegment()
@@ -48,10 +47,10 @@ func (b *Buffer) segmentSize(want int) int {
 	return min(max(2*cap(b.mu.tail.buf), want, minSegment), maxGuess)
 }
 
-// windowSegment is the unit in which an unlinked buffer's window moves on.
+// windowSegment is the size of a segment in the window of an unlinked buffer.
 func (b *Buffer) windowSegment() int { return int(min(b.opts.Window/4, maxGuess)) }
 
-// push appends a segment to the list. Called with mu held, by the writer.
+// push appends a segment to the list. The writer calls it, with mu held.
 func (b *Buffer) push(s *segment) {
 	s.start = b.mu.size
 	b.mu.tail.next = s
@@ -62,8 +61,8 @@ func (b *Buffer) push(s *segment) {
 	}
 }
 
-// locate returns the segment that holds position pos: the last one that starts at or before it.
-// Called with mu held, while the list reaches back to pos.
+// locate returns the last segment that starts at or before position pos. The list must reach back
+// to pos. Called with mu held.
 func (b *Buffer) locate(pos int64) *segment {
 	s := b.mu.head
 	for s.next != nil && s.next.start <= pos {
@@ -72,7 +71,7 @@ func (b *Buffer) locate(pos int64) *segment {
 	return s
 }
 
-// dropRead takes the segments out of the list that no reader of an unlinked buffer needs any more.
+// dropRead takes the segments that no reader needs any more out of the list of an unlinked buffer.
 // Called with mu held.
 func (b *Buffer) dropRead() {
 	for b.mu.head.readers == 0 && b.mu.head != b.mu.tail {
@@ -80,24 +79,25 @@ func (b *Buffer) dropRead() {
 		b.mu.head = s.next
 		b.mu.capacity -= int64(cap(s.buf))
 		b.discard(s)
-		b.wakeWriter()
+		b.mu.wakeWriter()
 	}
 }
 
-// discard releases s, now or when the last reader lets go of it. Called with mu held, s being out
-// of the list.
+// discard releases s, which is out of the list: now, or when the last reader lets go of it. Called
+// with mu held.
 func (b *Buffer) discard(s *segment) {
 	s.gone = true
 	if s.holds > 0 {
 		return
 	}
-	if b.mu.unlinked && !b.ended() && b.mu.spare == nil && cap(s.buf) == b.windowSegment() {
+	if b.mu.unlinked && !b.mu.ended() && b.mu.spare == nil && cap(s.buf) == b.windowSegment() {
 		b.mu.spare = s
 		return
 	}
 	b.uncharge(s)
 }
 
+// uncharge gives back what s holds. Called with mu held.
 func (b *Buffer) uncharge(s *segment) {
 	if s.charged > 0 {
 		b.opts.Release(s.charged)
@@ -109,8 +109,7 @@ func (b *Buffer) uncharge(s *segment) {
 	}
 }
 
-// takeSpare returns an empty segment that has served its time in the window, or nil. Called with mu
-// held.
+// takeSpare returns the spare segment, emptied, or nil if there is none. Called with mu held.
 func (b *Buffer) takeSpare() *segment {
 	s := b.mu.spare
 	if s == nil {
@@ -128,7 +127,8 @@ func (b *Buffer) freeSpare() {
 	}
 }
 
-// freeIfDone releases all once neither the owner nor a reader is left. Called with mu held.
+// freeIfDone releases everything once the owner has closed the buffer and no reader is left. Called
+// with mu held.
 func (b *Buffer) freeIfDone() {
 	if !b.mu.closed || len(b.mu.readers) > 0 {
 		return
@@ -141,8 +141,8 @@ func (b *Buffer) freeIfDone() {
 	b.mu.capacity = 0
 }
 
-// AppendTo appends the body to dst. It is for the owner of a Buffer without backing, after a Finish
-// without error.
+// AppendTo appends the body to dst. The owner of a Buffer without backing may call it after a
+// Finish without error.
 func (b *Buffer) AppendTo(dst []byte) []byte {
 	for s := b.mu.head; s != nil; s = s.next {
 		dst = append(dst, s.buf...)
@@ -150,13 +150,12 @@ func (b *Buffer) AppendTo(dst []byte) []byte {
 	return dst
 }
 
-// Take hands the body over to the owner of a Buffer without backing, after a Finish without error:
-// its non-empty segments, which never change again, and the bytes that are reserved for them, which
-// are the owner's to release from now on. Attached readers go on over the same memory, so that is
-// not before they have left.
+// Take hands the body to the owner of a Buffer without backing, after a Finish without error. It
+// returns the non-empty segments, which never change again, and the bytes reserved for them. The
+// owner must release these bytes, not before the attached readers have left: they go on over the
+// same memory.
 //
-// What was allocated and not used is given back where it is worth a copy: of a small body, or of
-// the last segment.
+// Take copies a small body, or the last segment, where that frees enough unused memory.
 func (b *Buffer) Take() (segments [][]byte, charged int64) {
 	b.compact()
 	b.mu.Lock()
@@ -176,7 +175,8 @@ func (b *Buffer) Take() (segments [][]byte, charged int64) {
 	return segments, charged
 }
 
-// compact replaces the segments from some point on by one without slack.
+// compact replaces all segments of a small body, or else the last one, by one segment without
+// unused memory, where that is worth a copy.
 func (b *Buffer) compact() {
 	size, slack := b.mu.size, b.mu.capacity-b.mu.size
 	from := b.mu.tail

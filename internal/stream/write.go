@@ -4,17 +4,16 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/cirquecache/cirque/internal/unzeroed"
 )
 
-// errBadCount is what ReadFrom returns where its reader is none.
+// errBadCount is the error of ReadFrom when a reader breaks the rules of io.Reader.
 var errBadCount = errors.New("stream: read of an impossible number of bytes")
 
 // Write appends p, which stays the caller's. While the buffer is linked it does not block. It
-// returns the NoReaders error when the buffer is unlinked and nobody reads it, and the cause
-// of its context's end. Errors are final.
+// returns ErrNoReaders when the buffer is unlinked and nobody reads it, and the cause when the
+// context of the write has ended. After an error every Write fails.
 func (b *Buffer) Write(p []byte) (n int, err error) {
 	if b.failed != nil {
 		return 0, b.failed
@@ -33,9 +32,34 @@ func (b *Buffer) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// ReadFrom implements io.ReaderFrom: it appends what r yields until io.EOF, and publishes each
-// Read. r reads into the memory that readers will be given, wherever more is sure to be needed. It
-// may call Unlink. Errors are those of Write, and r's.
+// toBacking gives p to the backing of a linked Buffer, and reports whether the backing took it.
+func (b *Buffer) toBacking(p []byte) bool {
+	if b.opts.Backing == nil {
+		return false
+	}
+	b.mu.Lock()
+	takes := !b.mu.unlinked && !b.mu.ended() && b.ctx.Err() == nil
+	b.mu.Unlock()
+	if !takes {
+		return false
+	}
+	err := b.opts.Backing.Append(p)
+
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil {
+		b.unlink()
+		return false
+	}
+	b.mu.head.backed += int64(len(p))
+	b.mu.size += int64(len(p))
+	b.mu.wakeReaders()
+	return true
+}
+
+// ReadFrom implements io.ReaderFrom: it appends what r returns until io.EOF, and publishes each
+// Read. Where more memory is certain to be needed, r reads directly into the memory of the Buffer.
+// r may call Unlink. ReadFrom returns errors as Write does, and the errors of r.
 func (b *Buffer) ReadFrom(r io.Reader) (total int64, err error) {
 	for {
 		n, err := b.readOnce(r)
@@ -68,8 +92,8 @@ func (b *Buffer) readOnce(r io.Reader) (n int, err error) {
 	return n, err
 }
 
-// awaits reports whether there is memory for what comes next, or a reason to get some before it has
-// come: of an announced body at least the first byte is there.
+// awaits reports whether the next Read should go directly into the memory of the Buffer: the tail
+// has room, or the body is of announced length and has begun but is not complete.
 func (b *Buffer) awaits() bool {
 	if b.opts.Backing != nil {
 		return false
@@ -79,8 +103,8 @@ func (b *Buffer) awaits() bool {
 	return !b.mu.tail.full() || b.mu.size > 0 && b.mu.size < b.opts.SizeHint
 }
 
-// copyOnce reads through a buffer: nothing is reserved for a body that never begins, nor at the end
-// of one for more.
+// copyOnce reads through a copy buffer, so that nothing is reserved for a body that never begins,
+// or for bytes after the end of one.
 func (b *Buffer) copyOnce(r io.Reader) (int, error) {
 	buf := copyBuffers.Get().(*[32 << 10]byte)
 	defer copyBuffers.Put(buf)
@@ -91,7 +115,7 @@ func (b *Buffer) copyOnce(r io.Reader) (int, error) {
 	return n, err
 }
 
-// readInto is r.Read, held to the rules of io.Reader.
+// readInto is r.Read with a check of the count that it returns.
 func readInto(p []byte, r io.Reader) (int, error) {
 	n, err := r.Read(p)
 	if n < 0 || n > len(p) {
@@ -107,19 +131,18 @@ func (b *Buffer) publish(n int) int {
 	t := b.mu.tail
 	t.buf = t.buf[:len(t.buf)+n]
 	b.mu.size += int64(n)
-	b.wakeReaders()
+	b.mu.wakeReaders()
 	return n
 }
 
-// room returns the unpublished end of the tail, where want bytes are waiting to be written. It
-// grows the list when the tail is full, and in an unlinked buffer waits until the window has moved
-// on.
+// room returns the unpublished end of the tail. When the tail is full, it adds a segment for want
+// bytes; in an unlinked buffer it first waits until the window has room.
 func (b *Buffer) room(want int) ([]byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for {
 		switch {
-		case b.ended():
+		case b.mu.ended():
 			return nil, ErrEnded
 		case b.ctx.Err() != nil:
 			return nil, context.Cause(b.ctx)
@@ -136,16 +159,8 @@ func (b *Buffer) room(want int) ([]byte, error) {
 	}
 }
 
-// windowFull reports whether the head has to go before another segment may come. A single segment
-// need not: it may be larger than the whole window, from the time when the buffer was linked, and
-// its readers leave it only for another. Called with mu held.
-func (b *Buffer) windowFull() bool {
-	return b.mu.unlinked && b.mu.head != b.mu.tail &&
-		b.mu.capacity+int64(b.windowSegment()) > b.opts.Window
-}
-
 // grow appends a segment, or unlinks the buffer where there is no room for one. Called with mu
-// held, which it gives up meanwhile: reserving may evict entries, down to calls into the owner.
+// held, which it gives up meanwhile: to reserve may evict entries, which calls code of the owner.
 func (b *Buffer) grow(want int) {
 	if s := b.takeSpare(); s != nil {
 		b.push(s)
@@ -159,9 +174,9 @@ func (b *Buffer) grow(want int) {
 	b.push(s)
 }
 
-// newSegment returns an empty segment, or nil where there is no room for it: an unlinked buffer has
-// one all the same. Called with mu held, which it gives up meanwhile; even a panic of Reserve,
-// which runs code of others, finds it held.
+// newSegment returns an empty segment, or nil where a linked buffer has no room for one. Called
+// with mu held, which it gives up meanwhile. It takes mu again even if Reserve panics, which runs
+// code of others.
 func (b *Buffer) newSegment(size int) *segment {
 	unlinked := b.mu.unlinked
 	b.mu.Unlock()
@@ -172,56 +187,8 @@ func (b *Buffer) newSegment(size int) *segment {
 	} else if !unlinked {
 		return nil
 	}
-	// Of a body of 1 MiB, a fifth of what its fetch costs would be zeroing what is overwritten at
-	// once.
+	// Every byte is overwritten before it is published. Zeroing would take a fifth of the time that
+	// the fetch of a body of 1 MiB takes.
 	s.buf = unzeroed.Make(size)
 	return s
-}
-
-// awaitReaders waits until there is news of the window: the head was dropped, no reader is left, or
-// the write's context has ended. Readers that stay in the head for the stall timeout and read on by
-// less than a window segment are dropped. Called with mu held, which it gives up meanwhile.
-//
-// A minimum of progress rather than any, because a reader that takes one byte every now and then
-// would hold up the writer and everybody else for ever.
-func (b *Buffer) awaitReaders() {
-	head := b.mu.head
-	for _, r := range b.mu.readers {
-		r.mark = r.pos
-	}
-	timer := time.NewTimer(b.opts.StallTimeout)
-	defer timer.Stop()
-	for b.mu.head == head && len(b.mu.readers) > 0 {
-		room := make(chan struct{})
-		b.mu.room = room
-		b.mu.Unlock()
-		stalled := false
-		select {
-		case <-room:
-		case <-timer.C:
-			stalled = true
-		case <-b.ctx.Done():
-		}
-		b.mu.Lock()
-		b.mu.room = nil
-		if b.ctx.Err() != nil {
-			return
-		}
-		if stalled {
-			b.dropStalled(head)
-			timer.Reset(b.opts.StallTimeout)
-		}
-	}
-}
-
-// dropStalled is called with mu held.
-func (b *Buffer) dropStalled(head *segment) {
-	for i := len(b.mu.readers) - 1; i >= 0; i-- { // backwards: detaching moves the last one up
-		r := b.mu.readers[i]
-		if r.at == head && r.pos-r.mark < int64(b.windowSegment()) {
-			r.failed = ErrSlowReader
-			r.detach()
-		}
-		r.mark = r.pos
-	}
 }

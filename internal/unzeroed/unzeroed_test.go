@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMake(t *testing.T) {
+func TestSlicesHaveTheirOwnMemory(t *testing.T) {
 	for _, n := range []int{1, 7, 1000, 32 << 10, 1 << 20} {
 		a, b := Make(n), Make(n)
 		require.Zero(t, len(a))
@@ -16,7 +16,7 @@ func TestMake(t *testing.T) {
 		a, b = append(a, bytes.Repeat([]byte("a"), n)...), append(b, bytes.Repeat([]byte("b"), n)...)
 		runtime.GC()
 		c := append(Make(n), bytes.Repeat([]byte("c"), n)...)
-		require.Equal(t, bytes.Repeat([]byte("a"), n), a, "each slice has its own memory")
+		require.Equal(t, bytes.Repeat([]byte("a"), n), a, "two slices share memory")
 		require.Equal(t, bytes.Repeat([]byte("b"), n), b)
 		require.Equal(t, n, cap(c))
 		require.Equal(t, 1.0, testing.AllocsPerRun(10, func() { Make(n) }))

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// Now is when the responses of tests are received.
+// Now is the time at which tests receive their responses.
 var Now = time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
 
-// Day is a day.
+// Day is 24 hours.
 const Day = 24 * time.Hour
 
-// At returns the HTTP-date that lies d after Now.
+// At returns the HTTP-date of the time d after Now.
 func At(d time.Duration) string { return Now.Add(d).Format(http.TimeFormat) }
 
-// Lines makes a header of "Name: value" lines.
+// Lines returns the header that consists of these "Name: value" lines.
 func Lines(lines ...string) http.Header {
 	h := http.Header{}
 	for _, line := range lines {

@@ -2,21 +2,19 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"go/ast"
-	"go/importer"
 	"go/parser"
 	"go/token"
 	"go/types"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/cirquecache/cirque/internal/verify/internal/golist"
 )
 
-// module is a module whose packages are type checked.
+// module has the packages of a module, type checked.
 type module struct {
 	dir      string
 	packages []*pkg
@@ -25,65 +23,31 @@ type module struct {
 
 // pkg is one package, without its tests.
 type pkg struct {
-	name, short string
+	name, short string // short is the path within the module, or "(root)"
 	module      *module
 	fset        *token.FileSet
 	files       []*ast.File
+	sources     map[*ast.File][]byte
 	info        *types.Info
 	types       *types.Package
 }
 
 // load type checks the packages of the module in dir.
 func load(dir string) (*module, error) {
-	cmd := exec.Command("go", "list", "-export", "-deps", "-json=Dir,ImportPath,Name,Export,GoFiles,Module", "./...")
-	cmd.Dir = dir
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	listed, err := golist.List(dir, "./...")
 	if err != nil {
-		return nil, fmt.Errorf("go list: %w: %s", err, stderr.Bytes())
+		return nil, err
 	}
-	type listing struct {
-		Dir, ImportPath, Name, Export string
-		GoFiles                       []string
-		Module                        *struct {
-			Path, Dir string
-			Main      bool
-		}
-	}
-	var ours []listing
-	exports := map[string]string{}
-	for decoder := json.NewDecoder(bytes.NewReader(out)); decoder.More(); {
-		var l listing
-		if err := decoder.Decode(&l); err != nil {
-			return nil, err
-		}
-		exports[l.ImportPath] = l.Export
-		if l.Module != nil && l.Module.Main {
-			ours = append(ours, l)
-		}
-	}
-	m := &module{used: map[string]bool{}}
 	fset := token.NewFileSet()
-	imports := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
-	for _, l := range ours {
+	imports := golist.Importer(fset, listed)
+	m := &module{used: map[string]bool{}}
+	for _, l := range listed {
+		if l.Module == nil || !l.Module.Main {
+			continue
+		}
 		m.dir = l.Module.Dir
-		p := &pkg{
-			name: l.Name, short: strings.TrimPrefix(strings.TrimPrefix(l.ImportPath, l.Module.Path), "/"), module: m, fset: fset,
-			info: &types.Info{Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}},
-		}
-		if p.short == "" {
-			p.short = "(root)"
-		}
-		for _, name := range l.GoFiles {
-			f, err := parser.ParseFile(fset, filepath.Join(l.Dir, name), nil, parser.ParseComments|parser.SkipObjectResolution)
-			if err != nil {
-				return nil, err
-			}
-			p.files = append(p.files, f)
-		}
-		config := types.Config{Importer: imports}
-		if p.types, err = config.Check(l.ImportPath, fset, p.files, p.info); err != nil {
+		p, err := m.check(l, fset, imports)
+		if err != nil {
 			return nil, err
 		}
 		m.packages = append(m.packages, p)
@@ -96,8 +60,37 @@ func load(dir string) (*module, error) {
 	return m, nil
 }
 
-// key names an object alike in its own package and in those that import it: by where it is
-// declared.
+// check parses and type checks one package.
+func (m *module) check(l golist.Package, fset *token.FileSet, imports types.Importer) (*pkg, error) {
+	p := &pkg{
+		name: l.Name, short: strings.TrimPrefix(strings.TrimPrefix(l.ImportPath, l.Module.Path), "/"), module: m, fset: fset,
+		sources: map[*ast.File][]byte{},
+		info:    &types.Info{Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}},
+	}
+	if p.short == "" {
+		p.short = "(root)"
+	}
+	for _, name := range l.GoFiles {
+		path := filepath.Join(l.Dir, name)
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		f, err := parser.ParseFile(fset, path, src, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		p.files = append(p.files, f)
+		p.sources[f] = src
+	}
+	config := types.Config{Importer: imports}
+	var err error
+	p.types, err = config.Check(l.ImportPath, fset, p.files, p.info)
+	return p, err
+}
+
+// key returns a name for an object that is the same in its own package and in those that import it:
+// the place of its declaration.
 func (p *pkg) key(object types.Object) string {
 	switch o := object.(type) {
 	case *types.Func:
@@ -118,4 +111,5 @@ func (p *pkg) path(f *ast.File) string {
 	return path
 }
 
-func (p *pkg) lines(f *ast.File) int { return p.fset.File(f.Pos()).LineCount() - 1 }
+// lines returns the number of lines of f.
+func (p *pkg) lines(f *ast.File) int { return bytes.Count(p.sources[f], []byte("\n")) }

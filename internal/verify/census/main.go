@@ -1,143 +1,60 @@
 // Command census counts what makes a codebase easy or hard to take over. It is run at the root of
 // the module:
 //
-//	go run ./internal/verify/census                 # every count
-//	go run ./internal/verify/census -unused .       # exported names of the root package that no other package uses
-//	go run ./internal/verify/census -calls ./middleware
+//	go run ./internal/verify/census                         # every count
+//	go run ./internal/verify/census -list calls             # the items behind a count
+//	go run ./internal/verify/census -list names . ./rules   # the same for some packages
 //
 // It counts, tests aside:
 //
-//   - exported names by package: top-level ones, and of exported types the methods, fields and interface methods;
-//   - functions of more than 60 lines, and the longest files;
-//   - comment lines wider than 100 columns;
-//   - calls between the files of a package that run back up. The order of the files is the one in which the fewest do, as
-//     far as a search finds it. None at all means that the files can be read from top to bottom.
+//   - names: the exported names of each package, at the top level, and of exported types the
+//     methods, fields and interface methods that the package declares; and how many of them no
+//     other package of the module uses. A use is an identifier that the type checker resolves to
+//     the name, so a method that is only called through an interface counts as unused. The list has
+//     the unused names.
+//   - functions of more than 60 lines, from func to the last brace.
+//   - files: the longest ones, in lines of any kind.
+//   - comments: lines of comment without code that are wider than 100 columns. A tab counts four
+//     columns.
+//   - repeated: lines of code in a run of at least 4 that has stood in the module before, so the
+//     first of several equal runs does not count. Indentation, blank lines, comments, imports and
+//     lines without a letter or digit are left out.
+//   - calls: uses of a function or method of another file of the package. Several uses of one name
+//     of a file in another file count once. A call runs back up if it goes to a file that comes
+//     before its own. The order of the files is the one with the fewest such calls, as far as a
+//     search finds it. If there are none, the files can be read from top to bottom. The list has
+//     the calls that run back up, each as "file:callers → file:callee".
 package main
 
 import (
-	"cmp"
 	"flag"
-	"fmt"
-	"io"
 	"log"
 	"os"
-	"slices"
-	"strings"
 )
 
 const (
 	maxFunction = 60  // lines
 	maxComment  = 100 // columns
+	minRepeated = 4   // lines
 	longest     = 10  // files that are listed
 )
 
 func main() {
 	log.SetFlags(0)
-	var (
-		unused = flag.String("unused", "", "list the exported names of this `package` that no other one uses")
-		calls  = flag.String("calls", "", "list the calls of this `package` that run back up")
-	)
+	list := flag.String("list", "", "list the items behind one `count`: names, functions, files, comments, repeated or calls; arguments select packages")
 	flag.Parse()
 	m, err := load(".")
 	if err != nil {
 		log.Fatal(err)
 	}
-	switch {
-	case *unused != "":
-		err = m.listUnused(os.Stdout, *unused)
-	case *calls != "":
-		err = m.listCalls(os.Stdout, *calls)
-	default:
+	if *list == "" {
+		if flag.NArg() > 0 {
+			log.Fatal("census: arguments need -list")
+		}
 		m.report(os.Stdout)
+		return
 	}
-	if err != nil {
+	if err := m.list(os.Stdout, *list, flag.Args()); err != nil {
 		log.Fatal(err)
 	}
-}
-
-// report prints every count.
-func (m *module) report(w io.Writer) {
-	fmt.Fprintf(w, "exported names, and those that no other package uses\n")
-	for _, p := range m.packages {
-		if p.name == "main" {
-			continue
-		}
-		names := p.exported()
-		alone := 0
-		for _, n := range names {
-			if !m.used[n.key] {
-				alone++
-			}
-		}
-		fmt.Fprintf(w, "%6d %5d  %s\n", len(names), alone, p.short)
-	}
-
-	var functions []function
-	var files []file
-	wide := 0
-	for _, p := range m.packages {
-		functions = append(functions, p.functions()...)
-		for _, f := range p.files {
-			files = append(files, file{p.path(f), p.lines(f)})
-			wide += p.wideComments(f)
-		}
-	}
-	fmt.Fprintf(w, "\nfunctions of more than %d lines\n", maxFunction)
-	slices.SortFunc(functions, func(a, b function) int { return cmp.Compare(b.lines, a.lines) })
-	for _, f := range functions {
-		if f.lines > maxFunction {
-			fmt.Fprintf(w, "%6d  %s %s\n", f.lines, f.file, f.name)
-		}
-	}
-	fmt.Fprintf(w, "\nlongest files\n")
-	slices.SortFunc(files, func(a, b file) int { return cmp.Compare(b.lines, a.lines) })
-	for _, f := range files[:min(longest, len(files))] {
-		fmt.Fprintf(w, "%6d  %s\n", f.lines, f.path)
-	}
-	fmt.Fprintf(w, "\ncomment lines wider than %d columns\n%6d\n", maxComment, wide)
-
-	fmt.Fprintf(w, "\ncalls between files, and those that run back up\n")
-	for _, p := range m.packages {
-		if c := p.calls(); c.total > 0 {
-			fmt.Fprintf(w, "%6d %5d  %s\n", c.total, len(c.upward), p.short)
-		}
-	}
-}
-
-// find returns the package that a pattern such as ./middleware names.
-func (m *module) find(pattern string) (*pkg, error) {
-	want := strings.TrimPrefix(strings.TrimPrefix(pattern, "."), "/")
-	for _, p := range m.packages {
-		if p.short == want || want == "" && p.short == "(root)" {
-			return p, nil
-		}
-	}
-	return nil, fmt.Errorf("census: no package %s", pattern)
-}
-
-func (m *module) listUnused(w io.Writer, pattern string) error {
-	p, err := m.find(pattern)
-	if err != nil {
-		return err
-	}
-	for _, n := range p.exported() {
-		if !m.used[n.key] {
-			fmt.Fprintln(w, n.name)
-		}
-	}
-	return nil
-}
-
-func (m *module) listCalls(w io.Writer, pattern string) error {
-	p, err := m.find(pattern)
-	if err != nil {
-		return err
-	}
-	c := p.calls()
-	fmt.Fprintf(w, "order: %s\n", strings.Join(c.order, " "))
-	for _, u := range c.upward {
-		fmt.Fprintln(w, u)
-	}
-	fmt.Fprintf(w, "%d of %d calls between files run back up\n", len(c.upward), c.total)
-	return nil
 }

@@ -78,9 +78,9 @@ func TestBehavioursToAServer(t *testing.T) {
 	}
 }
 
-// A server that leaves request bodies unread is fooled by both kinds of residue, and the replies
-// show it.
-func TestResidueShows(t *testing.T) {
+// A server that leaves request bodies unread takes the rest of a body for a request. The replies to
+// HiddenRequest and UnfinishedBody show that.
+func TestRepliesShowAnUnreadBody(t *testing.T) {
 	CheckGoroutines(t)
 	for behaviour, second := range map[Behaviour]string{
 		HiddenRequest:  "GET " + HiddenTarget,
@@ -115,7 +115,7 @@ func TestResidueShows(t *testing.T) {
 	}
 }
 
-// A client that leaves while sending has sent At bytes.
+// A client that leaves while it sends has sent At bytes.
 func TestLeaveSending(t *testing.T) {
 	CheckGoroutines(t)
 	listener := listen()
@@ -140,7 +140,7 @@ func TestLeaveSending(t *testing.T) {
 	}
 }
 
-// Clients that leave while reading, or that do not read, make the server's writes fail.
+// Clients that leave while they read, or that do not read, make the server's writes fail.
 func TestLeaveReading(t *testing.T) {
 	CheckGoroutines(t)
 	for _, behaviour := range []Behaviour{StallReading, ResetReading, CloseReading} {
@@ -199,7 +199,7 @@ func TestReceive(t *testing.T) {
 	require.Equal(t, text[:9], string(reply.Body))
 }
 
-// A client that would wait for ever ends with its context.
+// A client that waits for an answer that never comes ends with its context.
 func TestClientContext(t *testing.T) {
 	CheckGoroutines(t)
 	for _, behaviour := range []Behaviour{Polite, DripReading, ResetReading} {

@@ -14,6 +14,7 @@ import (
 )
 
 const (
+	// refusal is how long the kind Refuse keeps the port closed without a Hold.
 	refusal = 50 * time.Millisecond
 
 	// lingering is how long a closed connection waits for the client to close its side. Closing the
@@ -24,13 +25,13 @@ const (
 // exchange plays one plan on an HTTP/1.1 connection.
 type exchange struct {
 	plan
-	origin *Origin
+	refuse func() (end func()) // Origin.Refuse
 	conn   *net.TCPConn
 	in     io.Reader // what the client sends during the answer
 }
 
-// play sends the answer and returns the bytes of body that it sent. An error means that the
-// connection cannot be used again. It is errEnded if the plan ended it.
+// play sends the answer and returns the number of body bytes that it sent. After an error the
+// connection cannot be used again; the error is errEnded if the plan ended the connection.
 func (x *exchange) play(ctx context.Context) (sent int64, err error) {
 	if err := pause(ctx, x.Delay); err != nil {
 		return 0, err
@@ -145,7 +146,7 @@ func (c chunkWriter) Write(p []byte) (int, error) {
 // strike plays the fault at its place.
 func (x *exchange) strike(ctx context.Context) error {
 	if x.Kind == Refuse {
-		defer x.origin.Refuse()()
+		defer x.refuse()()
 		if x.Hold == nil {
 			pause(ctx, refusal)
 		}

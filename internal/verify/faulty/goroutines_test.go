@@ -54,7 +54,7 @@ func TestCheckGoroutines(t *testing.T) {
 	leak(brief)
 	clean.Cleanup(func() { close(brief) })
 	clean.finish()
-	require.Empty(t, clean.failures, "older goroutines, and those that end in time, are no leak")
+	require.Empty(t, clean.failures, "older goroutines, and goroutines that end in time, are no leak")
 
 	var leaking recorder
 	CheckGoroutines(&leaking)

@@ -28,7 +28,8 @@ type HTTP2Origin struct {
 	wg     sync.WaitGroup // grows under mu, while closed is false
 }
 
-// NewHTTP2Origin is NewOrigin for HTTP/2. The context of a script's request ends with its stream.
+// NewHTTP2Origin starts an origin, as NewOrigin does. The context of the request that a script gets
+// ends with the stream.
 func NewHTTP2Origin(t testing.TB, script func(*http.Request) Answer) *HTTP2Origin {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
@@ -93,8 +94,8 @@ type streamExchange struct {
 	w http.ResponseWriter
 }
 
-// play sends the answer and returns the bytes of body that it sent. After an error the caller must
-// reset the stream.
+// play sends the answer and returns the number of body bytes that it sent. After an error the
+// caller must reset the stream.
 func (x *streamExchange) play(ctx context.Context) (sent int64, err error) {
 	if err := pause(ctx, x.Delay); err != nil {
 		return 0, err

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Like TestKindsToAClient, for HTTP/2.
+// For each Kind that Breaks or that HTTP/2 cannot express, a client gets an error. All other
+// answers arrive whole.
 func TestKindsToAnHTTP2Client(t *testing.T) {
 	CheckGoroutines(t)
 	for _, kind := range Kinds() {
@@ -25,13 +26,13 @@ func TestKindsToAnHTTP2Client(t *testing.T) {
 			switch {
 			case !kind.HTTP2():
 				require.ErrorContains(t, err, "stream error")
-				require.Nil(t, resp, "the header came through")
+				require.Nil(t, resp, "the client got the header")
 			case kind == ShortBody:
 				require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 			case kind.Breaks():
 				require.ErrorContains(t, err, "stream error")
 				header := kind.traits().stage >= afterHeader
-				require.Equal(t, header, resp != nil, "the header came through")
+				require.Equal(t, header, resp != nil, "whether the client got the header")
 			default:
 				require.NoError(t, err)
 				require.Equal(t, text, body)
@@ -47,7 +48,7 @@ func TestHTTP2EveryByteOfABody(t *testing.T) {
 		origin := NewHTTP2Origin(nil, script(Answer{Kind: ResetInBody, Body: text, Framing: Chunked, At: int64(at)}))
 		_, body, err := get(t, origin.Transport(), origin.URL)
 		require.Error(t, err)
-		require.LessOrEqual(t, len(body), at, "a reset stream may lose what was not read yet")
+		require.LessOrEqual(t, len(body), at, "a reset stream may lose bytes that were not read yet, but add none")
 		require.Equal(t, text[:len(body)], body)
 		origin.Close()
 	}

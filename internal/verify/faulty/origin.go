@@ -96,7 +96,7 @@ func (o *Origin) Refuse() (accept func()) {
 	return sync.OnceFunc(o.resume)
 }
 
-// hangUp closes the port and resets the connections. o.mu is held.
+// hangUp closes the port and resets the connections. o.mu must be held.
 func (o *Origin) hangUp() {
 	if o.listener != nil {
 		o.listener.Close()
@@ -149,7 +149,7 @@ func (o *Origin) accept(listener net.Listener) {
 			o.begin(conn.(*net.TCPConn))
 		case errors.Is(err, net.ErrClosed):
 			return
-		default: // for example out of file descriptors
+		default: // for example, the process is out of file descriptors
 			pause(o.ctx, time.Millisecond)
 		}
 	}
@@ -158,7 +158,7 @@ func (o *Origin) accept(listener net.Listener) {
 func (o *Origin) begin(conn *net.TCPConn) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.listener == nil { // it was accepted while the port was being closed
+	if o.listener == nil { // the connection was accepted while the port was being closed
 		reset(conn)
 		return
 	}
@@ -194,7 +194,7 @@ func (o *Origin) serve(conn *net.TCPConn) {
 		}
 		r = r.WithContext(o.ctx)
 		answer := o.script(r)
-		x := exchange{newPlan(answer, r, o.Journal.fault(answer.Kind)), o, conn, in}
+		x := exchange{newPlan(answer, r, o.Journal.fault(answer.Kind)), o.Refuse, conn, in}
 		sent, err := x.play(o.ctx)
 		x.done(sent, err)
 		if err != nil || r.Close {

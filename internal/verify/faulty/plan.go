@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// plan is an Answer prepared for one request: defaults are filled in, and the Kind's changes to the
-// message are made. It only remains to send it and to strike.
+// plan is an Answer prepared for one request. It has the default values and the Kind's changes to
+// the message. What remains is to send it and to play the fault at its place.
 type plan struct {
 	Answer
 	traits

@@ -16,11 +16,11 @@ import (
 
 // breakage is a fault of the caches. It is made by wrapping their parts.
 type breakage struct {
-	rules  []string // each of which has to be found broken
+	rules  []string // the oracle must find each of them broken
 	config func(cfg *middleware.Config, cache int)
 	origin func(http.Handler) http.Handler
 	front  func(http.RoundTripper) http.RoundTripper
-	purge  func(s *step, res *resource) (done bool) // in place of a purge
+	purge  func(s *step, res *resource) (done bool) // comes before a purge, and replaces it if done is true
 }
 
 // breakages are the faults by name. Each breaks the rules that it lists.
@@ -207,8 +207,8 @@ func (c without) Value(key any) any {
 // purgeLog records purges outside of the Storage, for forgetful and clocked.
 type purgeLog struct {
 	world *world
-	own   bool // each cache has its own, which a restart takes away
-	dates bool // the Date of what is stored counts, rather than the time of its receipt
+	own   bool // each cache has a log of its own, and loses it at a restart
+	dates bool // the log compares with the Date of an entry, not with the time of its receipt
 
 	mu         sync.Mutex
 	all, group [2]time.Time
@@ -261,7 +261,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// asked lets edit change the requests before the cache has them.
+// asked lets edit change the requests before the cache receives them.
 func asked(edit func(*http.Request)) func(http.RoundTripper) http.RoundTripper {
 	return func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -272,7 +272,7 @@ func asked(edit func(*http.Request)) func(http.RoundTripper) http.RoundTripper {
 	}
 }
 
-// answered lets edit change the responses after the cache gave them.
+// answered lets edit change the responses of the cache.
 func answered(edit func(*http.Request, *http.Response)) func(http.RoundTripper) http.RoundTripper {
 	return func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {

@@ -2,7 +2,8 @@ package history
 
 import "net/http"
 
-// opportunities counts the rules that the cache could have broken with its answer to s.
+// opportunities counts a chance for each rule that the cache could have broken with its answer to
+// s.
 func (j *judgement) opportunities(s *step, res *resource) {
 	c := res.class
 	for _, i := range res.issues {

@@ -17,7 +17,7 @@ import (
 
 var (
 	histories = flag.Int("histories", 0, "how many histories TestHistories runs; 0: as many as take a few seconds")
-	firstSeed = flag.Uint64("seed", 1, "the seed of the first history; the others follow")
+	firstSeed = flag.Uint64("seed", 1, "the seed of the first history; each of the others has the next number")
 )
 
 func TestMain(m *testing.M) {
@@ -47,8 +47,8 @@ type total struct {
 	histories       int
 	answers         int
 	counts, chances map[string]int
-	found           map[string]int
-	first           map[string]*plan // by rule: the first history that shows it
+	found           map[string]int   // by rule: how many histories break it
+	first           map[string]*plan // by rule: the first history that breaks it
 }
 
 func newTotal() *total {
@@ -124,12 +124,12 @@ func TestHistories(t *testing.T) {
 		return // too few for a chance at everything
 	}
 	for _, rule := range needed {
-		require.NotZero(t, o.chances[rule], "there was no chance to break %s", rule)
+		require.NotZero(t, o.chances[rule], "the caches had no chance to break %s", rule)
 	}
 }
 
-// Each broken cache must be caught by a history in which the sound cache breaks nothing. Otherwise
-// the tester could be blind to that rule.
+// Each broken cache must be caught by a history in which the sound cache does not break the same
+// rule.
 func TestBrokenCachesAreCaught(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(breakages)) {
 		for _, rule := range breakages[name](nil).rules {
@@ -146,13 +146,13 @@ func TestBrokenCachesAreCaught(t *testing.T) {
 						return
 					}
 				}
-				t.Errorf("%d histories, and nobody noticed", most)
+				t.Errorf("the oracle found nothing in %d histories", most)
 			})
 		}
 	}
 }
 
-// explain prints the shortest part of p's history that it finds to break rule.
+// explain removes steps from p's history as long as the rest still breaks rule. It prints the rest.
 func explain(t *testing.T, p *plan, rule, broken string) {
 	steps, v := shrink(p, func(steps []*step) *verdict {
 		if v := runPlan(t, p, steps, broken); v.findings[rule] != "" {
@@ -161,13 +161,14 @@ func explain(t *testing.T, p *plan, rule, broken string) {
 		return nil
 	})
 	if v == nil {
-		t.Logf("%s: seed %d showed it, and does not show it again", rule, p.seed)
+		t.Logf("%s: seed %d broke it once, but not when it was run again", rule, p.seed)
 		return
 	}
 	t.Logf("%s: seed %d, %d of %d steps: %s\n%s", rule, p.seed, len(steps), len(p.steps), v.findings[rule], v.report)
 }
 
-// shrink removes steps of p as long as shows still returns a verdict.
+// shrink removes steps of p as long as shows still returns a verdict. Both results are nil if shows
+// returns nil for all steps.
 func shrink(p *plan, shows func([]*step) *verdict) (steps []*step, v *verdict) {
 	steps = p.steps
 	if v = shows(steps); v == nil {

@@ -54,10 +54,10 @@ var storages = map[string]struct {
 		cfg.Storage, cfg.Eviction = store, manager
 		return func() error { return nil }, nil
 	}},
-	// plain has none of the optional interfaces, so it is used by one Cache only.
+	// plain has none of the optional interfaces, so only one Cache may use it.
 	"plain": {open: func(_ string, cfg *middleware.Config) (func() error, error) {
 		budget := cirque.NewBudget(cacheBytes)
-		cfg.Storage = plain{memcache.New(memcache.Config{Budget: budget})}
+		cfg.Storage = newPlain(memcache.New(memcache.Config{Budget: budget}))
 		return func() error { return nil }, nil
 	}},
 	"disk": {durable: true, shared: true, open: func(dir string, cfg *middleware.Config) (func() error, error) {
@@ -86,21 +86,8 @@ var storages = map[string]struct {
 	}},
 }
 
-// plain is a Storage without optional interfaces. It does not show writes in flight, nor what is in
-// their place meanwhile.
-type plain struct{ cirque.Storage }
-
-// Lookup implements cirque.Storage.
-func (p plain) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
-	meta, hit, err := p.Storage.Lookup(ctx, key)
-	if err == nil && !hit.CountsAccess() {
-		_ = hit.Close()
-		return nil, nil, cirque.ErrNotFound
-	}
-	return meta, hit, err
-}
-
-// storageNames lists the names of storages. Its order decides what a seed means.
+// storageNames lists the names of storages; draw picks from it. Another order would give a seed
+// another history.
 var storageNames = []string{"memory", "plain", "disk", "tiered", "disk", "tiered", "memory"}
 
 // house holds the caches of a history and the origin behind them.
@@ -112,7 +99,7 @@ type house struct {
 
 	caches []*middleware.Cache
 	fronts []http.RoundTripper
-	close  []func() error // from last to first
+	close  []func() error // called from last to first
 }
 
 // open opens the Storage and the caches on it.
@@ -301,7 +288,7 @@ func (w *pipedWriter) Write(p []byte) (int, error) {
 // Flush implements http.Flusher.
 func (w *pipedWriter) Flush() { w.WriteHeader(http.StatusOK) }
 
-// target returns a request for res, for a purge.
+// target returns a request that names res in a purge.
 func (res *resource) target(method string) *http.Request {
 	return httptest.NewRequest(method, origin+res.path, nil)
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// runPlan runs steps, which are all or some of p's, and judges the answers.
+// runPlan runs steps, all or some of p's, and judges the answers. broken names the fault of the
+// caches in breakages; empty: none.
 func runPlan(t *testing.T, p *plan, steps []*step, broken string) *verdict {
 	var v *verdict
 	dir := ""
@@ -156,7 +157,7 @@ func (h *house) ask(s *step, known *tags) {
 	}
 }
 
-// purge runs a step of that kind. It sets the step's error if the purge failed.
+// purge runs a step of kind purge. It sets the step's error if the purge failed.
 func (h *house) purge(s *step) {
 	res, cache := h.world.resources[s.resource], h.caches[s.cache]
 	if h.fault.purge != nil && h.fault.purge(s, res) {

@@ -14,12 +14,12 @@ type kind uint8
 
 const (
 	ask     kind = iota // a request for a resource
-	change              // the content of a resource is another
-	purge               // by one of the purges
+	change              // the content of a resource changes
+	purge               // a purge
 	restart             // both caches and the Storage are closed and opened again
 )
 
-// The purges, by the names that findings have.
+// The purges and invalidations, by the names that findings have.
 const (
 	purgeURL     = "purge"
 	purgeSoft    = "soft-purge"
@@ -35,7 +35,7 @@ const (
 // change the other steps.
 type step struct {
 	number   int
-	at       time.Duration // when it begins; later where a restart takes its time
+	at       time.Duration // when it begins; later if restarts before it took time
 	kind     kind
 	cache    int // which of the caches
 	resource int
@@ -45,12 +45,12 @@ type step struct {
 	user        string // Cookie; empty for none
 	auth        bool   // Authorization, in the user's name
 	language    string
-	directive   string // Cache-Control
-	conditional bool   // with the entity tag that the user had last
-	upgrade     bool   // with fields that ask for another protocol
-	groups      bool   // the answer to an unsafe request invalidates the group
-	leave       time.Duration
-	until       int // the last byte of the Range that is asked for; 0: all
+	directive   string        // Cache-Control
+	conditional bool          // with the entity tag that the user had last
+	upgrade     bool          // with fields that ask for another protocol
+	groups      bool          // the answer to an unsafe request invalidates the group
+	leave       time.Duration // after which the client leaves; 0: never
+	until       int           // the last byte of the requested Range; 0: no Range
 	script      script
 
 	// The outcome.
@@ -75,8 +75,8 @@ type script struct {
 	early  bool          // the content is read before the delay, rather than after it
 	body   time.Duration // between the halves of the body
 	fails  bool          // 503
-	breaks bool          // off in the middle of the body
-	skew   time.Duration // of the origin's clock
+	breaks bool          // the response ends in the middle of the body
+	skew   time.Duration // how far ahead the origin's clock is
 }
 
 // quick is the script of further requests for a step.
@@ -89,8 +89,8 @@ func (s *step) unsafe() bool {
 var (
 	users = []string{"ann", "bob", "cyd"}
 
-	// Some languages have equal meaning. They still differ, because the origin reflects the field's
-	// value.
+	// Some of these values have equal meaning. They still differ, because the origin's content
+	// contains the field's value.
 	languages = []string{"en", "en;q=0.8, de;q=0.3", "de, en", "en, de", `x"><script>`}
 )
 
@@ -296,4 +296,17 @@ func (p *plan) allows(rule string) bool {
 		return false
 	}
 	return true
+}
+
+// field returns the value of a request field.
+func (s *step) field(name string) string {
+	switch {
+	case name == cookieField && s.user != "":
+		return "user=" + s.user
+	case name == authField && s.auth:
+		return "Bearer " + s.user
+	case name == languageField:
+		return s.language
+	}
+	return ""
 }

@@ -18,7 +18,7 @@ type class struct {
 	control  string // Cache-Control
 	lifetime time.Duration
 	swr, sie time.Duration // RFC 5861
-	validate bool          // each use without validation is forbidden
+	validate bool          // reuse without validation is forbidden
 	shared   bool          // answers to Authorization may be reused (RFC 9111 §3.5)
 	reserved bool          // answers are for one request alone
 	by       string        // the request field that the content is made for; empty: the content is for all
@@ -89,22 +89,32 @@ type resource struct {
 type issue struct {
 	number   int
 	resource *resource
-	step     *step // which the origin was asked for
-	nth      int   // of the origin's answers for that step, from 0
+	step     *step // the step that caused the request
+	nth      int   // counts the origin's answers for that step, from 0
 	method   string
 	status   int
 	version  int
-	by       string // the value of the field that the class goes by
+	by       string // the value of the request field that the class names in by
 	auth     bool   // the request had Authorization
 	item     string // what the handler found in the request's context
 	body     string
 	etag     string
 	modified string
 
-	asked, at, header, end time.Duration // the request came, the content was read, the header went, the body had gone
-	date                   time.Duration // as the response says
-	complete               bool          // the body went out whole
-	stored                 bool          // the answer to the step says so
+	asked    time.Duration // when the request arrived
+	at       time.Duration // when the content was read
+	header   time.Duration // when the header was sent
+	end      time.Duration // when the body had been sent
+	date     time.Duration // the response's Date
+	complete bool          // the body was sent whole
+	stored   bool          // the answer to the step says that it was stored
+}
+
+// claimed reports whether the answer to the step of i says that i is stored.
+func (i *issue) claimed() bool {
+	a := i.step.answer
+	return a != nil && a.err == nil && i.complete && a.header.Get(issueField) == strconv.Itoa(i.number) &&
+		strings.Contains(a.header.Get("Cache-Status"), "; stored")
 }
 
 // world is the origin and the record of all its answers. mu guards what changes.
@@ -118,8 +128,8 @@ type world struct {
 	steps  map[int]*step
 	used   map[int]int // how often the origin was asked for a step
 	issues []*issue    // by number - 1
-	busy   []*step     // what the origin has not finished to answer
-	left   []*step     // what it had not finished when the caches were closed
+	busy   []*step     // steps that the origin is answering
+	left   []*step     // steps that it was still answering when the caches had been closed
 }
 
 func (w *world) now() time.Duration { return time.Since(w.started) }

@@ -1,19 +1,15 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"go/ast"
-	"go/importer"
 	"go/parser"
 	"go/token"
 	"go/types"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
+
+	"github.com/cirquecache/cirque/internal/verify/internal/golist"
 )
 
 // pkg is the package to mutate, without mutants.
@@ -23,35 +19,19 @@ type pkg struct {
 	importer types.Importer
 }
 
-// load reads the package in dir.
+// load reads the package in dir: all its files, except tests and files for other systems.
 func load(dir string) (*pkg, error) {
-	// switchFile imports os and strconv.
-	cmd := exec.Command("go", "list", "-export", "-deps", "-json=Dir,ImportPath,Export,GoFiles", "os", "strconv", ".")
-	cmd.Dir = dir
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	// switchFile imports os and strconv. The package itself is listed last, after its imports.
+	listed, err := golist.List(dir, "os", "strconv", ".")
 	if err != nil {
-		return nil, fmt.Errorf("go list: %w: %s", err, stderr.Bytes())
+		return nil, err
 	}
-	type listing struct {
-		Dir, ImportPath, Export string
-		GoFiles                 []string
+	own := listed[len(listed)-1]
+	p := &pkg{
+		dir: own.Dir, sources: map[string][]byte{},
+		importer: golist.Importer(token.NewFileSet(), listed),
 	}
-	var listed listing // of the package itself, which is the last
-	exports := map[string]string{}
-	for decoder := json.NewDecoder(bytes.NewReader(out)); decoder.More(); {
-		listed = listing{}
-		if err := decoder.Decode(&listed); err != nil {
-			return nil, err
-		}
-		exports[listed.ImportPath] = listed.Export
-	}
-	p := &pkg{dir: listed.Dir, sources: map[string][]byte{}}
-	p.importer = importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) {
-		return os.Open(exports[path])
-	})
-	for _, name := range listed.GoFiles {
+	for _, name := range own.GoFiles {
 		if p.sources[name], err = os.ReadFile(filepath.Join(p.dir, name)); err != nil {
 			return nil, err
 		}

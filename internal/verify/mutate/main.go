@@ -1,10 +1,12 @@
 // Command mutate changes the caching rules in one place at a time and reports the changes that the
-// tests do not notice. Run it at the root of the module:
+// tests do not notice. Run it at the root of the module. Without -files, it takes all files of the
+// package:
 //
-//	go run ./internal/verify/mutate                 # every mutant of every rule file; about ten minutes
+//	go run ./internal/verify/mutate                 # about ten minutes
 //	go run ./internal/verify/mutate -seed 7 -n 20   # a sample
 //	go run ./internal/verify/mutate -files reuse.go,storing.go
-//	go run ./internal/verify/mutate -dir . -files vary.go,vary_record.go -packages .,./internal/verify/conformance
+//	go run ./internal/verify/mutate -dir . -files vary.go,vary_record.go \
+//		-packages .,./internal/verify/conformance
 //
 // A mutant negates a condition, drops a clause of a condition, drops a case, changes a bound or an
 // operator, changes a number, a truth value or a name in a list, or deletes a statement. It is
@@ -22,25 +24,22 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
-	"path"
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/cirquecache/cirque/internal/verify/conformance"
 )
 
 func main() {
 	log.SetFlags(0)
 	var (
 		seed     = flag.Uint64("seed", 1, "`seed` of the sample")
-		n        = flag.Int("n", 0, "how `many` mutants to try; 0: all")
+		n        = flag.Int("n", 0, "`number` of mutants to try; 0: all")
 		dir      = flag.String("dir", "./rules", "`directory` of the package to mutate")
-		files    = flag.String("files", "", "comma-separated `files` of it to mutate; empty: all")
-		packages = flag.String("packages", ".,../internal/verify/conformance", "comma-separated `packages` whose tests are run, in this order, seen from dir")
-		jobs     = flag.Int("j", 2, "how `many` mutants to try at a time")
+		files    = flag.String("files", "", "comma-separated `files` of the package to mutate; empty: all of them")
+		packages = flag.String("packages", ".,../internal/verify/conformance", "comma-separated `packages` whose tests are run, in this order; paths are relative to dir")
+		jobs     = flag.Int("j", 2, "`number` of mutants to try at a time")
 		list     = flag.Bool("list", false, "list the mutants and try none")
-		verbose  = flag.Bool("v", false, "print the fate of every mutant")
+		verbose  = flag.Bool("v", false, "print the result of every mutant")
 	)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -165,15 +164,4 @@ feed:
 	default:
 	}
 	return rep, err
-}
-
-// explained returns the known reason, if there is one, why a survivor is equivalent to the
-// original.
-func explained(m *mutant) (string, bool) {
-	for _, s := range conformance.Survivors() {
-		if path.Base(s.File) == m.file && s.Source == m.source && s.Mutation == m.what {
-			return s.Why, true
-		}
-	}
-	return "", false
 }

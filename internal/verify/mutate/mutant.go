@@ -19,7 +19,7 @@ type mutant struct {
 	fixed      bool   // the expression must be a constant
 	line       int
 	source     string // the changed line
-	what       string // what is changed
+	what       string // describes the change
 }
 
 func (m *mutant) String() string {
@@ -47,7 +47,7 @@ func (p *pkg) mutants(file string, in *checked) []mutant {
 	for _, decl := range f.Decls {
 		switch d := decl.(type) {
 		case *ast.FuncDecl:
-			if d.Name.Name != "String" { // names for logs are not rules
+			if d.Name.Name != "String" { // the names in logs are no rules
 				ast.Inspect(d, c.visit)
 			}
 		case *ast.GenDecl:
@@ -195,7 +195,8 @@ func (c *collector) cases(n *ast.SwitchStmt) {
 	}
 }
 
-// labels drops the labels of a switch with a tag, one at a time, by a label that no value equals.
+// labels drops the labels of a switch with a tag, one at a time: it replaces them by a label that
+// no value equals.
 func (c *collector) labels(n *ast.SwitchStmt) {
 	for _, clause := range n.Body.List {
 		for _, label := range clause.(*ast.CaseClause).List {

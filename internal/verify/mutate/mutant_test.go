@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"go/format"
 	"go/importer"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,7 +53,7 @@ func rule(x, y int, s string, on bool) (n int) {
 }
 `
 
-// rules is a package of one file, rules.go.
+// rules returns a package with one file, rules.go.
 func rules(source string) *pkg {
 	return &pkg{dir: "/rules", sources: map[string][]byte{"rules.go": []byte(source)}}
 }
@@ -85,8 +87,8 @@ func TestMutants(t *testing.T) {
 	require.ErrorContains(t, err, "no file others.go")
 }
 
-// TestSwitches: the text with all mutants behind switches compiles; withSwitches returns those it
-// had to leave out.
+// TestSwitches checks that the text with all mutants behind switches compiles, and that
+// withSwitches returns the mutants that it left out.
 func TestSwitches(t *testing.T) {
 	p := rules(source)
 	p.importer = importer.Default()
@@ -131,6 +133,22 @@ func TestSample(t *testing.T) {
 	require.Len(t, pick(1, 5), 5)
 	require.Equal(t, pick(1, 5), pick(1, 5))
 	require.NotEqual(t, pick(1, 5), pick(2, 5))
+}
+
+// TestLoadTakesEveryFile checks that no rule file escapes mutation without -files.
+func TestLoadTakesEveryFile(t *testing.T) {
+	p, err := load("../../../rules")
+	require.NoError(t, err)
+	all, err := filepath.Glob("../../../rules/*.go")
+	require.NoError(t, err)
+	var want []string
+	for _, file := range all {
+		if name := filepath.Base(file); !strings.HasSuffix(name, "_test.go") {
+			want = append(want, name)
+		}
+	}
+	require.NotEmpty(t, want)
+	require.ElementsMatch(t, want, slices.Collect(maps.Keys(p.sources)))
 }
 
 // TestRun tries mutants of a small module: one that its test does not notice, one that it notices,

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path"
 	"slices"
 	"text/tabwriter"
+
+	"github.com/cirquecache/cirque/internal/verify/conformance"
 )
 
 // report sums up the results of the mutants.
@@ -78,4 +81,15 @@ func (t *tally) print(w io.Writer, name string) {
 		fmt.Fprintf(w, "%s %d", pkg, t.killers[pkg])
 	}
 	fmt.Fprintln(w)
+}
+
+// explained returns the known reason, if there is one, why a survivor is equivalent to the
+// original.
+func explained(m *mutant) (string, bool) {
+	for _, s := range conformance.Survivors() {
+		if path.Base(s.File) == m.file && s.Source == m.source && s.Mutation == m.what {
+			return s.Why, true
+		}
+	}
+	return "", false
 }

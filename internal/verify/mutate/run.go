@@ -57,9 +57,9 @@ func newRunner(ctx context.Context, p *pkg, packages []string, all []mutant, dir
 	return r, r.check(ctx)
 }
 
-// check returns an error unless the tests pass without a mutant, and sets their time limits. It is
-// called before the first mutant and after the last. A test that fails for another reason, such as
-// a change in a document that it reads, would otherwise count as killing the mutants.
+// check sets the time limits of the tests. It returns an error if the tests fail without a mutant.
+// It is called before the first mutant and after the last, because a test that fails for another
+// reason, such as a changed document that it reads, would count as killing every mutant.
 func (r *runner) check(ctx context.Context) error {
 	for i := range r.tests {
 		t := &r.tests[i]
@@ -77,8 +77,8 @@ func (r *runner) check(ctx context.Context) error {
 	return nil
 }
 
-// compile compiles the tests of all packages, with changed in place of files of the package. The
-// source tree is not changed. ok is false if the tests do not compile.
+// compile compiles the tests of all packages. The files in changed replace those of the package;
+// the source tree stays as it is. ok is false if the tests do not compile.
 func (r *runner) compile(ctx context.Context, name string, changed map[string][]byte) (tests []testBinary, ok bool, err error) {
 	dir := filepath.Join(r.dir, name)
 	if err := os.Mkdir(dir, 0o700); err != nil {

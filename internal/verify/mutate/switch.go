@@ -7,13 +7,13 @@ import (
 	"slices"
 )
 
-// To compile each mutant alone would take a run of the compiler and the linker for each. So all
-// mutants are put into one text, each behind a switch. A condition c that two mutants change
-// becomes
+// To compile each mutant alone would take a run of the compiler and the linker for each. So the
+// program puts all mutants into one text, each behind a switch. A condition c that two mutants
+// change becomes
 //
 //	func() bool { switch activeMutant { case 3: return !(c); case 4: return true }; return c }()
 //
-// and an environment variable says which mutant is active in a run.
+// and an environment variable names the mutant that is active in a run.
 
 // switchFile declares the switch.
 const switchFile = "active_mutant_switch.go"
@@ -41,7 +41,7 @@ type site struct {
 }
 
 // withSwitches returns the changed files of the package with mutants behind switches. alone has the
-// mutants that do not compile behind a switch; these are left out.
+// mutants that do not compile behind a switch; the files do not contain them.
 func (p *pkg) withSwitches(all []mutant) (files map[string][]byte, alone map[int]bool, err error) {
 	alone = map[int]bool{}
 	for i := range all {

@@ -10,7 +10,7 @@ import (
 	"github.com/cirquecache/cirque/internal/verify/faulty"
 )
 
-// ask is one request of a client's.
+// ask is one request of a client.
 type ask struct {
 	number        uint64
 	resource      *resource
@@ -28,11 +28,11 @@ type ask struct {
 	begun time.Duration
 }
 
-// section is a half-open range of bytes. An empty one stands for a range that no body has.
+// section is a half-open range of bytes. The zero section stands for a range beyond every body.
 type section struct{ from, to int64 }
 
-// The values of the fields that responses vary on. Those that differ in their number select the
-// same representation.
+// The values of the fields that responses vary on. Values that differ only in the number at their
+// end select the same representation.
 var (
 	devices   = []string{"", "phone-1", "phone-2", "desk-1"}
 	languages = []string{"en", "de", "fr-1", "fr-2", "en, de", "de, en"}
@@ -41,14 +41,14 @@ var (
 	users = []string{"ann", "bob", "cyd"}
 )
 
-// held is what a client remembers of an answer it had.
+// held is what a client keeps of an answer, to validate it later.
 type held struct {
 	resource       *resource
 	variant        variant
 	etag, modified string
 }
 
-// draw makes up a request for res. known, if it is of res, gives it something to validate.
+// draw makes a random request for res. If known is of res, the request may validate it.
 func draw(random *rand.Rand, number uint64, res *resource, known held) *ask {
 	q := &ask{
 		number: number, resource: res, method: http.MethodGet,
@@ -107,7 +107,7 @@ func (q *ask) drawRanges(random *rand.Rand) {
 		q.ranges = []section{{}}
 		return
 	}
-	// In ascending order and apart from each other, so that none may be left out or joined.
+	// The ranges ascend and do not touch, so that the cache sends each as a part of its own.
 	size := q.resource.size / int64(n)
 	for i := range int64(n) {
 		from := i*size + random.Int64N(max(1, size/3))
@@ -129,7 +129,7 @@ func (q *ask) validate(random *rand.Rand, known held) {
 	}
 }
 
-// wire is the request as it is sent.
+// wire returns the request as it is sent.
 func (q *ask) wire() faulty.Request {
 	fields := []string{fmt.Sprintf("%s: %d", requestField, q.number)}
 	add := func(name, value string) {
@@ -168,7 +168,7 @@ func (q *ask) rangeField() string {
 // unsafe reports whether the request changes something.
 func (q *ask) unsafe() bool { return q.method != http.MethodGet && q.method != http.MethodHead }
 
-// String is the request in the words of a report.
+// String describes the request for a report.
 func (q *ask) String() string {
 	w := q.wire()
 	return fmt.Sprintf("%s %s [%s] body %q", w.Method, w.Target, strings.Join(w.Fields, "; "), w.Body)

@@ -7,11 +7,12 @@ import (
 	"io"
 )
 
-// period is the length of what a body repeats. It is odd, so that no buffer boundary falls on it
-// twice.
+// period is the length of the unit that a body repeats. It is odd, so that boundaries of buffers
+// fall on different places of the unit.
 const period = 1021
 
-// unit returns what the body of a representation repeats: a line that names it, then noise.
+// unit returns the bytes that the body of a representation repeats: a line that names the
+// representation, then noise.
 func unit(path, representation string) []byte {
 	b := make([]byte, 0, period+8)
 	b = fmt.Appendf(b, "\n%s version %s ", path, representation)
@@ -28,14 +29,14 @@ func unit(path, representation string) []byte {
 	return b[:period]
 }
 
-// rotated returns the unit of what is left of a body from byte `from` on.
+// rotated returns the unit of the rest of a body from byte `from` on.
 func rotated(unit []byte, from int64) string {
 	at := int(from % period)
 	return string(unit[at:]) + string(unit[:at])
 }
 
-// verify reads a body that should be the bytes [from, to) of one made of unit, and describes the
-// first difference. The error is that of the reader.
+// verify reads body and checks that it has the bytes [from, to) of a body that repeats unit. wrong
+// describes the first difference; err is the error of the reader.
 func verify(body io.Reader, unit []byte, from, to int64) (read int64, wrong string, err error) {
 	var buf [16 << 10]byte
 	at := from
@@ -46,9 +47,9 @@ func verify(body io.Reader, unit []byte, from, to int64) (read int64, wrong stri
 			want = want[:min(len(want), len(p))]
 			switch {
 			case at >= to:
-				wrong = fmt.Sprintf("%d bytes where %d were expected", at-from+int64(len(p)), to-from)
+				wrong = fmt.Sprintf("%d bytes, want %d", at-from+int64(len(p)), to-from)
 			case !bytes.Equal(p[:len(want)], want):
-				wrong = fmt.Sprintf("byte %d and on: %.80q in place of %.80q", at, p, want)
+				wrong = fmt.Sprintf("from byte %d on: %.80q, want %.80q", at, p, want)
 			}
 			at += int64(len(want))
 			p = p[len(want):]
@@ -58,7 +59,7 @@ func verify(body io.Reader, unit []byte, from, to int64) (read int64, wrong stri
 		case wrong != "":
 			return read, wrong, nil
 		case err == io.EOF && read != to-from:
-			return read, fmt.Sprintf("a clean end after %d bytes of %d", read, to-from), nil
+			return read, fmt.Sprintf("a clean end after %d of %d bytes", read, to-from), nil
 		case err == io.EOF:
 			return read, "", nil
 		case err != nil:

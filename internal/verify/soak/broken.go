@@ -17,7 +17,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// breakage is a fault in the cache: what is wrapped around its parts.
+// breakage is a fault of the caches. It is made by wrapping their parts.
 type breakage struct {
 	breaks   []string // prefixes of the violations that it must cause
 	fronts   []string // the front doors where it works; empty: all
@@ -27,12 +27,12 @@ type breakage struct {
 	front    func(http.Handler) http.Handler
 }
 
-// breakages are the faults that -broken names. Each breaks one promise, and only now and then where
-// that is enough.
+// breakages are the faults that -broken names. Each breaks one promise. Some break it only now and
+// then, because that is enough for the oracle.
 var breakages = map[string]func(*world) *breakage{
 	"": func(*world) *breakage { return &breakage{} },
 
-	// overstay serves one second too long.
+	// overstay serves entries as fresh for one second after their lifetime.
 	"overstay": func(*world) *breakage {
 		return &breakage{breaks: []string{"too old"}, config: func(cfg *middleware.Config, _ int) {
 			cfg.HitFilter = func(_ *http.Request, meta *cirque.CacheMeta) cirque.ForcedFreshness {
@@ -49,7 +49,7 @@ var breakages = map[string]func(*world) *breakage{
 		return &breakage{breaks: []string{"from before an invalidation of the URL", "too old after a soft purge"}, purger: func(p purger, _ int) purger { return &deaf{p} }}
 	},
 
-	// mixed mixes the variants of a resource up.
+	// mixed drops Vary from responses, which mixes the variants of a resource.
 	"mixed": func(*world) *breakage {
 		return &breakage{breaks: []string{"vary:"}, upstream: func(next http.RoundTripper) http.RoundTripper {
 			return altered(next, func(resp *http.Response) {
@@ -60,7 +60,7 @@ var breakages = map[string]func(*world) *breakage{
 		}}
 	},
 
-	// cut leaves the last byte off one answer in a hundred, and says so in Content-Length.
+	// cut drops the last byte of one answer in a hundred, and declares the shorter length.
 	"cut": func(*world) *breakage {
 		return &breakage{breaks: []string{"body:", "Content-Length", "broke off", "Content-Range"}, front: func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -72,7 +72,7 @@ var breakages = map[string]func(*world) *breakage{
 		}}
 	},
 
-	// swallow takes a body that broke off for a whole one.
+	// swallow treats a truncated body as complete.
 	"swallow": func(*world) *breakage {
 		return &breakage{breaks: []string{"body:"}, upstream: func(next http.RoundTripper) http.RoundTripper {
 			return altered(next, func(resp *http.Response) {
@@ -83,7 +83,7 @@ var breakages = map[string]func(*world) *breakage{
 		}}
 	},
 
-	// gossip stores what is for one user alone.
+	// gossip stores responses that are private.
 	"gossip": func(*world) *breakage {
 		return &breakage{breaks: []string{"reserved for"}, upstream: func(next http.RoundTripper) http.RoundTripper {
 			return altered(next, func(resp *http.Response) {
@@ -106,8 +106,8 @@ var breakages = map[string]func(*world) *breakage{
 		}}
 	},
 
-	// headlong lets a HEAD response freshen any stored response: it gives those without validators
-	// the same one.
+	// headlong lets a HEAD response freshen any stored response: it gives all responses without
+	// validators the same entity tag.
 	"headlong": func(*world) *breakage {
 		return &breakage{
 			breaks: []string{"head:"},
@@ -191,7 +191,7 @@ var breakages = map[string]func(*world) *breakage{
 		}
 	},
 
-	// unframed hides the values of the request's context from validating requests.
+	// unframed reports to the origin that validating requests lack the values of outer middleware.
 	"unframed": func(*world) *breakage {
 		return &breakage{breaks: []string{"surroundings:"}, fronts: []string{frontHandler}, upstream: func(next http.RoundTripper) http.RoundTripper {
 			return roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -222,7 +222,7 @@ func (f *forgetful) PurgeGroup(context.Context, *http.Request, string) error {
 	return nil
 }
 
-// headerEditor changes headers on their way out.
+// headerEditor calls edit with the header before it is sent.
 type headerEditor struct {
 	http.ResponseWriter
 	edit func(http.Header)
@@ -300,7 +300,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 // cutter drops the last byte of a body whose length is declared.
 type cutter struct {
 	http.ResponseWriter
-	left int64 // bytes to let through; negative: all
+	left int64 // bytes still to be passed on; negative: all
 }
 
 // WriteHeader implements http.ResponseWriter.

@@ -4,11 +4,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"time"
 )
 
-// class is a kind of resource, by what it promises.
+// class is a kind of resource: what its responses promise and which fields they have.
 type class struct {
 	name   string
 	status int // zero: 200
@@ -17,34 +16,35 @@ type class struct {
 	etag   bool
 	dated  bool // Last-Modified tells versions apart
 
-	// promise sets the fields that govern caches, Cache-Control in pieces, and returns what they
-	// mean.
+	// promise sets the fields in h that govern caches, except Cache-Control, which it returns. p is
+	// what all of them mean.
 	promise func(r *rand.Rand, h http.Header) (cacheControl string, p promise)
 
-	by      string // the request field that the content is made for; empty: it is for all
-	lasting bool   // has a long lifetime and some slow bodies; clients reload it often
+	by      string // the request field that the content is made for; empty: the content is for all
+	lasting bool   // it has a long lifetime and some slow bodies; clients reload it often
 
-	// shared: the promise extends to answers to Authorization (RFC 9111 §3.5).
+	// shared says that answers to requests with Authorization may be reused (RFC 9111 §3.5).
 	shared bool
 }
 
-// validates reports whether what is stored of the class can be validated, and so compared with a
-// HEAD.
+// validates reports whether responses of the class have a validator. Only those can be compared
+// with an answer to HEAD.
 func (c *class) validates() bool { return c.etag || c.dated }
 
-// seconds is a lifetime.
+// seconds returns a duration of n seconds.
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
-// epoch is what Last-Modified counts versions from.
+// epoch is the Last-Modified of version 0; each version adds a second.
 var epoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// maxAge promises one or two seconds, and with tail what that says.
+// maxAge returns a promise of max-age=1 or 2, sometimes with Age: 1. tail is appended to
+// Cache-Control; p says what it means.
 func maxAge(tail string, p promise) func(*rand.Rand, http.Header) (string, promise) {
 	return func(r *rand.Rand, h http.Header) (string, promise) {
 		p, n := p, 1+r.IntN(2)
 		p.lifetime = seconds(n)
 		if r.IntN(4) == 0 {
-			h.Set("Age", "1") // another cache had it first
+			h.Set("Age", "1") // as if from another cache
 			p.aged = 1
 			n++
 		}
@@ -52,7 +52,7 @@ func maxAge(tail string, p promise) func(*rand.Rand, http.Header) (string, promi
 	}
 }
 
-// says promises the same every time.
+// says returns a promise that is the same for every response.
 func says(cacheControl string, p promise) func(*rand.Rand, http.Header) (string, promise) {
 	return func(*rand.Rand, http.Header) (string, promise) { return cacheControl, p }
 }
@@ -80,7 +80,7 @@ var classes = []*class{
 		return "max-age=15", promise{lifetime: seconds(15)}
 	}},
 	{name: "jar", etag: true, promise: func(r *rand.Rand, h http.Header) (string, promise) {
-		h.Set("Set-Cookie", "") // the origin fills it in
+		h.Set("Set-Cookie", "") // the origin sets the value
 		return "max-age=2", promise{lifetime: seconds(2)}
 	}},
 	{name: "spoken", etag: true, vary: []string{languageField}, promise: func(_ *rand.Rand, h http.Header) (string, promise) {
@@ -95,7 +95,7 @@ var classes = []*class{
 		return "", promise{personal: "Set-Cookie without freshness"}
 	}},
 	{name: "session", etag: true, promise: func(r *rand.Rand, h http.Header) (string, promise) {
-		h.Set("Set-Cookie", "session=1") // stored, but for that
+		h.Set("Set-Cookie", "session=1") // the response is stored without this field
 		return maxAge("", promise{})(r, h)
 	}},
 	{name: "star", star: true, etag: true, promise: says("max-age=60", promise{personal: "Vary: *"})},
@@ -119,29 +119,11 @@ var classes = []*class{
 	}},
 }
 
-// varyOf returns the fields that a version of the class varies on: those that vary on two have a
-// version now and then that varies on one.
+// varyOf returns the fields that a version of the class varies on. If the class varies on two
+// fields, every eighth version varies on the second alone.
 func (c *class) varyOf(version int) []string {
 	if len(c.vary) == 2 && version%8 == 7 {
 		return c.vary[1:]
 	}
 	return c.vary
-}
-
-// representation names what the body of an issue is made from.
-func (i *issue) representation() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d", i.version)
-	for _, name := range i.vary {
-		// Values that differ in their number select the same representation.
-		kind, _, _ := strings.Cut(i.variant.field(name), "-")
-		b.WriteString("." + kind)
-	}
-	if i.resource.class.by != "" {
-		fmt.Fprintf(&b, ".by-%q", i.who)
-	}
-	if i.personal != "" {
-		fmt.Fprintf(&b, ".for-%d", i.request)
-	}
-	return b.String()
 }

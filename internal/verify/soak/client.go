@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"time"
 
@@ -16,14 +15,14 @@ import (
 // patience is how long a client waits. Whatever the origin does, no answer may take longer.
 const patience = 30 * time.Second
 
-// client is one of the soak's clients. It keeps a connection as long as that lasts.
+// client sends requests, one after the other. It keeps its connection as long as possible.
 type client struct {
 	soak   *soak
 	random *rand.Rand
 	zipf   *rand.Zipf
 	conn   *faulty.Conn
-	last   *ask      // on that connection
-	known  [256]held // what it could validate, by resource
+	last   *ask      // the last request that was answered on conn
+	known  [256]held // what the client can validate, by resource
 }
 
 func newClient(s *soak, number int) *client {
@@ -53,7 +52,7 @@ func (c *client) run(ctx context.Context) {
 	}
 }
 
-// pick draws a resource: the first ones often, the last ones seldom.
+// pick draws a resource. The first ones are drawn often, the last ones rarely.
 func (c *client) pick() *resource {
 	return c.soak.world.resources[c.zipf.Uint64()]
 }
@@ -63,8 +62,8 @@ func (c *client) draw() *ask {
 	return draw(c.random, c.soak.requests.Add(1), res, c.known[res.id%len(c.known)])
 }
 
-// behave sends a request, or several, in the manner of b. After an error the connection is of no
-// more use.
+// behave sends one or more requests in the manner of b. After an error, the connection cannot be
+// used again.
 func (c *client) behave(b faulty.Behaviour) error {
 	if err := c.connect(); err != nil {
 		return err
@@ -138,15 +137,15 @@ func (c *client) hangUp() {
 	}
 }
 
-// receive reads and judges the answer to q. If leave is not negative, the client leaves after so
-// many bytes of the body. behind says that another answer came first on the connection, whose end
-// is none of this one's business.
+// receive reads and judges the answer to q. If leave is not negative, the client leaves after leave
+// bytes of the body. behind says that another answer came before this one on the connection. If the
+// connection then ends before this answer, that is no violation.
 func (c *client) receive(q *ask, b faulty.Behaviour, leave int64, behind bool) error {
 	s := c.soak
 	resp, err := c.header(q)
 	if err != nil {
 		if !behind && !c.endedBefore() {
-			s.brokeOff(q, nil, fmt.Errorf("%w (before it on the connection: %v)", err, c.last))
+			s.brokeOff(q, nil, fmt.Errorf("%w (the request before on the connection: %v)", err, c.last))
 		}
 		return err
 	}
@@ -200,14 +199,14 @@ func (c *client) header(q *ask) (*http.Response, error) {
 	}
 }
 
-// endedBefore reports whether the connection may have ended with the request before. The client can
-// have its whole answer, a range of the body above all, and the rest can break off all the same.
+// endedBefore reports whether the connection may have ended because of the request before. Its
+// fetch from the origin can fail after its own client has the whole answer, a range of the body for
+// example.
 func (c *client) endedBefore() bool {
 	return c.last != nil && c.soak.world.troubled(c.last.resource, c.last.begun)
 }
 
-// learn takes what an answer means for later: validators, and what the change by an unsafe request
-// invalidates.
+// learn keeps the validators of an answer, and records what an unsafe request invalidated.
 func (c *client) learn(q *ask, resp *http.Response, v verdict) {
 	w := c.soak.world
 	if v.issue == nil {
@@ -230,7 +229,7 @@ func (c *client) learn(q *ask, resp *http.Response, v verdict) {
 	}
 }
 
-// askForTooMuch asks for hundreds of ranges, which is answered with the whole or refused.
+// askForTooMuch requests hundreds of ranges. The answer must be the whole body or a refusal.
 func (c *client) askForTooMuch(q *ask) error {
 	q.method, q.body, q.ranges, q.etag, q.since = http.MethodGet, "", nil, "", ""
 	wire := q.wire()
@@ -242,7 +241,7 @@ func (c *client) askForTooMuch(q *ask) error {
 	return c.receive(q, faulty.ManyRanges, -1, false)
 }
 
-// dripping reads a few bytes at a time and rests in between, until it gets tired of that.
+// dripping reads up to 1 KiB at a time and sometimes pauses.
 type dripping struct {
 	r      io.Reader
 	random *rand.Rand
@@ -254,10 +253,4 @@ func (d *dripping) Read(p []byte) (int, error) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return d.r.Read(p[:min(len(p), 1+d.random.IntN(1<<10))])
-}
-
-// timedOut reports whether a client's patience is at an end.
-func timedOut(err error) bool {
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
 }

@@ -11,30 +11,34 @@
 //
 // # The oracle
 //
-// The origin numbers its answers: each is an issue, and Cache-Control carries the number, so that
-// every answer a client gets, a 304 too, names the issue that made or last validated it. From the
-// issue the oracle knows the URL, the version, the variant, the promises, and when the origin gave
-// it; from these, and from its own notes on purges and failures, it works out whether that answer
-// was allowed for that request at that moment, byte for byte. It uses none of the cache's rules,
-// and none of its clocks:
+// Each answer of the origin is an issue and has a number. Cache-Control carries the number, so
+// every answer to a client, a 304 too, names the issue that made it or validated it last. The
+// oracle knows of each issue the URL, the version, the variant, the promises, and the time when the
+// origin gave it. It also records all purges and failures. From these it decides whether an answer
+// was allowed for its request at that moment, byte for byte. It uses none of the cache's rules and
+// clocks:
 //
-//   - An answer is fresh if the request began before the issue's lifetime was over, counted from when the origin was
-//     asked. That is later than any moment the cache may count from, so there is no tolerance.
-//   - An answer whose header the cache received after the request had begun may serve that request whatever its
-//     freshness, if the cache says that it waited for it and the origin granted some at all. The time of
-//     receipt is taken a little before the cache takes its own, which gets a tolerance (collapseSlack).
-//   - Stale answers in place of an error, and errors, need a failure of that origin, or of the resource, since the
-//     request began. A reader can still join what is about to fail, which gets a tolerance too (troubleSlack).
+//   - An answer is fresh if the request began before the end of the issue's lifetime. The lifetime
+//     counts from the time when the request reached the origin. That is later than any time that
+//     the cache may count from, so this rule needs no tolerance.
+//   - An answer whose header reached the cache after the request began may serve that request even
+//     if it is stale now. The cache must say that the request waited for it, and the origin must
+//     have granted a lifetime. The oracle takes the time of receipt a little before the cache does;
+//     collapseSlack allows for that.
+//   - An error, or a stale answer in place of an error, needs a failure of the origin or of the
+//     resource since the request began. A request can still join a fetch that is about to fail;
+//     troubleSlack allows for that.
 //
-// The oracle also checks whose an answer is, and which of two responses is the more recent:
+// The oracle also checks which client may have an answer, and which of two responses is more
+// recent:
 //
-//   - A response that needs validation goes only to the request that fetched or validated it. A cookie
-//     goes only to the request that it was set for.
+//   - A response that needs validation goes only to the request that fetched or validated it. A
+//     cookie goes only to the request that it was set for.
 //   - After a hit proved that a response is stored, no older one is served. If the two exchanges
 //     overlap, Date decides, with dateSlack. A HEAD response without validators freshens nothing.
 //   - The handler behind the Handler door finds the values of outer middleware in its context, also
 //     in a background refresh.
 //
-// The tolerances are for the scheduling of goroutines on a busy machine and forgive no rule by
-// themselves: with -broken, a cache that breaks one rule is built on purpose, and has to be caught.
+// The tolerances allow for the scheduling of goroutines on a busy machine. They do not hide broken
+// rules: -broken builds a cache that breaks one rule, and the oracle must find it.
 package main

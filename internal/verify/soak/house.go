@@ -29,7 +29,7 @@ const (
 	frontTransport = "transport"
 )
 
-// house holds the caches on one Storage, the origins behind them and a server in front.
+// house holds the caches on one Storage, the origins behind them and the server in front.
 type house struct {
 	options *options
 	world   *world
@@ -41,7 +41,7 @@ type house struct {
 
 	plain *faulty.Origin
 	h2    *faulty.HTTP2Origin
-	base  *http.Transport
+	base  *http.Transport // for HTTP/1.1
 
 	// Client requests and purges hold using for reading. A restart holds it for writing.
 	using  sync.RWMutex
@@ -52,7 +52,7 @@ type house struct {
 	close  func() error // closes the Storage
 }
 
-// newHouse builds the house that o asks for.
+// newHouse builds the house that o describes.
 func newHouse(o *options, w *world) (*house, error) {
 	if storages[o.storage] == nil {
 		return nil, fmt.Errorf("unknown storage %q", o.storage)
@@ -170,7 +170,7 @@ func (h *house) closeCaches() error {
 func (h *house) door(cache *middleware.Cache) http.Handler {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
-			target, _ := url.Parse(h.base1(r.In.URL.Path))
+			target, _ := url.Parse(h.originURL(r.In.URL.Path))
 			r.SetURL(target)
 			r.Out.Host = r.In.Host
 		},
@@ -184,7 +184,7 @@ func (h *house) door(cache *middleware.Cache) http.Handler {
 		proxy.Transport = cache.Transport(h.behind)
 		return proxy
 	}
-	return cache.Handler(tell(proxy))
+	return cache.Handler(sendItem(proxy))
 }
 
 // surroundings is a value that middleware around the cache puts into a request's context. As some
@@ -208,9 +208,9 @@ func surround(next http.Handler) http.Handler {
 	})
 }
 
-// tell is the handler behind the cache. It sends what it found in the request's context to the
-// origin.
-func tell(next http.Handler) http.Handler {
+// sendItem is the handler behind the cache. It sends the value that it found in the request's
+// context to the origin.
+func sendItem(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		item := "nothing"
 		if s, _ := r.Context().Value(surroundingsKey{}).(*surroundings); s != nil {
@@ -222,8 +222,8 @@ func tell(next http.Handler) http.Handler {
 	})
 }
 
-// base1 returns the base URL of the origin that has path.
-func (h *house) base1(path string) string {
+// originURL returns the base URL of the origin that has path.
+func (h *house) originURL(path string) string {
 	if strings.HasPrefix(path, "/2/") {
 		return h.h2.URL
 	}
@@ -234,12 +234,12 @@ func (h *house) base1(path string) string {
 func (h *house) keyed(front string, res *resource) *http.Request {
 	base := h.front.URL
 	if front == frontTransport {
-		base = h.base1(res.path)
+		base = h.originURL(res.path)
 	}
 	return res.request(base, h.front.Listener.Addr().String())
 }
 
-// shut closes everything, the caches first, and returns what went wrong.
+// shut closes everything, the caches first.
 func (h *house) shut() error {
 	if err := h.closeCaches(); err != nil {
 		return err
@@ -251,7 +251,7 @@ func (h *house) shut() error {
 	return os.RemoveAll(h.dir)
 }
 
-// switchboard sends requests out over the protocol that their origin speaks.
+// switchboard sends each request over the protocol of its origin.
 type switchboard struct{ http1, http2 http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
@@ -262,7 +262,7 @@ func (s *switchboard) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.http1.RoundTrip(r)
 }
 
-// buffers are a httputil.BufferPool.
+// buffers is an httputil.BufferPool.
 type buffers struct{ pool sync.Pool }
 
 // Get implements httputil.BufferPool.

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// sample is the memory at one moment.
+// sample is the memory use at one moment.
 type sample struct {
 	at         time.Duration
 	live       uint64 // bytes of the heap that are in use after a collection
-	resident   uint64 // bytes; zero where the system doesn't tell
+	resident   uint64 // bytes; zero if the system does not report it
 	goroutines int
 }
 
@@ -25,7 +25,7 @@ func takeSample(at time.Duration) sample {
 	return sample{at, m.HeapAlloc, resident(), runtime.NumGoroutine()}
 }
 
-// resident returns the process's resident set in bytes.
+// resident returns the process's resident set in bytes, or zero if the system does not report it.
 func resident() uint64 {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
@@ -46,8 +46,8 @@ func (s sample) print(out io.Writer, requests uint64, violations int) {
 
 func mib(bytes uint64) float64 { return float64(bytes) / (1 << 20) }
 
-// grows reports whether the live heap grew in the second half of a run, when everything has long
-// been filled, by more than what comes and goes.
+// grows reports whether the live heap grew in the second half of a run by more than a quarter and 8
+// MiB. The cache is full by then. from and to are the lowest samples of the two quarters.
 func grows(samples []sample) (from, to uint64, grows bool) {
 	if len(samples) < 8 {
 		return 0, 0, false

@@ -7,22 +7,21 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
 const (
-	// collapseSlack is what may lie between the receipt of a header as the oracle sees it and as
-	// the cache does.
+	// collapseSlack is the most that may pass between the receipt of a header by the oracle and by
+	// the cache.
 	collapseSlack = 250 * time.Millisecond
 
-	// troubleSlack is how long what failed may go on to hurt new requests.
+	// troubleSlack is how long a failure may still break answers to new requests.
 	troubleSlack = time.Second
 
-	// ageSlack is by how much Age may exceed what the oracle knows: Date has whole seconds, and so
-	// has Age.
+	// ageSlack is how much Age may exceed the age that the oracle knows. Date and Age have whole
+	// seconds.
 	ageSlack = 2 * time.Second
 
 	// dateSlack is a distance between two answers that guarantees different Dates, which have whole
@@ -36,12 +35,12 @@ const (
 
 // verdict is the oracle's finding on one answer.
 type verdict struct {
-	issue *issue // nil: the answer is not the origin's
-	wrong string // empty where nothing is
-	error bool   // the answer stands for a failure of the origin
+	issue *issue // nil: the answer is not from the origin
+	wrong string // the violation; empty if there is none
+	error bool   // the answer reports a failure of the origin
 }
 
-// judge checks an answer's header. The body is for check.
+// judge checks the header of an answer; check checks the body.
 func (w *world) judge(q *ask, resp *http.Response) verdict {
 	number, ok := issueNumber(resp.Header)
 	if !ok {
@@ -49,7 +48,7 @@ func (w *world) judge(q *ask, resp *http.Response) verdict {
 	}
 	i := q.resource.issue(number)
 	if i == nil {
-		return verdict{wrong: fmt.Sprintf("issue %d is none of this URL, or from long ago (the latest is %d)", number, w.latest.Load())}
+		return verdict{wrong: fmt.Sprintf("issue %d is not of this URL, or is from long ago (the latest is %d)", number, w.latest.Load())}
 	}
 	v := verdict{issue: i}
 	if q.unsafe() {
@@ -73,7 +72,7 @@ func (w *world) judge(q *ask, resp *http.Response) verdict {
 	return v
 }
 
-// judgeOwn checks an answer that is not the origin's: one of the proxy, or of the cache itself.
+// judgeOwn checks an answer that is not from the origin, but from the proxy or from the cache.
 func (w *world) judgeOwn(q *ask, resp *http.Response) verdict {
 	switch status := resp.StatusCode; {
 	case status == http.StatusBadGateway && w.troubled(q.resource, q.begun):
@@ -86,7 +85,8 @@ func (w *world) judgeOwn(q *ask, resp *http.Response) verdict {
 	return verdict{wrong: "an answer that the origin never gave, for no reason"}
 }
 
-// beforePurge: what the origin said before an invalidation must not be served to who asks after it.
+// beforePurge checks that no response from before an invalidation is served to a request that began
+// after it.
 func (w *world) beforePurge(q *ask, i *issue) string {
 	for _, v := range []struct {
 		what string
@@ -154,14 +154,8 @@ func (w *world) overtaken(q *ask, i *issue) string {
 	return ""
 }
 
-// newer reports whether i is certainly more recent than old. Either the request for i followed the
-// end of old, or it followed the header of old and i has a later Date.
-func (i *issue) newer(old *issue) bool {
-	asked, received, ended := i.asked.Load(), old.received.Load(), old.ended.Load()
-	return ended != 0 && asked >= ended || received != 0 && asked >= received && i.at >= old.at+dateSlack
-}
-
-// forOther: some answers are for one request alone, and the others for those that select alike.
+// forOther checks that q may have i: some answers are for one request alone, the others are for
+// requests that select the same variant.
 func (i *issue) forOther(q *ask) string {
 	switch {
 	case i.reserved != "" && i.request != q.number:
@@ -174,13 +168,13 @@ func (i *issue) forOther(q *ask) string {
 	return ""
 }
 
-// tooOld: the issue must be fresh, or be allowed to be stale.
+// tooOld checks that the issue is fresh, or stale within what is allowed.
 func (w *world) tooOld(q *ask, i *issue, status cacheStatus) string {
 	if status.collapsed && !status.hit && i.lifetime <= 0 {
 		return "whose: shared with a request that waited, though it must be validated before each use"
 	}
 	if i.at >= q.begun {
-		return "" // the origin gave it for this request, or beside it
+		return "" // the origin made it after this request began
 	}
 	if received := time.Duration(i.received.Load()); status.collapsed && received > 0 && received >= q.begun-collapseSlack {
 		return ""
@@ -220,42 +214,42 @@ func (i *issue) misfits(q *ask, resp *http.Response) string {
 	h := resp.Header
 	switch {
 	case h.Get("Etag") != i.etag:
-		return fmt.Sprintf("entity tag %s in place of %s", h.Get("Etag"), i.etag)
+		return fmt.Sprintf("entity tag %s, want %s", h.Get("Etag"), i.etag)
 	case resp.StatusCode != http.StatusNotModified && h.Get("X-Version") != strconv.Itoa(i.version):
-		return fmt.Sprintf("version %s in place of %d", h.Get("X-Version"), i.version)
+		return fmt.Sprintf("version %s, want %d", h.Get("X-Version"), i.version)
 	}
 	for _, line := range h["Set-Cookie"] {
 		// The value of an origin's cookie is the number of the request that it was set for.
 		if i.request != q.number || strings.HasPrefix(line, cookiePrefix) && line != cookieFor(q.number) {
-			return "cookie: " + line + ", which is another's"
+			return "cookie: " + line + ", which was set for another request"
 		}
 	}
 	switch status := resp.StatusCode; {
 	case i.status == 0:
 		if status < 500 {
-			return fmt.Sprintf("status %d in place of an error", status)
+			return fmt.Sprintf("status %d, want an error", status)
 		}
 	case status == http.StatusNotModified:
 		return i.falselyUnmodified(q)
 	case status == http.StatusRequestedRangeNotSatisfiable:
 		if len(q.ranges) == 0 || q.ranges[0].to != 0 {
-			return "a range refused that is there"
+			return "416 for a range that the body has"
 		}
 	case status == http.StatusPartialContent:
 		if len(q.ranges) == 0 || q.ranges[0].to == 0 {
-			return "a part that was not asked for"
+			return "206 without a request for this range"
 		}
 		if q.ifRange != "" && q.ifRange != i.etag {
-			return "a part of another representation than If-Range says"
+			return "206 of another representation than the one in If-Range"
 		}
 	case status != i.status:
-		return fmt.Sprintf("status %d in place of %d", status, i.status)
+		return fmt.Sprintf("status %d, want %d", status, i.status)
 	default:
 		if length := h.Get("Content-Length"); length != "" && length != strconv.FormatInt(i.size, 10) {
 			if i.head && !i.resource.class.validates() {
-				return fmt.Sprintf("head: Content-Length %s in place of %d", length, i.size)
+				return fmt.Sprintf("head: Content-Length %s, want %d", length, i.size)
 			}
-			return fmt.Sprintf("Content-Length %s in place of %d", length, i.size)
+			return fmt.Sprintf("Content-Length %s, want %d", length, i.size)
 		}
 	}
 	return ""
@@ -265,13 +259,13 @@ func (i *issue) misfits(q *ask, resp *http.Response) string {
 func (i *issue) falselyUnmodified(q *ask) string {
 	switch {
 	case q.etag != "" && q.etag != i.etag:
-		return fmt.Sprintf("304 for %s, where %s is stored", q.etag, i.etag)
+		return fmt.Sprintf("304 for %s, but %s is stored", q.etag, i.etag)
 	case q.etag == "" && q.since == "":
 		return "304 to a request without conditions"
 	case q.etag == "":
 		since, err := time.Parse(http.TimeFormat, q.since)
 		if modified, merr := time.Parse(http.TimeFormat, i.modified); err != nil || merr != nil || modified.After(since) {
-			return fmt.Sprintf("304 for what was modified %s", i.modified)
+			return fmt.Sprintf("304 for a version that was modified %s, which is later", i.modified)
 		}
 	}
 	return ""
@@ -285,9 +279,9 @@ func (w *world) implausible(q *ask, i *issue, resp *http.Response, status cacheS
 	case status.hit == (status.fwd != ""):
 		return fmt.Sprintf("Cache-Status says hit=%v and fwd=%q", status.hit, status.fwd)
 	case status.hit && i.at >= q.begun && i.request == q.number:
-		return "Cache-Status says hit, and the origin was asked for this request"
+		return "Cache-Status says hit, but the origin made the answer for this request"
 	case !status.hit && !status.collapsed && i.request != q.number && status.detail != "stale-if-error":
-		return "Cache-Status says neither hit nor collapsed, and the origin was not asked for this request"
+		return "Cache-Status says neither hit nor collapsed, but the origin made the answer for another request"
 	}
 	text := resp.Header.Get("Age")
 	if text == "" {
@@ -300,7 +294,7 @@ func (w *world) implausible(q *ask, i *issue, resp *http.Response, status cacheS
 	least := (q.begun - i.at) / time.Second * time.Second
 	most := w.now() - i.at + ageSlack + seconds(i.aged)
 	if asked := time.Duration(i.asked.Load()); asked != 0 {
-		most += i.at - asked // the response delay counts (RFC 9111 §4.2.3), however long a busy machine makes it
+		most += i.at - asked // the response delay counts (RFC 9111 §4.2.3), also on a busy machine
 	}
 	if got := seconds(age); err != nil || got < least || got > most {
 		return fmt.Sprintf("Age %s is not within %v and %v", text, least, most)
@@ -308,33 +302,8 @@ func (w *world) implausible(q *ask, i *issue, resp *http.Response, status cacheS
 	return ""
 }
 
-// cacheStatus is what the cache said it did (RFC 9211).
-type cacheStatus struct {
-	hit, collapsed bool
-	fwd, detail    string
-	wrong          string
-}
-
-func parseCacheStatus(lines []string) (s cacheStatus) {
-	if len(lines) != 1 {
-		s.wrong = fmt.Sprintf("Cache-Status %q", lines)
-		return s
-	}
-	parts := strings.Split(lines[0], "; ")
-	s.hit, s.collapsed = slices.Contains(parts, "hit"), slices.Contains(parts, "collapsed")
-	for _, part := range parts {
-		if value, ok := strings.CutPrefix(part, "fwd="); ok {
-			s.fwd = value
-		}
-		if value, ok := strings.CutPrefix(part, "detail="); ok {
-			s.detail = value
-		}
-	}
-	return s
-}
-
-// check reads and checks a body. The error is that of the reading: the body is as it should be
-// until there.
+// check reads and checks a body. wrong describes a violation. err is an error of reading; the body
+// is right up to that place.
 func (v verdict) check(q *ask, resp *http.Response) (read int64, wrong string, err error) {
 	i := v.issue
 	switch {
@@ -350,7 +319,7 @@ func (v verdict) check(q *ask, resp *http.Response) (read int64, wrong string, e
 	if len(q.ranges) == 1 {
 		want := q.ranges[0].within(i.size)
 		if got := resp.Header.Get("Content-Range"); got != want.contentRange(i.size) {
-			return 0, fmt.Sprintf("Content-Range %q in place of %q", got, want.contentRange(i.size)), nil
+			return 0, fmt.Sprintf("Content-Range %q, want %q", got, want.contentRange(i.size)), nil
 		}
 		return verify(resp.Body, bytes, want.from, want.to)
 	}
@@ -361,7 +330,7 @@ func (v verdict) check(q *ask, resp *http.Response) (read int64, wrong string, e
 func (q *ask) checkParts(i *issue, unit []byte, resp *http.Response) (read int64, wrong string, err error) {
 	kind, params, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if kind != "multipart/byteranges" {
-		return 0, fmt.Sprintf("several ranges, and Content-Type %q", resp.Header.Get("Content-Type")), nil
+		return 0, fmt.Sprintf("several ranges with Content-Type %q", resp.Header.Get("Content-Type")), nil
 	}
 	parts := multipart.NewReader(resp.Body, params["boundary"])
 	for _, s := range q.ranges {
@@ -374,7 +343,7 @@ func (q *ask) checkParts(i *issue, unit []byte, resp *http.Response) (read int64
 			return read, "", err
 		}
 		if got := part.Header.Get("Content-Range"); got != want.contentRange(i.size) {
-			return read, fmt.Sprintf("Content-Range %q in place of %q", got, want.contentRange(i.size)), nil
+			return read, fmt.Sprintf("Content-Range %q, want %q", got, want.contentRange(i.size)), nil
 		}
 		n, wrong, err := verify(part, unit, want.from, want.to)
 		if read += n; wrong != "" || err != nil {
@@ -388,7 +357,7 @@ func (q *ask) checkParts(i *issue, unit []byte, resp *http.Response) (read int64
 	return read, "", err
 }
 
-// within cuts a range to a body of size bytes.
+// within limits a range to a body of size bytes.
 func (s section) within(size int64) section { return section{s.from, min(s.to, size)} }
 
 func (s section) contentRange(size int64) string {

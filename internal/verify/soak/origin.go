@@ -24,14 +24,14 @@ const cookiePrefix = "session="
 
 func cookieFor(request uint64) string { return fmt.Sprintf("%s%d", cookiePrefix, request) }
 
-// How often the origin does what, in a thousand requests.
+// How often the origin does this in a thousand requests.
 const (
-	faultRate  = 120
-	changeRate = 100 // the content changes
-	refuseRate = 1
+	faultRate  = 120 // plays a fault
+	changeRate = 100 // changes the content
+	refuseRate = 1   // refuses connections
 )
 
-// refuseEvery is how much time passes between refusals at least: each is an outage for all.
+// refuseEvery is the least time between refusals, because each is an outage for all resources.
 const refuseEvery = 4 * time.Second
 
 // origin returns the script of the world's origins.
@@ -113,7 +113,7 @@ func holding(random *rand.Rand) <-chan struct{} {
 	return hold
 }
 
-// read answers a GET or HEAD. The kind it returns is the one that suits.
+// read answers a GET or HEAD. It returns the fault to play, which is kind if that fits the answer.
 func (w *world) read(res *resource, r *http.Request, number uint64, random *rand.Rand, kind faulty.Kind) (faulty.Answer, faulty.Kind) {
 	h := make(http.Header)
 	cacheControl, p := res.class.promise(random, h)
@@ -123,48 +123,17 @@ func (w *world) read(res *resource, r *http.Request, number uint64, random *rand
 		res.version++
 	}
 	if res.class.status == 0 && h["Expires"] == nil && random.IntN(2) == 0 && h["Last-Modified"] == nil && h["Date"] == nil {
-		h["Date"] = nil
+		h["Date"] = nil // the answer has no Date
 	}
-	i := &issue{
-		at: w.now(), request: number, version: res.version, promise: p,
-		vary: res.class.varyOf(res.version), status: max(res.class.status, http.StatusOK),
-		variant: variant{r.Header.Get(deviceField), r.Header.Get(languageField)},
-		size:    res.size + int64(res.version%61),
-		head:    r.Method == http.MethodHead,
-		item:    r.Header.Get(itemField),
-	}
-	if res.class.by != "" {
-		i.who = r.Header.Get(res.class.by)
-	}
-	i.resource = res // representation needs it
-	i.reserved = reserved(res.class, i, r)
 	if kind == faulty.LengthAndChunked && r.Method == http.MethodHead {
-		kind = faulty.None // the wrong length would be all that the answer says
+		kind = faulty.None // in an answer to HEAD nothing overrides the wrong Content-Length
 	}
+	i := w.newIssue(res, r, number, p)
 	i.kind = kind
-	w.issueFor(res, i)
 	if h["Set-Cookie"] != nil {
 		h.Set("Set-Cookie", cookieFor(number))
 	}
-	h.Set("Cache-Control", strings.TrimPrefix(fmt.Sprintf("%s, issue=%d", cacheControl, i.number), ", "))
-	h.Set("X-Version", strconv.Itoa(i.version))
-	h.Set("Cache-Groups", fmt.Sprintf("%q", groupName(res.group)))
-	if res.class.star {
-		h.Set("Vary", "*")
-	} else if len(i.vary) > 0 {
-		h.Set("Vary", strings.Join(i.vary, ", "))
-	}
-	if res.class.etag {
-		i.etag = `"` + strings.NewReplacer(`"`, "'", " ", "_", ",", "+").Replace(i.representation()) + `"`
-		h.Set("Etag", i.etag)
-	}
-	if r.Method == http.MethodHead && !res.class.validates() {
-		delete(h, "Last-Modified") // of the class "heuristic", where versions of one second have the same
-	}
-	if res.class.dated {
-		i.modified = epoch.Add(seconds(i.version)).Format(http.TimeFormat)
-		h.Set("Last-Modified", i.modified)
-	}
+	i.setFields(h, cacheControl)
 
 	bytes := unit(res.path, i.representation())
 	answer := faulty.Answer{Status: i.status, Header: h, Body: string(bytes), Length: i.size}
@@ -186,7 +155,49 @@ func (w *world) read(res *resource, r *http.Request, number uint64, random *rand
 	return answer, kind
 }
 
-// reserved says why an answer to r is for the one who asked alone.
+// newIssue enters the issue that answers r, a GET or HEAD for res. res.mu must be held.
+func (w *world) newIssue(res *resource, r *http.Request, number uint64, p promise) *issue {
+	i := &issue{
+		at: w.now(), request: number, version: res.version, promise: p,
+		vary: res.class.varyOf(res.version), status: max(res.class.status, http.StatusOK),
+		variant: variant{r.Header.Get(deviceField), r.Header.Get(languageField)},
+		size:    res.size + int64(res.version%61),
+		head:    r.Method == http.MethodHead,
+		item:    r.Header.Get(itemField),
+	}
+	if res.class.by != "" {
+		i.who = r.Header.Get(res.class.by)
+	}
+	i.reserved = reserved(res.class, i, r)
+	return w.issueFor(res, i)
+}
+
+// setFields adds the fields of i to h, and sets the validators of i.
+func (i *issue) setFields(h http.Header, cacheControl string) {
+	res := i.resource
+	h.Set("Cache-Control", strings.TrimPrefix(fmt.Sprintf("%s, issue=%d", cacheControl, i.number), ", "))
+	h.Set("X-Version", strconv.Itoa(i.version))
+	h.Set("Cache-Groups", fmt.Sprintf("%q", groupName(res.group)))
+	if res.class.star {
+		h.Set("Vary", "*")
+	} else if len(i.vary) > 0 {
+		h.Set("Vary", strings.Join(i.vary, ", "))
+	}
+	if res.class.etag {
+		i.etag = `"` + strings.NewReplacer(`"`, "'", " ", "_", ",", "+").Replace(i.representation()) + `"`
+		h.Set("Etag", i.etag)
+	}
+	if i.head && !res.class.validates() {
+		// In the class "heuristic", Last-Modified does not tell apart the versions of one second.
+		delete(h, "Last-Modified")
+	}
+	if res.class.dated {
+		i.modified = epoch.Add(seconds(i.version)).Format(http.TimeFormat)
+		h.Set("Last-Modified", i.modified)
+	}
+}
+
+// reserved returns the reason why an answer to r is for that request alone; empty if it is not.
 func reserved(c *class, i *issue, r *http.Request) string {
 	switch {
 	case i.personal != "":
@@ -197,7 +208,7 @@ func reserved(c *class, i *issue, r *http.Request) string {
 	return reservedBy(r)
 }
 
-// reservedBy says what in r alone reserves its answer.
+// reservedBy returns the reason in r itself why the answer is for that request alone.
 func reservedBy(r *http.Request) string {
 	switch {
 	case strings.Contains(r.Header.Get("Cache-Control"), "no-store"):
@@ -208,7 +219,7 @@ func reservedBy(r *http.Request) string {
 	return ""
 }
 
-// fail makes i a server error, which has promises of its own.
+// fail turns i into a server error, which has promises of its own.
 func (i *issue) fail(h http.Header, r *http.Request, random *rand.Rand) {
 	for _, name := range []string{"Age", "Cdn-Cache-Control", "Content-Language", "Etag", "Expires", "Last-Modified", "Set-Cookie"} {
 		h.Del(name)
@@ -231,7 +242,8 @@ func (i *issue) fail(h http.Header, r *http.Request, random *rand.Rand) {
 	h.Set("Cache-Control", fmt.Sprintf("%s, issue=%d", cacheControl, i.number))
 }
 
-// current evaluates the preconditions of r.
+// current reports whether the preconditions of r say that the client's response is current, so that
+// the answer is a 304.
 func (i *issue) current(r *http.Request) bool {
 	if tags := r.Header.Get("If-None-Match"); tags != "" {
 		return i.etag != "" && slices.Contains(strings.Split(tags, ", "), i.etag)
@@ -239,7 +251,7 @@ func (i *issue) current(r *http.Request) bool {
 	return i.modified != "" && r.Header.Get("If-Modified-Since") == i.modified
 }
 
-// answerRange makes answer that to the range r asks for, if it does.
+// answerRange turns answer into a 206 or 416 if r requests a range.
 func (i *issue) answerRange(answer *faulty.Answer, unit []byte, r *http.Request) {
 	var from, to int64
 	if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); n != 2 || strings.Contains(r.Header.Get("Range"), ",") {
@@ -261,8 +273,8 @@ func (i *issue) answerRange(answer *faulty.Answer, unit []byte, r *http.Request)
 
 func groupName(group int) string { return fmt.Sprintf("g%d", group) }
 
-// change answers an unsafe request: the content is another from now on, for what Location names
-// too, and sometimes a whole group is.
+// change answers an unsafe request: the content of res changes. Some answers also invalidate the
+// URL in Location, or a cache group (RFC 9875).
 func (w *world) change(res *resource, r *http.Request, number uint64, random *rand.Rand, kind faulty.Kind) faulty.Answer {
 	h := http.Header{}
 	res.mu.Lock()

@@ -19,7 +19,7 @@ const (
 	shownAlike = 3
 )
 
-// tally counts what happened. It is safe for concurrent use.
+// tally counts answers, faults and violations. It is safe for concurrent use.
 type tally struct {
 	mu         sync.Mutex
 	counts     map[string]int
@@ -27,7 +27,7 @@ type tally struct {
 	bytes      int64
 	violations int
 	alike      map[string]int // by rule
-	told       []string
+	told       []string       // the violations to print
 }
 
 func newTally() *tally {
@@ -53,15 +53,15 @@ func (t *tally) left(n int64) {
 	t.bytes += n
 }
 
-// Counts of answers with which the cache could have broken a rule.
+// The names of counts of answers with which the cache could have broken a rule.
 const (
-	chanceWhose  = "to be validated"         // where others wait
-	chanceHead   = "HEAD without validators" // that reached the origin
+	chanceWhose  = "with content for one user that needs validation"
+	chanceHead   = "HEAD without validators that reached the origin"
 	chanceOrder  = "after an older response ended later"
-	chanceCookie = "of what sets cookies"
+	chanceCookie = "with a response that set a cookie"
 )
 
-// answered counts an answer that was right.
+// answered counts an answer without a violation.
 func (t *tally) answered(q *ask, resp *http.Response, v verdict, bytes int64) {
 	status := parseCacheStatus(resp.Header["Cache-Status"])
 	t.mu.Lock()
@@ -96,7 +96,7 @@ func (t *tally) answered(q *ask, resp *http.Response, v verdict, bytes int64) {
 	}
 }
 
-// tell counts a violation of rule and keeps what for the report, if it is one of the first.
+// tell counts a violation of rule. It keeps what, the description, if it is one of the first.
 func (t *tally) tell(rule, what string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -113,7 +113,8 @@ func ruleOf(wrong string) string {
 	return rule
 }
 
-// describe is a violation with all it takes to understand it.
+// describe returns the description of a violation: the request, the answer, its issue and the
+// recent issues of the resource.
 func (w *world) describe(q *ask, resp *http.Response, v verdict, wrong string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "at %v: %s\n  request %d, begun %v: %s\n", w.now(), wrong, q.number, q.begun, q)

@@ -4,17 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/cirquecache/cirque"
-	"github.com/cirquecache/cirque/internal/verify/faulty"
 	"github.com/cirquecache/cirque/middleware"
 )
 
@@ -44,182 +40,13 @@ type soak struct {
 	stop     context.CancelFunc
 }
 
-// run runs the soak, reports to out, and reports whether all was well.
-func run(ctx context.Context, o *options, out io.Writer) (ok bool, err error) {
-	left := faulty.WatchGoroutines()
-	world := newWorld(o.urls, o.seed)
-	world.holds = o.broken == ""
-	house, err := newHouse(o, world)
-	if err != nil {
-		return false, err
-	}
-	s := &soak{house: house, tally: newTally(), rudeness: 60}
-	if o.calm {
-		s.rudeness = 0
-	}
-	ctx, cancel := context.WithTimeout(ctx, o.duration)
-	defer cancel()
-	s.stop = cancel
-
-	var wg sync.WaitGroup
-	for n := range o.workers {
-		wg.Go(func() { newClient(s, n).run(ctx) })
-	}
-	wg.Go(func() { s.purge(ctx) })
-	if o.restart > 0 {
-		wg.Go(func() { s.restarts(ctx) })
-	}
-	samples := s.watch(ctx, out)
-	wg.Wait()
-	elapsed := world.now()
-
-	if err := house.shut(); err != nil {
-		s.tally.tell("run", fmt.Sprintf("at the end: %v\n", err))
-	}
-	if open := house.bodies.Open(); len(open) > 0 {
-		s.tally.tell("run", fmt.Sprintf("at the end: %d bodies of the origin were never closed: %.500q\n", len(open), open))
-	}
-	goroutines := left()
-	for _, stack := range goroutines {
-		s.tally.tell("run", fmt.Sprintf("at the end: a goroutine is left:\n%s\n", stack))
-	}
-	if from, to, grows := grows(samples); grows {
-		s.tally.tell("run", fmt.Sprintf("the live heap grew from %.1f to %.1f MiB in the second half\n", mib(from), mib(to)))
-	}
-	s.tally.count(chanceOrder, int(world.overtakings.Load()))
-	for _, name := range s.idle(elapsed) {
-		s.tally.tell("run", fmt.Sprintf("the run had no chance to break a rule: %s 0\n", name))
-	}
-	s.tally.print(out, s, elapsed)
-	fmt.Fprintf(out, "goroutines %d left\n", len(goroutines))
-	return s.tally.violations == 0, nil
-}
-
-// idle returns the names of required counts that are zero. A run of few requests has no
-// requirements, and what is rare is required of a long run only.
-func (s *soak) idle(elapsed time.Duration) (names []string) {
-	if s.requests.Load() < 4000 || s.options.broken != "" {
-		return nil
-	}
-	needed := []string{chanceWhose, chanceHead, chanceCookie, "purges", "soft purges", "purges of groups", "unsafe", "coalesced", "stale hits"}
-	if elapsed > time.Minute {
-		needed = append(needed, chanceOrder, "purges of all")
-	}
-	if s.options.restart > 0 && s.options.restart < elapsed {
-		needed = append(needed, "restarts")
-	}
-	s.tally.mu.Lock()
-	defer s.tally.mu.Unlock()
-	for _, name := range needed {
-		if s.tally.counts[name] == 0 {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// watch samples the memory until ctx ends.
-func (s *soak) watch(ctx context.Context, out io.Writer) []sample {
-	tick := time.NewTicker(max(s.options.duration/24, 500*time.Millisecond))
-	defer tick.Stop()
-	var samples []sample
-	for {
-		select {
-		case <-ctx.Done():
-			return samples
-		case <-tick.C:
-			sample := takeSample(s.world.now())
-			samples = append(samples, sample)
-			s.tally.mu.Lock()
-			violations := s.tally.violations
-			s.tally.mu.Unlock()
-			sample.print(out, s.requests.Load(), violations)
-		}
-	}
-}
-
-// restarts restarts the house at intervals until ctx ends.
-func (s *soak) restarts(ctx context.Context) {
-	tick := time.NewTicker(s.options.restart)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if err := s.house.restart(); err != nil {
-			s.tally.tell("run", fmt.Sprintf("restart: %v\n", err))
-			s.stop()
-			return
-		}
-		s.tally.count("restarts", 1)
-	}
-}
-
-// purge purges at random until ctx ends.
-func (s *soak) purge(ctx context.Context) {
-	random := s.world.random(1 << 41)
-	zipf := rand.NewZipf(random, 1.2, 8, uint64(len(s.world.resources)-1))
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for n := 1; ; n++ {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		res := s.world.resources[zipf.Uint64()]
-		if res.class.lasting && random.IntN(20) > 0 {
-			continue // purges would end every long lifetime
-		}
-		ctx := context.WithoutCancel(ctx)
-		switch {
-		case n%100 == 0:
-			s.timed(&s.world.all, false, "purges of all", func() error { return s.purger.PurgeAll(ctx) })
-		case n%30 == 0:
-			s.timed(&s.world.groups[res.group], false, "purges of groups", func() error {
-				return s.purger.PurgeGroup(ctx, s.keyed(s.options.front, res), groupName(res.group))
-			})
-		case n%3 == 0:
-			s.timed(&res.invalidations, true, "soft purges", func() error { return s.purgeURL(ctx, res, s.purger.SoftPurge) })
-		default:
-			s.timed(&res.invalidations, false, "purges", func() error { return s.purgeURL(ctx, res, s.purger.Purge) })
-		}
-	}
-}
-
-func (s *soak) purgeURL(ctx context.Context, res *resource, purge func(context.Context, *http.Request) error) error {
-	// Often because the content is another now.
-	if res.id%2 == 0 {
-		res.mu.Lock()
-		res.version++
-		res.mu.Unlock()
-	}
-	return purge(ctx, s.keyed(s.options.front, res))
-}
-
-// timed records the beginning and the end of an invalidation. A failed one is reported and not
-// recorded.
-func (s *soak) timed(v *invalidations, soft bool, what string, invalidate func() error) {
-	s.using.RLock()
-	defer s.using.RUnlock()
-	begin := s.world.now()
-	if err := invalidate(); err != nil && !errors.Is(err, cirque.ErrNotFound) {
-		s.tally.tell("run", fmt.Sprintf("at %v: %s: %v\n", begin, what, err))
-		return
-	}
-	v.add(span{begin, s.world.now()}, soft)
-	s.tally.count(what, 1)
-}
-
-// counts reports whether a violation fails the run. With -broken, only the violations that the
-// breakage must cause do.
+// counts reports whether a violation fails the run. With -broken, only violations that the breakage
+// must cause count.
 func (s *soak) counts(wrong string) bool {
 	return s.options.broken == "" || slices.ContainsFunc(s.broken.breaks, func(prefix string) bool { return strings.HasPrefix(wrong, prefix) })
 }
 
-// violated reports an answer that must not have been given.
+// violated reports an answer that broke a rule.
 func (s *soak) violated(q *ask, resp *http.Response, v verdict, wrong string) {
 	if !s.counts(wrong) {
 		return
@@ -230,14 +57,20 @@ func (s *soak) violated(q *ask, resp *http.Response, v verdict, wrong string) {
 	}
 }
 
-// brokeOff takes note of an answer that broke off, which must have a reason.
+// brokeOff counts an answer that broke off. If the origin did not fail, that is a violation.
 func (s *soak) brokeOff(q *ask, resp *http.Response, err error) {
 	switch {
 	case timedOut(err):
 		s.violated(q, resp, verdict{}, fmt.Sprintf("no answer in %v", patience))
 	case !s.world.troubled(q.resource, q.begun):
-		s.violated(q, resp, verdict{}, fmt.Sprintf("broke off for no reason: %v", err))
+		s.violated(q, resp, verdict{}, fmt.Sprintf("broke off without a failure of the origin: %v", err))
 	default:
 		s.tally.count("broke off with the origin", 1)
 	}
+}
+
+// timedOut reports whether err says that a client's patience is over.
+func timedOut(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }

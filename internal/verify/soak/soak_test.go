@@ -13,7 +13,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	log.SetOutput(io.Discard) // net/http complains there about the origins
+	log.SetOutput(io.Discard) // net/http logs the faults of the origins
 	os.Exit(m.Run())
 }
 
@@ -38,8 +38,8 @@ func TestCleanRun(t *testing.T) {
 	}
 }
 
-// An oracle that finds nothing is worth as much as what it can find. CIRQUE_LONG has it look
-// through both doors.
+// The oracle must find every broken cache. Each is tried at one front door; if CIRQUE_LONG is set,
+// at all doors where its fault works.
 func TestBrokenCachesAreCaught(t *testing.T) {
 	fronts := []string{frontHandler, frontTransport}
 	for n, broken := range slices.Sorted(maps.Keys(breakages)) {
@@ -55,7 +55,7 @@ func TestBrokenCachesAreCaught(t *testing.T) {
 				continue
 			}
 			t.Run(broken+"/"+front, func(t *testing.T) {
-				require.False(t, shortRun(t, front, "disk", broken, 30*time.Second), "nobody noticed")
+				require.False(t, shortRun(t, front, "disk", broken, 30*time.Second), "the oracle did not find the fault")
 			})
 		}
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // storages maps the values of -storage to functions that open a Storage within cfg.MaxBytes and set
-// it in cfg. Durable ones use dir. The returned function closes the Storage.
+// it in cfg. Durable ones keep their files in dir. The returned function closes the Storage.
 var storages = map[string]func(cfg *middleware.Config, dir string) (closer func() error, err error){
 	"memory": func(cfg *middleware.Config, _ string) (func() error, error) {
 		memory, manager, err := openMemory(cfg.MaxBytes)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// upstream is what the cache reaches the origins by. It notes when a header came, and what went
-// wrong.
+// upstream is the RoundTripper between the cache and the origins. It records when headers and
+// bodies arrive, and every failure.
 type upstream struct {
 	world *world
 	base  http.RoundTripper
@@ -56,7 +56,7 @@ type upstreamBody struct {
 	io.ReadCloser
 	world    *world
 	resource *resource
-	issue    *issue // nil: not known
+	issue    *issue // nil if it is not known
 }
 
 // Read implements io.Reader.

@@ -24,8 +24,7 @@ var (
 	errBroken = errors.New("broken")
 )
 
-// A wrapper without faults passes the storage suite.
-func TestTransparent(t *testing.T) {
+func TestWrapperWithoutFaultsKeepsTheRulesOfStorage(t *testing.T) {
 	storagetest.Run(t, func(testing.TB) cirque.Storage {
 		wrapped, _ := faultystorage.Wrap(memcache.New(memcache.Config{}), nil)
 		return wrapped
@@ -41,8 +40,8 @@ func TestWrapperHasNoCapabilityThatTheStorageLacks(t *testing.T) {
 	require.False(t, streams)
 }
 
-// walk makes every call of a Storage once, stops at the first error and leaves nothing open.
-func walk(ctx context.Context, storage cirque.Storage) (read string, err error) {
+// callAll makes every call of a Storage once. It stops at the first error and leaves nothing open.
+func callAll(ctx context.Context, storage cirque.Storage) (read string, err error) {
 	meta := new(cirque.CacheMeta)
 	streaming := storage.(cirque.StreamingStorage)
 
@@ -98,7 +97,7 @@ func TestEveryCallFails(t *testing.T) {
 		t.Run(op.String(), func(t *testing.T) {
 			storage, tally := faultystorage.Wrap(memcache.New(memcache.Config{}),
 				faultystorage.Nth(op, 1, faultystorage.Fault{Err: errBroken}))
-			_, err := walk(t.Context(), storage)
+			_, err := callAll(t.Context(), storage)
 			if op == faultystorage.MissAbort {
 				require.NoError(t, err)
 			} else {
@@ -107,8 +106,8 @@ func TestEveryCallFails(t *testing.T) {
 			require.Positive(t, tally.Calls(op))
 			require.Empty(t, tally.Open())
 
-			_, err = walk(t.Context(), storage)
-			require.NoError(t, err, "the second call succeeds")
+			_, err = callAll(t.Context(), storage)
+			require.NoError(t, err, "only the first call fails")
 		})
 	}
 }
@@ -118,7 +117,7 @@ func TestEveryCallPanics(t *testing.T) {
 		t.Run(op.String(), func(t *testing.T) {
 			storage, tally := faultystorage.Wrap(memcache.New(memcache.Config{}),
 				faultystorage.Nth(op, 1, faultystorage.Fault{Panic: errBroken}))
-			require.PanicsWithError(t, "broken", func() { walk(t.Context(), storage) })
+			require.PanicsWithError(t, "broken", func() { callAll(t.Context(), storage) })
 			require.Empty(t, tally.Open())
 		})
 	}
@@ -133,7 +132,7 @@ func TestEveryCallWaits(t *testing.T) {
 					faultystorage.Nth(op, 1, faultystorage.Fault{Delay: time.Minute, Hold: hold}))
 				time.AfterFunc(time.Hour, func() { close(hold) })
 				start := time.Now()
-				read, err := walk(t.Context(), storage)
+				read, err := callAll(t.Context(), storage)
 				require.NoError(t, err)
 				require.Equal(t, body, read)
 				require.Equal(t, time.Hour, time.Since(start))
@@ -148,17 +147,17 @@ func TestContextEndsTheWait(t *testing.T) {
 			faultystorage.Nth(faultystorage.HitRead, 0, fault))
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Millisecond, cancel)
-		_, err := walk(ctx, storage)
+		_, err := callAll(ctx, storage)
 		require.ErrorIs(t, err, context.Canceled)
 		require.Empty(t, tally.Open())
 	}
 }
 
-func TestPartial(t *testing.T) {
+func TestPartialTransfersBytesBeforeTheError(t *testing.T) {
 	for _, op := range []faultystorage.Op{faultystorage.HitRead, faultystorage.HitWriteTo} {
 		storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
 			faultystorage.Nth(op, 1, faultystorage.Fault{Err: errBroken, Partial: 5}))
-		read, err := walk(t.Context(), storage)
+		read, err := callAll(t.Context(), storage)
 		require.ErrorIs(t, err, errBroken)
 		require.Equal(t, body[:5], read)
 	}
@@ -172,7 +171,7 @@ func TestPartial(t *testing.T) {
 	require.Equal(t, 5, n)
 }
 
-func TestOpen(t *testing.T) {
+func TestOpenListsUnfinishedHandlers(t *testing.T) {
 	storage, tally := faultystorage.Wrap(memcache.New(memcache.Config{}), nil)
 	write, err := storage.MissHandler(t.Context(), key, new(cirque.CacheMeta), cirque.MissOptions{})
 	require.NoError(t, err)

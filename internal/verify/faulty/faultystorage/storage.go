@@ -37,7 +37,7 @@ func (s *storage) Purge(ctx context.Context, key cirque.CompactCacheKey, typ cir
 	return s.base.Purge(ctx, key, typ)
 }
 
-// Purges is that of the Storage inside.
+// Purges returns the PurgeState of the wrapped Storage. It has no faults.
 func (s *storage) Purges() *cirque.PurgeState { return s.base.Purges() }
 
 func (s *storage) UpdateMeta(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) error {

@@ -14,7 +14,7 @@ type purger interface {
 	PurgeGroup(ctx context.Context, r *http.Request, group string) error
 }
 
-// anyOf purges through any of several caches on one Storage.
+// anyOf sends each purge through one of several caches on one Storage, chosen at random.
 type anyOf []purger
 
 func (a anyOf) one() purger { return a[rand.IntN(len(a))] }

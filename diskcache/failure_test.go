@@ -20,7 +20,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// smallDisk returns the mount point of a file system of size bytes, or skips the test where it may
+// smallDisk returns the mount point of a new file system of that size. It skips the test if it may
 // not mount one.
 func smallDisk(t *testing.T, size string) string {
 	t.Helper()
@@ -32,8 +32,8 @@ func smallDisk(t *testing.T, size string) string {
 	return dir
 }
 
-// readOnly makes the directories below dir read-only, or writable again; it skips the test where it
-// cannot.
+// readOnly makes dir and the directories below it read-only, or writable again. It skips the test
+// if it cannot.
 func readOnly(t *testing.T, dir string, on bool) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
@@ -54,7 +54,7 @@ func readOnly(t *testing.T, dir string, on bool) {
 	}))
 }
 
-// setImmutable sets or clears a directory's immutable attribute, which binds root as well.
+// setImmutable sets or clears a directory's immutable attribute, which applies to root as well.
 func setImmutable(path string, on bool) error {
 	const (
 		getFlags  = 0x80086601 // FS_IOC_GETFLAGS
@@ -80,8 +80,8 @@ func setImmutable(path string, on bool) error {
 	return nil
 }
 
-// fetch asks s for key and fills it as HttpCache does. It returns what a client gets: what is
-// stored, what is being stored, or, where the store is of no help, what the origin says.
+// fetch looks key up in s and fills it on a miss, as HttpCache does. It returns the body that a
+// client gets: the stored one, the one being stored, or, if the store fails, the origin's.
 func fetch(s *Store, key cirque.CacheKey, body []byte) ([]byte, error) {
 	_, hit, err := s.Lookup(ctx, key)
 	switch {
@@ -89,11 +89,11 @@ func fetch(s *Store, key cirque.CacheKey, body []byte) ([]byte, error) {
 		defer hit.Close()
 		return io.ReadAll(hit)
 	case !errors.Is(err, cirque.ErrNotFound):
-		return body, nil // goes on without the cache
+		return body, nil // the request goes on without the cache
 	}
 	w, err := s.MissHandler(ctx, key, testMeta("a"), cirque.MissOptions{SizeHint: int64(len(body))})
 	if err != nil {
-		return body, nil // goes on without the cache
+		return body, nil // the request goes on without the cache
 	}
 	defer w.Abort()
 	reader, err := w.(cirque.StreamingMissHandler).NewReader(ctx)
@@ -125,7 +125,8 @@ func fetch(s *Store, key cirque.CacheKey, body []byte) ([]byte, error) {
 	return got, readErr
 }
 
-// clients fetch bodies through s until stop is called, which reports what went wrong.
+// clients starts clients that fetch bodies through s until stop is called. A wrong body fails the
+// test.
 func clients(t *testing.T, s *Store) (stop func()) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -149,14 +150,14 @@ func clients(t *testing.T, s *Store) (stop func()) {
 	}
 }
 
-func TestDiskFull(t *testing.T) {
+func TestFullDiskIsUsedAgain(t *testing.T) {
 	dir := smallDisk(t, "4m")
 	var reports atomic.Int64
 	s := openScanned(t, dir, &Config{MaxBytes: 1 << 30, OnHealth: func(error) { reports.Add(1) }})
 	stop := clients(t, s)
-	eventually(t, "the disk is never full", func() bool { return reports.Load() >= 4 })
+	eventually(t, "the disk never filled up", func() bool { return reports.Load() >= 4 })
 	stop()
-	eventually(t, "the store never uses the disk again", func() bool { return s.Err() == nil })
+	eventually(t, "the store did not use the disk again", func() bool { return s.Err() == nil })
 	_, err := tryPut(s, testKey("small"), []byte("small"))
 	for ; err != nil; _, err = tryPut(s, testKey("small"), []byte("small")) {
 		time.Sleep(firstProbe)
@@ -165,7 +166,7 @@ func TestDiskFull(t *testing.T) {
 	wantBalanced(t, s)
 }
 
-func TestMinFree(t *testing.T) {
+func TestMinFreeBytesStayFree(t *testing.T) {
 	dir := smallDisk(t, "16m")
 	const minFree = 8 << 20
 	s := openScanned(t, dir, &Config{MaxBytes: 1 << 30, MinFreeBytes: minFree})
@@ -176,11 +177,11 @@ func TestMinFree(t *testing.T) {
 		require.True(t, known)
 		return n
 	}
-	eventually(t, "the store does not use what it may", func() bool { return free() < minFree+1<<20 })
+	eventually(t, "the store does not use the space that it may use", func() bool { return free() < minFree+1<<20 })
 	others := filepath.Join(dir, "somebody else's")
 	for grown := int64(1); grown <= 3; grown += 2 {
 		require.NoError(t, os.WriteFile(others, make([]byte, grown<<20), 0o600))
-		eventually(t, "the store does not make room", func() bool { return free() >= minFree-64<<10 })
+		eventually(t, "the store does not make room for others", func() bool { return free() >= minFree-64<<10 })
 	}
 	require.Positive(t, s.Stats().Entries)
 	stop()
@@ -188,7 +189,7 @@ func TestMinFree(t *testing.T) {
 	wantBalanced(t, s)
 }
 
-func TestReadOnly(t *testing.T) {
+func TestReadOnlyDirectory(t *testing.T) {
 	dir := t.TempDir()
 	s := openScanned(t, dir, &Config{MaxBytes: 8 << 20})
 	defer readOnly(t, dir, false)
@@ -198,19 +199,20 @@ func TestReadOnly(t *testing.T) {
 	stop := clients(t, s)
 	time.Sleep(50 * time.Millisecond)
 	readOnly(t, dir, true)
-	eventually(t, "nobody notices", func() bool { return s.Err() != nil })
+	eventually(t, "the store does not notice", func() bool { return s.Err() != nil })
 	if got, err := get(s, key, false); err == nil { // unless it was evicted
-		require.Equal(t, body, got, "hits go on")
+		require.Equal(t, body, got, "a hit has the wrong body")
 	}
 
-	// A purge that the disk does not carry out holds all the same, and is carried out later.
+	// The disk refuses to remove the file of a purged entry: the purge holds all the same, and the
+	// file is removed later.
 	purged := testKey(name(50))
 	_ = s.Purge(ctx, purged.Compact(), cirque.PurgeInvalidation)
 	stop()
 	wantMiss(t, s, purged)
 
 	readOnly(t, dir, false)
-	eventually(t, "the store never writes again", func() bool { return s.Err() == nil })
+	eventually(t, "the store did not write again", func() bool { return s.Err() == nil })
 	require.NoFileExists(t, s.path(purged.Combined()))
 	put(t, s, key, body)
 	wantBody(t, s, key, body)
@@ -219,7 +221,7 @@ func TestReadOnly(t *testing.T) {
 	wantBalanced(t, s)
 }
 
-// TestVanishedDirectory: moved away and back, and removed.
+// TestVanishedDirectory moves the directory away and back, and then removes it.
 func TestVanishedDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
 	s := openScanned(t, dir, &Config{MaxBytes: 8 << 20})
@@ -228,12 +230,12 @@ func TestVanishedDirectory(t *testing.T) {
 	put(t, s, key, body)
 	stop := clients(t, s)
 	require.NoError(t, os.Rename(dir, dir+".away"))
-	eventually(t, "nobody notices", func() bool { return s.Err() != nil })
+	eventually(t, "the store does not notice", func() bool { return s.Err() != nil })
 	_, _, err := s.Lookup(ctx, key)
 	require.Error(t, err)
-	require.NotErrorIs(t, err, cirque.ErrNotFound, "the entry is not gone")
+	require.NotErrorIs(t, err, cirque.ErrNotFound, "a missing directory must not look like a missing entry")
 	require.NoError(t, os.Rename(dir+".away", dir))
-	eventually(t, "the store never comes back", func() bool { return s.Err() == nil })
+	eventually(t, "the store did not use the directory again", func() bool { return s.Err() == nil })
 	stop()
 	if s.Eviction().Peek(key.Compact()) {
 		wantBody(t, s, key, body)
@@ -242,7 +244,7 @@ func TestVanishedDirectory(t *testing.T) {
 	require.NoError(t, os.RemoveAll(dir))
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	stop = clients(t, s)
-	eventually(t, "the store never takes the new directory", func() bool {
+	eventually(t, "the store did not take over the new directory", func() bool {
 		_, err := os.Stat(filepath.Join(dir, lockName))
 		return err == nil && s.Err() == nil
 	})
@@ -254,8 +256,9 @@ func TestVanishedDirectory(t *testing.T) {
 	wantBalanced(t, s)
 }
 
-// TestForeignDirectory: an empty mount point in the place of the directory is not filled.
-func TestForeignDirectory(t *testing.T) {
+// TestEmptyMountPointIsNotFilled unmounts the file system of the directory: the store must not
+// write to the mount point.
+func TestEmptyMountPointIsNotFilled(t *testing.T) {
 	dir := smallDisk(t, "16m")
 	s := openScanned(t, dir, nil)
 	put(t, s, testKey("a"), []byte("body"))
@@ -274,7 +277,7 @@ func TestForeignDirectory(t *testing.T) {
 	require.Empty(t, left)
 }
 
-func TestTooManyOpenFiles(t *testing.T) {
+func TestMaxOpenFiles(t *testing.T) {
 	s := openScanned(t, t.TempDir(), &Config{MaxOpenFiles: 2})
 	key := testKey("a")
 	body := testBody(1, 200_000)

@@ -16,7 +16,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// misplacements put something at path that is not a regular file.
+// misplacements put something other than a regular file at path.
 var misplacements = []struct {
 	name  string
 	place func(t *testing.T, path string)
@@ -24,7 +24,7 @@ var misplacements = []struct {
 	{"fifo", func(t *testing.T, path string) { require.NoError(t, syscall.Mkfifo(path, 0o600)) }},
 	{"socket", func(t *testing.T, path string) {
 		at := path
-		if len(at) > 100 { // longer than an address may be
+		if len(at) > 100 { // too long for the address of a socket
 			dir, err := os.MkdirTemp("", "s")
 			require.NoError(t, err)
 			t.Cleanup(func() { os.RemoveAll(dir) })
@@ -55,7 +55,7 @@ var misplacements = []struct {
 	{"symlink to nothing", func(t *testing.T, path string) { require.NoError(t, os.Symlink("nothing", path)) }},
 }
 
-// within fails the test where f takes longer than any disk may.
+// within fails the test if f takes longer than any disk should.
 func within(t *testing.T, what string, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -70,16 +70,17 @@ func within(t *testing.T, what string, f func()) {
 	}
 }
 
-// misplace moves the file at path aside and puts something else there.
+// misplace moves the file at path aside and calls place to put something else there.
 func misplace(t *testing.T, path string, place func(*testing.T, string)) {
 	t.Helper()
 	require.NoError(t, os.Rename(path, path+".was"))
 	place(t, path)
 }
 
-// TestMisplaced: what stands in an entry's place and is not a regular file makes a miss, at once,
-// and gives way to the next write. The disk goes on to be used.
-func TestMisplaced(t *testing.T) {
+// TestMisplacedEntryIsAMiss puts something other than a regular file in the place of an entry's
+// file. That is a miss, without waiting. The next write replaces it, and the store keeps using the
+// disk.
+func TestMisplacedEntryIsAMiss(t *testing.T) {
 	for _, m := range misplacements {
 		for _, size := range []int{1000, 400_000} {
 			t.Run(m.name, func(t *testing.T) {
@@ -107,7 +108,7 @@ func TestMisplaced(t *testing.T) {
 				require.Equal(t, empty, s.Budget().Used())
 
 				misplace(t, s.path(key.Combined()), m.place)
-				put(t, s, key, body) // with nobody having looked
+				put(t, s, key, body) // without a lookup before
 				wantBody(t, s, key, body)
 
 				misplace(t, s.path(key.Combined()), m.place)
@@ -122,9 +123,9 @@ func TestMisplaced(t *testing.T) {
 	}
 }
 
-// TestMisplacedAtOpen: the scan is not held up by what is no regular file, in the place of an
-// entry, of a shard's directory or of the store's own files, nor is Close.
-func TestMisplacedAtOpen(t *testing.T) {
+// TestMisplacedFilesDoNotBlockOpenOrClose puts something other than a regular file in the place of
+// an entry, of a shard's directory, and of the store's own files.
+func TestMisplacedFilesDoNotBlockOpenOrClose(t *testing.T) {
 	for _, m := range misplacements {
 		if strings.HasPrefix(m.name, "symlink to an") {
 			continue
@@ -159,7 +160,7 @@ func TestMisplacedAtOpen(t *testing.T) {
 					within(t, "Open", func() { s = openTest(t, dir, &Config{SlowAfter: time.Second}) })
 					within(t, "the scan", func() { <-s.Scanned() })
 					if strings.HasPrefix(where, journalName) {
-						// What was purged before is not known where the journal is gone.
+						// A purge after the loss of the journal must still work.
 						within(t, "a purge", func() { require.NoError(t, s.Purges().PurgeAll(ctx)) })
 					}
 					within(t, "a lookup", func() {
@@ -186,9 +187,9 @@ func TestMisplacedAtOpen(t *testing.T) {
 	}
 }
 
-// TestLockGone: a lock file that somebody removed or replaced does not keep the disk from being
-// found well.
-func TestLockGone(t *testing.T) {
+// TestProbeSurvivesLossOfTheLockFile removes the lock file and replaces it: probes still find that
+// the disk works.
+func TestProbeSurvivesLossOfTheLockFile(t *testing.T) {
 	s := openScanned(t, t.TempDir(), nil)
 	path := filepath.Join(s.root.dir, lockName)
 	require.NoError(t, os.Remove(path))

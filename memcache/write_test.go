@@ -9,9 +9,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// A write that there is no room for does not begin. A limit that the body is announced to exceed
-// leaves no room for it.
-func TestWriteWithoutAnyBudget(t *testing.T) {
+// A write without room does not begin, nor does one whose announced length exceeds the limit.
+func TestWriteWithoutRoomDoesNotBegin(t *testing.T) {
 	for limit, sizeHint := range map[int64]int64{100: -1, 101: 0, 1 << 20: 1 << 20} {
 		budget := cirque.NewBudget(limit)
 		c := New(Config{Budget: budget})
@@ -25,8 +24,8 @@ func TestWriteWithoutAnyBudget(t *testing.T) {
 	w.Abort()
 }
 
-// A body that fits, of an entry that does not, leaves nothing behind.
-func TestBudgetFullAtFinish(t *testing.T) {
+// If there is room for a body but not for its entry, nothing is stored or stays reserved.
+func TestFinishWithoutRoomStoresNothing(t *testing.T) {
 	for _, size := range []int{100, 100_000} {
 		budget := cirque.NewBudget(1 << 20)
 		c := New(Config{Budget: budget})
@@ -52,27 +51,7 @@ func TestBudgetFullAtFinish(t *testing.T) {
 	}
 }
 
-func TestUpdateMetaWithoutRoom(t *testing.T) {
-	budget := cirque.NewBudget(1 << 20)
-	c, key, old := New(Config{Budget: budget}), keyOf(1), newMeta()
-	weight := put(t, c, key, old, []byte("body"))
-	_, h, err := c.Lookup(t.Context(), key)
-	require.NoError(t, err)
-	require.NoError(t, h.Close())
-	updated := old.Clone()
-	updated.SetExtension("more", "text")
-	rest := budget.Limit() - budget.Used()
-	require.True(t, budget.Reserve(rest))
-	require.ErrorIs(t, c.UpdateMeta(t.Context(), key, updated, h.Tag()), cirque.ErrUnlinked)
-	budget.Release(rest)
-	require.Equal(t, weight, budget.Used())
-	got, h, err := c.Lookup(t.Context(), key)
-	require.NoError(t, err)
-	defer h.Close()
-	require.Equal(t, old, got)
-}
-
-func TestNewReaderAfterFinish(t *testing.T) {
+func TestNewReaderAfterFinishFindsTheEntry(t *testing.T) {
 	c := New(Config{})
 	handler, err := c.MissHandler(t.Context(), keyOf(1), newMeta(), cirque.MissOptions{})
 	require.NoError(t, err)

@@ -12,9 +12,9 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// TestTruncatedUnderWrite: who reads along with a write whose file is truncated gets an error, not
-// zeros, whether the write goes on or ends there.
-func TestTruncatedUnderWrite(t *testing.T) {
+// TestTruncatedWriteFailsItsReaders truncates the file of a write under way: its readers get an
+// error instead of zeros, whether the write goes on or ends there.
+func TestTruncatedWriteFailsItsReaders(t *testing.T) {
 	for _, goesOn := range []bool{true, false} {
 		s := openScanned(t, t.TempDir(), nil)
 		key, body := testKey("a"), testBody(1, 300_000)
@@ -34,9 +34,9 @@ func TestTruncatedUnderWrite(t *testing.T) {
 		go func() {
 			got, err := io.ReadAll(hit)
 			if err == nil {
-				t.Error("a clean end")
+				t.Error("the body ended without an error")
 			}
-			hit.Close() // or it would pace the rest of the write
+			hit.Close() // an open hit would slow the rest of the write down
 			done <- append(first, got...)
 		}()
 		if goesOn {
@@ -45,14 +45,14 @@ func TestTruncatedUnderWrite(t *testing.T) {
 		_, err = w.Finish()
 		require.Error(t, err)
 		require.True(t, bytes.HasPrefix(body, <-done))
-		require.NoError(t, s.Err(), "it is the file, not the disk")
+		require.NoError(t, s.Err(), "a damaged file counts as a failing disk")
 		wantMiss(t, s, key)
 	}
 }
 
-// TestFreshenedWhileRead: a new meta changes the file of an entry and its times. Whoever reads the
-// body goes on.
-func TestFreshenedWhileRead(t *testing.T) {
+// TestNewMetaDoesNotDisturbReaders updates the meta of an entry while its body is read. That
+// changes the file and its times.
+func TestNewMetaDoesNotDisturbReaders(t *testing.T) {
 	for _, byRead := range []bool{true, false} {
 		s := openScanned(t, t.TempDir(), nil)
 		key, body := testKey("a"), testBody(1, 400_000)

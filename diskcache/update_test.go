@@ -2,7 +2,6 @@ package diskcache
 
 import (
 	"bytes"
-	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -14,15 +13,15 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// TestTornUpdate: wherever a crash cuts an update off, the entry has its old meta or its new one,
-// and its body.
-func TestTornUpdate(t *testing.T) {
+// TestTornUpdateLeavesOldOrNewMeta cuts an update off at many places, as a crash might. The entry
+// must have its old meta or its new one, and its body.
+func TestTornUpdateLeavesOldOrNewMeta(t *testing.T) {
 	s := openScanned(t, t.TempDir(), nil)
 	key := testKey("a")
 	body := testBody(1, 1000)
 	tag := put(t, s, key, body)
 	path := s.path(key.Combined())
-	for round := range 3 { // with each slot and each place of the meta
+	for round := range 3 { // so that each slot and each place of the meta is used
 		before, err := os.ReadFile(path)
 		require.NoError(t, err)
 		old := etagOf(t, s, key)
@@ -46,9 +45,9 @@ func TestTornUpdate(t *testing.T) {
 		for cut := slots; cut <= bodyAt; cut++ {
 			b := append(bytes.Clone(before[:slots]), append(bytes.Clone(after[slots:cut]), before[cut:bodyAt]...)...)
 			check("cut within the slots", append(bytes.Clone(b), after[bodyAt:]...))
-			check("the meta lost, the slot kept", append(bytes.Clone(b), before[bodyAt:]...))
+			check("the slot kept and the meta lost", append(bytes.Clone(b), before[bodyAt:]...))
 		}
-		check("all of it", after)
+		check("nothing cut", after)
 		require.Len(t, seen, 2)
 		require.Zero(t, s.Stats().Damaged)
 	}
@@ -62,9 +61,9 @@ func etagOf(t *testing.T, s *Store, key cirque.CacheKey) string {
 	return meta.Header().Get("Etag")
 }
 
-// TestFresheningForEver: metas of about one size don't make the file grow; a large one does, once,
-// and is paid for.
-func TestFresheningForEver(t *testing.T) {
+// TestFresheningDoesNotGrowTheFile updates an entry with metas of about one size. Then a large meta
+// makes the file grow once, and the budget counts it.
+func TestFresheningDoesNotGrowTheFile(t *testing.T) {
 	s := openScanned(t, t.TempDir(), nil)
 	key := testKey("a")
 	tag := put(t, s, key, testBody(1, 100_000))
@@ -92,7 +91,7 @@ func TestFresheningForEver(t *testing.T) {
 	wantBody(t, s, key, testBody(1, 100_000))
 }
 
-func TestUpdateWithoutRoom(t *testing.T) {
+func TestUpdateWithoutRoomKeepsTheEntry(t *testing.T) {
 	budget := cirque.NewBudget(20_000)
 	s, err := open(t.TempDir(), nil, budget)
 	require.NoError(t, err)
@@ -105,53 +104,4 @@ func TestUpdateWithoutRoom(t *testing.T) {
 	require.Equal(t, used, budget.Used())
 	require.Equal(t, `"first"`, etagOf(t, s, key))
 	wantBody(t, s, key, []byte("body"))
-}
-
-func TestFormatRoundTrip(t *testing.T) {
-	h := header{
-		tag: 7, primary: cirque.HashBinary{1}, variance: cirque.HashBinary{2}, bodyLen: 3, identityLen: 4, userTagLen: 5,
-		metaArea: 6, tableSum: 8, keySum: 9,
-	}
-	b := h.append(nil)
-	require.Len(t, b, fixedSize)
-	var got header
-	require.NoError(t, got.decode(b, h.end()))
-	require.Equal(t, h, got)
-	require.ErrorIs(t, got.decode(b, h.end()-1), errDamaged)
-	for i := range b {
-		require.ErrorIs(t, got.decode(flipped(b, i), h.end()), errDamaged, fmt.Sprint(i))
-	}
-
-	s := slot{number: 1, length: 2, offset: 3, metaSum: 4}
-	sb := s.append(nil, 7)
-	require.Len(t, sb, slotSize)
-	var gotSlot slot
-	require.True(t, gotSlot.decode(sb, 7))
-	require.Equal(t, s, gotSlot)
-	require.False(t, gotSlot.decode(sb, 8), "a slot of another entry")
-	for i := range sb {
-		require.False(t, gotSlot.decode(flipped(sb, i), 7))
-	}
-}
-
-// FuzzEntry: no file makes the reader do anything but return an error.
-func FuzzEntry(f *testing.F) {
-	s := openScanned(f, f.TempDir(), nil)
-	for _, size := range []int{0, 10, 5000} {
-		put(f, s, testKey("a"), testBody(1, size))
-		b, err := os.ReadFile(s.path(testKey("a").Combined()))
-		require.NoError(f, err)
-		f.Add(b)
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var whole, parts entry
-		wholeErr := whole.decode(b)
-		_, partsErr := parts.read(bytes.NewReader(b), int64(len(b)), make([]byte, bodyAt+1))
-		require.Equal(t, wholeErr == nil, partsErr == nil, "%v / %v", wholeErr, partsErr)
-		if wholeErr == nil {
-			require.Equal(t, whole.slot, parts.slot)
-			require.Equal(t, string(whole.identity), string(parts.identity))
-			whole.intactBody(b)
-		}
-	})
 }

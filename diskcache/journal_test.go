@@ -21,8 +21,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// crashPurge makes this binary a child that stores two entries, purges one of them or both, says
-// so, and waits to be killed.
+// crashPurge is set for a child process that stores two entries, purges one or both of them,
+// reports that, and waits to be killed. Its value is a key of purgesOf.
 const crashPurge = "CIRQUE_CRASH_PURGE"
 
 var (
@@ -31,8 +31,8 @@ var (
 	ofOrigin  = cirque.GroupHash("https://example.com", "g")
 )
 
-// purgesOf are the purges that have to last; ungroupedStays says what the entry in no group comes
-// to.
+// purgesOf are purges that must survive a restart. ungroupedStays says whether the entry that is
+// not in the group survives the purge.
 var purgesOf = map[string]struct {
 	do             func(*cirque.PurgeState) error
 	ungroupedStays bool
@@ -48,7 +48,7 @@ var purgesOf = map[string]struct {
 	}, true},
 }
 
-// storeAsCache stores an entry of now as a cache does.
+// storeAsCache stores an entry that was fetched now, by way of an HttpCache.
 func storeAsCache(s *Store, key cirque.CacheKey, header http.Header) error {
 	var c cirque.HttpCache
 	c.Enable(&cirque.CacheOptions{Storage: s})
@@ -75,7 +75,7 @@ func storeBoth(s *Store) error {
 		storeAsCache(s, ungrouped, http.Header{"Cache-Groups": {`"f"`}}))
 }
 
-// findsAsCache reports whether a cache finds the entry.
+// findsAsCache reports whether an HttpCache finds the entry.
 func findsAsCache(t *testing.T, s *Store, key cirque.CacheKey) bool {
 	t.Helper()
 	var c cirque.HttpCache
@@ -107,8 +107,8 @@ func purgeAndWait(dir, how string) {
 	select {}
 }
 
-// A purge that has returned holds after a restart, whether the store was closed or its process
-// killed at that moment. What is stored after it is there after the next restart.
+// A purge that has returned holds after a restart, whether the store was closed or its process was
+// killed. Entries that are stored after the purge survive the next restart.
 func TestPurgesOutliveTheProcess(t *testing.T) {
 	for how, purge := range purgesOf {
 		for ending, end := range map[string]func(t *testing.T, dir string){
@@ -153,25 +153,25 @@ func TestPurgesOutliveTheProcess(t *testing.T) {
 	}
 }
 
-// Where the journal cannot be believed, nobody knows what was purged: nothing that is older is
-// found any more. What a crash left unfinished at its end is no damage.
-func TestDamagedJournal(t *testing.T) {
+// If the journal is damaged, nobody knows what was purged: no older entry is found any more. An
+// unfinished record at its end, left by a crash, is no damage.
+func TestDamagedJournalVoidsEverything(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(b []byte) []byte
 		keeps  bool
 	}{
-		"whole":                    {func(b []byte) []byte { return b }, true},
-		"half a record more":       {func(b []byte) []byte { return append(b, make([]byte, 20)...) }, true},
-		"zeros more":               {func(b []byte) []byte { return append(b, make([]byte, 4096)...) }, true},
-		"half a record, and zeros": {func(b []byte) []byte { return append(append(b, b[16:30]...), make([]byte, 4096)...) }, true},
-		"missing":                  {func([]byte) []byte { return nil }, false},
-		"empty":                    {func([]byte) []byte { return []byte{} }, false},
-		"magic alone":              {func(b []byte) []byte { return b[:16] }, false},
-		"another magic":            {func(b []byte) []byte { b[3]++; return b }, false},
-		"a bit of the first":       {func(b []byte) []byte { b[25] ^= 1; return b }, false},
-		"a bit of the last":        {func(b []byte) []byte { b[len(b)-20] ^= 1; return b }, false},
-		"a bit of the last sum":    {func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, false},
-		"too large":                {func(b []byte) []byte { return append(b, make([]byte, maxJournal)...) }, false},
+		"whole":                            {func(b []byte) []byte { return b }, true},
+		"half a record appended":           {func(b []byte) []byte { return append(b, make([]byte, 20)...) }, true},
+		"zeros appended":                   {func(b []byte) []byte { return append(b, make([]byte, 4096)...) }, true},
+		"half a record and zeros appended": {func(b []byte) []byte { return append(append(b, b[16:30]...), make([]byte, 4096)...) }, true},
+		"missing":                          {func([]byte) []byte { return nil }, false},
+		"empty":                            {func([]byte) []byte { return []byte{} }, false},
+		"magic only":                       {func(b []byte) []byte { return b[:16] }, false},
+		"another magic":                    {func(b []byte) []byte { b[3]++; return b }, false},
+		"bit of the first record flipped":  {func(b []byte) []byte { b[25] ^= 1; return b }, false},
+		"bit of the last record flipped":   {func(b []byte) []byte { b[len(b)-20] ^= 1; return b }, false},
+		"bit of the last checksum flipped": {func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, false},
+		"too large":                        {func(b []byte) []byte { return append(b, make([]byte, maxJournal)...) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -193,13 +193,13 @@ func TestDamagedJournal(t *testing.T) {
 			require.NoError(t, s.Purges().PurgeAll(ctx))
 			require.NoError(t, s.Close())
 			s = openScanned(t, dir, nil)
-			require.False(t, findsAsCache(t, s, grouped), "and its successor is a good one")
+			require.False(t, findsAsCache(t, s, grouped), "the new journal lost a purge")
 		})
 	}
 }
 
-// A torn record takes with it nothing that came before.
-func TestTornJournal(t *testing.T) {
+// A torn record at the end of the journal does not void the records before it.
+func TestTornRecordKeepsTheOthers(t *testing.T) {
 	dir := t.TempDir()
 	s := openScanned(t, dir, nil)
 	require.NoError(t, storeBoth(s))
@@ -214,7 +214,7 @@ func TestTornJournal(t *testing.T) {
 	require.True(t, findsAsCache(t, s, ungrouped))
 }
 
-// The journal is as long as what it has to say, or not much longer.
+// The journal drops obsolete records, so it stays short.
 func TestJournalIsCompacted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("thousands of syncs")
@@ -224,7 +224,7 @@ func TestJournalIsCompacted(t *testing.T) {
 	require.NoError(t, storeBoth(s))
 	require.NoError(t, s.Purges().PurgeGroups(ctx, ofOrigin))
 	other := cirque.GroupHash("https://example.com", "other")
-	groups := make([]cirque.HashBinary, 100) // of one name
+	groups := make([]cirque.HashBinary, 100) // all the same
 	for i := range groups {
 		groups[i] = other
 	}
@@ -242,15 +242,15 @@ func TestJournalIsCompacted(t *testing.T) {
 	require.True(t, findsAsCache(t, s, ungrouped))
 }
 
-// A purge that the disk did not take is an error, counts all the same until the process ends, and
-// is kept once the disk is well again.
-func TestPurgeThatTheDiskDoesNotTake(t *testing.T) {
+// A purge that cannot be written is an error. It counts all the same until the process ends, and is
+// written when the disk works again.
+func TestPurgeThatCannotBeWritten(t *testing.T) {
 	dir := t.TempDir()
 	health := make(chan error, 10)
 	s := openScanned(t, dir, &Config{OnHealth: func(err error) { health <- err }})
 	require.NoError(t, storeBoth(s))
 	s.journal.mu.Lock()
-	require.NoError(t, s.journal.file.Close()) // which nothing can be written to
+	require.NoError(t, s.journal.file.Close()) // so that writes to it fail
 	s.journal.mu.Unlock()
 	require.ErrorIs(t, s.Purges().PurgeGroups(ctx, ofOrigin), os.ErrClosed)
 	require.False(t, findsAsCache(t, s, grouped))
@@ -265,13 +265,13 @@ func TestPurgeThatTheDiskDoesNotTake(t *testing.T) {
 	require.ErrorIs(t, s.Purges().PurgeAll(ctx), ErrClosed)
 }
 
-// A disk that hangs with one purge holds up neither those that come after it nor their callers:
-// they count in this process, and are kept when the disk is back.
+// If the disk hangs during one purge, later purges return. They count in this process, and are
+// written when the disk answers again.
 func TestPurgesWhileTheDiskHangs(t *testing.T) {
 	dir := t.TempDir()
 	s := openScanned(t, dir, &Config{SlowAfter: 100 * time.Millisecond})
 	require.NoError(t, storeBoth(s))
-	s.journal.mu.Lock() // as one that hangs has it
+	s.journal.mu.Lock() // as during a write that hangs
 	answers := sync.OnceFunc(s.journal.mu.Unlock)
 	t.Cleanup(answers)
 	other := cirque.GroupHash("https://example.com", "other")
@@ -286,9 +286,9 @@ func TestPurgesWhileTheDiskHangs(t *testing.T) {
 		}
 	}
 	require.False(t, findsAsCache(t, s, grouped))
-	eventually(t, "the gate opens", func() bool { return s.Err() == nil })
+	eventually(t, "the gate stays shut", func() bool { return s.Err() == nil })
 	answers()
-	eventually(t, "the disk is back", func() bool { return s.updates.busy.Load() == 0 })
+	eventually(t, "the hung operations do not end", func() bool { return s.updates.busy.Load() == 0 })
 	require.NoError(t, s.Purges().PurgeGroups(ctx, cirque.GroupHash("https://example.com", "last")))
 	require.NoError(t, s.Close())
 	s = openScanned(t, dir, nil)
@@ -296,8 +296,8 @@ func TestPurgesWhileTheDiskHangs(t *testing.T) {
 	require.True(t, findsAsCache(t, s, ungrouped))
 }
 
-// The journal of a directory that has taken the place of the store's is not written over: its
-// purges go on to count.
+// If another directory has taken the place of the store's own, its journal is not overwritten: its
+// purges still count.
 func TestCompactionSparesTheJournalOfAnotherDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "dir")
 	s := openScanned(t, dir, nil)
@@ -310,18 +310,18 @@ func TestCompactionSparesTheJournalOfAnotherDirectory(t *testing.T) {
 	for i := range groups {
 		groups[i] = name
 	}
-	for s.journal.records <= journalSlack+2*3 { // the next one is a compaction
+	for s.journal.records <= journalSlack+2*3 { // so that the next purge rewrites the journal
 		require.NoError(t, s.Purges().PurgeGroups(ctx, groups...))
 	}
 	require.NoError(t, os.Rename(dir, dir+".away"))
 	require.NoError(t, os.Rename(dir+".other", dir))
 	require.Error(t, s.Purges().PurgeGroups(ctx, name))
-	eventually(t, "the directory is adopted", func() bool { return s.Err() == nil })
+	eventually(t, "the store does not take over the directory", func() bool { return s.Err() == nil })
+	eventually(t, "the scan does not find the entry", func() bool { return findsAsCache(t, s, ungrouped) })
 	require.False(t, findsAsCache(t, s, grouped))
-	require.True(t, findsAsCache(t, s, ungrouped))
 }
 
-// What stands in the way of the journal, or of its successor, gives way.
+// Whatever is in the place of the journal, or of its temporary file, is replaced.
 func TestMisplacedJournal(t *testing.T) {
 	for _, suffix := range []string{"", ".tmp"} {
 		t.Run(journalName+suffix, func(t *testing.T) {
@@ -338,8 +338,8 @@ func TestMisplacedJournal(t *testing.T) {
 	}
 }
 
-// A directory without a journal that takes the place of the store's has nothing that counts.
-func TestReattachedDirectoryWithoutJournal(t *testing.T) {
+// If a directory without a journal takes the place of the store's own, all its entries are void.
+func TestReattachedDirectoryWithoutJournalIsVoid(t *testing.T) {
 	dir := t.TempDir()
 	s := openScanned(t, dir, nil)
 	require.NoError(t, storeBoth(s))

@@ -16,27 +16,27 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// The purge journal has the purges of everything and of groups: a magic, then records of 40 bytes,
-// all numbers little-endian:
+// The purge journal holds the purges of everything and of groups: a magic, then records of 40
+// bytes. All numbers are little-endian:
 //
-//	scope 8 · epoch 8 · group 16 (zero: none) · xxhash64 of what comes before 8
+//	scope 8 · epoch 8 · group 16 (zero: none) · xxhash64 of the bytes before it 8
 //
-// A purge of several groups is as many records. A purge is written and synced before it counts. The
-// file is written anew, beside the old one, when most of its records say nothing any more, and when
-// the store is opened. What a crash left unfinished at its end is a purge that nobody was told had
-// happened. Where the file is missing or damaged, it is not known what was purged, and everything
-// in the directory is void.
+// A purge of several groups has one record for each. A purge is written and synced before it
+// counts. The file is rewritten, by way of a new file beside it, when most of its records are
+// obsolete, and when the store is opened. An unfinished record at its end comes from a crash:
+// nobody was told that this purge had happened. If the file is missing or damaged, nobody knows
+// what was purged, so everything in the directory is void.
 const (
 	journalName       = "purges"
 	journalMagic      = "cirque purges 1\n"
 	journalRecordSize = 8 + 8 + 16 + 8
 
-	journalSlack = 1024     // records that say nothing, beside as many as say something
-	maxJournal   = 16 << 20 // bytes; several times what the library remembers
+	journalSlack = 1024     // obsolete records that may stay, in addition to one for each that counts
+	maxJournal   = 16 << 20 // bytes; several times the purges that the library remembers
 )
 
-// epochGap is added to the epoch at each start, with the clock's help: epochs that counted in a
-// process and were not kept are not given out a second time.
+// epochGap is added to the last epoch at each start, unless the clock is further ahead. So the
+// store never gives out again an epoch that a former process used and did not write down.
 const epochGap = 1 << 20
 
 // journal is the store's cirque.PurgeJournal.
@@ -45,14 +45,14 @@ type journal struct {
 
 	mu      sync.Mutex
 	file    *os.File
-	records int               // in the file
-	kept    cirque.PurgeEpoch // of the latest purge in the file
-	broken  bool              // the file is not what it should be
+	records int               // number of records in the file
+	kept    cirque.PurgeEpoch // epoch of the latest purge in the file
+	broken  bool              // the file may not hold what it should
 
 	missed atomic.Uint64 // epoch of the latest purge that may not be in the file
 }
 
-// behind reports whether the file has to be written anew. Called with mu held.
+// behind reports whether the file must be rewritten. Called with mu held.
 func (j *journal) behind() bool {
 	return j.broken || j.missed.Load() > uint64(j.kept)
 }
@@ -61,7 +61,7 @@ var _ cirque.PurgeJournal = (*journal)(nil)
 
 func (j *journal) path() string { return filepath.Join(j.store.root.dir, journalName) }
 
-// restore gives the store the purges of its directory. It is called before anybody uses it.
+// restore loads the purges of the directory into the store. It is called before the store is used.
 func (j *journal) restore() {
 	events, err := readJournal(j.path())
 	if err != nil {
@@ -71,13 +71,13 @@ func (j *journal) restore() {
 	purges.Restore(j, append(events, nextEpoch(events))...)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	// Where this fails the disk cannot be written to. Then no purge can be kept, which its caller
-	// is told.
+	// If this fails, the disk cannot be written to. Then no purge can be kept, and its caller gets
+	// an error.
 	_ = j.rewrite(purges.Snapshot())
 }
 
-// nextEpoch returns an event that purges nothing, with an epoch that nothing in the directory can
-// have.
+// nextEpoch returns an event that purges nothing. Its epoch is higher than that of anything in the
+// directory.
 func nextEpoch(events []cirque.PurgeEvent) cirque.PurgeEvent {
 	epoch := cirque.PurgeEpoch(time.Now().UnixNano())
 	for _, e := range events {
@@ -86,8 +86,8 @@ func nextEpoch(events []cirque.PurgeEvent) cirque.PurgeEvent {
 	return cirque.PurgeEvent{Epoch: epoch, Scope: cirque.PurgeScopeGroups}
 }
 
-// reattached is for a directory that has taken the place of the store's. Its purges count as well
-// as those that the store knows of.
+// reattached loads the journal of a directory that has taken the place of the store's own. Both its
+// purges and those that the store knows of count.
 func (j *journal) reattached() error {
 	purges := &j.store.purges
 	events, err := readJournal(j.path())
@@ -104,8 +104,8 @@ func (j *journal) reattached() error {
 	return j.rewrite(purges.Snapshot())
 }
 
-// Append implements cirque.PurgeJournal. A purge that the disk does not take, or not in time,
-// counts until the process ends. A disk that hangs must not hold up the purges to come.
+// Append implements cirque.PurgeJournal. If the disk does not write the purge, or not in time, the
+// purge counts until the process ends. A hanging disk must not block later purges.
 func (j *journal) Append(_ context.Context, e cirque.PurgeEvent) (cirque.PurgeEpoch, error) {
 	s := j.store
 	if s.closed.Load() {
@@ -134,6 +134,7 @@ func (j *journal) Append(_ context.Context, e cirque.PurgeEvent) (cirque.PurgeEp
 	return e.Epoch, err
 }
 
+// append writes e to the file and syncs it.
 func (j *journal) append(e cirque.PurgeEvent) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -145,7 +146,8 @@ func (j *journal) append(e cirque.PurgeEvent) error {
 			return j.rewrite(append(known, e))
 		}
 	}
-	// What is written to a directory that is gone, or is another's by now, is written for nobody.
+	// The directory may be gone, or another one may have taken its place. Then the record would be
+	// lost.
 	if err := j.store.root.check(); err != nil {
 		return err
 	}
@@ -160,8 +162,8 @@ func (j *journal) append(e cirque.PurgeEvent) error {
 	return err
 }
 
-// catchUp writes the file anew if it is not what it should be. Where a purge is being written, the
-// next one sees to that.
+// catchUp rewrites the file if it must be rewritten. If a purge is being written, the next purge
+// does it.
 func (j *journal) catchUp() error {
 	if !j.mu.TryLock() {
 		return nil
@@ -173,13 +175,14 @@ func (j *journal) catchUp() error {
 	return j.rewrite(j.store.purges.Snapshot())
 }
 
-// rewrite replaces the file by one that has these events. Called with mu held.
+// rewrite replaces the file with one that holds these events. Called with mu held.
 func (j *journal) rewrite(events []cirque.PurgeEvent) (err error) {
 	j.broken = true
 	if j.store.closed.Load() {
 		return ErrClosed
 	}
-	// Another directory in the place of the store's has purges of its own.
+	// If another directory has taken the place of the store's own, its journal must not be
+	// overwritten.
 	if err := j.store.root.check(); err != nil {
 		return err
 	}
@@ -208,7 +211,7 @@ func (j *journal) rewrite(events []cirque.PurgeEvent) (err error) {
 		return errors.Join(err, f.Close())
 	}
 	if j.file != nil {
-		_ = j.file.Close() // of which nothing is read any more
+		_ = j.file.Close() // nobody reads the old file any more
 	}
 	j.file, j.records, j.broken = f, records, false
 	for _, e := range events {
@@ -228,11 +231,12 @@ func (j *journal) close() error {
 	return err
 }
 
+// journalSize returns the size of a journal file with that many records.
 func journalSize(records int) int64 {
 	return int64(len(journalMagic)) + int64(records)*journalRecordSize
 }
 
-// appendEvent appends the records of e and returns how many they are.
+// appendEvent appends the records of e and returns their number.
 func appendEvent(b []byte, e cirque.PurgeEvent) (_ []byte, records int) {
 	groups := e.Groups
 	if len(groups) == 0 {
@@ -249,7 +253,8 @@ func appendEvent(b []byte, e cirque.PurgeEvent) (_ []byte, records int) {
 	return b, len(groups)
 }
 
-// readJournal reads the events in the file at path. An error says that there may have been others.
+// readJournal reads the events in the file at path. After an error nobody knows which events there
+// were.
 func readJournal(path string) ([]cirque.PurgeEvent, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -265,6 +270,7 @@ func readJournal(path string) ([]cirque.PurgeEvent, error) {
 	return parseJournal(b)
 }
 
+// parseJournal decodes the content of a journal file.
 func parseJournal(b []byte) (events []cirque.PurgeEvent, err error) {
 	if len(b) < len(journalMagic) || string(b[:len(journalMagic)]) != journalMagic {
 		return nil, damaged("purge journal")
@@ -274,7 +280,7 @@ func parseJournal(b []byte) (events []cirque.PurgeEvent, err error) {
 		sum := b[journalRecordSize-8:]
 		if le.Uint64(sum) != xxhash.Sum64(b[:journalRecordSize-8]) {
 			if isZero(sum) {
-				break // it was not finished
+				break // the record is unfinished
 			}
 			return nil, damaged("purge journal checksum")
 		}

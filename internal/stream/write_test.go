@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"testing"
@@ -16,11 +17,11 @@ type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-func TestReadFrom(t *testing.T) {
+func TestReadFromTakesTheWholeBody(t *testing.T) {
 	readers := map[string]func(io.Reader) io.Reader{
-		"as it is":           func(r io.Reader) io.Reader { return r },
-		"in halves":          iotest.HalfReader,
-		"end with the bytes": iotest.DataErrReader,
+		"unchanged":                  func(r io.Reader) io.Reader { return r },
+		"in halves":                  iotest.HalfReader,
+		"io.EOF with the last bytes": iotest.DataErrReader,
 	}
 	for _, size := range []int{0, 1, minSegment, 100_000, maxSegment, maxSegment + 100_000} {
 		for _, hint := range []int64{-1, int64(size), int64(size / 2), 2 * int64(size), 1 << 40} {
@@ -35,7 +36,7 @@ func TestReadFrom(t *testing.T) {
 				require.NoError(t, err)
 				require.EqualValues(t, size, n)
 				require.NoError(t, b.Finish())
-				require.True(t, bytes.Equal(body, b.AppendTo(nil)), "%d bytes, %d announced, %s", size, hint, name)
+				require.True(t, bytes.Equal(body, b.AppendTo(nil)), "%d bytes, SizeHint %d, reader %s", size, hint, name)
 				require.True(t, bytes.Equal(body, readAll(t, r)))
 				switch {
 				case hint == int64(size):
@@ -66,7 +67,7 @@ func TestReadFromReadsIntoTheBuffersOwnMemory(t *testing.T) {
 		require.EqualValues(t, len(body)-len(rest), b.Size(), "each Read is published before the next")
 		at := len(body) - len(rest)
 		if at == 0 {
-			require.Zero(t, a.used.Load(), "nothing is taken before the first byte")
+			require.Zero(t, a.used.Load(), "nothing is reserved before the first byte")
 		} else {
 			into[at] = &p[0]
 		}
@@ -85,7 +86,7 @@ func TestReadFromReadsIntoTheBuffersOwnMemory(t *testing.T) {
 	}
 }
 
-func TestReadFromWithBacking(t *testing.T) {
+func TestReadFromGoesOnWhenTheBackingFails(t *testing.T) {
 	body := pattern(300_000)
 	a := &account{limit: 0}
 	opts := a.options()
@@ -98,14 +99,14 @@ func TestReadFromWithBacking(t *testing.T) {
 		_, err := b.ReadFrom(bytes.NewReader(body))
 		result <- err
 	}()
-	require.Equal(t, body, readFull(t, r, len(body)), "what the backing did not take comes through the window")
+	require.Equal(t, body, readFull(t, r, len(body)), "the window passes on what the backing did not take")
 	require.NoError(t, <-result)
 	require.LessOrEqual(t, len(f.body), 200_000)
 	require.ErrorIs(t, b.Finish(), ErrUnlinked)
 	b.Close()
 }
 
-// Whoever counts what is read may find in the middle of a Read that it is too much.
+// A reader that counts the bytes may find during a Read that the body is too large.
 func TestReadFromAReaderThatUnlinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := pattern(2 << 20)
@@ -140,10 +141,10 @@ func TestReadFromFails(t *testing.T) {
 		require.ErrorIs(t, err, broken)
 		require.EqualValues(t, 50, n)
 		write(t, b, []byte("more"))
-		require.NoError(t, b.Finish(), "whether the body is whole is for the caller to say")
+		require.NoError(t, b.Finish(), "only the caller knows whether the body is whole")
 		require.EqualValues(t, 54, b.Size())
 	})
-	for name, n := range map[string]int{"reads less than nothing": -1, "reads more than there is room for": 1 << 30} {
+	for name, n := range map[string]int{"negative count": -1, "count beyond the buffer": 1 << 30} {
 		for _, hint := range []int64{-1, 100} {
 			t.Run(name, func(t *testing.T) {
 				b := New(t.Context(), Options{SizeHint: hint})
@@ -154,7 +155,7 @@ func TestReadFromFails(t *testing.T) {
 			})
 		}
 	}
-	t.Run("nobody reads", func(t *testing.T) {
+	t.Run("unlinked without readers", func(t *testing.T) {
 		b := New(t.Context(), Options{SizeHint: 100})
 		defer b.Close()
 		b.Unlink()
@@ -167,5 +168,74 @@ func TestReadFromFails(t *testing.T) {
 		require.NoError(t, b.Finish())
 		_, err := b.ReadFrom(bytes.NewReader(pattern(50)))
 		require.ErrorIs(t, err, ErrEnded)
+	})
+}
+
+func TestWriteCopiesItsArgument(t *testing.T) {
+	b := New(t.Context(), Options{})
+	p := []byte("first")
+	write(t, b, p)
+	copy(p, "XXXXX")
+	write(t, b, p)
+	require.NoError(t, b.Finish())
+	require.Equal(t, "firstXXXXX", string(readAll(t, newReader(t, b))))
+}
+
+func TestCancelledContextFailsWrite(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	b := New(ctx, Options{})
+	write(t, b, []byte("x"))
+	cancel()
+	_, err := b.Write([]byte("y"))
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, b.Finish(), context.Canceled, "a body with a hole must not become whole")
+	_, err = b.NewReader(t.Context())
+	require.ErrorIs(t, err, ErrAborted)
+}
+
+func TestWriteWithoutWaitersDoesNotAllocate(t *testing.T) {
+	b := New(t.Context(), Options{SizeHint: maxSegment})
+	newReader(t, b)
+	p := pattern(100)
+	write(t, b, p)
+	require.Zero(t, testing.AllocsPerRun(1000, func() { b.Write(p) }))
+}
+
+// Reserve may evict, which runs code of others that may panic.
+func TestPanicInReserveLeavesTheBufferAsItWas(t *testing.T) {
+	panics := false
+	b := New(t.Context(), Options{
+		Reserve: func(int64) bool {
+			if panics {
+				panic("evicting")
+			}
+			return true
+		},
+		Release: func(int64) {},
+	})
+	_, err := b.Write([]byte("body"))
+	require.NoError(t, err)
+	r, err := b.NewReader(t.Context())
+	require.NoError(t, err)
+	defer r.Close()
+	panics = true
+	require.PanicsWithValue(t, "evicting", func() { _, _ = b.Write(make([]byte, 2*minSegment)) })
+	require.EqualValues(t, minSegment, b.Size(), "the bytes that there was room for")
+	b.Abort(nil)
+	_, err = io.ReadAll(r)
+	require.ErrorIs(t, err, ErrAborted)
+}
+
+func TestCancelledContextFailsABlockedWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		b := New(ctx, Options{})
+		newReader(t, b)
+		b.Unlink()
+		result := pump(b, pattern(1<<20), 1000)
+		synctest.Wait()
+		cancel()
+		require.ErrorIs(t, <-result, context.Canceled)
+		b.Close()
 	})
 }

@@ -10,8 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOpenFIFO: a FIFO in the place of a part is damage, and nobody waits for its other end.
-func TestOpenFIFO(t *testing.T) {
+// TestNamedPipeIsDamage checks that a FIFO in the place of a part counts as damage. Opening it must
+// not wait for its other end.
+func TestNamedPipeIsDamage(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, Name(0)), 0o600))
 	merged, err := OpenAll(dir)
