@@ -232,3 +232,13 @@ type Eviction struct {
 	// short there is too little memory.
 	Age Histogram `json:"age"`
 }
+
+// StorageReporter is a Storage that knows what it has. A tiered one has several elements.
+type StorageReporter interface {
+	StorageStats() []Storage
+}
+
+// EvictionReporter is an EvictionManager that knows what it has let go.
+type EvictionReporter interface {
+	EvictionStats() Eviction
+}
