@@ -126,14 +126,14 @@ func (n *counters) addTo(s *stats.Snapshot) {
 	s.BackgroundFailures = n.failures.Load()
 }
 
-// request counts one request that is over.
-func (n *counters) request(d door, r stats.Result, firstByte, duration time.Duration, bytes int64) {
+// request counts a request that is over.
+func (n *counters) request(d door, m *meter, duration time.Duration) {
 	shard := n.requests.Any()
-	shard.door[d][r].Add(1)
-	by := &shard.by[r]
-	if bytes > 0 {
-		by.bytes.Add(uint64(bytes))
+	shard.door[d][m.result].Add(1)
+	by := &shard.by[m.result]
+	if m.bytes > 0 {
+		by.bytes.Add(uint64(m.bytes))
 	}
-	by.firstByte.Observe(firstByte)
+	by.firstByte.Observe(m.firstByte)
 	by.duration.Observe(duration)
 }
