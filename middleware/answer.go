@@ -27,8 +27,8 @@ type answer struct {
 // empty.
 func (x *transaction) answer(header http.Header) answer {
 	meta := x.hc.Meta()
-	room := meta.Header().CopyWithRoom(header, ownFields)
-	x.addOwn(header, nil)
+	room := meta.Header().CopyWithRoom(header, finishHeaderFields)
+	x.addFromOrigin(header, nil)
 	x.finishHeader(header, meta, room)
 	current := x.upstream.as != storePost && rules.HasPreconditions(x.req.Header) && x.notModified(meta) // before the hit is taken: the hook may panic
 	hit := x.hc.TakeHit()
@@ -73,28 +73,28 @@ func (x *transaction) answer(header http.Header) answer {
 
 // notOurs are the fields of an answer that are not handed through: about its framing or its age, or
 // in a 304 about a content that it doesn't have (RFC 9110 §15.4.5).
-var notOurs = []string{"Age", "Content-Length", "Content-Range", "Content-Encoding", "Content-Type", "Trailer", "Vary"}
+var notFromOrigin = []string{"Age", "Content-Length", "Content-Range", "Content-Encoding", "Content-Type", "Trailer", "Vary"}
 
 // ofTheContent are, beside notOurs, the fields that describe the content of the response they came
 // in (RFC 9110 §8, RFC 9530). A 304 that is made of a 200 does not have them (RFC 9110 §15.4.5).
-var ofTheContent = []string{
+var contentFields = []string{
 	"Accept-Ranges", "Content-Digest", "Content-Disposition", "Content-Language", "Content-Md5", "Digest", "Last-Modified", "Repr-Digest",
 }
 
-// addOwn adds the fields that the origin sent with its answer to this very request and that header
+// addFromOrigin adds the fields that the origin sent with its answer to this very request and that header
 // does not have, except for those in notOurs and in except: they are for this client, and for
 // nobody after it (RFC 9111 §5.2.2.4 and §5.2.2.7, RFC 6265 §3).
-func (x *transaction) addOwn(header http.Header, except []string) {
-	if x.own == nil || x.background {
+func (x *transaction) addFromOrigin(header http.Header, except []string) {
+	if x.answerHeader == nil || x.background {
 		return
 	}
 	var own http.Header // less what concerns the connection alone; made for the first field that is missing, if any is
-	for name, values := range x.own {
-		if header[name] != nil || len(values) == 0 || slices.Contains(notOurs, name) || slices.Contains(except, name) {
+	for name, values := range x.answerHeader {
+		if header[name] != nil || len(values) == 0 || slices.Contains(notFromOrigin, name) || slices.Contains(except, name) {
 			continue
 		}
 		if own == nil {
-			own = maps.Clone(x.own)
+			own = maps.Clone(x.answerHeader)
 			rules.RemoveConnectionFields(own)
 		}
 		if own[name] != nil {
@@ -104,12 +104,12 @@ func (x *transaction) addOwn(header http.Header, except []string) {
 }
 
 // ownFields is how many fields finishHeader sets.
-const ownFields = 2
+const finishHeaderFields = 2
 
 // finishHeader sets the fields that belong to this answer rather than to the stored response. Their
 // values go into room.
 func (x *transaction) finishHeader(header http.Header, meta *cirque.CacheMeta, room []string) {
-	if x.own == nil || x.own["Age"] != nil {
+	if x.answerHeader == nil || x.answerHeader["Age"] != nil {
 		// RFC 9111 §5.1: Age says that the origin did not generate or validate the response for
 		// this request, here or further up.
 		age := int64(meta.Age(x.now) / time.Second)
@@ -148,11 +148,11 @@ func (x *transaction) notModifiedAnswer(a answer, header http.Header, meta *cirq
 	// What the origin said to this very request reaches the client, known or not (RFC 9110 §5.1): a
 	// cache there brings its stored response up to date with it (RFC 9111 §3.2).
 	if x.status.fwdStatus == http.StatusNotModified {
-		x.addOwn(header, nil)
+		x.addFromOrigin(header, nil)
 	} else {
-		x.addOwn(header, ofTheContent)
+		x.addFromOrigin(header, contentFields)
 	}
-	x.finishHeader(header, meta, make([]string, ownFields))
+	x.finishHeader(header, meta, make([]string, finishHeaderFields))
 	a.status = http.StatusNotModified
 	return a
 }

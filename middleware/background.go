@@ -18,18 +18,18 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 	c := x.cache
 	var wants selection
 	if chain != nil {
-		wants = x.selects(x.hc.VaryRecord())
+		wants = x.selectionFor(x.hc.VaryRecord())
 	}
 	b := &transaction{clientRequest: x.clientRequest, origin: x.origin}
 	b.background = true
 	b.status.fwd = "stale" // RFC 9211 §2.2
 	ctx, cancel := c.backgroundContext(x.req)
 	b.client = context.WithValue(ctx, refreshKey{}, (*refresh)(nil))
-	said := x.req.Header
+	fields := x.req.Header
 	if chain != nil {
-		said = x.said // which is normalised where it arrives
+		fields = x.clientHeader // the door that it reaches normalises it
 	}
-	header := said.Clone()
+	header := fields.Clone()
 	rules.RefreshHeader(header)
 	if chain == nil {
 		b.req = newBackgroundRequest(b.client, x.req, header)
@@ -39,7 +39,7 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 	key := x.hc.Key().WithVariance(cirque.HashBinary{})
 	b.enable(key)
 	b.hc.SetWriteLock(x.hc.TakeWriteLock()) // now that no hook can panic any more
-	turn := c.revalidations.take(cancel)
+	turn := c.revalidations.enter(cancel)
 	if turn == nil {
 		b.hc.Release()
 		cancel()
@@ -47,7 +47,7 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 	}
 	number := c.underWay.enter()
 	if number == 0 {
-		c.revalidations.release(turn)
+		c.revalidations.leave(turn)
 		b.hc.Release()
 		cancel()
 		return
@@ -55,8 +55,8 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 	f := &refresh{cache: c, walk: b, key: key, wants: wants, served: stale.Updated(), ctx: ctx, cancel: cancel, number: number}
 	go func() {
 		defer c.recoverBackground("revalidation")
-		defer f.end()
-		defer c.revalidations.release(turn)
+		defer f.leaveUnderWay()
+		defer c.revalidations.leave(turn)
 		defer cancel()
 		if chain != nil {
 			f.run(chain, b.req)

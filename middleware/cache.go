@@ -24,11 +24,11 @@ type Cache struct {
 
 	limit         int64 // of the Storage; zero or less: none is known
 	fills         places
-	revalidations turns
+	revalidations revalidations
 	flights       flights
 	sends         sends
 	unreached     unreached
-	waitsSaid     sync.Once // that there is no background revalidation
+	noChainLogged sync.Once // that there is no background revalidation
 
 	// background is done when Close gives up waiting: everything that outlives its request ends
 	// then.
@@ -59,12 +59,12 @@ func New(cfg Config) (*Cache, error) {
 		policy:        cfg.policy(),
 		limit:         cirque.StorageLimit(opts.Storage),
 		fills:         places{max: cfg.MaxFills, patience: cfg.LockAge},
-		revalidations: turns{max: cfg.MaxRevalidations, patience: cfg.LockAge},
+		revalidations: revalidations{max: cfg.MaxRevalidations, patience: cfg.LockAge},
 		namespaces:    namespaces(cfg.Namespace),
 	}
 	c.sends.stall = cfg.StallTimeout
 	for _, budget := range opts.Budgets() {
-		c.sends.stop = append(c.sends.stop, budget.OnRefusal(c.sends.press))
+		c.sends.stop = append(c.sends.stop, budget.OnRefusal(c.sends.onRefusal))
 	}
 	c.background, c.abort = context.WithCancelCause(context.Background())
 	return c, nil

@@ -34,8 +34,8 @@ func (s *cacheStatus) setTTL(meta *cirque.CacheMeta, now time.Time) {
 	s.ttl, s.hasTTL = -meta.Staleness(now), true
 }
 
-// stale notes that meta, which is stale at now, is the answer, and why.
-func (s *cacheStatus) stale(meta *cirque.CacheMeta, now time.Time, detail string) {
+// setStale notes that meta, which is stale at now, is the answer, and why.
+func (s *cacheStatus) setStale(meta *cirque.CacheMeta, now time.Time, detail string) {
 	s.setTTL(meta, now)
 	s.hit, s.fwd, s.detail = true, "", detail
 }

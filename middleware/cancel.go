@@ -12,15 +12,15 @@ import (
 // hasCancel reports whether r has a Cancel channel.
 func hasCancel(r *http.Request) bool { return r.Cancel != nil }
 
-// cancellable is roundTrip for a request with a Cancel channel, which http.Client uses for its
+// roundTripCancellable is roundTrip for a request with a Cancel channel, which http.Client uses for its
 // Timeout. The channel is its client's: it ends the client's waiting and reading. What is fetched,
 // which may be for others too, does not get it.
-func cancellable(r *http.Request, roundTrip func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+func roundTripCancellable(r *http.Request, roundTrip func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	ctx := &cancelContext{Context: r.Context(), cancel: r.Cancel}
 	handedOn := false
 	defer func() {
 		if !handedOn {
-			ctx.end()
+			ctx.release()
 		}
 	}()
 	own := r.WithContext(ctx)
@@ -52,9 +52,9 @@ type cancelContext struct {
 	cancel <-chan struct{}
 	mu     struct {
 		sync.Mutex
-		over  bool
-		done  chan struct{} // nil until somebody waits
-		ended chan struct{} // made with done
+		released bool
+		done     chan struct{} // nil until somebody waits
+		stop     chan struct{} // made with done
 	}
 }
 
@@ -63,11 +63,11 @@ func (c *cancelContext) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mu.done == nil {
-		c.mu.done, c.mu.ended = make(chan struct{}), make(chan struct{})
-		if c.mu.over {
-			close(c.mu.ended)
+		c.mu.done, c.mu.stop = make(chan struct{}), make(chan struct{})
+		if c.mu.released {
+			close(c.mu.stop)
 		}
-		go c.watch(c.mu.done, c.mu.ended)
+		go c.watch(c.mu.done, c.mu.stop)
 	}
 	return c.mu.done
 }
@@ -94,15 +94,15 @@ func (c *cancelContext) Err() error {
 	}
 }
 
-// end says that nobody waits any more. Done may still be asked for, and is closed if the context
+// release says that nobody waits any more. Done may still be asked for, and is closed if the context
 // has ended by then.
-func (c *cancelContext) end() {
+func (c *cancelContext) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.mu.over && c.mu.ended != nil {
-		close(c.mu.ended)
+	if !c.mu.released && c.mu.stop != nil {
+		close(c.mu.stop)
 	}
-	c.mu.over = true
+	c.mu.released = true
 }
 
 // cancelBody is a response body whose end is that of its cancelContext.
@@ -115,19 +115,19 @@ type cancelBody struct {
 func (b *cancelBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
-		b.ctx.end()
+		b.ctx.release()
 	}
 	return n, err
 }
 
 // WriteTo implements io.WriterTo: w gets the stored bytes themselves.
 func (b *cancelBody) WriteTo(w io.Writer) (int64, error) {
-	defer b.ctx.end()
+	defer b.ctx.release()
 	return io.Copy(w, b.ReadCloser)
 }
 
 // Close implements io.Closer.
 func (b *cancelBody) Close() error {
-	defer b.ctx.end()
+	defer b.ctx.release()
 	return b.ReadCloser.Close()
 }

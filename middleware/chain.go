@@ -6,12 +6,12 @@ import (
 	"net/url"
 )
 
-// surroundings returns the handler that a background revalidation of r goes through; nil where
+// revalidationChain returns the handler that a background revalidation of r goes through; nil where
 // there is none, and clients wait, which is logged once.
-func (c *Cache) surroundings(r *http.Request) http.Handler {
+func (c *Cache) revalidationChain(r *http.Request) http.Handler {
 	chain, why := c.chainOf(r)
 	if why != "" {
-		c.waitsSaid.Do(func() { c.logger().Warn("cirque: no background revalidation: " + why) })
+		c.noChainLogged.Do(func() { c.logger().Warn("cirque: no background revalidation: " + why) })
 	}
 	return chain
 }
@@ -38,21 +38,21 @@ func (c *Cache) chainOf(r *http.Request) (chain http.Handler, why string) {
 // newRefreshRequest returns a GET like the one that the client of r sent, before routers and
 // handlers around the cache changed its URL. Its header must have lost the client's own wishes.
 func newRefreshRequest(ctx context.Context, r *http.Request, header http.Header) *http.Request {
-	again := newBackgroundRequest(ctx, r, header)
-	if sent, err := url.ParseRequestURI(r.RequestURI); err == nil { // as servers do
-		again.URL = sent
+	request := newBackgroundRequest(ctx, r, header)
+	if original, err := url.ParseRequestURI(r.RequestURI); err == nil { // as servers do
+		request.URL = original
 	}
-	return again
+	return request
 }
 
 // newBackgroundRequest returns a GET like r, without what r's caller has in it for itself.
 func newBackgroundRequest(ctx context.Context, r *http.Request, header http.Header) *http.Request {
 	u := *r.URL
-	again := &http.Request{
+	request := &http.Request{
 		Method: http.MethodGet, URL: &u, RequestURI: r.RequestURI, Host: r.Host, Header: header, Body: http.NoBody,
 		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, RemoteAddr: r.RemoteAddr, TLS: r.TLS,
 	}
-	return again.WithContext(ctx)
+	return request.WithContext(ctx)
 }
 
 // backgroundContext returns the context of work that outlives r.
@@ -76,6 +76,19 @@ func (c *Cache) newContext(r *http.Request) context.Context {
 		ctx = context.WithValue(ctx, http.LocalAddrContextKey, addr)
 	}
 	return ctx
+}
+
+// noServer stands for a server that is not an http.Server, in the contexts of requests that
+// handlers get from the cache: httputil.ReverseProxy ends an answer that broke off as if it were
+// whole, unless its request names a server.
+var noServer = &http.Server{}
+
+// withServer returns ctx with a value for http.ServerContextKey.
+func withServer(ctx context.Context) context.Context {
+	if ctx.Value(http.ServerContextKey) != nil {
+		return ctx
+	}
+	return context.WithValue(ctx, http.ServerContextKey, noServer)
 }
 
 // endingWith is a context that ends with one context, and has the values of another.

@@ -210,9 +210,26 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// withDefaults validates the Config and returns a copy with the defaults filled in.
+// withDefaults returns a copy of cfg with the defaults filled in, or what is wrong with it.
 func (cfg Config) withDefaults() (Config, error) {
-	var errs []error
+	errs := cfg.setLimits()
+	errs = append(errs, cfg.checkChoices()...)
+	errs = append(errs, cfg.setNormalize()...)
+	errs = append(errs, cfg.checkPublicOrigin()...)
+	if cfg.Name == "" {
+		cfg.Name = DefaultName
+	}
+	if !validToken(cfg.Name) {
+		errs = append(errs, fmt.Errorf("the Name %q is not a token", cfg.Name))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return cfg, fmt.Errorf("middleware: invalid Config: %w", err)
+	}
+	return cfg, nil
+}
+
+// setLimits sets every size, duration and count that is zero to its default. Negative ones are errors.
+func (cfg *Config) setLimits() (errs []error) {
 	limit := func(name string, value *int64, fallback int64) {
 		switch {
 		case *value < 0:
@@ -231,7 +248,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	limit("MaxBytes", &cfg.MaxBytes, DefaultMaxBytes)
 	if 0 < cfg.MaxBytes && cfg.MaxBytes < MinMaxBytes {
-		errs = append(errs, fmt.Errorf("MaxBytes is %d, and nothing fits into less than %d", cfg.MaxBytes, MinMaxBytes))
+		errs = append(errs, fmt.Errorf("MaxBytes is %d, which is less than the minimum of %d", cfg.MaxBytes, MinMaxBytes))
 	}
 	limit("MaxObjectBytes", &cfg.MaxObjectBytes, max(1, min(DefaultMaxObjectBytes, cfg.MaxBytes/8)))
 	count("MaxHeaderBytes", &cfg.MaxHeaderBytes, DefaultMaxHeaderBytes)
@@ -244,6 +261,12 @@ func (cfg Config) withDefaults() (Config, error) {
 	duration("FillUnread", &cfg.FillUnread, DefaultFillUnread)
 	duration("StaleWhileRevalidate", &cfg.StaleWhileRevalidate, 0)
 	duration("StaleIfError", &cfg.StaleIfError, 0)
+	return errs
+}
+
+// checkChoices returns an error for each value that does not exist, and for each pair of fields that
+// cannot be set together.
+func (cfg *Config) checkChoices() (errs []error) {
 	if cfg.Ranges > RangesForward {
 		errs = append(errs, fmt.Errorf("unknown Ranges(%d)", cfg.Ranges))
 	}
@@ -251,42 +274,43 @@ func (cfg Config) withDefaults() (Config, error) {
 		errs = append(errs, fmt.Errorf("unknown SetCookie(%d)", cfg.SetCookie))
 	}
 	if cfg.SingleUser && !cfg.Private {
-		errs = append(errs, errors.New("only a Private cache has a SingleUser"))
+		errs = append(errs, errors.New("SingleUser needs Private"))
 	}
 	if cfg.Eviction != nil && cfg.Storage == nil {
-		errs = append(errs, errors.New("an Eviction is for a Storage of your own; EvictionPolicy chooses the default one's"))
+		errs = append(errs, errors.New("Eviction needs Storage; for the default Storage set EvictionPolicy"))
 	}
 	if cfg.EvictionPolicy != "" && cfg.Storage != nil {
-		errs = append(errs, errors.New("an EvictionPolicy is for the default Storage; set Eviction"))
+		errs = append(errs, errors.New("EvictionPolicy is for the default Storage only; for yours set Eviction"))
 	}
-	rules := make(map[string]func([]string) string, len(cfg.Normalize))
+	return errs
+}
+
+// setNormalize gives the fields of Normalize their canonical names, in a copy of the map.
+func (cfg *Config) setNormalize() (errs []error) {
+	canonical := make(map[string]func([]string) string, len(cfg.Normalize))
 	for name, rule := range cfg.Normalize {
 		if rule == nil {
 			errs = append(errs, fmt.Errorf("no rule for %q in Normalize", name))
 		}
 		name = http.CanonicalHeaderKey(name)
-		if rules[name] != nil {
+		if canonical[name] != nil {
 			errs = append(errs, fmt.Errorf("two rules for %q in Normalize", name))
 		}
-		rules[name] = rule
+		canonical[name] = rule
 	}
-	cfg.Normalize = rules
+	cfg.Normalize = canonical
+	return errs
+}
+
+// checkPublicOrigin checks PublicOrigin, and TrustForwarded beside it.
+func (cfg *Config) checkPublicOrigin() []error {
 	switch public, err := parsePublicOrigin(cfg.PublicOrigin); {
 	case err != nil:
-		errs = append(errs, err)
+		return []error{err}
 	case public.host != "" && cfg.TrustForwarded != nil:
-		errs = append(errs, errors.New("TrustForwarded has nothing to say where PublicOrigin names scheme and host"))
+		return []error{errors.New("TrustForwarded has no effect, as PublicOrigin names both scheme and host")}
 	}
-	if cfg.Name == "" {
-		cfg.Name = DefaultName
-	}
-	if !validToken(cfg.Name) {
-		errs = append(errs, fmt.Errorf("the Name %q is not a token", cfg.Name))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return cfg, fmt.Errorf("middleware: invalid Config: %w", err)
-	}
-	return cfg, nil
+	return nil
 }
 
 // validToken reports whether s can stand as a token in a Structured Field (RFC 9651 §3.3.4).

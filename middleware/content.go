@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -94,17 +93,4 @@ func (b *peekedBody) Read(p []byte) (int, error) {
 		return 0, b.got.err
 	}
 	return b.ReadCloser.Read(p)
-}
-
-// noServer stands for a server that is not an http.Server, in the contexts of requests that
-// handlers get from the cache: httputil.ReverseProxy ends an answer that broke off as if it were
-// whole, unless its request names a server.
-var noServer = &http.Server{}
-
-// withServer returns ctx with a value for http.ServerContextKey.
-func withServer(ctx context.Context) context.Context {
-	if ctx.Value(http.ServerContextKey) != nil {
-		return ctx
-	}
-	return context.WithValue(ctx, http.ServerContextKey, noServer)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// decideFull stores an answer that stands by itself, or passes it on (RFC 9111 §3).
+// decideFull stores an answer that is complete in itself, or passes it on (RFC 9111 §3).
 func (x *transaction) decideFull(a *reply, e *rules.Exchange) decision {
 	meta, length, refusal := x.storable(a, e)
 	switch {
@@ -16,11 +16,11 @@ func (x *transaction) decideFull(a *reply, e *rules.Exchange) decision {
 	case x.hc.ExceedsMaxObject(length) || !x.cache.holds(x.hc.Key(), meta, length):
 		return decision{x.tooLarge(e), length}
 	}
-	x.own = a.header
+	x.answerHeader = a.header
 	return decision{x.fill(meta, fillSource{size: length}), length}
 }
 
-// storable applies the rules and Config.ResponseFilter. It returns the length of the body as well.
+// storable applies the rules and Config.ResponseFilter. It also returns the length of the body.
 func (x *transaction) storable(a *reply, e *rules.Exchange) (meta *cirque.CacheMeta, length int64, refusal *rules.Refusal) {
 	length = a.length
 	policy := x.cache.policy
@@ -30,7 +30,7 @@ func (x *transaction) storable(a *reply, e *rules.Exchange) (meta *cirque.CacheM
 	case a.status == http.StatusPartialContent && x.upstream.keeps != keepNone && x.cache.cfg.Ranges == RangesForward:
 		var got rules.ByteRange
 		if meta, got, refusal = policy.StorePartial(e); refusal == nil {
-			length = got.Len() // whether Content-Length says so or not
+			length = got.Len() // even if there is no Content-Length
 		}
 	default:
 		meta, refusal = policy.Store(e)
@@ -43,7 +43,7 @@ func (x *transaction) storable(a *reply, e *rules.Exchange) (meta *cirque.CacheM
 	return meta, length, refusal
 }
 
-// tooLarge passes on an answer whose body the Storage would not hold.
+// tooLarge passes on an answer whose body is too large for the Storage.
 func (x *transaction) tooLarge(e *rules.Exchange) fate {
 	x.status.detail = "too-large"
 	if x.upstream.as == storePost {
@@ -53,43 +53,45 @@ func (x *transaction) tooLarge(e *rules.Exchange) fate {
 	if x.hc.HitStatus() != 0 {
 		x.supersede(e)
 	}
-	if x.req.Header["Range"] != nil && x.upstream.keeps == keepNone && x.upstream.simplify() {
-		// The client wants a part of what is too large to be fetched whole for the cache's sake.
-		x.upstream.bypass()
+	if x.req.Header["Range"] != nil && x.upstream.keeps == keepNone && x.upstream.askWithoutConditions() {
+		// The client wants a part of a body that is too large to be fetched whole for the cache.
+		x.upstream.askAsClient()
 		x.hc.Disable(cirque.PredictedResponseTooLarge)
 		return fateRetry
 	}
 	return x.pass(cirque.PredictedResponseTooLarge)
 }
 
-// refuse passes on what may not be stored, and ends the life of what it replaces.
+// refuse passes on an answer that may not be stored. It also removes the stored response that the
+// answer replaces, if there is one.
 func (x *transaction) refuse(e *rules.Exchange, refusal *rules.Refusal) fate {
 	x.status.detail = refusal.Detail
 	switch {
 	case x.upstream.as == storePost:
-		return x.pass(refusal.Reason) // and no news about what a GET would bring
+		return x.pass(refusal.Reason) // this says nothing about the answer to a GET
 	case rules.StaleMayStandInFor(e.Status):
-		return x.pass(x.failure(cirque.UpstreamError))
+		return x.pass(x.failureReason(cirque.UpstreamError))
 	case e.Status == http.StatusNotModified, e.Status == http.StatusPartialContent, e.Status == http.StatusRequestedRangeNotSatisfiable:
-		return x.pass(cirque.Deferred) // an answer to this client's conditions or range, which is no news about the whole
+		return x.pass(cirque.Deferred) // it answers this client's conditions or range, and says nothing about the whole
 	case refusal.ByResponse:
 		x.hc.ResponseBecameUncacheable(refusal.Reason)
 		if e.Status < 500 && x.hc.HitStatus() != 0 {
-			// RFC 9111 §4: the most recent response counts. An error of the server is not news
+			// RFC 9111 §4: the most recent response is used. An error of the server says nothing
 			// about the resource.
 			x.supersede(e)
 		}
 		return x.pass(refusal.Reason)
 	case x.refusedToCredentials():
-		// News for those who send credentials too, who wait and predict among themselves.
+		// This also holds for other requests with credentials, which wait and predict among
+		// themselves.
 		x.hc.ResponseBecameUncacheable(refusal.Reason)
 		return x.pass(refusal.Reason)
 	}
-	return x.pass(cirque.Deferred) // this request was the cause; the others take their turn
+	return x.pass(cirque.Deferred) // this request was the cause; the others get the permit in turn
 }
 
-// refusedToCredentials reports whether a refusal that is not ByResponse is news for other requests
-// with Authorization. It is not where this request's own no-store is the cause.
+// refusedToCredentials reports whether a refusal that is not ByResponse holds for other requests
+// with Authorization too. It does not if the cause is no-store in this request.
 func (x *transaction) refusedToCredentials() bool {
 	return x.req.Header["Authorization"] != nil && !x.directives.NoStore
 }

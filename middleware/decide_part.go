@@ -7,36 +7,36 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// decidePart puts an answer together with the stored part, if it is of the same representation (RFC
+// decidePart combines an answer with the stored part, if both are of the same representation (RFC
 // 9111 §3.4).
 func (x *transaction) decidePart(a *reply, e *rules.Exchange) decision {
 	part := x.upstream.part
 	if a.status != http.StatusPartialContent {
-		x.upstream.whole()
+		x.upstream.askWhole()
 		if a.status == http.StatusRequestedRangeNotSatisfiable || a.status == http.StatusNotModified {
-			return decision{x.afresh(), a.length}
+			return decision{x.retryAsMiss(), a.length}
 		}
 		return x.decideFull(a, e)
 	}
 	asked := *e
 	asked.Request = e.Request.Clone(x.client)
-	part.ask(asked.Request.Header)
+	part.requestMissing(asked.Request.Header)
 	meta, got, refusal := x.cache.policy.CombinePartial(part.meta, &asked)
 	if refusal != nil && refusal.Ends {
 		x.supersede(e)
 	}
 	if refusal != nil || a.length >= 0 && a.length != got.Len() || !x.satisfiedBy(meta) {
-		return decision{x.afresh(), a.length}
+		return decision{x.retryAsMiss(), a.length}
 	}
 	tag := x.hc.Hit().Tag()
 	part.hit = x.hc.TakeHit()
 	size := part.splice(got)
-	x.own = a.header
+	x.answerHeader = a.header
 	f := guarded(part.hit, func() fate { return x.fill(meta, fillSource{size: size, replaces: tag}) })
 	if f != fateFill {
 		part.close()
-		if x.upstream.simplify() {
-			// The client asked for something else than the origin was asked for.
+		if x.upstream.askWithoutConditions() {
+			// The origin was not asked for what the client asked for.
 			x.upstream.as, x.upstream.keeps = storeNothing, keepRange
 			f = fateRetry
 		}
@@ -44,8 +44,8 @@ func (x *transaction) decidePart(a *reply, e *rules.Exchange) decision {
 	return decision{f, got.Len()}
 }
 
-// satisfiedBy reports whether what meta says is held is all that the request wants: the origin may
-// have sent less than it was asked for.
+// satisfiedBy reports whether the bytes that meta lists are all that the request wants. The origin
+// may have sent less than it was asked for.
 func (x *transaction) satisfiedBy(meta *cirque.CacheMeta) bool {
 	held, ok := rules.PartialOf(meta)
 	if !ok {
@@ -55,12 +55,12 @@ func (x *transaction) satisfiedBy(meta *cirque.CacheMeta) bool {
 	return ok && held.Covers(wanted)
 }
 
-// afresh asks again, as if nothing were stored.
-func (x *transaction) afresh() fate {
+// retryAsMiss asks the origin again, as if nothing were stored.
+func (x *transaction) retryAsMiss() fate {
 	if x.hc.Phase() == cirque.PhaseStale {
 		x.hc.Miss()
 	}
-	f := x.askAgain()
+	f := x.retryOrPass()
 	if f == fateRetry && x.req.Header["Range"] != nil {
 		x.upstream.keeps = keepRange
 	}

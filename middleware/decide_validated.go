@@ -13,9 +13,9 @@ import (
 func (x *transaction) decideNotModified(e *rules.Exchange) fate {
 	i := rules.SelectForFreshening(e.Header, x.upstream.validators)
 	if i < 0 || !x.select304(x.upstream.validators[i]) {
-		return x.askAgain() // it names no response that is stored
+		return x.retryOrPass() // it names no stored response
 	}
-	x.own = e.Header
+	x.answerHeader = e.Header
 	fresh, refusal := x.freshen(e)
 	if refusal != nil {
 		x.dropFreshened(e, fresh, refusal)
@@ -35,8 +35,8 @@ func (x *transaction) decideNotModified(e *rules.Exchange) fate {
 	return fateDiscard
 }
 
-// select304 takes the stored response that a 304 is about, if it is not at hand already. It reports
-// false if there is no such response any more: the walk then stands at Miss.
+// select304 selects the stored response that a 304 names, if the walk does not have it already. It
+// returns false if that response is no longer stored: the walk is then at Miss.
 func (x *transaction) select304(v cirque.Variant) bool {
 	if x.hc.Phase() == cirque.PhaseStale && v.Hash == x.hc.Key().Variance() {
 		return true
@@ -47,7 +47,8 @@ func (x *transaction) select304(v cirque.Variant) bool {
 		return false
 	}
 	if meta.Has(cirque.MetaPartial) || !sameValidators(v, cirque.VariantOf(x.hc.Key(), meta)) {
-		// It is but a part, or another response has taken its place since its validators were sent.
+		// The entry holds only a part, or another response has replaced it since its validators
+		// were sent.
 		_ = hit.Close()
 		x.hc.Miss()
 		return false
@@ -56,24 +57,24 @@ func (x *transaction) select304(v cirque.Variant) bool {
 	return true
 }
 
-// sameValidators reports whether a 304 to a's validators can be about b.
+// sameValidators reports whether a 304 that answers a's validators can be about b.
 func sameValidators(a, b cirque.Variant) bool {
 	return a.ETag == b.ETag && a.LastModified == b.LastModified
 }
 
-// dropFreshened serves what a 304 has freshened, which may not stay stored.
+// dropFreshened serves a response that a 304 has freshened, and that may not stay stored.
 func (x *transaction) dropFreshened(e *rules.Exchange, fresh *cirque.CacheMeta, refusal *rules.Refusal) {
 	x.status.detail = refusal.Detail
 	reason := refusal.Reason
-	alike := refusal.ByResponse || x.refusedToCredentials() // those who wait would fare no better
+	alike := refusal.ByResponse || x.refusedToCredentials() // those who wait would be refused too
 	if alike {
 		x.hc.ResponseBecameUncacheable(reason)
 	}
 	if !refusal.Ends {
-		// What this client wants is no reason to take from the others what they have.
+		// The request of this client is no reason to remove what the others have.
 		switch {
 		case refusal.ByResponse && !rules.Shareable(x.hc.Meta(), x.now):
-			x.hc.ReleaseWriteLock("") // each of those who wait can still validate it
+			x.hc.ReleaseWriteLock("") // those who wait can still validate it
 		case alike:
 			x.hc.ReleaseWriteLock(reason)
 		}
@@ -85,8 +86,7 @@ func (x *transaction) dropFreshened(e *rules.Exchange, fresh *cirque.CacheMeta, 
 	}
 }
 
-// decideHead lets the answer to a HEAD freshen the stored response, or end its life (RFC 9111
-// §4.3.5).
+// decideHead lets the answer to a HEAD freshen the stored response, or remove it (RFC 9111 §4.3.5).
 func (x *transaction) decideHead(a *reply, e *rules.Exchange) fate {
 	if x.hc.Phase() != cirque.PhaseStale || a.status != http.StatusOK || x.hc.Meta().StatusCode() != http.StatusOK {
 		return x.pass(cirque.OriginNotCache)
@@ -104,7 +104,7 @@ func (x *transaction) decideHead(a *reply, e *rules.Exchange) fate {
 	}
 	fresh, refusal := x.freshen(e)
 	if refusal != nil {
-		if refusal.Ends && !refusal.ByResponse { // refuse sees to the rest
+		if refusal.Ends && !refusal.ByResponse { // otherwise refuse does it
 			x.supersede(e)
 		}
 		if refusal.ByResponse && !refusal.Ends {
@@ -112,7 +112,7 @@ func (x *transaction) decideHead(a *reply, e *rules.Exchange) fate {
 		}
 		return x.refuse(e, refusal)
 	}
-	x.own = a.header
+	x.answerHeader = a.header
 	if err := x.storeFreshened(fresh); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 		x.cache.storageFailed("update", err)
 	}
@@ -120,9 +120,10 @@ func (x *transaction) decideHead(a *reply, e *rules.Exchange) fate {
 	return fateDiscard
 }
 
-// askAgain asks the origin once more, without conditions.
-func (x *transaction) askAgain() fate {
-	if x.upstream.simplify() {
+// retryOrPass asks the origin again, without conditions. If that was done before, it passes the
+// answer on.
+func (x *transaction) retryOrPass() fate {
+	if x.upstream.askWithoutConditions() {
 		return fateRetry
 	}
 	return x.pass(cirque.UpstreamError)

@@ -20,8 +20,8 @@ type result struct {
 	err      error
 }
 
-// drop closes the response, which nobody wants.
-func (a result) drop() {
+// discard closes the response, which nobody wants.
+func (a result) discard() {
 	if a.response != nil && a.response.Body != nil {
 		_ = a.response.Body.Close()
 	}
@@ -43,7 +43,7 @@ func (t *transportDoor) fetch(x *transaction, r *http.Request) (*http.Response, 
 			select {
 			case answers <- a:
 			case <-x.client.Done():
-				a.drop()
+				a.discard()
 			}
 		})
 	}()
@@ -56,7 +56,7 @@ func (t *transportDoor) fetch(x *transaction, r *http.Request) (*http.Response, 
 }
 
 // revalidate implements origin.
-func (t *transportDoor) revalidate(x *transaction) { t.run(x, result.drop) }
+func (t *transportDoor) revalidate(x *transaction) { t.run(x, result.discard) }
 
 // run asks the origin, delivers the answer exactly once, and sees a fill through to its end.
 func (t *transportDoor) run(x *transaction, deliver func(result)) {
@@ -89,10 +89,10 @@ func (t *transportDoor) fly(x *transaction, deliver func(result)) (retry bool) {
 			flight.end()
 		}
 	}()
-	x.ask()
+	x.noteAsked()
 	response, err := t.roundTrip(x.upstreamRequest(flight.ctx))
 	if err != nil {
-		deliver(x.unanswered(err))
+		deliver(x.failedResult(err))
 		return false
 	}
 	body := response.Body
@@ -107,12 +107,12 @@ func (t *transportDoor) fly(x *transaction, deliver func(result)) (retry bool) {
 	response.ContentLength = max(response.ContentLength, d.length)
 	switch d.fate {
 	case fatePass:
-		flight.adopt()
+		flight.pass()
 		if x.background {
 			deliver(result{})
 			break
 		}
-		passed := x.marked(response, nil)
+		passed := x.withCacheStatus(response, nil)
 		if passed.Body = http.NoBody; x.req.Method != http.MethodHead {
 			ours = false
 			passed.Body = passedBody(flight, body)
@@ -120,10 +120,10 @@ func (t *transportDoor) fly(x *transaction, deliver func(result)) (retry bool) {
 		deliver(result{response: passed})
 	case fateFill:
 		defer flight.fill.Load().Abort(cirque.UpstreamError) // nothing, after Finish
-		deliver(x.fetched(response))
+		deliver(x.fetchedResult(response))
 		t.pump(x, response)
 	case fateDiscard:
-		deliver(x.fetched(response))
+		deliver(x.fetchedResult(response))
 	}
 	return d.fate == fateRetry
 }
@@ -145,17 +145,17 @@ func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// fetched returns what x's client gets where from is stored, or validates what is.
-func (x *transaction) fetched(from *http.Response) result {
+// fetchedResult returns what x's client gets where from is stored, or validates what is.
+func (x *transaction) fetchedResult(from *http.Response) result {
 	if x.background {
 		return result{}
 	}
 	return result{response: x.fetchedResponse(from)}
 }
 
-// unanswered returns what x's client gets where the origin could not be asked.
-func (x *transaction) unanswered(err error) result {
-	if x.failed(err) {
+// failedResult returns what x's client gets where the origin could not be asked.
+func (x *transaction) failedResult(err error) result {
+	if x.endFailedFetch(err) {
 		return result{response: x.response(x.req)}
 	}
 	if cause := context.Cause(x.flight.ctx); cause != nil && errors.Is(err, context.Canceled) {
@@ -170,8 +170,8 @@ func (t *transportDoor) pump(x *transaction, response *http.Response) {
 	fill := x.flight.fill.Load()
 	if part := x.upstream.part; part != nil {
 		defer part.close()
-		x.flight.turn(true)
-		if part.prepend(fill) != nil {
+		x.flight.nowStoring()
+		if part.writeBefore(fill) != nil {
 			return
 		}
 	}
@@ -189,7 +189,7 @@ type fetchedBody struct {
 
 // Read implements io.Reader.
 func (b fetchedBody) Read(p []byte) (int, error) {
-	b.flight.turn(false)
-	defer b.flight.turn(true)
+	b.flight.nowFetching()
+	defer b.flight.nowStoring()
 	return b.Reader.Read(p)
 }

@@ -11,71 +11,71 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// Why a fill is ended by the cache.
+// These errors say why the cache ended a fill.
 var (
-	ErrFillIdle   = errors.New("middleware: origin made no progress")
-	ErrFillUnread = errors.New("middleware: nobody has read the response for too long")
+	ErrFillIdle   = errors.New("middleware: the origin made no progress")
+	ErrFillUnread = errors.New("middleware: the response had no reader for too long")
 )
 
-// A flight is one fetch from the origin. Its context has the values of the client's, but its owner
-// says what ends it.
+// flight is one fetch from the origin. Its context has the values of the client's context; what
+// ends it depends on its owner.
 //
-// INVARIANT: whoever begins a flight ends it, exactly once, on every path: a panic of the handler and
-// a refused response included.
+// INVARIANT: whoever begins a flight ends it exactly once, on every path: also if the handler
+// panics, and if the response is refused.
 type flight struct {
 	cache  *Cache
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	client context.Context
-	waited bool // a client waits for the header
+	waited bool // a client waits for the header; false for a revalidation in the background
 
-	owner       owner
-	stopClose   func() bool // stops listening to Cache.Close; nil where the flight does not listen
-	stopClient  func() bool // stops listening to the client's context; nil where the flight does not listen
-	number      uint64      // among what is under way; zero: Close need not wait for it
-	landing     sync.Once
-	ending      sync.Once
-	fetch       fetch // the context of its request, where that has the write permit
-	flushes     flushes
-	trailer     atomic.Pointer[http.Header]
-	fill        atomic.Pointer[cirque.Fill]
-	progress    atomic.Int64 // when bytes last came, or were stored, Unix nanoseconds
-	storing     atomic.Bool  // the Storage, or a reader who paces it, is waited for, and not the origin
-	timer       *time.Timer  // calls watch
-	unreadSince time.Time    // zero while there is a reader; only the timer uses it
+	owner           owner
+	stopClose       func() bool // stops listening to Cache.Close; nil if the flight does not listen
+	stopClient      func() bool // stops listening to the client's context; nil if the flight does not listen
+	number          uint64      // of the flight in Cache.underWay; zero if Close need not wait for it
+	landing         sync.Once
+	ending          sync.Once
+	fetchContext    fetchContext // the context of its request, if that has the write permit
+	flushes         flushes
+	trailer         atomic.Pointer[http.Header]
+	fill            atomic.Pointer[cirque.Fill]
+	progress        atomic.Int64 // when bytes last came or were stored, in Unix nanoseconds
+	waitsForStorage atomic.Bool  // what is slow now is the Storage, or a reader who paces it, and not the origin
+	timer           *time.Timer  // calls watch
+	unreadSince     time.Time    // zero while there is a reader; used by the timer only
 }
 
-// owner is whose a flight is. It changes as the answer comes:
+// owner says to whom a flight belongs. It changes as the answer comes:
 //
 //	begins as ──▶ client ──claim──▶ claimed ──carry──▶ cache
-//	              any of them ──adopt──▶ passed
+//	              any of them ──pass──▶ passed
 //
-// A fetch with the write permit begins as the cache's; one in the background as claimed, because it
-// may have to give way until it has a fill. A fetch that nobody else can be waiting for begins as
-// its client's: that for a POST, and each without the write permit, be it because the key has proved
-// uncacheable, because the request forbids storing, or because it is a HEAD.
+// A fetch with the write permit begins as the cache's. A background revalidation begins as claimed,
+// because it may have to give way until it has a fill. A fetch for which nobody else can be waiting
+// begins as its client's. Such fetches are those for a POST, and all without the write permit: the
+// key was uncacheable before, or the request is a HEAD, or it forbids storing.
 type owner uint8
 
 const (
-	ownedByClient owner = iota + 1 // ends with its client; Close does not cut short what it does for the client
-	ownedClaimed                   // ends with its client, and with Close: what comes is to be stored
-	ownedByCache                   // ends with Close, and when nothing comes or nobody reads
-	ownedPassed                    // ends with its client; Close has nothing to do with it any more
+	ownedByClient owner = iota + 1 // ends with its client; Close lets it go on
+	ownedClaimed                   // ends with its client and with Close: its answer is to be stored
+	ownedByCache                   // ends with Close, and when no bytes come or nobody reads
+	ownedPassed                    // ends with its client; Close does not wait for it
 )
 
-// newFlight begins a fetch on behalf of a client, or of none, with the values of the context client.
-// The number is that of underWay.
+// newFlight begins a fetch on behalf of a client, or of none. Its context has the values of client.
+// number is what underWay.enter returned.
 func (c *Cache) newFlight(client context.Context, waited bool, number uint64) *flight {
 	f := &flight{cache: c, client: client, waited: waited, number: number}
 	f.ctx, f.cancel = context.WithCancelCause(context.WithoutCancel(client))
-	f.timer = time.AfterFunc(time.Hour, f.watch) // set before it can fire
+	f.timer = time.AfterFunc(time.Hour, f.watch) // long enough for f.timer to be set before watch reads it
 	f.progressed()
 	return f
 }
 
-// own makes o the owner. It reports false, and changes nothing, if Close has let go of a client's
-// flight that is to become the cache's.
-func (f *flight) own(o owner) bool {
+// setOwner makes o the owner. It returns false, and changes nothing, if Close has stopped waiting
+// for a client's flight that is to become the cache's.
+func (f *flight) setOwner(o owner) bool {
 	endsWithClient, endsWithClose := o != ownedByCache, o == ownedClaimed || o == ownedByCache
 	if f.stopClose != nil && (o == ownedPassed || f.owner == ownedByClient) {
 		if !f.stopClose() && endsWithClose {
@@ -102,35 +102,35 @@ func (f *flight) own(o owner) bool {
 	return true
 }
 
-// claim makes a client's own fetch one that Close ends, as its answer is to be stored. It reports
-// false if the cache is closed already.
+// claim makes Close end a client's own fetch, because its answer is to be stored. It returns false
+// if the cache is closed already.
 func (f *flight) claim() bool {
 	switch f.owner {
 	case ownedByClient:
-		return f.own(ownedClaimed)
+		return f.setOwner(ownedClaimed)
 	case ownedClaimed:
 		return f.cache.background.Err() == nil
 	}
 	return true
 }
 
-// carry makes the flight the cache's: it carries a fill, for which the caller took a place in
-// Cache.fills.
+// carry makes the flight the cache's: it carries a fill from now on. The caller must have taken a
+// place in Cache.fills.
 func (f *flight) carry(fill *cirque.Fill) {
-	f.own(ownedByCache)
+	f.setOwner(ownedByCache)
 	f.fill.Store(fill)
 	f.cache.flights.Store(fill.Tag(), f)
 	f.progressed()
 }
 
-// adopt makes the flight the client's alone: nothing of it is stored.
-func (f *flight) adopt() {
-	f.own(ownedPassed)
+// pass makes the flight the client's alone: its answer is passed on, and nothing of it is stored.
+func (f *flight) pass() {
+	f.setOwner(ownedPassed)
 	f.land()
 }
 
-// land tells Close to stop waiting for this flight, and frees its place among the fills. The fill,
-// if there is one, must have ended.
+// land tells Close to stop waiting for this flight, and frees its place among the fills. If there
+// is a fill, it must have ended.
 func (f *flight) land() {
 	f.landing.Do(func() {
 		f.timer.Stop()
@@ -142,7 +142,7 @@ func (f *flight) land() {
 	})
 }
 
-// end releases what the flight holds. The fill, if there is one, must have ended.
+// end releases what the flight holds. If there is a fill, it must have ended.
 func (f *flight) end() {
 	f.ending.Do(func() {
 		if f.stopClose != nil {
@@ -156,22 +156,22 @@ func (f *flight) end() {
 	})
 }
 
-// watch is called by the timer until the flight ends.
+// watch checks whether the flight has to end. The timer calls it until the flight ends.
 func (f *flight) watch() {
 	if f.ctx.Err() != nil {
 		return
 	}
 	limit, cause := f.cache.cfg.FillIdle, ErrFillIdle
-	if f.storing.Load() { // before progress; see turn
+	if f.waitsForStorage.Load() { // read before progress: see nowStoring
 		limit, cause = f.cache.cfg.FillUnread, ErrFillUnread
 	}
 	now := time.Now()
 	idle := now.Sub(time.Unix(0, f.progress.Load()))
-	wait := min(limit-idle, f.cache.cfg.FillIdle) // what the fill waits for can change any time
+	wait := min(limit-idle, f.cache.cfg.FillIdle) // what the fill waits for can change at any time
 	fill := f.fill.Load()
 	switch {
 	case fill == nil && f.waited && f.client.Err() == nil:
-		// The client is still waiting for a header: how long, is for the client to say.
+		// A client is still waiting for a header, and decides for itself how long.
 		wait = f.cache.cfg.FillIdle
 	case wait <= 0:
 		f.cancel(cause)
@@ -193,21 +193,30 @@ func (f *flight) watch() {
 // progressed notes that the origin or the Storage made progress.
 func (f *flight) progressed() { f.progress.Store(time.Now().UnixNano()) }
 
-// turn notes that it is the Storage's turn, or the origin's. Progress comes first, so that the time
-// that one of them took is never held against the other.
-func (f *flight) turn(storing bool) {
+// nowStoring notes that from now on the flight waits for the Storage, or for a reader who paces it,
+// and not for the origin.
+//
+// Here and in nowFetching progress comes first, so that the time that one of them took is never
+// held against the other.
+func (f *flight) nowStoring() {
 	f.progressed()
-	f.storing.Store(storing)
+	f.waitsForStorage.Store(true)
 }
 
-// setTrailer makes the trailer known to the readers of the body. It must precede the body's end.
+// nowFetching notes that from now on the flight waits for the origin.
+func (f *flight) nowFetching() {
+	f.progressed()
+	f.waitsForStorage.Store(false)
+}
+
+// setTrailer gives the trailer to the readers of the body. It must be called before the body ends.
 func (f *flight) setTrailer(trailer http.Header) {
 	if len(trailer) > 0 {
 		f.trailer.Store(&trailer)
 	}
 }
 
-// trailers returns the trailer fields; nil where there are none, or not yet.
+// trailers returns the trailer fields; nil if there are none, or none yet.
 func (f *flight) trailers() http.Header {
 	if f == nil {
 		return nil
@@ -218,9 +227,10 @@ func (f *flight) trailers() http.Header {
 	return nil
 }
 
-// flights finds the flight behind a partial hit, by the tag of the entry it will become.
+// flights finds the flight that writes a partial hit, by the tag of the entry that it will become.
 type flights struct{ sync.Map }
 
+// of returns the flight that writes what hit reads; nil if that is complete.
 func (m *flights) of(hit cirque.HitHandler) *flight {
 	if hit == nil || hit.CountsAccess() {
 		return nil // complete

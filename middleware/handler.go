@@ -51,7 +51,7 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer x.hc.Release()
 	from, err := x.plan()
 	if err != nil {
-		if !x.late(w) {
+		if !x.answerTimedOut(w) {
 			panic(http.ErrAbortHandler) // the client is gone
 		}
 		return
@@ -85,7 +85,7 @@ func (h *handlerDoor) serveFromOrigin(x *transaction, from source, w http.Respon
 // fetch asks next on behalf of the cache, again where the first answer is of no use.
 func (h *handlerDoor) fetch(x *transaction, w http.ResponseWriter) {
 	for h.fly(x, w) {
-		if h.askAgain(x, w) {
+		if h.askThroughChain(x, w) {
 			return
 		}
 	}
@@ -103,7 +103,7 @@ func (h *handlerDoor) revalidate(x *transaction) { h.fetch(x, nil) }
 
 // ask runs next and carries its answer to where it belongs. A nil w is a client that is not there.
 func (h *handlerDoor) ask(x *transaction, w http.ResponseWriter, r *http.Request) (retry bool) {
-	x.ask()
+	x.noteAsked()
 	rw := &responseWriter{x: x, client: w, ctx: r.Context(), method: r.Method, header: make(http.Header), declared: -1}
 	defer rw.release()
 	h.call(rw, r)

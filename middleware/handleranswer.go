@@ -25,7 +25,7 @@ func (rw *responseWriter) decide() {
 	a := &reply{status: rw.status, header: rw.snapshot, length: rw.expected()}
 	if x.flight != nil && x.flight.ctx.Err() != nil {
 		x.invalidate(a, nil)
-		rw.unanswered()
+		rw.endCancelled()
 		return
 	}
 	if rw.silent {
@@ -36,9 +36,9 @@ func (rw *responseWriter) decide() {
 	switch d.fate {
 	case fatePass:
 		if x.flight != nil {
-			x.flight.adopt()
+			x.flight.pass()
 		}
-		rw.pass()
+		rw.passHeader()
 		if x.req.Method == http.MethodHead && rw.method != http.MethodHead {
 			// Config.HeadAsGet made a GET of a HEAD: nobody wants the body.
 			rw.fate = fateDiscard
@@ -66,8 +66,8 @@ func (rw *responseWriter) expected() int64 {
 	return rw.declared
 }
 
-// pass sends the header on to the client.
-func (rw *responseWriter) pass() {
+// passHeader sends the header on to the client.
+func (rw *responseWriter) passHeader() {
 	if rw.client == nil {
 		rw.x.flight.cancel(errDiscarded)
 		return
@@ -89,7 +89,7 @@ func (rw *responseWriter) serve() {
 	if rw.client == nil {
 		return
 	}
-	if rw.x.late(rw.client) {
+	if rw.x.answerTimedOut(rw.client) {
 		rw.x.hc.Release() // a reader that does not read would hold the fill up
 		return
 	}
@@ -102,23 +102,23 @@ func (rw *responseWriter) serve() {
 	}()
 }
 
-// unanswered ends a fetch that was cancelled before the handler wrote a header. What the handler
+// endCancelled ends a fetch that was cancelled before the handler wrote a header. What the handler
 // writes now is neither stored nor sent: it is not the resource, and may not be whole.
-func (rw *responseWriter) unanswered() {
+func (rw *responseWriter) endCancelled() {
 	rw.fate = fateDiscard
 	switch x := rw.x; {
-	case x.failed(context.Cause(x.flight.ctx)):
+	case x.endFailedFetch(context.Cause(x.flight.ctx)):
 		rw.serve()
-	case rw.client != nil && !x.late(rw.client):
+	case rw.client != nil && !x.answerTimedOut(rw.client):
 		http.Error(rw.client, "the fetch was cut short", http.StatusServiceUnavailable)
 	}
 }
 
-// leaveUnanswered ends the answer of a handler that has returned without having written anything.
+// endSilent ends the answer of a handler that has returned without having written anything.
 // For net/http that is an empty 200. But routers whose handlers return errors answer these after all
 // middleware has returned, to this very ResponseWriter: so nothing is stored, and the server, or
 // whoever still writes, answers.
-func (rw *responseWriter) leaveUnanswered() {
+func (rw *responseWriter) endSilent() {
 	rw.silent = true
 	rw.status, rw.snapshot, rw.declared = http.StatusOK, canonicalHeader(rw.header), -1
 	rw.decide()
@@ -132,7 +132,7 @@ func (rw *responseWriter) answerLate(status int) {
 	rw.status, rw.snapshot = status, canonicalHeader(rw.header)
 	clear(rw.client.Header())
 	maps.Copy(rw.client.Header(), rw.outer)
-	rw.pass()
+	rw.passHeader()
 }
 
 // trailer returns the trailer fields that the handler set: those it had announced, and those with

@@ -20,12 +20,12 @@ type liveWriter struct {
 	flight  *flight // nil where it is not known
 	err     error   // of the client, as opposed to the body's; for the client's goroutine
 
-	at     atomic.Int64 // where in the body of the fill w has got to
-	done   atomic.Int64 // what of it is flushed, plus one; zero: not even the header
-	over   atomic.Bool  // w must not be used any more
-	asleep atomic.Bool  // no goroutine but the client's is using w: another may begin to
+	writtenTo atomic.Int64 // where in the body of the fill w has got to
+	flushedTo atomic.Int64 // what of it is flushed, plus one; zero: not even the header
+	closed    atomic.Bool  // w must not be used any more
+	idle      atomic.Bool  // no goroutine but the client's is using w: another may begin to
 
-	turn     chan struct{} // guards w; a slow client holds it for long, so no mutex, which would stop the clock of synctest
+	access   chan struct{} // guards w; a slow client holds it for long, so no mutex, which would stop the clock of synctest
 	flushErr error         // of another goroutine's flush; guarded by turn
 	panicked any           // what that panicked with; guarded by turn
 
@@ -35,16 +35,16 @@ type liveWriter struct {
 // newLiveWriter returns the writer for a's body: it writes to "to", and flushes w, which that
 // writes to. a's header must have been written to w.
 func newLiveWriter(w http.ResponseWriter, to io.Writer, a *answer) *liveWriter {
-	l := &liveWriter{w: to, control: http.NewResponseController(w), flight: a.flight, turn: make(chan struct{}, 1)}
-	l.asleep.Store(true)
+	l := &liveWriter{w: to, control: http.NewResponseController(w), flight: a.flight, access: make(chan struct{}, 1)}
+	l.idle.Store(true)
 	if part, ok := a.body.(*sectionReader); ok {
-		l.at.Store(part.next.start)
+		l.writtenTo.Store(part.next.start)
 	}
 	if l.flight == nil {
 		return l
 	}
 	l.flight.flushes.add(l)
-	l.turn <- struct{}{}
+	l.access <- struct{}{}
 	defer l.release()
 	l.err = l.flushIfDue()
 	return l
@@ -52,7 +52,7 @@ func newLiveWriter(w http.ResponseWriter, to io.Writer, a *answer) *liveWriter {
 
 // Write implements io.Writer.
 func (l *liveWriter) Write(p []byte) (n int, err error) {
-	l.turn <- struct{}{}
+	l.access <- struct{}{}
 	defer l.release()
 	if l.panicked != nil {
 		panic(l.panicked)
@@ -64,18 +64,18 @@ func (l *liveWriter) Write(p []byte) (n int, err error) {
 		return 0, l.err
 	}
 	n, l.err = l.w.Write(p)
-	l.at.Add(int64(n))
+	l.writtenTo.Add(int64(n))
 	if l.err == nil {
 		l.err = l.flushIfDue()
 	}
 	return n, l.err
 }
 
-func (l *liveWriter) release() { <-l.turn }
+func (l *liveWriter) release() { <-l.access }
 
 // flush flushes what was written.
 func (l *liveWriter) flush() {
-	l.turn <- struct{}{}
+	l.access <- struct{}{}
 	defer l.release()
 	if l.err == nil {
 		l.err = l.flushNow()
@@ -85,64 +85,64 @@ func (l *liveWriter) flush() {
 // flushIfDue flushes if the client has what the handler has flushed, and that was not flushed yet.
 // the caller has the turn.
 func (l *liveWriter) flushIfDue() error {
-	if l.flight != nil && !l.due() {
+	if l.flight != nil && !l.flushDue() {
 		return nil
 	}
 	return l.flushNow()
 }
 
-// due reports whether there is something to flush. What the client has not come to yet is flushed
+// flushDue reports whether there is something to flush. What the client has not come to yet is flushed
 // when it has.
-func (l *liveWriter) due() bool {
+func (l *liveWriter) flushDue() bool {
 	mark := l.flight.flushes.mark.Load()
-	return mark > l.done.Load() && l.at.Load() >= mark-1 && !l.over.Load()
+	return mark > l.flushedTo.Load() && l.writtenTo.Load() >= mark-1 && !l.closed.Load()
 }
 
 // flushNow flushes. the caller has the turn.
 func (l *liveWriter) flushNow() error {
 	err := l.control.Flush()
-	l.done.Store(l.at.Load() + 1)
+	l.flushedTo.Store(l.writtenTo.Load() + 1)
 	if errors.Is(err, http.ErrNotSupported) {
 		return nil
 	}
 	return err
 }
 
-// wake flushes on a goroutine of its own, if that is due: then the client's goroutine is likely to
+// flushInBackground flushes on a goroutine of its own, if that is due: then the client's goroutine is likely to
 // be waiting for the body.
-func (l *liveWriter) wake() {
-	if l.due() && l.asleep.CompareAndSwap(true, false) {
-		go l.flushAside()
+func (l *liveWriter) flushInBackground() {
+	if l.flushDue() && l.idle.CompareAndSwap(true, false) {
+		go l.runBackgroundFlush()
 	}
 }
 
-func (l *liveWriter) flushAside() {
-	l.flushOnce()
-	l.asleep.Store(true)
-	l.wake() // the handler may have flushed again meanwhile
+func (l *liveWriter) runBackgroundFlush() {
+	l.backgroundFlush()
+	l.idle.Store(true)
+	l.flushInBackground() // the handler may have flushed again meanwhile
 }
 
-func (l *liveWriter) flushOnce() {
-	l.turn <- struct{}{}
+func (l *liveWriter) backgroundFlush() {
+	l.access <- struct{}{}
 	defer l.release()
 	defer func() {
 		if p := recover(); p != nil {
 			l.panicked = p // for the client's goroutine
-			l.over.Store(true)
+			l.closed.Store(true)
 		}
 	}()
-	if l.flushErr == nil && l.panicked == nil && l.due() {
+	if l.flushErr == nil && l.panicked == nil && l.flushDue() {
 		l.flushErr = l.flushNow()
 	}
 }
 
-// end says that w is not to be used any more, and waits for who is using it.
-func (l *liveWriter) end() {
+// close says that w is not to be used any more, and waits for who is using it.
+func (l *liveWriter) close() {
 	if l.flight != nil {
 		l.flight.flushes.remove(l)
 	}
-	l.over.Store(true)
-	l.turn <- struct{}{}
+	l.closed.Store(true)
+	l.access <- struct{}{}
 	defer l.release()
 	if p := l.panicked; p != nil {
 		l.panicked = nil
@@ -163,7 +163,7 @@ func (f *flushes) flushed(n int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for l := f.live; l != nil; l = l.next {
-		l.wake()
+		l.flushInBackground()
 	}
 }
 

@@ -24,9 +24,9 @@ type partFill struct {
 	err    error           // of reading the stored part
 }
 
-// ask makes h the header of a request for the missing bytes of the very representation that is
+// requestMissing makes h the header of a request for the missing bytes of the very representation that is
 // stored.
-func (p *partFill) ask(h http.Header) {
+func (p *partFill) requestMissing(h http.Header) {
 	rules.UpstreamHeader(h, nil, false)
 	h.Set("Range", rules.RangeField(p.wanted))
 	stored := p.meta.Header()
@@ -57,17 +57,17 @@ func (p *partFill) splice(got rules.ByteRange) (size int64) {
 	return size
 }
 
-// prepend writes what comes ahead of the answer. Attach the client's reader first: when the window
+// writeBefore writes what comes ahead of the answer. Attach the client's reader first: when the window
 // of an unlinked body is full, the write waits for that reader.
-func (p *partFill) prepend(w io.Writer) error { return p.copy(w, &p.before) }
+func (p *partFill) writeBefore(w io.Writer) error { return p.writeSections(w, &p.before) }
 
-// append writes what comes behind the answer.
-func (p *partFill) append(w io.Writer) error {
+// writeAfter writes what comes behind the answer.
+func (p *partFill) writeAfter(w io.Writer) error {
 	defer p.close()
-	return p.copy(w, &p.after)
+	return p.writeSections(w, &p.after)
 }
 
-func (p *partFill) copy(w io.Writer, sections *[]section) error {
+func (p *partFill) writeSections(w io.Writer, sections *[]section) error {
 	for _, s := range *sections {
 		if p.err == nil {
 			p.err = p.hit.SeekRange(s.start, s.end)

@@ -51,19 +51,19 @@ func (x *transaction) holder() holder {
 
 // take takes a place for f, which is for h, and reports whether there was one.
 func (p *places) take(f *flight, h holder) bool {
-	victim, ok := p.takeFrom(f, h)
+	victim, ok := p.assign(f, h)
 	if victim != nil {
 		victim.yield()
 	}
 	return ok
 }
 
-// takeFrom is take, and returns the flight whose place it was if that has to yield.
-func (p *places) takeFrom(f *flight, h holder) (victim *flight, ok bool) {
+// assign is take, and returns the flight whose place it was if that has to yield.
+func (p *places) assign(f *flight, h holder) (victim *flight, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.mayHave(h) {
-		if victim = p.abandoned(); victim == nil {
+	if !p.hasRoomFor(h) {
+		if victim = p.oldestUnwanted(); victim == nil {
 			return nil, false
 		}
 		delete(p.holders, victim)
@@ -77,8 +77,8 @@ func (p *places) takeFrom(f *flight, h holder) (victim *flight, ok bool) {
 	return victim, true
 }
 
-// mayHave reports whether there is a place for h. Called with mu held.
-func (p *places) mayHave(h holder) bool {
+// hasRoomFor reports whether there is a place for h. Called with mu held.
+func (p *places) hasRoomFor(h holder) bool {
 	taken := len(p.holders)
 	if taken < p.max-p.max/8 {
 		return true
@@ -98,9 +98,9 @@ func (p *places) mayHave(h holder) bool {
 	return max(byClient, byKey) < p.max/4
 }
 
-// abandoned returns the flight that nobody reads or waits for, of several the one that began first;
+// oldestUnwanted returns the flight that nobody reads or waits for, of several the one that began first;
 // nil if there is none. Called with mu held.
-func (p *places) abandoned() (oldest *flight) {
+func (p *places) oldestUnwanted() (oldest *flight) {
 	for f, h := range p.holders {
 		if oldest != nil && !h.begun.Before(p.holders[oldest].begun) {
 			continue
@@ -135,22 +135,22 @@ func (f *flight) yield() {
 // turns bound the background revalidations, Config.MaxRevalidations of them. When all are taken,
 // the one gives way that began first, if that is more than patience ago: an origin that does not
 // answer for some URLs does not keep all others from being revalidated.
-type turns struct {
+type revalidations struct {
 	max      int
 	patience time.Duration
 
 	mu   sync.Mutex
-	list []*turn // in order of their beginning
+	list []*revalidation // in order of their beginning
 }
 
 // turn is one background revalidation.
-type turn struct {
+type revalidation struct {
 	began  time.Time
 	cancel context.CancelFunc
 }
 
-// take returns a turn, which release ends, or nil. cancel ends the revalidation.
-func (t *turns) take(cancel context.CancelFunc) *turn {
+// enter returns a turn, which release ends, or nil. cancel ends the revalidation.
+func (t *revalidations) enter(cancel context.CancelFunc) *revalidation {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
@@ -162,13 +162,13 @@ func (t *turns) take(cancel context.CancelFunc) *turn {
 		t.list = t.list[1:]
 		defer first.cancel()
 	}
-	mine := &turn{began: now, cancel: cancel}
+	mine := &revalidation{began: now, cancel: cancel}
 	t.list = append(t.list, mine)
 	return mine
 }
 
-// release ends a turn. Ending one again, or one that was taken away, does nothing.
-func (t *turns) release(mine *turn) {
+// leave ends a turn. Ending one again, or one that was taken away, does nothing.
+func (t *revalidations) leave(mine *revalidation) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, other := range t.list {

@@ -9,17 +9,17 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// planner finds out where the answer to a request comes from. Its fields are what it has to remember
-// from one look at the Storage to the next, between which the request waits for another's fill.
+// planner finds out where the answer to a request comes from. Its fields keep what it must remember
+// between two looks at the Storage, while the request waits for another fill.
 type planner struct {
 	*transaction
-	lookedTwice     bool // the second time with the write permit
-	unshared        bool // what was found after the wait is not for those who waited
-	validatesItself bool // nobody revalidates the stale entry in the background
+	lookedTwice     bool // the second time was with the write permit
+	unshared        bool // those who waited may not share what was found after the wait
+	validatesItself bool // the stale entry cannot be revalidated in the background
 }
 
-// plan finds out where the answer comes from (RFC 9111 §4). If that is the origin, x.upstream says
-// what to ask. The error is that of the client's context, if it ended meanwhile.
+// plan finds out where the answer comes from (RFC 9111 §4). If it comes from the origin, x.upstream
+// says what to ask. The error is that of the client's context, if that ended in the meantime.
 func (x *transaction) plan() (source, error) {
 	x.arrived = time.Now()
 	x.now = x.arrived
@@ -30,7 +30,7 @@ func (x *transaction) plan() (source, error) {
 		return x.bypass(fwdBypass, "request-filter"), nil
 	}
 	key, ok := x.cache.key(x.door, &x.target, x.req)
-	if !ok || x.target.claims {
+	if !ok || x.target.unkeyable {
 		return x.bypass(fwdBypass, "key"), nil
 	}
 	x.directives = x.cache.policy.RequestDirectives(x.req.Header)
@@ -46,14 +46,14 @@ func (x *transaction) plan() (source, error) {
 	}
 }
 
-// planUncacheable plans for a request that the rules keep out of the cache.
+// planUncacheable plans for a request that the rules exclude from the cache.
 func (x *transaction) planUncacheable(why string) source {
 	if x.req.Method == http.MethodPost {
 		if x.filtered() {
 			return x.bypass(fwdBypass, "request-filter")
 		}
-		if key, ok := x.cache.keyOfGet(x.door, &x.target, x.req); ok && !x.target.claims {
-			// RFC 9110 §9.3.3: the answer may say that it serves later GETs.
+		if key, ok := x.cache.keyOfGet(x.door, &x.target, x.req); ok && !x.target.unkeyable {
+			// RFC 9110 §9.3.3: the answer may be one that can be stored for later GETs.
 			x.upstream.as = storePost
 			x.upstream.post = &post{key, x.cache.opts.WatchPurges(key)}
 			x.status.fwd = fwdMethod
@@ -66,11 +66,11 @@ func (x *transaction) planUncacheable(why string) source {
 	return x.bypass(fwdBypass, why)
 }
 
-// look looks at what is stored. It reports false where nothing answers the request, and the request
-// may have to wait for its turn to ask the origin.
+// look looks up what is stored. ok is false if nothing stored answers the request: then the request
+// has to take its turn at the lock.
 func (p *planner) look() (s source, ok bool, err error) {
 	x := p.transaction
-	x.upstream.whole()
+	x.upstream.askWhole()
 	x.staleIfError, x.status.detail = false, ""
 	meta, hit, err := x.lookup()
 	switch {
@@ -80,9 +80,9 @@ func (p *planner) look() (s source, ok bool, err error) {
 			return fromCache, true, nil
 		}
 		if x.status.collapsed && p.unshared && !x.directives.OnlyIfCached {
-			// RFC 9111 §4, §5.2.2.4: what the request waited for is not for it. It goes to the
-			// origin now, together with all others that waited: a second place in the queue would
-			// bring it the same once more.
+			// RFC 9111 §4, §5.2.2.4: this request may not share the response for which it waited.
+			// It goes to the origin now, together with all others that waited. If it waited a
+			// second time, it would only get the same response.
 			return x.askOrigin(), true, nil
 		}
 	case errors.Is(err, cirque.ErrNotFound):
@@ -106,8 +106,8 @@ func (p *planner) look() (s source, ok bool, err error) {
 	return 0, false, nil
 }
 
-// takeTurn takes the write permit, or waits for another request that has it. It reports false where
-// the Storage is to be looked at once more.
+// takeTurn takes the write permit, or waits for the request that has it. ok is false if the Storage
+// has to be looked at again.
 func (p *planner) takeTurn() (s source, ok bool, err error) {
 	x := p.transaction
 	if !x.wantsLock() {
@@ -115,8 +115,8 @@ func (p *planner) takeTurn() (s source, ok bool, err error) {
 	}
 	x.hc.TryLock()
 	if x.hc.IsWriter() && !p.lookedTwice {
-		// INVARIANT: one fill per key. Since the lookup another request may have filled this key,
-		// and left.
+		// INVARIANT: one fill per key. Another request may have filled this key, and released the
+		// permit, since the first lookup.
 		p.lookedTwice = true
 		x.hc.StartOver()
 		return 0, false, nil
@@ -139,18 +139,18 @@ func (p *planner) takeTurn() (s source, ok bool, err error) {
 	case cirque.LockDone:
 		x.status.collapsed = true
 	case cirque.LockTransientError:
-		x.preceded = max(x.preceded, fillFailed)
+		x.precedingFailure = max(x.precedingFailure, fillFailed)
 	case cirque.LockUpstreamError:
-		x.preceded = originFailed
+		x.precedingFailure = originFailed
 	}
 	return 0, false, nil
 }
 
-// wantsLock reports whether the request may have to wait for another's fill, or make others wait
-// for its own.
+// wantsLock reports whether the request takes part in the lock: it may wait for the fill of another
+// request, and others may wait for its own.
 func (x *transaction) wantsLock() bool {
 	switch {
-	case x.directives.NoStore: // RFC 9111 §5.2.1.5: its answer is nobody else's
+	case x.directives.NoStore: // RFC 9111 §5.2.1.5: nobody else may have its answer
 		return false
 	case x.sent().Method == http.MethodHead:
 		return false // its answer has no body
@@ -158,7 +158,7 @@ func (x *transaction) wantsLock() bool {
 	return x.hc.PredictCacheable()
 }
 
-// missReason is the fwd of a request for which nothing was found (RFC 9211 §2.2).
+// missReason returns the fwd value for a request for which nothing was found (RFC 9211 §2.2).
 func (x *transaction) missReason() string {
 	if x.hc.VaryRecord() != nil {
 		return fwdVaryMiss
@@ -166,7 +166,7 @@ func (x *transaction) missReason() string {
 	return fwdURIMiss
 }
 
-// lookup finds the entry that the request selects, through the vary record if there is one.
+// lookup finds the entry that the request selects, by way of the vary record if there is one.
 func (x *transaction) lookup() (*cirque.CacheMeta, cirque.HitHandler, error) {
 	meta, hit, err := x.hc.Lookup(x.client)
 	if err != nil {
@@ -177,20 +177,21 @@ func (x *transaction) lookup() (*cirque.CacheMeta, cirque.HitHandler, error) {
 		return x.hc.VaryLookup(x.client, meta, hit, x.req.Header, extra)
 	}
 	if extra != nil && guarded(hit, func() bool { return addsVariance(extra) }) {
-		// The entry was stored before anything told requests apart.
+		// The entry was stored at a time when no dimension set requests apart.
 		_ = hit.Close()
 		return nil, nil, cirque.ErrNotFound
 	}
 	return meta, hit, nil
 }
 
+// addsVariance reports whether extra adds any dimension.
 func addsVariance(extra func(*cirque.VarianceBuilder)) bool {
 	b := cirque.NewVarianceBuilder()
 	extra(b)
 	return b.HasVariance()
 }
 
-// guarded calls a hook while nobody owns hit: if the hook panics, hit is closed.
+// guarded calls a hook while nothing else would close hit. If the hook panics, guarded closes hit.
 func guarded[Result any](hit cirque.HitHandler, hook func() Result) Result {
 	returned := false
 	defer func() {

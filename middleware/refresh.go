@@ -37,9 +37,9 @@ type refresh struct {
 	state  atomic.Uint32
 	timer  *time.Timer // bounds the time until a door takes the walk over; nil: the client's context does
 	number uint64      // among what is under way
-	ended  sync.Once
+	left   sync.Once
 
-	again *secondAsking // nil for a revalidation in the background
+	second *secondAsking // nil for a revalidation in the background
 }
 
 // States of a refresh.
@@ -64,7 +64,7 @@ func (f *refresh) run(chain http.Handler, r *http.Request) {
 	stop := context.AfterFunc(c.background, f.abort)
 	f.timer = time.AfterFunc(c.cfg.FillIdle, f.abort)
 	defer stop()
-	defer f.drop()
+	defer f.giveUp()
 	defer f.timer.Stop()
 	chain.ServeHTTP(&discardedResponse{ctx: f.ctx}, r.WithContext(context.WithValue(f.ctx, refreshKey{}, f)))
 }
@@ -74,33 +74,33 @@ func (f *refresh) run(chain http.Handler, r *http.Request) {
 func (f *refresh) abort() {
 	defer f.cache.recoverBackground("refresh")
 	f.cancel() // before state is read: see finish
-	f.drop()
+	f.giveUp()
 	if f.state.Load() != refreshTaken { // whose flight ends by itself, and with the cache
-		f.end() // a handler that hangs does not hold Close up
+		f.leaveUnderWay() // a handler that hangs does not hold Close up
 	}
 }
 
-// drop releases a walk that no door has taken over. The next client of the key validates by itself:
+// giveUp releases a walk that no door has taken over. The next client of the key validates by itself:
 // what refuses a request of the cache's own may let a client's pass.
-func (f *refresh) drop() {
+func (f *refresh) giveUp() {
 	if f.state.CompareAndSwap(refreshPending, refreshOver) {
 		f.cache.unreached.add(f.key)
 		f.walk.hc.Release()
 	}
 }
 
-// end says that the refresh is no longer under way.
-func (f *refresh) end() { f.ended.Do(func() { f.cache.underWay.leave(f.number) }) }
+// leaveUnderWay says that the refresh is no longer under way.
+func (f *refresh) leaveUnderWay() { f.left.Do(func() { f.cache.underWay.leave(f.number) }) }
 
-// finish releases the walk.
-func (f *refresh) finish() {
+// releaseWalk releases the walk.
+func (f *refresh) releaseWalk() {
 	f.walk.hc.Release()
 	f.state.Store(refreshOver)
-	if f.again != nil {
-		close(f.again.done)
+	if f.second != nil {
+		close(f.second.done)
 	}
 	if f.ctx.Err() != nil {
-		f.end() // Close is waiting
+		f.leaveUnderWay() // Close is waiting
 	}
 }
 
@@ -108,18 +108,18 @@ func (f *refresh) finish() {
 // in one place the later one is remembered.
 type unreached [256]atomic.Uint64
 
-func (u *unreached) place(key cirque.CacheKey) (*atomic.Uint64, uint64) {
+func (u *unreached) cell(key cirque.CacheKey) (*atomic.Uint64, uint64) {
 	hash := key.PrimaryHash()
 	return &u[hash[0]], binary.LittleEndian.Uint64(hash[8:]) | 1
 }
 
 func (u *unreached) add(key cirque.CacheKey) {
-	place, mark := u.place(key)
+	place, mark := u.cell(key)
 	place.Store(mark)
 }
 
 // remove reports whether key was there.
 func (u *unreached) remove(key cirque.CacheKey) bool {
-	place, mark := u.place(key)
+	place, mark := u.cell(key)
 	return place.Load() == mark && place.CompareAndSwap(mark, 0)
 }

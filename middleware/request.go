@@ -8,45 +8,45 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// clientRequest is what a client asks for, as its door took it.
+// clientRequest is what a client asks for, as the door received it.
 type clientRequest struct {
-	cache      *Cache
-	door       door
-	req        *http.Request   // without the fields of its connection, with the values of Config.Normalize
-	said       http.Header     // the header of req before Config.Normalize
-	stripped   bool            // fields were removed that may matter to the origin
-	target     target          // the URL that the client asked for
-	client     context.Context // it ends when the client leaves
-	background bool            // the cache makes the request by itself: no client waits for the answer
+	cache        *Cache
+	door         door
+	req          *http.Request   // without the fields of its connection, and with the values of Config.Normalize
+	clientHeader http.Header     // the header of req before Config.Normalize
+	stripped     bool            // fields were removed that the origin may use
+	target       target          // the URL that the client asked for
+	client       context.Context // ends when the client leaves
+	background   bool            // the cache itself makes the request; no client waits for the answer
 }
 
-// newClientRequest returns what r, which came in by d, asks c for.
+// newClientRequest returns what r asks of c. r came in through d.
 func newClientRequest(c *Cache, d door, r *http.Request) clientRequest {
 	q := clientRequest{cache: c, door: d, req: r, client: r.Context()}
 	if r.Header["Connection"] != nil {
 		// RFC 9110 §7.6.1: these fields are removed before the key is made and before anything is
-		// forwarded, so that no field that the key depends on goes missing in between.
+		// forwarded. So the origin cannot miss a field that the key contains.
 		clean := *r
 		clean.Header = r.Header.Clone()
 		q.stripped = rules.RemoveConnectionFields(clean.Header)
 		q.req = &clean
 	}
-	q.said = q.req.Header
+	q.clientHeader = q.req.Header
 	q.req = c.normalized(q.req)
 	q.target = c.target(d, q.req)
 	return q
 }
 
-// presented returns r, which is q's request or made from it, as the client sent it: its URL is the
-// one that the client asked for. The rules have to see it so.
+// presented returns r as the client sent it: with the URL that the client asked for. r is q's
+// request, or made from it. The rules must see requests in this form.
 func (q *clientRequest) presented(r *http.Request) *http.Request { return q.target.present(r) }
 
-// cacheable reports whether a cache may answer the request at all, and if not, why.
+// cacheable reports whether a cache may answer the request at all. If not, why is the reason.
 func (q *clientRequest) cacheable() (ok bool, why string) {
 	r := q.req
 	if q.target.outbound && r.Body != nil && r.Body != http.NoBody {
-		// The Body of a client's request tells that it has content. A server's request tells it by
-		// its length, and its URL does not matter to this rule.
+		// A client's request shows by its Body that it has content. A server's request shows it by
+		// its length, and this rule does not use its URL.
 		r = q.presented(r)
 	}
 	return q.cache.policy.RequestCacheable(r)
@@ -58,8 +58,8 @@ func (q *clientRequest) filtered() bool {
 	return filter != nil && !filter(q.req)
 }
 
-// varianceHook returns what adds the request's dimensions beyond those that Vary names. It is nil
-// where there can be none. It keeps no pointer to q, which would move q to the heap.
+// varianceHook returns the function that adds the request's dimensions beyond those in Vary; nil if
+// there are none. The function has no pointer to q, because that would move q to the heap.
 func (q *clientRequest) varianceHook() func(*cirque.VarianceBuilder) {
 	variance, req := q.cache.cfg.Variance, q.req
 	switch {
@@ -77,15 +77,15 @@ func (q *clientRequest) varianceHook() func(*cirque.VarianceBuilder) {
 	return func(b *cirque.VarianceBuilder) { variance(req, b) }
 }
 
-// selection is what a request selects of what is stored under its key: a variant, by the fields of
-// record and by the URL that the request was rewritten to.
+// selection is the part of what is stored under a key that a request selects: a variant. The fields
+// named by record select it, and the URL to which the request was rewritten.
 type selection struct {
-	record  *cirque.VaryRecord // nil where none is known
+	record  *cirque.VaryRecord // nil if none is known
 	variant cirque.HashBinary
 }
 
-// selects returns what the request selects if record is the one under its key.
-func (q *clientRequest) selects(record *cirque.VaryRecord) selection {
+// selectionFor returns what the request selects when record is the vary record under its key.
+func (q *clientRequest) selectionFor(record *cirque.VaryRecord) selection {
 	b := cirque.NewVarianceBuilder()
 	if record != nil {
 		b = cirque.VaryVariance(record.Fields, q.req.Header, record.Epoch)
@@ -97,22 +97,23 @@ func (q *clientRequest) selects(record *cirque.VaryRecord) selection {
 	return selection{record, variant}
 }
 
-// nested reports whether the request is part of a fetch for key: the cache is mounted twice on the
-// way of one request. The request must not wait for the write permit then, since the holder of the
+// nested reports whether the request is part of a fetch for key, because the cache is mounted twice
+// on the way of one request. Such a request must not wait for the write permit: the holder of the
 // permit waits for the request.
 func (q *clientRequest) nested(key cirque.HashBinary) bool {
-	f, _ := q.client.Value(fetchKey{}).(*fetch)
+	f, _ := q.client.Value(fetchKey{}).(*fetchContext)
 	for f != nil {
 		if f.cache == q.cache && f.key == key {
 			return true
 		}
-		f, _ = f.Context.Value(fetchKey{}).(*fetch)
+		f, _ = f.Context.Value(fetchKey{}).(*fetchContext)
 	}
 	return false
 }
 
-// fetch is the context of a request to the origin that is made with the write permit of a key.
-type fetch struct {
+// fetchContext is the context of a request to the origin that is made with the write permit for a
+// key.
+type fetchContext struct {
 	context.Context
 	cache *Cache
 	key   cirque.HashBinary
@@ -121,7 +122,7 @@ type fetch struct {
 type fetchKey struct{}
 
 // Value implements context.Context.
-func (f *fetch) Value(key any) any {
+func (f *fetchContext) Value(key any) any {
 	if key == (fetchKey{}) {
 		return f
 	}

@@ -19,10 +19,10 @@ func (x *transaction) response(r *http.Request) *http.Response {
 	switch {
 	case a.body == nil:
 	case a.flight == nil:
-		response.Body = x.cache.pulled(&a)
+		response.Body = x.cache.pulledBody(&a)
 	default:
 		response.Trailer = make(http.Header)
-		response.Body = &liveBody{ReadCloser: x.cache.pulled(&a), flight: a.flight, trailer: response.Trailer}
+		response.Body = &liveBody{ReadCloser: x.cache.pulledBody(&a), flight: a.flight, trailer: response.Trailer}
 	}
 	return response
 }
@@ -53,8 +53,8 @@ func (x *transaction) fetchedResponse(from *http.Response) *http.Response {
 	return response
 }
 
-// marked returns the origin's response, which is passed on, with this cache's Cache-Status.
-func (x *transaction) marked(response *http.Response, r *http.Request) *http.Response {
+// withCacheStatus returns the origin's response, which is passed on, with this cache's Cache-Status.
+func (x *transaction) withCacheStatus(response *http.Response, r *http.Request) *http.Response {
 	// In place: net/http puts the trailer into the response that it returned.
 	response.Request = r
 	if response.Header = response.Header.Clone(); response.Header == nil {

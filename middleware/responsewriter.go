@@ -37,17 +37,17 @@ type responseWriter struct {
 	method string              // what the handler is asked
 	header http.Header         // the handler's own
 
-	fate     fate
-	sniffing bool // there is a status, but the content type is still to be told from the body
-	status   int
-	snapshot http.Header // header when the status was written
-	sniff    []byte      // what the body begins with, while sniffing
-	declared int64       // Content-Length; negative where there is none
-	written  int64
-	broken   bool        // the body is not what it was declared to be
-	returned bool        // the handler returned
-	silent   bool        // without a word: there is no status, and nobody has written one since
-	outer    http.Header // the client's header then
+	fate        fate
+	sniffing    bool // there is a status, but the content type is still to be told from the body
+	status      int
+	snapshot    http.Header // header when the status was written
+	sniffBuffer []byte      // what the body begins with, while sniffing
+	declared    int64       // Content-Length; negative where there is none
+	written     int64
+	broken      bool        // the body is not what it was declared to be
+	returned    bool        // the handler returned
+	silent      bool        // without a word: there is no status, and nobody has written one since
+	outer       http.Header // the client's header then
 
 	served        chan struct{} // closed when the second goroutine is done
 	serveErr      error         // of serveHTTP
@@ -57,8 +57,8 @@ type responseWriter struct {
 // Header implements http.ResponseWriter.
 func (rw *responseWriter) Header() http.Header { return rw.header }
 
-// open reports whether the handler has written no final status yet.
-func (rw *responseWriter) open() bool { return rw.fate == undecided && !rw.sniffing }
+// awaitsStatus reports whether the handler has written no final status yet.
+func (rw *responseWriter) awaitsStatus() bool { return rw.fate == undecided && !rw.sniffing }
 
 // WriteHeader implements http.ResponseWriter.
 func (rw *responseWriter) WriteHeader(status int) {
@@ -69,7 +69,7 @@ func (rw *responseWriter) WriteHeader(status int) {
 	if rw.silent {
 		rw.answerLate(status)
 	}
-	if !rw.open() {
+	if !rw.awaitsStatus() {
 		return
 	}
 	rw.status = status
@@ -81,7 +81,7 @@ func (rw *responseWriter) WriteHeader(status int) {
 		// RFC 9110 §6.6.1.
 		rw.snapshot["Date"] = []string{time.Now().UTC().Format(http.TimeFormat)}
 	}
-	if rw.sniffing = rw.sniffs(); !rw.sniffing {
+	if rw.sniffing = rw.mustSniff(); !rw.sniffing {
 		rw.decide()
 	}
 }
@@ -89,7 +89,7 @@ func (rw *responseWriter) WriteHeader(status int) {
 // interim passes a 1xx on at once (RFC 9110 §15.2). It is not stored, and lends nothing to the final
 // answer.
 func (rw *responseWriter) interim(status int) {
-	if !rw.open() || rw.client == nil || status == http.StatusSwitchingProtocols {
+	if !rw.awaitsStatus() || rw.client == nil || status == http.StatusSwitchingProtocols {
 		return
 	}
 	out := rw.client.Header()
@@ -100,17 +100,17 @@ func (rw *responseWriter) interim(status int) {
 	maps.Copy(out, before)
 }
 
-// sniffs reports whether net/http would take the content type from the body.
-func (rw *responseWriter) sniffs() bool {
+// mustSniff reports whether net/http would take the content type from the body.
+func (rw *responseWriter) mustSniff() bool {
 	_, typed := rw.snapshot["Content-Type"]
 	return !typed && rw.snapshot.Get("Content-Encoding") == "" && rw.snapshot.Get("Transfer-Encoding") == "" &&
 		rw.method != http.MethodHead && bodyAllowed(rw.status) && rw.declared != 0
 }
 
-// sniffed settles the content type by the body's first bytes, decides, and sends them on their way.
-func (rw *responseWriter) sniffed() error {
-	p := rw.sniff
-	rw.sniffing, rw.sniff = false, nil
+// endSniffing settles the content type by the body's first bytes, decides, and sends them on their way.
+func (rw *responseWriter) endSniffing() error {
+	p := rw.sniffBuffer
+	rw.sniffing, rw.sniffBuffer = false, nil
 	if len(p) > 0 {
 		rw.snapshot["Content-Type"] = []string{http.DetectContentType(p)}
 	}
@@ -122,18 +122,18 @@ func (rw *responseWriter) sniffed() error {
 	return err
 }
 
-// begin makes sure that there is a status.
-func (rw *responseWriter) begin() {
-	if rw.open() || rw.silent {
+// ensureStatus makes sure that there is a status.
+func (rw *responseWriter) ensureStatus() {
+	if rw.awaitsStatus() || rw.silent {
 		rw.WriteHeader(http.StatusOK)
 	}
 }
 
-// ready makes sure that it is decided what becomes of the answer.
-func (rw *responseWriter) ready() error {
-	rw.begin()
+// ensureDecided makes sure that it is decided what becomes of the answer.
+func (rw *responseWriter) ensureDecided() error {
+	rw.ensureStatus()
 	if rw.sniffing {
-		return rw.sniffed()
+		return rw.endSniffing()
 	}
 	return nil
 }
@@ -143,16 +143,16 @@ const sniffBytes = 512
 
 // Write implements io.Writer.
 func (rw *responseWriter) Write(p []byte) (int, error) {
-	rw.begin()
+	rw.ensureStatus()
 	if !bodyAllowed(rw.status) {
 		return 0, http.ErrBodyNotAllowed
 	}
 	if rw.sniffing {
-		rw.sniff = append(rw.sniff, p...)
-		if n := len(rw.sniff); n < sniffBytes && (rw.declared < 0 || int64(n) < rw.declared) {
+		rw.sniffBuffer = append(rw.sniffBuffer, p...)
+		if n := len(rw.sniffBuffer); n < sniffBytes && (rw.declared < 0 || int64(n) < rw.declared) {
 			return len(p), nil
 		}
-		if err := rw.sniffed(); err != nil {
+		if err := rw.endSniffing(); err != nil {
 			return 0, err
 		}
 		return len(p), nil
@@ -191,8 +191,8 @@ const storedAtOnce = 256 << 10
 // business.
 func (rw *responseWriter) store(p []byte) (n int, err error) {
 	flight := rw.x.flight
-	flight.turn(true)
-	defer flight.turn(false)
+	flight.nowStoring()
+	defer flight.nowFetching()
 	defer func() {
 		if v := recover(); v != nil {
 			rw.x.cache.reportPanic("storage", v)
@@ -201,7 +201,7 @@ func (rw *responseWriter) store(p []byte) (n int, err error) {
 	}()
 	fill := flight.fill.Load()
 	if part := rw.x.upstream.part; part != nil && rw.written == 0 {
-		if err := part.prepend(fill); err != nil {
+		if err := part.writeBefore(fill); err != nil {
 			return 0, err
 		}
 	}
@@ -258,7 +258,7 @@ func (rw *responseWriter) Flush() { _ = rw.FlushError() }
 // FlushError makes the decision fall, and flushes what goes to the client directly. What goes through
 // the cache is flushed to the clients who read along, each at its own pace.
 func (rw *responseWriter) FlushError() error {
-	if err := rw.ready(); err != nil {
+	if err := rw.ensureDecided(); err != nil {
 		return err
 	}
 	switch {
@@ -303,9 +303,9 @@ func (rw *responseWriter) control(set func(*http.ResponseController) error) erro
 // declared to be.
 func (rw *responseWriter) finish() {
 	rw.returned = true
-	if rw.open() {
-		rw.leaveUnanswered()
-	} else if rw.ready() != nil {
+	if rw.awaitsStatus() {
+		rw.endSilent()
+	} else if rw.ensureDecided() != nil {
 		rw.broken = true
 	}
 	switch rw.fate {
@@ -322,7 +322,7 @@ func (rw *responseWriter) finish() {
 // release ends what the request holds, whether the handler returned or panicked, and makes sure that
 // a client does not take half a response for a whole one.
 func (rw *responseWriter) release() {
-	defer rw.join() // even if the Storage panics
+	defer rw.waitForServed() // even if the Storage panics
 	flight := rw.x.flight
 	if rw.fate == fateFill {
 		if part := rw.x.upstream.part; part != nil {
@@ -335,8 +335,8 @@ func (rw *responseWriter) release() {
 	}
 }
 
-// join waits for the second goroutine, and passes on how that ended.
-func (rw *responseWriter) join() {
+// waitForServed waits for the second goroutine, and passes on how that ended.
+func (rw *responseWriter) waitForServed() {
 	if rw.served == nil {
 		if rw.returned && rw.servePanicked != nil {
 			panic(rw.servePanicked)

@@ -7,9 +7,9 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// reusable decides whether what was found answers the request without asking the origin (RFC 9111
-// §4), and takes it if so. Otherwise the walk stands at Stale, with the entry at hand to be
-// validated, or at CacheKey, with nothing.
+// reusable decides whether the entry that was found answers the request without asking the origin
+// (RFC 9111 §4). If so, it takes the entry. Otherwise the walk is at Stale, with the entry ready to
+// be validated, or at CacheKey, without an entry.
 func (p *planner) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
 	x := p.transaction
 	var forced cirque.ForcedFreshness
@@ -19,9 +19,9 @@ func (p *planner) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
 	if x.status.collapsed {
 		p.unshared = forced != 0 || !rules.Shareable(meta, x.now)
 		if !p.unshared && !meta.Updated().Before(x.arrived) {
-			// RFC 9111 §4 (collapsed requests): the origin answered, or validated, after this
-			// request had come in. That is as good as having asked it for this request, though the
-			// wait may have outlasted the freshness.
+			// RFC 9111 §4 (collapsed requests): the origin answered or validated after this request
+			// had come in. So the response is as good as one that was fetched for this request,
+			// even if its freshness ended during the wait.
 			forced = cirque.ForceFresh
 		}
 	}
@@ -41,33 +41,34 @@ func (p *planner) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
 	case rules.ReuseStale:
 		x.hc.Found(meta, hit, cirque.HitExpired)
 		x.hc.StaleUpdating()
-		x.status.stale(meta, x.now, d.Detail)
+		x.status.setStale(meta, x.now, d.Detail)
 		return true
 	case rules.ReuseWhileRevalidate:
 		if p.servesWhileRevalidated(meta, hit, d.Detail) {
 			return true
 		}
-		d.Detail = "" // it is validated as any stale entry is
+		d.Detail = "" // it is validated like any stale entry
 	default:
 		x.hc.Found(meta, hit, forced.HitStatus(false))
 	}
 	x.status.fwd, x.status.detail = d.Fwd, d.Detail
 	x.staleIfError = d.StaleIfError
-	if x.preceded == originFailed && d.StaleIfError && x.mayServeStale(meta, 0, errPrecededByFailure) {
-		x.status.stale(meta, x.now, "stale-if-error")
+	if x.precedingFailure == originFailed && d.StaleIfError && x.mayServeStale(meta, 0, errPrecededByFailure) {
+		x.status.setStale(meta, x.now, "stale-if-error")
 		return true
 	}
 	return false
 }
 
-// servesWhileRevalidated takes a stale entry as the answer if it is revalidated meanwhile, in the
-// background (RFC 5861 §3): by this request if it gets the write permit, or by another that has it.
-// Where nobody can revalidate it in the background, the walk stands at Stale and the client waits.
+// servesWhileRevalidated serves a stale entry that is revalidated in the background in the meantime
+// (RFC 5861 §3). This request starts the revalidation if it gets the write permit; otherwise
+// another request, which has the permit, does it. If no background revalidation is possible, the
+// walk is at Stale, and the client waits.
 func (p *planner) servesWhileRevalidated(meta *cirque.CacheMeta, hit cirque.HitHandler, detail string) bool {
 	x := p.transaction
 	x.hc.Found(meta, hit, cirque.HitExpired)
 	if p.validatesItself || IsRefresh(x.client) || x.nested(x.hc.Key().PrimaryHash()) {
-		return false // of the latter two no client waits, and what they bring has to be new
+		return false // a refresh and a nested request must bring a new answer, and no client waits for them
 	}
 	x.hc.TryLock()
 	if x.hc.IsWriter() {
@@ -76,7 +77,7 @@ func (p *planner) servesWhileRevalidated(meta *cirque.CacheMeta, hit cirque.HitH
 		case ok:
 			x.hc.StaleUpdating()
 			x.revalidateInBackground(meta, chain)
-			x.status.stale(meta, x.now, detail)
+			x.status.setStale(meta, x.now, detail)
 			return true
 		case !x.acceptsStale(meta):
 			p.validatesItself = true
@@ -89,12 +90,12 @@ func (p *planner) servesWhileRevalidated(meta *cirque.CacheMeta, hit cirque.HitH
 		detail = "request-max-stale"
 	}
 	x.hc.StaleUpdating()
-	x.status.stale(meta, x.now, detail)
+	x.status.setStale(meta, x.now, detail)
 	return true
 }
 
-// revalidatedBy returns the handler that a revalidation in the background goes through; nil at the
-// Transport door. It reports false where there can be no such revalidation.
+// revalidatedBy returns the handler to which a background revalidation is sent; nil at the
+// Transport door. ok is false if no background revalidation is possible.
 func (x *transaction) revalidatedBy() (chain http.Handler, ok bool) {
 	if x.door == doorTransport {
 		return nil, true
@@ -102,20 +103,21 @@ func (x *transaction) revalidatedBy() (chain http.Handler, ok bool) {
 	if x.cache.unreached.remove(x.hc.Key()) {
 		return nil, false
 	}
-	chain = x.cache.surroundings(x.req)
+	chain = x.cache.revalidationChain(x.req)
 	return chain, chain != nil
 }
 
-// acceptsStale reports whether the client itself prefers the stale entry to waiting (RFC 9111
+// acceptsStale reports whether the client would take the stale entry rather than wait (RFC 9111
 // §5.2.1.2 and §5.2.1.7).
 func (x *transaction) acceptsStale(meta *cirque.CacheMeta) bool {
 	d := &x.directives
 	return d.OnlyIfCached || d.MaxStaleAny || d.MaxStale.Present && meta.Staleness(x.now) <= d.MaxStale.Duration
 }
 
-// partSuffices takes an entry that holds only parts of a representation (RFC 9111 §3.3). It reports
-// true if they suffice for the request, whose reuse is then decided as for any entry. Otherwise the
-// walk stands at Stale, and the missing bytes can be asked for, or at CacheKey.
+// partSuffices looks at an entry that holds only parts of a representation (RFC 9111 §3.3). It
+// returns true if the parts are enough for the request: whether they may be reused is then decided
+// as for any entry. Otherwise the walk is at Stale, and the origin can be asked for the missing
+// bytes, or at CacheKey.
 func (x *transaction) partSuffices(meta *cirque.CacheMeta, hit cirque.HitHandler, d rules.ReuseDecision) bool {
 	x.status.fwd = fwdPartial
 	held, ok := rules.PartialOf(meta)
@@ -133,7 +135,7 @@ func (x *transaction) partSuffices(meta *cirque.CacheMeta, hit cirque.HitHandler
 	}
 	missing := held.Missing(wanted)
 	x.hc.Found(meta, hit, cirque.HitExpired)
-	x.upstream.complete(&partFill{
+	x.upstream.askMissing(&partFill{
 		meta: meta, held: held,
 		wanted: rules.ByteRange{Start: missing[0].Start, End: missing[len(missing)-1].End},
 	})

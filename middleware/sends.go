@@ -17,13 +17,13 @@ var errStalled = fmt.Errorf("middleware: the reader of a response stalled while 
 const (
 	// sendMin is from which length on the sending of a body is watched. Smaller ones fit into the
 	// buffers of a connection.
-	sendMin = 64 << 10
+	minWatched = 64 << 10
 
 	// sendUnit is how much a client may take Config.StallTimeout for.
-	sendUnit = 256 << 10
+	stallUnit = 256 << 10
 
 	// sendLook is how long a look at the clients serves.
-	sendLook = 100 * time.Millisecond
+	sendCheckInterval = 100 * time.Millisecond
 )
 
 // sends are the large bodies on their way to clients. What a client has open cannot be evicted,
@@ -33,9 +33,9 @@ const (
 //
 // Lock order: mu before pulled.mu. drop is called with mu held: after remove it is not called.
 type sends struct {
-	stall time.Duration
-	count atomic.Int64
-	next  atomic.Int64 // when to look again, Unix nanoseconds
+	stall     time.Duration
+	count     atomic.Int64
+	nextCheck atomic.Int64 // when to look again, Unix nanoseconds
 
 	mu    sync.Mutex
 	first *send
@@ -56,14 +56,14 @@ func (s *sends) close() {
 // send is one of them. due is when the client has to have taken what it was given, Unix
 // nanoseconds; zero while it is not the client that is waited for.
 type send struct {
-	of         *sends
+	sends      *sends
 	prev, next *send
 	due        atomic.Int64
 	drop       func() // must not block
 }
 
 func (s *sends) add(drop func()) *send {
-	one := &send{of: s, drop: drop}
+	one := &send{sends: s, drop: drop}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if one.next = s.first; one.next != nil {
@@ -75,7 +75,7 @@ func (s *sends) add(drop func()) *send {
 }
 
 func (one *send) remove() {
-	s := one.of
+	s := one.sends
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if one.prev == nil && s.first != one {
@@ -93,23 +93,23 @@ func (one *send) remove() {
 	s.count.Add(-1)
 }
 
-// given notes that the client has got, or is being given, n bytes.
-func (one *send) given(n int) {
-	allowed := one.of.stall * time.Duration(max(1, (n+sendUnit-1)/sendUnit))
+// setDue notes that the client has got, or is being given, n bytes.
+func (one *send) setDue(n int) {
+	allowed := one.sends.stall * time.Duration(max(1, (n+stallUnit-1)/stallUnit))
 	one.due.Store(time.Now().Add(allowed).UnixNano())
 }
 
-// taken notes that it is not the client that is waited for.
-func (one *send) taken() { one.due.Store(0) }
+// clearDue notes that it is not the client that is waited for.
+func (one *send) clearDue() { one.due.Store(0) }
 
-// press drops the clients that have stalled, on a goroutine of its own: the caller may hold any
+// onRefusal drops the clients that have stalled, on a goroutine of its own: the caller may hold any
 // lock.
-func (s *sends) press() {
+func (s *sends) onRefusal() {
 	if s.count.Load() == 0 {
 		return
 	}
-	now, next := time.Now(), s.next.Load()
-	if now.UnixNano() < next || !s.next.CompareAndSwap(next, now.Add(sendLook).UnixNano()) {
+	now, next := time.Now(), s.nextCheck.Load()
+	if now.UnixNano() < next || !s.nextCheck.CompareAndSwap(next, now.Add(sendCheckInterval).UnixNano()) {
 		return
 	}
 	go s.dropStalled(now.UnixNano())
@@ -133,8 +133,8 @@ type watchedWriter struct {
 
 // Write implements io.Writer.
 func (w *watchedWriter) Write(p []byte) (int, error) {
-	w.send.given(len(p))
-	defer w.send.taken()
+	w.send.setDue(len(p))
+	defer w.send.clearDue()
 	return w.w.Write(p)
 }
 
@@ -152,7 +152,7 @@ func (w *watchedWriter) ReadFrom(r io.Reader) (int64, error) {
 // while room is wanted, and what ends that. A ResponseWriter whose write deadline cannot be set
 // keeps its client.
 func (c *Cache) watched(w http.ResponseWriter, a *answer) (io.Writer, func()) {
-	if 0 <= a.length && a.length < sendMin {
+	if 0 <= a.length && a.length < minWatched {
 		return w, nil
 	}
 	control := http.NewResponseController(w)
@@ -161,7 +161,7 @@ func (c *Cache) watched(w http.ResponseWriter, a *answer) (io.Writer, func()) {
 }
 
 // pulled is a large body that a caller of the Transport reads as it likes.
-type pulled struct {
+type pulledBody struct {
 	send *send
 
 	mu     sync.Mutex // held while body is at work
@@ -169,19 +169,19 @@ type pulled struct {
 	failed error
 }
 
-// pulled returns body, or if it is large one that fails should its reader stall while room is
+// pulledBody returns body, or if it is large one that fails should its reader stall while room is
 // wanted.
-func (c *Cache) pulled(a *answer) io.ReadCloser {
-	if 0 <= a.length && a.length < sendMin {
+func (c *Cache) pulledBody(a *answer) io.ReadCloser {
+	if 0 <= a.length && a.length < minWatched {
 		return a.body
 	}
-	p := &pulled{body: a.body}
+	p := &pulledBody{body: a.body}
 	p.send = c.sends.add(p.drop)
-	p.send.given(0)
+	p.send.setDue(0)
 	return p
 }
 
-func (p *pulled) drop() {
+func (p *pulledBody) drop() {
 	if !p.mu.TryLock() {
 		return // it is being read
 	}
@@ -193,33 +193,33 @@ func (p *pulled) drop() {
 }
 
 // Read implements io.Reader.
-func (p *pulled) Read(b []byte) (int, error) {
+func (p *pulledBody) Read(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.failed != nil {
 		return 0, p.failed
 	}
-	p.send.taken()
+	p.send.clearDue()
 	n, err := p.body.Read(b)
-	p.send.given(n)
+	p.send.setDue(n)
 	return n, err
 }
 
 // WriteTo implements io.WriterTo: w gets the stored bytes themselves. What is in w's hands cannot
 // be taken back, so the body stays open until w has returned.
-func (p *pulled) WriteTo(w io.Writer) (int64, error) {
+func (p *pulledBody) WriteTo(w io.Writer) (int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.failed != nil {
 		return 0, p.failed
 	}
-	p.send.taken()
-	defer p.send.given(0)
+	p.send.clearDue()
+	defer p.send.setDue(0)
 	return io.Copy(w, p.body)
 }
 
 // Close implements io.Closer.
-func (p *pulled) Close() error {
+func (p *pulledBody) Close() error {
 	p.send.remove()
 	if !p.mu.TryLock() {
 		return p.body.Close() // while it is being read

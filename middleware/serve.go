@@ -47,14 +47,14 @@ func (x *transaction) serveHTTP(w http.ResponseWriter) error {
 		return err
 	}
 	out := newLiveWriter(w, to, &a)
-	defer out.end()
+	defer out.close()
 	if _, err := io.Copy(out, a.body); err != nil && out.err == nil {
 		return err
 	}
 	if _, part := a.body.(*sectionReader); part {
 		out.flush() // the fetch, and with it the request, may go on for long
 	}
-	out.end() // before the header changes
+	out.close() // before the header changes
 	for name, values := range a.flight.trailers() {
 		header[http.TrailerPrefix+name] = values
 	}
@@ -73,10 +73,10 @@ func merge(header, answer http.Header) {
 	}
 }
 
-// late answers a request whose deadline, which a handler around the cache has set, passed before
+// answerTimedOut answers a request whose deadline, which a handler around the cache has set, passed before
 // there was an answer (RFC 9110 §15.6.5). It reports false where that is not so. A client who is
 // gone cancels, and has no deadline.
-func (x *transaction) late(w http.ResponseWriter) bool {
+func (x *transaction) answerTimedOut(w http.ResponseWriter) bool {
 	if !errors.Is(x.client.Err(), context.DeadlineExceeded) {
 		return false
 	}

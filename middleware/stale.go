@@ -8,47 +8,48 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// errPrecededByFailure stands for the error that another request met when it asked the origin for
-// this one.
-var errPrecededByFailure = errors.New("middleware: the origin failed the request that this one waited for")
+// errPrecededByFailure is what Config.ServeStale is given when the origin failed another request,
+// for which this one waited.
+var errPrecededByFailure = errors.New("middleware: the origin failed the request for which this one waited")
 
-// mayServeStale asks Config.ServeStale whether meta may stand in for an error.
+// mayServeStale asks Config.ServeStale whether meta may be served in place of an error.
 func (x *transaction) mayServeStale(meta *cirque.CacheMeta, status int, err error) bool {
 	return x.cache.cfg.ServeStale == nil || x.cache.cfg.ServeStale(x.req, meta, status, err)
 }
 
-// standsIn serves the stale entry at hand in place of an error, a status or err, if it may (RFC 5861
-// §4), and reports whether it does.
-func (x *transaction) standsIn(status int, err error) bool {
+// standInFor makes the stale entry the answer in place of an error, if that is allowed (RFC 5861
+// §4), and reports whether it did. The error is a status of the origin, or err.
+func (x *transaction) standInFor(status int, err error) bool {
 	if err == nil && !rules.StaleMayStandInFor(status) {
 		return false
 	}
 	if x.hc.Phase() != cirque.PhaseStale || !x.staleIfError || !x.mayServeStale(x.hc.Meta(), status, err) {
 		return false
 	}
-	// Those who wait would meet the same origin. They find the same entry, and need not ask again.
+	// Those who wait would get the same error from the origin. They find the same stale entry, and
+	// need not ask.
 	x.hc.ReleaseWriteLock(cirque.UpstreamError)
 	x.status.setTTL(x.hc.Meta(), x.now)
 	x.status.detail = "stale-if-error"
 	return true
 }
 
-// failed ends a fetch that brought no header: the origin could not be asked, or broke off. It
-// reports whether a stale entry stands in; otherwise the walk is over.
-func (x *transaction) failed(err error) bool {
+// endFailedFetch ends a fetch that brought no header: the origin could not be asked, or the
+// connection broke. It reports whether a stale entry is the answer. If not, the walk has ended.
+func (x *transaction) endFailedFetch(err error) bool {
 	x.now = time.Now()
-	if x.upstream.as != storeNothing && x.standsIn(0, err) {
+	if x.upstream.as != storeNothing && x.standInFor(0, err) {
 		return true
 	}
-	x.uncached(x.failure(cirque.UpstreamError))
+	x.uncached(x.failureReason(cirque.UpstreamError))
 	return false
 }
 
-// failure returns the reason to report where the origin or the Storage failed the request. The first
-// failure gives the turn to one of those who wait. If that one fails too, the reason lets all others
-// go, because each of their turns could take as long.
-func (x *transaction) failure(reason cirque.NoCacheReason) cirque.NoCacheReason {
-	if x.preceded != noFailure {
+// failureReason returns the reason to report when the origin or the Storage failed the request.
+// After a first failure, one of those who wait gets the permit. After a second failure in a row,
+// the reason releases all of them: each further attempt could take as long.
+func (x *transaction) failureReason(reason cirque.NoCacheReason) cirque.NoCacheReason {
+	if x.precedingFailure != noFailure {
 		return cirque.OriginNotCache
 	}
 	return reason

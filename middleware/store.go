@@ -9,14 +9,14 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// bookkeeping is what a Storage takes beside a response that is being written, with its vary record,
-// in bytes. It is rather too much than too little.
+// bookkeeping is what a Storage needs beside a response that is being written, with its vary
+// record, in bytes. It is an upper estimate.
 const bookkeeping = 1536
 
-// holds reports whether the Storage, were it empty, would hold a response whose body has this
-// length; negative where that is not known.
+// holds reports whether an empty Storage could hold a response with a body of this length; negative
+// if that is unknown.
 func (c *Cache) holds(key cirque.CacheKey, meta *cirque.CacheMeta, length int64) bool {
-	const copied = 4 << 10 // up to which length a body is in memory twice for a moment
+	const copied = 4 << 10 // a body up to this length is in memory twice for a moment
 	if length <= copied {
 		length *= 2
 	}
@@ -26,19 +26,20 @@ func (c *Cache) holds(key cirque.CacheKey, meta *cirque.CacheMeta, length int64)
 
 // fillSource describes the body of a fill.
 type fillSource struct {
-	size     int64      // negative where unknown
-	replaces cirque.Tag // the entry it is built upon
+	size     int64      // negative if unknown
+	replaces cirque.Tag // the entry of which the body contains parts
 }
 
-// fill begins to store the answer with meta. Where it cannot, the answer is for this client alone.
+// fill begins to store the answer, with meta. If that is not possible, the answer is for this
+// client alone.
 func (x *transaction) fill(meta *cirque.CacheMeta, src fillSource) fate {
 	c := x.cache
 	if !x.flight.claim() {
 		return x.notFilled("closing", cirque.Deferred)
 	}
 	if !c.fills.take(x.flight, x.holder()) {
-		// Those who wait go to the origin at once, all together: one after the other, each would
-		// find no place either.
+		// Those who wait go to the origin at once and together. If they went one by one, each of
+		// them would find no place.
 		return x.notFilled("too-many-fills", cirque.OriginNotCache)
 	}
 	begun := false
@@ -48,13 +49,13 @@ func (x *transaction) fill(meta *cirque.CacheMeta, src fillSource) fate {
 		}
 	}()
 	x.setGroups(meta)
-	unshared := !x.shared(meta)
+	unshared := !x.noteShareable(meta)
 	x.hc.SetMeta(meta)
 	fields, _ := cirque.VaryFields(http.Header{"Vary": meta.Header().Values("Vary")})
 	x.hc.UpdateVariance(x.flight.ctx, fields, x.req.Header, x.varianceHook())
 	fill, err := x.hc.StartFill(x.flight.ctx, cirque.FillOptions{
-		Reader: x.readerContext(), SizeHint: src.size, Replaces: src.replaces, Cost: x.now.Sub(x.upstream.asked),
-		LastTurn: x.preceded != noFailure, Unshared: unshared,
+		Reader: x.readerContext(), SizeHint: src.size, Replaces: src.replaces, Cost: x.now.Sub(x.upstream.askedAt),
+		LastTurn: x.precedingFailure != noFailure, Unshared: unshared,
 	})
 	switch {
 	case errors.Is(err, cirque.ErrPurged):
@@ -62,7 +63,7 @@ func (x *transaction) fill(meta *cirque.CacheMeta, src fillSource) fate {
 		return x.notFilled("purged", cirque.Deferred)
 	case err != nil:
 		c.storageFailed("miss", err)
-		return x.notFilled("storage-error", x.failure(cirque.StorageError))
+		return x.notFilled("storage-error", x.failureReason(cirque.StorageError))
 	}
 	begun = true
 	x.flight.carry(fill)
@@ -81,13 +82,13 @@ func (x *transaction) fill(meta *cirque.CacheMeta, src fillSource) fate {
 	return fateFill
 }
 
-// notFilled passes on an answer that could be stored, and says why it is not.
+// notFilled passes on an answer that the rules would store, and notes why it is not stored.
 func (x *transaction) notFilled(detail string, reason cirque.NoCacheReason) fate {
 	x.status.detail = detail
 	return x.pass(reason)
 }
 
-// notStored says in a token why a response that might be stored was not.
+// notStored returns a token that says why a response was not stored although the rules allow it.
 func notStored(err error) string {
 	if errors.Is(err, cirque.ErrSuperseded) {
 		return "superseded"
@@ -95,10 +96,10 @@ func notStored(err error) string {
 	return "purged"
 }
 
-// shared reports whether those who wait for meta's response may share it, or have it while it is
-// revalidated (RFC 5861 §3). If not, because it must be validated before each use, shared sees to it
-// that the next requests do not queue.
-func (x *transaction) shared(meta *cirque.CacheMeta) bool {
+// noteShareable reports whether those who wait for meta's response may share it, or may be served
+// it while it is revalidated (RFC 5861 §3). If not, because it must be validated before each use,
+// noteShareable tells the predictor, so that the next requests do not queue.
+func (x *transaction) noteShareable(meta *cirque.CacheMeta) bool {
 	shared := rules.Shareable(meta, x.now) || meta.ServeStaleWhileRevalidate(x.now)
 	if !shared && x.upstream.as != storePost { // a POST's answer says nothing about the lock of GETs
 		x.hc.ResponseBecameUncacheable(cirque.OriginNotCache)
@@ -106,23 +107,24 @@ func (x *transaction) shared(meta *cirque.CacheMeta) bool {
 	return shared
 }
 
-// setGroups notes which groups of the origin, as clients know it, the response is in.
+// setGroups notes in meta the groups that the response is in. They belong to the origin that
+// clients see.
 func (x *transaction) setGroups(meta *cirque.CacheMeta) {
 	if meta.Header().Has("Cache-Groups") {
 		meta.SetGroups(x.target.origin())
 	}
 }
 
-// finishFill ends the fill, whose body has come whole. If that was for nothing, the fill is left for
-// the caller to abort.
+// finishFill ends the fill after its body has arrived whole. If the fill cannot be finished, the
+// caller has to abort it.
 func (x *transaction) finishFill(trailer http.Header) {
-	x.flight.turn(true)
+	x.flight.nowStoring()
 	fill := x.flight.fill.Load()
-	if x.flight.ctx.Err() != nil || x.upstream.part != nil && x.upstream.part.append(fill) != nil {
+	if x.flight.ctx.Err() != nil || x.upstream.part != nil && x.upstream.part.writeAfter(fill) != nil {
 		return
 	}
 	if trailer["Set-Cookie"] != nil {
-		// All who read along get the trailer. A cookie has no place in it (RFC 9110 §6.5.1).
+		// All readers get the trailer, and a cookie does not belong there (RFC 9110 §6.5.1).
 		trailer = trailer.Clone()
 		delete(trailer, "Set-Cookie")
 	}
@@ -133,30 +135,30 @@ func (x *transaction) finishFill(trailer http.Header) {
 	}
 }
 
-// freshen merges an answer that validates the stale entry at hand into that entry's meta.
+// freshen merges an answer that validates the walk's stale entry into the meta of that entry.
 func (x *transaction) freshen(e *rules.Exchange) (*cirque.CacheMeta, *rules.Refusal) {
 	fresh, refusal := x.cache.policy.Freshen(x.hc.Meta(), e)
 	x.setGroups(fresh)
 	return fresh, refusal
 }
 
-// storeFreshened stores the meta that freshen returned, and lets those go who wait for it.
+// storeFreshened stores the meta that freshen returned, and releases those who wait for it.
 func (x *transaction) storeFreshened(fresh *cirque.CacheMeta) error {
-	if x.shared(fresh) { // before they are let go: nobody is to queue behind them
+	if x.noteShareable(fresh) { // before the waiters are released, so that nobody queues behind them
 		x.hc.ResponseBecameCacheable()
 	}
 	return x.hc.Revalidate(x.flightContext(), fresh)
 }
 
-// supersede ends the life of what is stored under the walk's key, unless that is more recent than
-// the answer in e.
+// supersede removes what is stored under the walk's key, unless that is more recent than the answer
+// in e.
 func (x *transaction) supersede(e *rules.Exchange) {
 	if err := x.hc.Supersede(x.flightContext(), e.Recency()); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 		x.cache.storageFailed("purge", err)
 	}
 }
 
-// readerContext is the context in which the client reads the fill; nil where there is no client.
+// readerContext is the context in which the client reads the fill; nil if there is no client.
 func (x *transaction) readerContext() context.Context {
 	if x.background {
 		return nil
@@ -164,8 +166,8 @@ func (x *transaction) readerContext() context.Context {
 	return x.client
 }
 
-// readingContext is the context in which what is stored is read for an answer. A client who has left
-// does not keep the answer from the others.
+// readingContext is the context for reading the Storage in order to answer. If this client has
+// left, the others still get the answer.
 func (x *transaction) readingContext() context.Context {
 	if x.client.Err() != nil {
 		return context.WithoutCancel(x.client)
@@ -173,7 +175,7 @@ func (x *transaction) readingContext() context.Context {
 	return x.client
 }
 
-// flightContext is the context in which the Storage is written to.
+// flightContext is the context for writing to the Storage.
 func (x *transaction) flightContext() context.Context {
 	if x.flight != nil {
 		return x.flight.ctx

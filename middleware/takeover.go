@@ -8,8 +8,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// take makes h drive the walk, if that is for what r is for here.
-func (f *refresh) take(h *handlerDoor, r *http.Request) bool {
+// takeOver makes h drive the walk, if that is for what r is for here.
+func (f *refresh) takeOver(h *handlerDoor, r *http.Request) bool {
 	c := h.cache
 	if f.cache != c || f.ctx.Err() != nil {
 		return false
@@ -21,7 +21,7 @@ func (f *refresh) take(h *handlerDoor, r *http.Request) bool {
 	if key, ok := c.key(doorHandler, &q.target, q.req); !ok || key.PrimaryHash() != f.key.PrimaryHash() {
 		return false
 	}
-	if q.selects(f.wants.record) != f.wants {
+	if q.selectionFor(f.wants.record) != f.wants {
 		return false // rewritten to another resource, by what is gone from the request: a Host, say
 	}
 	if !f.state.CompareAndSwap(refreshPending, refreshTaken) {
@@ -41,7 +41,7 @@ func (f *refresh) take(h *handlerDoor, r *http.Request) bool {
 // refresh takes the request of a refresh, which may be on its way to another door.
 func (h *handlerDoor) refresh(f *refresh, w http.ResponseWriter, r *http.Request) {
 	switch {
-	case f.take(h, r):
+	case f.takeOver(h, r):
 	case f.ctx.Err() != nil || f.state.Load() == refreshOver:
 		http.Error(w, "too late for a revalidation", http.StatusServiceUnavailable)
 		return
@@ -49,9 +49,9 @@ func (h *handlerDoor) refresh(f *refresh, w http.ResponseWriter, r *http.Request
 		h.next.ServeHTTP(w, r)
 		return
 	}
-	defer f.finish()
-	if f.again != nil {
-		f.again.fly(h, f.walk)
+	defer f.releaseWalk()
+	if f.second != nil {
+		f.second.fetch(h, f.walk)
 		return
 	}
 	f.walk.revalidate(f.served)
@@ -68,8 +68,8 @@ type secondAsking struct {
 	panicked any                 // what the door panicked with; to be read after done
 }
 
-// fly asks h's next, for the walk's client.
-func (s *secondAsking) fly(h *handlerDoor, x *transaction) {
+// fetch asks h's next, for the walk's client.
+func (s *secondAsking) fetch(h *handlerDoor, x *transaction) {
 	defer func() {
 		if s.panicked = recover(); s.panicked != nil {
 			panic(s.panicked)
@@ -79,10 +79,10 @@ func (s *secondAsking) fly(h *handlerDoor, x *transaction) {
 	}
 }
 
-// askAgain asks for the second time, on behalf of x, whose client w is. It reports false where no
+// askThroughChain asks for the second time, on behalf of x, whose client w is. It reports false where no
 // request of the cache's own comes to the door: then next can only be asked with the request that
 // it got before.
-func (h *handlerDoor) askAgain(x *transaction, w http.ResponseWriter) bool {
+func (h *handlerDoor) askThroughChain(x *transaction, w http.ResponseWriter) bool {
 	c, first := h.cache, x.client
 	chain, _ := c.chainOf(x.req)
 	if chain == nil || x.upstream.as == storePost { // a POST is not made twice
@@ -91,30 +91,30 @@ func (h *handlerDoor) askAgain(x *transaction, w http.ResponseWriter) bool {
 	ctx, cancel := context.WithCancel(endingWith{first, c.newContext(x.req)})
 	defer cancel()
 	f := &refresh{
-		cache: c, walk: x, key: x.hc.Key(), wants: x.selects(x.hc.VaryRecord()), ctx: ctx, cancel: cancel,
-		again: &secondAsking{client: w, done: make(chan struct{})},
+		cache: c, walk: x, key: x.hc.Key(), wants: x.selectionFor(x.hc.VaryRecord()), ctx: ctx, cancel: cancel,
+		second: &secondAsking{client: w, done: make(chan struct{})},
 	}
-	r := newRefreshRequest(context.WithValue(ctx, refreshKey{}, f), x.req, x.said.Clone())
+	r := newRefreshRequest(context.WithValue(ctx, refreshKey{}, f), x.req, x.clientHeader.Clone())
 	r.Method = x.req.Method
 	returned := make(chan struct{})
 	go func() {
 		defer close(returned)
-		defer f.again.recoverChain(c)
+		defer f.second.recoverChain(c)
 		chain.ServeHTTP(&discardedResponse{ctx: ctx}, r)
 	}()
 	timer := time.NewTimer(c.cfg.LockWait)
 	defer timer.Stop()
 	select {
-	case <-f.again.done:
+	case <-f.second.done:
 	case <-returned:
 	case <-timer.C: // the first request may hold what the second one waits for
 	}
 	if f.state.CompareAndSwap(refreshPending, refreshOver) {
 		return false
 	}
-	<-f.again.done // next has returned; what handlers around it do until they return is for nobody
-	if f.again.panicked != nil {
-		panic(f.again.panicked)
+	<-f.second.done // next has returned; what handlers around it do until they return is for nobody
+	if f.second.panicked != nil {
+		panic(f.second.panicked)
 	}
 	return true
 }

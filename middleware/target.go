@@ -26,7 +26,7 @@ type target struct {
 	outbound  bool // it is a client's, and its URL says all
 	shown     bool // the request itself says the same: no handler, no proxy and no Config made it another
 	rewritten bool // next sees another URL, or another Host, than the client asked for
-	claims    bool // next sees what any client can say, and no key tells: the request is not for the cache
+	unkeyable bool // next sees what any client can say, and no key tells: the request is not for the cache
 	secured   bool // next sees a TLS connection, where the scheme need not be the connection's
 }
 
@@ -38,19 +38,19 @@ func (c *Cache) target(d door, r *http.Request) (t target) {
 	}
 	t = inbound(r)
 	if c.public.scheme != "" || c.cfg.TrustForwarded != nil {
-		c.publish(&t, r)
+		c.applyPublicOrigin(&t, r)
 	}
 	if u := r.URL; u.Scheme != "" && u.Scheme != t.scheme || u.User != nil {
 		// Set by a handler around the cache, or chosen by the client; next may go by it.
 		t.rewritten, t.shown = true, false
-		t.claims = t.claimed(r)
+		t.unkeyable = t.hasUnkeyableForm(r)
 	}
 	return t
 }
 
-// claimed reports whether r's absolute form has user information, or a scheme that is neither the
+// hasUnkeyableForm reports whether r's absolute form has user information, or a scheme that is neither the
 // connection's nor the public one.
-func (t *target) claimed(r *http.Request) bool {
+func (t *target) hasUnkeyableForm(r *http.Request) bool {
 	scheme, user, _, _ := splitRequestURI(r.RequestURI)
 	scheme = strings.ToLower(scheme)
 	return user != "" || scheme != "" && scheme != t.scheme && scheme != connectionScheme(r)
@@ -270,7 +270,7 @@ func (t *target) present(r *http.Request) *http.Request {
 		clean.RequestURI, clean.TLS = "", nil
 		return &clean
 	}
-	return t.fill(*r)
+	return t.applyTo(*r)
 }
 
 // get returns a GET for t, with nothing else from r than where it came from. It stands for a
@@ -280,11 +280,11 @@ func (t *target) get(r *http.Request) *http.Request {
 		Method: http.MethodGet, URL: r.URL, Host: r.Host, TLS: r.TLS, Header: http.Header{},
 		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, RemoteAddr: r.RemoteAddr,
 	}
-	return t.fill(*get.WithContext(r.Context()))
+	return t.applyTo(*get.WithContext(r.Context()))
 }
 
-// fill returns r with what t says.
-func (t *target) fill(r http.Request) *http.Request {
+// applyTo returns r with what t says.
+func (t *target) applyTo(r http.Request) *http.Request {
 	u := &url.URL{Scheme: t.scheme, Host: r.URL.Host}
 	form := strings.TrimPrefix(string(t.appendPathAndQuery(nil)), "\x00")
 	if opaque, ok := strings.CutPrefix(t.path, "\x00"); ok {
@@ -380,9 +380,9 @@ func validHost(s string) bool {
 	return err == nil && u.Host == s && u.Hostname() != ""
 }
 
-// publish makes t what the client of a server's request sees who is not connected to this server
+// applyPublicOrigin makes t what the client of a server's request sees who is not connected to this server
 // itself.
-func (c *Cache) publish(t *target, r *http.Request) {
+func (c *Cache) applyPublicOrigin(t *target, r *http.Request) {
 	scheme, host := c.public.scheme, c.public.host
 	if host == "" && c.cfg.TrustForwarded != nil && c.cfg.TrustForwarded(r) {
 		if scheme == "" {

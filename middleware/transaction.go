@@ -8,14 +8,14 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// transaction is the handling of one client request, from its door to its answer. It falls through
-// the rooms of this package, each of which is a file or a few:
+// transaction is the handling of one client request, from its door to its answer. The request
+// passes through these rooms, each of which is one file or a few:
 //
 //	door ──▶ request ──▶ plan ─┬─────────────────────────────────────▶ answer
 //	                           └─▶ upstream ──▶ fetch ──▶ decide ──▶ store ──▶ answer
 //
-// The doors differ in how they ask the origin and in how they send the answer. All between these is
-// the same for both.
+// The two doors differ in how they ask the origin and in how they send the answer. Everything in
+// between is the same for both.
 type transaction struct {
 	clientRequest
 	origin     origin
@@ -23,20 +23,21 @@ type transaction struct {
 	hc         cirque.HttpCache // the walk
 
 	arrived time.Time // when the request came in
-	now     time.Time // what decisions go by: read once on a hit, and again after each wait
+	now     time.Time // the time that decisions use: read once on a hit, and again after each wait
 
-	staleIfError bool     // the stale entry at hand may stand in for an error of the origin
-	preceded     failure  // how a fill ended that the request waited for
-	upstream     upstream // what the origin is asked, if it is asked
-	flight       *flight  // the fetch, once it began
+	staleIfError     bool     // the stale entry may be served in place of an error of the origin
+	precedingFailure failure  // how the fill ended for which the request waited
+	upstream         upstream // what to ask the origin, if it is asked
+	flight           *flight  // the fetch, once it began
 
-	own    http.Header // the origin's answer to this very request, if that is stored or freshens what is
-	status cacheStatus
+	answerHeader http.Header // of the origin's answer to this very request, if the cache stores that answer or freshens an entry with it
+	status       cacheStatus
 }
 
-// origin is how a door reaches what is behind it, for a request without a client.
+// origin is how a door asks the origin when there is no client: in a background revalidation.
 type origin interface {
-	// revalidate asks the origin on behalf of x, and sees the fill through to its end.
+	// revalidate asks the origin on behalf of x, and returns when the fill, if there is one, has
+	// ended.
 	revalidate(x *transaction)
 }
 
@@ -44,24 +45,25 @@ type origin interface {
 type source uint8
 
 const (
-	fromCache   source = iota + 1 // from what was found
+	fromCache   source = iota + 1 // from the stored response that was found
 	fromOrigin                    // from the origin; it may be stored
 	pastCache                     // from the origin, for this client alone
-	fromNowhere                   // 504: the request wants nothing but a stored response (RFC 9111 §5.2.1.7)
+	fromNowhere                   // 504: nothing is stored, and the request has only-if-cached (RFC 9111 §5.2.1.7)
 )
 
-// failure says how a fill ended that a request waited for.
+// failure says how the fill failed for which a request waited.
 type failure uint8
 
 const (
 	noFailure    failure = iota
-	fillFailed           // for a reason that may not come again
+	fillFailed           // for a reason that may not occur again
 	originFailed         // because the origin failed
 )
 
-// heap returns x as one that lives on after the caller of a door has returned. Until then a
-// transaction is on its caller's stack: a hit, which is over soon, costs neither the heap nor the
-// garbage collector's attention. x holds nothing any more.
+// heap moves x to the heap and returns it. x itself is empty then.
+//
+// A transaction begins on the stack of the door's caller: a hit ends before the door returns, so it
+// costs neither the heap nor the garbage collector anything. A fetch can outlive the door.
 func (x *transaction) heap() *transaction {
 	y := new(transaction)
 	*y = *x
@@ -69,22 +71,22 @@ func (x *transaction) heap() *transaction {
 	return y
 }
 
-// enable begins the walk at key.
+// enable begins the walk with key.
 func (x *transaction) enable(key cirque.CacheKey) {
 	x.hc.Enable(x.cache.opts)
 	x.hc.SetTrace(cirque.ContextCacheTrace(x.client))
 	if !x.cache.cfg.Private && x.req.Header["Authorization"] != nil {
-		// Whether the response may be stored can depend on Authorization (RFC 9111 §3.5). So
-		// requests with that field wait, and predict, among themselves.
+		// Authorization can decide whether the response may be stored (RFC 9111 §3.5). So requests
+		// with that field have a lock and a prediction of their own.
 		x.hc.SetLockClass("authorization")
 	}
 	x.hc.SetKey(key)
 }
 
-// bypass leads the request around the cache.
+// bypass sends the request past the cache.
 func (x *transaction) bypass(fwd, detail string) source {
 	x.status.fwd, x.status.detail = fwd, detail
-	x.upstream.bypass()
+	x.upstream.askAsClient()
 	return pastCache
 }
 
@@ -95,47 +97,47 @@ func (x *transaction) uncached(reason cirque.NoCacheReason) {
 	}
 }
 
-// pass ends the walk likewise, where the origin has answered.
+// pass does the same as uncached, after the origin has answered.
 func (x *transaction) pass(reason cirque.NoCacheReason) fate {
 	x.uncached(reason)
 	return fatePass
 }
 
-// closing leads the request around a cache that is being closed.
-func (x *transaction) closing() {
+// bypassClosing sends the request past a cache that is being closed.
+func (x *transaction) bypassClosing() {
 	x.uncached(cirque.Deferred)
 	x.bypass(x.status.fwd, "closing")
 }
 
-// mayStore reports whether the answer from s may be stored, as far as the cache goes: a cache that is
-// closing leads the request around itself.
+// mayStore reports whether the answer from s may be stored, before the rules decide. When the cache
+// is closing, nothing is stored, and mayStore sends the request past the cache.
 func (x *transaction) mayStore(s source) bool {
 	if s != fromOrigin {
 		return false
 	}
 	if x.cache.underWay.closed() {
-		x.closing()
+		x.bypassClosing()
 		return false
 	}
 	return true
 }
 
-// startFlight begins a fetch on behalf of x. One that begins while the cache is closing is the
-// client's to its end.
+// startFlight begins a fetch on behalf of x. If the cache is closing, the fetch belongs to the
+// client from beginning to end.
 func (x *transaction) startFlight() *flight {
 	number := x.cache.underWay.enter()
 	f := x.cache.newFlight(x.client, !x.background, number)
 	x.flight = f
 	switch {
-	case x.background: // which is under way itself
-		f.own(ownedClaimed)
+	case x.background: // the revalidation is already counted as under way
+		f.setOwner(ownedClaimed)
 	case number == 0:
-		x.closing()
-		f.adopt()
+		x.bypassClosing()
+		f.pass()
 	case x.hc.IsWriter():
-		f.own(ownedByCache)
+		f.setOwner(ownedByCache)
 	default:
-		f.own(ownedByClient)
+		f.setOwner(ownedByClient)
 	}
 	return f
 }

@@ -47,9 +47,9 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	case keepsOut(own):
 		return t.keepOut(r, own)
 	case hasCancel(r):
-		return cancellable(r, t.RoundTrip)
+		return roundTripCancellable(r, t.RoundTrip)
 	case r.Method == "" || undeclared(r):
-		return t.completed(r)
+		return t.roundTripCompleted(r)
 	}
 	x := transaction{clientRequest: newClientRequest(t.cache, doorTransport, own), origin: t}
 	done := true // with the request's body, unless the origin gets it
@@ -73,12 +73,12 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	if y.mayStore(from) {
 		return t.fetch(y, r)
 	}
-	return t.pass(y, r)
+	return t.askUncached(y, r)
 }
 
-// completed is RoundTrip for a request that does not say all that the rules have to know: its
+// roundTripCompleted is RoundTrip for a request that does not say all that the rules have to know: its
 // method, or whether it has content.
-func (t *transportDoor) completed(r *http.Request) (*http.Response, error) {
+func (t *transportDoor) roundTripCompleted(r *http.Request) (*http.Response, error) {
 	own := *r
 	if own.Method == "" {
 		own.Method = http.MethodGet
@@ -93,10 +93,10 @@ func (t *transportDoor) completed(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// pass sends the request on for its client alone, and only looks at the answer.
-func (t *transportDoor) pass(x *transaction, r *http.Request) (*http.Response, error) {
+// askUncached sends the request on for its client alone, and only looks at the answer.
+func (t *transportDoor) askUncached(x *transaction, r *http.Request) (*http.Response, error) {
 	defer x.hc.Release()
-	x.ask()
+	x.noteAsked()
 	response, err := t.roundTrip(r)
 	if err != nil {
 		return nil, err
@@ -109,5 +109,5 @@ func (t *transportDoor) pass(x *transaction, r *http.Request) (*http.Response, e
 	}()
 	x.decide(replyOf(response))
 	handedOn = true
-	return x.marked(response, r), nil
+	return x.withCacheStatus(response, r), nil
 }

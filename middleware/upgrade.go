@@ -48,7 +48,7 @@ func (h *handlerDoor) keepOut(w http.ResponseWriter, r *http.Request) {
 	} else {
 		h.next.ServeHTTP(o, r)
 	}
-	o.answered(http.StatusOK)
+	o.noteStatus(http.StatusOK)
 }
 
 // keepOut sends r, which own is the canonical form of, and returns the answer as it is.
@@ -96,8 +96,8 @@ type observer struct {
 // Unwrap lets http.ResponseController reach the server's writer.
 func (o *observer) Unwrap() http.ResponseWriter { return o.ResponseWriter }
 
-// answered takes the final status, if it is the first.
-func (o *observer) answered(status int) {
+// noteStatus takes the final status, if it is the first.
+func (o *observer) noteStatus(status int) {
 	if o.status != 0 || status < 200 && status != http.StatusSwitchingProtocols {
 		return
 	}
@@ -115,25 +115,25 @@ func (o *observer) hijackEnded() {
 
 // WriteHeader implements http.ResponseWriter.
 func (o *observer) WriteHeader(status int) {
-	o.answered(status)
+	o.noteStatus(status)
 	o.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements io.Writer.
 func (o *observer) Write(p []byte) (int, error) {
-	o.answered(http.StatusOK)
+	o.noteStatus(http.StatusOK)
 	return o.ResponseWriter.Write(p)
 }
 
 // WriteString implements io.StringWriter.
 func (o *observer) WriteString(s string) (int, error) {
-	o.answered(http.StatusOK)
+	o.noteStatus(http.StatusOK)
 	return io.WriteString(o.ResponseWriter, s)
 }
 
 // ReadFrom implements io.ReaderFrom.
 func (o *observer) ReadFrom(r io.Reader) (int64, error) {
-	o.answered(http.StatusOK)
+	o.noteStatus(http.StatusOK)
 	return io.Copy(o.ResponseWriter, r)
 }
 
@@ -142,7 +142,7 @@ func (o *observer) Flush() { _ = o.FlushError() }
 
 // FlushError is Flush for http.ResponseController.
 func (o *observer) FlushError() error {
-	o.answered(http.StatusOK)
+	o.noteStatus(http.StatusOK)
 	return http.NewResponseController(o.ResponseWriter).Flush()
 }
 
@@ -164,7 +164,7 @@ func (o *hijackableObserver) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(o.ResponseWriter).Hijack()
 	if err == nil {
 		o.hijacked = true
-		o.answered(http.StatusSwitchingProtocols)
+		o.noteStatus(http.StatusSwitchingProtocols)
 	}
 	return conn, rw, err
 }

@@ -11,18 +11,18 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// upstream says what the origin is asked, and what its answer may be stored as. The zero value asks
-// for the whole of what the client wants, which may be stored as such.
+// upstream says what to ask the origin, and what its answer may be stored as. The zero value asks
+// for the whole of what the client wants, and lets the answer be stored as such.
 type upstream struct {
 	as         storeAs
 	post       *post            // with storePost
 	part       *partFill        // with storePart
-	keeps      conditions       // what of the client's conditions the origin gets
-	validators []cirque.Variant // of stored responses, which the origin gets instead
-	again      bool             // it is the second time that the origin is asked
+	keeps      conditions       // which of the client's conditions the origin gets
+	validators []cirque.Variant // of stored responses; the origin gets them instead
+	secondTime bool             // the origin is asked for the second time
 
-	asked time.Time         // when the origin was asked
-	epoch cirque.PurgeEpoch // of the Storage, then
+	askedAt time.Time         // when the origin was asked
+	epoch   cirque.PurgeEpoch // of the Storage at that time
 }
 
 // storeAs says what the answer of the origin may be stored as.
@@ -30,66 +30,67 @@ type storeAs uint8
 
 const (
 	storeWhole   storeAs = iota // as the answer to this request
-	storePost                   // as the answer to later GETs of what a POST was for
-	storePart                   // together with the part that is stored
-	storeNothing                // it is for this client alone
+	storePost                   // as the answer to later GETs of the POST's target
+	storePart                   // together with the stored part
+	storeNothing                // nothing: it is for this client alone
 )
 
-// conditions says what of the client's Range and preconditions the origin gets.
+// conditions says which of the client's Range and preconditions the origin gets.
 type conditions uint8
 
 const (
 	keepNone  conditions = iota
 	keepRange            // Range and If-Range
-	keepAll              // preconditions too
+	keepAll              // and the preconditions
 )
 
-// post is what a POST's answer may be stored as.
+// post says what a POST's answer may be stored as.
 type post struct {
 	key         cirque.CacheKey
-	timesPurged func() int // the purges of key since the POST came in
+	timesPurged func() int // counts the purges of key since the POST came in
 }
 
-// whole asks for a response that may be stored whole.
-func (u *upstream) whole() { u.as, u.part = storeWhole, nil }
+// askWhole asks for a response that can be stored whole.
+func (u *upstream) askWhole() { u.as, u.part = storeWhole, nil }
 
-// complete asks for the bytes that the stored part lacks.
-func (u *upstream) complete(part *partFill) { u.as, u.part = storePart, part }
+// askMissing asks for the bytes that are missing from the stored part.
+func (u *upstream) askMissing(part *partFill) { u.as, u.part = storePart, part }
 
-// bypass asks what the client asks, for nobody else.
-func (u *upstream) bypass() {
+// askAsClient asks exactly what the client asks. The answer is for that client alone.
+func (u *upstream) askAsClient() {
 	u.as, u.part, u.keeps, u.validators = storeNothing, nil, keepAll, nil
 }
 
-// simplify asks for the response itself, without conditions, after the answer to a request with some
-// was of no use. It reports false if that was done before.
-func (u *upstream) simplify() bool {
-	if u.again {
+// askWithoutConditions asks for the response itself, without conditions, because the answer to a
+// conditional request could not be used. It returns false if the origin was already asked twice.
+func (u *upstream) askWithoutConditions() bool {
+	if u.secondTime {
 		return false
 	}
-	u.again, u.validators = true, nil
+	u.secondTime, u.validators = true, nil
 	if u.part != nil {
-		u.whole()
+		u.askWhole()
 	}
 	return true
 }
 
-// askOrigin leads the request to the origin, and decides what is asked there.
+// askOrigin sends the request to the origin, and decides what to ask there.
 func (x *transaction) askOrigin() source {
 	if x.hc.Phase() == cirque.PhaseCacheKey {
 		x.hc.Miss()
 	}
-	x.status.collapsed = false // it waited, and asks all the same
+	x.status.collapsed = false // it waited, and has to ask nevertheless
 	u := &x.upstream
 	u.validators = x.storedValidators()
 	if u.part != nil {
 		return fromOrigin
 	}
 	if x.hc.Phase() != cirque.PhaseStale && !x.hc.PredictCacheable() {
-		// The answer is most likely for this client alone: it gets what it asked for (RFC 9110
-		// §13.2.1), and what was too large to be fetched whole is not fetched whole again (§14.2).
-		// Not so where there is a stale entry: the key is then known for what has to be validated
-		// before each use, and a newer response is to take the entry's place.
+		// The answer is probably for this client alone. So the origin gets what the client asked
+		// for (RFC 9110 §13.2.1), and a response that was once too large to be fetched whole is not
+		// fetched whole again (§14.2). A stale entry is different: the predictor knows its key
+		// because the entry must be validated before each use, and a newer response is to replace
+		// it.
 		u.keeps = keepRange
 		if len(u.validators) == 0 {
 			u.keeps = keepAll
@@ -101,14 +102,13 @@ func (x *transaction) askOrigin() source {
 	return fromOrigin
 }
 
-// maxTagBytes is how much If-None-Match may hold of other variants' tags: servers refuse header
+// maxTagBytes bounds the tags of other variants in If-None-Match, in bytes: servers refuse header
 // lines that are too long.
 const maxTagBytes = 2 << 10
 
-// storedValidators returns what can be validated with one request: the stale entry, and the other
-// variants of the resource (RFC 9111 §4.3.1), the newest first, as far as there is room for them.
-// Of those it takes only the ones with a strong tag: several variants may share a weak tag, which
-// would not tell them apart.
+// storedValidators returns what one request can validate: the stale entry, and the other variants
+// of the resource (RFC 9111 §4.3.1), the newest first, as many as there is room for. Other variants
+// need a strong tag: several variants may share a weak tag, which would not tell them apart.
 func (x *transaction) storedValidators() []cirque.Variant {
 	var validators []cirque.Variant
 	if meta := x.hc.Meta(); meta != nil {
@@ -130,8 +130,8 @@ func (x *transaction) storedValidators() []cirque.Variant {
 	return validators
 }
 
-// sent returns the client's request as far as the origin gets it: Config.HeadAsGet makes a GET of a
-// HEAD.
+// sent returns the client's request as the origin gets it: Config.HeadAsGet turns a HEAD into a
+// GET.
 func (x *transaction) sent() *http.Request {
 	if !x.cache.cfg.HeadAsGet || x.req.Method != http.MethodHead || x.upstream.as == storeNothing {
 		return x.req
@@ -139,7 +139,7 @@ func (x *transaction) sent() *http.Request {
 	get := *x.req
 	get.Method = http.MethodGet
 	if get.Header["Range"] != nil {
-		// RFC 9110 §14.2: Range means nothing with a HEAD.
+		// RFC 9110 §14.2: Range has no meaning in a HEAD.
 		get.Header = get.Header.Clone()
 		get.Header.Del("Range")
 		get.Header.Del("If-Range")
@@ -150,22 +150,22 @@ func (x *transaction) sent() *http.Request {
 // upstreamRequest returns the request for the origin, with ctx as its context.
 func (x *transaction) upstreamRequest(ctx context.Context) *http.Request {
 	if x.hc.IsWriter() {
-		x.flight.fetch = fetch{ctx, x.cache, x.hc.Key().PrimaryHash()}
-		ctx = &x.flight.fetch
+		x.flight.fetchContext = fetchContext{ctx, x.cache, x.hc.Key().PrimaryHash()}
+		ctx = &x.flight.fetchContext
 	}
 	r := x.sent().Clone(ctx)
 	switch u := &x.upstream; {
 	case u.as == storePost, u.keeps == keepAll:
 	case u.as == storePart:
-		u.part.ask(r.Header)
+		u.part.requestMissing(r.Header)
 	default:
 		rules.UpstreamHeader(r.Header, u.validators, u.keeps == keepRange)
 	}
 	return r
 }
 
-// ask notes that the origin is asked now. Which of two answers is the more recent one, and which
-// purges it comes after, goes by that.
-func (x *transaction) ask() {
-	x.upstream.asked, x.upstream.epoch = time.Now(), x.cache.opts.PurgeEpoch()
+// noteAsked notes that the origin is asked now. This time decides which of two answers is more
+// recent, and the epoch decides which purges came later.
+func (x *transaction) noteAsked() {
+	x.upstream.askedAt, x.upstream.epoch = time.Now(), x.cache.opts.PurgeEpoch()
 }
