@@ -36,6 +36,7 @@ type Cache struct {
 	abort      context.CancelCauseFunc
 
 	underWay underWay
+	counters *counters
 }
 
 // New returns a cache. The zero Config is a shared cache of 256 MiB in memory.
@@ -61,6 +62,7 @@ func New(cfg Config) (*Cache, error) {
 		fills:         places{max: cfg.MaxFills, patience: cfg.LockAge},
 		revalidations: revalidations{max: cfg.MaxRevalidations, patience: cfg.LockAge},
 		namespaces:    namespaces(cfg.Namespace),
+		counters:      newCounters(),
 	}
 	c.sends.stall = cfg.StallTimeout
 	for _, budget := range opts.Budgets() {
@@ -137,6 +139,7 @@ func (c *Cache) logger() *slog.Logger {
 
 // storageFailed reports a failing Storage. The request goes on without it.
 func (c *Cache) storageFailed(op string, err error) {
+	c.counters.storageErrors.add(op)
 	c.logger().Error("cirque: storage failed", slog.String("op", op), slog.Any("err", err))
 }
 
@@ -151,6 +154,7 @@ func (c *Cache) recoverBackground(what string) {
 }
 
 func (c *Cache) reportPanic(what string, p any) {
+	c.counters.failures.Add(1)
 	c.logger().Error("cirque: panic in background", slog.String("in", what),
 		slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
 }

@@ -18,17 +18,22 @@ import (
 type result struct {
 	response *http.Response
 	err      error
+	meter    meter
 }
 
 // discard closes the response, which nobody wants.
 func (a result) discard() {
 	if a.response != nil && a.response.Body != nil {
+		if b, ok := a.response.Body.(*clientBody); ok {
+			b.once.Do(func() {}) // whoever left was counted, or nobody was there
+		}
 		_ = a.response.Body.Close()
 	}
 }
 
 // fetch asks the origin on behalf of the cache, and returns what x's client gets.
-func (t *transportDoor) fetch(x *transaction, r *http.Request) (*http.Response, error) {
+func (t *transportDoor) fetch(x *transaction, r *http.Request) result {
+	m := x.meter
 	answers := make(chan result)
 	// A caller who leaves may do with the request what it likes.
 	x.req = x.req.Clone(x.client)
@@ -49,9 +54,9 @@ func (t *transportDoor) fetch(x *transaction, r *http.Request) (*http.Response, 
 	}()
 	select {
 	case a := <-answers:
-		return a.response, a.err
+		return a
 	case <-x.client.Done():
-		return nil, context.Cause(x.client)
+		return result{err: context.Cause(x.client), meter: m}
 	}
 }
 
@@ -71,7 +76,7 @@ func (t *transportDoor) run(x *transaction, deliver func(result)) {
 				t.cache.reportPanic("fetch", p)
 			}
 			if !delivered {
-				deliver(result{err: fmt.Errorf("middleware: panic behind the cache: %v", p)})
+				deliver(result{err: fmt.Errorf("middleware: panic behind the cache: %v", p), meter: x.meter})
 			}
 			x.hc.Release()
 		}
@@ -117,7 +122,7 @@ func (t *transportDoor) fly(x *transaction, deliver func(result)) (retry bool) {
 			ours = false
 			passed.Body = passedBody(flight, body)
 		}
-		deliver(result{response: passed})
+		deliver(x.passedResult(passed))
 	case fateFill:
 		defer flight.fill.Load().Abort(cirque.UpstreamError) // nothing, after Finish
 		deliver(x.fetchedResult(response))
@@ -145,23 +150,33 @@ func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
+// passedResult returns what x's client gets where response is passed on.
+func (x *transaction) passedResult(response *http.Response) result {
+	x.headerSent()
+	_, upgraded := response.Body.(io.Writer)
+	if counting && response.Body != http.NoBody && !upgraded {
+		response.Body = &clientBody{ReadCloser: response.Body, cache: x.cache, door: x.door, meter: x.meter}
+	}
+	return result{response: response, meter: x.meter}
+}
+
 // fetchedResult returns what x's client gets where from is stored, or validates what is.
 func (x *transaction) fetchedResult(from *http.Response) result {
 	if x.background {
 		return result{}
 	}
-	return result{response: x.fetchedResponse(from)}
+	return result{response: x.fetchedResponse(from), meter: x.meter}
 }
 
 // failedResult returns what x's client gets where the origin could not be asked.
 func (x *transaction) failedResult(err error) result {
 	if x.endFailedFetch(err) {
-		return result{response: x.response(x.req)}
+		return result{response: x.response(x.req), meter: x.meter}
 	}
 	if cause := context.Cause(x.flight.ctx); cause != nil && errors.Is(err, context.Canceled) {
 		err = cause
 	}
-	return result{err: err}
+	return result{err: err, meter: x.meter}
 }
 
 // pump carries the origin's body into the fill. A body that ends early, or is not as long as

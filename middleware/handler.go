@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"net/http"
+	"time"
 )
 
 // Handler returns a handler that serves from the cache what it may, and asks next for the rest. A
@@ -47,8 +48,8 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if undeclared(r) {
 		declareContent(r)
 	}
-	x := transaction{clientRequest: newClientRequest(h.cache, doorHandler, r), origin: h}
-	defer x.hc.Release()
+	x := transaction{clientRequest: newClientRequest(h.cache, doorHandler, r), origin: h, meter: meter{arrived: time.Now()}}
+	defer x.end()
 	from, err := x.plan()
 	if err != nil {
 		if !x.answerTimedOut(w) {
@@ -71,7 +72,7 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serveFromOrigin asks next, on behalf of the cache or of this client alone.
 func (h *handlerDoor) serveFromOrigin(x *transaction, from source, w http.ResponseWriter, r *http.Request) {
-	defer x.hc.Release()
+	defer x.end()
 	if x.mayStore(from) {
 		h.fetch(x, w)
 		return

@@ -82,6 +82,7 @@ func (rw *responseWriter) passHeader() {
 	if !rw.silent {
 		rw.client.WriteHeader(rw.status)
 	}
+	rw.x.headerSent() // by the server, if nobody writes one
 }
 
 // serve sends the client its answer from the cache, on a goroutine of its own.

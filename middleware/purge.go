@@ -21,14 +21,16 @@ import (
 // In a private cache of many users it reaches the entries of one: of whom r's Authorization and
 // Cookie are. The same goes for SoftPurge, and for PURGE requests.
 func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
-	return c.purge(r, func(key cirque.CacheKey) error { return c.opts.Purge(ctx, key) })
+	err := c.purge(r, func(key cirque.CacheKey) error { return c.opts.Purge(ctx, key) })
+	return c.counters.purged(purgeOfKey, false, err)
 }
 
 // SoftPurge marks stale what Purge would remove. It is validated before it is used again, and may
 // be served stale where its response allows that, so that the origin is not flooded.
 func (c *Cache) SoftPurge(ctx context.Context, r *http.Request) error {
 	now := time.Now()
-	return c.purge(r, func(key cirque.CacheKey) error { return c.opts.MarkStale(ctx, key, now) })
+	err := c.purge(r, func(key cirque.CacheKey) error { return c.opts.MarkStale(ctx, key, now) })
+	return c.counters.purged(purgeOfKey, true, err)
 }
 
 // PurgeAll makes everything that is in the Storage count as not found, whatever its namespace, and
@@ -37,7 +39,7 @@ func (c *Cache) SoftPurge(ctx context.Context, r *http.Request) error {
 // for each entry; the room is given back as new responses need it.
 func (c *Cache) PurgeAll(ctx context.Context) error {
 	c.mustBeNew()
-	return c.opts.PurgeAll(ctx)
+	return c.counters.purged(purgeOfAll, false, c.opts.PurgeAll(ctx))
 }
 
 // PurgeGroup does the same for every response of r's origin that is in the cache group (RFC 9875
@@ -56,7 +58,7 @@ func (c *Cache) PurgeGroup(ctx context.Context, r *http.Request, group string) e
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return c.counters.purged(purgeOfGroup, false, errors.Join(errs...))
 }
 
 // targets returns what r's URL is behind each door. A server's request, one with a RequestURI, is

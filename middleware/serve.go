@@ -27,6 +27,7 @@ func (x *transaction) serveHTTP(w http.ResponseWriter) error {
 		header["Content-Type"] = nil // what was stored without a type is not given one now
 	}
 	w.WriteHeader(a.status)
+	x.headerSent()
 	if a.body == nil {
 		if x.flight != nil && x.flight.fill.Load() != nil {
 			_ = http.NewResponseController(w).Flush() // the fetch, and with it the request, may go on for long
@@ -41,6 +42,7 @@ func (x *transaction) serveHTTP(w http.ResponseWriter) error {
 		// A body of known length: should the client be what failed, aborting changes nothing for
 		// it.
 		n, err := io.Copy(to, a.body)
+		x.bytes = n
 		if err == nil && n < a.length {
 			err = io.ErrUnexpectedEOF // the Storage has less than it said
 		}
@@ -48,7 +50,8 @@ func (x *transaction) serveHTTP(w http.ResponseWriter) error {
 	}
 	out := newLiveWriter(w, to, &a)
 	defer out.close()
-	if _, err := io.Copy(out, a.body); err != nil && out.err == nil {
+	n, err := io.Copy(out, a.body)
+	if x.bytes = n; err != nil && out.err == nil {
 		return err
 	}
 	if _, part := a.body.(*sectionReader); part {

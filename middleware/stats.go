@@ -1,6 +1,8 @@
 package middleware
 
 import (
+	"errors"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,8 +23,15 @@ func (c *Cache) Stats() stats.Snapshot {
 		Bytes: make(map[stats.Result]uint64),
 	}
 	c.counters.addTo(&s)
-	s.Fills.InFlight, s.Fills.Readers, s.Fills.Max = c.fills.now()
+	s.Fills.InFlight, s.Fills.Readers = c.fills.now()
 	s.Fills.Max = c.cfg.MaxFills
+	if r, ok := c.opts.Storage.(stats.StorageReporter); ok {
+		s.Storage = r.StorageStats()
+	}
+	if r, ok := c.opts.Eviction.(stats.EvictionReporter); ok {
+		e := r.EvictionStats()
+		s.Eviction = &e
+	}
 	s.Revalidations.InFlight, s.Revalidations.Max = c.revalidations.now(), c.cfg.MaxRevalidations
 	return s
 }
@@ -37,6 +46,9 @@ type counters struct {
 	fillsStarted atomic.Uint64
 	fillBytes    atomic.Uint64
 	fillsDone    named
+
+	storageErrors named // by operation
+	purges        [purgeKinds][2]purgeCounters
 
 	lockWaits sync.Map // of *metric.Histogram by cirque.LockStatus
 
@@ -124,6 +136,8 @@ func (n *counters) addTo(s *stats.Snapshot) {
 	}
 	s.Revalidations.Foreground, s.Revalidations.Background = n.foreground.snapshot(), n.background.snapshot()
 	s.BackgroundFailures = n.failures.Load()
+	s.Purges = n.purgeStats()
+	s.StorageErrors = n.storageErrors.snapshot()
 }
 
 // request counts a request that is over.
@@ -136,4 +150,134 @@ func (n *counters) request(d door, m *meter, duration time.Duration) {
 	}
 	by.firstByte.Observe(m.firstByte)
 	by.duration.Observe(duration)
+}
+
+// keptOut counts a request that the cache keeps out of, such as an upgrade, which may take hours: it
+// has no times.
+func (n *counters) keptOut(d door) { n.requests.Any().door[d][stats.Bypass].Add(1) }
+
+// decided counts what was decided about an answer of the origin.
+func (n *counters) decided(x *transaction, status int, f fate, validates bool) {
+	if !counting {
+		return
+	}
+	if f == fatePass {
+		reason := x.status.detail
+		if reason == "" {
+			reason = x.status.fwd
+		}
+		n.uncached.add(reason)
+	}
+	if !validates {
+		return
+	}
+	switch o := n.outcomes(x); {
+	case status == http.StatusNotModified:
+		o.notModified.Add(1)
+	case status >= 500:
+		o.failed.Add(1)
+	default:
+		o.replaced.Add(1)
+	}
+}
+
+// failed counts a fetch that brought no answer.
+func (n *counters) fetchFailed(x *transaction) {
+	if counting && len(x.upstream.validators) > 0 {
+		n.outcomes(x).failed.Add(1)
+	}
+}
+
+func (n *counters) outcomes(x *transaction) *outcomes {
+	if x.background {
+		return &n.background
+	}
+	return &n.foreground
+}
+
+// lockWait counts a wait.
+func (n *counters) lockWait(status cirque.LockStatus, spent time.Duration) {
+	if !counting {
+		return
+	}
+	h, ok := n.lockWaits.Load(status)
+	if !ok {
+		h, _ = n.lockWaits.LoadOrStore(status, new(metric.Histogram))
+	}
+	h.(*metric.Histogram).Observe(spent)
+}
+
+// fillDone counts a fill that has ended.
+func (n *counters) fillDone(fill *cirque.Fill) {
+	n.fillBytes.Add(uint64(max(fill.Written(), 0)))
+	n.fillsDone.add(fillOutcome(fill))
+}
+
+// fillOutcome says in a word how a fill ended.
+func fillOutcome(fill *cirque.Fill) string {
+	err, reason := fill.Err(), fill.NoCacheReason()
+	switch {
+	case errors.Is(err, cirque.ErrSuperseded):
+		return "superseded"
+	case errors.Is(err, cirque.ErrPurged):
+		return "purged"
+	case reason == "" && err == nil:
+		return "stored"
+	case reason == cirque.ResponseTooLarge:
+		return "too-large"
+	case reason == cirque.StorageError:
+		return "storage-error"
+	case reason == cirque.UpstreamError:
+		return "upstream-error"
+	}
+	return "other"
+}
+
+// purgeKind is what a purge is of.
+type purgeKind uint8
+
+const (
+	purgeOfKey purgeKind = iota
+	purgeOfGroup
+	purgeOfAll
+	purgeByRequest // an invalidation (RFC 9111 §4.4)
+	purgeKinds
+)
+
+var purgeKindNames = [purgeKinds]string{"key", "group", "all", "invalidation"}
+
+type purgeCounters struct{ done, notFound, failed atomic.Uint64 }
+
+// purged counts a purge, and returns its error.
+func (n *counters) purged(kind purgeKind, soft bool, err error) error {
+	p := &n.purges[kind][0]
+	if soft {
+		p = &n.purges[kind][1]
+	}
+	switch {
+	case err == nil:
+		p.done.Add(1)
+	case errors.Is(err, cirque.ErrNotFound):
+		p.notFound.Add(1)
+	default:
+		p.failed.Add(1)
+	}
+	return err
+}
+
+// purgeStats returns the purges of all kinds, soft ones where there can be any.
+func (n *counters) purgeStats() (all []stats.Purges) {
+	for kind := range n.purges {
+		for soft := range n.purges[kind] {
+			if soft == 1 && purgeKind(kind) != purgeOfKey {
+				continue
+			}
+			p := &n.purges[kind][soft]
+			all = append(all, stats.Purges{
+				Kind: purgeKindNames[kind], Soft: soft == 1,
+				Done: p.done.Load(), NotFound: p.notFound.Load(), Failed: p.failed.Load(),
+			})
+		}
+	}
+	return all
 }

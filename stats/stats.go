@@ -136,6 +136,8 @@ type Snapshot struct {
 	Variants Histogram `json:"variants"`
 	// Storage has one element for each store: the tiers of a tiered one.
 	Storage []Storage `json:"storage"`
+	// StorageErrors are the failures of the Storage as requests met them, by operation.
+	StorageErrors map[string]uint64 `json:"storage_errors"`
 	// Eviction is of the policy; nil where the Storage looks after itself.
 	Eviction *Eviction `json:"eviction,omitempty"`
 	// BackgroundFailures are panics and errors of what no client waits for.
