@@ -8,15 +8,15 @@ import (
 )
 
 // Budget is one hard limit, in bytes, on what a Storage holds: entries with their headers and
-// bookkeeping, writes in flight, and evicted bodies that a reader still has open. The Storage
-// reserves before it takes and releases when it has given back; a reservation that does not fit
+// bookkeeping, writes under way, and evicted bodies that a reader still has open. The Storage calls
+// Reserve before it allocates and Release after it has freed. A reservation that does not fit
 // evicts first, synchronously.
 //
-// What is in use and cannot be freed by an eviction is pinned: writes under way, entries that a
-// reader has open, and those that were evicted while it had. A reservation that could not be met by
-// evicting all the rest is refused and evicts nothing. Nor does one of more than 64 KiB evict that
-// would have more than half of the limit pinned: large bodies that nobody reads on leave half of
-// the limit to those who do.
+// Bytes are pinned while no eviction can free them: writes under way, entries that a reader has
+// open, and entries that were evicted while a reader had them open. A reservation is refused, and
+// evicts nothing, if evicting everything else would not make room. It is also refused if it is
+// larger than 64 KiB and more than half of the limit would then be pinned. So large bodies whose
+// readers have stalled leave half of the limit to others.
 //
 // A Budget is safe for concurrent use. A nil *Budget has no limit.
 //
@@ -25,9 +25,9 @@ type Budget struct {
 	limit int64
 	used  atomic.Int64
 
-	// Written once, by EvictWith, before the Budget is shared. evict gives up entries worth at
-	// least the bytes asked for, tells the trace, and reports whether there were any. evictable
-	// returns the bytes that evicting everything would free at once.
+	// Set once, by EvictWith, before the Budget is shared. evict removes entries of at least need
+	// bytes, tells the trace, and reports whether there were any. evictable returns the bytes that
+	// evicting everything would free at once.
 	evict     func(trace *CacheTrace, need int64) bool
 	evictable func() int64
 
@@ -35,44 +35,16 @@ type Budget struct {
 	refused atomic.Pointer[[]*func()] // see OnRefusal; what it points to never changes
 }
 
-// smallReservation is up to what size a reservation may evict whatever is pinned, in bytes.
+// smallReservation is the largest reservation, in bytes, that may evict however much is pinned.
 const smallReservation = 64 << 10
-
-// HoldingStorage is a Storage that knows what of its entries is being read. Without it, a [Budget]
-// takes all that its EvictionManager tracks for what an eviction would free.
-type HoldingStorage interface {
-	Storage
-
-	// Held returns the weight of the entries in place that readers have open, in bytes: evicting
-	// them frees nothing before those have closed them. Small ones may be left out. It is safe for
-	// concurrent use, and cheap.
-	Held() int64
-}
-
-// BudgetedStorage is a Storage that limits itself by Budgets.
-type BudgetedStorage interface {
-	Storage
-
-	// Budgets returns them. The slice is the caller's.
-	Budgets() []*Budget
-}
-
-// LimitedStorage is a Storage that knows how much it can hold.
-type LimitedStorage interface {
-	Storage
-
-	// Limit returns how many bytes of responses it can hold altogether; zero or less where there is
-	// no limit.
-	Limit() int64
-}
 
 // NewBudget returns a Budget of limit bytes. Until EvictWith is called, a reservation that does not
 // fit fails.
 func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
 
-// EvictWith lets the budget make room: manager names the victims, storage drops them. Call it once,
-// before the Budget is in use. The Storage must not hold, while it reserves, a lock that its Purge
-// takes.
+// EvictWith lets the budget make room: manager chooses the victims, and storage purges them. It
+// must be called once, before the Budget is in use. While the Storage reserves, it must not hold a
+// lock that its Purge takes.
 func (b *Budget) EvictWith(manager EvictionManager, storage Storage) {
 	b.evictable = func() int64 { return manager.TotalWeight() - heldIn(storage) }
 	b.evict = func(trace *CacheTrace, need int64) bool {
@@ -82,8 +54,9 @@ func (b *Budget) EvictWith(manager EvictionManager, storage Storage) {
 	}
 }
 
-// evict drops the victims from storage, and tells the trace of each. What cannot be dropped was not
-// there or the store is failing; either way its bytes stay counted until the store releases them.
+// evict purges the victims from storage, and tells the trace of each. A victim that cannot be
+// purged was gone already, or the Storage fails. Either way its bytes count until the Storage
+// releases them.
 func evict(ctx context.Context, storage Storage, trace *CacheTrace, victims []CompactCacheKey) {
 	for _, key := range victims {
 		err := storage.Purge(ctx, key, PurgeEviction)
@@ -91,13 +64,12 @@ func evict(ctx context.Context, storage Storage, trace *CacheTrace, victims []Co
 	}
 }
 
-// Reserve takes n bytes, evicting to make room where it must, and reports whether it could. Where
-// it could not, nothing is taken, and nothing was evicted unless other reservations took the room
-// meanwhile.
+// Reserve takes n bytes and reports whether there was room. It evicts if it must. If it fails, it
+// has taken nothing, and has evicted nothing unless other reservations took that room meanwhile.
 func (b *Budget) Reserve(n int64) bool { return b.ReserveFor(nil, n) }
 
-// ReserveFor is Reserve on behalf of a request: its trace, nil for none, sees what has to leave. A
-// Storage finds that with [ContextCacheTrace].
+// ReserveFor is Reserve for a request whose trace is told of each eviction; nil is no trace. A
+// Storage finds the trace with [ContextCacheTrace].
 func (b *Budget) ReserveFor(trace *CacheTrace, n int64) bool {
 	if b == nil || n <= 0 {
 		return true
@@ -114,7 +86,7 @@ func (b *Budget) ReserveFor(trace *CacheTrace, n int64) bool {
 			continue
 		}
 		// An evicted body that is still being read frees nothing yet, so this may take several
-		// rounds; each shortens the manager's list, so the rounds end.
+		// rounds. Each one shortens the manager's list, so they end.
 		if b.evict == nil || !b.mayEvict(used, n) || !b.evict(trace, used+n-b.limit) {
 			b.refuse()
 			return false
@@ -132,9 +104,9 @@ func (b *Budget) mayEvict(used, n int64) bool {
 	return n <= smallReservation || pinned+n <= b.limit/2
 }
 
-// OnRefusal has f called when a reservation is refused for want of room, until the returned
-// function is. f is called by the goroutine that wanted the room, which may hold locks: it must be
-// quick, and call neither the Budget nor the Storage.
+// OnRefusal registers f to be called when a reservation is refused, until stop is called. f runs on
+// the goroutine that wanted the room, which may hold locks: it must be quick, and must call neither
+// the Budget nor the Storage.
 func (b *Budget) OnRefusal(f func()) (stop func()) {
 	if b == nil {
 		return func() {}
@@ -148,7 +120,7 @@ func (b *Budget) OnRefusal(f func()) (stop func()) {
 	}
 }
 
-// changeRefused replaces the list by what change makes of a copy.
+// changeRefused replaces the list by the result of change, which gets a copy.
 func (b *Budget) changeRefused(change func([]*func()) []*func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

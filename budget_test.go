@@ -11,21 +11,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestBudgetIsHard(t *testing.T) {
+func TestBudgetWithoutEvictionRefusesMoreThanItsLimit(t *testing.T) {
 	b := NewBudget(10)
 	require.Equal(t, int64(10), b.Limit())
 	require.True(t, b.Reserve(4))
 	require.True(t, b.Reserve(6))
 	require.Equal(t, int64(10), b.Used())
 	require.False(t, b.Reserve(1), "nothing evicts")
-	require.Equal(t, int64(10), b.Used(), "what can't be met takes nothing")
+	require.Equal(t, int64(10), b.Used(), "a refused reservation takes nothing")
 	b.Release(4)
 	require.True(t, b.Reserve(3))
 	require.False(t, b.Reserve(2))
 	require.Equal(t, int64(9), b.Used())
 }
 
-func TestBudgetIgnoresNothing(t *testing.T) {
+func TestBudgetIgnoresZeroAndNegativeSizes(t *testing.T) {
 	b := NewBudget(1)
 	for _, n := range []int64{0, -1, math.MinInt64} {
 		require.True(t, b.Reserve(n))
@@ -46,7 +46,8 @@ func TestNilBudgetHasNoLimit(t *testing.T) {
 	require.Zero(t, b.Limit())
 }
 
-// shelf is a manager and a store in one: entries of one byte, dropped oldest first.
+// shelf is an EvictionManager and a Storage in one. Its entries have one byte; the oldest leaves
+// first.
 type shelf struct {
 	EvictionManager
 	Storage
@@ -101,25 +102,24 @@ func TestBudgetEvictsToMakeRoom(t *testing.T) {
 	s.add(8)
 	b.EvictWith(s, s)
 	require.True(t, b.Reserve(8))
-	require.True(t, b.Reserve(2), "that still fits")
+	require.True(t, b.Reserve(2), "there is room")
 	require.Empty(t, s.asked)
 	require.True(t, b.Reserve(3))
-	require.Equal(t, []int64{3}, s.asked, "just what is missing")
+	require.Equal(t, []int64{3}, s.asked, "only the missing bytes are evicted")
 	require.Equal(t, int64(10), b.Used())
 	require.Len(t, s.entries, 5)
 
 	require.False(t, b.Reserve(11))
-	require.Len(t, s.asked, 1, "what can never fit evicts nothing")
-	// It used to give up all that there was, for nothing.
+	require.Len(t, s.asked, 1, "a reservation above the limit evicts nothing")
 	require.False(t, b.Reserve(6))
-	require.Len(t, s.asked, 1, "nor does what the five entries make no room for")
+	require.Len(t, s.asked, 1, "evicting all five entries would not be enough")
 	require.Equal(t, int64(10), b.Used())
 	require.True(t, b.Reserve(5))
 }
 
-// What is being read frees nothing when it is evicted. A reservation that could only succeed
-// without it is refused, evicts nothing, and says so.
-func TestBudgetKnowsWhatIsHeld(t *testing.T) {
+// Evicting an entry that is being read frees nothing. A reservation that needs its room is refused,
+// evicts nothing, and is reported to OnRefusal.
+func TestBudgetDoesNotEvictWhatIsHeld(t *testing.T) {
 	b := NewBudget(10)
 	s := &shelf{released: func(CompactCacheKey) { b.Release(1) }, held: 6}
 	s.add(10)
@@ -141,9 +141,9 @@ func TestBudgetKnowsWhatIsHeld(t *testing.T) {
 	require.Equal(t, 2, others)
 }
 
-// Large reservations evict no more once half of the limit is pinned. Small ones do, and both take
+// Once half of the limit is pinned, large reservations no longer evict. Small ones do. Both take
 // what is free.
-func TestBudgetLeavesHalf(t *testing.T) {
+func TestLargeReservationsLeaveHalfOfTheLimitUnpinned(t *testing.T) {
 	const limit = 16 << 20
 	b := NewBudget(limit)
 	s := &shelf{released: func(CompactCacheKey) { b.Release(1) }}
@@ -158,8 +158,8 @@ func TestBudgetLeavesHalf(t *testing.T) {
 	require.Equal(t, []int64{smallReservation}, s.asked)
 }
 
-// Evicted bodies that are still read give nothing back at once: more has to go, until nothing is
-// left.
+// Evicted bodies that are still read free nothing at once. So more entries are evicted, until none
+// is left.
 func TestBudgetEvictsUntilThereIsRoom(t *testing.T) {
 	b := NewBudget(10)
 	open := 3
@@ -176,7 +176,7 @@ func TestBudgetEvictsUntilThereIsRoom(t *testing.T) {
 	require.Equal(t, int64(10), b.Used())
 }
 
-func TestBudgetNeverPassesItsLimit(t *testing.T) {
+func TestBudgetNeverExceedsItsLimitUnderConcurrency(t *testing.T) {
 	const limit = 50
 	b := NewBudget(limit)
 	s := &shelf{released: func(CompactCacheKey) { b.Release(1) }}
@@ -208,5 +208,5 @@ func TestBudgetNeverPassesItsLimit(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	require.Equal(t, int64(len(s.entries)), b.Used(), "all else was given back")
+	require.Equal(t, int64(len(s.entries)), b.Used(), "only the entries count")
 }

@@ -1,94 +1,12 @@
 package cirque
 
 import (
-	"encoding/binary"
 	"time"
 )
 
-// CacheOptions is what the requests of one cache share: where responses are kept, who decides what
-// leaves, and the limits. Set the fields before the first use and never after; share it by pointer,
-// it must not be copied.
-type CacheOptions struct {
-	// Storage keeps the responses. Required.
-	Storage Storage
-	// Eviction chooses what leaves when room is needed. Nil: the Storage looks after itself.
-	Eviction EvictionManager
-	// Predictor remembers what turned out uncacheable. Nil: nothing is predicted.
-	Predictor CacheablePredictor
-	// Lock lets one request at a time fill a key. Nil: every miss goes upstream.
-	Lock CacheKeyLock
-
-	// LockWait bounds what one request spends in WaitLock altogether. Zero or less means 5 seconds.
-	LockWait time.Duration
-	// MaxObjectBytes is the largest body that is stored. Zero or less means no maximum.
-	MaxObjectBytes int64
-	// CustomLockStatus says what those who wait for a fill learn when it ended for a custom reason.
-	// Nil: LockGiveUp.
-	CustomLockStatus func(NoCacheReason) LockStatus
-	// Spool bounds the memory for bodies that a request reads while a Storage that does not stream
-	// stores them. Where it is used up, slow readers slow their fills. Nil: no bound.
-	Spool *Budget
-	// Timings makes HttpCache measure its lookups, which takes two readings of the clock.
-	Timings bool
-}
-
-const defaultLockWait = 5 * time.Second
-
-func (o *CacheOptions) lockWait() time.Duration {
-	if o.LockWait <= 0 {
-		return defaultLockWait
-	}
-	return o.LockWait
-}
-
-// slot is the place in the cache that a walk, and then its fill, is about.
-type slot struct {
-	opts   *CacheOptions
-	state  *PurgeState // of the Storage
-	trace  *CacheTrace
-	key    CacheKey
-	purges purgeMark // when the key was last looked up
-
-	record    *VaryRecord // see varyRecord
-	packed    string      // record as it was found, until somebody asks for it
-	newRecord bool        // it takes the place of what is in the primary slot
-	voided    *VaryRecord // whose variants are out of reach once the fill is stored; nil: none
-}
-
-// varyRecord returns the vary record that the key's variance belongs to; nil where there is none.
-// It is unpacked late: a hit has no use for the variants, which may be many.
-func (s *slot) varyRecord() *VaryRecord {
-	if s.packed != "" {
-		s.record, _ = DecodeVaryRecord(s.packed)
-		s.packed = ""
-	}
-	return s.record
-}
-
-func (s *slot) setVaryRecord(r *VaryRecord) { s.record, s.packed = r, "" }
-
-// storedEntry is what a walk found: what the answer of the origin validates, or takes the place of.
-type storedEntry struct {
-	variance HashBinary
-	tag      Tag // zero: nothing was found
-}
-
-// notePurges remembers the purges so far.
-func (s *slot) notePurges() {
-	s.purges = s.state.mark(s.key.primaryHash)
-	s.purges.epoch, s.purges.generation = s.state.Epoch(), s.state.generation()
-	s.purges.asked = s.purges.epoch
-}
-
-// purged reports whether a purge of the key began since it was last looked up, or one of everything
-// or of a group that voids what meta, which knows its epoch, is about.
-func (s *slot) purged(meta *CacheMeta) bool {
-	return s.state.purgedSince(s.key.primaryHash, s.purges) || s.state.Voids(meta)
-}
-
 // HttpCache is one request's walk through the cache: a state machine whose phases are CachePhase.
-// The caller, a proxy, makes the decisions (what is the key, is this entry fresh, may that response
-// be stored) and tells them; HttpCache keeps the books, talks to the Storage and holds the lock.
+// The caller, a proxy, makes the decisions: the key, whether an entry is fresh, whether a response
+// may be stored. HttpCache keeps the state, calls the Storage and holds the lock.
 //
 //	Enable → SetKey ─┬─ Lookup ─┬─ Found ──▶ Hit ──────────────▶ FinishHit
 //	                 │          │        └─▶ Stale ─┬─ StaleUpdating ─▶ FinishHit
@@ -97,11 +15,11 @@ func (s *slot) purged(meta *CacheMeta) bool {
 //	                 │          └─ Miss ─▶ SetMeta ────────────────────────┼─ StartFill
 //	                 └─ Bypass ─▶ SetMeta ─────────────────────────────────┘
 //
-// A step taken in a phase that does not allow it panics with *PhaseError: the caller has a bug.
-// Whatever happens at run time, a failing Storage above all, is an error.
+// A step that the phase does not allow panics with *PhaseError: the caller has a bug. What goes
+// wrong at run time, such as a failing Storage, is an error.
 //
-// The zero HttpCache is disabled, with NeverEnabled. One goroutine drives it; the *Fill it hands
-// out is another's to drive. Release must be called at the end of the walk.
+// The zero HttpCache is disabled, with NeverEnabled. One goroutine at a time may drive it; another
+// may drive the *Fill that it returns. Release must be called at the end of the walk.
 type HttpCache struct {
 	phase  CachePhase
 	reason NoCacheReason
@@ -109,16 +27,16 @@ type HttpCache struct {
 	validAfter time.Time
 
 	meta      *CacheMeta
-	hit       HitHandler // what FinishHit closes: a stored body, or the reader of our own fill
+	hit       HitHandler // the open body: a stored one, or the reader of our own fill
 	hitStatus HitStatus
 	found     storedEntry
 
 	permit   *WritePermit
-	lockKey  CacheKey // the key that permit and readLock were taken for
+	lockKey  CacheKey // of permit and readLock
 	readLock *ReadLock
 	class    string // see SetLockClass
 
-	tracker        SizeTracker
+	tracker        sizeTracker
 	lookupDuration time.Duration
 	lockDuration   time.Duration
 }
@@ -129,7 +47,8 @@ func (c *HttpCache) Reset() { *c = HttpCache{} }
 // Phase returns the phase.
 func (c *HttpCache) Phase() CachePhase { return c.phase }
 
-// NoCacheReason returns why the cache is disabled; empty where it is not.
+// NoCacheReason returns why the response is not cached. It is empty unless the walk was disabled or
+// RevalidateUncacheable was called.
 func (c *HttpCache) NoCacheReason() NoCacheReason {
 	if c.phase == PhaseDisabled && c.reason == "" {
 		return NeverEnabled
@@ -140,11 +59,7 @@ func (c *HttpCache) NoCacheReason() NoCacheReason {
 // Enabled reports whether the cache takes part.
 func (c *HttpCache) Enabled() bool { return c.phase != PhaseDisabled }
 
-// Bypassing reports whether the lookup was skipped.
-func (c *HttpCache) Bypassing() bool { return c.phase == PhaseBypass }
-
-// UpstreamUsed reports whether this request's answer had to come from, or be confirmed by, the
-// origin.
+// UpstreamUsed reports whether the answer had to come from the origin, or be validated by it.
 func (c *HttpCache) UpstreamUsed() bool {
 	return !in(PhaseUninit, PhaseCacheKey, PhaseHit, PhaseStale, PhaseStaleUpdating).has(c.phase)
 }
@@ -153,14 +68,14 @@ func (c *HttpCache) UpstreamUsed() bool {
 func (c *HttpCache) Enable(opts *CacheOptions) {
 	c.transition(opEnable, PhaseUninit)
 	c.opts, c.state, c.reason = opts, opts.Storage.Purges(), ""
-	c.tracker = SizeTracker{Max: opts.MaxObjectBytes}
+	c.tracker = sizeTracker{max: opts.MaxObjectBytes}
 }
 
-// SetTrace makes t's hooks see this walk. Nil is no trace.
+// SetTrace reports the events of this walk to t. Nil is no trace.
 func (c *HttpCache) SetTrace(t *CacheTrace) { c.trace = t }
 
-// Disable turns the cache off for this request: what is held is let go, and those who wait for this
-// request's fill learn of it in the way that suits the reason.
+// Disable turns the cache off for this request. The body is closed and the write permit released;
+// the waiters get the status that suits reason.
 func (c *HttpCache) Disable(reason NoCacheReason) {
 	c.transition(opDisable, PhaseDisabled)
 	c.ReleaseWriteLock(reason)
@@ -168,7 +83,7 @@ func (c *HttpCache) Disable(reason NoCacheReason) {
 	c.reason = reason
 }
 
-// Bypass skips the lookup. The response may still be stored, in place of what is there.
+// Bypass skips the lookup. The response may still be stored, and then replaces the entry.
 func (c *HttpCache) Bypass() { c.transition(opBypass, PhaseBypass) }
 
 // SetKey sets the key of the request.
@@ -182,79 +97,42 @@ func (c *HttpCache) SetKey(key CacheKey) {
 // Key returns the key: the variant's, once the variance is known.
 func (c *HttpCache) Key() CacheKey { return c.key }
 
-// Meta returns the meta of what is being served or stored; nil where there is none yet.
+// Meta returns the meta of the response that is served or stored, or nil.
 func (c *HttpCache) Meta() *CacheMeta { return c.meta }
-
-// Hit returns the body to serve from: the stored one, or after StartFill the reader of that fill.
-// Nil where there is none. FinishHit closes it.
-func (c *HttpCache) Hit() HitHandler { return c.hit }
-
-// TakeHit hands the open body over to the caller, who closes it; nil where there is none.
-func (c *HttpCache) TakeHit() HitHandler {
-	c.require(opTakeHit)
-	hit := c.hit
-	c.hit = nil
-	return hit
-}
-
-// HitStatus returns what Found was told; zero before.
-func (c *HttpCache) HitStatus() HitStatus { return c.hitStatus }
 
 // SetValidAfter makes entries first stored before t count as not found. The zero Time lifts that.
 func (c *HttpCache) SetValidAfter(t time.Time) { c.validAfter = t }
 
-// SetPurgeEpoch says which purges of everything and of groups the origin's answer comes after:
-// those that [CacheOptions.PurgeEpoch] counted when the origin was asked. It is called after the
-// last Lookup; without it, the purges before that count. A stored response that the answer
-// validates, or adds to, has to be from after them all the same.
+// SetPurgeEpoch says that the origin was asked at epoch e of [CacheOptions.PurgeEpoch]: its answer
+// is newer than the purges of everything and of groups up to e. It must be called after the last
+// Lookup. Without it, the epoch of that Lookup counts. A stored
+// response that the answer validates or adds to counts as of that Lookup in any case.
 func (c *HttpCache) SetPurgeEpoch(e PurgeEpoch) { c.purges.asked = e }
 
-// SetMaxObjectBytes overrides CacheOptions.MaxObjectBytes for this request; zero or less is no
+// SetMaxObjectBytes overrides CacheOptions.MaxObjectBytes for this request. Zero or less means no
 // maximum.
-func (c *HttpCache) SetMaxObjectBytes(n int64) { c.tracker.Max = n }
+func (c *HttpCache) SetMaxObjectBytes(n int64) { c.tracker.max = n }
 
-// TrackBodyBytes counts n more bytes of the response's body, for callers who want to know before
-// they fill, and reports whether the body is still within the maximum.
-func (c *HttpCache) TrackBodyBytes(n int64) bool { return c.tracker.Add(n) }
+// TrackBodyBytes counts n more bytes of the response's body and reports whether it is still within
+// the maximum. It is for callers who count before they fill.
+func (c *HttpCache) TrackBodyBytes(n int64) bool { return c.tracker.add(n) }
 
-// ExceedsMaxObject reports whether a body of n bytes would pass the maximum.
+// ExceedsMaxObject reports whether a body of n bytes is larger than the maximum.
 func (c *HttpCache) ExceedsMaxObject(n int64) bool {
 	return c.tracker.exceeds(n)
 }
 
-// LookupDuration returns the time spent in Lookup and VaryLookup, if CacheOptions.Timings or a
-// trace asked for it.
-func (c *HttpCache) LookupDuration() time.Duration { return c.lookupDuration }
+// Durations returns the time spent in lookups, and the time spent in WaitLock. Lookups are measured
+// only if there is a trace (an empty one will do), because that reads the clock twice.
+func (c *HttpCache) Durations() (lookup, lock time.Duration) {
+	return c.lookupDuration, c.lockDuration
+}
 
-// LockDuration returns the time spent in WaitLock.
-func (c *HttpCache) LockDuration() time.Duration { return c.lockDuration }
-
-// SetLockClass sets this request apart, for the lock and the predictor, from those of other
-// classes: it waits only for its own kind, and what it finds uncacheable is no news for the others.
-// The empty class is the default.
-func (c *HttpCache) SetLockClass(class string) { c.class = class }
-
-// predictionKey is the key that the predictor knows the request by.
+// predictionKey returns the request's key for the predictor.
 func (c *HttpCache) predictionKey() CacheKey { return c.inClass(0, 0) }
 
-// lockIdentity is the key that the lock knows the request by. It tells apart those who came before,
-// during and after a purge: who comes after does not wait for a fetch whose outcome is void.
-func (c *HttpCache) lockIdentity() CacheKey {
-	return c.inClass(c.purges.latest, c.purges.generation)
-}
-
-func (c *HttpCache) inClass(purges, generation uint64) CacheKey {
-	if c.class == "" && purges == 0 && generation == 0 {
-		return c.key
-	}
-	primary := c.key.PrimaryHash()
-	b := binary.AppendUvarint(primary[:], purges)
-	b = binary.AppendUvarint(b, generation)
-	return c.key.WithPrimaryHash(hash128(append(b, c.class...)))
-}
-
-// PredictCacheable reports whether the response is likely to be cacheable; true without a
-// predictor.
+// PredictCacheable reports whether the response is likely to be cacheable. Without a predictor it
+// is true.
 func (c *HttpCache) PredictCacheable() bool {
 	return c.opts == nil || c.opts.Predictor == nil || c.opts.Predictor.CacheablePrediction(c.predictionKey())
 }
@@ -273,30 +151,9 @@ func (c *HttpCache) ResponseBecameCacheable() {
 	}
 }
 
-// FinishHit ends the reading of the body.
-func (c *HttpCache) FinishHit() error {
-	c.require(opFinishHit)
-	return c.closeHit()
-}
-
-// Release ends the walk, in whatever phase it is: the body is closed, a write permit still held is
-// released so that another request takes its turn. It is safe to defer and to repeat.
+// Release ends the walk in any phase: it closes the body and releases the write permit, so that
+// another request takes its turn. It may be deferred and repeated.
 func (c *HttpCache) Release() {
 	c.ReleaseWriteLock(InternalError)
 	_ = c.closeHit()
-}
-
-func (c *HttpCache) closeHit() error {
-	hit := c.hit
-	c.hit = nil
-	if hit == nil {
-		return nil
-	}
-	return hit.Close()
-}
-
-// dropHit gives up what was found.
-func (c *HttpCache) dropHit() {
-	_ = c.closeHit()
-	c.meta = nil
 }

@@ -17,205 +17,23 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/eviction"
-	"github.com/cirquecache/cirque/internal/verify/faulty"
 	"github.com/cirquecache/cirque/internal/verify/faulty/faultystorage"
 	"github.com/cirquecache/cirque/memcache"
-	"github.com/cirquecache/cirque/predictor"
 )
 
-var (
-	keyA = cirque.NewCacheKey("", "https://example.com/a", "")
-	keyB = cirque.NewCacheKey("", "https://example.com/b", "")
-
-	errBroken = errors.New("disk on fire")
-)
-
-// house is a cache with everything in it. When the test is over it demands that every hit was
-// closed, every write ended and every goroutine as well.
-type house struct {
-	*cirque.CacheOptions
-	t     testing.TB
-	tally *faultystorage.Tally
-}
-
-func newHouse(t testing.TB, store cirque.Storage, script faultystorage.Script) *house {
-	t.Helper()
-	faulty.CheckGoroutines(t)
-	storage, tally := faultystorage.Wrap(store, script)
-	manager, err := eviction.NewSimpleLRU(eviction.Config{Limit: 1 << 24})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.Empty(t, tally.Open()) })
-	return &house{
-		CacheOptions: &cirque.CacheOptions{
-			Storage:   storage,
-			Eviction:  manager,
-			Predictor: predictor.New(predictor.Config{MaxKeys: 64}),
-			Lock:      cirque.NewCacheLock(cirque.CacheLockConfig{}),
-		},
-		t:     t,
-		tally: tally,
-	}
-}
-
-// inMemory is a house over a store that streams.
-func inMemory(t testing.TB) *house {
-	t.Helper()
-	return newHouse(t, memcache.New(memcache.Config{}), nil)
-}
-
-// eachKind runs test over a store that streams, and over one that doesn't.
-func eachKind(t *testing.T, test func(*testing.T, func(*testing.T, faultystorage.Script) *house)) {
-	t.Run("streaming", func(t *testing.T) {
-		test(t, func(t *testing.T, script faultystorage.Script) *house {
-			return newHouse(t, memcache.New(memcache.Config{}), script)
-		})
-	})
-	t.Run("plain", func(t *testing.T) {
-		test(t, func(t *testing.T, script faultystorage.Script) *house {
-			return newHouse(t, newPlainStore(), script)
-		})
-	})
-}
-
-// freshMeta returns the meta of a response that tells itself from others by its ETag, fresh for an
-// hour.
-func freshMeta(etag string) *cirque.CacheMeta {
-	now := time.Now()
-	return cirque.NewCacheMeta(http.StatusOK, http.Header{"Etag": {etag}}, now, now.Add(time.Hour), 0, 0)
-}
-
-// begin returns a walk that stands at CacheKey. It is released when the test is over.
-func (h *house) begin(key cirque.CacheKey) *cirque.HttpCache {
-	c := new(cirque.HttpCache)
-	c.Enable(h.CacheOptions)
-	c.SetKey(key)
-	h.t.Cleanup(c.Release)
-	return c
-}
-
-// miss returns a walk that found nothing and holds the lock.
-func (h *house) miss(key cirque.CacheKey) *cirque.HttpCache {
-	h.t.Helper()
-	c := h.begin(key)
-	_, _, err := c.Lookup(h.t.Context())
-	require.ErrorIs(h.t, err, cirque.ErrNotFound)
-	c.TryLock()
-	require.True(h.t, c.IsWriter())
-	c.Miss()
-	return c
-}
-
-// fill returns a fill of key, and the walk that began it and reads along.
-func (h *house) fill(key cirque.CacheKey, meta *cirque.CacheMeta) (*cirque.HttpCache, *cirque.Fill) {
-	h.t.Helper()
-	c := h.miss(key)
-	c.SetMeta(meta)
-	f, err := c.StartFill(h.t.Context(), cirque.FillOptions{Reader: h.t.Context(), SizeHint: -1})
-	require.NoError(h.t, err)
-	h.t.Cleanup(func() { f.Abort(cirque.InternalError) })
-	return c, f
-}
-
-// put stores body under key.
-func (h *house) put(key cirque.CacheKey, meta *cirque.CacheMeta, body string) {
-	h.t.Helper()
-	c, f := h.fill(key, meta)
-	h.write(f, body)
-	require.NoError(h.t, f.Finish())
-	require.Equal(h.t, body, h.read(c))
-}
-
-func (h *house) write(f *cirque.Fill, body string) {
-	h.t.Helper()
-	n, err := io.WriteString(f, body)
-	require.NoError(h.t, err)
-	require.Equal(h.t, len(body), n)
-}
-
-// read reads c's body to its end and closes it.
-func (h *house) read(c *cirque.HttpCache) string {
-	h.t.Helper()
-	body, err := io.ReadAll(c.Hit())
-	require.NoError(h.t, err)
-	require.NoError(h.t, c.FinishHit())
-	return string(body)
-}
-
-// stale returns a walk that found key and stands at Stale.
-func (h *house) stale(key cirque.CacheKey) *cirque.HttpCache {
-	h.t.Helper()
-	c := h.begin(key)
-	meta, hit, err := c.Lookup(h.t.Context())
-	require.NoError(h.t, err)
-	c.Found(meta, hit, cirque.HitExpired)
-	return c
-}
-
-// stored returns ETag and body of what a request for key with this header finds in the Storage, and
-// whether that is fresh; empty for nothing.
-func (h *house) stored(key cirque.CacheKey, header http.Header) (etag, body string, fresh bool) {
-	h.t.Helper()
-	c := h.begin(key)
-	meta, hit, err := c.Lookup(h.t.Context())
-	if err == nil && meta.Has(cirque.MetaVaryRecord) {
-		meta, hit, err = c.VaryLookup(h.t.Context(), meta, hit, header, nil)
-	}
-	if errors.Is(err, cirque.ErrNotFound) {
-		return "", "", false
-	}
-	require.NoError(h.t, err)
-	defer hit.Close()
-	all, err := io.ReadAll(hit)
-	require.NoError(h.t, err)
-	return meta.Header().Get("Etag"), string(all), meta.IsFresh(time.Now())
-}
-
-func (h *house) wantStored(key cirque.CacheKey, body string) {
-	h.t.Helper()
-	_, got, fresh := h.stored(key, nil)
-	require.Equal(h.t, body, got)
-	require.Equal(h.t, body != "", fresh)
-}
-
-// waiter is a walk that waits for the lock.
-type waiter struct {
-	*cirque.HttpCache
-	status chan cirque.LockStatus
-}
-
-// wait starts a walk that waits for the writer of key, in the background.
-func (h *house) wait(key cirque.CacheKey) *waiter {
-	h.t.Helper()
-	w := &waiter{h.begin(key), make(chan cirque.LockStatus, 1)}
-	_, _, err := w.Lookup(h.t.Context())
-	require.ErrorIs(h.t, err, cirque.ErrNotFound)
-	w.TryLock()
-	require.True(h.t, w.IsLocked())
-	require.False(h.t, w.IsWriter())
-	go func() {
-		status, err := w.WaitLock(h.t.Context())
-		if err != nil {
-			status = 0
-		}
-		w.status <- status
-	}()
-	return w
-}
-
-func TestZeroHttpCache(t *testing.T) {
+func TestZeroHttpCacheIsDisabled(t *testing.T) {
 	var c cirque.HttpCache
 	require.Equal(t, cirque.PhaseDisabled, c.Phase())
 	require.Equal(t, cirque.NeverEnabled, c.NoCacheReason())
 	require.False(t, c.Enabled())
-	require.False(t, c.Bypassing())
 	require.True(t, c.UpstreamUsed())
-	require.True(t, c.Key().IsZero())
+	require.True(t, c.Key().Combined().IsZero())
 	require.Nil(t, c.Meta())
 	require.Nil(t, c.Hit())
 	require.Nil(t, c.VaryRecord())
 	require.Zero(t, c.HitStatus())
-	require.Zero(t, c.LookupDuration())
-	require.Zero(t, c.LockDuration())
+	require.Zero(t, lookupTime(&c))
+	require.Zero(t, lockTime(&c))
 	require.False(t, c.IsLocked())
 	require.False(t, c.IsWriter())
 	require.True(t, c.PredictCacheable())
@@ -230,12 +48,12 @@ func TestZeroHttpCache(t *testing.T) {
 	require.Equal(t, cirque.NeverEnabled, c.NoCacheReason())
 }
 
-func TestOptionsMayBeFew(t *testing.T) {
+func TestOnlyStorageIsRequired(t *testing.T) {
 	h := inMemory(t)
 	h.CacheOptions = &cirque.CacheOptions{Storage: h.Storage}
 	c := h.begin(keyA)
 	c.TryLock()
-	require.False(t, c.IsWriter(), "without a lock nobody has it")
+	require.False(t, c.IsWriter(), "there is no lock")
 	require.False(t, c.IsLocked())
 	require.True(t, c.PredictCacheable())
 	c.Miss()
@@ -255,7 +73,7 @@ func TestOptionsMayBeFew(t *testing.T) {
 	h.wantStored(keyA, "")
 }
 
-func TestMissThenHit(t *testing.T) {
+func TestMissIsFollowedByHit(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
 		meta := freshMeta("a")
@@ -264,7 +82,6 @@ func TestMissThenHit(t *testing.T) {
 		require.True(t, c.UpstreamUsed())
 		require.Same(t, meta, c.Meta())
 		require.Same(t, meta, f.Meta())
-		require.Equal(t, keyA, f.Key())
 		require.Equal(t, f.Tag(), c.Hit().Tag())
 		require.Equal(t, 1, f.Readers())
 		require.False(t, c.IsWriter(), "the fill has the permit now")
@@ -293,7 +110,7 @@ func TestMissThenHit(t *testing.T) {
 	})
 }
 
-// A body is closed once, whoever closes it.
+// Of several calls that close the body, only the first does.
 func TestHitIsClosedOnce(t *testing.T) {
 	finishHit := func(t *testing.T, c *cirque.HttpCache) { require.NoError(t, c.FinishHit()) }
 	for name, closeIt := range map[string]func(*testing.T, *cirque.HttpCache){
@@ -340,15 +157,15 @@ func TestHitIsClosedOnce(t *testing.T) {
 	}
 }
 
-func TestFinishHitReportsTheStorage(t *testing.T) {
+func TestFinishHitReturnsTheErrorOfTheStorage(t *testing.T) {
 	h := newHouse(t, memcache.New(memcache.Config{}), faultystorage.Nth(faultystorage.HitClose, 2, faultystorage.Fault{Err: errBroken}))
 	h.put(keyA, freshMeta("a"), "body")
 	c := h.stale(keyA)
 	require.ErrorIs(t, c.FinishHit(), errBroken)
-	require.NoError(t, c.FinishHit(), "it is closed all the same")
+	require.NoError(t, c.FinishHit(), "a second FinishHit does nothing")
 }
 
-func TestDisabledForNow(t *testing.T) {
+func TestDisableAndEnableAgain(t *testing.T) {
 	h := inMemory(t)
 	h.MaxObjectBytes = 10
 	record, variant := h.putVariant(keyA, "en", "hello")
@@ -375,13 +192,13 @@ func TestDisabledForNow(t *testing.T) {
 	c.Enable(h.CacheOptions)
 	require.Equal(t, cirque.PhaseUninit, c.Phase())
 	require.Empty(t, c.NoCacheReason())
-	require.True(t, c.ExceedsMaxObject(11), "the maximum is the cache's again")
+	require.True(t, c.ExceedsMaxObject(11), "the maximum is that of the options again")
 	c.SetKey(keyB)
 	require.Equal(t, keyB, c.Key())
-	require.Nil(t, c.VaryRecord(), "the record was another resource's")
+	require.Nil(t, c.VaryRecord(), "the record was of another key")
 }
 
-func TestKeyMayBeSetAnew(t *testing.T) {
+func TestKeyMayBeSetAgain(t *testing.T) {
 	h := inMemory(t)
 	h.putVariant(keyA, "en", "hello")
 	c := h.begin(keyA)
@@ -406,13 +223,13 @@ func TestKeyMayBeSetAnew(t *testing.T) {
 	require.Equal(t, "hello", body)
 }
 
-func TestBodyBytes(t *testing.T) {
+func TestMaximumBodySize(t *testing.T) {
 	h := inMemory(t)
 	h.MaxObjectBytes = 10
 	c := h.begin(keyA)
 	require.True(t, c.TrackBodyBytes(10))
 	require.False(t, c.TrackBodyBytes(1))
-	require.False(t, c.ExceedsMaxObject(10), "what was tracked is another matter")
+	require.False(t, c.ExceedsMaxObject(10), "tracked bytes do not count")
 	require.True(t, c.ExceedsMaxObject(11))
 	require.False(t, c.ExceedsMaxObject(-1), "unknown")
 	c.SetMaxObjectBytes(11)
@@ -421,16 +238,9 @@ func TestBodyBytes(t *testing.T) {
 	c.SetMaxObjectBytes(0)
 	require.False(t, c.ExceedsMaxObject(1<<62), "no maximum")
 	require.True(t, c.TrackBodyBytes(1<<40))
-
-	var tracker cirque.SizeTracker
-	require.True(t, tracker.Add(1<<40))
-	tracker.Max = 1<<40 + 1
-	require.True(t, tracker.Add(1))
-	require.False(t, tracker.Add(1))
-	require.Equal(t, int64(1<<40+2), tracker.Seen())
 }
 
-func TestTimings(t *testing.T) {
+func TestLookupsAreTimedForATrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, memcache.New(memcache.Config{}), faultystorage.Nth(faultystorage.Lookup, 0, faultystorage.Fault{Delay: time.Second}))
 		h.putVariant(keyA, "en", "hello")
@@ -443,34 +253,29 @@ func TestTimings(t *testing.T) {
 		}
 		untimed := h.begin(keyA)
 		lookBoth(untimed)
-		require.Zero(t, untimed.LookupDuration())
+		require.Zero(t, lookupTime(untimed))
 
 		traced := h.begin(keyA)
 		traced.SetTrace(&cirque.CacheTrace{})
 		lookBoth(traced)
-		require.Equal(t, 2*time.Second, traced.LookupDuration())
+		require.Equal(t, 2*time.Second, lookupTime(traced))
 
-		h.Timings = true
-		timed := h.begin(keyA)
-		lookBoth(timed)
-		require.Equal(t, 2*time.Second, timed.LookupDuration())
-		timed.SetTrace(nil)
-		_, _, err := timed.SelectVariant(t.Context(), cirque.HashBinary{1})
+		_, _, err := traced.SelectVariant(t.Context(), cirque.HashBinary{1})
 		require.ErrorIs(t, err, cirque.ErrNotFound)
-		require.Equal(t, 3*time.Second, timed.LookupDuration())
+		require.Equal(t, 3*time.Second, lookupTime(traced))
 	})
 }
 
-func TestPrediction(t *testing.T) {
+func TestPredictorIsTold(t *testing.T) {
 	h := inMemory(t)
 	first, second, privileged := h.begin(keyA), h.begin(keyA), h.begin(keyA)
 	privileged.SetLockClass("authorization")
 	require.True(t, first.PredictCacheable())
 	first.ResponseBecameUncacheable(cirque.UpstreamError)
-	require.True(t, second.PredictCacheable(), "no news about the response")
+	require.True(t, second.PredictCacheable(), "the reason does not hold for the next response")
 	first.ResponseBecameUncacheable(cirque.OriginNotCache)
 	require.False(t, second.PredictCacheable())
-	require.True(t, privileged.PredictCacheable(), "a class of its own")
+	require.True(t, privileged.PredictCacheable(), "it is in another class")
 	require.True(t, h.begin(keyB).PredictCacheable())
 	second.ResponseBecameCacheable()
 	require.True(t, first.PredictCacheable())
@@ -482,8 +287,8 @@ func TestPrediction(t *testing.T) {
 	require.True(t, privileged.PredictCacheable())
 }
 
-// The hooks are called where CacheTrace says, with what happened.
-func TestWalkIsTraced(t *testing.T) {
+// Each hook is called when its event happens, and gets the facts.
+func TestWalkCallsTheHooks(t *testing.T) {
 	h := inMemory(t)
 	var mu sync.Mutex
 	var log []string
@@ -492,15 +297,21 @@ func TestWalkIsTraced(t *testing.T) {
 		defer mu.Unlock()
 		log = append(log, fmt.Sprintf(format, args...))
 	}
+	statusCode := func(meta *cirque.CacheMeta) int {
+		if meta == nil {
+			return 0
+		}
+		return meta.StatusCode()
+	}
 	trace := &cirque.CacheTrace{
-		LookupDone: func(i cirque.LookupInfo) { note("lookup %d %v", i.Response.StatusCode, i.Err) },
-		Hit:        func(i cirque.HitInfo) { note("hit %v %v", i.Phase, i.Status) },
-		Miss:       func(i cirque.MissInfo) { note("miss %v", i.Key.String() == keyA.String()) },
-		LockWait:   func(i cirque.LockWaitInfo) { note("waited %v", i.Status) },
-		FillStart:  func(i cirque.FillInfo) { note("fill %d", i.Response.StatusCode) },
-		FillDone:   func(i cirque.FillInfo) { note("filled %d %q %v", i.Size, i.Reason, i.Err) },
-		Evicted:    func(i cirque.EvictionInfo) { note("evicted %v %v", i.Key == keyB.Compact(), i.Err) },
-		Purged:     func(i cirque.PurgeInfo) { note("purged %v %v", i.Key.String() == keyA.String(), i.Err) },
+		LookupDone: func(e cirque.TraceEvent) { note("lookup %d %v", statusCode(e.Meta), e.Err) },
+		Hit:        func(e cirque.TraceEvent) { note("hit %v", e.HitStatus) },
+		Miss:       func(e cirque.TraceEvent) { note("miss %v", e.Key.String() == keyA.String()) },
+		LockWait:   func(e cirque.TraceEvent) { note("waited %v", e.LockStatus) },
+		FillStart:  func(e cirque.TraceEvent) { note("fill %d", statusCode(e.Meta)) },
+		FillDone:   func(e cirque.TraceEvent) { note("filled %d %q %v", e.Size, e.Reason, e.Err) },
+		Evicted:    func(key cirque.CompactCacheKey, err error) { note("evicted %v %v", key == keyB.Compact(), err) },
+		Purged:     func(e cirque.TraceEvent) { note("purged %v %v", e.Key.String() == keyA.String(), e.Err) },
 	}
 	traced := func() *cirque.HttpCache {
 		c := h.begin(keyA)
@@ -541,7 +352,7 @@ func TestWalkIsTraced(t *testing.T) {
 	c = traced()
 	meta, hit := lookup(c)
 	c.Found(meta, hit, cirque.HitForceFresh)
-	want("lookup 200 <nil>", "hit Hit ForceFresh")
+	want("lookup 200 <nil>", "hit ForceFresh")
 
 	c = traced()
 	meta, hit = lookup(c)
@@ -557,7 +368,7 @@ func TestWalkIsTraced(t *testing.T) {
 	require.NoError(t, err)
 	h.write(f, "bo")
 	f.Abort(cirque.UpstreamError)
-	want("lookup 200 <nil>", "hit Stale ForceExpired", "miss true", "fill 200", `filled 2 "UpstreamError" cirque: write was aborted`)
+	want("lookup 200 <nil>", "hit ForceExpired", "miss true", "fill 200", `filled 2 "UpstreamError" cirque: write was aborted`)
 
 	writer := h.begin(keyA)
 	writer.TryLock()
@@ -581,8 +392,8 @@ func TestWalkIsTraced(t *testing.T) {
 	want()
 }
 
-// serve answers as a proxy does: from the cache, or from the origin, which says what its response
-// varies by. The body is whole where the error is nil.
+// serve answers as a proxy does, from the cache or from the origin. The response of the origin
+// varies by fields. If the error is nil, the body is whole.
 func (h *house) serve(ctx context.Context, key cirque.CacheKey, header http.Header, origin func() (vary []string, body string)) (string, error) {
 	var c cirque.HttpCache
 	defer c.Release()
@@ -651,9 +462,9 @@ func (h *house) serve(ctx context.Context, key cirque.CacheKey, header http.Head
 	return string(body), err
 }
 
-// Whatever call of the Storage fails, the first time or every time, a request gets the right body
-// or an error, and what the next ones need is not left locked.
-func TestStorageFailsAtEveryCall(t *testing.T) {
+// When any call of the Storage fails, the first time or every time, a request gets the right body
+// or an error, and the key is not left locked.
+func TestStorageThatFailsAtEachCall(t *testing.T) {
 	whole := strings.Repeat("0123456789", 500)
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		for _, op := range faultystorage.Ops() {
@@ -696,7 +507,7 @@ func TestStorageFailsAtEveryCall(t *testing.T) {
 						}
 						last := h.begin(keyA)
 						last.TryLock()
-						require.True(t, last.IsWriter(), "nobody is at work on it")
+						require.True(t, last.IsWriter(), "the key is not left locked")
 						last.ReleaseWriteLock("")
 					}
 					if nth > 0 {
@@ -710,9 +521,9 @@ func TestStorageFailsAtEveryCall(t *testing.T) {
 	})
 }
 
-// A panic out of the Storage leaves no lock, no write and no hit behind, for those who defer
-// Release and Abort.
-func TestStoragePanics(t *testing.T) {
+// If the Storage panics, deferred calls of Release and Abort leave no lock, no write and no hit
+// behind.
+func TestStorageThatPanics(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		for _, op := range []faultystorage.Op{
 			faultystorage.Lookup, faultystorage.MissHandler, faultystorage.MissNewReader, faultystorage.MissWrite, faultystorage.MissFinish,
@@ -751,7 +562,7 @@ func TestStoragePanics(t *testing.T) {
 					require.NoError(t, f.Finish())
 					require.NoError(t, h.MarkStale(t.Context(), keyA, time.Now()))
 					_, body, _ := h.stored(keyA, nil)
-					require.Equal(t, "body", body, "nothing else is on its way there")
+					require.Equal(t, "body", body, "no write is under way")
 				})
 			}
 		}

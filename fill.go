@@ -9,146 +9,16 @@ import (
 	"time"
 )
 
-// SetMeta sets the meta of the response that is about to be stored: a miss being filled, or a stale
-// entry being replaced (the phase becomes Expired). meta must not change afterwards, UpdateVariance
-// excepted.
-func (c *HttpCache) SetMeta(meta *CacheMeta) {
-	to := PhaseMiss
-	if c.phase == PhaseStale || c.phase == PhaseExpired {
-		to = PhaseExpired
-	}
-	c.transition(opSetMeta, to)
-	_ = c.closeHit()
-	c.meta = meta
-}
-
-// requireMeta is require for a step that SetMeta must precede.
-func (c *HttpCache) requireMeta(o op) {
-	c.require(o)
-	if c.meta == nil {
-		panic(&PhaseError{opNames[o], c.phase})
-	}
-}
-
-// FillOptions are facts about one fill.
-type FillOptions struct {
-	// Reader is the context of the request that reads the body while it is written; it lives as
-	// long as that reading. Nil: nobody reads.
-	Reader context.Context
-	// SizeHint is the body's expected length in bytes; negative where it is unknown.
-	SizeHint int64
-	// Cost is what it took to get the response, for eviction policies that weigh it.
-	Cost time.Duration
-	// LastTurn says that the request got its turn because the fill before failed. If this one fails
-	// too, those who wait are let go: each further turn could take as long.
-	LastTurn bool
-	// Unshared says that those who wait may not share the response, because it must be validated
-	// before each use (see rules.Shareable). They are let go at once: with LockDone where they find
-	// its validators in the Storage, else with LockGiveUp. The predictor hears nothing of a fill
-	// that ends well.
-	Unshared bool
-	// Replaces, if not zero, is the tag of the entry that the fill is built upon; if that is gone
-	// at the end, nothing is stored.
-	Replaces Tag
-}
-
-// ErrPurged says that the response must not be stored: while it was being fetched the key was
-// purged, or its vary record gave way to another. A purge of everything, or of a group that the
-// response is in, counts too.
+// ErrPurged means that the response must not be stored, because a purge of its key, of one of its
+// groups or of everything came while it was fetched, or because its vary record was replaced.
 var ErrPurged = errors.New("cirque: purged while being fetched")
 
-// StartFill begins to store the response whose meta was set. The *Fill owns the write permit and
-// outlives the request; Hit returns the reader of its body, if FillOptions asked for one. Those who
-// wait for the lock are let go as soon as they can read along, else when the fill ends.
+// Fill is one response that is being stored. It owns the write permit, the MissHandler and the size
+// tracker, and tells the predictor how it ended. It outlives the request that began it. Either
+// Finish or Abort must be called; Abort after either does nothing.
 //
-// Where a more recent response is stored already, or can be read on its way there, this one is not
-// stored (RFC 9111 §4): its readers get it all the same, and Fill.Err is ErrSuperseded.
-//
-// ctx covers the whole fill. After an error the caller still has the permit, and the response has
-// to go out uncached.
-func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, error) {
-	c.requireMeta(opStartFill)
-	epoch := c.purges.asked
-	if opts.Replaces != 0 {
-		epoch = min(epoch, c.purges.epoch) // as old as what it is built upon
-	}
-	if c.meta.PurgeEpoch() != epoch {
-		c.meta = c.meta.Clone()
-		c.meta.SetPurgeEpoch(epoch)
-	}
-	f := &Fill{
-		slot: c.slot, ctx: ctx, meta: c.meta, lockKey: c.lockKey, predictionKey: c.predictionKey(),
-		tracker: SizeTracker{Max: c.tracker.Max}, cost: opts.Cost, lastTurn: opts.LastTurn, unshared: opts.Unshared,
-		started: time.Now(),
-	}
-	if opts.Replaces == 0 {
-		f.older = c.found
-	}
-	f.pending.meta = f.meta
-	f.state.inFlight.enter(f.key, &f.pending)
-	begun := false
-	defer func() {
-		if !begun { // it was purged, or the Storage failed or panicked
-			f.ended = true
-			defer f.release(InternalError)
-			f.leave()
-		}
-	}()
-	if f.purged(f.meta) {
-		return nil, ErrPurged
-	}
-	_ = c.closeHit()
-	reader, err := f.open(opts)
-	if err != nil {
-		return nil, err
-	}
-	c.hit = reader
-	permit, _ := c.TakeWriteLock()
-	f.permit.Store(permit)
-	f.trace.fillStart(f.key, f.meta)
-	// From here on the write is not aborted for what stands against it: others may have found it
-	// too.
-	switch {
-	case superseded(f.err):
-		f.refuse(Deferred)
-	case errors.Is(f.err, ErrUnlinked):
-		f.noRoom()
-	case f.pending.void:
-		f.err = ErrPurged
-		f.refuse(Deferred)
-	case f.tracker.exceeds(opts.SizeHint):
-		f.refuse(ResponseTooLarge)
-	case f.streams:
-		f.publish()
-	case f.unshared:
-		f.release(OriginNotCache)
-	}
-	begun = true
-	return f, nil
-}
-
-// publish has others find a write that streams: those who look for a variant, and those who wait.
-func (f *Fill) publish() {
-	f.err = f.enterVariant(f.ctx, f.meta)
-	switch {
-	case f.err == nil:
-		f.release("")
-	case errors.Is(f.err, ErrPurged), superseded(f.err):
-		f.refuse(Deferred)
-	case errors.Is(f.err, ErrUnlinked):
-		f.writer.Unlink()
-		f.noRoom()
-	default:
-		f.refuse(StorageError)
-	}
-}
-
-// Fill is one response on its way into the Storage. It owns the write permit, the MissHandler and
-// the size tracker, and tells the predictor how it ended. It outlives the request that began it:
-// its end is Finish or Abort, one of which must be called; Abort after either does nothing.
-//
-// One goroutine at a time writes and ends it. Readers, Awaited, Yield, Key, Meta and Tag may be
-// called from others.
+// One goroutine at a time may write and end it. Readers, Awaited, Yield, Meta and Tag may be called
+// from others.
 type Fill struct {
 	slot
 	ctx     context.Context
@@ -162,91 +32,15 @@ type Fill struct {
 	lastTurn      bool
 	unshared      bool
 	predictionKey CacheKey
-	tracker       SizeTracker
+	tracker       sizeTracker
 	cost          time.Duration
 	started       time.Time
-	older         storedEntry // what the response is more recent than
+	older         storedEntry // the entry that the response is more recent than
 
-	reason NoCacheReason // why nothing will be stored, once that is known
-	err    error         // what that stands for, if more is known
+	reason NoCacheReason // why nothing will be stored; empty: nothing prevents it yet
+	err    error         // the cause of reason, if it is known
 	ended  bool
 }
-
-// open begins the write. With f.err set, to ErrSuperseded or ErrUnlinked, it leads nowhere. The
-// reader is nil where nobody wants one.
-//
-// INVARIANT: what Lookup finds in a slot, entry or write under way, is the most recent response
-// that there is for it. So a fill compares itself with that before it begins, and with what has
-// come since before it becomes an entry.
-func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
-	if err := f.state.inFlight.lock(f.ctx, f.key.primaryHash); err != nil {
-		return nil, err
-	}
-	defer f.state.inFlight.unlock(f.key.primaryHash)
-	if f.outdated() {
-		f.err = ErrSuperseded
-		return f.openNowhere(opts)
-	}
-	handler, err := f.opts.Storage.MissHandler(f.trace.in(f.ctx), f.key, f.meta, MissOptions{
-		SizeHint: opts.SizeHint, Replaces: opts.Replaces,
-	})
-	if errors.Is(err, ErrUnlinked) {
-		f.err = err
-		return f.openNowhere(opts)
-	}
-	if err != nil {
-		return nil, err
-	}
-	f.state.inFlight.begun(&f.pending, handler.Tag())
-	if f.writer, f.streams = f.opts.asStreaming(f.ctx, handler); f.streams {
-		f.state.inFlight.outrun(&f.key, f.meta, f.Tag(), &f.pending, true)
-	}
-	if opts.Reader == nil {
-		return nil, nil
-	}
-	return f.writer.NewReader(opts.Reader)
-}
-
-// openNowhere begins a write of which the Storage gets nothing: the body is for its reader alone.
-func (f *Fill) openNowhere(opts FillOptions) (reader HitHandler, err error) {
-	nowhere := f.opts.nowhere(f.ctx)
-	f.writer = nowhere
-	f.state.inFlight.begun(&f.pending, 0)
-	if opts.Reader != nil {
-		reader, err = f.writer.NewReader(opts.Reader)
-	}
-	nowhere.body.Unlink()
-	return reader, err
-}
-
-// outdated reports whether what is in the slot is more recent.
-func (f *Fill) outdated() bool {
-	if f.newerThan(f.meta, f.state.inFlight.outranks(&f.key)) {
-		return true
-	}
-	found, hit, err := f.opts.Storage.Lookup(f.trace.in(f.ctx), f.key)
-	if err != nil {
-		return false
-	}
-	defer hit.Close()
-	return f.newerThan(f.meta, found)
-}
-
-// newerThan reports whether a response that is stored, or was, counts more than one with this meta.
-func (s *slot) newerThan(meta, stored *CacheMeta) bool {
-	return stored != nil && !s.state.Voids(stored) && moreRecent(stored, meta, time.Now())
-}
-
-// leave ends the write, if nothing has, and the fill's being in flight.
-func (f *Fill) leave() {
-	defer f.state.inFlight.leave(f.key, &f.pending)
-	if f.writer != nil {
-		f.writer.Abort()
-	}
-}
-
-// Key returns the key that is being filled.
-func (f *Fill) Key() CacheKey { return f.key }
 
 // Meta returns the meta that is being stored.
 func (f *Fill) Meta() *CacheMeta { return f.meta }
@@ -258,31 +52,31 @@ func (f *Fill) Tag() Tag { return f.writer.Tag() }
 func (f *Fill) Readers() int { return f.writer.Readers() }
 
 // Written returns the bytes of the body so far.
-func (f *Fill) Written() int64 { return f.tracker.Seen() }
+func (f *Fill) Written() int64 { return f.tracker.seen }
 
-// NoCacheReason returns why nothing will be, or was, stored; empty as long as nothing stands
-// against it.
+// NoCacheReason returns why nothing was or will be stored. It is empty as long as nothing prevents
+// that.
 func (f *Fill) NoCacheReason() NoCacheReason { return f.reason }
 
-// Err returns what NoCacheReason stands for where more is known: the Storage's error, ErrPurged or
-// ErrSuperseded.
+// Err returns the cause of NoCacheReason, if it is known: the Storage's error, ErrPurged,
+// ErrSuperseded or ErrUnlinked.
 func (f *Fill) Err() error { return f.err }
 
-// Write appends to the body. A body that passes the maximum size is not stored, but its readers get
-// all of it. Any error means that nobody needs the rest: abort.
+// Write appends to the body. A body that is larger than the maximum is not stored, but its readers
+// get all of it. After an error nobody needs the rest, and Abort must be called.
 func (f *Fill) Write(p []byte) (int, error) {
 	f.count(len(p))
 	return f.writer.Write(p)
 }
 
-// ReadFrom implements io.ReaderFrom: it appends what r yields up to its end, read straight into the
-// Storage where that can do so. After an error of r, which it returns, the body can be gone on
-// with.
+// ReadFrom implements io.ReaderFrom: it appends r up to its end. If the Storage can, it reads
+// straight to where the body is kept. If r fails, ReadFrom returns r's error, and writing may
+// continue.
 func (f *Fill) ReadFrom(r io.Reader) (int64, error) {
 	return readFrom(f.writer, &countedReader{f, r})
 }
 
-// countedReader counts what is read into a fill before that has it.
+// countedReader counts the bytes that are read into a fill, before the fill gets them.
 type countedReader struct {
 	fill *Fill
 	from io.Reader
@@ -295,20 +89,20 @@ func (r *countedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// count counts n bytes that are about to be appended.
+// count counts n bytes that will be appended next.
 func (f *Fill) count(n int) {
-	if !f.tracker.Add(int64(n)) && f.reason == "" {
+	if !f.tracker.add(int64(n)) && f.reason == "" {
 		f.refuse(ResponseTooLarge)
 	}
 }
 
-// refuse lets the body go on for its readers alone.
+// refuse ends the storing. Those who read the body get the rest of it.
 func (f *Fill) refuse(reason NoCacheReason) {
 	f.writer.Unlink()
 	f.giveUp(reason)
 }
 
-// giveUp lets those go who wait to have the body from the Storage, and tells the predictor why.
+// giveUp releases the waiters and tells the predictor why nothing will be stored.
 func (f *Fill) giveUp(reason NoCacheReason) {
 	f.reason = reason
 	if f.opts.Predictor != nil {
@@ -320,9 +114,9 @@ func (f *Fill) giveUp(reason NoCacheReason) {
 	}
 }
 
-// supersede ends the life of the entry that was found before the origin sent this response: that is
-// the more recent one, stored or not (RFC 9111 §4). What others have stored since stays; what was
-// asked for earlier is not stored.
+// supersede removes the entry that was found before the origin sent this response, because this
+// response is more recent even if it is not stored (RFC 9111 §4). What others have stored since
+// stays. Writes of responses that were asked for earlier will not be stored.
 func (f *Fill) supersede() {
 	if err := f.state.inFlight.lock(f.ctx, f.key.primaryHash); err != nil {
 		return
@@ -339,22 +133,27 @@ func (f *Fill) supersede() {
 	}
 	defer hit.Close()
 	if hit.Tag() == f.older.tag {
-		// No invalidation, which would void what others are writing.
+		// An invalidation would void what others are writing.
 		_ = f.opts.drop(ctx, key, PurgeEviction)
 	}
 }
 
-// Finish ends a body that is complete. It returns nil if the response is stored now, ErrUnlinked if
-// it was too large, there was no room or NoCacheReason says otherwise, ErrNotFound if a purge
-// voided it or its vary record, or a more recent response was stored meanwhile (ErrSuperseded), or
-// the Storage's error. Readers see the body's clean end in the first three.
+// Finish ends a body that is complete. It returns
+//
+//   - nil if the response is stored now,
+//   - ErrUnlinked if it was too large, there was no room, or NoCacheReason gives another reason,
+//   - ErrNotFound if a purge voided it or its vary record, or if a more recent response was stored
+//     meanwhile (ErrSuperseded),
+//   - else the Storage's error.
+//
+// Except in the last case, readers see the clean end of the body.
 func (f *Fill) Finish() error {
 	if f.ended {
 		return nil
 	}
-	err := f.store() // if it panics, there is still Abort
+	err := f.store() // if it panics, Abort can still be called
 	f.ended = true
-	defer f.release(StorageError) // nothing, unless the Storage panics now
+	defer f.release(StorageError) // does nothing, unless the Storage panics now
 	f.leave()
 	switch {
 	case err == nil:
@@ -374,16 +173,16 @@ func (f *Fill) Finish() error {
 	if err == nil {
 		f.evictVoided(f.ctx)
 	}
-	f.trace.fillDone(f.key, f.meta, f.tracker.Seen(), time.Since(f.started), f.reason, err)
+	f.trace.fillDone(f.key, f.meta, f.tracker.seen, time.Since(f.started), f.reason, err)
 	return err
 }
 
-// store ends the write, and makes the entry it became known to all who have to know of it.
+// store ends the write, and enters the new entry in the vary record and the eviction manager.
 func (f *Fill) store() error {
 	done, err := f.finishWrite()
 	switch {
 	case errors.Is(err, ErrUnlinked) && errors.Is(f.err, ErrPurged):
-		return ErrNotFound // whichever of its write and its vary record the purge came upon first
+		return ErrNotFound // the same as if the purge had voided the write before the vary record
 	case errors.Is(err, ErrUnlinked) && superseded(f.err):
 		return f.err
 	case err != nil:
@@ -391,7 +190,7 @@ func (f *Fill) store() error {
 	}
 	if !f.streams {
 		if err := f.enterVariant(f.ctx, f.meta); err != nil {
-			_ = f.opts.drop(f.ctx, f.key, PurgeInvalidation) // nobody would find it
+			_ = f.opts.drop(f.ctx, f.key, PurgeInvalidation) // nobody would find the variant
 			if superseded(err) {
 				f.err = err
 			}
@@ -404,7 +203,7 @@ func (f *Fill) store() error {
 	return f.admit(done)
 }
 
-// finishWrite makes an entry of what was written, unless it was overtaken.
+// finishWrite makes the write an entry, unless a more recent response or a purge came first.
 func (f *Fill) finishWrite() (MissFinish, error) {
 	if err := f.state.inFlight.lock(f.ctx, f.key.primaryHash); err != nil {
 		return MissFinish{}, err
@@ -432,9 +231,9 @@ func (f *Fill) finishWrite() (MissFinish, error) {
 	return done, err
 }
 
-// dropOlder removes an entry that is older than f. A write under way is more recent than both, so
-// that f is not stored; if that write fails, the older entry must not be left. Called with the slot
-// locked.
+// dropOlder removes an entry that is older than f. It is called when f is not stored because a more
+// recent write is under way: if that write fails too, the older entry must not remain. It is called
+// with the slot locked.
 func (f *Fill) dropOlder() {
 	found, hit, err := f.opts.Storage.Lookup(f.trace.in(f.ctx), f.key)
 	if err != nil {
@@ -446,8 +245,8 @@ func (f *Fill) dropOlder() {
 	}
 }
 
-// Abort ends a body that is not complete: nothing is stored, readers get an error, and another
-// request may take its turn.
+// Abort ends a body that is not complete: nothing is stored, readers get an error, and the write
+// permit is released with the status that suits reason.
 func (f *Fill) Abort(reason NoCacheReason) {
 	if f.ended {
 		return
@@ -459,7 +258,7 @@ func (f *Fill) Abort(reason NoCacheReason) {
 		f.reason = reason
 	}
 	f.release(reason)
-	f.trace.fillDone(f.key, f.meta, f.tracker.Seen(), time.Since(f.started), f.reason, ErrAborted)
+	f.trace.fillDone(f.key, f.meta, f.tracker.seen, time.Since(f.started), f.reason, ErrAborted)
 }
 
 // admit has the eviction manager make room for the entry. It returns ErrUnlinked where the manager
@@ -483,15 +282,14 @@ func (f *Fill) admit(done MissFinish) error {
 	return nil
 }
 
-// noRoom lets those go who wait for a response that is too large for the room there is now: no news
-// for the predictor.
+// noRoom releases the waiters because there is no room for the response now. The predictor is not
+// told, as there may be room the next time.
 func (f *Fill) noRoom() {
 	f.reason = ResponseTooLarge
 	f.release(ResponseTooLarge)
 }
 
-// release gives up the write permit; the empty reason says that the response can be had from the
-// Storage.
+// release releases the write permit. The empty reason means that the response is in the Storage.
 func (f *Fill) release(reason NoCacheReason) {
 	permit := f.permit.Swap(nil)
 	if permit == nil {
@@ -504,19 +302,22 @@ func (f *Fill) release(reason NoCacheReason) {
 	f.opts.Lock.Release(f.lockKey, permit, status)
 }
 
-// Awaited reports whether requests wait for what the fill will leave in the Storage. Those who read
-// along are not among them. It may be called from any goroutine.
+// leave aborts the write, unless it has ended, and takes it off the writes in flight.
+func (f *Fill) leave() {
+	defer f.state.inFlight.leave(f.key, &f.pending)
+	if f.writer != nil {
+		f.writer.Abort()
+	}
+}
+
+// Awaited reports whether requests wait for the end of the fill. Requests that read along do not
+// count. It may be called from any goroutine.
 func (f *Fill) Awaited() bool {
 	permit := f.permit.Load()
 	return permit != nil && permit.awaited()
 }
 
-// Yield says that the fill will not come to its end: its context was cancelled. Another request may
-// take its turn at once, however long the writer still needs to notice. It may be called from any
-// goroutine; Abort is owed all the same.
+// Yield says that the fill will not be finished because its context was cancelled. Another request
+// gets the write permit at once, however long the writer needs to notice. It may be called from any
+// goroutine. Abort must still be called.
 func (f *Fill) Yield() { f.release(Deferred) }
-
-// evict drops what the eviction manager gave up.
-func (o *CacheOptions) evict(ctx context.Context, trace *CacheTrace, keys []CompactCacheKey) {
-	evict(context.WithoutCancel(ctx), o.Storage, trace, keys)
-}

@@ -21,7 +21,7 @@ func TestFinishEndsAFill(t *testing.T) {
 		h := newHouse(t, nil)
 		var done int
 		c := h.miss(keyA)
-		c.SetTrace(&cirque.CacheTrace{FillDone: func(cirque.FillInfo) { done++ }})
+		c.SetTrace(&cirque.CacheTrace{FillDone: func(cirque.TraceEvent) { done++ }})
 		c.SetMeta(freshMeta("a"))
 		f, err := c.StartFill(t.Context(), cirque.FillOptions{SizeHint: 4})
 		require.NoError(t, err)
@@ -40,14 +40,14 @@ func TestAbortEndsAFill(t *testing.T) {
 		h := newHouse(t, nil)
 		var done int
 		c := h.miss(keyA)
-		c.SetTrace(&cirque.CacheTrace{FillDone: func(cirque.FillInfo) { done++ }})
+		c.SetTrace(&cirque.CacheTrace{FillDone: func(cirque.TraceEvent) { done++ }})
 		c.SetMeta(freshMeta("a"))
 		f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
 		require.NoError(t, err)
 		h.write(f, "half")
 		f.Abort(cirque.UpstreamError)
 		f.Abort(cirque.InternalError)
-		require.NoError(t, f.Finish(), "it has ended")
+		require.NoError(t, f.Finish(), "the fill has ended already")
 		require.Equal(t, cirque.UpstreamError, f.NoCacheReason())
 		require.Equal(t, 1, done)
 		body, err := io.ReadAll(c.Hit())
@@ -55,12 +55,12 @@ func TestAbortEndsAFill(t *testing.T) {
 		require.Equal(t, "half", string(body))
 		h.wantStored(keyA, "")
 		require.False(t, h.Eviction.Peek(keyA.Compact()))
-		require.True(t, h.begin(keyA).PredictCacheable(), "no news about the response")
+		require.True(t, h.begin(keyA).PredictCacheable(), "the reason does not hold for the next response")
 	})
 }
 
-// A body that passes the maximum is not stored; who reads it gets all of it, and the next ones
-// know.
+// A body above the maximum is not stored. Its reader gets all of it, and the predictor knows it for
+// the next requests.
 func TestBodyTooLarge(t *testing.T) {
 	body := strings.Repeat("0123456789", 20_000)
 	for name, hint := range map[string]int64{"announced": int64(len(body)), "not announced": -1} {
@@ -68,13 +68,13 @@ func TestBodyTooLarge(t *testing.T) {
 			eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 				h := newHouse(t, nil)
 				h.MaxObjectBytes = 100_000
-				var info cirque.FillInfo
+				var done cirque.TraceEvent
 				c := h.miss(keyA)
-				c.SetTrace(&cirque.CacheTrace{FillDone: func(i cirque.FillInfo) { info = i }})
+				c.SetTrace(&cirque.CacheTrace{FillDone: func(e cirque.TraceEvent) { done = e }})
 				c.SetMeta(freshMeta("a"))
 				f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context(), SizeHint: hint})
 				require.NoError(t, err)
-				require.Equal(t, hint < 0, f.NoCacheReason() == "", "it is known from the start, or not")
+				require.Equal(t, hint < 0, f.NoCacheReason() == "", "an announced length is known from the start")
 				reading := readAll(c)
 				h.write(f, body[:10_000])
 				n, err := f.ReadFrom(strings.NewReader(body[10_000:150_000]))
@@ -90,17 +90,17 @@ func TestBodyTooLarge(t *testing.T) {
 				require.NoError(t, err)
 				require.True(t, body == got)
 				h.wantStored(keyA, "")
-				require.Equal(t, int64(len(body)), info.Size)
-				require.Equal(t, cirque.ResponseTooLarge, info.Reason)
-				require.ErrorIs(t, info.Err, cirque.ErrUnlinked)
+				require.Equal(t, int64(len(body)), done.Size)
+				require.Equal(t, cirque.ResponseTooLarge, done.Reason)
+				require.ErrorIs(t, done.Err, cirque.ErrUnlinked)
 			})
 		})
 	}
 }
 
-// A Storage without room for a write gets none of it. Who caused the fill gets the whole body, and
-// those who wait are let go.
-func TestNoRoomForTheWrite(t *testing.T) {
+// If the Storage has no room for a write, the request that caused the fill gets the whole body, and
+// the waiters are released.
+func TestWriteWithoutRoomIsNotStored(t *testing.T) {
 	body := strings.Repeat("0123456789", 20_000)
 	h := newHouse(t, memcache.New(memcache.Config{Budget: cirque.NewBudget(100)}), nil)
 	c := h.miss(keyA)
@@ -122,7 +122,7 @@ func TestNoRoomForTheWrite(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, body == got)
 	h.wantStored(keyA, "")
-	require.True(t, h.begin(keyA).PredictCacheable(), "there may be room for it tomorrow")
+	require.True(t, h.begin(keyA).PredictCacheable(), "there may be room the next time")
 }
 
 func TestBodyOfTheMaximumIsStored(t *testing.T) {
@@ -138,8 +138,8 @@ func TestBodyOfTheMaximumIsStored(t *testing.T) {
 	require.True(t, h.begin(keyA).PredictCacheable())
 }
 
-// One that is announced as too large takes nothing from its siblings.
-func TestVariantTooLargeIsNotRecorded(t *testing.T) {
+// A variant that is announced as too large does not replace a sibling.
+func TestVariantThatIsTooLargeIsNotRecorded(t *testing.T) {
 	h := inMemory(t)
 	h.MaxObjectBytes = 10
 	h.putVariant(keyA, "en", "hello")
@@ -151,14 +151,14 @@ func TestVariantTooLargeIsNotRecorded(t *testing.T) {
 	f, err := c.StartFill(t.Context(), cirque.FillOptions{SizeHint: 11})
 	require.NoError(t, err)
 	_, err = io.WriteString(f, "bonjour")
-	require.ErrorIs(t, err, cirque.ErrNoReaders, "nobody reads it and nobody stores it")
+	require.ErrorIs(t, err, cirque.ErrNoReaders, "the body has no reader and is not stored")
 	f.Abort(cirque.ResponseTooLarge)
 	require.Equal(t, before, h.record(keyA))
 	h.wantVariant(keyA, "en", "hello")
 }
 
-// Those who wait for a body that turns out too large are let go at once.
-func TestWaitersOfABodyTooLarge(t *testing.T) {
+// When a body turns out too large, its waiters are released at once.
+func TestWaitersOfATooLargeBodyAreReleased(t *testing.T) {
 	h := spooled(t, nil)
 	h.MaxObjectBytes = 3
 	c, f := h.fill(keyA, freshMeta("a"))
@@ -171,8 +171,8 @@ func TestWaitersOfABodyTooLarge(t *testing.T) {
 	require.Equal(t, "onetwo", h.read(c))
 }
 
-// A Storage without room is as good as a body that is too large.
-func TestStorageWithoutRoom(t *testing.T) {
+// If the Storage has no room, the waiters get the same status as for a body that is too large.
+func TestStorageWithoutRoomReleasesTheWaiters(t *testing.T) {
 	h := newHouse(t, memcache.New(memcache.Config{Budget: cirque.NewBudget(8 << 10)}), nil)
 	body := strings.Repeat("0123456789", 10_000)
 	c, f := h.fill(keyA, freshMeta("a"))
@@ -205,7 +205,7 @@ func TestEvictedEntriesLeaveTheStorage(t *testing.T) {
 	})
 }
 
-// A Budget makes room through the same manager, which then knows what is stored and nothing else.
+// A Budget evicts with the same manager. So the manager tracks exactly the stored entries.
 func TestBudgetMakesRoomForFills(t *testing.T) {
 	const limit = 64 << 10
 	budget := cirque.NewBudget(limit)
@@ -216,9 +216,9 @@ func TestBudgetMakesRoomForFills(t *testing.T) {
 	h.Eviction = manager
 	budget.EvictWith(manager, h.Storage)
 	var left []cirque.CompactCacheKey
-	trace := &cirque.CacheTrace{Evicted: func(info cirque.EvictionInfo) {
-		require.NoError(t, info.Err)
-		left = append(left, info.Key)
+	trace := &cirque.CacheTrace{Evicted: func(key cirque.CompactCacheKey, err error) {
+		require.NoError(t, err)
+		left = append(left, key)
 	}}
 	keys := make([]cirque.CacheKey, 60)
 	for i := range keys {
@@ -230,7 +230,7 @@ func TestBudgetMakesRoomForFills(t *testing.T) {
 		require.NoError(t, err)
 		h.write(f, strings.Repeat("0123456789", 300))
 		require.NoError(t, f.Finish())
-		require.EqualValues(t, manager.EvictedItems(), len(left), "the trace sees all of them")
+		require.EqualValues(t, manager.EvictedItems(), len(left), "the trace is told of each")
 		require.LessOrEqual(t, budget.Used(), int64(limit))
 		require.Equal(t, budget.Used(), manager.TotalWeight())
 		require.Equal(t, store.Len(), manager.TotalItems())
@@ -246,9 +246,8 @@ func TestBudgetMakesRoomForFills(t *testing.T) {
 	require.Zero(t, manager.TotalWeight())
 }
 
-// What the eviction manager would rather not have is not stored, and that is no news about the
-// response.
-func TestDeclinedEntry(t *testing.T) {
+// An entry that the eviction manager declines is not stored. The predictor is not told.
+func TestEntryThatTheEvictionManagerDeclines(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
 		manager, err := eviction.NewSimpleLRU(eviction.Config{Limit: 10})
@@ -265,7 +264,7 @@ func TestDeclinedEntry(t *testing.T) {
 	})
 }
 
-// appending is a Storage whose writes add to an entry that is there.
+// appending is a Storage whose writes add to an existing entry.
 type appending struct{ cirque.Storage }
 
 type appendingWrite struct{ cirque.MissHandler }
@@ -297,8 +296,8 @@ func TestAppendedEntryIsWeighed(t *testing.T) {
 	require.Equal(t, 1, h.Eviction.TotalItems())
 }
 
-// A fill that is built on an entry comes to nothing if that is gone.
-func TestFillThatReplaces(t *testing.T) {
+// A fill that is based on an entry is not stored if that entry is gone.
+func TestFillThatReplacesAnEntryThatIsGoneIsNotStored(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
 		h.put(keyA, freshMeta("old"), "old")
@@ -324,8 +323,8 @@ func TestFillThatReplaces(t *testing.T) {
 	})
 }
 
-// How those fare who wait for a writer, however that ends.
-func TestLockIsHandedOver(t *testing.T) {
+// Each end of a fill gives its waiters the right status.
+func TestWaitersLearnHowTheFillEnded(t *testing.T) {
 	start := func(h *house, c *cirque.HttpCache) *cirque.Fill {
 		c.SetMeta(freshMeta("a"))
 		f, err := c.StartFill(h.t.Context(), cirque.FillOptions{})
@@ -399,13 +398,13 @@ func TestLockIsHandedOver(t *testing.T) {
 			require.False(t, waiting.IsLocked())
 			require.Equal(t, cirque.PhaseCacheKey, waiting.Phase())
 			waiting.TryLock()
-			require.True(t, waiting.IsWriter(), "the turn is its own")
+			require.True(t, waiting.IsWriter(), "the waiter is the next writer")
 			waiting.ReleaseWriteLock("")
 		})
 	}
 }
 
-// Those who can read along don't wait for the end.
+// Requests that can read along do not wait for the end of the fill.
 func TestWaitersReadAlong(t *testing.T) {
 	h := inMemory(t)
 	c := h.miss(keyA)
@@ -425,8 +424,8 @@ func TestWaitersReadAlong(t *testing.T) {
 	require.Equal(t, "body", h.read(c))
 }
 
-// A fill that cannot start leaves everything with the walk.
-func TestStartFillFails(t *testing.T) {
+// If a fill cannot begin, the walk keeps its permit and its phase.
+func TestFailedStartFillChangesNothing(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		for _, op := range []faultystorage.Op{faultystorage.MissHandler, faultystorage.MissNewReader} {
 			h := newHouse(t, faultystorage.Nth(op, 1, faultystorage.Fault{Err: errBroken}))
@@ -442,7 +441,7 @@ func TestStartFillFails(t *testing.T) {
 			require.Nil(t, c.Hit())
 			require.Empty(t, h.tally.Open())
 			f, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
-			require.NoError(t, err, "it may be tried again")
+			require.NoError(t, err, "StartFill may be called again")
 			f.Abort(cirque.UpstreamError)
 		}
 	})
@@ -469,8 +468,8 @@ func TestFillOutlivesItsRequest(t *testing.T) {
 	})
 }
 
-// A second fill from the same walk takes the place of the first.
-func TestSecondFill(t *testing.T) {
+// The second fill of a walk replaces the first.
+func TestSecondFillOfAWalkReplacesTheFirst(t *testing.T) {
 	h := inMemory(t)
 	c, first := h.fill(keyA, freshMeta("a"))
 	second, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context(), SizeHint: -1})
@@ -508,9 +507,9 @@ func (c *costs) Admit(key cirque.CompactCacheKey, weight int64, freshUntil time.
 	return c.EvictionManager.Admit(key, weight, freshUntil, cost)
 }
 
-// Those who wait for what must be validated before each use are let go as soon as that is known: to
-// the validators that the Storage has, or past it. The predictor's mark stays.
-func TestWaitersOfAFillThatIsNotShared(t *testing.T) {
+// If a response must be validated before each use, its waiters are released as soon as that is
+// known: to the validators in the Storage, or past the cache. The predictor keeps its mark.
+func TestWaitersOfAnUnsharedFillAreReleased(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
 		c := h.miss(keyA)

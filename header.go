@@ -11,17 +11,16 @@ import (
 )
 
 // HeaderSection is a header section (RFC 9110 §6.3) packed into one immutable string. Its field
-// lines are sorted by name; lines of one name keep their order. A stored header is one string, not
-// a map, and a hit slices names and values out of it without copying them. The zero value has no
-// fields.
+// lines are sorted by name; lines of one name keep their order. A hit slices names and values out
+// of the string without copying them. The zero value has no fields.
 type HeaderSection struct {
 	packed string
 }
 
-// PackHeader packs h. Names are kept as they are spelt. Fields without a value are left out;
+// packHeader packs h. Names are kept as they are spelt. Fields without a value are left out;
 // net/http uses these to suppress a field.
-func PackHeader(h http.Header) HeaderSection {
-	// Most headers fit into these two, which are on the stack.
+func packHeader(h http.Header) HeaderSection {
+	// Most headers fit into these two buffers, which are on the stack.
 	var fields [32]string
 	var room [1 << 10]byte
 	names := fields[:0]
@@ -55,7 +54,7 @@ func (h HeaderSection) Len() int {
 	return int(n)
 }
 
-// Size returns the number of bytes that the section takes.
+// Size returns the size of the section in bytes.
 func (h HeaderSection) Size() int { return len(h.packed) }
 
 // All yields the field lines, sorted by name. Lines of one name keep their order.
@@ -109,7 +108,7 @@ func (h HeaderSection) Values(name string) []string {
 func (h HeaderSection) CopyTo(dst http.Header) { h.CopyWithRoom(dst, 0) }
 
 // CopyWithRoom is CopyTo for callers who add fields afterwards: room, from the same allocation, has
-// space for this many more values.
+// space for more values.
 func (h HeaderSection) CopyWithRoom(dst http.Header, more int) (room []string) {
 	n, rest := uvarint(h.packed)
 	all := make([]string, int(n)+more)
@@ -165,43 +164,4 @@ func (h HeaderSection) check() error {
 		return errBadHeader
 	}
 	return nil
-}
-
-// uvarint and lengthPrefixed read strings that were checked when they entered the process.
-
-func uvarint(s string) (n uint64, rest string) {
-	n, rest, _ = checkedUvarint(s)
-	return n, rest
-}
-
-func lengthPrefixed(s string) (part, rest string) {
-	if n := s[0]; n < 0x80 {
-		return s[1:][:n], s[1:][n:]
-	}
-	n, s := uvarint(s)
-	return s[:n], s[n:]
-}
-
-func checkedString(s string) (part, rest string, ok bool) {
-	n, s, ok := checkedUvarint(s)
-	if !ok || n > uint64(len(s)) {
-		return "", "", false
-	}
-	return s[:n], s[n:], true
-}
-
-func checkedUvarint(s string) (n uint64, rest string, ok bool) {
-	var shift uint
-	for i := range len(s) {
-		c := s[i]
-		if i == binary.MaxVarintLen64 {
-			return 0, "", false
-		}
-		if c < 0x80 {
-			return n | uint64(c)<<shift, s[i+1:], true
-		}
-		n |= uint64(c&0x7f) << shift
-		shift += 7
-	}
-	return 0, "", false
 }

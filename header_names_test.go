@@ -11,7 +11,7 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-func TestKnownNames(t *testing.T) {
+func TestKnownNamesAreCanonicalAndTakeTwoBytes(t *testing.T) {
 	require.LessOrEqual(t, len(knownNames), 256)
 	require.Len(t, nameNumbers, len(knownNames), "a name is in the list twice")
 	h := make(http.Header)
@@ -21,16 +21,16 @@ func TestKnownNames(t *testing.T) {
 		h.Add(name, "1")
 		h.Add(name, "2")
 	}
-	section := PackHeader(h)
+	section := packHeader(h)
 	require.Equal(t, h, section.Header())
 	require.NoError(t, section.check())
 	require.Equal(t, "1", section.Get("Etag"))
 	require.Less(t, section.Size(), 8*len(h)+5, "each field has two lines, each with two bytes for the name and two for the value")
 }
 
-// A newer version must read what an older one wrote, so the names of the first version keep their
-// numbers.
-func TestKnownNamesStay(t *testing.T) {
+// A newer version must be able to read what an older one wrote. So the names of the first version
+// keep their numbers.
+func TestKnownNamesKeepTheirNumbers(t *testing.T) {
 	const first = 68
 	require.Equal(t, uint64(0x2aa8f919a30e3b58), xxhash.Sum64String(strings.Join(knownNames[:first], "\n")))
 }

@@ -29,7 +29,7 @@ func TestHeaderSectionRoundTrip(t *testing.T) {
 		"bytes above 127": lines("A: \x80\xff"),
 		"tabs and spaces": lines("A: a\t b"),
 	} {
-		section := PackHeader(h)
+		section := packHeader(h)
 		require.NoError(t, section.check(), name)
 		require.Equal(t, h, section.Header(), name)
 		n := 0
@@ -50,32 +50,32 @@ func TestHeaderSectionRoundTrip(t *testing.T) {
 func TestHeaderSectionOfEqualHeadersIsEqual(t *testing.T) {
 	h := lines("B: 1", "A: 2", "C: 3", "A: 1")
 	for range 20 {
-		require.Equal(t, PackHeader(h), PackHeader(h.Clone()))
+		require.Equal(t, packHeader(h), packHeader(h.Clone()))
 	}
 	var names []string
-	for name, value := range PackHeader(h).All() {
+	for name, value := range packHeader(h).All() {
 		names = append(names, name+"="+value)
 	}
 	require.Equal(t, []string{"A=2", "A=1", "B=1", "C=3"}, names)
-	for range PackHeader(h).All() {
+	for range packHeader(h).All() {
 		break
 	}
 }
 
 func TestHeaderSectionLeavesOutSuppressedFields(t *testing.T) {
-	require.Equal(t, HeaderSection{}, PackHeader(http.Header{"Date": nil, "Server": {}}))
-	require.Equal(t, PackHeader(lines("A: 1")), PackHeader(http.Header{"A": {"1"}, "Date": nil}))
+	require.Equal(t, HeaderSection{}, packHeader(http.Header{"Date": nil, "Server": {}}))
+	require.Equal(t, packHeader(lines("A: 1")), packHeader(http.Header{"A": {"1"}, "Date": nil}))
 }
 
 func TestHeaderSectionCopyTo(t *testing.T) {
 	dst := lines("A: old", "A: older", "D: 4")
-	PackHeader(lines("A: 1", "B: 2", "B: 3", "C: 5")).CopyTo(dst)
+	packHeader(lines("A: 1", "B: 2", "B: 3", "C: 5")).CopyTo(dst)
 	require.Equal(t, lines("A: 1", "B: 2", "B: 3", "C: 5", "D: 4"), dst)
 
 	dst.Add("A", "more")
 	require.Equal(t, []string{"2", "3"}, dst["B"], "an append must not overwrite the next field's values")
 
-	PackHeader(http.Header{}).CopyTo(dst)
+	packHeader(http.Header{}).CopyTo(dst)
 	require.Len(t, dst, 4)
 }
 
@@ -109,12 +109,12 @@ func TestHeaderSectionRefusesDamage(t *testing.T) {
 }
 
 func FuzzHeaderSection(f *testing.F) {
-	f.Add("A", "1", "B", "2", PackHeader(lines("A: 1")).packed)
+	f.Add("A", "1", "B", "2", packHeader(lines("A: 1")).packed)
 	f.Add("A", "1", "A", "2", "\x01\x01A\x02\r\n")
 	f.Fuzz(func(t *testing.T, name1, value1, name2, value2, packed string) {
 		h := http.Header{name1: {value1}}
 		h[name2] = append(slices.Clone(h[name2]), value2)
-		section := PackHeader(h)
+		section := packHeader(h)
 		require.Equal(t, h, section.Header())
 		require.Equal(t, field.ValidHeader(h), section.check() == nil, "check accepts exactly what can be sent")
 
@@ -132,7 +132,7 @@ func FuzzHeaderSection(f *testing.F) {
 }
 
 func BenchmarkHeaderSectionCopyTo(b *testing.B) {
-	section := PackHeader(lines("Cache-Control: public, max-age=60", "Content-Type: text/html", `ETag: "abc"`, "Last-Modified: "+at(-day),
+	section := packHeader(lines("Cache-Control: public, max-age=60", "Content-Type: text/html", `ETag: "abc"`, "Last-Modified: "+at(-day),
 		"Date: "+at(0), "Vary: Accept-Encoding", "Server: x", "Content-Length: 1000"))
 	dst := make(http.Header, section.Len())
 	b.ReportAllocs()

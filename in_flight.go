@@ -8,24 +8,25 @@ import (
 	"time"
 )
 
-// inFlight knows the slots into which something is on its way: a fill, a vary record, a validated
-// meta. Not every Storage shows what it does not have yet, and one write can hide another.
+// inFlight lists the writes under way to each slot: fills, vary records, validated metas. The
+// Storage cannot tell: it may not show a write before it is finished, and one write can hide
+// another.
 //
-// INVARIANT: who writes enters the slot before asking the purgeLog, and leaves it when the Storage
-// has what was written. Who purges enters the purge into the log before asking here. So one of them
-// knows of the other. Who purges goes on when the writes that had been entered have begun: then the
-// Storage can void them.
+// INVARIANT: A writer enters its write here, then checks the purgeLog. A purge enters itself in the
+// purgeLog, then checks here. So at least one of them sees the other. The writer leaves when the
+// Storage has what was written. The purge waits until the writes that it sees have begun, because
+// then the Storage can void them.
 type inFlight struct {
 	mu struct {
 		sync.Mutex
 		writes map[HashBinary][]*pendingWrite // by primary hash
-		slots  map[HashBinary][]chan struct{} // those locked, and who waits for them, by primary hash
+		slots  map[HashBinary][]chan struct{} // the waiters for each locked resource, by primary hash
 	}
 }
 
-// lock waits until the slots of a resource are the caller's to compare and change, or ctx ends;
-// unlock ends that. Reading the slots takes no lock. It is held around calls of the Storage, never
-// while the origin is waited for, and is never taken inside a call of the Storage.
+// lock locks the slots of a resource, so that the caller can compare and change them, or returns an
+// error when ctx ends. Reading the slots takes no lock. The lock is held around calls of the
+// Storage, never while waiting for the origin, and is never taken inside a call of the Storage.
 func (f *inFlight) lock(ctx context.Context, primary HashBinary) error {
 	f.mu.Lock()
 	waits, held := f.mu.slots[primary]
@@ -45,13 +46,13 @@ func (f *inFlight) lock(ctx context.Context, primary HashBinary) error {
 		return nil
 	case <-ctx.Done():
 		if !f.leaveQueue(primary, turn) {
-			f.unlock(primary) // the turn came at that moment
+			f.unlock(primary) // it was our turn at that moment
 		}
 		return context.Cause(ctx)
 	}
 }
 
-// leaveQueue takes turn off those that wait for the slots, if it is among them.
+// leaveQueue removes turn from the waiters, and reports whether it was among them.
 func (f *inFlight) leaveQueue(primary HashBinary, turn chan struct{}) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -64,7 +65,7 @@ func (f *inFlight) leaveQueue(primary HashBinary, turn chan struct{}) bool {
 	return true
 }
 
-// unlock gives the slots to the one who has waited longest.
+// unlock gives the slots to the waiter that came first.
 func (f *inFlight) unlock(primary HashBinary) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -77,10 +78,10 @@ func (f *inFlight) unlock(primary HashBinary) {
 	close(waits[0])
 }
 
-// outrun notes that a response with this meta and tag is in key's slot, or on its way there if
-// linked is true; a response without a tag was refused. Writes of older responses are marked as too
-// late. It reports whether all other writes that an invalidation of key would void are older.
-// Called with the slot locked.
+// outrun marks the writes of older responses to key's slot as too late. meta and tag are those of
+// the more recent response: it is in the slot, or being written if linked is true, or was refused
+// if tag is zero. own is its write, or nil. outrun reports whether all other writes that an
+// invalidation of key would void are older. It is called with the slot locked.
 func (f *inFlight) outrun(key *CacheKey, meta *CacheMeta, tag Tag, own *pendingWrite, linked bool) (all bool) {
 	now := time.Now()
 	all = true
@@ -90,9 +91,9 @@ func (f *inFlight) outrun(key *CacheKey, meta *CacheMeta, tag Tag, own *pendingW
 		switch {
 		case w == own || w.meta == nil:
 		case tag != 0 && w.tag == tag:
-			w.meta = meta // it is this one's
+			w.meta = meta // w is the write of this response
 		case w.variance != key.variance && !w.variance.IsZero() && !key.variance.IsZero():
-			// Of another variant: this one is no news about it.
+			// w is of another variant, which meta says nothing about.
 		case !moreRecent(meta, w.meta, now):
 			all = false
 		case linked:
@@ -106,16 +107,16 @@ func (f *inFlight) outrun(key *CacheKey, meta *CacheMeta, tag Tag, own *pendingW
 	return all
 }
 
-// tooLate reports whether a more recent response is in w's slot: stored or refused, or, linked, on
-// its way.
+// tooLate reports whether a more recent response came to w's slot: late if it was stored, validated
+// or refused, linked if it is being written and can be read.
 func (f *inFlight) tooLate(w *pendingWrite) (late, linked bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return w.late != nil, w.hidden
 }
 
-// isLate reports whether the write with that tag, which can still be read, is older than what was
-// stored or validated since it began.
+// isLate reports whether the write with this tag, which can still be read, is older than a response
+// that was stored, validated or refused since the write began.
 func (f *inFlight) isLate(key *CacheKey, tag Tag) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -127,9 +128,8 @@ func (f *inFlight) isLate(key *CacheKey, tag Tag) bool {
 	return false
 }
 
-// outranks returns the most recent response that writes under way to key's slot have been found too
-// late for; nil where there is none. It can be in place behind such a write, where Lookup does not
-// find it.
+// outranks returns the most recent response for which a write under way to key's slot is too late,
+// or nil. Such a write can hide the entry of that response from Lookup.
 func (f *inFlight) outranks(key *CacheKey) (latest *CacheMeta) {
 	now := time.Now()
 	f.mu.Lock()
@@ -146,15 +146,15 @@ func (f *inFlight) outranks(key *CacheKey) (latest *CacheMeta) {
 type pendingWrite struct {
 	variance HashBinary
 	begun    bool
-	tag      Tag           // once it has begun
-	void     bool          // a purge could not wait for it to begin; that changes no more once it has
-	meta     *CacheMeta    // of a response; nil where it is none
+	tag      Tag           // set once it has begun
+	void     bool          // a purge could not wait for it to begin; does not change once it has begun
+	meta     *CacheMeta    // of the response; nil: it is not a response
 	late     *CacheMeta    // of a more recent response that was stored, validated or refused; nil: none
-	hidden   bool          // one is on its way, and can be read already
-	awaited  chan struct{} // closed once the write has begun, or was given up; nil where nobody waits for that
+	hidden   bool          // a more recent response is being written, and can be read
+	awaited  chan struct{} // closed when the write has begun or was given up; nil: nobody waits for that
 }
 
-// begin ends the wait of those who wait for the write to begin.
+// begin wakes those who wait for the write to begin.
 func (w *pendingWrite) begin() {
 	w.begun = true
 	if w.awaited != nil {
@@ -163,7 +163,7 @@ func (w *pendingWrite) begin() {
 	}
 }
 
-// enter notes w, new but for its meta, as on its way to key's slot.
+// enter lists w as under way to key's slot. Of w, only meta may be set.
 func (f *inFlight) enter(key CacheKey, w *pendingWrite) {
 	w.variance = key.variance
 	f.mu.Lock()
@@ -174,8 +174,8 @@ func (f *inFlight) enter(key CacheKey, w *pendingWrite) {
 	f.mu.writes[key.primaryHash] = append(f.mu.writes[key.primaryHash], w)
 }
 
-// begun says that the Storage knows of the write, by that tag, so that a purge voids it. Whether
-// one has given up waiting for that is certain from now on.
+// begun says that the Storage knows the write by this tag, so that a purge can void it. From now on
+// w.void does not change.
 func (f *inFlight) begun(w *pendingWrite, tag Tag) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -183,7 +183,7 @@ func (f *inFlight) begun(w *pendingWrite, tag Tag) {
 	w.begin()
 }
 
-// leave ends what enter began.
+// leave takes w off the list.
 func (f *inFlight) leave(key CacheKey, w *pendingWrite) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -197,13 +197,13 @@ func (f *inFlight) leave(key CacheKey, w *pendingWrite) {
 	f.mu.writes[key.primaryHash] = slices.Delete(writes, i, i+1)
 }
 
-// settleTime bounds how long a purge waits for writes to begin: the Storage may hang, or wait for
-// the purge itself where a hook is its cause.
+// settleTime bounds how long a purge waits for writes to begin. The Storage may hang, or it may
+// wait for the purge itself, if a hook that the Storage called has started the purge.
 const settleTime = 5 * time.Second
 
-// settle waits until what is on its way into the slots of key's resource has begun, and returns the
-// variances of those slots: zero for the primary one. What has not begun when that took too long,
-// or ctx has ended, is void.
+// settle waits until the writes to the slots of key's resource have begun, and returns the
+// variances of those slots; zero is the primary slot. If that takes too long, or ctx ends, it voids
+// the writes that have not begun.
 func (f *inFlight) settle(ctx context.Context, key CacheKey) ([]HashBinary, error) {
 	variances, waits := f.of(key)
 	if len(waits) == 0 {
@@ -231,8 +231,8 @@ func (f *inFlight) void(key CacheKey) {
 	}
 }
 
-// of returns the variances of the slots of key's resource into which something is on its way, and
-// what to wait for.
+// of returns the variances of the writes to the slots of key's resource, and a channel to wait for
+// each write that has not begun.
 func (f *inFlight) of(key CacheKey) (variances []HashBinary, waits []<-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

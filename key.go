@@ -23,8 +23,8 @@ func (h HashBinary) IsZero() bool { return h == HashBinary{} }
 // String returns h in lower-case hexadecimal.
 func (h HashBinary) String() string { return hex.EncodeToString(h[:]) }
 
-// ParseHashBinary is the inverse of [HashBinary.String].
-func ParseHashBinary(s string) (HashBinary, error) {
+// parseHashBinary is the inverse of [HashBinary.String].
+func parseHashBinary(s string) (HashBinary, error) {
 	var h HashBinary
 	if len(s) != 2*len(h) {
 		return h, fmt.Errorf("cirque: a key hash has %d hexadecimal digits, not %d", 2*len(h), len(s))
@@ -74,12 +74,6 @@ func (k CacheKey) Namespace() string { return k.namespace }
 
 // Primary returns the primary key.
 func (k CacheKey) Primary() string { return k.primary }
-
-// UserTag returns the tag of the entry's owner, or "".
-func (k CacheKey) UserTag() string { return k.userTag }
-
-// IsZero reports whether k names nothing.
-func (k CacheKey) IsZero() bool { return k.combined.IsZero() }
 
 // PrimaryHash returns the hash of namespace and primary key, or the override that
 // [CacheKey.WithPrimaryHash] set. All variants of a response share it.
@@ -208,11 +202,11 @@ func ParseCompactCacheKey(s string) (CompactCacheKey, error) {
 	primary, variance, varied := strings.Cut(hashes, ".")
 	k := CompactCacheKey{UserTag: tag}
 	var err error
-	if k.Primary, err = ParseHashBinary(primary); err != nil {
+	if k.Primary, err = parseHashBinary(primary); err != nil {
 		return CompactCacheKey{}, err
 	}
 	if varied {
-		if k.Variance, err = ParseHashBinary(variance); err != nil {
+		if k.Variance, err = parseHashBinary(variance); err != nil {
 			return CompactCacheKey{}, err
 		}
 		if k.Variance.IsZero() {

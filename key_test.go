@@ -51,11 +51,11 @@ func TestNoPrimaryKeyHashesLikeAVariant(t *testing.T) {
 	require.NotEqual(t, variant.Combined(), key.Combined())
 }
 
-func TestUserTagIsNoPartOfTheIdentity(t *testing.T) {
+func TestUserTagIsNotPartOfTheIdentity(t *testing.T) {
 	a, b := NewCacheKey("n", "p", "alice"), NewCacheKey("n", "p", "bob")
 	require.Equal(t, a.Combined(), b.Combined())
 	require.Equal(t, identity(a), identity(b))
-	require.Equal(t, "alice", a.UserTag())
+	require.Equal(t, "alice", a.Compact().UserTag)
 	require.NotEqual(t, a.Compact(), b.Compact())
 }
 
@@ -70,7 +70,7 @@ func TestPrimaryHashOverride(t *testing.T) {
 	require.Equal(t, k, k.WithPrimaryHash(HashBinary{}), "the zero hash is ignored")
 }
 
-func TestKeyExtensionsAreNotes(t *testing.T) {
+func TestKeyExtensionsAreNotPartOfTheIdentity(t *testing.T) {
 	k := NewCacheKey("n", "p", "")
 	a := k.WithExtension("x", "1")
 	b := a.WithExtension("x", "2").WithExtension("y", "")
@@ -87,8 +87,8 @@ func TestKeyExtensionsAreNotes(t *testing.T) {
 }
 
 func TestZeroKeyNamesNothing(t *testing.T) {
-	require.True(t, CacheKey{}.IsZero())
-	require.False(t, NewCacheKey("", "", "").IsZero())
+	require.True(t, CacheKey{}.Combined().IsZero())
+	require.False(t, NewCacheKey("", "", "").Combined().IsZero())
 }
 
 func TestCompactKeyText(t *testing.T) {
@@ -132,11 +132,11 @@ func TestCompactKeyOrder(t *testing.T) {
 func TestHashBinaryText(t *testing.T) {
 	h := HashBinary{0: 0x01, 15: 0xef}
 	require.Equal(t, "010000000000000000000000000000ef", h.String())
-	parsed, err := ParseHashBinary(h.String())
+	parsed, err := parseHashBinary(h.String())
 	require.NoError(t, err)
 	require.Equal(t, h, parsed)
 	for _, s := range []string{"", "01", strings.Repeat("0", 31), strings.Repeat("0", 33), strings.Repeat("g", 32)} {
-		parsed, err = ParseHashBinary(s)
+		parsed, err = parseHashBinary(s)
 		require.Error(t, err, s)
 		require.Zero(t, parsed)
 	}

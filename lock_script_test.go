@@ -32,8 +32,8 @@ func (l *CacheLock) held() (keys, waiters int) {
 //
 //	NAME lock [stale]    call Lock and report the result
 //	NAME wait DURATION   wait in the background for NAME's last lock; the end is an event
-//	NAME hold DURATION   as a proxy does: lock and wait until NAME writes or must not lock again
-//	NAME look            report what the read lock shows
+//	NAME hold DURATION   lock and wait as a proxy does, until NAME writes or must not lock again
+//	NAME look            report the status and the stale mark of NAME's read lock
 //	NAME release STATUS  release NAME's last permit
 //	NAME cancel          end the context of NAME's wait
 //	sleep DURATION
@@ -70,7 +70,8 @@ type scriptedLock struct {
 }
 
 type scriptedUser struct {
-	Locked
+	write  *WritePermit
+	read   *ReadLock
 	cancel context.CancelFunc
 }
 
@@ -108,35 +109,35 @@ func (s *scriptedLock) do(words []string) {
 	}
 	switch words[1] {
 	case "lock":
-		u.Locked = s.lock.Lock(lockKey, len(words) > 2)
-		if u.Write != nil {
+		u.write, u.read = s.lock.Lock(lockKey, len(words) > 2)
+		if u.write != nil {
 			s.event("%s writes", name)
 		} else {
 			s.event("%s reads", name)
 		}
 	case "look":
-		s.event("%s sees %s, locked %t, stale %t, age %s", name, u.Read.Status(), u.Read.Locked(), u.Read.StaleWriter(), u.Read.Age())
+		s.event("%s sees %s, stale %t", name, u.read.present(), u.read.StaleWriter())
 	case "release":
 		i := slices.IndexFunc(lockStatuses, func(l LockStatus) bool { return l.String() == words[2] })
-		s.lock.Release(lockKey, u.Write, lockStatuses[i])
+		s.lock.Release(lockKey, u.write, lockStatuses[i])
 	case "cancel":
 		u.cancel()
 	case "wait":
 		ctx := s.context(u)
 		go func() {
-			s.event("%s woke: %s", name, u.Read.Wait(ctx, s.duration(words[2])))
+			s.event("%s woke: %s", name, u.read.Wait(ctx, s.duration(words[2])))
 		}()
 	case "hold":
 		ctx := s.context(u)
 		go func() {
 			wakes := 0
 			for {
-				u.Locked = s.lock.Lock(lockKey, false)
-				if u.Write != nil {
+				u.write, u.read = s.lock.Lock(lockKey, false)
+				if u.write != nil {
 					s.event("%s writes, woken %d times", name, wakes)
 					return
 				}
-				status := u.Read.Wait(ctx, s.duration(words[2]))
+				status := u.read.Wait(ctx, s.duration(words[2]))
 				wakes++
 				switch status {
 				case LockTransientError, LockUpstreamError, LockDangling, LockAgeTimeout:
@@ -165,4 +166,16 @@ func (s *scriptedLock) duration(text string) time.Duration {
 
 var lockStatuses = []LockStatus{
 	LockWaiting, LockDone, LockTransientError, LockGiveUp, LockDangling, LockWaitTimeout, LockAgeTimeout, LockUpstreamError,
+}
+
+func writerOf(write *WritePermit, _ *ReadLock) *WritePermit { return write }
+
+func readerOf(_ *WritePermit, read *ReadLock) *ReadLock { return read }
+
+// present returns LockWaiting while the key has a writer, else the status with which the last one
+// ended.
+func (r *ReadLock) present() LockStatus {
+	r.shard.mu.Lock()
+	defer r.shard.mu.Unlock()
+	return r.status
 }

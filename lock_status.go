@@ -38,7 +38,7 @@ func (s LockStatus) String() string {
 	return names[s]
 }
 
-// LockStatusFor returns the status that the waiters get when a fill ended for reason.
+// lockStatusFor returns the status that the waiters get when a fill ended for reason.
 //
 //   - The empty reason means success: LockDone.
 //   - OriginNotCache, ResponseTooLarge and PredictedResponseTooLarge come from the response, so the
@@ -47,7 +47,7 @@ func (s LockStatus) String() string {
 //   - For a custom reason custom decides; if custom is nil: LockGiveUp.
 //   - Every other reason concerns this one attempt: LockTransientError. That includes NeverEnabled,
 //     CacheLockGiveUp and CacheLockTimeout, which no writer should have.
-func LockStatusFor(reason NoCacheReason, custom func(NoCacheReason) LockStatus) LockStatus {
+func lockStatusFor(reason NoCacheReason, custom func(NoCacheReason) LockStatus) LockStatus {
 	switch reason {
 	case "":
 		return LockDone

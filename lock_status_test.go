@@ -34,14 +34,14 @@ func TestLockStatusFor(t *testing.T) {
 		CacheLockTimeout:           LockTransientError,
 		"not made by Custom":       LockTransientError,
 	} {
-		require.Equal(t, want, LockStatusFor(reason, nil), "reason %q", reason)
+		require.Equal(t, want, lockStatusFor(reason, nil), "reason %q", reason)
 	}
 
 	retry := func(reason NoCacheReason) LockStatus {
 		require.True(t, reason.IsCustom(), "custom was called for %s", reason)
 		return LockTransientError
 	}
-	require.Equal(t, LockTransientError, LockStatusFor(Custom("busy"), retry))
-	require.Equal(t, LockGiveUp, LockStatusFor(OriginNotCache, retry))
-	require.Equal(t, LockTransientError, LockStatusFor(StorageError, retry))
+	require.Equal(t, LockTransientError, lockStatusFor(Custom("busy"), retry))
+	require.Equal(t, LockGiveUp, lockStatusFor(OriginNotCache, retry))
+	require.Equal(t, LockTransientError, lockStatusFor(StorageError, retry))
 }

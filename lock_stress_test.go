@@ -18,11 +18,11 @@ import (
 // the wait.
 func fillOnce(ctx context.Context, l CacheKeyLock, key CacheKey, timeout time.Duration) (permit *WritePermit, wakes int, status LockStatus) {
 	for {
-		locked := l.Lock(key, false)
-		if locked.Write != nil {
-			return locked.Write, wakes, 0
+		write, read := l.Lock(key, false)
+		if write != nil {
+			return write, wakes, 0
 		}
-		status = locked.Read.Wait(ctx, timeout)
+		status = read.Wait(ctx, timeout)
 		wakes++
 		switch status {
 		case LockTransientError, LockUpstreamError, LockDangling, LockAgeTimeout:
@@ -32,13 +32,12 @@ func fillOnce(ctx context.Context, l CacheKeyLock, key CacheKey, timeout time.Du
 	}
 }
 
-// TestLockElectionsWakeEachWaiterOnce: while writer after writer fails, each waiter wakes only
-// once, however many there are.
+// While one writer after the other fails, each waiter wakes only once.
 func TestLockElectionsWakeEachWaiterOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const waiters = 500
 		l := NewCacheLock(CacheLockConfig{})
-		first := l.Lock(lockKey, false).Write
+		first := writerOf(l.Lock(lockKey, false))
 		var woken, wrote atomic.Int64
 		for range waiters {
 			go func() {
@@ -62,8 +61,8 @@ func TestLockElectionsWakeEachWaiterOnce(t *testing.T) {
 	})
 }
 
-// TestLockUnderLoad: without age timeouts a key never has two writers, every wait ends, and the
-// lock's table is empty at the end.
+// Without age timeouts a key never has two writers, every wait ends, and the table of the lock is
+// empty at the end.
 func TestLockUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewCacheLock(CacheLockConfig{AgeTimeout: -1})
@@ -134,7 +133,7 @@ func BenchmarkLockUncontended(b *testing.B) {
 	l := NewCacheLock(CacheLockConfig{})
 	b.ReportAllocs()
 	for b.Loop() {
-		l.Release(lockKey, l.Lock(lockKey, false).Write, LockDone)
+		l.Release(lockKey, writerOf(l.Lock(lockKey, false)), LockDone)
 	}
 }
 
@@ -144,23 +143,23 @@ func BenchmarkLockParallel(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		key := NewCacheKey("", fmt.Sprint(rand.Uint64()), "")
 		for pb.Next() {
-			l.Release(key, l.Lock(key, false).Write, LockDone)
+			l.Release(key, writerOf(l.Lock(key, false)), LockDone)
 		}
 	})
 }
 
 const crowd = 10_000
 
-// BenchmarkLockCrowd makes a crowd wait for one writer and wakes the crowd. B/waiter is the heap
-// per waiter, without the goroutines themselves.
+// BenchmarkLockCrowd measures how a crowd waits for one writer and is woken. B/waiter is the heap
+// per waiter, without the goroutines.
 func BenchmarkLockCrowd(b *testing.B) {
 	l := NewCacheLock(CacheLockConfig{})
 	var bytes float64
 	for b.Loop() {
 		b.StopTimer()
 		ctx, cancel := context.WithCancel(context.Background())
-		writer := l.Lock(lockKey, false).Write
-		read := l.Lock(lockKey, false).Read
+		writer := writerOf(l.Lock(lockKey, false))
+		read := readerOf(l.Lock(lockKey, false))
 		start := make(chan struct{})
 		var wg sync.WaitGroup
 		for range crowd {
@@ -186,12 +185,12 @@ func BenchmarkLockCrowd(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/crowd, "ns/waiter")
 }
 
-// BenchmarkLockFailingWriters has a crowd in which every writer fails at once.
+// BenchmarkLockFailingWriters measures a crowd in which every writer fails at once.
 func BenchmarkLockFailingWriters(b *testing.B) {
 	l := NewCacheLock(CacheLockConfig{})
 	for b.Loop() {
 		b.StopTimer()
-		writer := l.Lock(lockKey, false).Write
+		writer := writerOf(l.Lock(lockKey, false))
 		var wg sync.WaitGroup
 		for range crowd {
 			wg.Go(func() {

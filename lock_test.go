@@ -29,14 +29,14 @@ func TestLockOneWriter(t *testing.T) {
 		1 keys, 2 waiters
 		> sleep 2s
 		> b look
-		b sees Waiting, locked true, stale false, age 2s
+		b sees Waiting, stale false
 		> a release Done
 		b woke: Done
 		c woke: Done
 		> table
 		0 keys, 0 waiters
 		> b look
-		b sees Done, locked false, stale false, age 2s
+		b sees Done, stale false
 		> d lock
 		d writes
 	`)
@@ -79,7 +79,7 @@ func TestLockWaitAfterTheEndReturnsAtOnce(t *testing.T) {
 	`)
 }
 
-func TestLockZeroTimeoutLooks(t *testing.T) {
+func TestLockZeroTimeoutDoesNotWait(t *testing.T) {
 	lockScript(t, CacheLockConfig{}, `
 		> a lock
 		a writes
@@ -102,7 +102,7 @@ func TestLockStaleWriter(t *testing.T) {
 		> b lock
 		b reads
 		> b look
-		b sees Waiting, locked true, stale true, age 0s
+		b sees Waiting, stale true
 		> b wait 5s
 		> c lock
 		c reads
@@ -112,7 +112,7 @@ func TestLockStaleWriter(t *testing.T) {
 		> b lock
 		b writes
 		> c look
-		c sees Waiting, locked true, stale false, age 0s
+		c sees Waiting, stale false
 		> b release Done
 		c woke: Done
 	`)
@@ -336,7 +336,7 @@ func TestLockAgeTimeoutWithoutWaiters(t *testing.T) {
 		b reads
 		> sleep 11s
 		> b look
-		b sees Waiting, locked true, stale false, age 11s
+		b sees Waiting, stale false
 		> b wait 5s
 		b woke: AgeTimeout
 		> c lock
@@ -353,7 +353,7 @@ func TestLockAgeTimeoutWithoutWaiters(t *testing.T) {
 	`)
 }
 
-// TestLockAgeTimeoutWithinAnElection: a new turn may end before the election's deadline.
+// A new turn may end before the deadline of the election.
 func TestLockAgeTimeoutWithinAnElection(t *testing.T) {
 	lockScript(t, CacheLockConfig{AgeTimeout: 10 * time.Millisecond}, `
 		> a lock
@@ -395,33 +395,30 @@ func TestLockWithoutAgeTimeout(t *testing.T) {
 	`)
 }
 
-func TestLockKeysAreApart(t *testing.T) {
+func TestLockDistinguishesKeys(t *testing.T) {
 	l := NewCacheLock(CacheLockConfig{})
 	variant := lockKey.WithVariance(HashBinary{1})
 	for _, key := range []CacheKey{lockKey, variant, NewCacheKey("ns", "/a", ""), NewCacheKey("", "/", "")} {
-		require.NotNil(t, l.Lock(key, false).Write)
+		require.NotNil(t, writerOf(l.Lock(key, false)))
 	}
 	tagged := NewCacheKey("ns", "/", "owner") // the tag is not part of the key's identity
-	require.NotNil(t, l.Lock(tagged, false).Read)
+	require.NotNil(t, readerOf(l.Lock(tagged, false)))
 	keys, _ := l.held()
 	require.Equal(t, 4, keys)
 }
 
-func TestWritePermitReportsItsTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := NewCacheLock(CacheLockConfig{})
-		fresh := l.Lock(lockKey, false).Write
-		time.Sleep(time.Second)
-		stale := l.Lock(lockKey.WithVariance(HashBinary{1}), true).Write
-		time.Sleep(time.Second)
-		require.False(t, fresh.StaleWriter())
-		require.True(t, stale.StaleWriter())
-		require.Equal(t, 2*time.Second, fresh.Age())
-		require.Equal(t, time.Second, stale.Age())
-	})
+func TestStaleWriterIsThePresentOne(t *testing.T) {
+	l := NewCacheLock(CacheLockConfig{})
+	first := writerOf(l.Lock(lockKey, true))
+	read := readerOf(l.Lock(lockKey, false))
+	require.True(t, read.StaleWriter())
+	l.Release(lockKey, first, LockTransientError)
+	require.True(t, read.StaleWriter(), "without a writer, the last one counts")
+	require.NotNil(t, writerOf(l.Lock(lockKey, false)))
+	require.False(t, readerOf(l.Lock(lockKey, true)).StaleWriter(), "a reader does not change it")
 }
 
-// endedContext has ended, but its Done never fires, so Wait sees the election first.
+// endedContext has ended, but its Done channel is never closed. So Wait sees the election first.
 type endedContext struct{ context.Context }
 
 func (endedContext) Err() error { return context.Canceled }
@@ -429,8 +426,8 @@ func (endedContext) Err() error { return context.Canceled }
 func TestLockElectedWaiterWhoseContextEndedElectsTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewCacheLock(CacheLockConfig{})
-		writer := l.Lock(lockKey, false).Write
-		read := l.Lock(lockKey, false).Read
+		writer := writerOf(l.Lock(lockKey, false))
+		read := readerOf(l.Lock(lockKey, false))
 		gone, next := make(chan LockStatus, 1), make(chan LockStatus, 1)
 		go func() { gone <- read.Wait(endedContext{context.Background()}, time.Minute) }()
 		synctest.Wait()
@@ -445,17 +442,17 @@ func TestLockElectedWaiterWhoseContextEndedElectsTheNext(t *testing.T) {
 	})
 }
 
-// TestLockElectionBeforeTheWaiterListens: a waiter counts as soon as it has joined, so it may be
-// elected before it receives from its channel.
+// A waiter counts as soon as it has joined, so it may be elected before it receives from its
+// channel.
 func TestLockElectionBeforeTheWaiterListens(t *testing.T) {
 	l := NewCacheLock(CacheLockConfig{})
-	writer := l.Lock(lockKey, false).Write
-	read := l.Lock(lockKey, false).Read
+	writer := writerOf(l.Lock(lockKey, false))
+	read := readerOf(l.Lock(lockKey, false))
 	wake, _ := read.join()
 	l.Release(lockKey, writer, LockTransientError)
 	require.Len(t, wake, 1, "the election was lost")
 
-	require.NotNil(t, l.Lock(lockKey, false).Write)
+	require.NotNil(t, writerOf(l.Lock(lockKey, false)))
 	require.Empty(t, wake, "the turn is taken, so the election is cancelled")
 	read.leave(false)
 }
@@ -463,8 +460,8 @@ func TestLockElectionBeforeTheWaiterListens(t *testing.T) {
 func TestLockTimerStopsWithTheLastWaiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewCacheLock(CacheLockConfig{})
-		writer := l.Lock(lockKey, false).Write
-		read := l.Lock(lockKey, false).Read
+		writer := writerOf(l.Lock(lockKey, false))
+		read := readerOf(l.Lock(lockKey, false))
 		require.Equal(t, LockWaitTimeout, read.Wait(t.Context(), time.Second))
 		require.False(t, read.timer.Stop(), "the timer runs without waiters")
 
@@ -477,11 +474,11 @@ func TestLockTimerStopsWithTheLastWaiter(t *testing.T) {
 
 func TestLockLostPermitDangles(t *testing.T) {
 	l := NewCacheLock(CacheLockConfig{AgeTimeout: -1})
-	require.NotNil(t, l.Lock(lockKey, false).Write) // the permit is dropped
+	require.NotNil(t, writerOf(l.Lock(lockKey, false))) // the permit is dropped
 	quiet := NewCacheKey("", "nobody waits", "")
-	require.NotNil(t, l.Lock(quiet, false).Write)
+	require.NotNil(t, writerOf(l.Lock(quiet, false)))
 
-	read := l.Lock(lockKey, false).Read
+	read := readerOf(l.Lock(lockKey, false))
 	got := make(chan LockStatus, 1)
 	go func() { got <- read.Wait(context.Background(), time.Minute) }()
 	for waiting := true; waiting; {
@@ -493,7 +490,7 @@ func TestLockLostPermitDangles(t *testing.T) {
 		default:
 		}
 	}
-	require.Equal(t, LockDangling, read.Status())
+	require.Equal(t, LockDangling, read.present())
 	require.Eventually(t, func() bool {
 		keys, _ := l.held()
 		return keys == 0
@@ -502,13 +499,13 @@ func TestLockLostPermitDangles(t *testing.T) {
 
 func TestLockReleasedPermitDoesNotDangle(t *testing.T) {
 	l := NewCacheLock(CacheLockConfig{AgeTimeout: -1})
-	l.Release(lockKey, l.Lock(lockKey, false).Write, LockDone)
-	second := l.Lock(lockKey, false).Write
-	read := l.Lock(lockKey, false).Read
+	l.Release(lockKey, writerOf(l.Lock(lockKey, false)), LockDone)
+	second := writerOf(l.Lock(lockKey, false))
+	read := readerOf(l.Lock(lockKey, false))
 	for range 3 {
 		runtime.GC()
 	}
-	require.True(t, read.Locked())
+	require.Equal(t, LockWaiting, read.present())
 	l.Release(lockKey, second, LockDone)
-	require.Equal(t, LockDone, read.Status())
+	require.Equal(t, LockDone, read.present())
 }

@@ -1,10 +1,7 @@
 package cirque_test
 
 import (
-	"context"
-	"runtime"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -14,17 +11,17 @@ import (
 	"github.com/cirquecache/cirque/memcache"
 )
 
-func TestLookupFails(t *testing.T) {
+func TestLookupReturnsTheErrorOfTheStorage(t *testing.T) {
 	h := newHouse(t, memcache.New(memcache.Config{}), faultystorage.Nth(faultystorage.Lookup, 1, faultystorage.Fault{Err: errBroken}))
 	c := h.begin(keyA)
 	_, _, err := c.Lookup(t.Context())
 	require.ErrorIs(t, err, errBroken)
 	require.Equal(t, cirque.PhaseCacheKey, c.Phase())
 	_, _, err = c.Lookup(t.Context())
-	require.ErrorIs(t, err, cirque.ErrNotFound, "it may be tried again")
+	require.ErrorIs(t, err, cirque.ErrNotFound, "Lookup may be called again")
 }
 
-func TestEntriesFromBeforeDoNotCount(t *testing.T) {
+func TestEntriesFromBeforeValidAfterAreNotFound(t *testing.T) {
 	h := inMemory(t)
 	meta := freshMeta("a")
 	h.put(keyA, meta, "body")
@@ -49,7 +46,7 @@ func TestEntriesFromBeforeDoNotCount(t *testing.T) {
 	}
 }
 
-func TestHitIsAnAccess(t *testing.T) {
+func TestHitCountsAsAnAccess(t *testing.T) {
 	h := inMemory(t)
 	h.put(keyA, freshMeta("a"), "body")
 	for _, status := range []cirque.HitStatus{cirque.HitFresh, cirque.HitExpired, cirque.HitForceMiss} {
@@ -59,168 +56,11 @@ func TestHitIsAnAccess(t *testing.T) {
 		require.NoError(t, err)
 		weight := hit.Weight()
 		c.Found(meta, hit, status)
-		if status.IsMiss() {
+		if status == cirque.HitForceMiss {
 			require.False(t, h.Eviction.Peek(keyA.Compact()))
 		} else {
 			require.True(t, h.Eviction.Peek(keyA.Compact()), "%v: it is tracked from now on", status)
 			require.Equal(t, weight, h.Eviction.TotalWeight())
 		}
 	}
-}
-
-func TestLockTellsClassesApart(t *testing.T) {
-	h := inMemory(t)
-	lock := func(class string) *cirque.HttpCache {
-		c := h.begin(keyA)
-		c.SetLockClass(class)
-		c.TryLock()
-		return c
-	}
-	plain, privileged := lock(""), lock("authorization")
-	require.True(t, plain.IsWriter())
-	require.True(t, privileged.IsWriter())
-	require.True(t, lock("").IsLocked())
-	require.True(t, lock("authorization").IsLocked())
-	plain.ReleaseWriteLock("")
-	require.True(t, lock("authorization").IsLocked())
-	again := lock("")
-	require.True(t, again.IsWriter())
-}
-
-func TestLockTellsVariantsApart(t *testing.T) {
-	h := inMemory(t)
-	h.putVariant(keyA, "en", "hello")
-	french, _, _ := h.look(keyA, languages("fr"), nil)
-	french.TryLock()
-	require.True(t, french.IsWriter())
-	german, _, _ := h.look(keyA, languages("de"), nil)
-	german.TryLock()
-	require.True(t, german.IsWriter())
-	other, _, _ := h.look(keyA, languages("fr"), nil)
-	other.TryLock()
-	require.True(t, other.IsLocked())
-	french.ReleaseWriteLock("")
-	status, err := other.WaitLock(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, cirque.LockDone, status)
-	require.Equal(t, keyA, other.Key(), "back on the primary slot")
-	require.Nil(t, other.VaryRecord())
-}
-
-// The permit of a writer who is gone without a word is found by the garbage collector.
-func TestWriterIsLost(t *testing.T) {
-	h := spooled(t, nil)
-	func() {
-		var c cirque.HttpCache
-		c.Enable(h.CacheOptions)
-		c.SetKey(keyA)
-		c.TryLock()
-		require.True(t, c.IsWriter())
-	}()
-	waiting := h.wait(keyA)
-	for {
-		runtime.GC()
-		select {
-		case status := <-waiting.status:
-			require.Equal(t, cirque.LockDangling, status)
-			return
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
-
-func TestWriterTakesTooLong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t)
-		h.Lock = cirque.NewCacheLock(cirque.CacheLockConfig{AgeTimeout: time.Second})
-		slow := h.miss(keyA)
-		c := h.begin(keyA)
-		c.TryLock()
-		status, err := c.WaitLock(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, cirque.LockAgeTimeout, status)
-		require.Equal(t, time.Second, c.LockDuration())
-		c.TryLock()
-		require.True(t, c.IsWriter())
-
-		// The slow one may still finish its work.
-		slow.SetMeta(freshMeta("a"))
-		f, err := slow.StartFill(t.Context(), cirque.FillOptions{})
-		require.NoError(t, err)
-		h.write(f, "body")
-		require.NoError(t, f.Finish())
-		h.wantStored(keyA, "body")
-	})
-}
-
-// One request waits for LockWait altogether, however many writers there are.
-func TestWaitsShareOnePatience(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := spooled(t, nil)
-		h.LockWait = 10 * time.Second
-		start := time.Now()
-		c := h.begin(keyA)
-		for range 3 {
-			writer := h.begin(keyA)
-			writer.TryLock()
-			require.True(t, writer.IsWriter())
-			permit, key := writer.TakeWriteLock()
-			time.AfterFunc(3*time.Second, func() { h.Lock.Release(key, permit, cirque.LockTransientError) })
-			c.TryLock()
-			status, err := c.WaitLock(t.Context())
-			require.NoError(t, err)
-			require.Equal(t, cirque.LockTransientError, status)
-		}
-		require.Equal(t, 9*time.Second, c.LockDuration())
-		writer := h.begin(keyA)
-		writer.TryLock()
-		for range 2 {
-			c.TryLock()
-			status, err := c.WaitLock(t.Context())
-			require.NoError(t, err)
-			require.Equal(t, cirque.LockWaitTimeout, status)
-			require.Equal(t, 10*time.Second, c.LockDuration())
-		}
-		require.Equal(t, 10*time.Second, time.Since(start))
-
-		c.SetMaxObjectBytes(1)
-		patient := h.begin(keyA) // the patience of others is their own
-		patient.TryLock()
-		status, err := patient.WaitLock(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, cirque.LockWaitTimeout, status)
-		require.Equal(t, 20*time.Second, time.Since(start))
-	})
-}
-
-func TestDefaultPatience(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t)
-		h.miss(keyA)
-		c := h.begin(keyA)
-		c.TryLock()
-		status, err := c.WaitLock(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, cirque.LockWaitTimeout, status)
-		require.Equal(t, 5*time.Second, c.LockDuration())
-	})
-}
-
-func TestWaitEndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t)
-		h.put(keyA, freshMeta("a"), "body")
-		writer := h.stale(keyA)
-		writer.TryLock()
-		c := h.stale(keyA)
-		c.TryLock()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		status, err := c.WaitLock(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, cirque.LockWaiting, status)
-		require.Equal(t, cirque.PhaseCacheKey, c.Phase())
-		require.Nil(t, c.Hit())
-		require.Len(t, h.tally.Open(), 1, "the writer's")
-	})
 }

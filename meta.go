@@ -5,40 +5,38 @@ import (
 	"time"
 )
 
-// MetaFlags are facts about a stored response that were worked out when it was admitted, so that no
-// hit has to parse a header for them.
+// MetaFlags are facts about a stored response. They are worked out when it is stored, so that a hit
+// need not parse its header for them.
 type MetaFlags uint32
 
 const (
 	// MetaNoStale: must-revalidate, or proxy-revalidate or s-maxage in a shared cache, forbids
 	// serving the response stale (RFC 9111 §4.2.4).
 	MetaNoStale MetaFlags = 1 << iota
-	// MetaNoCache: the response is to be validated before every reuse (RFC 9111 §5.2.2.4).
+	// MetaNoCache: the response must be validated before every reuse (RFC 9111 §5.2.2.4).
 	MetaNoCache
 	// MetaImmutable: a reload need not revalidate while the response is fresh (RFC 8246 §2).
 	MetaImmutable
-	// MetaDecoded: the body was stored decoded by the transport; its strong entity tag goes out
-	// weak.
+	// MetaDecoded: the transport has decoded the body. A strong entity tag is sent as a weak one.
 	MetaDecoded
-	// MetaVaryRecord: no response, but the record of a resource's variants.
+	// MetaVaryRecord: the entry is not a response but the vary record of a resource.
 	MetaVaryRecord
-	// MetaPartial: a part of a representation (RFC 9111 §3.3).
+	// MetaPartial: the body is a part of a representation (RFC 9111 §3.3).
 	MetaPartial
-	// MetaAuthorized: stored from a request that reached the origin with Authorization, because the
-	// response allowed it (RFC 9111 §3.5).
+	// MetaAuthorized: the request reached the origin with Authorization, and the response allowed
+	// storing it all the same (RFC 9111 §3.5).
 	MetaAuthorized
-	// MetaHeuristic: the freshness lifetime was guessed (RFC 9111 §4.2.2).
+	// MetaHeuristic: the freshness lifetime is a heuristic one (RFC 9111 §4.2.2).
 	MetaHeuristic
-	// MetaDelayed: the response was stale when its header arrived, and nothing but the time that
-	// the origin took to answer had made it so (response_delay in RFC 9111 §4.2.3). See
-	// rules.Shareable.
+	// MetaDelayed: the response was stale when its header arrived, only because of the time that
+	// the origin took to answer (response_delay in RFC 9111 §4.2.3). See rules.Shareable.
 	MetaDelayed
 )
 
-// CacheMeta is what is known about one stored response besides its body. It is built by one
-// goroutine and never changes once it was handed to a Storage; Clone makes a copy to change.
+// CacheMeta has all facts about one stored response except its body. One goroutine builds it. It
+// must not be changed once a Storage has it; Clone returns a copy that may be changed.
 //
-// Times are kept to the nanosecond, the stale windows to the second.
+// Times are exact to the nanosecond, the stale windows to the second.
 type CacheMeta struct {
 	status     uint16
 	flags      MetaFlags
@@ -55,18 +53,18 @@ type CacheMeta struct {
 }
 
 // NewCacheMeta returns the meta of a response with this status and header, received at created and
-// fresh until freshUntil, that may be served stale for swr while it is revalidated and for sie when
-// that fails (RFC 5861).
+// fresh until freshUntil. It may be served stale for swr while it is revalidated, and for sie if
+// the origin fails (RFC 5861). Both are rounded down to seconds and kept within [0, 2^32) of them.
 func NewCacheMeta(status int, header http.Header, created, freshUntil time.Time, swr, sie time.Duration) *CacheMeta {
-	m := &CacheMeta{
+	return &CacheMeta{
 		status:     uint16(status),
+		swr:        wholeSeconds(swr),
+		sie:        wholeSeconds(sie),
 		created:    created.UnixNano(),
 		updated:    created.UnixNano(),
 		freshUntil: freshUntil.UnixNano(),
-		header:     PackHeader(header),
+		header:     packHeader(header),
 	}
-	m.SetServeStale(swr, sie)
-	return m
 }
 
 // Clone returns a copy that may be changed.
@@ -75,8 +73,8 @@ func (m *CacheMeta) Clone() *CacheMeta {
 	return &c
 }
 
-// Continue makes m the meta of what stored describes, after an update: it takes over when that was
-// first stored, its variance and its extensions.
+// Continue makes m the updated meta of the response of stored: it copies Created, the variance and
+// the extensions.
 func (m *CacheMeta) Continue(stored *CacheMeta) {
 	m.created, m.variance, m.extensions = stored.created, stored.variance, stored.extensions
 }
@@ -88,7 +86,7 @@ func (m *CacheMeta) StatusCode() int { return int(m.status) }
 func (m *CacheMeta) Header() HeaderSection { return m.header }
 
 // SetHeader replaces the header section by a packed copy of h.
-func (m *CacheMeta) SetHeader(h http.Header) { m.header = PackHeader(h) }
+func (m *CacheMeta) SetHeader(h http.Header) { m.header = packHeader(h) }
 
 // Has reports whether all of flags are set.
 func (m *CacheMeta) Has(flags MetaFlags) bool { return m.flags&flags == flags }
@@ -105,25 +103,19 @@ func (m *CacheMeta) Created() time.Time { return time.Unix(0, m.created) }
 // Updated returns when the response was last received or validated.
 func (m *CacheMeta) Updated() time.Time { return time.Unix(0, m.updated) }
 
-// SetUpdated sets when the response was last validated.
-func (m *CacheMeta) SetUpdated(t time.Time) { m.updated = t.UnixNano() }
-
-// Asked returns when the origin was asked for the response, or to validate it: Updated, where
-// nobody said. Together with Updated it says which of two responses is the more recent one (RFC
-// 9111 §4).
+// Asked returns when the origin was asked for the response, or to validate it. It is Updated unless
+// SetAsked was called. Together with Updated it says which of two responses is the more recent one
+// (RFC 9111 §4).
 func (m *CacheMeta) Asked() time.Time { return time.Unix(0, m.updated-m.asked) }
 
-// SetAsked sets that, at a time no later than Updated.
+// SetAsked sets Asked to t, or to Updated if t is later.
 func (m *CacheMeta) SetAsked(t time.Time) { m.asked = max(0, m.updated-t.UnixNano()) }
 
 // FreshUntil returns the end of the freshness lifetime (RFC 9111 §4.2).
 func (m *CacheMeta) FreshUntil() time.Time { return time.Unix(0, m.freshUntil) }
 
-// SetFreshUntil moves the end of the freshness lifetime.
-func (m *CacheMeta) SetFreshUntil(t time.Time) { m.freshUntil = t.UnixNano() }
-
 // Epoch returns the instant at which the response's age was zero: the epoch override if there is
-// one, else Updated. With an override at response_time - corrected_initial_age, Age is the
+// one, else Updated. If the override is response_time - corrected_initial_age, Age is the
 // current_age of RFC 9111 §4.2.3.
 func (m *CacheMeta) Epoch() time.Time {
 	if m.epoch != 0 {
@@ -149,8 +141,8 @@ func (m *CacheMeta) IsFresh(now time.Time) bool { return m.Staleness(now) < 0 }
 
 // Staleness returns how long the response has been stale at now; negative while it is fresh.
 //
-// A response is as old as when it was received at least, also for a request that had read the clock
-// before that: so one that arrived stale is fresh for nobody.
+// A now before Updated counts as Updated. So a response that arrived stale is stale also for a
+// request that read the clock before it arrived.
 func (m *CacheMeta) Staleness(now time.Time) time.Duration {
 	return time.Duration(max(now.UnixNano(), m.updated) - m.freshUntil)
 }
@@ -161,17 +153,12 @@ func (m *CacheMeta) StaleWhileRevalidate() time.Duration { return time.Duration(
 // StaleIfError returns the window of RFC 5861 §4.
 func (m *CacheMeta) StaleIfError() time.Duration { return time.Duration(m.sie) * time.Second }
 
-// SetServeStale sets both windows, rounded down to seconds and kept within [0, 2^32) of them.
-func (m *CacheMeta) SetServeStale(swr, sie time.Duration) {
-	m.swr, m.sie = wholeSeconds(swr), wholeSeconds(sie)
-}
-
 func wholeSeconds(d time.Duration) uint32 {
 	return uint32(min(max(d/time.Second, 0), 1<<32-1))
 }
 
 // ServeStaleWhileRevalidate reports whether the response may be served at now while it is being
-// revalidated (RFC 5861 §3). A fresh one needs no leave.
+// revalidated (RFC 5861 §3). It is meant for stale responses.
 func (m *CacheMeta) ServeStaleWhileRevalidate(now time.Time) bool {
 	return !m.Has(MetaNoStale) && !m.Has(MetaNoCache) && m.Staleness(now) < m.StaleWhileRevalidate()
 }
@@ -188,15 +175,32 @@ func (m *CacheMeta) Variance() HashBinary { return m.variance }
 // SetVariance sets the variance hash.
 func (m *CacheMeta) SetVariance(v HashBinary) { m.variance = v }
 
-// Extension returns the value that SetExtension stored under name.
-func (m *CacheMeta) Extension(name string) (value string, ok bool) {
-	for n, v := range m.Extensions() {
-		if n == name {
-			return v, true
-		}
-	}
-	return "", false
+// CacheMetaDefaults gives responses without explicit freshness a lifetime by their status code, and
+// stale windows where the response names none. The zero value gives none.
+type CacheMetaDefaults struct {
+	// FreshFor returns the lifetime for a status. Nil, or a result of zero or less, means that such
+	// a response has no default lifetime.
+	FreshFor func(status int) time.Duration
+
+	// StaleWhileRevalidate and StaleIfError are the windows of RFC 5861 for responses that name
+	// none.
+	StaleWhileRevalidate, StaleIfError time.Duration
 }
 
-// MetaSize returns the bytes the encoded meta takes.
-func (m *CacheMeta) MetaSize() int { return m.encodedSize() }
+// FreshDuration returns the default lifetime for status. 304 has that of 200, which it freshens.
+func (d CacheMetaDefaults) FreshDuration(status int) time.Duration {
+	if d.FreshFor == nil {
+		return 0
+	}
+	if status == 304 {
+		status = 200
+	}
+	return max(0, d.FreshFor(status))
+}
+
+// PurgeEpoch returns the epoch of the Storage when the origin was asked for the response, or to
+// validate it.
+func (m *CacheMeta) PurgeEpoch() PurgeEpoch { return PurgeEpoch(m.purgeEpoch) }
+
+// SetPurgeEpoch sets PurgeEpoch. [HttpCache] does so for each response that it stores.
+func (m *CacheMeta) SetPurgeEpoch(e PurgeEpoch) { m.purgeEpoch = uint64(e) }

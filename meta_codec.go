@@ -4,11 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"iter"
 	"math"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -125,9 +122,6 @@ func appendSection[T string | []byte](dst []byte, id byte, s T) []byte {
 	return append(dst, s...)
 }
 
-// MarshalBinary implements encoding.BinaryMarshaler. It never fails.
-func (m *CacheMeta) MarshalBinary() ([]byte, error) { return m.AppendBinary(nil) }
-
 // UnmarshalBinary implements encoding.BinaryUnmarshaler for bytes that come from outside of this
 // process: it checks the checksum, the structure, and that every field line can be sent without
 // splitting the response. Errors wrap ErrBadMeta and leave m as it was. data stays the caller's.
@@ -153,8 +147,8 @@ func (m *CacheMeta) UnmarshalBinary(data []byte) error {
 	return nil
 }
 
-// UnmarshalTrusted decodes what AppendBinary made in this process and nobody else could touch: no
-// checksum is computed and nothing is copied, the meta shares s.
+// UnmarshalTrusted decodes s, which AppendBinary must have made in this process and which nothing
+// may have changed since. It computes no checksum and copies nothing: the meta shares s.
 func (m *CacheMeta) UnmarshalTrusted(s string) { _ = m.decode(s, false) }
 
 func (m *CacheMeta) decode(s string, check bool) error {
@@ -210,83 +204,5 @@ func (m *CacheMeta) decode(s string, check bool) error {
 	return checkExtensions(m.extensions)
 }
 
-func uint32At(s string, i int) uint32 {
-	_ = s[i+3]
-	return uint32(s[i]) | uint32(s[i+1])<<8 | uint32(s[i+2])<<16 | uint32(s[i+3])<<24
-}
-
-func uint64At(s string, i int) uint64 {
-	return uint64(uint32At(s, i)) | uint64(uint32At(s, i+4))<<32
-}
-
-// Extensions yields the notes attached with SetExtension, sorted by name.
-func (m *CacheMeta) Extensions() iter.Seq2[string, string] {
-	return func(yield func(name, value string) bool) {
-		for rest := m.extensions; rest != ""; {
-			var name, value string
-			name, rest = lengthPrefixed(rest)
-			value, rest = lengthPrefixed(rest)
-			if !yield(name, value) {
-				return
-			}
-		}
-	}
-}
-
-// SetExtension attaches value under name, for the users of the library: whatever they want to know
-// again at a hit. An empty value removes it. Names that start with "cirque." are the library's own.
-func (m *CacheMeta) SetExtension(name, value string) {
-	var pairs [][2]string
-	for n, v := range m.Extensions() {
-		if n != name {
-			pairs = append(pairs, [2]string{n, v})
-		}
-	}
-	if value != "" {
-		pairs = append(pairs, [2]string{name, value})
-	}
-	slices.SortFunc(pairs, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
-	var b []byte
-	for _, pair := range pairs {
-		for _, s := range pair {
-			b = binary.AppendUvarint(b, uint64(len(s)))
-			b = append(b, s...)
-		}
-	}
-	m.extensions = string(b)
-}
-
-func checkExtensions(s string) error {
-	for part := 0; s != "" || part%2 != 0; part++ {
-		n, rest, ok := checkedUvarint(s)
-		if !ok || n > uint64(len(rest)) {
-			return fmt.Errorf("%w: extensions", ErrBadMeta)
-		}
-		s = rest[n:]
-	}
-	return nil
-}
-
-// CacheMetaDefaults gives responses without explicit freshness a lifetime by their status code, and
-// stale windows where the response names none. The zero value gives none.
-type CacheMetaDefaults struct {
-	// FreshFor returns the lifetime for a status; nil, or a result of zero or less, means that such
-	// a response is not fresh by default.
-	FreshFor func(status int) time.Duration
-
-	// StaleWhileRevalidate and StaleIfError are the windows of RFC 5861 where the response is
-	// silent.
-	StaleWhileRevalidate, StaleIfError time.Duration
-}
-
-// FreshDuration returns the default lifetime for status. 304 shares that of 200, which it
-// freshens.
-func (d CacheMetaDefaults) FreshDuration(status int) time.Duration {
-	if d.FreshFor == nil {
-		return 0
-	}
-	if status == 304 {
-		status = 200
-	}
-	return max(0, d.FreshFor(status))
-}
+// MetaSize returns the bytes the encoded meta takes.
+func (m *CacheMeta) MetaSize() int { return m.encodedSize() }

@@ -15,14 +15,13 @@ import (
 
 var (
 	_ encoding.BinaryAppender    = (*CacheMeta)(nil)
-	_ encoding.BinaryMarshaler   = (*CacheMeta)(nil)
 	_ encoding.BinaryUnmarshaler = (*CacheMeta)(nil)
 )
 
 func fullMeta() *CacheMeta {
 	m := NewCacheMeta(599, lines("A: 1", "A: 2", "Set-Cookie: x"), testNow, testNow.Add(time.Hour), time.Second, 2*time.Second)
 	m.SetFlags(MetaNoStale | MetaHeuristic | 1<<31)
-	m.SetUpdated(testNow.Add(5))
+	m.updated = testNow.Add(5).UnixNano()
 	m.SetEpochOverride(testNow.Add(-time.Hour))
 	m.SetVariance(HashBinary{1, 2, 3})
 	m.SetExtension("a", "\x00")
@@ -32,12 +31,12 @@ func fullMeta() *CacheMeta {
 
 func encoded(t testing.TB, m *CacheMeta) []byte {
 	t.Helper()
-	data, err := m.MarshalBinary()
+	data, err := m.AppendBinary(nil)
 	require.NoError(t, err)
 	return data
 }
 
-// resealed gives changed bytes the checksum that belongs to them.
+// resealed returns changed bytes with a correct checksum.
 func resealed(data []byte) []byte {
 	binary.LittleEndian.PutUint64(data[2:], xxhash.Sum64(data[metaPrefix:]))
 	return data
@@ -45,7 +44,7 @@ func resealed(data []byte) []byte {
 
 func TestMetaRoundTrip(t *testing.T) {
 	extreme := NewCacheMeta(65535, nil, time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64), math.MaxInt64, math.MaxInt64)
-	for _, m := range []*CacheMeta{{}, fullMeta(), NewCacheMeta(200, nil, testNow, testNow, 0, 0), extreme, NewVaryMeta(record(3), testNow)} {
+	for _, m := range []*CacheMeta{{}, fullMeta(), NewCacheMeta(200, nil, testNow, testNow, 0, 0), extreme, newVaryMeta(record(3), testNow)} {
 		data := encoded(t, m)
 		require.Equal(t, m.MetaSize(), len(data))
 
@@ -55,7 +54,7 @@ func TestMetaRoundTrip(t *testing.T) {
 		for i := range data {
 			data[i] = 0xff
 		}
-		require.Equal(t, m, got, "the bytes stay the caller's")
+		require.Equal(t, m, got, "the meta keeps nothing of data")
 
 		got = fullMeta()
 		got.UnmarshalTrusted(string(encoded(t, m)))
@@ -87,7 +86,7 @@ func TestMetaRefusesDamage(t *testing.T) {
 	require.Equal(t, fullMeta(), kept, "an error leaves the meta as it was")
 }
 
-// Whoever can write the store can also write checksums.
+// Whoever can change stored metas can also make correct checksums.
 func TestMetaRefusesTamperedRecords(t *testing.T) {
 	section := func(id byte, content string) []byte {
 		return resealed(appendSection(encoded(t, new(CacheMeta)), id, content))
@@ -127,9 +126,9 @@ func TestMetaVersions(t *testing.T) {
 	require.ErrorIs(t, m.UnmarshalBinary(resealed(long)), ErrBadMeta)
 }
 
-func TestMetaSkipsWhatItDoesNotKnow(t *testing.T) {
+func TestMetaSkipsUnknownFieldsAndSections(t *testing.T) {
 	data := encoded(t, fullMeta())
-	// A later version's fields behind the fixed part, and its sections.
+	// Fields of a later version after the fixed part, and sections of a later version.
 	var later []byte
 	later = append(later, data[:metaFixedAt+fixedV1]...)
 	later = append(later, "new fixed fields"...)
@@ -145,7 +144,7 @@ func TestMetaSkipsWhatItDoesNotKnow(t *testing.T) {
 
 func FuzzCacheMeta(f *testing.F) {
 	f.Add(encoded(f, fullMeta()))
-	f.Add(encoded(f, NewVaryMeta(record(2), testNow)))
+	f.Add(encoded(f, newVaryMeta(record(2), testNow)))
 	f.Add([]byte{metaMagic, metaVersion})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, data := range [][]byte{data, sealed(t, data)} {
@@ -158,7 +157,7 @@ func FuzzCacheMeta(f *testing.F) {
 			for name, value := range m.Header().All() {
 				require.True(t, field.ValidName(name) && field.ValidValue(value), "%q: %q", name, value)
 			}
-			for range m.Extensions() { // must not panic
+			for range m.allExtensions() { // must not panic
 			}
 			var again CacheMeta
 			require.NoError(t, again.UnmarshalBinary(encoded(t, &m)))
@@ -167,7 +166,7 @@ func FuzzCacheMeta(f *testing.F) {
 	})
 }
 
-// sealed makes an envelope around arbitrary bytes that gets them past the checksum.
+// sealed returns a meta with these bytes and a correct checksum.
 func sealed(t testing.TB, data []byte) []byte {
 	envelope := encoded(t, new(CacheMeta))
 	n := copy(envelope[metaFixedAt:], data)

@@ -9,12 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMetaFacts(t *testing.T) {
+func TestMetaAccessors(t *testing.T) {
 	h := lines("A: 1")
 	m := NewCacheMeta(404, h, testNow, testNow.Add(time.Minute), 5*time.Second, 7*time.Second)
 	h.Set("A", "2")
 	require.Equal(t, 404, m.StatusCode())
-	require.Equal(t, "1", m.Header().Get("A"), "a meta keeps a copy")
+	require.Equal(t, "1", m.Header().Get("A"), "the meta has a copy of the header")
 	require.True(t, m.Created().Equal(testNow))
 	require.True(t, m.Updated().Equal(testNow))
 	require.True(t, m.Epoch().Equal(testNow))
@@ -25,13 +25,13 @@ func TestMetaFacts(t *testing.T) {
 	require.True(t, m.Variance().IsZero())
 
 	c := m.Clone()
-	c.SetUpdated(testNow.Add(time.Second))
-	c.SetFreshUntil(testNow)
+	c.updated = testNow.Add(time.Second).UnixNano()
+	c.freshUntil = testNow.UnixNano()
 	c.SetVariance(HashBinary{1})
 	c.SetHeader(h)
 	c.SetFlags(MetaNoCache | MetaPartial)
 	c.SetExtension("x", "y")
-	c.SetServeStale(0, 0)
+	c.swr, c.sie = 0, 0
 	require.True(t, c.Updated().Equal(testNow.Add(time.Second)))
 	require.True(t, c.Epoch().Equal(testNow.Add(time.Second)))
 	require.True(t, c.Created().Equal(testNow))
@@ -44,16 +44,16 @@ func TestMetaFacts(t *testing.T) {
 		"what a clone does leaves the original alone")
 }
 
-// RFC 9111 §4.2 and §4.2.3.
+// See RFC 9111 §4.2 and §4.2.3.
 func TestMetaAgeAndFreshness(t *testing.T) {
 	m := NewCacheMeta(200, nil, testNow, testNow.Add(time.Minute), 0, 0)
 	require.Zero(t, m.Age(testNow))
 	require.Zero(t, m.Age(testNow.Add(-time.Hour)), "never negative")
-	require.Equal(t, time.Duration(math.MaxInt64), m.Age(testNow.AddDate(400, 0, 0)), "nor beyond what there is")
+	require.Equal(t, time.Duration(math.MaxInt64), m.Age(testNow.AddDate(400, 0, 0)), "at most the largest Duration")
 	require.Equal(t, time.Second, m.Age(testNow.Add(time.Second)))
 	m.SetEpochOverride(testNow.Add(-10 * time.Second))
 	require.Equal(t, 11*time.Second, m.Age(testNow.Add(time.Second)))
-	m.SetUpdated(testNow.Add(time.Second))
+	m.updated = testNow.Add(time.Second).UnixNano()
 	require.Equal(t, 11*time.Second, m.Age(testNow.Add(time.Second)))
 	m.SetEpochOverride(time.Time{})
 	require.Zero(t, m.Age(testNow.Add(time.Second)))
@@ -61,13 +61,13 @@ func TestMetaAgeAndFreshness(t *testing.T) {
 	require.True(t, m.IsFresh(testNow.Add(time.Minute-1)))
 	require.False(t, m.IsFresh(testNow.Add(time.Minute)), "fresh while the lifetime exceeds the age")
 	require.Equal(t, -59*time.Second, m.Staleness(testNow.Add(time.Second)))
-	require.Equal(t, -59*time.Second, m.Staleness(testNow), "no younger than when it was received")
+	require.Equal(t, -59*time.Second, m.Staleness(testNow), "never younger than at its receipt")
 	require.Equal(t, time.Second, m.Staleness(testNow.Add(61*time.Second)))
-	m.SetFreshUntil(m.Updated())
-	require.False(t, m.IsFresh(testNow), "what arrived stale never was fresh")
+	m.freshUntil = m.updated
+	require.False(t, m.IsFresh(testNow), "it arrived stale")
 }
 
-// RFC 5861 §3 and §4.
+// See RFC 5861 §3 and §4.
 func TestMetaServeStale(t *testing.T) {
 	at := func(d time.Duration) time.Time { return testNow.Add(d) }
 	m := NewCacheMeta(200, nil, testNow, testNow, 5*time.Second, 7*time.Second)
@@ -83,7 +83,6 @@ func TestMetaServeStale(t *testing.T) {
 }
 
 func TestMetaStaleWindowsAreWholeSecondsInBounds(t *testing.T) {
-	m := new(CacheMeta)
 	for d, want := range map[time.Duration]time.Duration{
 		-time.Second:              0,
 		time.Second - 1:           0,
@@ -91,7 +90,7 @@ func TestMetaStaleWindowsAreWholeSecondsInBounds(t *testing.T) {
 		math.MaxInt64:             (1<<32 - 1) * time.Second,
 		(1<<32 - 1) * time.Second: (1<<32 - 1) * time.Second,
 	} {
-		m.SetServeStale(d, d)
+		m := NewCacheMeta(200, nil, testNow, testNow, d, d)
 		require.Equal(t, want, m.StaleWhileRevalidate())
 		require.Equal(t, want, m.StaleIfError())
 	}
@@ -110,13 +109,13 @@ func TestMetaExtensions(t *testing.T) {
 	m.SetExtension("never", "")
 	got := map[string]string{}
 	var order []string
-	for name, value := range m.Extensions() {
+	for name, value := range m.allExtensions() {
 		got[name] = value
 		order = append(order, name)
 	}
 	require.Equal(t, map[string]string{"": "no name", "a": "1", "b": "two"}, got)
 	require.Equal(t, []string{"", "a", "b"}, order)
-	for range m.Extensions() {
+	for range m.allExtensions() {
 		break
 	}
 	value, ok := m.Extension("b")

@@ -17,7 +17,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// body returns the source text of a function's body, without its indentation.
+// body returns the source text of a function's body, with one tab less of indentation.
 func body(t *testing.T, file, function string) string {
 	source, err := os.ReadFile(file)
 	require.NoError(t, err)
@@ -33,7 +33,7 @@ func body(t *testing.T, file, function string) string {
 	return ""
 }
 
-// pages returns the pages that people read, by path.
+// pages returns the text of the README, CONTRIBUTING.md and the docs, by path.
 func pages(t *testing.T) map[string]string {
 	paths, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
@@ -46,24 +46,24 @@ func pages(t *testing.T) map[string]string {
 	return all
 }
 
-// Go code in the pages stands in examples, which the compiler and the tests see.
-func TestCodeInPagesIsThatOfExamples(t *testing.T) {
+// The Go code in the pages is copied from examples, which are compiled and tested.
+func TestCodeInPagesIsFromExamples(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)(?:<!-- (\\S+) (\\S+) -->\n)?```go\n(.*?)```")
 	found := 0
 	for path, text := range pages(t) {
 		for _, block := range blocks.FindAllStringSubmatch(text, -1) {
 			file, function, code := block[1], block[2], block[3]
-			require.NotEmpty(t, file, "%s: no example is named for:\n%s", path, code)
+			require.NotEmpty(t, file, "%s names no example for this code:\n%s", path, code)
 			require.Contains(t, body(t, file, function), "\n"+code, "%s differs from %s", path, function)
-			require.LessOrEqual(t, strings.Count(code, "\n"), 10, "%s is to be short", function)
+			require.LessOrEqual(t, strings.Count(code, "\n"), 10, "%s is too long for a page", function)
 			found++
 		}
 	}
 	require.GreaterOrEqual(t, found, 3)
 }
 
-// A link to a file leads to one.
-func TestLinksInPagesLeadSomewhere(t *testing.T) {
+// Each link to a file, and to a heading in it, has a target.
+func TestLinksInPagesHaveTargets(t *testing.T) {
 	links := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	for path, text := range pages(t) {
 		for _, link := range links.FindAllStringSubmatch(text, -1) {
@@ -86,7 +86,7 @@ func TestLinksInPagesLeadSomewhere(t *testing.T) {
 	}
 }
 
-// anchors returns what the headings of a page can be linked by.
+// anchors returns the names by which links can refer to the headings of a page.
 func anchors(text string) (all []string) {
 	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
 		name := strings.ToLower(regexp.MustCompile(`[^\w -]`).ReplaceAllString(heading[1], ""))
@@ -95,7 +95,7 @@ func anchors(text string) (all []string) {
 	return all
 }
 
-// A function that a page names as file.go:function is there.
+// If a page names file.go:function, that function exists.
 func TestFunctionsInPagesExist(t *testing.T) {
 	found := 0
 	for path, text := range pages(t) {
@@ -110,6 +110,7 @@ func TestFunctionsInPagesExist(t *testing.T) {
 	require.Greater(t, found, 50)
 }
 
+// docs/reference.md has a row for every field of middleware.Config, every phase and every package.
 func TestReferenceIsComplete(t *testing.T) {
 	var named []string // in the first column of a table
 	for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]*`) \\|").FindAllStringSubmatch(pages(t)["docs/reference.md"], -1) {
@@ -123,5 +124,12 @@ func TestReferenceIsComplete(t *testing.T) {
 	}
 	for phase := cirque.PhaseDisabled; phase <= cirque.PhaseRevalidatedNoCache; phase++ {
 		require.Contains(t, named, phase.String(), "a phase")
+	}
+	goFiles, err := filepath.Glob("*/*.go")
+	require.NoError(t, err)
+	for _, file := range goFiles {
+		if !strings.HasSuffix(file, "_test.go") {
+			require.Contains(t, named, filepath.Dir(file), "a package")
+		}
 	}
 }

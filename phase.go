@@ -68,7 +68,8 @@ const (
 	StorageError NoCacheReason = "StorageError"
 	// InternalError: the cache itself failed.
 	InternalError NoCacheReason = "InternalError"
-	// Deferred: the cache is not used this time; whether the response is cacheable was not decided.
+	// Deferred: the cache is not used this time. It was not decided whether the response is
+	// cacheable.
 	Deferred NoCacheReason = "Deferred"
 	// DeclinedToUpstream: the proxy chose to answer without a request to the origin.
 	DeclinedToUpstream NoCacheReason = "DeclinedToUpstream"
@@ -88,9 +89,6 @@ func Custom(name string) NoCacheReason { return NoCacheReason(customPrefix + nam
 
 // IsCustom reports whether r was made by Custom.
 func (r NoCacheReason) IsCustom() bool { return strings.HasPrefix(string(r), customPrefix) }
-
-// String returns the reason's name.
-func (r NoCacheReason) String() string { return string(r) }
 
 // HitStatus says how a found entry may be used.
 type HitStatus uint8
@@ -123,8 +121,8 @@ func (s HitStatus) String() string {
 // IsFresh reports whether the entry may be served without a request to the origin.
 func (s HitStatus) IsFresh() bool { return s == HitFresh || s == HitForceFresh }
 
-// IsMiss reports whether the entry must be treated as absent.
-func (s HitStatus) IsMiss() bool { return s == HitForceMiss || s == HitFailedFilter }
+// isMiss reports whether the entry must be treated as absent.
+func (s HitStatus) isMiss() bool { return s == HitForceMiss || s == HitFailedFilter }
 
 // ForcedFreshness is a hit filter's decision about an entry. With the zero value the entry's own
 // freshness decides.
@@ -139,15 +137,6 @@ const (
 	// ForceFresh: serve as fresh.
 	ForceFresh
 )
-
-// String returns the decision's name.
-func (f ForcedFreshness) String() string {
-	names := [...]string{"None", "ForceExpired", "ForceMiss", "ForceFresh"}
-	if int(f) >= len(names) {
-		return fmt.Sprintf("ForcedFreshness(%d)", uint8(f))
-	}
-	return names[f]
-}
 
 // HitStatus returns the status of an entry under f; fresh is the entry's own freshness.
 func (f ForcedFreshness) HitStatus(fresh bool) HitStatus {

@@ -61,33 +61,45 @@ var (
 	served  = in(PhaseHit, PhaseMiss, PhaseStale, PhaseStaleUpdating, PhaseExpired, PhaseRevalidated, PhaseRevalidatedNoCache)
 )
 
-// legalMoves is the only table of the walk: it says in which phases a step is legal, and to which
-// phases it leads. A step with an empty "to" does not change the phase.
-var legalMoves = [opCount]struct{ from, to phaseSet }{
-	opEnable:                {in(PhaseDisabled), in(PhaseUninit)},
-	opDisable:               {anyPhase, in(PhaseDisabled)},
-	opBypass:                {in(PhaseCacheKey), in(PhaseBypass)},
-	opSetKey:                {in(PhaseUninit, PhaseCacheKey), in(PhaseCacheKey)},
-	opLookup:                {in(PhaseCacheKey), 0},
-	opVaryLookup:            {in(PhaseCacheKey), 0},
-	opSelectVariant:         {in(PhaseCacheKey, PhaseMiss, PhaseStale), in(PhaseCacheKey)},
-	opFound:                 {in(PhaseCacheKey), in(PhaseHit, PhaseStale, PhaseMiss)},
-	opMiss:                  {in(PhaseCacheKey, PhaseStale), in(PhaseMiss)},
-	opTryLock:               {in(PhaseCacheKey, PhaseStale, PhaseMiss), 0},
-	opWaitLock:              {in(PhaseCacheKey, PhaseStale, PhaseMiss), in(PhaseCacheKey)},
-	opStartOver:             {in(PhaseCacheKey, PhaseStale, PhaseMiss), in(PhaseCacheKey)},
-	opSetWriteLock:          {withKey, 0},
-	opStaleUpdating:         {in(PhaseStale), in(PhaseStaleUpdating)},
-	opSetMeta:               {in(PhaseBypass, PhaseMiss, PhaseStale, PhaseExpired), in(PhaseMiss, PhaseExpired)},
-	opUpdateVariance:        {in(PhaseMiss, PhaseExpired), 0},
-	opStartFill:             {in(PhaseMiss, PhaseExpired), 0},
-	opRevalidate:            {in(PhaseStale), in(PhaseRevalidated)},
-	opRevalidateUncacheable: {in(PhaseStale), in(PhaseRevalidatedNoCache)},
-	opSupersede:             {withKey, 0},
-	opFinishHit:             {served, 0},
-	opTakeHit:               {served, 0},
-	opPurge:                 {withKey, 0},
-	opPurgeInBackground:     {withKey, 0},
+// need is what a step needs beside the right phase.
+type need bool
+
+const (
+	nothing need = false
+	aMeta   need = true // SetMeta must have been called
+)
+
+// legalMoves is the only table of the walk: it says in which phases a step is legal, to which
+// phases it leads, and whether SetMeta must have been called. A step with an empty "to" does not
+// change the phase.
+var legalMoves = [opCount]struct {
+	from, to phaseSet
+	needs    need
+}{
+	opEnable:                {in(PhaseDisabled), in(PhaseUninit), nothing},
+	opDisable:               {anyPhase, in(PhaseDisabled), nothing},
+	opBypass:                {in(PhaseCacheKey), in(PhaseBypass), nothing},
+	opSetKey:                {in(PhaseUninit, PhaseCacheKey), in(PhaseCacheKey), nothing},
+	opLookup:                {in(PhaseCacheKey), 0, nothing},
+	opVaryLookup:            {in(PhaseCacheKey), 0, nothing},
+	opSelectVariant:         {in(PhaseCacheKey, PhaseMiss, PhaseStale), in(PhaseCacheKey), nothing},
+	opFound:                 {in(PhaseCacheKey), in(PhaseHit, PhaseStale, PhaseMiss), nothing},
+	opMiss:                  {in(PhaseCacheKey, PhaseStale), in(PhaseMiss), nothing},
+	opTryLock:               {in(PhaseCacheKey, PhaseStale, PhaseMiss), 0, nothing},
+	opWaitLock:              {in(PhaseCacheKey, PhaseStale, PhaseMiss), in(PhaseCacheKey), nothing},
+	opStartOver:             {in(PhaseCacheKey, PhaseStale, PhaseMiss), in(PhaseCacheKey), nothing},
+	opSetWriteLock:          {withKey, 0, nothing},
+	opStaleUpdating:         {in(PhaseStale), in(PhaseStaleUpdating), nothing},
+	opSetMeta:               {in(PhaseBypass, PhaseMiss, PhaseStale, PhaseExpired), in(PhaseMiss, PhaseExpired), nothing},
+	opUpdateVariance:        {in(PhaseMiss, PhaseExpired), 0, aMeta},
+	opStartFill:             {in(PhaseMiss, PhaseExpired), 0, aMeta},
+	opRevalidate:            {in(PhaseStale), in(PhaseRevalidated), nothing},
+	opRevalidateUncacheable: {in(PhaseStale), in(PhaseRevalidatedNoCache), nothing},
+	opSupersede:             {withKey, 0, nothing},
+	opFinishHit:             {served, 0, nothing},
+	opTakeHit:               {served, 0, nothing},
+	opPurge:                 {withKey, 0, nothing},
+	opPurgeInBackground:     {withKey, 0, nothing},
 }
 
 // PhaseError is the panic value of a step that the phase does not allow. UpdateVariance and
@@ -103,9 +115,10 @@ func (e *PhaseError) Error() string {
 	return fmt.Sprintf("cirque: HttpCache.%s is not legal in phase %s", e.Op, e.Phase)
 }
 
-// require panics unless o is legal in the present phase.
+// require panics unless o is legal now.
 func (c *HttpCache) require(o op) {
-	if !legalMoves[o].from.has(c.phase) {
+	move := &legalMoves[o]
+	if !move.from.has(c.phase) || move.needs == aMeta && c.meta == nil {
 		panic(&PhaseError{opNames[o], c.phase})
 	}
 }

@@ -53,15 +53,13 @@ ReleaseWriteLock           .        .        .        .        .        .       
 Phase                      .        .        .        .        .        .        .        .        .        .        .
 NoCacheReason              .        .        .        .        .        .        .        .        .        .        .
 Enabled                    .        .        .        .        .        .        .        .        .        .        .
-Bypassing                  .        .        .        .        .        .        .        .        .        .        .
 UpstreamUsed               .        .        .        .        .        .        .        .        .        .        .
 Key                        .        .        .        .        .        .        .        .        .        .        .
 Meta                       .        .        .        .        .        .        .        .        .        .        .
 Hit                        .        .        .        .        .        .        .        .        .        .        .
 HitStatus                  .        .        .        .        .        .        .        .        .        .        .
 VaryRecord                 .        .        .        .        .        .        .        .        .        .        .
-LookupDuration             .        .        .        .        .        .        .        .        .        .        .
-LockDuration               .        .        .        .        .        .        .        .        .        .        .
+Durations                  .        .        .        .        .        .        .        .        .        .        .
 SetTrace                   .        .        .        .        .        .        .        .        .        .        .
 SetValidAfter              .        .        .        .        .        .        .        .        .        .        .
 SetPurgeEpoch              .        .        .        .        .        .        .        .        .        .        .
@@ -76,14 +74,13 @@ Release                    .        .        .        .        .        .       
 Reset                      .        Disabled Disabled Disabled Disabled Disabled Disabled Disabled Disabled Disabled Disabled
 `
 
-// facts are the results of the getters in each phase, in the order of the columns above.
+// facts are the results of the accessors in each phase, in the order of the columns above.
 var facts = map[string][]any{
 	"Phase": {
 		cirque.PhaseDisabled, cirque.PhaseUninit, cirque.PhaseBypass, cirque.PhaseCacheKey, cirque.PhaseHit, cirque.PhaseMiss,
 		cirque.PhaseStale, cirque.PhaseStaleUpdating, cirque.PhaseExpired, cirque.PhaseRevalidated, cirque.PhaseRevalidatedNoCache,
 	},
 	"Enabled":      {false, true, true, true, true, true, true, true, true, true, true},
-	"Bypassing":    {false, false, true, false, false, false, false, false, false, false, false},
 	"UpstreamUsed": {true, false, true, false, false, true, false, false, true, true, true},
 	"NoCacheReason": {
 		cirque.NeverEnabled, cirque.NoCacheReason(""), cirque.NoCacheReason(""), cirque.NoCacheReason(""),
@@ -99,7 +96,7 @@ var facts = map[string][]any{
 	},
 }
 
-// stage is a house with a walk that has reached a phase.
+// stage is a house with a walk in a phase.
 type stage struct {
 	*house
 	c     *cirque.HttpCache
@@ -169,7 +166,7 @@ func (s *stage) wantGone(err error) {
 	s.wantStored(keyA, "")
 }
 
-// hand returns a meta and its open body, of a key other than the walk's.
+// hand returns the meta and the open body of another key than the walk's.
 func (s *stage) hand(varied bool) (*cirque.CacheMeta, cirque.HitHandler) {
 	s.t.Helper()
 	if varied {
@@ -183,7 +180,7 @@ func (s *stage) hand(varied bool) (*cirque.CacheMeta, cirque.HitHandler) {
 	return meta, hit
 }
 
-// steps call the methods. Where a step is legal, it also checks what the method is documented to
+// steps call the methods. If the step is legal, they also check what the method is documented to
 // do.
 var steps = map[string]func(s *stage){
 	"Enable": func(s *stage) {
@@ -200,7 +197,7 @@ var steps = map[string]func(s *stage){
 	},
 	"Bypass": func(s *stage) {
 		s.c.Bypass()
-		require.True(s.t, s.c.Bypassing())
+		require.Equal(s.t, cirque.PhaseBypass, s.c.Phase())
 	},
 	"SetKey": func(s *stage) {
 		s.c.SetKey(keyB)
@@ -323,7 +320,8 @@ var steps = map[string]func(s *stage){
 		require.True(s.t, s.c.IsWriter())
 		s.c.TryLock() // a second call does nothing
 		permit, key := s.c.TakeWriteLock()
-		require.Equal(s.t, s.phase == cirque.PhaseStale, permit.StaleWriter())
+		_, waiting := s.Lock.Lock(key, false)
+		require.Equal(s.t, s.phase == cirque.PhaseStale, waiting.StaleWriter())
 		s.Lock.Release(key, permit, cirque.LockDone)
 	},
 	"WaitLock": func(s *stage) {
@@ -369,19 +367,21 @@ var steps = map[string]func(s *stage){
 		permit, _ := s.c.TakeWriteLock()
 		require.Nil(s.t, permit)
 	},
-	"ReleaseWriteLock":  func(s *stage) { s.c.ReleaseWriteLock(cirque.OriginNotCache) },
-	"Phase":             func(s *stage) { s.fact("Phase", s.c.Phase()) },
-	"NoCacheReason":     func(s *stage) { s.fact("NoCacheReason", s.c.NoCacheReason()) },
-	"Enabled":           func(s *stage) { s.fact("Enabled", s.c.Enabled()) },
-	"Bypassing":         func(s *stage) { s.fact("Bypassing", s.c.Bypassing()) },
-	"UpstreamUsed":      func(s *stage) { s.fact("UpstreamUsed", s.c.UpstreamUsed()) },
-	"Key":               func(s *stage) { s.fact("Key", s.c.Key()) },
-	"HitStatus":         func(s *stage) { s.fact("HitStatus", s.c.HitStatus()) },
-	"Meta":              func(s *stage) { require.Equal(s.t, s.meta, s.c.Meta()) },
-	"Hit":               func(s *stage) { require.Equal(s.t, s.open, s.c.Hit() != nil) },
-	"VaryRecord":        func(s *stage) { require.Nil(s.t, s.c.VaryRecord()) },
-	"LookupDuration":    func(s *stage) { require.Zero(s.t, s.c.LookupDuration()) },
-	"LockDuration":      func(s *stage) { require.Zero(s.t, s.c.LockDuration()) },
+	"ReleaseWriteLock": func(s *stage) { s.c.ReleaseWriteLock(cirque.OriginNotCache) },
+	"Phase":            func(s *stage) { s.fact("Phase", s.c.Phase()) },
+	"NoCacheReason":    func(s *stage) { s.fact("NoCacheReason", s.c.NoCacheReason()) },
+	"Enabled":          func(s *stage) { s.fact("Enabled", s.c.Enabled()) },
+	"UpstreamUsed":     func(s *stage) { s.fact("UpstreamUsed", s.c.UpstreamUsed()) },
+	"Key":              func(s *stage) { s.fact("Key", s.c.Key()) },
+	"HitStatus":        func(s *stage) { s.fact("HitStatus", s.c.HitStatus()) },
+	"Meta":             func(s *stage) { require.Equal(s.t, s.meta, s.c.Meta()) },
+	"Hit":              func(s *stage) { require.Equal(s.t, s.open, s.c.Hit() != nil) },
+	"VaryRecord":       func(s *stage) { require.Nil(s.t, s.c.VaryRecord()) },
+	"Durations": func(s *stage) {
+		lookup, lock := s.c.Durations()
+		require.Zero(s.t, lookup)
+		require.Zero(s.t, lock)
+	},
 	"SetTrace":          func(s *stage) { s.c.SetTrace(new(cirque.CacheTrace)) },
 	"SetValidAfter":     func(s *stage) { s.c.SetValidAfter(time.Now()) },
 	"SetPurgeEpoch":     func(s *stage) { s.c.SetPurgeEpoch(1) },
@@ -466,7 +466,7 @@ func wantPhaseError(t *testing.T, op string, phase cirque.CachePhase, step func(
 	step()
 }
 
-func TestPhaseError(t *testing.T) {
+func TestPhaseErrorNamesMethodAndPhase(t *testing.T) {
 	err := &cirque.PhaseError{Op: "Lookup", Phase: cirque.PhaseHit}
 	require.EqualError(t, err, "cirque: HttpCache.Lookup is not legal in phase Hit")
 }
@@ -482,8 +482,12 @@ func TestStoringWithoutMetaPanics(t *testing.T) {
 	}
 }
 
-// answerNow is an answer of the origin that was asked for and received now.
-func answerNow() cirque.Recency {
-	now := time.Now()
-	return cirque.Recency{Asked: now, Received: now}
+// answer is an answer of the origin, for Supersede.
+func answer(asked, received time.Time) *cirque.CacheMeta {
+	m := cirque.NewCacheMeta(0, nil, received, received, 0, 0)
+	m.SetAsked(asked)
+	return m
 }
+
+// answerNow is an answer of the origin that was asked for and received now.
+func answerNow() *cirque.CacheMeta { return answer(time.Now(), time.Now()) }

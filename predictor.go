@@ -16,8 +16,8 @@ type CacheablePredictor interface {
 	MarkCacheable(key CacheKey) (changed bool)
 
 	// MarkUncacheable records that key's response was not cacheable, or has to be validated before
-	// each use (OriginNotCache too), and reports whether that changes the prediction. Only the
-	// reasons that concern the next response too count: OriginNotCache, ResponseTooLarge and custom
-	// ones. The others are ignored.
+	// each use (reason OriginNotCache), and reports whether that changes the prediction. Only
+	// reasons that hold for the next response too count: OriginNotCache, ResponseTooLarge and
+	// custom ones. The others are ignored.
 	MarkUncacheable(key CacheKey, reason NoCacheReason) (changed bool)
 }

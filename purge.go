@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// Purge removes the response of the key, all of its variants, and voids what is on its way into the
-// Storage: what was fetched before the purge is not served after it. It returns ErrNotFound if
-// nothing was stored.
+// Purge removes the response of the key and all its variants, and voids the writes under way. No
+// response that was fetched before the purge is served after it. It returns ErrNotFound if nothing
+// was stored.
 func (c *HttpCache) Purge(ctx context.Context) error {
 	c.require(opPurge)
 	return c.opts.purge(ctx, c.trace, c.key)
 }
 
-// PurgeInBackground starts Purge and does not wait for it, nor does it end with ctx. report, if not
-// nil, is called with the result.
+// PurgeInBackground starts Purge and does not wait for it. The purge goes on when ctx ends. report,
+// if not nil, is called with the result.
 func (c *HttpCache) PurgeInBackground(ctx context.Context, report func(error)) {
 	c.require(opPurgeInBackground)
 	opts, trace, key := c.opts, c.trace, c.key
@@ -34,14 +34,14 @@ func (c *HttpCache) PurgeInBackground(ctx context.Context, report func(error)) {
 	}()
 }
 
-// Purge removes the response of key and all of its variants, and voids what is on its way into the
-// Storage. It returns ErrNotFound if nothing was stored. It may be called from any goroutine. The
-// trace that ctx has sees it.
+// Purge removes the response of key and all its variants, and voids the writes under way. It
+// returns ErrNotFound if nothing was stored. It may be called from any goroutine. The trace in ctx
+// is told of it.
 //
-// Writes to the key that are just beginning are waited for. Where ctx ends first, or that takes
-// more than five seconds, they are void as well, but while they begin another request may see what
-// they bring: the purge is done, and the error says so. What is fetched for the key during a purge
-// is not stored.
+// Purge waits until writes to the key that are just beginning have begun. If ctx ends first, or
+// that takes more than five seconds, these writes are void too, but other requests may read them
+// until they have begun: then the purge is done and Purge returns an error. Responses that are
+// fetched for the key during a purge are not stored.
 func (o *CacheOptions) Purge(ctx context.Context, key CacheKey) error {
 	return o.purge(ctx, ContextCacheTrace(ctx), key)
 }
@@ -54,15 +54,15 @@ func (o *CacheOptions) purge(ctx context.Context, trace *CacheTrace, key CacheKe
 	return err
 }
 
-// dropAll is Purge of the primary slot's key.
+// dropAll is Purge for the key of a primary slot.
 func (o *CacheOptions) dropAll(ctx context.Context, key CacheKey) error {
-	// First the log: from here on no fill can start with what was fetched before.
+	// First the log: from here on no fill can begin with a response that was fetched before.
 	state := o.Storage.Purges()
 	log := state.log()
 	log.begin(key.PrimaryHash())
 	defer log.end(key.PrimaryHash())
 	variances, late := state.inFlight.settle(ctx, key)
-	variants, _ := o.variants(ctx, key) // those that are not known are out of reach all the same, without their record
+	variants, _ := o.variants(ctx, key) // after an error, the variants are out of reach without their record
 	for _, v := range variants {
 		variances = append(variances, v.Hash)
 	}
@@ -81,8 +81,8 @@ func (o *CacheOptions) dropAll(ctx context.Context, key CacheKey) error {
 	return err
 }
 
-// variants returns the variants that the vary record in key's primary slot lists; none where there
-// is no record.
+// variants returns the variants in the vary record of key's primary slot; none if there is no
+// record.
 func (o *CacheOptions) variants(ctx context.Context, key CacheKey) ([]Variant, error) {
 	meta, hit, err := o.Storage.Lookup(ctx, key)
 	if err != nil {
@@ -96,22 +96,14 @@ func (o *CacheOptions) variants(ctx context.Context, key CacheKey) ([]Variant, e
 	return record.Variants, nil
 }
 
-// drop removes what is in key's slot; with an invalidation it voids what is on its way there, too.
-func (o *CacheOptions) drop(ctx context.Context, key CacheKey, typ PurgeType) error {
-	if o.Eviction != nil {
-		o.Eviction.Remove(key.Compact())
-	}
-	return o.Storage.Purge(context.WithoutCancel(ctx), key.Compact(), typ)
-}
-
-// MarkStale makes the response of key and all of its variants stale at now, so that they are
-// validated before they are used again: a soft purge, which spares the origin from sending
-// everything anew. What is on its way into the Storage is voided, with what it was to replace. It
-// returns ErrNotFound if nothing was stored. For writes that are just beginning, and for what is
-// fetched meanwhile, see Purge; after any other error a part of it may be as it was.
+// MarkStale makes the response of key and all its variants stale at now, so that they are validated
+// before they are used again. This is a soft purge: the origin need not send everything again.
+// Writes under way are voided, and the entries that they would have replaced are removed. It
+// returns ErrNotFound if nothing was stored. For writes that are just beginning, and for responses
+// that are fetched meanwhile, see Purge. After any other error some variants may be unchanged.
 //
-// INVARIANT: nobody who asks after MarkStale gets, as fresh, what was fetched or validated before
-// it.
+// INVARIANT: after MarkStale, no response that was fetched or validated before it is served as
+// fresh.
 func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Time) error {
 	key = key.WithVariance(HashBinary{})
 	state := o.Storage.Purges()
@@ -152,9 +144,10 @@ func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Tim
 	return nil
 }
 
-// WatchPurges returns a function that counts the purges of key since, those under way included.
-// Where there were too many purges of all keys to remember, it is a large number. What was asked
-// for before a purge must not be stored after it, unless that is the answer's own.
+// WatchPurges returns a function that counts the purges of key since this call, those under way
+// included. If too many keys were purged to remember them all, the count is a large number. A
+// response that was asked for before a purge must not be stored after it, unless that purge is the
+// effect of the response itself.
 func (o *CacheOptions) WatchPurges(key CacheKey) (purges func() int) {
 	state := o.Storage.Purges()
 	mark := state.mark(key.PrimaryHash())
@@ -174,6 +167,24 @@ func (o *CacheOptions) markSlotStale(ctx context.Context, key CacheKey, now time
 		return nil
 	}
 	stale := meta.Clone()
-	stale.SetFreshUntil(now)
+	stale.freshUntil = now.UnixNano()
 	return o.Storage.UpdateMeta(ctx, key, stale, hit.Tag())
+}
+
+// PurgeEpoch returns the epoch of the Storage: see [HttpCache.SetPurgeEpoch].
+func (o *CacheOptions) PurgeEpoch() PurgeEpoch { return o.Storage.Purges().Epoch() }
+
+// PurgeAll voids everything in the Storage, in all namespaces, and every fetch under way. After it,
+// no cache on the Storage serves a response that was asked for before it. An error means that the
+// Storage did not keep the purge.
+func (o *CacheOptions) PurgeAll(ctx context.Context) error { return o.Storage.Purges().PurgeAll(ctx) }
+
+// PurgeGroups does the same as PurgeAll for the responses in the groups of origin with these names
+// (RFC 9875 §2).
+func (o *CacheOptions) PurgeGroups(ctx context.Context, origin string, names ...string) error {
+	hashes := make([]HashBinary, len(names))
+	for i, name := range names {
+		hashes[i] = GroupHash(origin, name)
+	}
+	return o.Storage.Purges().PurgeGroups(ctx, hashes...)
 }

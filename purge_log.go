@@ -6,43 +6,43 @@ import (
 	"sync/atomic"
 )
 
-// purgeLog remembers the purges of late, so that a fetch can tell at its end whether its key was
-// purged since it began. A walk that begins during a purge may have found what the purge was still
-// to remove, and counts as one from before it.
+// purgeLog remembers the latest purges of keys, so that a fetch can check at its end whether its
+// key was purged since it began. A walk that begins during a purge counts as one from before the
+// purge, because it may have found an entry that the purge had not removed yet.
 //
-// INVARIANT: a purge begins here before it reaches the Storage, and ends here after it has. A fill
-// looks before its MissHandler is open. A purge that it does not see waits until that is open, and
-// voids it (see inFlight).
+// INVARIANT: A purge begins here before it reaches the Storage, and ends here afterwards. A fill
+// checks the log before it opens its MissHandler. A purge that the fill does not see waits until
+// the MissHandler is open, and then voids the write (see inFlight).
 type purgeLog struct {
 	mu       sync.Mutex
-	underWay map[HashBinary]int     // purges, by primary hash; guarded by mu, and the last of the pointers here
-	running  atomic.Int64           // how many are under way
-	noted    atomic.Uint64          // how many beginnings and ends of purges there have been
-	recent   [1 << 14]atomic.Uint64 // of which keys, the nth at n modulo the length
+	underWay map[HashBinary]int     // purges under way, by primary hash; guarded by mu
+	running  atomic.Int64           // the number of purges under way
+	noted    atomic.Uint64          // the number of beginnings and ends of purges so far
+	recent   [1 << 14]atomic.Uint64 // the keys of the latest ones, the nth at n modulo the length
 
-	// latest are the keys purged of late, each in the set that its hash selects.
+	// latest holds the keys that were purged last, each in the set that its hash selects.
 	latest [1 << 10]purgedSet
 }
 
-// purgedSet has the number of the latest purge of each of a few keys. Where a key gives way to
-// another, or is read just then, its number is wrong for once: that is good enough for telling
+// purgedSet has the number of the latest purge of each of a few keys. The number of a key can be
+// wrong once, when another key takes its place, or while it is written. That is good enough to tell
 // locks apart.
 type purgedSet [4]struct{ key, number atomic.Uint64 }
 
 // purgeMark is a point in a purgeLog, as a walk saw it.
 type purgeMark struct {
 	noted  uint64
-	latest uint64 // number of the key's latest purge: who came before it has another one; zero where none is known
+	latest uint64 // number of the key's latest purge; zero: none is known
 
-	epoch      PurgeEpoch // of the purges of everything and of groups
-	asked      PurgeEpoch // the same, when the origin was asked
+	epoch      PurgeEpoch // of the latest purge of everything or of groups
+	asked      PurgeEpoch // the same, at the time when the origin was asked
 	generation uint64     // see PurgeState.generation
 }
 
-// short is what a key is known by in the log.
+// short returns the part of a hash that stands for the key in the log.
 func short(primary HashBinary) uint64 { return binary.LittleEndian.Uint64(primary[:]) }
 
-// set returns the set that may have the key.
+// set returns the set for the key.
 func (l *purgeLog) set(primary HashBinary) *purgedSet {
 	return &l.latest[binary.LittleEndian.Uint16(primary[8:])%uint16(len(l.latest))]
 }
@@ -57,7 +57,7 @@ func (s *purgedSet) number(key uint64) uint64 {
 	return 0
 }
 
-// enter notes the nth purge, in place of the key's one before, or of the oldest one.
+// enter notes the nth purge. It replaces the key's purge before, else the oldest one in the set.
 func (s *purgedSet) enter(key, n uint64) {
 	at := &s[0]
 	for i := range s {
@@ -73,7 +73,7 @@ func (s *purgedSet) enter(key, n uint64) {
 	at.number.Store(n)
 }
 
-// begin enters a purge of key that is about to reach the Storage.
+// begin notes a purge of the key that is about to reach the Storage.
 func (l *purgeLog) begin(primary HashBinary) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,18 +85,18 @@ func (l *purgeLog) begin(primary HashBinary) {
 	l.note(primary)
 }
 
-// end says that a purge of key that began is over.
+// end notes that a purge of the key is over.
 func (l *purgeLog) end(primary HashBinary) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.note(primary) // first: there is no moment in between
+	l.note(primary) // before the purge counts as over, so that it is always seen
 	l.running.Add(-1)
 	if l.underWay[primary]--; l.underWay[primary] == 0 {
 		delete(l.underWay, primary)
 	}
 }
 
-// note is called with mu held.
+// note notes the beginning or end of a purge. It is called with mu held.
 func (l *purgeLog) note(primary HashBinary) {
 	n := l.noted.Load() + 1
 	l.recent[n%uint64(len(l.recent))].Store(short(primary))
@@ -104,7 +104,7 @@ func (l *purgeLog) note(primary HashBinary) {
 	l.noted.Store(n)
 }
 
-// isUnderWay reports whether key is being purged.
+// isUnderWay reports whether the key is being purged.
 func (l *purgeLog) isUnderWay(primary HashBinary) bool {
 	if l.running.Load() == 0 {
 		return false
@@ -114,7 +114,7 @@ func (l *purgeLog) isUnderWay(primary HashBinary) bool {
 	return l.underWay[primary] > 0
 }
 
-// mark returns the present point.
+// mark returns the present point for the key.
 func (l *purgeLog) mark(primary HashBinary) purgeMark {
 	noted := l.noted.Load()
 	if noted == 0 {
@@ -123,23 +123,23 @@ func (l *purgeLog) mark(primary HashBinary) purgeMark {
 	return purgeMark{noted: noted, latest: l.set(primary).number(short(primary))}
 }
 
-// purgedSince reports whether key was purged after m, or is being purged. It says so too where more
-// purges came after m than are remembered.
+// purgedSince reports whether the key was purged after m, or is being purged. If more purges came
+// after m than are remembered, it is true.
 func (l *purgeLog) purgedSince(primary HashBinary, m purgeMark) bool {
 	return l.isUnderWay(primary) || l.notedSince(primary, m, 1) > 0
 }
 
-// countSince counts the purges of key that were under way at some time after m.
+// countSince counts the purges of the key that were under way at some time after m.
 func (l *purgeLog) countSince(primary HashBinary, m purgeMark) int {
-	l.mu.Lock() // so that each has its beginning and its end, or is under way
+	l.mu.Lock() // so that each purge has a beginning and an end, or is under way
 	defer l.mu.Unlock()
 	noted := l.notedSince(primary, m, 2*len(l.recent))
-	// Of one that is under way now or was at m, one of the two is missing.
+	// A purge that is under way now, or was at m, has only one of the two.
 	return (noted + l.underWay[primary] + 1) / 2
 }
 
-// notedSince counts the beginnings and ends of purges of key after m, up to limit. Where more came
-// after m than are remembered, there is no telling, and it returns limit.
+// notedSince counts the beginnings and ends of purges of the key after m, up to limit. If more came
+// after m than are remembered, it returns limit.
 func (l *purgeLog) notedSince(primary HashBinary, m purgeMark, limit int) (count int) {
 	now := l.noted.Load()
 	if now == m.noted {
@@ -153,8 +153,8 @@ func (l *purgeLog) notedSince(primary HashBinary, m purgeMark, limit int) (count
 			}
 		}
 	}
-	// What was overwritten while it was read was read in vain. The one being written now is counted
-	// in.
+	// If the ring was overwritten meanwhile, the count cannot be trusted. The entry that may be
+	// being written now counts as overwritten.
 	if l.noted.Load()-m.noted >= uint64(len(l.recent)) {
 		return limit
 	}

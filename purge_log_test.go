@@ -8,13 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// purge enters one from its beginning to its end.
+// purge notes the beginning and the end of a purge.
 func (l *purgeLog) purge(key HashBinary) {
 	l.begin(key)
 	l.end(key)
 }
 
-func TestPurgeLogKnowsWhatWasPurgedSince(t *testing.T) {
+func TestPurgeLogPurgedSince(t *testing.T) {
 	var log purgeLog
 	mine, other := NewCacheKey("", "mine", "").PrimaryHash(), NewCacheKey("", "other", "").PrimaryHash()
 	mark := log.mark(mine)
@@ -22,7 +22,7 @@ func TestPurgeLogKnowsWhatWasPurgedSince(t *testing.T) {
 	for range len(log.recent)/2 - 1 {
 		log.purge(other)
 	}
-	require.False(t, log.purgedSince(mine, mark), "other keys' purges are no news")
+	require.False(t, log.purgedSince(mine, mark), "purges of other keys do not count")
 	require.True(t, log.purgedSince(other, mark))
 	log.purge(other)
 	require.True(t, log.purgedSince(mine, mark), "more than is remembered counts as purged")
@@ -34,8 +34,8 @@ func TestPurgeLogKnowsWhatWasPurgedSince(t *testing.T) {
 	require.Empty(t, log.underWay)
 }
 
-// Who comes while a purge is under way counts as one who came before.
-func TestPurgeLogWhileAPurgeIsUnderWay(t *testing.T) {
+// A walk that begins during a purge counts as one from before it.
+func TestPurgeLogCountsAPurgeUnderWay(t *testing.T) {
 	var log purgeLog
 	mine, other := NewCacheKey("", "mine", "").PrimaryHash(), NewCacheKey("", "other", "").PrimaryHash()
 	log.begin(mine)
@@ -44,7 +44,7 @@ func TestPurgeLogWhileAPurgeIsUnderWay(t *testing.T) {
 	require.True(t, log.purgedSince(mine, mark))
 	require.False(t, log.purgedSince(other, log.mark(other)))
 	log.end(mine)
-	require.True(t, log.purgedSince(mine, log.mark(mine)), "the other one is under way")
+	require.True(t, log.purgedSince(mine, log.mark(mine)), "the other purge is under way")
 	log.end(mine)
 	require.True(t, log.purgedSince(mine, mark))
 	require.NotEqual(t, mark.latest, log.mark(mine).latest)
@@ -52,9 +52,9 @@ func TestPurgeLogWhileAPurgeIsUnderWay(t *testing.T) {
 	require.Zero(t, log.running.Load())
 }
 
-// Those who come before and after a purge of their key are told apart, and those of other keys are
-// not, however many are purged.
-func TestPurgeLogTellsTheOnesBeforeAPurgeFromThoseAfter(t *testing.T) {
+// Walks before and after a purge of their key have different marks. Walks of other keys have not,
+// however many keys are purged.
+func TestPurgeLogDistinguishesWalksBeforeAndAfterAPurge(t *testing.T) {
 	var log purgeLog
 	mine, untouched := NewCacheKey("", "mine", "").PrimaryHash(), NewCacheKey("", "untouched", "").PrimaryHash()
 	before := log.mark(mine).latest
@@ -73,7 +73,7 @@ func TestPurgeLogTellsTheOnesBeforeAPurgeFromThoseAfter(t *testing.T) {
 	require.Greater(t, log.mark(mine).latest, after)
 }
 
-func TestPurgeLogCounts(t *testing.T) {
+func TestPurgeLogCountSince(t *testing.T) {
 	var log purgeLog
 	mine, other := NewCacheKey("", "mine", "").PrimaryHash(), NewCacheKey("", "other", "").PrimaryHash()
 	log.begin(mine)
@@ -94,7 +94,7 @@ func TestPurgeLogCounts(t *testing.T) {
 	for range len(log.recent) {
 		log.purge(other)
 	}
-	require.Greater(t, log.countSince(mine, after), 1000, "who knows")
+	require.Greater(t, log.countSince(mine, after), 1000, "more than are remembered")
 }
 
 func TestPurgeLogUnderConcurrency(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"github.com/cirquecache/cirque/memcache"
 )
 
-// interruption does something before the next call of one of the Storage's methods.
+// interruption runs a function before the next call of one of the Storage's methods.
 type interruption struct {
 	op faultystorage.Op
 	do func()
@@ -28,8 +28,8 @@ func (i *interruption) script(op faultystorage.Op, _ int) faultystorage.Fault {
 	return faultystorage.Fault{}
 }
 
-// eachInterruptedPurge runs test with each kind of purge over each kind of store; what it sets in
-// the interruption happens in the midst of a call.
+// eachInterruptedPurge runs test with each kind of purge and each kind of Storage. The function of
+// the interruption runs during a call of the Storage.
 func eachInterruptedPurge(t *testing.T, test func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error, amid *interruption)) {
 	for name, purge := range purges {
 		t.Run(name, func(t *testing.T) {
@@ -41,8 +41,8 @@ func eachInterruptedPurge(t *testing.T, test func(t *testing.T, h *house, purge 
 	}
 }
 
-// fetchPast begins to store a response to a request that did not look at what is stored; it fails
-// later on.
+// fetchPast begins to store the response to a request that skipped the lookup. The fill fails
+// later.
 func (h *house) fetchPast(key cirque.CacheKey) (fail func()) {
 	c := h.begin(key)
 	c.Bypass()
@@ -72,9 +72,9 @@ func (h *house) evictRecord(key cirque.CacheKey) {
 	require.NoError(h.t, h.Storage.Purge(h.t.Context(), key.Compact(), cirque.PurgeEviction))
 }
 
-// A write that begins in the midst of a purge, and fails later on, does not hide from it what is in
-// place.
-func TestPurgeAmidWhichAFetchBegins(t *testing.T) {
+// A write that begins during a purge, and fails later, does not hide the entry in place from the
+// purge.
+func TestFetchThatBeginsDuringAPurge(t *testing.T) {
 	for name, varies := range map[string]bool{"one response": false, "variants": true} {
 		t.Run(name, func(t *testing.T) {
 			eachInterruptedPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error, amid *interruption) {
@@ -94,8 +94,8 @@ func TestPurgeAmidWhichAFetchBegins(t *testing.T) {
 	}
 }
 
-// A request that finds the vary record in the midst of a purge does not bring it back after that.
-func TestPurgeAmidWhichTheRecordIsFound(t *testing.T) {
+// A request that finds the vary record during a purge does not store it again after the purge.
+func TestRecordFoundDuringAPurgeIsNotStoredAgain(t *testing.T) {
 	for name, leaves := range map[string]func(*house){
 		"and evicted": func(h *house) { h.evictRecord(keyA) },
 		"and hidden":  func(h *house) { h.t.Cleanup(h.fetchPast(keyA)) },
@@ -118,8 +118,8 @@ func TestPurgeAmidWhichTheRecordIsFound(t *testing.T) {
 	}
 }
 
-// The same where the purge drops the record itself, as something else is on its way into its place.
-func TestPurgeThatDropsTheRecord(t *testing.T) {
+// The same holds if the purge drops the record itself, because a write to its slot is under way.
+func TestRecordDroppedByAPurgeIsNotStoredAgain(t *testing.T) {
 	eachInterruptedPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error, amid *interruption) {
 		h.putVariant(keyA, "en", "hello")
 		fail := h.fetchPast(keyA)
@@ -138,9 +138,9 @@ func TestPurgeThatDropsTheRecord(t *testing.T) {
 	})
 }
 
-// A variant that leaves the record for want of room there, while it is on its way, is out of the
-// reach of soft purges. So it isn't stored.
-func TestVariantTooManyOnItsWay(t *testing.T) {
+// A variant that is dropped from a full record while it is written is out of reach of soft purges.
+// So it is not stored.
+func TestVariantThatLeavesTheRecordWhileWrittenIsNotStored(t *testing.T) {
 	eachPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error) {
 		h.putVariant(keyA, "xx", "x")
 		_, f := h.fillVariant(keyA, `"en"`, byLanguage, languages("en"), nil)
@@ -154,8 +154,8 @@ func TestVariantTooManyOnItsWay(t *testing.T) {
 	})
 }
 
-// A soft purge that cannot read the vary record leaves its variants fresh, and says so.
-func TestSoftPurgeThatCannotReadTheRecord(t *testing.T) {
+// A soft purge that cannot read the vary record leaves its variants fresh, and returns an error.
+func TestSoftPurgeThatCannotReadTheRecordFails(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
 		h.putVariant(keyA, "en", "hello")
@@ -166,9 +166,8 @@ func TestSoftPurgeThatCannotReadTheRecord(t *testing.T) {
 	})
 }
 
-// A purge that cannot wait for a write to begin voids it all the same, and removes what is in
-// place.
-func TestPurgeThatCannotWait(t *testing.T) {
+// A purge that cannot wait for a write to begin still voids it, and removes the entry in place.
+func TestPurgeThatCannotWaitVoidsTheWrite(t *testing.T) {
 	for name, purge := range purgesWithin {
 		for kind, varies := range map[string]bool{"one response": false, "variants": true} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
@@ -205,8 +204,8 @@ func TestPurgeThatCannotWait(t *testing.T) {
 	}
 }
 
-// A purge by a hook that runs within the very write that it would wait for comes to an end.
-func TestHookThatPurges(t *testing.T) {
+// A hook may purge the key whose write has called it: the purge does not wait for ever.
+func TestHookThatPurgesItsOwnWriteEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		budget := cirque.NewBudget(16 << 10)
 		store := memcache.New(memcache.Config{Budget: budget})
@@ -214,7 +213,7 @@ func TestHookThatPurges(t *testing.T) {
 		budget.EvictWith(h.Eviction, store)
 		h.put(keyB, freshMeta("b"), string(make([]byte, 9<<10)))
 		var purged []error
-		trace := &cirque.CacheTrace{Evicted: func(cirque.EvictionInfo) {
+		trace := &cirque.CacheTrace{Evicted: func(cirque.CompactCacheKey, error) {
 			purged = append(purged, h.Purge(context.Background(), keyA))
 		}}
 		ctx := cirque.WithCacheTrace(t.Context(), trace)
@@ -230,12 +229,12 @@ func TestHookThatPurges(t *testing.T) {
 	})
 }
 
-// What the hook that hears of a purge fetches is fetched after it.
-func TestHookFetchesAfterThePurge(t *testing.T) {
+// A response that the Purged hook fetches counts as fetched after the purge.
+func TestFetchInThePurgedHookIsStored(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
 		h.put(keyA, freshMeta("old"), "old")
-		trace := &cirque.CacheTrace{Purged: func(cirque.PurgeInfo) { h.put(keyA, freshMeta("new"), "new") }}
+		trace := &cirque.CacheTrace{Purged: func(cirque.TraceEvent) { h.put(keyA, freshMeta("new"), "new") }}
 		require.NoError(t, h.Purge(cirque.WithCacheTrace(t.Context(), trace), keyA))
 		h.wantStored(keyA, "new")
 	})

@@ -2,22 +2,19 @@ package cirque
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/cirquecache/cirque/internal/field"
 )
 
 // PurgeEpoch counts the purges of everything and of groups that a Storage has seen. A fetch notes
-// the epoch when it asks the origin, and the meta of what it stores carries it
-// ([CacheMeta.PurgeEpoch]): a purge with a greater number came later, and voids the response. No
-// clock takes part.
+// the epoch when it asks the origin, and the meta of the stored response carries it
+// ([CacheMeta.PurgeEpoch]). A purge with a greater epoch came later, and voids the response. Clocks
+// are not compared.
 type PurgeEpoch uint64
 
-// PurgeScope says what a purge of more than one key is about.
+// PurgeScope says which responses a purge of more than one key voids.
 type PurgeScope uint8
 
 const (
@@ -25,7 +22,7 @@ const (
 	PurgeScopeAll PurgeScope = iota + 1
 	// PurgeScopeGroups is every response in one of the event's Groups.
 	PurgeScopeGroups
-	// PurgeScopeEveryGroup is every response in any group. It stands for purges whose groups were
+	// PurgeScopeEveryGroup is every response in any group. It replaces purges whose groups were
 	// forgotten.
 	PurgeScopeEveryGroup
 )
@@ -34,47 +31,46 @@ const (
 type PurgeEvent struct {
 	Epoch  PurgeEpoch
 	Scope  PurgeScope
-	Groups []HashBinary // with PurgeScopeGroups; see GroupHash. With none, nothing but the epoch changes
+	Groups []HashBinary // for PurgeScopeGroups; see GroupHash. If there are none, only the epoch changes
 }
 
 // PurgeJournal keeps purges beyond this process: on disk, or in a store that other processes use
 // too.
 type PurgeJournal interface {
-	// Append keeps e, durably, and returns the epoch that it counts from: e.Epoch, which is one
-	// more than the present one, or a greater one where other processes purge as well. Calls for
-	// one PurgeState never overlap.
+	// Append keeps e durably and returns the epoch of the purge. That is e.Epoch, which is one more
+	// than the present epoch, or a greater one if other processes purge too. Calls for one
+	// PurgeState never overlap.
 	//
-	// With an error and a zero epoch the purge counts nowhere. With an error and another epoch it
-	// counts in this process, and is not sure to outlive it.
+	// With an error and a zero epoch, the purge has no effect. With an error and another epoch, it
+	// has effect in this process, and may be forgotten when the process ends.
 	Append(ctx context.Context, e PurgeEvent) (PurgeEpoch, error)
 }
 
-// MaxPurgedGroups is how many names of purged groups a PurgeState remembers, at up to 64 bytes
-// each: at most 2 MiB. When there are more, the older half is forgotten, and every response in any
-// group that was fetched before those purges counts as purged.
-const MaxPurgedGroups = 1 << 15
+// maxPurgedGroups is how many purged groups a PurgeState remembers, at up to 64 bytes each: at most
+// 2 MiB. When there are more, the older half is forgotten, and every response in any group that was
+// fetched before those purges counts as purged.
+const maxPurgedGroups = 1 << 15
 
-// PurgeState is what all users of one Storage in one process share about purges ([Storage.Purges]):
-// the purges of everything and of groups, the latest purges of keys, and the writes under way. So
-// two Caches on one Storage see each other's purges, and neither stores what it fetched before a
-// purge by the other.
+// PurgeState has the purges of one Storage, and is shared by all its users in one process
+// ([Storage.Purges]): the purges of everything and of groups, the latest purges of keys, and the
+// writes under way. So two caches on one Storage see each other's purges, and neither stores a
+// response that it fetched before a purge by the other.
 //
-// The zero PurgeState is ready for use, and lives as long as its Storage does in memory. A Storage
-// whose entries outlive the process calls Restore before anybody uses it. A PurgeState must not be
-// copied. It is safe for concurrent use.
+// The zero PurgeState is ready for use. If the entries of a Storage outlive the process, the
+// Storage must call Restore first. A PurgeState must not be copied. It is safe for concurrent use.
 type PurgeState struct {
 	epoch atomic.Uint64            // of the latest purge
 	all   atomic.Uint64            // of the latest purge of everything
 	floor atomic.Uint64            // of the latest purge of every group
 	keys  atomic.Pointer[purgeLog] // nil: no key was purged yet
-	base  uint64                   // all, as Restore found it
+	base  uint64                   // all at the end of Restore
 
 	inFlight inFlight
 
 	journal PurgeJournal
 	mu      struct {
 		sync.RWMutex
-		turn         chan struct{} // held by the purge whose turn it is
+		turn         chan struct{} // has one place, which a purge holds while it runs
 		newer, older purgedGroups
 	}
 }
@@ -85,10 +81,10 @@ type purgedGroups struct {
 	latest PurgeEpoch
 }
 
-// Restore sets what the Storage had kept when it was closed: events, in any order, and the journal
-// for those to come. It must be called before the PurgeState is used. A nil journal is none.
+// Restore sets the events that the Storage has kept, in any order, and the journal for later ones.
+// A nil journal is none. Restore must be called before the PurgeState is used.
 //
-// Where a journal was lost, or there never was one, everything stored before is void: pass
+// If the journal was lost, or there never was one, everything that was stored before is void: pass
 // [NewPurgeHistory].
 func (s *PurgeState) Restore(journal PurgeJournal, events ...PurgeEvent) {
 	s.journal = journal
@@ -98,9 +94,9 @@ func (s *PurgeState) Restore(journal PurgeJournal, events ...PurgeEvent) {
 	s.base = s.all.Load()
 }
 
-// NewPurgeHistory returns the first event of a history of purges that replaces a lost one: it voids
-// everything stored before. Epochs of histories begin at the time of their start in Unix
-// nanoseconds, so that those of one are not taken for those of another.
+// NewPurgeHistory returns the first event of a new history of purges, which replaces a lost one. It
+// voids everything that was stored before. Its epoch is now in Unix nanoseconds, so that epochs of
+// one history are not taken for those of another.
 func NewPurgeHistory(now time.Time) PurgeEvent {
 	return PurgeEvent{Epoch: PurgeEpoch(now.UnixNano()), Scope: PurgeScopeAll}
 }
@@ -108,13 +104,13 @@ func NewPurgeHistory(now time.Time) PurgeEvent {
 // Epoch returns the epoch of the latest purge.
 func (s *PurgeState) Epoch() PurgeEpoch { return PurgeEpoch(s.epoch.Load()) }
 
-// PurgeAll voids everything that is stored, and every fetch under way. The room is given back as
-// new responses need it. An error says that the purge was not kept: see [PurgeJournal].
+// PurgeAll voids everything that is stored, and every fetch under way. The entries leave when new
+// responses need their room. An error means that the purge was not kept: see [PurgeJournal].
 func (s *PurgeState) PurgeAll(ctx context.Context) error {
 	return s.purge(ctx, PurgeEvent{Scope: PurgeScopeAll})
 }
 
-// PurgeGroups does the same for the responses in one of groups.
+// PurgeGroups does the same as PurgeAll for the responses that are in one of groups.
 func (s *PurgeState) PurgeGroups(ctx context.Context, groups ...HashBinary) error {
 	if len(groups) == 0 {
 		return nil
@@ -124,7 +120,7 @@ func (s *PurgeState) PurgeGroups(ctx context.Context, groups ...HashBinary) erro
 
 var errNoEpoch = errors.New("cirque: the purge journal gave no epoch")
 
-// purge keeps e, then has it count: one purge after the other.
+// purge keeps e and then applies it. Purges run one after the other.
 func (s *PurgeState) purge(ctx context.Context, e PurgeEvent) error {
 	s.mu.Lock()
 	if s.mu.turn == nil {
@@ -155,15 +151,15 @@ func (s *PurgeState) purge(ctx context.Context, e PurgeEvent) error {
 	return err
 }
 
-// Apply has a purge count that is kept already: one that another process made, as a journal that is
-// followed tells. To apply an event twice, or after a later one, does no harm.
+// Apply applies a purge that is kept already: another process made it, and the Storage has read it
+// from their journal. Events may be applied twice and in any order.
 func (s *PurgeState) Apply(e PurgeEvent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch e.Scope {
 	case PurgeScopeAll:
 		if e.Epoch >= s.Epoch() {
-			s.mu.newer, s.mu.older = purgedGroups{}, purgedGroups{} // nothing that they are about counts any more
+			s.mu.newer, s.mu.older = purgedGroups{}, purgedGroups{} // all that they void is void
 		}
 		raise(&s.all, e.Epoch)
 	case PurgeScopeGroups:
@@ -173,12 +169,12 @@ func (s *PurgeState) Apply(e PurgeEvent) {
 	case PurgeScopeEveryGroup:
 		raise(&s.floor, e.Epoch)
 	}
-	raise(&s.epoch, e.Epoch) // last: who finds it finds the rest
+	raise(&s.epoch, e.Epoch) // last: whoever sees the epoch sees the rest
 }
 
-// enter notes the purge of one group. Called with mu held.
+// enter notes the purge of one group. It is called with mu held.
 func (s *PurgeState) enter(group HashBinary, epoch PurgeEpoch) {
-	if _, known := s.mu.newer.at[group]; !known && len(s.mu.newer.at) >= MaxPurgedGroups/2 {
+	if _, known := s.mu.newer.at[group]; !known && len(s.mu.newer.at) >= maxPurgedGroups/2 {
 		raise(&s.floor, s.mu.older.latest)
 		s.mu.older, s.mu.newer = s.mu.newer, purgedGroups{}
 	}
@@ -189,11 +185,11 @@ func (s *PurgeState) enter(group HashBinary, epoch PurgeEpoch) {
 	s.mu.newer.latest = max(s.mu.newer.latest, epoch)
 }
 
-// raise sets v to epoch, unless it is greater already. The caller is the only one to change v.
+// raise sets v to epoch, unless v is greater already. Only one goroutine at a time may change v.
 func raise(v *atomic.Uint64, epoch PurgeEpoch) { v.Store(max(v.Load(), uint64(epoch))) }
 
-// Snapshot returns events that Restore makes the same state of: what a journal begins with after it
-// was compacted.
+// Snapshot returns events from which Restore makes the same state. A journal is compacted by
+// replacing its events with these.
 func (s *PurgeState) Snapshot() []PurgeEvent {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -204,22 +200,23 @@ func (s *PurgeState) Snapshot() []PurgeEvent {
 	if floor := s.floor.Load(); floor > s.all.Load() {
 		events = append(events, PurgeEvent{Epoch: PurgeEpoch(floor), Scope: PurgeScopeEveryGroup})
 	}
-	for _, groups := range []*purgedGroups{&s.mu.older, &s.mu.newer} { // those forgotten first are entered first
+	for _, groups := range []*purgedGroups{&s.mu.older, &s.mu.newer} { // older first, as they are forgotten first
 		for group, epoch := range groups.at {
 			events = append(events, PurgeEvent{Epoch: epoch, Scope: PurgeScopeGroups, Groups: []HashBinary{group}})
 		}
 	}
-	return append(events, PurgeEvent{Epoch: s.Epoch(), Scope: PurgeScopeGroups}) // whatever was of that epoch
+	return append(events, PurgeEvent{Epoch: s.Epoch(), Scope: PurgeScopeGroups}) // sets the epoch
 }
 
-// Voids reports whether what is stored with meta m was purged with everything or with a group. So
-// does an epoch that is yet to come: it is another history's. m must have been looked up before.
+// Voids reports whether the response of m was purged with everything or with a group. It is also
+// true if m's epoch is yet to come, because then m is from another history. m must have been looked
+// up before Voids is called.
 func (s *PurgeState) Voids(m *CacheMeta) bool {
 	now := s.epoch.Load()
 	return m.purgeEpoch != now && s.voidsOlder(m, now)
 }
 
-// voidsOlder is Voids for what does not know of the latest purge.
+// voidsOlder is Voids for an m from before the latest purge.
 func (s *PurgeState) voidsOlder(m *CacheMeta, now uint64) bool {
 	if m.purgeEpoch > now || m.purgeEpoch < s.all.Load() {
 		return true
@@ -230,7 +227,7 @@ func (s *PurgeState) voidsOlder(m *CacheMeta, now uint64) bool {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	// With the lock held, as names are forgotten in favour of these two.
+	// The lock must be held, because enter raises floor when it forgets groups.
 	if m.purgeEpoch < max(s.all.Load(), s.floor.Load()) {
 		return true
 	}
@@ -244,7 +241,7 @@ func (s *PurgeState) voidsOlder(m *CacheMeta, now uint64) bool {
 	return false
 }
 
-// log returns the log of purges of keys, which is large, and made for the first of them.
+// log returns the log of purges of keys. It is large, so it is made for the first purge.
 func (s *PurgeState) log() *purgeLog {
 	if l := s.keys.Load(); l != nil {
 		return l
@@ -261,13 +258,13 @@ func (s *PurgeState) mark(primary HashBinary) purgeMark {
 	return purgeMark{}
 }
 
-// purgedSince reports whether key was purged by name after m, or is being purged.
+// purgedSince reports whether the key itself was purged after m, or is being purged.
 func (s *PurgeState) purgedSince(primary HashBinary, m purgeMark) bool {
 	l := s.keys.Load()
 	return l != nil && l.purgedSince(primary, m)
 }
 
-// countSince counts the purges of key by name since m.
+// countSince counts the purges of the key itself since m.
 func (s *PurgeState) countSince(primary HashBinary, m purgeMark) int {
 	if l := s.keys.Load(); l != nil {
 		return l.countSince(primary, m)
@@ -275,71 +272,5 @@ func (s *PurgeState) countSince(primary HashBinary, m purgeMark) int {
 	return 0
 }
 
-// generation tells those who came before a purge of everything, in this process, from those after
-// it.
+// generation returns a number that each purge of everything in this process changes.
 func (s *PurgeState) generation() uint64 { return s.all.Load() - s.base }
-
-// GroupHash returns what a cache group is known by in a PurgeState: a hash of origin, as in
-// "https://example.com", and name. Groups of different origins are different (RFC 9875 §2).
-func GroupHash(origin, name string) HashBinary {
-	b := make([]byte, 0, len(groupHashDomain)+len(origin)+len(name)+binary.MaxVarintLen64)
-	b = append(b, groupHashDomain...)
-	b = appendString(b, origin)
-	return hash128(append(b, name...))
-}
-
-const groupHashDomain = "cirque group\x00"
-
-// extensionGroups holds the GroupHash of each group that a response is in.
-const extensionGroups = "cirque.groups"
-
-// SetGroups notes which groups of origin the response is in, by its header (RFC 9875 §2). The rules
-// do so with the origin of the request's target; whoever knows the origin by another name does it
-// again.
-func (m *CacheMeta) SetGroups(origin string) {
-	var packed []byte
-	for _, name := range field.Groups(m.header.Values("Cache-Groups")) {
-		hash := GroupHash(origin, name)
-		packed = append(packed, hash[:]...)
-	}
-	if packed != nil || m.groups() != "" {
-		m.SetExtension(extensionGroups, string(packed))
-	}
-}
-
-// HasGroups reports whether SetGroups noted any.
-func (m *CacheMeta) HasGroups() bool { return m.groups() != "" }
-
-// groups returns the hashes of the groups that the response is in, one after the other.
-func (m *CacheMeta) groups() string {
-	if m.extensions == "" {
-		return ""
-	}
-	packed, _ := m.Extension(extensionGroups)
-	return packed
-}
-
-// PurgeEpoch returns the epoch that the Storage was at when the origin was asked for the response,
-// or last validated it.
-func (m *CacheMeta) PurgeEpoch() PurgeEpoch { return PurgeEpoch(m.purgeEpoch) }
-
-// SetPurgeEpoch sets it. [HttpCache] does so for what it stores.
-func (m *CacheMeta) SetPurgeEpoch(e PurgeEpoch) { m.purgeEpoch = uint64(e) }
-
-// PurgeEpoch returns the epoch of the Storage: see [HttpCache.SetPurgeEpoch].
-func (o *CacheOptions) PurgeEpoch() PurgeEpoch { return o.Storage.Purges().Epoch() }
-
-// PurgeAll voids everything in the Storage, whatever its namespace, and every fetch under way. What
-// was asked for before is not served after it, by any Cache on the Storage. An error says that the
-// Storage did not keep the purge.
-func (o *CacheOptions) PurgeAll(ctx context.Context) error { return o.Storage.Purges().PurgeAll(ctx) }
-
-// PurgeGroups does the same for the responses that are in groups of origin with these names (RFC
-// 9875 §2).
-func (o *CacheOptions) PurgeGroups(ctx context.Context, origin string, names ...string) error {
-	hashes := make([]HashBinary, len(names))
-	for i, name := range names {
-		hashes[i] = GroupHash(origin, name)
-	}
-	return o.Storage.Purges().PurgeGroups(ctx, hashes...)
-}

@@ -32,13 +32,13 @@ func metaAt(epoch cirque.PurgeEpoch, groups ...string) *cirque.CacheMeta {
 
 func group(name string) cirque.HashBinary { return cirque.GroupHash("https://example.com", name) }
 
-func TestPurgeStateVoidsWhatIsOlder(t *testing.T) {
+func TestPurgeStateVoidsOlderResponses(t *testing.T) {
 	var s cirque.PurgeState
 	require.False(t, s.Voids(metaAt(0, "a")))
 	require.True(t, s.Voids(metaAt(1, "a")), "from another history")
 
 	require.NoError(t, s.PurgeGroups(t.Context()))
-	require.Zero(t, s.Epoch(), "of no group")
+	require.Zero(t, s.Epoch(), "there was no purge")
 	require.NoError(t, s.PurgeGroups(t.Context(), group("a"), group("b")))
 	require.EqualValues(t, 1, s.Epoch())
 	require.True(t, s.Voids(metaAt(0, "x", "b")))
@@ -59,9 +59,8 @@ func TestPurgeStateVoidsWhatIsOlder(t *testing.T) {
 	require.False(t, s.Voids(metaAt(3, "a")))
 }
 
-// Events that come twice, or late, do no harm, and a snapshot says the same as all that it is made
-// of.
-func TestPurgeStateSnapshot(t *testing.T) {
+// Events may come twice, or late. A snapshot makes the same state as all events.
+func TestPurgeStateIsRestoredFromItsSnapshot(t *testing.T) {
 	events := []cirque.PurgeEvent{
 		{Epoch: 10, Scope: cirque.PurgeScopeAll},
 		{Epoch: 12, Scope: cirque.PurgeScopeGroups, Groups: []cirque.HashBinary{group("a"), group("b")}},
@@ -85,8 +84,8 @@ func TestPurgeStateSnapshot(t *testing.T) {
 	}
 }
 
-// However many groups are purged, and whatever their names: what is remembered is bounded, and no
-// purge is lost.
+// The memory for purged groups is bounded, whatever their number and their names, and no purge is
+// lost.
 func TestPurgedGroupsAreBounded(t *testing.T) {
 	before := heap()
 	s := new(cirque.PurgeState)
@@ -107,14 +106,14 @@ func TestPurgedGroupsAreBounded(t *testing.T) {
 		require.True(t, s.Voids(last))
 		require.False(t, s.Voids(metaAt(s.Epoch(), name)))
 	}
-	require.False(t, s.Voids(metaAt(0)), "what is in no group stays")
-	require.True(t, s.Voids(old), "names are forgotten in favour of the purge")
+	require.False(t, s.Voids(metaAt(0)), "it is in no group")
+	require.True(t, s.Voids(old), "its group was forgotten, so it counts as purged")
 	require.LessOrEqual(t, len(s.Snapshot()), cirque.MaxPurgedGroups+3)
 	recent := metaAt(s.Epoch(), "recent")
 	for n := range cirque.MaxPurgedGroups / 2 {
 		require.NoError(t, s.PurgeGroups(t.Context(), group(fmt.Sprint("more", n))))
 	}
-	require.False(t, s.Voids(recent), "half of the names are enough to tell")
+	require.False(t, s.Voids(recent), "half of the groups are remembered")
 	require.Less(t, heap()-before, int64(3<<20))
 	runtime.KeepAlive(s)
 
@@ -132,7 +131,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// A state that saw no purge is small: the log of purged keys comes with the first.
+// Before the first purge a PurgeState is small, because the log of purged keys is made for that.
 func TestPurgeStateIsSmall(t *testing.T) {
 	before := heap()
 	states := make([]*cirque.PurgeState, 100)
@@ -143,7 +142,7 @@ func TestPurgeStateIsSmall(t *testing.T) {
 	runtime.KeepAlive(states)
 }
 
-// scriptedJournal is a journal of another process's, too.
+// scriptedJournal is a journal that another process writes to as well.
 type scriptedJournal struct {
 	events []cirque.PurgeEvent
 	skip   cirque.PurgeEpoch // that other processes take
@@ -164,7 +163,7 @@ func (j *scriptedJournal) Append(ctx context.Context, e cirque.PurgeEvent) (cirq
 	return e.Epoch, j.err
 }
 
-func TestPurgeJournal(t *testing.T) {
+func TestPurgeJournalDecidesAboutThePurge(t *testing.T) {
 	j := &scriptedJournal{skip: 5}
 	var s cirque.PurgeState
 	s.Restore(j, cirque.NewPurgeHistory(time.Unix(0, 1000)))
@@ -172,15 +171,15 @@ func TestPurgeJournal(t *testing.T) {
 	require.True(t, s.Voids(metaAt(999)))
 	require.False(t, s.Voids(metaAt(1000)))
 	require.NoError(t, s.PurgeAll(t.Context()))
-	require.EqualValues(t, 1006, s.Epoch(), "the journal says")
+	require.EqualValues(t, 1006, s.Epoch(), "the epoch is the journal's")
 	require.True(t, s.Voids(metaAt(1005)))
 
 	j.err = errors.New("full")
 	require.ErrorIs(t, s.PurgeAll(t.Context()), j.err)
-	require.EqualValues(t, 1012, s.Epoch(), "it counts here")
+	require.EqualValues(t, 1012, s.Epoch(), "the purge has effect in this process")
 	j.none = true
 	require.ErrorIs(t, s.PurgeAll(t.Context()), j.err)
-	require.EqualValues(t, 1012, s.Epoch(), "it does not")
+	require.EqualValues(t, 1012, s.Epoch(), "the purge has no effect")
 	j.err = nil
 	require.Error(t, s.PurgeAll(t.Context()), "no epoch")
 
@@ -219,8 +218,9 @@ func TestPurgeStateUnderConcurrency(t *testing.T) {
 	require.EqualValues(t, 2000, s.Epoch())
 }
 
-// Two caches on one Storage: the purge by one voids what the other is fetching, by key too.
-func TestPurgesReachTheFetchesOfOthersOnTheStorage(t *testing.T) {
+// Of two caches on one Storage, a purge by one voids the fetches of the other, also a purge of a
+// key.
+func TestPurgeVoidsTheFetchesOfOtherCachesOnTheStorage(t *testing.T) {
 	for name, purge := range map[string]func(o *cirque.CacheOptions) error{
 		"key": func(o *cirque.CacheOptions) error { return o.Purge(context.Background(), keyA) },
 		"all": func(o *cirque.CacheOptions) error { return o.PurgeAll(context.Background()) },
@@ -286,9 +286,9 @@ func finds(t *testing.T, o *cirque.CacheOptions, key cirque.CacheKey) bool {
 	return true
 }
 
-// What a purge finds stale between the lookup and the question to the origin is not made current by
-// the answer.
-func TestValidationDoesNotOutliveAPurge(t *testing.T) {
+// If a purge comes between the lookup and the request to the origin, the answer does not make the
+// entry valid again.
+func TestValidationDoesNotUndoAPurge(t *testing.T) {
 	store := memcache.New(memcache.Config{})
 	opts := &cirque.CacheOptions{Storage: store}
 	h := newHouse(t, store, nil)
@@ -306,8 +306,8 @@ func TestValidationDoesNotOutliveAPurge(t *testing.T) {
 	require.False(t, finds(t, opts, keyA))
 }
 
-// Who comes after a purge of everything does not wait for a fetch from before it.
-func TestPurgeOfAllLetsTheNextOnesFetch(t *testing.T) {
+// A request after a purge of everything does not wait for a fetch from before it.
+func TestRequestAfterAPurgeOfAllDoesNotWaitForAnOlderFetch(t *testing.T) {
 	h := inMemory(t)
 	before := h.miss(keyA)
 	require.NoError(t, h.PurgeAll(t.Context()))

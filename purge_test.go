@@ -19,7 +19,7 @@ import (
 	"github.com/cirquecache/cirque/memcache"
 )
 
-// purgesWithin are the two kinds of purge: what they have in common is tested with both.
+// purgesWithin has the two kinds of purge.
 var purgesWithin = map[string]func(context.Context, *house, cirque.CacheKey) error{
 	"Purge": func(ctx context.Context, h *house, key cirque.CacheKey) error { return h.Purge(ctx, key) },
 	"MarkStale": func(ctx context.Context, h *house, key cirque.CacheKey) error {
@@ -27,7 +27,7 @@ var purgesWithin = map[string]func(context.Context, *house, cirque.CacheKey) err
 	},
 }
 
-// purges are the same, which nothing but the test's end can interrupt.
+// purges has the same with the context of the test.
 var purges = func() map[string]func(*house, cirque.CacheKey) error {
 	kinds := make(map[string]func(*house, cirque.CacheKey) error)
 	for name, purge := range purgesWithin {
@@ -36,14 +36,14 @@ var purges = func() map[string]func(*house, cirque.CacheKey) error {
 	return kinds
 }()
 
-// eachPurge runs test with each kind of purge over each kind of store.
+// eachPurge runs test with each kind of purge and each kind of Storage.
 func eachPurge(t *testing.T, test func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error)) {
 	eachInterruptedPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error, _ *interruption) {
 		test(t, h, purge)
 	})
 }
 
-// wantNotFresh demands that nothing fresh is found.
+// wantNotFresh requires that no fresh entry is found.
 func (h *house) wantNotFresh(key cirque.CacheKey, language string) {
 	h.t.Helper()
 	_, meta, hit := h.look(key, languages(language), nil)
@@ -53,12 +53,12 @@ func (h *house) wantNotFresh(key cirque.CacheKey, language string) {
 	}
 }
 
-func TestPurgeTakesAllVariants(t *testing.T) {
+func TestPurgeRemovesAllVariants(t *testing.T) {
 	eachPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error) {
 		_, en := h.putVariant(keyA, "en", "hello")
 		_, fr := h.putVariant(keyA, "fr", "bonjour")
 		h.put(keyB, freshMeta("b"), "body")
-		require.NoError(t, purge(h, fr), "a variant's key stands for its resource")
+		require.NoError(t, purge(h, fr), "the key of a variant purges its resource")
 		h.wantNotFresh(keyA, "en")
 		h.wantNotFresh(keyA, "fr")
 		h.wantStored(keyB, "body")
@@ -81,7 +81,7 @@ func TestPurgeOfNothing(t *testing.T) {
 	})
 }
 
-func TestSoftPurgeKeepsWhatIsStored(t *testing.T) {
+func TestSoftPurgeKeepsTheEntries(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
 		h.put(keyA, freshMeta("a"), "body")
@@ -101,8 +101,8 @@ func TestSoftPurgeKeepsWhatIsStored(t *testing.T) {
 	})
 }
 
-// What was fetched before a purge is not stored after it.
-func TestPurgeBeforeTheFill(t *testing.T) {
+// A response that was fetched before a purge is not stored after it.
+func TestResponseFetchedBeforeAPurgeIsNotStored(t *testing.T) {
 	eachPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error) {
 		c := h.miss(keyA)
 		_ = purge(h, keyA)
@@ -110,7 +110,7 @@ func TestPurgeBeforeTheFill(t *testing.T) {
 		_, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
 		require.ErrorIs(t, err, cirque.ErrPurged)
 		require.Zero(t, h.tally.Calls(faultystorage.MissHandler))
-		require.True(t, c.IsWriter(), "the permit is still the walk's")
+		require.True(t, c.IsWriter(), "the walk keeps the permit")
 
 		other := h.miss(keyB) // other keys are not concerned
 		other.SetMeta(freshMeta("b"))
@@ -120,9 +120,9 @@ func TestPurgeBeforeTheFill(t *testing.T) {
 	})
 }
 
-// A purge that comes while a fill starts waits until it can void it: a moment later, others would
-// find what was fetched before the purge. Who reads along already gets the whole body.
-func TestPurgeWhileTheFillStarts(t *testing.T) {
+// A purge that comes while a fill begins waits until it can void the fill. Else other requests
+// would find a response from before the purge. A request that reads along gets the whole body.
+func TestPurgeWaitsUntilAFillHasBegun(t *testing.T) {
 	for name, purge := range purges {
 		t.Run(name, func(t *testing.T) {
 			eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
@@ -156,8 +156,8 @@ func TestPurgeWhileTheFillStarts(t *testing.T) {
 	}
 }
 
-// Nor does one wait in vain for a fill that cannot start, nor longer than it may.
-func TestPurgeWhileAFillCannotStart(t *testing.T) {
+// A purge does not wait for a fill that cannot begin, nor longer than its context allows.
+func TestPurgeDoesNotWaitForAFillThatCannotBegin(t *testing.T) {
 	for name, fault := range map[string]faultystorage.Fault{
 		"an error": {Err: errBroken}, "a panic": {Panic: "disk on fire"},
 	} {
@@ -213,8 +213,8 @@ func TestPurgeWhileAFillCannotStart(t *testing.T) {
 	}
 }
 
-// A purge voids a fill under way; who caused it gets the whole body.
-func TestPurgeDuringTheFill(t *testing.T) {
+// A purge voids a fill under way. The request that caused the fill gets the whole body.
+func TestPurgeVoidsAFillUnderWay(t *testing.T) {
 	eachPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error) {
 		for _, varies := range []bool{false, true} {
 			for _, before := range []string{"", "older"} {
@@ -252,8 +252,8 @@ func TestPurgeDuringTheFill(t *testing.T) {
 	})
 }
 
-// What a failing fill had hidden does not come to light as fresh.
-func TestPurgeReachesBelowAWriteUnderWay(t *testing.T) {
+// An entry that a fill hides is not found as fresh when the fill fails after a purge.
+func TestPurgeReachesAnEntryThatAWriteHides(t *testing.T) {
 	eachPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error) {
 		h.put(keyA, freshMeta("old"), "old")
 		var fills []*cirque.Fill
@@ -273,8 +273,8 @@ func TestPurgeReachesBelowAWriteUnderWay(t *testing.T) {
 	})
 }
 
-// Nobody waits for a fetch that a purge has made void.
-func TestPurgeFreesTheLock(t *testing.T) {
+// No request waits for a fetch that a purge has voided.
+func TestRequestAfterAPurgeDoesNotWaitForAVoidedFetch(t *testing.T) {
 	eachPurge(t, func(t *testing.T, h *house, purge func(*house, cirque.CacheKey) error) {
 		h.miss(keyA)
 		_ = purge(h, keyA)
@@ -282,7 +282,7 @@ func TestPurgeFreesTheLock(t *testing.T) {
 	})
 }
 
-func TestPurgeFails(t *testing.T) {
+func TestPurgeReturnsTheErrorOfTheStorage(t *testing.T) {
 	for name, script := range map[string]faultystorage.Script{
 		"of the resource": faultystorage.Nth(faultystorage.Purge, 1, faultystorage.Fault{Err: errBroken}),
 		"of a variant":    faultystorage.Nth(faultystorage.Purge, 2, faultystorage.Fault{Err: errBroken}),
@@ -295,7 +295,7 @@ func TestPurgeFails(t *testing.T) {
 			err := h.Purge(t.Context(), keyA)
 			require.ErrorIs(t, err, errBroken)
 			require.NotErrorIs(t, err, cirque.ErrNotFound)
-			require.Equal(t, 3, h.tally.Calls(faultystorage.Purge), "the others are purged all the same")
+			require.Equal(t, 3, h.tally.Calls(faultystorage.Purge), "the other slots are still purged")
 		})
 	}
 	for name, script := range map[string]faultystorage.Script{
@@ -332,9 +332,9 @@ func TestPurgeInBackgroundReports(t *testing.T) {
 	h.wantStored(keyA, "")
 }
 
-// Many walks over one cache, with purges of both kinds. Nobody who asks after a purge has returned
-// gets, as fresh, what the origin said before it.
-func TestNothingStaleAfterAPurge(t *testing.T) {
+// Many walks use one cache, with purges of both kinds. After a purge has returned, no request gets
+// as fresh what the origin said before it.
+func TestNothingOlderIsFreshAfterAPurge(t *testing.T) {
 	const resources, walkers, rounds = 3, 6, 150
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)

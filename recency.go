@@ -10,35 +10,34 @@ import (
 )
 
 // Of two responses for one slot the more recent one counts (RFC 9111 §4), whichever was complete
-// first. Exchanges that do not overlap are in the order in which they took place: the clock of an
-// origin that is wrong, or that of another origin server, has no say in that. Of two that overlap,
-// the origin's Date decides.
+// first. If their exchanges do not overlap in time, the one asked for later is the more recent,
+// whatever the clocks of the origin servers say. If they overlap, the later Date decides.
 
-// ErrSuperseded says that a more recent response is stored, or on its way there. It is an
+// ErrSuperseded means that a more recent response is stored, or is being stored. It wraps
 // ErrNotFound.
 var ErrSuperseded = fmt.Errorf("%w: superseded by a more recent response", ErrNotFound)
 
-// moreRecent reports whether the exchange that a comes from, or was last validated by, is more
-// recent than that of b, as seen at now.
+// moreRecent reports whether a is more recent than b at now. The exchange that fetched or last
+// validated a response counts.
 func moreRecent(a, b *CacheMeta, now time.Time) bool {
 	askedA, askedB := a.updated-a.asked, b.updated-b.asked
 	switch {
 	case a.updated > now.UnixNano():
-		return false // the clock was set back: its times would hold off everything newer
+		return false // our clock was set back; else a would keep out everything newer
 	case askedA > b.updated:
 		return true
 	case askedB > a.updated:
 		return false
 	}
-	// Seconds are all that Date tells.
+	// Date has whole seconds.
 	if dateA, dateB := a.cappedDate(), b.cappedDate(); dateA != dateB {
 		return dateA > dateB
 	}
 	return askedA > askedB
 }
 
-// cappedDate returns when the origin made the response, in Unix seconds, and no later than it was
-// received: a clock that is ahead must not keep out newer responses.
+// cappedDate returns the response's Date in Unix seconds, but no later than the response was
+// received: an origin whose clock is ahead must not keep out newer responses.
 func (m *CacheMeta) cappedDate() int64 {
 	received := m.Updated()
 	if date, ok := field.ParseDate(m.header.Get("Date"), received); ok && date.Before(received) {
@@ -47,31 +46,14 @@ func (m *CacheMeta) cappedDate() int64 {
 	return received.Unix()
 }
 
-// Recency is the place of an exchange in the order of exchanges.
-type Recency struct {
-	Asked, Received time.Time // when the origin was asked, and its header was received
-	Date            string    // the value of Date; empty for none
-}
-
-// meta returns r as the meta of a response that is not stored.
-func (r Recency) meta() *CacheMeta {
-	header := http.Header{}
-	if r.Date != "" {
-		header["Date"] = []string{r.Date}
-	}
-	m := NewCacheMeta(0, header, r.Received, r.Received, 0, 0)
-	m.SetAsked(r.Asked)
-	return m
-}
-
-// orderAs gives m, which holds a vary record, the place in the order of exchanges that one of its
-// variants has.
+// orderAs gives m, which holds a vary record, the place of one of its variants in the order of
+// exchanges.
 func (m *CacheMeta) orderAs(variant *CacheMeta) {
 	m.updated, m.asked, m.purgeEpoch = variant.updated, variant.asked, variant.purgeEpoch
 	if date := variant.header.Get("Date"); date != "" {
-		m.header = PackHeader(http.Header{"Date": {date}})
+		m.header = packHeader(http.Header{"Date": {date}})
 	}
 }
 
-// superseded reports whether err says that a more recent response took the place.
+// superseded reports whether err wraps ErrSuperseded.
 func superseded(err error) bool { return errors.Is(err, ErrSuperseded) }

@@ -1,7 +1,6 @@
 package cirque
 
 import (
-	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -9,18 +8,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Of two exchanges that do not overlap the one asked for later is the more recent, whatever their
-// Dates say; of two that overlap, the one with the later Date, no later than it was received; where
-// these are equal, the one asked for later.
+// Of two exchanges that do not overlap, the one asked for later is the more recent, whatever their
+// Dates say. Of two that overlap, the one with the later Date is, where a Date counts as no later
+// than the receipt. If the Dates are equal, it is the one asked for later.
 func TestMoreRecent(t *testing.T) {
 	start := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
 	exchange := func(asked, received float64, date ...float64) *CacheMeta {
-		r := Recency{Asked: at(asked), Received: at(received)}
+		header := http.Header{}
 		for _, d := range date {
-			r.Date = at(d).Format(http.TimeFormat)
+			header.Set("Date", at(d).Format(http.TimeFormat))
 		}
-		return r.meta()
+		m := NewCacheMeta(0, header, at(received), at(received), 0, 0)
+		m.SetAsked(at(asked))
+		return m
 	}
 	for name, test := range map[string]struct {
 		older, newer *CacheMeta
@@ -54,15 +55,15 @@ func undated(m *CacheMeta) *CacheMeta {
 	return m
 }
 
-func TestAskedOutlivesTheCodec(t *testing.T) {
+func TestAskedIsInTheBinaryForm(t *testing.T) {
 	now := time.Unix(1700000000, 5)
 	m := NewCacheMeta(200, nil, now, now, 0, 0)
 	plain := m.MetaSize()
 	require.Equal(t, now, m.Asked())
 	m.SetAsked(now.Add(-30 * time.Millisecond))
-	require.LessOrEqual(t, m.MetaSize()-plain, 8, "bytes an entry")
+	require.LessOrEqual(t, m.MetaSize()-plain, 8, "bytes of an entry")
 	m.SetPurgeEpoch(PurgeEpoch(now.UnixNano()))
-	b, err := m.MarshalBinary()
+	b, err := m.AppendBinary(nil)
 	require.NoError(t, err)
 	require.Len(t, b, m.MetaSize())
 	var again CacheMeta
@@ -72,35 +73,4 @@ func TestAskedOutlivesTheCodec(t *testing.T) {
 	require.Equal(t, PurgeEpoch(now.UnixNano()), again.PurgeEpoch())
 	m.SetAsked(now.Add(time.Second))
 	require.Equal(t, now, m.Asked(), "no later than it was received")
-}
-
-// Whoever waits for the slots of a resource gets them in turn, or leaves.
-func TestSlotLock(t *testing.T) {
-	var f inFlight
-	key := NewCacheKey("", "a", "").PrimaryHash()
-	require.NoError(t, f.lock(t.Context(), key))
-	require.NoError(t, f.lock(t.Context(), NewCacheKey("", "b", "").PrimaryHash()))
-	got := make(chan error)
-	for range 3 {
-		go func() {
-			err := f.lock(t.Context(), key)
-			got <- err
-			f.unlock(key)
-		}()
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() { got <- f.lock(ctx, key) }()
-	time.Sleep(10 * time.Millisecond)
-	cancel()
-	require.Error(t, <-got)
-	f.unlock(key)
-	for range 3 {
-		require.NoError(t, <-got)
-	}
-	f.unlock(NewCacheKey("", "b", "").PrimaryHash())
-	require.Eventually(t, func() bool {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		return len(f.mu.slots) == 0
-	}, time.Second, time.Millisecond)
 }

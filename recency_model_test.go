@@ -15,8 +15,8 @@ import (
 	"github.com/cirquecache/cirque/memcache"
 )
 
-// modelFetch is a fetch of one resource, whose versions are the seconds in which the origin made
-// them.
+// modelFetch is a fetch of one resource. The version of a response is the second in which the
+// origin made it.
 type modelFetch struct {
 	c         *cirque.HttpCache
 	asked     time.Time
@@ -26,8 +26,8 @@ type modelFetch struct {
 	fill      *cirque.Fill
 }
 
-// model is two caches on one Storage, many fetches of one resource at once, and what is known of
-// them.
+// model has two caches on one Storage, many simultaneous fetches of one resource, and what is known
+// of them.
 type model struct {
 	t       *testing.T
 	random  *rand.Rand
@@ -39,7 +39,7 @@ type model struct {
 	hits    int
 }
 
-// log says what became of a fetch; times are in seconds.
+// log notes an event of a fetch. Times are in seconds.
 func (m *model) log(what string, f *modelFetch, err error) {
 	m.t.Logf("%d: %s: asked %d, made %d: %v", seconds(time.Now()), what, seconds(f.asked), seconds(f.made), err)
 }
@@ -157,7 +157,7 @@ func (m *model) purge() {
 	m.purged, m.stored = time.Now(), time.Time{}
 }
 
-// check looks the resource up and compares what is found with what must not be.
+// check looks the resource up and requires that no older response is found.
 func (m *model) check() {
 	floor := m.stored
 	for _, f := range m.fetches {
@@ -186,9 +186,9 @@ func (m *model) check() {
 	}
 }
 
-// Whatever comes in whatever order: nothing from before a purge is found, and nothing older than
-// what is stored.
-func TestOrderModel(t *testing.T) {
+// In any order of events, no response from before a purge is found, and none that is older than the
+// stored one.
+func TestRecencyModel(t *testing.T) {
 	runs, steps := 60, 300
 	if testing.Short() {
 		runs = 5
@@ -222,7 +222,7 @@ func TestOrderModel(t *testing.T) {
 				})
 				require.False(t, t.Failed(), fmt.Sprint("seed ", seed))
 			}
-			require.Greater(t, hits, runs*steps/4, "or it shows little")
+			require.Greater(t, hits, runs*steps/4, "with fewer hits the test checks too little")
 		})
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/cirquecache/cirque/internal/verify/faulty/faultystorage"
 )
 
-// metaOf returns the meta of a response called name that was asked for and received at these times,
-// seconds before now.
+// metaOf returns the meta of a response with this name that was asked for and received so many
+// seconds ago.
 func metaOf(name string, asked, received int) *cirque.CacheMeta {
 	at := time.Now().Add(time.Duration(-received) * time.Second)
 	m := cirque.NewCacheMeta(http.StatusOK, http.Header{"Etag": {name}}, at, at.Add(time.Hour), 0, 0)
@@ -21,7 +21,7 @@ func metaOf(name string, asked, received int) *cirque.CacheMeta {
 	return m
 }
 
-// fillPast begins a fill for a request that does not look.
+// fillPast begins a fill for a request that skips the lookup.
 func (h *house) fillPast(meta *cirque.CacheMeta, vary []string) (*cirque.HttpCache, *cirque.Fill) {
 	h.t.Helper()
 	c := h.begin(keyA)
@@ -49,7 +49,7 @@ func (h *house) wantResponse(name string) {
 	require.Equal(h.t, name, meta.Header().Get("Etag"))
 }
 
-// shapes are which of an older and a newer response vary.
+// shapes has the fields that an older and a newer response vary by.
 var shapes = map[string][2][]string{
 	"neither varies":    {nil, nil},
 	"the older varies":  {byLanguage, nil},
@@ -58,9 +58,9 @@ var shapes = map[string][2][]string{
 	"both vary, by two": {[]string{"Accept"}, byLanguage},
 }
 
-// Whichever of two writes begins first, and whichever ends first: the more recent response is what
-// is found, from when it can be, and the readers of both get theirs.
-func TestTheMoreRecentResponseCounts(t *testing.T) {
+// Of two writes, in any order of their beginnings and ends, the more recent response is found as
+// soon as it can be. The readers of both get their own.
+func TestMoreRecentResponseIsFound(t *testing.T) {
 	for shape, vary := range shapes {
 		t.Run(shape, func(t *testing.T) {
 			eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
@@ -102,8 +102,8 @@ func TestTheMoreRecentResponseCounts(t *testing.T) {
 	}
 }
 
-// That nothing of it is stored is known as soon as the header is.
-func TestSupersededFillSaysSo(t *testing.T) {
+// It is known as soon as the fill begins that it is not stored.
+func TestSupersededFillReturnsErrSuperseded(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
 		h.put(keyA, metaOf("new", 10, 5), "new body")
@@ -127,9 +127,9 @@ func TestSupersededFillSaysSo(t *testing.T) {
 	})
 }
 
-// The more recent one hides an older one that is in place, and one that comes to its end. Should it
-// fail, neither is left.
-func TestWhatFailsLeavesNothingOlder(t *testing.T) {
+// A more recent write hides an older entry, and an older write that ends. If the more recent write
+// fails, neither is left.
+func TestFailedMoreRecentFillLeavesNothingOlder(t *testing.T) {
 	h := inMemory(t)
 	h.put(keyA, metaOf("oldest", 60, 50), "oldest")
 	_, older := h.fillPast(metaOf("old", 30, 20), nil)
@@ -141,21 +141,18 @@ func TestWhatFailsLeavesNothingOlder(t *testing.T) {
 	require.False(t, finds(t, h.CacheOptions, keyA))
 }
 
-// The answer to an older validation, which comes late, does not undo that of a newer one; nor does
-// an older refusal end it.
-func TestOlderAnswersThatComeLate(t *testing.T) {
+// A late answer to an older validation does not undo a newer one. Nor does an older refusal remove
+// the entry.
+func TestOlderAnswerThatComesLateChangesNothing(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		stale := func(h *house) *cirque.HttpCache {
 			c, meta, hit := h.look(keyA, nil, nil)
 			c.Found(meta, hit, cirque.HitForceExpired)
 			return c
 		}
-		refused := func(asked, received int) cirque.Recency {
+		refused := func(asked, received int) *cirque.CacheMeta {
 			now := time.Now()
-			return cirque.Recency{
-				Asked:    now.Add(time.Duration(-asked) * time.Second),
-				Received: now.Add(time.Duration(-received) * time.Second),
-			}
+			return answer(now.Add(time.Duration(-asked)*time.Second), now.Add(time.Duration(-received)*time.Second))
 		}
 		for name, late := range map[string]func(c *cirque.HttpCache) error{
 			"validated": func(c *cirque.HttpCache) error { return c.Revalidate(t.Context(), metaOf("b", 20, 15)) },
@@ -178,8 +175,8 @@ func TestOlderAnswersThatComeLate(t *testing.T) {
 			}
 		}
 
-		// The other way round, the refusal ends what is there, and what was asked for before it and
-		// is on its way.
+		// A more recent refusal removes the entry, and supersedes writes that were asked for before
+		// it.
 		h := newHouse(t, nil)
 		h.put(keyA, metaOf("a", 60, 50), "body")
 		c := stale(h)
@@ -189,7 +186,7 @@ func TestOlderAnswersThatComeLate(t *testing.T) {
 		require.ErrorIs(t, f.Finish(), cirque.ErrNotFound)
 		require.False(t, finds(t, h.CacheOptions, keyA))
 
-		// What is more recent than the refusal goes on.
+		// Writes that are more recent than the refusal go on.
 		h.putPast(metaOf("a", 60, 50))
 		c = stale(h)
 		_, f = h.fillPast(metaOf("c", 3, 2), nil)

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Revalidate says that the stale entry was validated (RFC 9111 §4.3.3): fresh is its meta,
-// freshened by the origin's answer, and must not change afterwards. It is written to the Storage,
-// and the entry is served. ErrNotFound means that the entry was purged or replaced meanwhile, or
-// validated by a more recent answer: it may still be served to this request, which asked before.
-// The write permit is released either way.
+// Revalidate says that the stale entry was validated (RFC 9111 §4.3.3). fresh is its meta,
+// freshened by the origin's answer; it must not be changed afterwards. Revalidate writes it to the
+// Storage and releases the write permit. ErrNotFound means that the entry was purged, replaced, or
+// validated by a more recent answer meanwhile. This request asked before that, so the entry may
+// still be served to it.
 func (c *HttpCache) Revalidate(ctx context.Context, fresh *CacheMeta) error {
 	c.transition(opRevalidate, PhaseRevalidated)
 	fresh.SetVariance(c.key.Variance())
@@ -37,20 +37,20 @@ func (c *HttpCache) freshen(ctx context.Context, old, fresh *CacheMeta) error {
 	if c.purged(fresh) {
 		return ErrNotFound
 	}
-	c.state.inFlight.begun(&pending, 0) // what is purged from now on is not there to be updated
+	c.state.inFlight.begun(&pending, 0) // a purge from now on removes the entry before UpdateMeta finds it
 	if err := c.updateFound(ctx, old, fresh, &pending); err != nil {
 		return err
 	}
 	if a, b := VariantOf(c.key, old), VariantOf(c.key, fresh); a != b {
-		// The record's copy of the validators. If it can't be kept current, a later validation
-		// fails, and no more.
+		// The record has a copy of the validators. If the copy stays old, a later validation fails,
+		// and nothing worse happens.
 		_ = c.enterVariant(ctx, fresh)
 	}
 	return nil
 }
 
-// updateFound replaces the meta of what was found, unless that is more recent by now: the answers
-// to two validations may come in any order.
+// updateFound replaces the meta of the entry that was found, unless the entry is more recent by
+// now: the answers to two validations may come in any order.
 func (c *HttpCache) updateFound(ctx context.Context, old, fresh *CacheMeta, own *pendingWrite) error {
 	if err := c.state.inFlight.lock(ctx, c.key.primaryHash); err != nil {
 		return err
@@ -68,35 +68,21 @@ func (c *HttpCache) updateFound(ctx context.Context, old, fresh *CacheMeta, own 
 
 // validatedSince reports whether the entry that was found is more recent than fresh.
 func (c *HttpCache) validatedSince(ctx context.Context, fresh *CacheMeta) bool {
-	now, hit, err := LookupStreaming(ctx, c.opts.Storage, c.key, c.found.tag)
+	now, hit, err := lookupStreaming(ctx, c.opts.Storage, c.key, c.found.tag)
 	if errors.Is(err, errors.ErrUnsupported) {
 		now, hit, err = c.opts.Storage.Lookup(ctx, c.key)
 	}
 	if err != nil {
-		return false // which is for UpdateMeta to find out
+		return false // UpdateMeta will fail too
 	}
 	defer hit.Close()
 	return hit.Tag() == c.found.tag && moreRecent(now, fresh, time.Now())
 }
 
-// updateMeta replaces the meta of the entry with that tag, and accounts for the difference in
-// weight.
-func (o *CacheOptions) updateMeta(
-	ctx context.Context, trace *CacheTrace, key CacheKey, old, fresh *CacheMeta, tag Tag,
-) error {
-	if err := o.Storage.UpdateMeta(ctx, key, fresh, tag); err != nil {
-		return err
-	}
-	if grown := int64(fresh.MetaSize() - old.MetaSize()); o.Eviction != nil && grown != 0 {
-		o.evict(ctx, trace, o.Eviction.IncrementWeight(key.Compact(), grown, 0))
-	}
-	return nil
-}
-
 // RevalidateUncacheable says that the stale entry was validated by an answer that forbids storing
-// it any longer: it is served once more, with the meta given, and removed. Then the write permit is
-// released. With the reason Deferred it is this request that forbids it, not the answer, and the
-// entry stays as it was.
+// it any longer. The entry is removed, and can be served once more with the meta fresh. The write
+// permit is released. The reason Deferred means that this request forbids it, not the answer: then
+// the entry stays.
 func (c *HttpCache) RevalidateUncacheable(ctx context.Context, fresh *CacheMeta, reason NoCacheReason) error {
 	c.transition(opRevalidateUncacheable, PhaseRevalidatedNoCache)
 	c.meta, c.reason = fresh, reason
@@ -107,15 +93,16 @@ func (c *HttpCache) RevalidateUncacheable(ctx context.Context, fresh *CacheMeta,
 	return c.supersede(ctx, fresh)
 }
 
-// Supersede removes the stored entry that an answer replaces which may itself not be stored
-// (RFC 9111 §4: the most recent response decides), and voids what was asked for earlier and is on
-// its way there. It returns ErrNotFound if there is none any more, or a more recent one.
-func (c *HttpCache) Supersede(ctx context.Context, answer Recency) error {
+// Supersede removes the stored entry because of a more recent answer that may not be stored
+// (RFC 9111 §4: the most recent response decides). It also voids the writes of responses that were
+// asked for earlier. Of answer, only Updated, Asked and the Date field count. Supersede returns
+// ErrNotFound if there is no entry any more, or a more recent one.
+func (c *HttpCache) Supersede(ctx context.Context, answer *CacheMeta) error {
 	c.require(opSupersede)
-	return c.supersede(ctx, answer.meta())
+	return c.supersede(ctx, answer)
 }
 
-// supersede removes what is less recent than a response with meta by.
+// supersede removes the entry if it is less recent than by.
 func (c *HttpCache) supersede(ctx context.Context, by *CacheMeta) error {
 	if err := c.state.inFlight.lock(ctx, c.key.primaryHash); err != nil {
 		return err
@@ -123,7 +110,7 @@ func (c *HttpCache) supersede(ctx context.Context, by *CacheMeta) error {
 	defer c.state.inFlight.unlock(c.key.primaryHash)
 	how := PurgeInvalidation
 	if !c.state.inFlight.outrun(&c.key, by, 0, nil, false) {
-		how = PurgeEviction // an invalidation would void more recent ones too
+		how = PurgeEviction // an invalidation would void more recent writes too
 	}
 	found, hit, err := c.opts.Storage.Lookup(ctx, c.key)
 	if err != nil && !errors.Is(err, ErrNotFound) {

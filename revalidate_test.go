@@ -56,8 +56,8 @@ func TestRevalidate(t *testing.T) {
 	})
 }
 
-// How those fare who wait for a validation, and what becomes of the entry.
-func TestRevalidationFails(t *testing.T) {
+// Each end of a validation gives its waiters the right status, and the entry the right meta.
+func TestWaitersLearnHowTheValidationEnded(t *testing.T) {
 	for name, test := range map[string]struct {
 		script faultystorage.Script
 		before func(*house)
@@ -107,7 +107,7 @@ func TestRevalidationFails(t *testing.T) {
 			}
 			require.ErrorIs(t, c.Revalidate(t.Context(), freshMeta("validated")), test.err)
 			require.Equal(t, cirque.PhaseRevalidated, c.Phase())
-			require.Equal(t, "body", h.read(c), "it is served all the same")
+			require.Equal(t, "body", h.read(c), "it is still served")
 			status, err := other.WaitLock(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, test.want, status)
@@ -116,8 +116,8 @@ func TestRevalidationFails(t *testing.T) {
 	}
 }
 
-// A purge that comes while the Storage writes the new meta is not outdone.
-func TestPurgeDuringAValidation(t *testing.T) {
+// A purge that comes while the Storage writes the new meta wins.
+func TestPurgeDuringAValidationWins(t *testing.T) {
 	for name, purge := range purges {
 		t.Run(name, func(t *testing.T) {
 			var h *house
@@ -135,7 +135,7 @@ func TestPurgeDuringAValidation(t *testing.T) {
 	}
 }
 
-func TestValidatedEntryIsWeighed(t *testing.T) {
+func TestValidatedEntryHasItsNewWeight(t *testing.T) {
 	budget := cirque.NewBudget(1 << 20)
 	h := newHouse(t, memcache.New(memcache.Config{Budget: budget}), nil)
 	h.put(keyA, staleMeta("a"), "body")
@@ -149,8 +149,8 @@ func TestValidatedEntryIsWeighed(t *testing.T) {
 	}
 }
 
-// An entry that grows evicts what there is no room for beside it.
-func TestValidatedEntryNeedsRoom(t *testing.T) {
+// An entry that grows evicts others if there is no room.
+func TestValidatedEntryThatGrowsEvictsOthers(t *testing.T) {
 	h := inMemory(t)
 	h.put(keyA, staleMeta("a"), strings.Repeat("body", 500))
 	manager, err := eviction.NewSimpleLRU(eviction.Config{Limit: 2*h.Eviction.TotalWeight() + 100})
@@ -159,14 +159,14 @@ func TestValidatedEntryNeedsRoom(t *testing.T) {
 	h.put(keyB, freshMeta("b"), strings.Repeat("body", 500))
 	var evicted []cirque.CompactCacheKey
 	c := h.stale(keyA)
-	c.SetTrace(&cirque.CacheTrace{Evicted: func(i cirque.EvictionInfo) { evicted = append(evicted, i.Key) }})
+	c.SetTrace(&cirque.CacheTrace{Evicted: func(key cirque.CompactCacheKey, _ error) { evicted = append(evicted, key) }})
 	require.NoError(t, c.Revalidate(t.Context(), freshMeta(strings.Repeat("longer", 100))))
 	require.Equal(t, []cirque.CompactCacheKey{keyB.Compact()}, evicted)
 	h.wantStored(keyB, "")
 }
 
-// The record's copy of the validators follows the variant.
-func TestValidatedVariantIsDescribed(t *testing.T) {
+// The record's copy of the validators is updated with the variant.
+func TestRecordHasTheValidatorsOfTheValidatedVariant(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
 		h.putVariant(keyA, "en", "hello")
@@ -178,7 +178,7 @@ func TestValidatedVariantIsDescribed(t *testing.T) {
 			require.Equal(t, c.Key().Variance(), c.Meta().Variance())
 		}
 		validate(`"en"`)
-		require.Equal(t, before, h.record(keyA), "nothing new")
+		require.Equal(t, before, h.record(keyA), "the record is unchanged")
 		validate(`"en2"`)
 		require.Equal(t, before.Epoch, h.record(keyA).Epoch)
 		require.Equal(t, []string{`"fr"`, `"en2"`}, etags(h.record(keyA)))
@@ -195,7 +195,7 @@ func withETag(meta *cirque.CacheMeta, etag string) *cirque.CacheMeta {
 	return meta
 }
 
-// A response can be stale while it is still being read from the origin, and validated.
+// A response can be stale, and be validated, while it is still read from the origin.
 func TestRevalidateAWriteUnderWay(t *testing.T) {
 	h := inMemory(t)
 	c, f := h.fill(keyA, staleMeta("a"))
@@ -241,8 +241,8 @@ func TestRevalidateUncacheable(t *testing.T) {
 	})
 }
 
-// What the request forbids, and not the answer, leaves the entry to the others.
-func TestRevalidateForThisRequestAlone(t *testing.T) {
+// If the request forbids storing, not the answer, the entry stays for others.
+func TestRevalidateForThisRequestAloneKeepsTheEntry(t *testing.T) {
 	h := inMemory(t)
 	h.put(keyA, staleMeta("a"), "body")
 	c := h.stale(keyA)
@@ -260,8 +260,9 @@ func TestRevalidateForThisRequestAlone(t *testing.T) {
 	require.False(t, fresh)
 }
 
-// Nobody gets the lock before the entry is gone: it would be validated once more.
-func TestRevalidateUncacheableFails(t *testing.T) {
+// No other request gets the lock before the entry is gone. Else it would validate the entry once
+// more.
+func TestRevalidateUncacheableReleasesTheLockLast(t *testing.T) {
 	var h *house
 	h = newHouse(t, memcache.New(memcache.Config{}), func(op faultystorage.Op, _ int) faultystorage.Fault {
 		if op != faultystorage.Purge {
@@ -280,8 +281,8 @@ func TestRevalidateUncacheableFails(t *testing.T) {
 	require.Equal(t, "body", h.read(c))
 }
 
-// An answer that may not be stored ends the life of what it replaces, and of nothing else.
-func TestSupersede(t *testing.T) {
+// An answer that may not be stored removes the entry that it replaces, and nothing else.
+func TestSupersedeRemovesOnlyWhatIsOlder(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
 		h.putVariant(keyA, "en", "hello")
@@ -295,7 +296,7 @@ func TestSupersede(t *testing.T) {
 		h.wantVariant(keyA, "en", "")
 		h.wantVariant(keyA, "fr", "bonjour")
 
-		// It is no purge: what others fetch meanwhile is stored.
+		// This is not a purge: responses that others fetch meanwhile are stored.
 		sibling.Miss()
 		sibling.SetMeta(freshMeta(`"de"`))
 		sibling.UpdateVariance(t.Context(), byLanguage, languages("de"), nil)
@@ -307,9 +308,9 @@ func TestSupersede(t *testing.T) {
 	})
 }
 
-// A body that turns out too large while it comes ends the life of the entry that it would have
-// replaced, but not of one that another stored meanwhile.
-func TestBodyTooLargeSupersedes(t *testing.T) {
+// A body that turns out too large removes the entry that it would have replaced, but not an entry
+// that another request has stored meanwhile.
+func TestTooLargeBodySupersedesTheEntry(t *testing.T) {
 	for name, test := range map[string]struct {
 		found  cirque.HitStatus
 		others bool   // store something meanwhile

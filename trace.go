@@ -6,102 +6,62 @@ import (
 	"time"
 )
 
-// CacheTrace is a set of hooks that see one walk, in the manner of net/http/httptrace. Any of them
-// may be nil. A nil hook costs nothing.
+// CacheTrace is a set of hooks that are called during a walk, in the manner of net/http/httptrace.
+// Any of them may be nil. A nil hook costs nothing.
 //
-// Hooks run where the event happens, so they should be quick and must not panic. They must leave
-// purges to other goroutines, because a purge may wait for the very write that called the hook.
-// They may run concurrently, and after the request was answered: a fill and a background
-// revalidation belong to the cache, and report to the trace in the context of the request that
-// began them. Requests that read along with a fill see a hit or a lock wait of their own.
+// Hooks run where the event happens, so they should be quick and must not panic. A hook must not
+// purge on its own goroutine, because a purge may wait for the write that called the hook. Hooks
+// may run concurrently, and after the request was answered: a fill or a background revalidation
+// reports to the trace of the request that began it. A request that reads along with a fill reports
+// a hit or a lock wait of its own.
 //
-// A CacheTrace must not change once it is in use. It may serve any number of requests.
+// A CacheTrace must not be changed once it is in use. It may serve any number of requests.
 type CacheTrace struct {
 	// LookupDone is called after each lookup in the Storage: for a response that varies, once for
-	// the vary record (MetaVaryRecord is among the flags) and once for the variant.
-	LookupDone func(LookupInfo)
+	// the vary record (its Meta has MetaVaryRecord) and once for the variant. It sets Meta,
+	// Duration and Err: nil if an entry was found, ErrNotFound if not, else the Storage failed.
+	LookupDone func(TraceEvent)
 
-	// Hit is called when a usable stored response was found, fresh or stale.
-	Hit func(HitInfo)
+	// Hit is called when a usable stored response was found, fresh or stale. It sets Meta and
+	// HitStatus.
+	Hit func(TraceEvent)
 
-	// Miss is called when nothing usable was found.
-	Miss func(MissInfo)
+	// Miss is called when nothing usable was found. It sets only Key.
+	Miss func(TraceEvent)
 
-	// LockWait is called when a wait for another request's fill has ended.
-	LockWait func(LockWaitInfo)
+	// LockWait is called when a wait for another request's fill has ended. It sets LockStatus and
+	// Duration.
+	LockWait func(TraceEvent)
 
-	// FillStart is called when a fill begins, FillDone when it has ended, with or without success.
-	FillStart func(FillInfo)
-	FillDone  func(FillInfo)
+	// FillStart is called when a fill begins. It sets Meta.
+	FillStart func(TraceEvent)
+
+	// FillDone is called when a fill has ended, with or without success. It sets Meta, Size,
+	// Duration, Reason and Err: the Storage's error, or ErrAborted if the body broke off.
+	FillDone func(TraceEvent)
 
 	// Evicted is called for each entry that left the Storage because this request's response needed
-	// the room. Storages that make room by themselves report it through [Budget.ReserveFor], if
-	// they know which request needed it.
-	Evicted func(EvictionInfo)
+	// the room. err is the Storage's; ErrNotFound means that the entry was gone already. Storages
+	// that make room by themselves report it through [Budget.ReserveFor], if they know which
+	// request needed it.
+	Evicted func(key CompactCacheKey, err error)
 
-	// Purged is called when a purge has ended.
-	Purged func(PurgeInfo)
+	// Purged is called when a purge has ended. It sets Duration and Err: the Storage's error, or
+	// ErrNotFound if there was nothing.
+	Purged func(TraceEvent)
 }
 
-// ResponseInfo describes a stored response, by its CacheMeta. It is zero if there is none.
-type ResponseInfo struct {
-	StatusCode  int
-	Flags       MetaFlags
-	Created     time.Time // when it was first stored
-	Epoch       time.Time // what the age counts from (RFC 9111 §4.2.3)
-	FreshUntil  time.Time // end of the freshness lifetime (RFC 9111 §4.2)
-	HeaderBytes int       // stored size of the header section
-}
-
-// LookupInfo describes one lookup.
-type LookupInfo struct {
-	Key      CacheKey
-	Response ResponseInfo
-	Duration time.Duration
-	Err      error // nil: found; ErrNotFound: not found; else the Storage failed
-}
-
-// HitInfo describes a hit.
-type HitInfo struct {
-	Key      CacheKey
-	Phase    CachePhase // PhaseHit or PhaseStale
-	Status   HitStatus
-	Response ResponseInfo
-}
-
-// MissInfo names the key for which nothing was found.
-type MissInfo struct {
-	Key CacheKey
-}
-
-// LockWaitInfo describes one wait.
-type LockWaitInfo struct {
-	Key      CacheKey
-	Status   LockStatus
-	Duration time.Duration
-}
-
-// FillInfo describes one fill. At its start only Key and Response are set.
-type FillInfo struct {
-	Key      CacheKey
-	Response ResponseInfo
-	Size     int64         // body bytes received
-	Duration time.Duration // since the start
-	Reason   NoCacheReason // why nothing was stored; empty if it was stored
-	Err      error         // from the Storage; ErrAborted if the body broke off
-}
-
-// EvictionInfo describes one eviction.
-type EvictionInfo struct {
-	Key CompactCacheKey
-	Err error // from the Storage; ErrNotFound: the entry was gone already
-}
-
-// PurgeInfo describes one purge.
-type PurgeInfo struct {
-	Key      CacheKey
-	Duration time.Duration
-	Err      error // from the Storage; ErrNotFound: there was nothing
+// TraceEvent is what a hook of a CacheTrace is told. The doc of each hook says which fields it sets
+// beside Key; the others are zero.
+type TraceEvent struct {
+	Key        CacheKey
+	Meta       *CacheMeta // of the response; nil if there is none. It must not be changed
+	HitStatus  HitStatus
+	LockStatus LockStatus
+	Size       int64 // body bytes received
+	Duration   time.Duration
+	Reason     NoCacheReason // why nothing was stored; empty if it was stored
+	Err        error
 }
 
 type cacheTraceKey struct{}
@@ -120,14 +80,14 @@ func WithCacheTrace(ctx context.Context, trace *CacheTrace) context.Context {
 			LockWait:   inTurn(trace.LockWait, earlier.LockWait),
 			FillStart:  inTurn(trace.FillStart, earlier.FillStart),
 			FillDone:   inTurn(trace.FillDone, earlier.FillDone),
-			Evicted:    inTurn(trace.Evicted, earlier.Evicted),
+			Evicted:    evictedInTurn(trace.Evicted, earlier.Evicted),
 			Purged:     inTurn(trace.Purged, earlier.Purged),
 		}
 	}
 	return withTrace(ctx, trace)
 }
 
-// anyTrace is false while no context has a trace. Then ContextCacheTrace need not search the
+// anyTrace is false until a context gets a trace. Until then, ContextCacheTrace need not search the
 // context, which in a server is a chain of several.
 var anyTrace atomic.Bool
 
@@ -153,16 +113,29 @@ func (t *CacheTrace) in(ctx context.Context) context.Context {
 	return withTrace(ctx, t)
 }
 
-func inTurn[Info any](first, second func(Info)) func(Info) {
+func inTurn(first, second func(TraceEvent)) func(TraceEvent) {
 	switch {
 	case first == nil:
 		return second
 	case second == nil:
 		return first
 	}
-	return func(info Info) {
-		first(info)
-		second(info)
+	return func(e TraceEvent) {
+		first(e)
+		second(e)
+	}
+}
+
+func evictedInTurn(first, second func(CompactCacheKey, error)) func(CompactCacheKey, error) {
+	switch {
+	case first == nil:
+		return second
+	case second == nil:
+		return first
+	}
+	return func(key CompactCacheKey, err error) {
+		first(key, err)
+		second(key, err)
 	}
 }
 
@@ -170,64 +143,48 @@ func inTurn[Info any](first, second func(Info)) func(Info) {
 
 func (t *CacheTrace) lookupDone(key *CacheKey, meta *CacheMeta, spent time.Duration, err error) {
 	if t != nil && t.LookupDone != nil {
-		t.LookupDone(LookupInfo{Key: *key, Response: responseInfo(meta), Duration: spent, Err: err})
+		t.LookupDone(TraceEvent{Key: *key, Meta: meta, Duration: spent, Err: err})
 	}
 }
 
-func (t *CacheTrace) hit(key *CacheKey, phase CachePhase, status HitStatus, meta *CacheMeta) {
+func (t *CacheTrace) hit(key *CacheKey, status HitStatus, meta *CacheMeta) {
 	if t != nil && t.Hit != nil {
-		t.Hit(HitInfo{Key: *key, Phase: phase, Status: status, Response: responseInfo(meta)})
+		t.Hit(TraceEvent{Key: *key, HitStatus: status, Meta: meta})
 	}
 }
 
 func (t *CacheTrace) miss(key *CacheKey) {
 	if t != nil && t.Miss != nil {
-		t.Miss(MissInfo{Key: *key})
+		t.Miss(TraceEvent{Key: *key})
 	}
 }
 
 func (t *CacheTrace) lockWait(key CacheKey, status LockStatus, spent time.Duration) {
 	if t != nil && t.LockWait != nil {
-		t.LockWait(LockWaitInfo{Key: key, Status: status, Duration: spent})
+		t.LockWait(TraceEvent{Key: key, LockStatus: status, Duration: spent})
 	}
 }
 
 func (t *CacheTrace) fillStart(key CacheKey, meta *CacheMeta) {
 	if t != nil && t.FillStart != nil {
-		t.FillStart(FillInfo{Key: key, Response: responseInfo(meta)})
+		t.FillStart(TraceEvent{Key: key, Meta: meta})
 	}
 }
 
 func (t *CacheTrace) fillDone(key CacheKey, meta *CacheMeta, size int64, spent time.Duration, reason NoCacheReason, err error) {
 	if t != nil && t.FillDone != nil {
-		t.FillDone(FillInfo{
-			Key: key, Response: responseInfo(meta), Size: size, Duration: spent, Reason: reason, Err: err,
-		})
+		t.FillDone(TraceEvent{Key: key, Meta: meta, Size: size, Duration: spent, Reason: reason, Err: err})
 	}
 }
 
 func (t *CacheTrace) evicted(key CompactCacheKey, err error) {
 	if t != nil && t.Evicted != nil {
-		t.Evicted(EvictionInfo{Key: key, Err: err})
+		t.Evicted(key, err)
 	}
 }
 
 func (t *CacheTrace) purged(key CacheKey, spent time.Duration, err error) {
 	if t != nil && t.Purged != nil {
-		t.Purged(PurgeInfo{Key: key, Duration: spent, Err: err})
-	}
-}
-
-func responseInfo(meta *CacheMeta) ResponseInfo {
-	if meta == nil {
-		return ResponseInfo{}
-	}
-	return ResponseInfo{
-		StatusCode:  meta.StatusCode(),
-		Flags:       meta.Flags(),
-		Created:     meta.Created(),
-		Epoch:       meta.Epoch(),
-		FreshUntil:  meta.FreshUntil(),
-		HeaderBytes: meta.Header().Size(),
+		t.Purged(TraceEvent{Key: key, Duration: spent, Err: err})
 	}
 }

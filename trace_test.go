@@ -40,7 +40,7 @@ func recordingTrace(name string, log *[]string) *CacheTrace {
 // reportAll makes every event happen once.
 func reportAll(t *CacheTrace) {
 	t.lookupDone(&traceKey, traceMeta, time.Second, nil)
-	t.hit(&traceKey, PhaseStale, HitExpired, traceMeta)
+	t.hit(&traceKey, HitExpired, traceMeta)
 	t.miss(&traceKey)
 	t.lockWait(traceKey, LockGiveUp, time.Second)
 	t.fillStart(traceKey, traceMeta)
@@ -49,39 +49,40 @@ func reportAll(t *CacheTrace) {
 	t.purged(traceKey, time.Second, errTraced)
 }
 
-func TestTraceInfos(t *testing.T) {
-	response := ResponseInfo{
-		StatusCode: 404, Flags: MetaHeuristic, Created: time.Unix(100, 0), Epoch: time.Unix(93, 0),
-		FreshUntil: time.Unix(200, 0), HeaderBytes: traceMeta.Header().Size(),
+func TestTraceEvents(t *testing.T) {
+	type eviction struct {
+		key CompactCacheKey
+		err error
 	}
 	var got []any
+	see := func(e TraceEvent) { got = append(got, e) }
 	reportAll(&CacheTrace{
-		LookupDone: func(i LookupInfo) { got = append(got, i) },
-		Hit:        func(i HitInfo) { got = append(got, i) },
-		Miss:       func(i MissInfo) { got = append(got, i) },
-		LockWait:   func(i LockWaitInfo) { got = append(got, i) },
-		FillStart:  func(i FillInfo) { got = append(got, i) },
-		FillDone:   func(i FillInfo) { got = append(got, i) },
-		Evicted:    func(i EvictionInfo) { got = append(got, i) },
-		Purged:     func(i PurgeInfo) { got = append(got, i) },
+		LookupDone: see,
+		Hit:        see,
+		Miss:       see,
+		LockWait:   see,
+		FillStart:  see,
+		FillDone:   see,
+		Evicted:    func(key CompactCacheKey, err error) { got = append(got, eviction{key, err}) },
+		Purged:     see,
 	})
 	require.Equal(t, []any{
-		LookupInfo{Key: traceKey, Response: response, Duration: time.Second},
-		HitInfo{Key: traceKey, Phase: PhaseStale, Status: HitExpired, Response: response},
-		MissInfo{Key: traceKey},
-		LockWaitInfo{Key: traceKey, Status: LockGiveUp, Duration: time.Second},
-		FillInfo{Key: traceKey, Response: response},
-		FillInfo{Key: traceKey, Response: response, Size: 42, Duration: time.Second, Reason: StorageError, Err: errTraced},
-		EvictionInfo{Key: traceKey.Compact(), Err: errTraced},
-		PurgeInfo{Key: traceKey, Duration: time.Second, Err: errTraced},
+		TraceEvent{Key: traceKey, Meta: traceMeta, Duration: time.Second},
+		TraceEvent{Key: traceKey, Meta: traceMeta, HitStatus: HitExpired},
+		TraceEvent{Key: traceKey},
+		TraceEvent{Key: traceKey, LockStatus: LockGiveUp, Duration: time.Second},
+		TraceEvent{Key: traceKey, Meta: traceMeta},
+		TraceEvent{Key: traceKey, Meta: traceMeta, Size: 42, Duration: time.Second, Reason: StorageError, Err: errTraced},
+		eviction{traceKey.Compact(), errTraced},
+		TraceEvent{Key: traceKey, Duration: time.Second, Err: errTraced},
 	}, got)
 }
 
 func TestTraceOfALookupThatFoundNothing(t *testing.T) {
-	var got LookupInfo
-	trace := &CacheTrace{LookupDone: func(i LookupInfo) { got = i }}
+	var got TraceEvent
+	trace := &CacheTrace{LookupDone: func(e TraceEvent) { got = e }}
 	trace.lookupDone(&traceKey, nil, time.Second, ErrNotFound)
-	require.Equal(t, LookupInfo{Key: traceKey, Duration: time.Second, Err: ErrNotFound}, got)
+	require.Equal(t, TraceEvent{Key: traceKey, Duration: time.Second, Err: ErrNotFound}, got)
 }
 
 func TestTraceIsCarriedByTheContext(t *testing.T) {
@@ -96,7 +97,7 @@ func TestTraceIsCarriedByTheContext(t *testing.T) {
 	require.Same(t, trace, ContextCacheTrace(context.WithoutCancel(ctx)), "the context of a background fill keeps the trace")
 }
 
-func TestTracesCompose(t *testing.T) {
+func TestTracesAreCalledInTurn(t *testing.T) {
 	var log []string
 	hooks := reflect.TypeFor[CacheTrace]().NumField()
 	inner, outer := recordingTrace("inner", &log), recordingTrace("outer", &log)
@@ -110,17 +111,17 @@ func TestTracesCompose(t *testing.T) {
 	require.Equal(t, want, log)
 	require.Len(t, want, 2*hooks)
 
-	// Neither was changed, so each still reports once.
+	// Neither trace was changed, so each event is reported once.
 	log = nil
 	reportAll(inner)
 	reportAll(outer)
 	require.Len(t, log, 2*hooks)
 }
 
-func TestTracesComposeWithGaps(t *testing.T) {
+func TestTracesWithNilHooksAreCalledInTurn(t *testing.T) {
 	var log []string
-	misses := &CacheTrace{Miss: func(MissInfo) { log = append(log, "miss") }}
-	hits := &CacheTrace{Hit: func(HitInfo) { log = append(log, "hit") }}
+	misses := &CacheTrace{Miss: func(TraceEvent) { log = append(log, "miss") }}
+	hits := &CacheTrace{Hit: func(TraceEvent) { log = append(log, "hit") }}
 	for _, ctx := range []context.Context{
 		WithCacheTrace(WithCacheTrace(t.Context(), misses), hits),
 		WithCacheTrace(WithCacheTrace(t.Context(), hits), misses),
@@ -138,10 +139,10 @@ func TestTraceUnsetCostsNothing(t *testing.T) {
 }
 
 func TestTraceHooksDoNotAllocate(t *testing.T) {
-	var last HitInfo
-	trace := &CacheTrace{Hit: func(i HitInfo) { last = i }}
-	require.Zero(t, testing.AllocsPerRun(100, func() { trace.hit(&traceKey, PhaseHit, HitFresh, traceMeta) }))
-	require.Equal(t, HitFresh, last.Status)
+	var last TraceEvent
+	trace := &CacheTrace{Hit: func(e TraceEvent) { last = e }}
+	require.Zero(t, testing.AllocsPerRun(100, func() { trace.hit(&traceKey, HitFresh, traceMeta) }))
+	require.Equal(t, HitFresh, last.HitStatus)
 }
 
 func BenchmarkTrace(b *testing.B) {
@@ -152,12 +153,12 @@ func BenchmarkTrace(b *testing.B) {
 	}{
 		{"nil", nil},
 		{"unhooked", &CacheTrace{}},
-		{"hooked", &CacheTrace{Hit: func(i HitInfo) { sink += i.Response.StatusCode }}},
+		{"hooked", &CacheTrace{Hit: func(e TraceEvent) { sink += e.Meta.StatusCode() }}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				c.trace.hit(&traceKey, PhaseHit, HitFresh, traceMeta)
+				c.trace.hit(&traceKey, HitFresh, traceMeta)
 			}
 		})
 	}

@@ -7,29 +7,29 @@ import (
 	"strings"
 )
 
-// VarianceBuilder turns what a response varies on into one hash: the request's values of the fields
-// that Vary names (RFC 9111 §4.1), and dimensions of the caller's own, such as a device class. The
-// pairs form a set: neither their order nor a repetition changes the hash, and no two sets share
-// one.
+// VarianceBuilder makes one hash of the dimensions that a response varies on: the request's values
+// of the fields that Vary names (RFC 9111 §4.1), and dimensions of the caller's own, such as a
+// device class. The pairs form a set: their order does not change the hash, nor does a repetition,
+// and different sets have different hashes.
 //
-// Values are hashed as they are. Whoever holds two spellings to be one value (RFC 9111 §4.1 allows
-// it) normalises before adding, and combines the lines of a field into one value.
+// Values are hashed as they are. A caller to whom two spellings are one value (RFC 9111 §4.1 allows
+// that) must normalise them first, and must combine the lines of a field into one value.
 //
-// A VarianceBuilder is for one goroutine; its zero value is ready. It keeps the strings it is
-// given, and allocates only beyond eight pairs or a few hundred bytes of them.
+// A VarianceBuilder is for one goroutine. Its zero value is ready for use. It keeps the strings
+// that it is given, and allocates only for more than eight pairs or a few hundred bytes.
 type VarianceBuilder struct {
 	n     int
 	first [8]variancePair
-	all   []variancePair // every pair, once there are more than first holds; nil until then
+	all   []variancePair // every pair, once there are more than fit in first; nil until then
 
-	epoch   uint64 // of the vary record; zero for none
+	epoch   uint64 // of the vary record
 	ofEpoch bool   // there is a vary record, so there is variance
 
-	resources bool // a dimension tells resources apart
+	resources bool // AddResource was called
 }
 
-// variancePair is one dimension. Its name is compared and hashed as if in lower case: Vary's names
-// come capitalised, and a lower-case copy of each would cost an allocation.
+// variancePair is one dimension. Its name is compared and hashed as if in lower case. A lower-case
+// copy of each name would cost an allocation.
 type variancePair struct {
 	name, value string
 	missing     bool
@@ -38,24 +38,24 @@ type variancePair struct {
 // NewVarianceBuilder returns a builder without variance.
 func NewVarianceBuilder() *VarianceBuilder { return new(VarianceBuilder) }
 
-// AddNameValue adds a dimension and the request's value in it. Names are told apart without
-// regard to the case of ASCII letters, as field names are (RFC 9110 §5.1).
+// AddNameValue adds a dimension and the request's value in it. The case of ASCII letters in names
+// does not count, as in field names (RFC 9110 §5.1).
 func (b *VarianceBuilder) AddNameValue(name, value string) {
 	b.add(variancePair{name: name, value: value})
 }
 
-// AddResource adds a dimension that tells apart resources which share a key, where others tell
-// apart the representations of one resource. The validators of one resource say nothing about
-// another (RFC 9110 §8.8.1): the variants of a record that has such a dimension must not be
-// validated for each other. See [VaryRecord.OfResources].
+// AddResource adds a dimension that distinguishes resources which share a key. Other dimensions
+// distinguish the representations of one resource. The validators of one resource say nothing about
+// another (RFC 9110 §8.8.1), so variants in a record with such a dimension must not be validated
+// for each other. See [VaryRecord.OfResources].
 func (b *VarianceBuilder) AddResource(name, value string) {
 	b.resources = true
 	b.AddNameValue(name, value)
 }
 
-// AddNameMissing adds a field that the request lacks: it matches other requests that lack it, and
-// no value, the empty one included (RFC 9111 §4.1).
-func (b *VarianceBuilder) AddNameMissing(name string) {
+// addNameMissing adds a field that the request lacks. It matches only requests that lack it too,
+// and not an empty value (RFC 9111 §4.1).
+func (b *VarianceBuilder) addNameMissing(name string) {
 	b.add(variancePair{name: name, missing: true})
 }
 
@@ -74,8 +74,8 @@ func (b *VarianceBuilder) add(p variancePair) {
 // HasVariance reports whether anything was added.
 func (b *VarianceBuilder) HasVariance() bool { return b.n > 0 || b.ofEpoch }
 
-// Finalize returns the hash of what was added so far; ok is false, and the hash zero, where that is
-// nothing.
+// Finalize returns the hash of the pairs added so far. If there is no variance, the hash is zero
+// and ok is false.
 func (b *VarianceBuilder) Finalize() (hash HashBinary, ok bool) {
 	if !b.HasVariance() {
 		return HashBinary{}, false
@@ -108,8 +108,7 @@ func (p variancePair) compare(o variancePair) int {
 	return strings.Compare(p.value, o.value)
 }
 
-// appendTo appends the pair in a form that ends itself, so that a row of pairs can be read in one
-// way only.
+// appendTo appends the pair with its lengths, so that different rows of pairs have different texts.
 func (p variancePair) appendTo(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(p.name)))
 	for i := range len(p.name) {

@@ -19,7 +19,7 @@ func variance(t testing.TB, pairs ...string) HashBinary {
 		if name, value, ok := strings.Cut(p, "="); ok {
 			b.AddNameValue(name, value)
 		} else {
-			b.AddNameMissing(p)
+			b.addNameMissing(p)
 		}
 	}
 	h, ok := b.Finalize()
@@ -29,7 +29,7 @@ func variance(t testing.TB, pairs ...string) HashBinary {
 	return h
 }
 
-func TestVarianceOfNothingIsNone(t *testing.T) {
+func TestNoPairsHaveNoVariance(t *testing.T) {
 	variance(t)
 	h, ok := new(VarianceBuilder).Finalize()
 	require.False(t, ok)
@@ -47,7 +47,7 @@ func TestVarianceIsASet(t *testing.T) {
 	}
 }
 
-func TestVarianceTellsSetsApart(t *testing.T) {
+func TestDifferentSetsHaveDifferentVariances(t *testing.T) {
 	seen := map[HashBinary]string{}
 	for _, set := range []string{
 		"a", "a=", "a=b", "a=B", "ab=", "a= b", "b=a", "a=1;b=2", "a=1b=2", "a=2;b=1", "a=1;b", "a;b=1", "a;b", "a=;b=",
@@ -90,7 +90,7 @@ func TestVarianceGrowsAfterFinalize(t *testing.T) {
 	require.Equal(t, variance(t, want...), got)
 }
 
-// FuzzVariance: two lists of pairs share a hash exactly if they are the same set.
+// Two lists of pairs have the same hash if and only if they are the same set.
 func FuzzVariance(f *testing.F) {
 	f.Add("a", "1", "b", "2", "b", "2", "A", "1")
 	f.Add("a", "", "", "a", "", "", "a", "a")
@@ -105,7 +105,7 @@ func FuzzVariance(f *testing.F) {
 					return r
 				}, strings.ToValidUTF8(nv[i], "?"))
 				if nv[i+1] == "missing" {
-					b.AddNameMissing(strings.ToValidUTF8(nv[i], "?"))
+					b.addNameMissing(strings.ToValidUTF8(nv[i], "?"))
 					set[fmt.Sprintf("%q", name)] = true
 					continue
 				}
@@ -126,7 +126,7 @@ func TestVarianceDoesNotAllocate(t *testing.T) {
 		b := NewVarianceBuilder()
 		b.AddNameValue("Accept-Encoding", "gzip, deflate, br")
 		b.AddNameValue("Accept-Language", "de-CH, fr;q=0.9")
-		b.AddNameMissing("Cookie")
+		b.addNameMissing("Cookie")
 		if _, ok := b.Finalize(); !ok {
 			panic("no variance")
 		}

@@ -11,11 +11,10 @@ import (
 const MaxVariants = 64
 
 // VaryRecord describes the stored variants of a resource whose responses vary (RFC 9111 §4.1). It
-// sits in the resource's primary slot in place of a response. A VaryRecord and its slices must not
-// be changed once they are shared.
+// is stored in the resource's primary slot instead of a response. A VaryRecord and its slices must
+// not be changed once they are shared.
 type VaryRecord struct {
-	// Epoch takes part in every variant's hash, so that a record with another epoch reaches none of
-	// them.
+	// Epoch is part of every variant's hash. So a record with another epoch reaches none of them.
 	Epoch uint64
 	// Fields are the request fields that Vary names, as [VaryFields] returns them. See OfResources.
 	Fields []string
@@ -37,12 +36,12 @@ const resourcesMark = ":resources"
 
 // OfResources reports whether the variants belong to several resources that share a key
 // ([VarianceBuilder.AddResource]). Then only the variant that a request selects by its own
-// dimensions may be validated for it. A nil record has no variants.
+// dimensions may be validated for it. For a nil record it is false.
 func (r *VaryRecord) OfResources() bool { return r != nil && slices.Contains(r.Fields, resourcesMark) }
 
-// fieldsOfResources returns the fields of a record of several resources, one of whose responses
-// varies by fields. Those of r stay if r is such a record, unless all together are more than one
-// response may vary by: each lookup has to go through them. r may be nil.
+// fieldsOfResources returns the fields for a record of several resources, after a response of one
+// of them varied by fields. If r is such a record, its fields are included, unless that makes more
+// than maxVaryFields, which each lookup would have to go through. r may be nil.
 func (r *VaryRecord) fieldsOfResources(fields []string) []string {
 	own := append(slices.Clone(fields), resourcesMark)
 	slices.Sort(own)
@@ -57,15 +56,14 @@ func (r *VaryRecord) fieldsOfResources(fields []string) []string {
 	return all
 }
 
-// What a record keeps of the fields of each variant is bounded, as it is read and written with all
-// of them. A variant with longer ones is validated when it is the one that is wanted, and not along
-// with others.
+// The validators in a record are bounded, because a record is read and written as a whole. A
+// variant with longer ones is validated only for requests that select it, not together with others.
 const (
 	maxVariantTag  = 256
 	maxVariantDate = 64
 )
 
-// bounded returns v without the fields that are too long for a record.
+// bounded returns v without the validators that are too long for a record.
 func (v Variant) bounded() Variant {
 	drop := func(s *string, limit int) {
 		if len(*s) > limit {
@@ -77,8 +75,8 @@ func (v Variant) bounded() Variant {
 	return v
 }
 
-// Lookup returns the variant with this hash.
-func (r *VaryRecord) Lookup(hash HashBinary) (v Variant, ok bool) {
+// lookup returns the variant with this hash.
+func (r *VaryRecord) lookup(hash HashBinary) (v Variant, ok bool) {
 	i := r.index(hash)
 	if i < 0 {
 		return Variant{}, false
@@ -90,9 +88,9 @@ func (r *VaryRecord) index(hash HashBinary) int {
 	return slices.IndexFunc(r.Variants, func(v Variant) bool { return v.Hash == hash })
 }
 
-// With returns a copy of r with v as the newest variant, in place of the one with the same hash if
-// there is one. Where that would be one too many, the oldest is left out and returned.
-func (r *VaryRecord) With(v Variant) (with *VaryRecord, dropped *Variant) {
+// with returns a copy of r with v as the newest variant. A variant with the same hash is replaced.
+// Otherwise, if there are too many, the oldest is left out and returned.
+func (r *VaryRecord) with(v Variant) (with *VaryRecord, dropped *Variant) {
 	with = &VaryRecord{Epoch: r.Epoch, Fields: r.Fields}
 	old := r.Variants
 	if i := r.index(v.Hash); i >= 0 {
@@ -104,7 +102,7 @@ func (r *VaryRecord) With(v Variant) (with *VaryRecord, dropped *Variant) {
 	return with, dropped
 }
 
-// Encode returns r in a compact form for [DecodeVaryRecord]:
+// encode returns r in a compact form for decodeVaryRecord:
 //
 //	version  1 byte
 //	epoch    8 bytes, little-endian
@@ -113,7 +111,7 @@ func (r *VaryRecord) With(v Variant) (with *VaryRecord, dropped *Variant) {
 //	         ETag, Last-Modified
 //
 // Counts are uvarints, as are the lengths that strings are prefixed with.
-func (r *VaryRecord) Encode() string {
+func (r *VaryRecord) encode() string {
 	b := make([]byte, 0, 64+len(r.Variants)*96)
 	b = append(b, varyRecordVersion)
 	b = binary.LittleEndian.AppendUint64(b, r.Epoch)
@@ -133,14 +131,9 @@ func (r *VaryRecord) Encode() string {
 
 const varyRecordVersion = 2
 
-func appendString(b []byte, s string) []byte {
-	b = binary.AppendUvarint(b, uint64(len(s)))
-	return append(b, s...)
-}
-
-// DecodeVaryRecord is the inverse of [VaryRecord.Encode], for input that anybody may have made. Its
-// errors wrap ErrBadMeta. The record's strings share s.
-func DecodeVaryRecord(s string) (*VaryRecord, error) {
+// decodeVaryRecord is the inverse of encode. It rejects damage with an error that wraps ErrBadMeta.
+// The strings of the record share s.
+func decodeVaryRecord(s string) (*VaryRecord, error) {
 	d, r := decoder{rest: s}, new(VaryRecord)
 	var ok bool
 	if r.Epoch, r.Fields, ok = d.varyHead(nil); !ok {
@@ -163,7 +156,7 @@ func DecodeVaryRecord(s string) (*VaryRecord, error) {
 	return r, nil
 }
 
-// varyHead reads what comes before the variants of a vary record. It appends the fields to buffer.
+// varyHead reads the version, epoch and fields of a vary record. It appends the fields to buffer.
 func (d *decoder) varyHead(buffer []string) (epoch uint64, fields []string, ok bool) {
 	if version := d.bytes(1); version != string(rune(varyRecordVersion)) {
 		return 0, nil, false
@@ -175,65 +168,28 @@ func (d *decoder) varyHead(buffer []string) (epoch uint64, fields []string, ok b
 	return epoch, fields, !d.failed
 }
 
-// decoder reads what is packed in a string. After a failure there is nothing left to read, and
-// everything it returns is empty.
-type decoder struct {
-	rest   string
-	failed bool
-}
-
-func (d *decoder) bytes(n uint64) string {
-	if n > uint64(len(d.rest)) {
-		d.rest, d.failed = "", true
-		return ""
-	}
-	part := d.rest[:n]
-	d.rest = d.rest[n:]
-	return part
-}
-
-func (d *decoder) uvarint() uint64 {
-	n, rest, ok := checkedUvarint(d.rest)
-	d.rest = rest // empty, if there was no number
-	if !ok {
-		d.failed = true
-	}
-	return n
-}
-
-func (d *decoder) uint64() uint64 {
-	if part := d.bytes(8); part != "" {
-		return uint64At(part, 0)
-	}
-	return 0
-}
-
-func (d *decoder) string() string { return d.bytes(d.uvarint()) }
-
 // extensionVary is the name of the extension that holds a vary record.
 const extensionVary = "cirque.vary"
 
-// farFuture is the freshness of entries that have none of their own and are not to be evicted as
-// expired.
+// farFuture is the freshness lifetime of vary records, which must not be evicted as expired.
 const farFuture = (1 << 31) * time.Second
 
-// NewVaryMeta returns the meta of an entry that holds r and no response.
-func NewVaryMeta(r *VaryRecord, now time.Time) *CacheMeta {
+// newVaryMeta returns the meta of an entry that holds r.
+func newVaryMeta(r *VaryRecord, now time.Time) *CacheMeta {
 	m := NewCacheMeta(0, nil, now, now.Add(farFuture), 0, 0)
 	m.SetFlags(MetaVaryRecord)
-	m.SetExtension(extensionVary, r.Encode())
+	m.SetExtension(extensionVary, r.encode())
 	return m
 }
 
-// VaryRecord returns the vary record that m holds. ok is false where m is a response's, or the
-// record is damaged.
+// VaryRecord returns the vary record that m holds. ok is false if m is the meta of a response, or
+// the record is damaged.
 func (m *CacheMeta) VaryRecord() (r *VaryRecord, ok bool) {
-	r, err := DecodeVaryRecord(m.packedVaryRecord())
+	r, err := decodeVaryRecord(m.packedVaryRecord())
 	return r, err == nil
 }
 
-// packedVaryRecord returns the encoded record that m holds; empty, which is none, where m is a
-// response's.
+// packedVaryRecord returns the encoded record that m holds; empty if m is the meta of a response.
 func (m *CacheMeta) packedVaryRecord() string {
 	if !m.Has(MetaVaryRecord) {
 		return ""

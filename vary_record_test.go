@@ -25,16 +25,16 @@ func record(n int) *VaryRecord {
 
 func TestVaryRecordWith(t *testing.T) {
 	r := record(3)
-	with, dropped := r.With(variant(7))
+	with, dropped := r.with(variant(7))
 	require.Nil(t, dropped)
 	require.Equal(t, []Variant{variant(0), variant(1), variant(2), variant(7)}, with.Variants)
 	require.Equal(t, r.Epoch, with.Epoch)
 	require.Equal(t, r.Fields, with.Fields)
 
-	// A variant that is stored anew is the newest, and is there once.
+	// A variant that is stored again is the newest, and is in the record once.
 	renewed := variant(1)
 	renewed.ETag = `"new"`
-	with, dropped = r.With(renewed)
+	with, dropped = r.with(renewed)
 	require.Nil(t, dropped)
 	require.Equal(t, []Variant{variant(0), variant(2), renewed}, with.Variants)
 
@@ -44,7 +44,7 @@ func TestVaryRecordWith(t *testing.T) {
 func TestVaryRecordIsCapped(t *testing.T) {
 	r := new(VaryRecord)
 	for i := range 3 * MaxVariants {
-		with, dropped := r.With(variant(i))
+		with, dropped := r.with(variant(i))
 		require.Equal(t, i >= MaxVariants, dropped != nil)
 		if dropped != nil {
 			require.Equal(t, variant(i-MaxVariants), *dropped, "the oldest goes")
@@ -52,18 +52,18 @@ func TestVaryRecordIsCapped(t *testing.T) {
 		r = with
 	}
 	require.Len(t, r.Variants, 64)
-	// Replacing one drops none.
-	_, dropped := r.With(r.Variants[5])
+	// Replacing a variant drops none.
+	_, dropped := r.with(r.Variants[5])
 	require.Nil(t, dropped)
 }
 
 func TestVaryRecordLookup(t *testing.T) {
 	for i := range 3 {
-		v, ok := record(3).Lookup(variant(i).Hash)
+		v, ok := record(3).lookup(variant(i).Hash)
 		require.True(t, ok)
 		require.Equal(t, variant(i), v)
 	}
-	v, ok := record(3).Lookup(variant(3).Hash)
+	v, ok := record(3).lookup(variant(3).Hash)
 	require.False(t, ok)
 	require.Zero(t, v)
 }
@@ -73,43 +73,43 @@ func TestVaryRecordRoundTrip(t *testing.T) {
 		if r.Epoch == 0 {
 			r = &VaryRecord{Variants: []Variant{{Created: time.Unix(0, -5)}}}
 		}
-		got, err := DecodeVaryRecord(r.Encode())
+		got, err := decodeVaryRecord(r.encode())
 		require.NoError(t, err)
 		require.Equal(t, r, got)
 	}
 }
 
 func TestVaryRecordRefusesDamage(t *testing.T) {
-	good := record(3).Encode()
+	good := record(3).encode()
 	for i := range good {
-		_, err := DecodeVaryRecord(good[:i])
+		_, err := decodeVaryRecord(good[:i])
 		require.ErrorIs(t, err, ErrBadMeta, "cut at %d", i)
 	}
-	_, err := DecodeVaryRecord(good + "\x00")
+	_, err := decodeVaryRecord(good + "\x00")
 	require.ErrorIs(t, err, ErrBadMeta)
 	for _, version := range []string{"\x01", "\x03"} {
-		_, err = DecodeVaryRecord(version + good[1:])
+		_, err = decodeVaryRecord(version + good[1:])
 		require.ErrorIs(t, err, ErrBadMeta)
 	}
-	_, err = DecodeVaryRecord(record(MaxVariants + 1).Encode())
+	_, err = decodeVaryRecord(record(MaxVariants + 1).encode())
 	require.ErrorIs(t, err, ErrBadMeta)
-	// A length that no integer holds, and counts that nothing stands behind.
-	_, err = DecodeVaryRecord(good[:9] + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")
+	// A length that fits no integer, and counts with too few items after them.
+	_, err = decodeVaryRecord(good[:9] + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")
 	require.ErrorIs(t, err, ErrBadMeta)
-	_, err = DecodeVaryRecord(good[:9] + "\xff\xff\xff\xff\x7f")
+	_, err = decodeVaryRecord(good[:9] + "\xff\xff\xff\xff\x7f")
 	require.ErrorIs(t, err, ErrBadMeta)
 }
 
-func TestVaryMeta(t *testing.T) {
-	m := NewVaryMeta(record(3), testNow)
+func TestVaryMetaHoldsTheRecord(t *testing.T) {
+	m := newVaryMeta(record(3), testNow)
 	require.True(t, m.Has(MetaVaryRecord))
-	require.Zero(t, m.StatusCode(), "it is no response")
+	require.Zero(t, m.StatusCode(), "the entry is not a response")
 	require.True(t, m.IsFresh(testNow.Add(20*365*day)), "it must outlive its variants")
 	r, ok := m.VaryRecord()
 	require.True(t, ok)
 	require.Equal(t, record(3), r)
 
-	data, err := m.MarshalBinary()
+	data, err := m.AppendBinary(nil)
 	require.NoError(t, err)
 	var decoded CacheMeta
 	require.NoError(t, decoded.UnmarshalBinary(data))
@@ -130,11 +130,11 @@ func TestVaryMeta(t *testing.T) {
 }
 
 func FuzzDecodeVaryRecord(f *testing.F) {
-	f.Add(record(0).Encode())
-	f.Add(record(2).Encode())
+	f.Add(record(0).encode())
+	f.Add(record(2).encode())
 	f.Add("\x01")
 	f.Fuzz(func(t *testing.T, s string) {
-		r, err := DecodeVaryRecord(s)
+		r, err := decodeVaryRecord(s)
 		if err != nil {
 			require.ErrorIs(t, err, ErrBadMeta)
 			require.Nil(t, r)
@@ -142,7 +142,7 @@ func FuzzDecodeVaryRecord(f *testing.F) {
 		}
 		require.LessOrEqual(t, len(r.Variants), MaxVariants)
 		require.LessOrEqual(t, len(r.Fields), len(s))
-		again, err := DecodeVaryRecord(r.Encode())
+		again, err := decodeVaryRecord(r.encode())
 		require.NoError(t, err)
 		require.Equal(t, r, again)
 	})

@@ -9,24 +9,25 @@ import (
 	"time"
 )
 
-// A response that varies leaves two kinds of entry: in the resource's primary slot a vary record,
-// which names the fields and the variants, and each variant in a slot of its own, whose key holds
-// the record's epoch. When the record is purged, or replaced because Vary changed, the next one has
-// another epoch and every older variant is out of reach at once, those under way included.
+// A response that varies makes two entries. The vary record, in the resource's primary slot, names
+// the fields and the variants. The variant is in a slot of its own, whose hash includes the
+// record's epoch. When the record is purged, or replaced because Vary changed, the next record has
+// another epoch. Then every older variant is out of reach at once, those being written included.
 
-// UpdateVariance says which request fields the response to be stored varies by (its Vary, canonical
-// and sorted; none where it doesn't vary) and with what request header it was fetched; extra, if
-// not nil, adds the caller's own dimensions. The key becomes the variant's. If the resource's vary
-// record names the same fields it is kept, and with it the other variants; otherwise the fill
-// starts a new one, which voids them. Where the walk has not come by a record, the Storage is asked
-// for it under ctx.
+// UpdateVariance says what the response that will be stored varies by: fields are those of
+// [VaryFields] (none if it does not vary), header is the request header that it was fetched with,
+// and extra, if not nil, adds the caller's own dimensions. The key becomes the variant's. If the
+// resource's vary record names the same fields, it is kept with its other variants. Otherwise the
+// fill starts a new record, which voids them. If the walk has not found a record, the Storage is
+// asked for it with ctx.
 //
-// A record of several resources ([VarianceBuilder.AddResource]), whose responses vary by different
-// fields, has the fields of all: otherwise each would void the others' variants.
+// The responses of several resources that share a key ([VarianceBuilder.AddResource]) may vary by
+// different fields. Their record has the fields of all; otherwise each would void the others'
+// variants.
 func (c *HttpCache) UpdateVariance(
 	ctx context.Context, fields []string, header http.Header, extra func(*VarianceBuilder),
 ) {
-	c.requireMeta(opUpdateVariance)
+	c.require(opUpdateVariance)
 	varies, resources := addsVariance(extra)
 	record := c.varyRecord()
 	if record == nil && (len(fields) > 0 || varies) {
@@ -41,11 +42,10 @@ func (c *HttpCache) UpdateVariance(
 		c.setVaryRecord(nil)
 		c.newRecord = false
 	} else {
-		// A record without fields has variants by extra alone, one of which may be that without any
-		// dimension.
+		// A record without fields has variants only by extra. One of them may have no dimension.
 		if record == nil || !slices.Equal(record.Fields, fields) {
 			c.voided = record
-			record, c.newRecord = NewVaryRecord(fields), true
+			record, c.newRecord = newVaryRecord(fields), true
 		}
 		c.setVaryRecord(record)
 		variance = varyHash(record.Fields, header, record.Epoch, extra)
@@ -57,8 +57,8 @@ func (c *HttpCache) UpdateVariance(
 	}
 }
 
-// currentRecord returns the vary record in the primary slot, or nil. The lookup has not found one
-// if it was skipped, or another request has stored the first variant since.
+// currentRecord returns the vary record in the primary slot, or nil. The walk may not know it
+// because the lookup was skipped, or because another request has stored the first variant since.
 func (c *HttpCache) currentRecord(ctx context.Context) *VaryRecord {
 	primary := c.key.WithVariance(HashBinary{})
 	meta, hit, err := c.find(ctx, &primary)
@@ -70,33 +70,10 @@ func (c *HttpCache) currentRecord(ctx context.Context) *VaryRecord {
 	return record
 }
 
-// NewVaryRecord returns a record of no variants for these fields (canonical and sorted), with an
+// newVaryRecord returns a record of no variants for these fields (canonical and sorted), with an
 // epoch of its own.
-func NewVaryRecord(fields []string) *VaryRecord {
+func newVaryRecord(fields []string) *VaryRecord {
 	return &VaryRecord{Epoch: rand.Uint64(), Fields: fields}
-}
-
-// varyHash returns the variance hash of a request with this header, by a vary record with these
-// fields and this epoch, and by extra's dimensions.
-func varyHash(fields []string, header http.Header, epoch uint64, extra func(*VarianceBuilder)) HashBinary {
-	if extra == nil {
-		hash, _ := VaryVariance(fields, header, epoch).Finalize() // apart: this builder stays on the stack
-		return hash
-	}
-	b := VaryVariance(fields, header, epoch)
-	extra(b)
-	hash, _ := b.Finalize()
-	return hash
-}
-
-// addsVariance reports whether extra adds a dimension, and whether one tells resources apart.
-func addsVariance(extra func(*VarianceBuilder)) (varies, resources bool) {
-	if extra == nil {
-		return false, false
-	}
-	b := NewVarianceBuilder()
-	extra(b)
-	return b.HasVariance(), b.resources
 }
 
 // VariantOf describes the response stored under key for its vary record and for validation.
@@ -110,14 +87,16 @@ func VariantOf(key CacheKey, meta *CacheMeta) Variant {
 	}
 }
 
-// enterVariant enters the response with this meta in its vary record, and puts that into the
-// primary slot if it isn't there. Not before the variant can be found: who sees the record looks
-// for the variant next, and would fetch it a second time. But before it is served, so that a purge
-// finds it. ErrPurged means that the record is gone, or that another has taken its place;
-// ErrSuperseded, that what has taken it is more recent.
+// enterVariant enters the response with this meta in its vary record, and stores the record in the
+// primary slot if it is not there. It must be called once the variant can be found: a request that
+// sees the record looks for the variant next, and would fetch it again. It must be called before
+// the variant is served to others, so that a purge finds it. ErrPurged means that the record is
+// gone, or that another has replaced it; ErrSuperseded, that the one that has replaced it is more
+// recent.
 //
-// INVARIANT: a record lists all variants of its epoch that can be found. So one that has left the
-// Storage is not brought back as it was found: others may have entered theirs since.
+// INVARIANT: A record lists all variants of its epoch that can be found. So a record that has left
+// the Storage is not stored again as it was found, because other variants may have been entered
+// since.
 func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
 	found := s.varyRecord()
 	if found == nil {
@@ -145,19 +124,19 @@ func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
 	if !s.newRecord {
 		return ErrPurged
 	}
-	record, _ := found.With(variant)
+	record, _ := found.with(variant)
 	return s.putRecord(ctx, primary, record, meta)
 }
 
-// updateRecord replaces the variant's description in a record that is in place.
+// updateRecord replaces the description of the variant in a record that is in place.
 func (s *slot) updateRecord(
 	ctx context.Context, primary CacheKey, record *VaryRecord, variant Variant, meta, old *CacheMeta, tag Tag,
 ) error {
-	if known, ok := record.Lookup(variant.Hash); ok && known == variant {
+	if known, ok := record.lookup(variant.Hash); ok && known == variant {
 		return nil
 	}
-	record, dropped := record.With(variant)
-	updated := NewVaryMeta(record, old.Created())
+	record, dropped := record.with(variant)
+	updated := newVaryMeta(record, old.Created())
 	if updated.orderAs(old); moreRecent(meta, old, time.Now()) {
 		updated.orderAs(meta)
 	}
@@ -166,10 +145,10 @@ func (s *slot) updateRecord(
 	if errors.Is(err, ErrNotFound) {
 		if _, hit, err := s.opts.Storage.Lookup(ctx, primary); err == nil {
 			_ = hit.Close()
-			return ErrPurged // a response that varies no more has taken its place
+			return ErrPurged // a response that does not vary has replaced the record
 		}
-		// It was evicted just now, perhaps for its own growth. No variant was entered since: the
-		// lock is ours.
+		// The record was evicted just now, perhaps because it grew. No variant was entered since,
+		// because we hold the lock.
 		err = s.putRecord(ctx, primary, record, meta)
 	}
 	if err == nil {
@@ -178,13 +157,13 @@ func (s *slot) updateRecord(
 	return err
 }
 
-// putRecord puts a record into the primary slot, unless that was purged since the walk began.
-// response is the meta of the variant that it is put there for.
+// putRecord stores a record in the primary slot, unless the key was purged since the walk began.
+// response is the meta of the variant that is entered.
 func (s *slot) putRecord(ctx context.Context, primary CacheKey, record *VaryRecord, response *CacheMeta) error {
 	var pending pendingWrite
 	s.state.inFlight.enter(primary, &pending)
 	defer s.state.inFlight.leave(primary, &pending)
-	meta := NewVaryMeta(record, time.Now())
+	meta := newVaryMeta(record, time.Now())
 	meta.orderAs(response)
 	if s.purged(meta) {
 		return ErrPurged
@@ -211,8 +190,7 @@ func (s *slot) putRecord(ctx context.Context, primary CacheKey, record *VaryReco
 	return nil
 }
 
-// evictVariant drops the variant that was one too many, if there was one, and voids it where it is
-// on its way.
+// evictVariant removes the variant that was one too many, if there was one, and voids writes of it.
 func (s *slot) evictVariant(ctx context.Context, dropped *Variant) {
 	if dropped == nil {
 		return
@@ -222,7 +200,7 @@ func (s *slot) evictVariant(ctx context.Context, dropped *Variant) {
 	s.trace.evicted(key.Compact(), err)
 }
 
-// evictVoided drops the variants that the fill put out of reach, which gives their room back.
+// evictVoided removes the variants that the fill has put out of reach, to free their room.
 func (s *slot) evictVoided(ctx context.Context) {
 	if s.voided == nil {
 		return

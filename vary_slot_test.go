@@ -22,8 +22,8 @@ var byLanguage = []string{"Accept-Language"}
 
 func languages(value string) http.Header { return http.Header{"Accept-Language": {value}} }
 
-// look returns the walk of a request with this header, as far as the lookups go, and what was
-// found, if anything.
+// look returns the walk of a request with this header after its lookups, and the entry that was
+// found, if any.
 func (h *house) look(key cirque.CacheKey, header http.Header, extra func(*cirque.VarianceBuilder)) (*cirque.HttpCache, *cirque.CacheMeta, cirque.HitHandler) {
 	h.t.Helper()
 	c := h.begin(key)
@@ -54,8 +54,8 @@ func (h *house) fillVariant(key cirque.CacheKey, etag string, fields []string, h
 	return c, f
 }
 
-// putVariant stores the variant of key in some language. It returns the record that there is now,
-// and the variant's key.
+// putVariant stores the variant of key in this language. It returns the record after that, and the
+// variant's key.
 func (h *house) putVariant(key cirque.CacheKey, language, body string) (*cirque.VaryRecord, cirque.CacheKey) {
 	h.t.Helper()
 	c, f := h.fillVariant(key, strconv.Quote(language), byLanguage, languages(language), nil)
@@ -64,7 +64,7 @@ func (h *house) putVariant(key cirque.CacheKey, language, body string) (*cirque.
 	return h.record(key), c.Key()
 }
 
-// record returns what is in key's primary slot; nil if that is no record.
+// record returns the vary record in key's primary slot, or nil.
 func (h *house) record(key cirque.CacheKey) *cirque.VaryRecord {
 	h.t.Helper()
 	meta, hit, err := h.Storage.Lookup(h.t.Context(), key)
@@ -77,7 +77,7 @@ func (h *house) record(key cirque.CacheKey) *cirque.VaryRecord {
 	return record
 }
 
-// wantGone checks that nothing is in key's slot any more, and that no room is taken for it.
+// wantGone requires that key's slot is empty and that the eviction manager does not track it.
 func (h *house) wantGone(key cirque.CacheKey) {
 	h.t.Helper()
 	_, _, err := h.Storage.Lookup(h.t.Context(), key)
@@ -99,7 +99,7 @@ func (h *house) wantVariant(key cirque.CacheKey, language, body string) {
 	require.Equal(h.t, body, got)
 }
 
-func TestVariantsAreSiblings(t *testing.T) {
+func TestRefetchOfAVariantKeepsItsSiblings(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
 		first, _ := h.putVariant(keyA, "en", "hello")
@@ -113,15 +113,15 @@ func TestVariantsAreSiblings(t *testing.T) {
 
 		third, _ := h.putVariant(keyA, "en", "hello again")
 		require.Equal(t, first.Epoch, third.Epoch)
-		require.Equal(t, []string{`"fr"`, `"en"`}, etags(third), "the newest last")
+		require.Equal(t, []string{`"fr"`, `"en"`}, etags(third), "the newest is the last")
 		h.wantVariant(keyA, "en", "hello again")
 		h.wantVariant(keyA, "fr", "bonjour")
 	})
 }
 
-// To match a request takes the fields of a record alone. One whose variants cannot be read gives
-// way to another.
-func TestRecordWithDamagedVariants(t *testing.T) {
+// A request is matched with the fields of a record alone. If the variants of a record cannot be
+// read, the next fill replaces it.
+func TestRecordWithDamagedVariantsIsReplaced(t *testing.T) {
 	h := inMemory(t)
 	first, _ := h.putVariant(keyA, "en", "hello")
 	meta, hit, err := h.Storage.Lookup(t.Context(), keyA)
@@ -159,7 +159,7 @@ func TestChangedVaryVoidsTheVariants(t *testing.T) {
 		h.wantVariant(keyA, "fr", "bonjour")
 		h.wantGone(firstKey)
 
-		// One that was under way does not bring the old record back.
+		// A variant that was under way does not store the old record again.
 		_ = lateFill.Finish()
 		require.Equal(t, second, h.record(keyA))
 		require.Equal(t, first.Epoch, late.VaryRecord().Epoch)
@@ -167,7 +167,7 @@ func TestChangedVaryVoidsTheVariants(t *testing.T) {
 	})
 }
 
-// What has no place in the record any more is not stored. Who found it before that was known gets
+// A variant that is no longer in the record is not stored. A request that has found it before gets
 // the whole body.
 func TestFillOfAVoidedVariantIsRefused(t *testing.T) {
 	var h *house
@@ -214,7 +214,7 @@ func TestFillOfAVoidedVariantIsRefused(t *testing.T) {
 	require.Equal(t, record, h.record(keyA))
 }
 
-func TestResponseThatVariesNoMore(t *testing.T) {
+func TestResponseThatNoLongerVariesReplacesTheRecord(t *testing.T) {
 	h := inMemory(t)
 	_, variant := h.putVariant(keyA, "en", "hello")
 	c, f := h.fillVariant(keyA, `"all"`, nil, languages("en"), nil)
@@ -226,14 +226,13 @@ func TestResponseThatVariesNoMore(t *testing.T) {
 	h.wantVariant(keyA, "fr", "for all")
 	h.wantGone(variant)
 
-	// And again: the primary slot is not a variant's.
+	// The same again, as the primary slot has no variant.
 	h.putVariant(keyA, "en", "hello")
 	require.Equal(t, []string{`"en"`}, etags(h.record(keyA)))
 	h.wantVariant(keyA, "fr", "")
 }
 
-// Who skipped the lookup, or looked before there was anything, leaves the other variants alone all
-// the same.
+// A request that skipped the lookup, or looked before there was a record, keeps the other variants.
 func TestRecordIsKeptWithoutALookup(t *testing.T) {
 	h := inMemory(t)
 	early := h.begin(keyA)
@@ -258,7 +257,7 @@ func TestRecordIsKeptWithoutALookup(t *testing.T) {
 	}
 }
 
-func TestOldRecordIsNotTakenUp(t *testing.T) {
+func TestVoidedRecordIsNotUsed(t *testing.T) {
 	h := inMemory(t)
 	old, _ := h.putVariant(keyA, "en", "hello")
 	time.Sleep(time.Millisecond) // a tick of the clock
@@ -267,7 +266,7 @@ func TestOldRecordIsNotTakenUp(t *testing.T) {
 	c.Bypass()
 	c.SetMeta(freshMeta(`"en"`))
 	c.UpdateVariance(t.Context(), byLanguage, languages("en"), nil)
-	require.NotEqual(t, old.Epoch, c.VaryRecord().Epoch, "those after would not find it")
+	require.NotEqual(t, old.Epoch, c.VaryRecord().Epoch, "the old record is out of reach")
 }
 
 func TestVariantsAreCapped(t *testing.T) {
@@ -298,11 +297,11 @@ func TestVariantsAreCapped(t *testing.T) {
 	})
 }
 
-// Who sees a record finds its variant: others would fetch it a second time.
-func TestRecordIsPublishedAfterItsVariant(t *testing.T) {
+// A request that sees a record finds its variant. Else it would fetch the variant again.
+func TestRecordIsStoredAfterItsVariant(t *testing.T) {
 	h := inMemory(t)
 	_, f := h.fillVariant(keyA, `"en"`, byLanguage, languages("en"), nil)
-	require.Equal(t, []string{`"en"`}, etags(h.record(keyA)), "a store that streams has both at once")
+	require.Equal(t, []string{`"en"`}, etags(h.record(keyA)), "a Storage that streams shows both at once")
 	h.write(f, "hel")
 	_, meta, hit := h.look(keyA, languages("en"), nil)
 	require.NotNil(t, hit)
@@ -318,7 +317,7 @@ func TestRecordIsPublishedAfterItsVariant(t *testing.T) {
 	require.Equal(t, []string{`"en"`}, etags(plain.record(keyA)))
 }
 
-func TestDimensionsOfTheCallersOwn(t *testing.T) {
+func TestExtraDimensionsSelectVariants(t *testing.T) {
 	h := inMemory(t)
 	device := func(name string) func(*cirque.VarianceBuilder) {
 		return func(b *cirque.VarianceBuilder) { b.AddNameValue("device", name) }
@@ -342,15 +341,15 @@ func TestDimensionsOfTheCallersOwn(t *testing.T) {
 	_, _, hit := h.look(keyA, nil, device("watch"))
 	require.Nil(t, hit)
 
-	// A builder that nothing is added to is no variance.
+	// An extra function that adds nothing makes no variance.
 	c, f := h.fillVariant(keyB, "b", nil, nil, func(*cirque.VarianceBuilder) {})
 	require.Equal(t, keyB, c.Key())
 	f.Abort(cirque.UpstreamError)
 }
 
-// Where some requests have a dimension of the caller's own and others have none, neither kind voids
-// the other's variants.
-func TestRequestsWithAndWithoutDimensions(t *testing.T) {
+// If some requests have an extra dimension and others have none, neither kind voids the variants of
+// the other.
+func TestRequestsWithAndWithoutExtraDimensionsShareARecord(t *testing.T) {
 	h := inMemory(t)
 	device := func(name string) func(*cirque.VarianceBuilder) {
 		if name == "" {
@@ -375,8 +374,8 @@ func TestRequestsWithAndWithoutDimensions(t *testing.T) {
 	require.False(t, h.record(keyA).OfResources())
 }
 
-// The responses of resources that share a key may vary by different fields: their record gets the
-// fields of all, and keeps the variants of all from then on.
+// The responses of resources that share a key may vary by different fields. Their record gets the
+// fields of all, and from then on keeps the variants of all.
 func TestResourcesThatShareAKey(t *testing.T) {
 	h := inMemory(t)
 	tenant := func(name string) func(*cirque.VarianceBuilder) {
@@ -423,7 +422,7 @@ func TestSelectVariant(t *testing.T) {
 		require.NoError(t, err)
 		c.Found(meta, hit, cirque.HitExpired)
 		require.Equal(t, record.Variants[i].Hash, c.Key().Variance())
-		require.Len(t, h.tally.Open(), 1, "the one before is closed")
+		require.Len(t, h.tally.Open(), 1, "the hit before it is closed")
 		if i == 1 {
 			require.Equal(t, want, h.read(c))
 		}
@@ -442,9 +441,9 @@ func TestRecordCountsAsUsed(t *testing.T) {
 	require.True(t, manager.Peek(keyA.Compact()))
 }
 
-// A record that was evicted since it was found is not brought back as it was: it may have grown in
+// A record that was evicted since it was found is not stored again, as it may have grown in
 // between. The next request begins another.
-func TestEvictedRecordStaysAway(t *testing.T) {
+func TestEvictedRecordIsNotStoredAgain(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
 		before, _ := h.putVariant(keyA, "en", "hello")
@@ -471,15 +470,16 @@ func TestEvictedRecordStaysAway(t *testing.T) {
 	})
 }
 
-// Nor does a record take the place of a response that varies no more, and came while a variant was
-// being entered.
-func TestRecordGivesWay(t *testing.T) {
+// A record does not replace a response that no longer varies and that was stored while a variant
+// was entered.
+func TestRecordDoesNotReplaceAResponseThatNoLongerVaries(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		amid := new(interruption)
 		h := newHouse(t, amid.script)
 		h.putVariant(keyA, "en", "hello")
 		c, _, _ := h.look(keyA, languages("fr"), nil)
-		// By another process: within one, no two change the slots of a resource at once.
+		// Another process does it: within one process, only one goroutine at a time changes the
+		// slots.
 		*amid = interruption{faultystorage.UpdateMeta, func() {
 			w, err := h.Storage.MissHandler(t.Context(), keyA, freshMeta("all"), cirque.MissOptions{})
 			require.NoError(t, err)
@@ -494,8 +494,8 @@ func TestRecordGivesWay(t *testing.T) {
 	})
 }
 
-// Nor does one that was purged come back.
-func TestPurgedRecordStaysAway(t *testing.T) {
+// A record that was purged is not stored again.
+func TestPurgedRecordIsNotStoredAgain(t *testing.T) {
 	eachKind(t, func(t *testing.T, newHouse func(*testing.T, faultystorage.Script) *house) {
 		h := newHouse(t, nil)
 		h.putVariant(keyA, "en", "hello")
@@ -508,8 +508,8 @@ func TestPurgedRecordStaysAway(t *testing.T) {
 	})
 }
 
-// Nor one that is purged while it is on its way back.
-func TestRecordPurgedOnItsWay(t *testing.T) {
+// A record that is purged while it is written is not stored.
+func TestRecordPurgedWhileWritten(t *testing.T) {
 	for name, purge := range purges {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -533,8 +533,8 @@ func TestRecordPurgedOnItsWay(t *testing.T) {
 	}
 }
 
-// A soft purge that cannot see a record that is on its way leaves none of its variants fresh.
-func TestRecordMarkedStaleOnItsWay(t *testing.T) {
+// A soft purge that cannot see a record that is being written leaves none of its variants fresh.
+func TestSoftPurgeWhileTheRecordIsWritten(t *testing.T) {
 	var h *house
 	var finishing int
 	h = spooled(t, func(op faultystorage.Op, call int) faultystorage.Fault {
@@ -553,7 +553,7 @@ func TestRecordMarkedStaleOnItsWay(t *testing.T) {
 	h.wantNotFresh(keyA, "fr")
 }
 
-// A record can be evicted for its own growth.
+// A record can be evicted because it grows.
 func TestRecordEvictedWhileItChanges(t *testing.T) {
 	var h *house
 	h = newHouse(t, memcache.New(memcache.Config{}), func(op faultystorage.Op, call int) faultystorage.Fault {
@@ -582,7 +582,7 @@ func TestDamagedRecord(t *testing.T) {
 	h.wantVariant(keyA, "en", "hello")
 }
 
-// Without its record a variant can't be found, so it is not kept either.
+// A variant cannot be found without its record. So it is not stored either.
 func TestRecordThatCannotBeStored(t *testing.T) {
 	t.Run("streaming", func(t *testing.T) {
 		for _, fault := range []faultystorage.Script{
@@ -612,7 +612,7 @@ func TestRecordThatCannotBeStored(t *testing.T) {
 		c.UpdateVariance(t.Context(), byLanguage, languages("en"), nil)
 		_, err := c.StartFill(t.Context(), cirque.FillOptions{Reader: t.Context()})
 		require.ErrorIs(t, err, errBroken)
-		require.True(t, c.IsWriter(), "the permit is still the walk's")
+		require.True(t, c.IsWriter(), "the walk keeps the permit")
 		require.Nil(t, c.Hit())
 		require.Empty(t, h.tally.Open())
 	})
@@ -634,8 +634,8 @@ func TestRecordThatCannotBeStored(t *testing.T) {
 	})
 }
 
-// A growing record is weighed as it grows.
-func TestRecordsWeight(t *testing.T) {
+// The weight of a record follows its size.
+func TestGrowingRecordIsWeighed(t *testing.T) {
 	budget := cirque.NewBudget(1 << 20)
 	h := newHouse(t, memcache.New(memcache.Config{Budget: budget}), nil)
 	for i := range 5 {
@@ -644,9 +644,9 @@ func TestRecordsWeight(t *testing.T) {
 	}
 }
 
-// Whatever validators and languages the variants have: a record of them keeps a few bytes of each,
-// and is weighed.
-func TestRecordsAreBounded(t *testing.T) {
+// A record keeps only a few bytes of each variant, whatever its validators, and the eviction
+// manager knows its weight.
+func TestRecordKeepsAFewBytesOfEachVariant(t *testing.T) {
 	h := inMemory(t)
 	long := strings.Repeat("l", 50_000)
 	for i := range cirque.MaxVariants + 6 {
@@ -676,8 +676,8 @@ func TestRecordsAreBounded(t *testing.T) {
 	require.Equal(t, `"`+long+`"`, found.Header().Get("Etag"), "the variant itself has them")
 }
 
-// A record of several resources goes by no more fields than one response may vary by, however many
-// there are of them over time: each lookup has to go through them all.
+// A record of several resources has no more fields than one response may vary by, because each
+// lookup has to go through them all.
 func TestFieldsOfResourcesAreBounded(t *testing.T) {
 	h := inMemory(t)
 	tenant := func(b *cirque.VarianceBuilder) { b.AddResource("tenant", "A") }

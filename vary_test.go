@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// RFC 9110 §12.5.5.
+// See RFC 9110 §12.5.5.
 func TestVaryFields(t *testing.T) {
 	for name, c := range map[string]struct {
 		lines []string
@@ -41,8 +41,8 @@ func varianceOf(t *testing.T, fields []string, h http.Header, epoch uint64) Hash
 	return hash
 }
 
-// RFC 9111 §4.1. In each class the headers match one another, and none of another class.
-func TestVariance(t *testing.T) {
+// The headers of a class match one another, and none of another class (RFC 9111 §4.1).
+func TestFieldsMatchByteForByte(t *testing.T) {
 	for field, classes := range map[string][][]http.Header{
 		"Foo": {
 			{lines(), lines("Bar: 1"), {"Foo": nil}},
@@ -64,7 +64,7 @@ func TestVariance(t *testing.T) {
 			{lines("Foo: 1,")},
 			{{"Foo": {"\x00\x011\x012"}}}, // how two lines are told from one
 		},
-		// An origin that goes by order, case or spelling answers each of these in its own way.
+		// An origin may answer each order, case or spelling differently.
 		"Accept-Language": {
 			{lines()},
 			{lines("Accept-Language:")},
@@ -96,7 +96,7 @@ func TestVariance(t *testing.T) {
 			for _, h := range class {
 				before := h.Clone()
 				require.Equal(t, want, varianceOf(t, []string{field}, h, 1), "%v does not match %v", h, class[0])
-				require.Equal(t, before, h, "the header is not the rule's to change")
+				require.Equal(t, before, h, "the header is not changed")
 			}
 		}
 	}
@@ -121,7 +121,7 @@ func TestVarianceChangesWithTheEpoch(t *testing.T) {
 	require.NotEqual(t, varianceOf(t, nil, h, 1), varianceOf(t, nil, h, 2))
 }
 
-// No two lists of lines are one value.
+// Different lists of lines have different values.
 func FuzzJoinLines(f *testing.F) {
 	f.Add("a, b", "c", "a, b", "c", byte(2), byte(2))
 	f.Add("\x00\x01a", "", "a", "", byte(1), byte(2))
@@ -147,8 +147,8 @@ func BenchmarkVaryVariance(b *testing.B) {
 	}
 }
 
-// Each lookup goes through all fields that a stored response varies on.
-func TestVaryOnTooMuchMatchesNothing(t *testing.T) {
+// Each lookup has to go through all fields that a stored response varies on, so they are bounded.
+func TestVaryOnTooManyFieldsMatchesNothing(t *testing.T) {
 	var names []string
 	for n := range 64 {
 		names = append(names, fmt.Sprint("X-", n))

@@ -138,7 +138,8 @@ func (s *Store) scanFile(dir, name string, shard int) {
 		}
 		return
 	}
-	hash, err := cirque.ParseHashBinary(name)
+	key, err := cirque.ParseCompactCacheKey(name)
+	hash := key.Primary
 	if err != nil || hash.String() != name {
 		return
 	}

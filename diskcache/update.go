@@ -24,7 +24,7 @@ func (s *Store) UpdateMeta(_ context.Context, key cirque.CacheKey, meta *cirque.
 		return nil
 	}
 	u := update{store: s, key: &key, tag: tag}
-	u.encoded, _ = meta.MarshalBinary() // never fails
+	u.encoded, _ = meta.AppendBinary(nil) // never fails
 	defer func() { s.ledger.release(u.held) }()
 	for {
 		began, err := s.updates.enter()

@@ -58,7 +58,7 @@ func (s *Store) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirq
 	w.meta.Store(meta)
 	w.file = bodyFile{
 		store: s, hash: w.hash, tag: w.tag, sizeHint: opts.SizeHint,
-		rest: int64(len(w.identity) + len(key.UserTag()) + metaAreaFor(meta.MetaSize())),
+		rest: int64(len(w.identity) + len(key.Compact().UserTag) + metaAreaFor(meta.MetaSize())),
 	}
 	w.buffer = stream.New(ctx, stream.Options{
 		Backing:      &w.file,

@@ -1,6 +1,6 @@
 //go:build !race
 
-// The race detector allocates on its own account.
+// These tests do not run under the race detector, which allocates too.
 
 package middleware_test
 
@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// servingAllocs returns how many allocations it takes handler to answer r as it has answered it
-// before.
+// servingAllocs returns how many allocations handler needs to answer r. It serves r once before it
+// counts.
 func servingAllocs(handler http.Handler, r *http.Request) float64 {
 	w := &discardWriter{}
 	serve := func() {
@@ -25,25 +25,26 @@ func servingAllocs(handler http.Handler, r *http.Request) float64 {
 	return testing.AllocsPerRun(1000, serve)
 }
 
-func TestAllocsOfHandlerHit(t *testing.T) {
+func TestHandlerHitAllocatesAtMostTen(t *testing.T) {
 	asked := 0
 	origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked++
 		bareHandler(w, r)
 	})
 	hit := servingAllocs(newBenchCache(t).Handler(origin), httptest.NewRequest("GET", "http://example.test/path/to/page?id=1", nil))
-	require.Equal(t, 1, asked, "hits do not ask the origin")
+	require.Equal(t, 1, asked, "a hit must not reach the origin")
 	require.LessOrEqual(t, hit, 10.0, "the header map and its values take six, the answer's own fields two, key and hit one each")
 }
 
-// However many variants there are, a hit reads none of their descriptions.
-func TestAllocsOfHandlerHitVary(t *testing.T) {
+// The number of variants does not change what a hit allocates: a hit reads no description of a
+// variant.
+func TestHandlerHitAllocatesTheSameForAnyNumberOfVariants(t *testing.T) {
 	for _, variants := range []int{1, 64} {
-		require.LessOrEqual(t, servingAllocs(varyingHandler(t, variants)), 12.0, "%d variants", variants)
+		require.LessOrEqual(t, servingAllocs(varyingHandler(t, variants)), 12.0, "a hit among %d variants", variants)
 	}
 }
 
-func TestAllocsOfTransportHit(t *testing.T) {
+func TestTransportHitAllocatesAtMostTen(t *testing.T) {
 	asked := 0
 	rt := newBenchCache(t).Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
 		asked++
@@ -53,14 +54,15 @@ func TestAllocsOfTransportHit(t *testing.T) {
 	buffer := make([]byte, 2*len(benchBody))
 	readAll(t, rt, r, buffer)
 	hit := testing.AllocsPerRun(1000, func() { readAll(t, rt, r, buffer) })
-	require.Equal(t, 1, asked, "hits do not ask the origin")
+	require.Equal(t, 1, asked, "a hit must not reach the origin")
 	require.LessOrEqual(t, hit, 10.0)
 }
 
-func TestAllocsOfTransportMiss(t *testing.T) {
+func TestTransportMissAllocatesAtMost62MoreThanTheBase(t *testing.T) {
 	buffer := make([]byte, 2*len(benchBody))
 	allocs := func(rt http.RoundTripper) float64 {
-		r, err := http.NewRequest("GET", "http://example.test/", nil) // a client's: one that a proxy sends on costs a copy more
+		// A client's request; a server's request that is sent on costs one more copy.
+		r, err := http.NewRequest("GET", "http://example.test/", nil)
 		require.NoError(t, err)
 		asked := 0
 		return testing.AllocsPerRun(1000, func() {
@@ -71,5 +73,5 @@ func TestAllocsOfTransportMiss(t *testing.T) {
 	}
 	origin := roundTripFunc(benchOrigin)
 	bare, miss := allocs(origin), allocs(newBenchCache(t).Transport(origin))
-	require.LessOrEqual(t, miss, bare+62, "without a cache it takes %v", bare)
+	require.LessOrEqual(t, miss, bare+62, "a fetch without a cache takes %v allocations", bare)
 }

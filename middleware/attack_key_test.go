@@ -22,55 +22,11 @@ import (
 
 // Attacks that make the cache take one request for another.
 
-// raw sends requests over one connection as they are, and returns as many replies.
-func (h *house) raw(requests ...faulty.Request) []faulty.Reply {
-	h.t.Helper()
-	conn, err := faulty.Dial(context.Background(), h.front.URL)
-	require.NoError(h.t, err)
-	defer conn.Close()
-	var replies []faulty.Reply
-	for _, r := range requests {
-		require.NoError(h.t, conn.Send(r))
-		reply, err := conn.Receive(r.Method)
-		require.NoError(h.t, err)
-		replies = append(replies, reply)
-	}
-	return replies
-}
-
-// roundTripper is a function as a base transport.
-type roundTripper func(*http.Request) *http.Response
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r), nil }
-
-func respond(body string, header ...string) *http.Response {
-	h := make(http.Header)
-	for i := 0; i < len(header); i += 2 {
-		h.Add(header[i], header[i+1])
-	}
-	return &http.Response{
-		StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h,
-		ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body)),
-	}
-}
-
-// roundTrip sends r by door and reads the whole answer.
-func roundTrip(t testing.TB, door http.RoundTripper, r *http.Request) reply {
-	t.Helper()
-	resp, err := door.RoundTrip(r)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return reply{Response: resp, body: string(body)}
-}
-
-// Two hosts, two schemes, two ports, one path: never mixed (CVE-2026-2836).
-func TestAttackHostSchemeAndPortInKey(t *testing.T) {
+// Requests that differ in host, scheme or port never share an entry (CVE-2026-2836).
+func TestAttackOtherHostSchemeOrPortGetsItsOwnEntry(t *testing.T) {
 	hosts := []string{"a.test", "b.test", "a.test:81", "b.test:81"}
 	t.Run("handler", func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		front := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			fresh(fmt.Sprintf("%s tls=%v", r.Host, r.TLS != nil))(w, r)
 		}))
@@ -91,9 +47,8 @@ func TestAttackHostSchemeAndPortInKey(t *testing.T) {
 		}
 	})
 	t.Run("transport", func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
-		door := cache.Transport(roundTripper(func(r *http.Request) *http.Response {
+		cache := newCache(t, middleware.Config{})
+		door := cache.Transport(answering(func(r *http.Request) *http.Response {
 			return respond(fmt.Sprintf("%s for %s", r.URL, r.Host), "Cache-Control", "max-age=60")
 		}))
 		for _, hit := range []bool{false, true} {
@@ -113,15 +68,15 @@ func TestAttackHostSchemeAndPortInKey(t *testing.T) {
 	})
 }
 
-// Targets that a careless key makes equal stay distinct (dotnet/aspnetcore#67763).
-func TestAttackKeysAreInjective(t *testing.T) {
+// Targets that a careless key would make equal stay distinct (dotnet/aspnetcore#67763).
+func TestAttackSimilarTargetsGetTheirOwnEntries(t *testing.T) {
 	targets := []string{
 		"/a%3Fx=1", "/a?x=1", "/a", "/a?", "/a/", "//a", "/A", "/%61", "/a%00", "/a%2Fb", "/a/b", "/a%252Fb",
 		"/a?a&b", "/a?b&a", "/a?a%26b", "/a?a=&b", "/a?x=1&x=2", "/a?x=2&x=1", "/a?x=1;x=2", "/a?x=1,2", "/a?x=1%2C2", "/a?x=1&x=2&",
 		"/a?x=1?y=2", "/a?x=1%3Fy=2", "/a?x=+", "/a?x=%20", "/a?x=%2B",
 	}
 	origin := func(w http.ResponseWriter, r *http.Request) { fresh(r.RequestURI)(w, r) }
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		for round := range 2 {
 			for _, target := range targets {
 				reply := h.raw(faulty.Request{Target: target})[0]
@@ -132,11 +87,10 @@ func TestAttackKeysAreInjective(t *testing.T) {
 	})
 }
 
-// A request target in absolute form is not the path that is spelt alike.
-func TestAttackOpaqueTargetIsNoPath(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
-	door := cache.Transport(roundTripper(func(r *http.Request) *http.Response {
+// An opaque target does not share an entry with a path of the same spelling.
+func TestAttackOpaqueTargetIsNotTakenForAPath(t *testing.T) {
+	cache := newCache(t, middleware.Config{})
+	door := cache.Transport(answering(func(r *http.Request) *http.Response {
 		return respond(r.URL.String(), "Cache-Control", "max-age=60")
 	}))
 	for range 2 {
@@ -152,45 +106,45 @@ func TestAttackOpaqueTargetIsNoPath(t *testing.T) {
 	require.NoError(t, cache.Wait(t.Context()))
 }
 
-// A GET with a body never reads or writes an entry.
-func TestAttackFatGet(t *testing.T) {
+// A GET with a body neither reads nor writes an entry.
+func TestAttackGetWithBodyBypassesTheCache(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		fresh("you sent: "+string(body))(w, r)
 	}
 	chunked := faulty.Request{Fields: []string{"Transfer-Encoding: chunked"}, Body: "3\r\nfat\r\n0\r\n\r\n"}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		for n, fat := range []faulty.Request{{Body: "fat"}, chunked} {
 			fat.Target = fmt.Sprintf("/fat/%d", n)
 			if fat.Body != "fat" {
-				fat.Length = -1 // none but the chunks'
+				fat.Length = -1 // The body is chunked and has no Content-Length.
 			}
 			lean := faulty.Request{Target: fat.Target}
 			replies := h.raw(fat, lean, fat, lean)
 			for i, want := range []string{"you sent: fat", "you sent: ", "you sent: fat", "you sent: "} {
-				require.Equal(t, want, string(replies[i].Body), "request %d", i)
+				require.Equal(t, want, string(replies[i].Body), "body of reply %d", i)
 			}
 			require.Contains(t, replies[3].Header.Get("Cache-Status"), "; hit")
 		}
 	})
 }
 
-// colliding is a storage for which all keys have one hash.
-type colliding struct{ cirque.StreamingStorage }
+// collidingStorage is a Storage in which all keys have the same hash.
+type collidingStorage struct{ cirque.StreamingStorage }
 
 var collision = cirque.HashBinary{1}
 
-func (c colliding) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
+func (c collidingStorage) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	return c.StreamingStorage.Lookup(ctx, key.WithPrimaryHash(collision))
 }
 
-func (c colliding) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
+func (c collidingStorage) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
 	return c.StreamingStorage.MissHandler(ctx, key.WithPrimaryHash(collision), meta, opts)
 }
 
-// Two URLs whose hashes collide are told apart where entries are kept, and writes under way too
+// Two URLs whose hashes collide are told apart, among stored entries and among writes under way
 // (haproxy/haproxy#988).
-func TestAttackHashCollision(t *testing.T) {
+func TestAttackCollidingHashesAreToldApart(t *testing.T) {
 	var hold chan struct{}
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		fresh(r.URL.Path)(w, r)
@@ -201,8 +155,8 @@ func TestAttackHashCollision(t *testing.T) {
 	}
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
-			store := colliding{memcache.New(memcache.Config{})}
-			h := newHouse(t, door, middleware.Config{Storage: store}, origin)
+			store := collidingStorage{memcache.New(memcache.Config{})}
+			h := newHarness(t, door, middleware.Config{Storage: store}, origin)
 			var release func()
 			hold, release = gate(t)
 			h.client.Timeout = 10 * time.Second
@@ -211,7 +165,8 @@ func TestAttackHashCollision(t *testing.T) {
 					require.Equal(t, path, h.get(path).body)
 				}
 			}
-			resp, err := h.client.Get(h.front.URL + "/slow") // its write is under way until hold is closed
+			// This write is under way until release is called.
+			resp, err := h.client.Get(h.front.URL + "/slow")
 			require.NoError(t, err)
 			require.Equal(t, "/c", h.get("/c").body)
 			release()
@@ -223,21 +178,21 @@ func TestAttackHashCollision(t *testing.T) {
 	}
 }
 
-// The hash of a key is cryptographic: nobody finds collisions of it.
+// The hash of a key is cryptographic, so that nobody can find collisions.
 func TestAttackKeyHashIsCryptographic(t *testing.T) {
 	key := cirque.NewCacheKey("namespace", "primary", "tag")
 	sum := sha256.Sum256(key.AppendIdentity(nil))
 	require.Equal(t, cirque.HashBinary(sum[:16]), key.PrimaryHash())
 }
 
-// Connection cannot make a field disappear that the variance depends on: the one who sends it would
-// fill the variant of those whom the field is about.
-func TestAttackHopByHop(t *testing.T) {
+// Connection cannot remove a field that the response varies on: the sender could otherwise fill the
+// variant of other clients.
+func TestAttackConnectionCannotRemoveAVaryField(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Vary", "X-Auth")
 		fresh(fmt.Sprintf("for %q", r.Header.Get("X-Auth")))(w, r)
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		for _, connection := range []string{"X-Auth", "x-auth", "close, X-Auth", "keep-alive\r\nConnection: X-Auth"} {
 			h.raw(faulty.Request{Target: "/", Fields: []string{"X-Auth: admin", "Connection: " + connection}})
 			require.Equal(t, `for "admin"`, h.get("/", "X-Auth", "admin").body, connection)

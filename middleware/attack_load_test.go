@@ -16,28 +16,26 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
-	"github.com/cirquecache/cirque/eviction"
 	"github.com/cirquecache/cirque/internal/verify/faulty"
-	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Attacks by sheer number and size.
+// Attacks by number and size.
 
-// Many clients of one endless body share a window of fixed size, and when the last one leaves the
-// fetch ends (CVE-2026-2581).
-func TestAttackCoalescingMemory(t *testing.T) {
+// Many clients of one endless body share a window of fixed size. The fetch ends when the last
+// client leaves (CVE-2026-2581).
+func TestAttackEndlessBodyHeldInAWindow(t *testing.T) {
 	const clients, each = 20, 4 << 20
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
 			ended := make(chan struct{}, clients)
 			hold, release := gate(t)
 			var asked atomic.Int32
-			h, _ := newFaultyHouse(t, door, middleware.Config{MaxBytes: 2 << 20, MaxObjectBytes: 1 << 20}, func(*http.Request) faulty.Answer {
+			h, _ := newFaultyHarness(t, door, middleware.Config{MaxBytes: 2 << 20, MaxObjectBytes: 1 << 20}, func(*http.Request) faulty.Answer {
 				asked.Add(1)
 				return faulty.Answer{
 					Length: faulty.Endless, Framing: faulty.Chunked, Header: http.Header{"Cache-Control": {"max-age=60"}},
-					Hold: hold, At: 1, // until all have come
+					Hold: hold, At: 1, // The origin waits here until all clients have come.
 					Done: func(int64, error) { ended <- struct{}{} },
 				}
 			})
@@ -53,7 +51,7 @@ func TestAttackCoalescingMemory(t *testing.T) {
 					}
 					defer resp.Body.Close()
 					if n, err := io.CopyN(io.Discard, resp.Body, each); err != nil {
-						t.Errorf("after %d bytes: %v", n, err)
+						t.Errorf("reading failed after %d bytes: %v", n, err)
 					}
 				})
 			}
@@ -76,19 +74,19 @@ func TestAttackCoalescingMemory(t *testing.T) {
 			select {
 			case <-ended:
 			case <-time.After(10 * time.Second):
-				t.Fatal("the origin still sends to nobody")
+				t.Fatal("the origin still sends though all clients have left")
 			}
 			require.EqualValues(t, 1, asked.Load())
-			require.Less(t, most, uint64(2<<20+24<<20), "the heap holds what no window should")
+			require.Less(t, most, uint64(2<<20+24<<20), "the heap holds more than the cache's limit and a window")
 		})
 	}
 }
 
-// A field with as many values as the attacker likes leaves few variants behind
+// A field with as many values as an attacker likes leaves few variants stored
 // (varnishcache/varnish-cache#1120).
-func TestAttackVaryExplosion(t *testing.T) {
+func TestAttackManyVaryValuesLeaveFewVariants(t *testing.T) {
 	values := 300
-	if long() {
+	if longTests() {
 		values = 100_000
 	}
 	origin := func(w http.ResponseWriter, r *http.Request) {
@@ -98,43 +96,34 @@ func TestAttackVaryExplosion(t *testing.T) {
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
 			store, manager := newStore(t, 64<<20)
-			h := newHouse(t, door, middleware.Config{Storage: store, Eviction: manager}, origin)
+			h := newHarness(t, door, middleware.Config{Storage: store, Eviction: manager}, origin)
 			for n := range values {
 				v := fmt.Sprint(n)
 				require.Equal(t, v, h.get("/", "X-V", v).body)
 			}
-			require.LessOrEqual(t, store.Len(), cirque.MaxVariants+1) // and the record
+			// One more for the vary record.
+			require.LessOrEqual(t, store.Len(), cirque.MaxVariants+1)
 			last := fmt.Sprint(values - 1)
 			require.Contains(t, h.get("/", "X-V", last).status(), "; hit")
 		})
 	}
 }
 
-// newStore returns a MemCache within limit.
-func newStore(t testing.TB, limit int64) (*memcache.MemCache, cirque.EvictionManager) {
-	manager, err := eviction.New(eviction.Default, limit)
-	require.NoError(t, err)
-	budget := cirque.NewBudget(limit)
-	store := memcache.New(memcache.Config{Budget: budget})
-	budget.EvictWith(manager, store)
-	return store, manager
-}
-
-// PURGE is for those whom an authoriser lets, and there is none by default (openai/pixel#33).
-func TestAttackPurgeByAnyone(t *testing.T) {
+// PURGE needs an authoriser that allows it; by default there is none (openai/pixel#33).
+func TestAttackPurgeNeedsAnAuthoriser(t *testing.T) {
 	authorisers := map[string]func(*http.Request) bool{
 		"none": nil,
 		"one":  func(r *http.Request) bool { return r.Header.Get("X-Admin") == "secret" },
 	}
 	for name, authorise := range authorisers {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, "handler", middleware.Config{AuthorizePurge: authorise}, fresh("page"))
+			h := newHarness(t, "handler", middleware.Config{AuthorizePurge: authorise}, fresh("page"))
 			h.get("/")
 			for _, header := range [][]string{nil, {"X-Admin", "guess"}, {"Soft-Purge", "1"}, {"X-Http-Method-Override", "PURGE"}} {
 				require.Equal(t, http.StatusForbidden, h.do("PURGE", "/", header...).StatusCode)
 				require.Contains(t, h.get("/").status(), "; hit; ttl=")
 			}
-			require.Equal(t, 1, h.requests(), "the origin was bothered")
+			require.Equal(t, 1, h.requests(), "a refused PURGE must not reach the origin")
 			if authorise != nil {
 				require.Equal(t, http.StatusOK, h.do("PURGE", "/", "X-Admin", "secret").StatusCode)
 				require.NotContains(t, h.get("/").status(), "; hit")
@@ -142,21 +131,22 @@ func TestAttackPurgeByAnyone(t *testing.T) {
 		})
 	}
 	t.Run("transport", func(t *testing.T) {
-		h := newHouse(t, "transport", middleware.Config{AuthorizePurge: func(*http.Request) bool { return true }}, fresh("page"))
+		h := newHarness(t, "transport", middleware.Config{AuthorizePurge: always}, fresh("page"))
 		h.get("/")
-		require.NotContains(t, h.do("PURGE", "/").status(), "; hit") // a method like any other, for the origin to judge
+		// At a Transport, PURGE is a method like any other.
+		require.NotContains(t, h.do("PURGE", "/").status(), "; hit")
 	})
 }
 
-// Thousands who miss at once cause one fetch.
-func TestAttackStampede(t *testing.T) {
+// Thousands of clients that miss at once cause one fetch.
+func TestAttackStampedeCausesOneFetch(t *testing.T) {
 	const clients = 2000
 	var hold chan struct{}
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		<-hold
 		fresh("page")(w, r)
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		var release func()
 		hold, release = gate(t)
 		var done, begun sync.WaitGroup
@@ -173,8 +163,9 @@ func TestAttackStampede(t *testing.T) {
 			})
 		}
 		begun.Wait()
-		eventually(t, func() bool { return h.requests() == 1 }, "the first one asks")
-		time.Sleep(50 * time.Millisecond) // the others queue, or come later and find the answer
+		eventually(t, func() bool { return h.requests() == 1 }, "the first client reaches the origin")
+		// The others queue meanwhile, or come later and find the answer.
+		time.Sleep(50 * time.Millisecond)
 		release()
 		done.Wait()
 		require.EqualValues(t, clients, served.Load())
@@ -182,8 +173,8 @@ func TestAttackStampede(t *testing.T) {
 	})
 }
 
-// A client that reads a byte at a time delays neither the fetch nor another client.
-func TestAttackSlowClient(t *testing.T) {
+// A client that reads one byte at a time delays neither the fetch nor other clients.
+func TestAttackSlowClientDelaysNobody(t *testing.T) {
 	body := strings.Repeat("0123456789abcdef", 128<<10) // 2 MiB: more than sockets buffer
 	for _, limit := range []int64{64 << 20, 4 << 20} {
 		t.Run(fmt.Sprintf("%d MiB", limit>>20), func(t *testing.T) {
@@ -191,7 +182,7 @@ func TestAttackSlowClient(t *testing.T) {
 				t.Run(door, func(t *testing.T) {
 					fetched := make(chan struct{}, 10)
 					cfg := middleware.Config{MaxBytes: limit, MaxObjectBytes: limit - limit/4}
-					h, origin := newFaultyHouse(t, door, cfg, func(*http.Request) faulty.Answer {
+					h, origin := newFaultyHarness(t, door, cfg, func(*http.Request) faulty.Answer {
 						return faulty.Answer{
 							Body: body, Header: http.Header{"Cache-Control": {"max-age=60"}}, Delay: 50 * time.Millisecond,
 							Done: func(int64, error) { fetched <- struct{}{} },
@@ -205,7 +196,7 @@ func TestAttackSlowClient(t *testing.T) {
 							_, _ = client.Do(ctx, h.front.URL+"/")
 						})
 					}
-					eventually(t, func() bool { return origin.Total() == 1 }, "a slow one asks")
+					eventually(t, func() bool { return origin.Total() == 1 }, "a slow client reaches the origin")
 					require.Equal(t, body, h.get("/").body)
 					<-fetched
 					cancel()

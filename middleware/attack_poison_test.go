@@ -20,19 +20,18 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Attacks that make the cache keep what it should not, or believe what it should not.
+// Attacks that make the cache store or believe what it must not.
 
-// Error answers to requests that provoke errors are not stored, whatever their freshness says
-// (CPDoS).
-func TestAttackCPDoS(t *testing.T) {
+// An error is not stored if the request provoked it, whatever freshness the error claims (CPDoS).
+func TestAttackProvokedErrorIsNotStored(t *testing.T) {
 	big := strings.Repeat("o", 9<<10)
 	attacks := map[string]http.Header{
-		"oversize":              {"X-Oversize": {big}},
-		"oversize in many":      {"X-A": {big[:3<<10]}, "X-B": {big[:3<<10]}, "X-C": {big[:3<<10]}},
-		"control character":     {"X-Control": {"a\x01b"}},
-		"method override":       {"X-Http-Method-Override": {"DELETE"}},
-		"method override short": {"X-Http-Method": {"DELETE"}},
-		"method override old":   {"X-Method-Override": {"DELETE"}},
+		"oversize":                               {"X-Oversize": {big}},
+		"oversize in three fields":               {"X-A": {big[:3<<10]}, "X-B": {big[:3<<10]}, "X-C": {big[:3<<10]}},
+		"control character":                      {"X-Control": {"a\x01b"}},
+		"method override X-Http-Method-Override": {"X-Http-Method-Override": {"DELETE"}},
+		"method override X-Http-Method":          {"X-Http-Method": {"DELETE"}},
+		"method override X-Method-Override":      {"X-Method-Override": {"DELETE"}},
 	}
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=60")
@@ -53,7 +52,7 @@ func TestAttackCPDoS(t *testing.T) {
 			})
 		})
 	}
-	t.Run("a field taken away by Connection", func(t *testing.T) {
+	t.Run("a field removed by Connection", func(t *testing.T) {
 		behindTLS := func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "public, max-age=60")
 			if r.Header.Get("X-Forwarded-Proto") != "https" {
@@ -83,8 +82,8 @@ func TestAttackCPDoS(t *testing.T) {
 	})
 }
 
-// eachBareDoor runs test against both doors without a server or client in between, which would
-// refuse some of what the test sends.
+// eachBareDoor runs test against both doors without a server and a client, which would refuse some
+// of these requests.
 func eachBareDoor(t *testing.T, origin http.HandlerFunc, test func(t *testing.T, ask func(http.Header) reply)) {
 	ask := func(t *testing.T, door http.RoundTripper) func(http.Header) reply {
 		return func(header http.Header) reply {
@@ -96,17 +95,16 @@ func eachBareDoor(t *testing.T, origin http.HandlerFunc, test func(t *testing.T,
 			return roundTrip(t, door, r)
 		}
 	}
-	recorded := func(handler http.Handler) roundTripper {
-		return func(r *http.Request) *http.Response {
+	recorded := func(handler http.Handler) http.RoundTripper {
+		return answering(func(r *http.Request) *http.Response {
 			w := httptest.NewRecorder()
 			handler.ServeHTTP(w, r)
 			return w.Result()
-		}
+		})
 	}
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
-			cache, err := middleware.New(middleware.Config{})
-			require.NoError(t, err)
+			cache := newCache(t, middleware.Config{})
 			if door == "handler" {
 				test(t, ask(t, recorded(cache.Handler(origin))))
 			} else {
@@ -117,9 +115,9 @@ func eachBareDoor(t *testing.T, origin http.HandlerFunc, test func(t *testing.T,
 	}
 }
 
-// A handler that sets a lifetime for its page and then fails has not said that the error may be
-// kept.
-func TestServerErrorWithTheLifetimeOfThePage(t *testing.T) {
+// A handler may set a lifetime for its page and then fail. The error is not stored for that
+// lifetime unless StoreServerErrors is set.
+func TestServerErrorIsNotStoredForTheLifetimeOfThePage(t *testing.T) {
 	var broken atomic.Bool
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=60, s-maxage=60")
@@ -129,7 +127,7 @@ func TestServerErrorWithTheLifetimeOfThePage(t *testing.T) {
 		}
 		io.WriteString(w, "page")
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		broken.Store(true)
 		failed := h.get("/")
 		require.Equal(t, http.StatusInternalServerError, failed.StatusCode)
@@ -138,7 +136,7 @@ func TestServerErrorWithTheLifetimeOfThePage(t *testing.T) {
 		require.Equal(t, "page", h.get("/").body)
 		require.Contains(t, h.get("/").status(), "; hit")
 	})
-	eachDoor(t, middleware.Config{StoreServerErrors: true}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{StoreServerErrors: true}, origin, func(t *testing.T, h *harness) {
 		broken.Store(true)
 		h.get("/")
 		broken.Store(false)
@@ -146,9 +144,9 @@ func TestServerErrorWithTheLifetimeOfThePage(t *testing.T) {
 	})
 }
 
-// An origin that heeds a method override answers for another method: an empty page must not become
-// everybody's.
-func TestAttackMethodOverride(t *testing.T) {
+// An origin that follows a method override answers another method. Its empty answer must not be
+// stored for everybody.
+func TestAttackMethodOverrideIsNotStoredForOthers(t *testing.T) {
 	for _, field := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
 		t.Run(field, func(t *testing.T) {
 			origin := func(w http.ResponseWriter, r *http.Request) {
@@ -157,20 +155,20 @@ func TestAttackMethodOverride(t *testing.T) {
 					io.WriteString(w, "page")
 				}
 			}
-			eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+			eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 				for range 2 {
 					require.Empty(t, h.get("/", field, "HEAD").body)
 				}
 				require.Equal(t, "page", h.get("/").body)
 				require.Contains(t, h.get("/").status(), "; hit")
-				require.Empty(t, h.get("/", field, "HEAD").body, "what is stored is not for it either")
+				require.Empty(t, h.get("/", field, "HEAD").body, "a request with a method override must not get a stored answer")
 			})
 		})
 	}
 }
 
-// A request with credentials, or with no-store, doesn't make the key uncacheable for others.
-func TestAttackPredictorPoisoning(t *testing.T) {
+// A request with credentials, or with no-store, does not make the key uncacheable for others.
+func TestAttackOneClientCannotMakeAKeyUncacheable(t *testing.T) {
 	for name, field := range map[string][]string{
 		"authorization": {"Authorization", "Bearer mallory"},
 		"no-store":      {"Cache-Control", "no-store"},
@@ -189,7 +187,7 @@ func TestAttackPredictorPoisoning(t *testing.T) {
 				<-hold
 				fresh("page")(w, r)
 			}
-			eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+			eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 				var release func()
 				hold, release = gate(t)
 				for range 3 {
@@ -205,8 +203,8 @@ func TestAttackPredictorPoisoning(t *testing.T) {
 						}
 					})
 				}
-				// Were the key taken for uncacheable, the others would not wait for the first.
-				eventually(t, func() bool { return h.requests() > attacks }, "the first one asks")
+				// If the key were predicted uncacheable, the others would not wait for the first.
+				eventually(t, func() bool { return h.requests() > attacks }, "the first client reaches the origin")
 				time.Sleep(20 * time.Millisecond)
 				release()
 				done.Wait()
@@ -217,9 +215,9 @@ func TestAttackPredictorPoisoning(t *testing.T) {
 	}
 }
 
-// A client's conditions never reach the origin with a fill, and what comes without freshness is not
-// guessed to have any (CVE-2025-49826).
-func TestAttackEmptyResponsePoisoning(t *testing.T) {
+// A client's conditions never go to the origin with a fill. A response without freshness gets no
+// heuristic freshness where the RFC allows none (CVE-2025-49826).
+func TestAttackConditionsAndOddStatusesDoNotPoison(t *testing.T) {
 	t.Run("conditions", func(t *testing.T) {
 		origin := func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
@@ -232,10 +230,11 @@ func TestAttackEmptyResponsePoisoning(t *testing.T) {
 			{"Range", "bytes=1-1"}, {"Range", "bytes=9-"}, {"If-Match", `"other"`}, {"If-Unmodified-Since", "Tue, 15 Nov 2021 12:45:26 GMT"},
 		} {
 			t.Run(condition[0], func(t *testing.T) {
-				eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+				eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 					h.get("/", condition...)
 					if !strings.HasPrefix(condition[0], "If-Match") && !strings.HasPrefix(condition[0], "If-Un") {
-						require.Empty(t, h.last().Header[condition[0]]) // the others are not the cache's to evaluate, and go by it
+						// A cache does not evaluate If-Match and If-Unmodified-Since: they pass.
+						require.Empty(t, h.lastRequest().Header[condition[0]])
 					}
 					got := h.get("/")
 					require.Equal(t, http.StatusOK, got.StatusCode)
@@ -244,7 +243,7 @@ func TestAttackEmptyResponsePoisoning(t *testing.T) {
 			})
 		}
 	})
-	t.Run("odd statuses", func(t *testing.T) {
+	t.Run("statuses without heuristic freshness", func(t *testing.T) {
 		var calls atomic.Int32
 		origin := func(w http.ResponseWriter, r *http.Request) {
 			var status int
@@ -253,24 +252,24 @@ func TestAttackEmptyResponsePoisoning(t *testing.T) {
 			w.Header().Set("X-Call", fmt.Sprint(calls.Add(1)))
 			w.WriteHeader(status)
 		}
-		eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+		eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 			for _, status := range []int{201, 202, 205, 207, 226, 302, 303, 307, 400, 401, 403, 406, 409, 412, 413, 416, 418, 429, 431, 451, 500, 502, 503, 504, 599} {
 				path := fmt.Sprintf("/%d", status)
 				first, second := h.get(path), h.get(path)
 				require.Equal(t, status, second.StatusCode)
-				require.NotEqual(t, first.Header.Get("X-Call"), second.Header.Get("X-Call"), "%d was reused", status)
+				require.NotEqual(t, first.Header.Get("X-Call"), second.Header.Get("X-Call"), "a response with status %d was reused", status)
 			}
 		})
 	})
 }
 
-// A private page under a name that looks static is not stored without the origin's word for it.
-func TestAttackCacheDeception(t *testing.T) {
+// A private page whose URL looks static is not stored unless the origin gives it freshness.
+func TestAttackStaticLookingURLIsNotStoredByItsName(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprintf(w, "account of %s", r.Header.Get("Cookie"))
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		for _, path := range []string{"/account/x.css", "/account/x.js?v=1", "/account;x.png", "/account%2Fx.ico", "/account/..%2Fstatic/x.css"} {
 			require.Equal(t, "account of alice", h.get(path, "Cookie", "alice").body)
 			require.Equal(t, "account of mallory", h.get(path, "Cookie", "mallory").body)
@@ -278,13 +277,14 @@ func TestAttackCacheDeception(t *testing.T) {
 	})
 }
 
-// An answer to credentials is for others only where the origin says so (RFC 9111 §3.5).
-func TestAttackAuthorization(t *testing.T) {
+// An answer to a request with credentials is reused for others only if the origin allows it (RFC
+// 9111 §3.5).
+func TestAttackAnswerToCredentialsIsSharedOnlyIfAllowed(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", strings.ReplaceAll(r.URL.Query().Get("cc"), "+", ", "))
 		fmt.Fprintf(w, "for %s", r.Header.Get("Authorization"))
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		for cc, shared := range map[string]bool{
 			"max-age=60": false, "max-age=60%2Bproxy-revalidate": false, "max-age=60%2Bno-cache": false, "private%2Bmax-age=60": false,
 			"max-age=60%2Bpublic": true, "s-maxage=60": true, "max-age=60%2Bmust-revalidate": true,
@@ -298,9 +298,9 @@ func TestAttackAuthorization(t *testing.T) {
 	})
 }
 
-// A 304 that brings what the stored response never had does not change who may have it, how long it
-// is, or whose cookie it carries (nodejs/undici#5732).
-func TestAttackNotModifiedInjection(t *testing.T) {
+// A 304 may bring fields that the stored response never had. They do not change which requests it
+// matches, its length, or its cookies (nodejs/undici#5732).
+func TestAttackNotModifiedCannotChangeTheStoredResponse(t *testing.T) {
 	for name, field := range map[string][]string{
 		"vary":           {"Vary", "X-Odd"},
 		"vary star":      {"Vary", "*"},
@@ -312,7 +312,7 @@ func TestAttackNotModifiedInjection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, door := range []string{"handler", "transport"} {
 				t.Run(door, func(t *testing.T) {
-					h, _ := newFaultyHouse(t, door, middleware.Config{}, func(r *http.Request) faulty.Answer {
+					h, _ := newFaultyHarness(t, door, middleware.Config{}, func(r *http.Request) faulty.Answer {
 						if r.Header.Get("If-None-Match") != "" && r.Header.Get("X-Odd") == "" {
 							odd := http.Header{"Etag": {`"e"`}}
 							odd.Set(field[0], field[1])
@@ -324,7 +324,8 @@ func TestAttackNotModifiedInjection(t *testing.T) {
 						}
 					})
 					h.get("/")
-					require.Contains(t, h.get("/").status(), "fwd-status=304") // fresh now, if the odd 304 can do that
+					// Fresh now, if the odd 304 made it so.
+					require.Contains(t, h.get("/").status(), "fwd-status=304")
 					if field[0] == "Vary" {
 						require.Equal(t, "page for 1", h.get("/", "X-Odd", "1").body)
 						return
@@ -345,13 +346,12 @@ func TestAttackNotModifiedInjection(t *testing.T) {
 	}
 }
 
-// A stored record that was tampered with, so that its header would split the response, is no
-// record.
-func TestAttackResponseSplitting(t *testing.T) {
+// Storage bytes that were changed to split the response's header are rejected.
+func TestAttackResponseSplittingIsRejected(t *testing.T) {
 	t.Run("a stored record", func(t *testing.T) {
 		now := time.Now()
 		meta := cirque.NewCacheMeta(200, http.Header{"X-Field": {"value..X-Injected: 1"}}, now, now.Add(time.Hour), 0, 0)
-		record, err := meta.MarshalBinary()
+		record, err := meta.AppendBinary(nil)
 		require.NoError(t, err)
 		var read cirque.CacheMeta
 		require.NoError(t, read.UnmarshalBinary(record))
@@ -365,13 +365,13 @@ func TestAttackResponseSplitting(t *testing.T) {
 		for old, tampered := range tampers {
 			damaged := []byte(strings.Replace(string(record), old, tampered, 1))
 			require.ErrorIs(t, read.UnmarshalBinary(damaged), cirque.ErrBadMeta)
-			// Who can write to the storage can work out a checksum too.
+			// An attacker who can write to the storage can compute the checksum too.
 			binary.LittleEndian.PutUint64(damaged[2:], xxhash.Sum64(damaged[10:]))
 			require.ErrorIs(t, read.UnmarshalBinary(damaged), cirque.ErrBadMeta, "%q", tampered)
 		}
 		intact := append([]byte(nil), record...)
 		binary.LittleEndian.PutUint64(intact[2:], xxhash.Sum64(intact[10:]))
-		require.NoError(t, read.UnmarshalBinary(intact), "this is not how the checksum is made")
+		require.NoError(t, read.UnmarshalBinary(intact), "this test must compute the checksum as CacheMeta does")
 	})
 	t.Run("a response", func(t *testing.T) {
 		split := func(w http.ResponseWriter, r *http.Request) {

@@ -20,14 +20,14 @@ import (
 
 // Attacks by the bytes on the connection.
 
-// What a client sends as a body never becomes a request, not even where the cache has the answer
-// (CVE-2025-4366).
-func TestAttackSmugglingResidue(t *testing.T) {
+// The body of a client's request never becomes a request of its own, even if the cache answers
+// without reading it (CVE-2025-4366).
+func TestAttackUnreadBodyIsNotTakenForARequest(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		fresh(fmt.Sprintf("page %d", len(body)))(w, r)
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		for _, warm := range []bool{true, false} {
 			for _, behaviour := range []faulty.Behaviour{faulty.HiddenRequest, faulty.UnfinishedBody} {
 				path := fmt.Sprintf("/%v/%v", warm, behaviour)
@@ -40,7 +40,7 @@ func TestAttackSmugglingResidue(t *testing.T) {
 					require.Less(t, len(replies), 2)
 				}
 				if len(replies) > 0 {
-					require.NotEqual(t, "page 0", string(replies[0].Body), "the body was left unread")
+					require.NotEqual(t, "page 0", string(replies[0].Body), "the origin must have read the body")
 				}
 				if len(replies) > 1 {
 					require.Equal(t, "page 0", string(replies[1].Body))
@@ -55,15 +55,15 @@ func TestAttackSmugglingResidue(t *testing.T) {
 	})
 }
 
-// A response that breaks off is not stored, and its client sees an error: short bodies, broken
-// chunks, reset streams.
-func TestAttackTruncation(t *testing.T) {
+// A response that breaks off is not stored, and its client sees an error. It may be a short body, a
+// broken chunk, or a reset stream.
+func TestAttackTruncatedResponseIsNotStored(t *testing.T) {
 	body := strings.Repeat("0123456789", 1000)
 	kinds := slices.DeleteFunc(faulty.Kinds(), func(k faulty.Kind) bool {
-		return !k.Breaks() || k == faulty.Refuse // a port that is closed breaks nothing off
+		return !k.Breaks() || k == faulty.Refuse // A refused connection breaks no response off.
 	})
 	script := func(r *http.Request) faulty.Answer {
-		a := faulty.Answer{Body: body, Header: http.Header{"Cache-Control": {"max-age=60"}}, Hold: closed}
+		a := faulty.Answer{Body: body, Header: http.Header{"Cache-Control": {"max-age=60"}}, Hold: closedChannel}
 		if r.Header.Get("X-Break") != "" {
 			a.Kind = kinds[len(kinds)-1]
 			for _, k := range kinds {
@@ -74,11 +74,11 @@ func TestAttackTruncation(t *testing.T) {
 		}
 		return a
 	}
-	test := func(t *testing.T, h *house, kind faulty.Kind) {
+	test := func(t *testing.T, h *harness, kind faulty.Kind) {
 		path := "/" + kind.String()
 		got := h.try("GET", path, "X-Break", "1")
 		if got.err == nil {
-			require.Equal(t, http.StatusBadGateway, got.StatusCode, "a clean end after %d bytes", len(got.body))
+			require.Equal(t, http.StatusBadGateway, got.StatusCode, "the answer ended without an error after %d bytes", len(got.body))
 		}
 		require.True(t, strings.HasPrefix(body, got.body) || got.StatusCode >= 500)
 		again := h.get(path)
@@ -88,13 +88,13 @@ func TestAttackTruncation(t *testing.T) {
 	}
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door+"/1.1", func(t *testing.T) {
-			h, _ := newFaultyHouse(t, door, middleware.Config{}, script)
+			h, _ := newFaultyHarness(t, door, middleware.Config{}, script)
 			for _, kind := range kinds {
 				t.Run(kind.String(), func(t *testing.T) { test(t, h, kind) })
 			}
 		})
 		t.Run(door+"/2", func(t *testing.T) {
-			h, _ := newHTTP2House(t, door, middleware.Config{}, script)
+			h, _ := newHTTP2Harness(t, door, middleware.Config{}, script)
 			for _, kind := range kinds {
 				if kind.HTTP2() {
 					t.Run(kind.String(), func(t *testing.T) { test(t, h, kind) })
@@ -104,11 +104,11 @@ func TestAttackTruncation(t *testing.T) {
 	}
 }
 
-// closed lets faults that stall strike at once.
-var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+// closedChannel is closed so that faults which would stall happen at once.
+var closedChannel = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// Hundreds of ranges cost no more than the whole (CVE-2018-8005).
-func TestAttackRangeAmplification(t *testing.T) {
+// Hundreds of ranges cost no more than the whole body (CVE-2018-8005).
+func TestAttackManyRangesCostNoMoreThanTheWhole(t *testing.T) {
 	body := strings.Repeat("0123456789abcdef", 4<<10)
 	for _, mode := range []middleware.Ranges{middleware.RangesWhole, middleware.RangesForward} {
 		origin := func(w http.ResponseWriter, r *http.Request) {
@@ -116,7 +116,7 @@ func TestAttackRangeAmplification(t *testing.T) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(body))
 		}
-		eachDoor(t, middleware.Config{Ranges: mode}, origin, func(t *testing.T, h *house) {
+		eachDoor(t, middleware.Config{Ranges: mode}, origin, func(t *testing.T, h *harness) {
 			h.get("/hot")
 			for _, behaviour := range []faulty.Behaviour{faulty.ManyRanges, faulty.ManyBytes} {
 				for _, count := range []int{17, 200, 5000} {
@@ -128,8 +128,8 @@ func TestAttackRangeAmplification(t *testing.T) {
 			require.Equal(t, 1, h.requests())
 		})
 	}
-	t.Run("overlapping ones within the limit are joined", func(t *testing.T) {
-		eachDoor(t, middleware.Config{}, fresh(body), func(t *testing.T, h *house) {
+	t.Run("overlapping ranges within the limit are joined", func(t *testing.T) {
+		eachDoor(t, middleware.Config{}, fresh(body), func(t *testing.T, h *harness) {
 			h.get("/")
 			ranges := strings.TrimPrefix(faulty.OverlappingRanges(16), "Range: ")
 			require.LessOrEqual(t, len(h.get("/", "Range", ranges).body), len(body)+1<<10)
@@ -137,8 +137,8 @@ func TestAttackRangeAmplification(t *testing.T) {
 	})
 }
 
-// One-byte ranges of something cold share one fetch of the whole.
-func TestAttackRangesOnAMissShareOneFill(t *testing.T) {
+// Requests for single bytes of a URL that is not stored share one fetch of the whole.
+func TestAttackRangesOnAMissShareOneFetch(t *testing.T) {
 	var hold chan struct{}
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Range") != "" {
@@ -148,7 +148,7 @@ func TestAttackRangesOnAMissShareOneFill(t *testing.T) {
 		<-hold
 		fresh(strings.Repeat("0123456789", 100))(w, r)
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		var release func()
 		hold, release = gate(t)
 		var done sync.WaitGroup
@@ -156,20 +156,21 @@ func TestAttackRangesOnAMissShareOneFill(t *testing.T) {
 			done.Go(func() {
 				got := h.try("GET", "/", "Range", fmt.Sprintf("bytes=%d-%d", n, n))
 				if got.StatusCode != http.StatusPartialContent || got.body != fmt.Sprint(n%10) {
-					t.Errorf("byte %d: %d %q", n, got.StatusCode, got.body)
+					t.Errorf("byte %d: got status %d, body %q", n, got.StatusCode, got.body)
 				}
 			})
 		}
-		eventually(t, func() bool { return h.requests() == 1 }, "the first one asks")
-		time.Sleep(20 * time.Millisecond) // the others queue, or come later and find the answer
+		eventually(t, func() bool { return h.requests() == 1 }, "the first client reaches the origin")
+		// The others queue meanwhile, or come later and find the answer.
+		time.Sleep(20 * time.Millisecond)
 		release()
 		done.Wait()
 		require.Equal(t, 1, h.requests())
 	})
 }
 
-// No response header makes the cache panic, or serves a hit that differs from the response it was
-// made from (CVE-2021-28662).
+// No response header makes the cache panic, or serves a hit that differs from the stored response
+// (CVE-2021-28662).
 func FuzzResponseHeader(f *testing.F) {
 	for _, field := range []string{
 		"Cache-Control", "Cdn-Cache-Control", "Vary", "Etag", "Last-Modified", "Expires", "Date", "Age", "Content-Length", "Content-Type",
@@ -186,8 +187,7 @@ func FuzzResponseHeader(f *testing.F) {
 		if status < 200 || status > 599 {
 			t.Skip()
 		}
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		defer func() { require.NoError(t, cache.Close(context.Background())) }()
 		calls := 0
 		door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -199,9 +199,7 @@ func FuzzResponseHeader(f *testing.F) {
 		}))
 		ask := func(header ...string) *http.Response {
 			r := httptest.NewRequest("GET", "http://example.test/", nil)
-			for i := 0; i < len(header); i += 2 {
-				r.Header.Set(header[i], header[i+1])
-			}
+			addFields(r.Header, header)
 			w := httptest.NewRecorder()
 			func() {
 				defer func() {
@@ -221,8 +219,8 @@ func FuzzResponseHeader(f *testing.F) {
 			b, _ := io.ReadAll(second.Body)
 			require.Equal(t, string(a), string(b))
 			switch http.CanonicalHeaderKey(name) {
-			case "Content-Length": // which the cache knows better
-			case "Set-Cookie", "Set-Cookie2": // which is the first client's
+			case "Content-Length": // The cache computes this field.
+			case "Set-Cookie", "Set-Cookie2": // Only the first client gets a cookie.
 				require.Empty(t, second.Header[http.CanonicalHeaderKey(name)])
 			default:
 				require.Equal(t, first.Header[name], second.Header[name])

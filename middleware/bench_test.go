@@ -16,7 +16,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// benchFields are ten header fields of a usual response.
+// benchFields are ten header fields of a common response.
 var benchFields = [][2]string{
 	{"Cache-Control", "public, max-age=86400"}, {"Content-Type", "text/html; charset=utf-8"}, {"Content-Length", "1024"},
 	{"Etag", `"0123456789abcdef"`}, {"Last-Modified", "Tue, 15 Nov 2022 12:45:26 GMT"}, {"Server", "origin/1.0"},
@@ -26,7 +26,7 @@ var benchFields = [][2]string{
 
 var benchBody = strings.Repeat("x", 1024)
 
-// bareHandler writes what the cache will serve.
+// bareHandler writes the response that the benchmarks cache.
 func bareHandler(w http.ResponseWriter, _ *http.Request) {
 	header := w.Header()
 	for _, f := range benchFields {
@@ -34,14 +34,6 @@ func bareHandler(w http.ResponseWriter, _ *http.Request) {
 	}
 	io.WriteString(w, benchBody)
 }
-
-// discardWriter is a ResponseWriter that costs as little as possible.
-type discardWriter struct{ header http.Header }
-
-func (w *discardWriter) Header() http.Header               { return w.header }
-func (w *discardWriter) Write(p []byte) (int, error)       { return len(p), nil }
-func (w *discardWriter) WriteString(s string) (int, error) { return len(s), nil }
-func (w *discardWriter) WriteHeader(int)                   {}
 
 func benchHandler(b *testing.B, handler http.Handler) {
 	r := httptest.NewRequest("GET", "http://example.test/path/to/page?id=1", nil)
@@ -55,8 +47,7 @@ func benchHandler(b *testing.B, handler http.Handler) {
 }
 
 func newBenchCache(b testing.TB) *middleware.Cache {
-	cache, err := middleware.New(middleware.Config{MaxBytes: 4 << 30})
-	require.NoError(b, err)
+	cache := newCache(b, middleware.Config{MaxBytes: 4 << 30})
 	return cache
 }
 
@@ -78,7 +69,7 @@ func benchOrigin(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// readAll makes a request and reads the response's body, which must be benchBody's length.
+// readAll sends r and reads the body, whose length must be that of benchBody.
 func readAll(tb testing.TB, rt http.RoundTripper, r *http.Request, buffer []byte) {
 	resp, err := rt.RoundTrip(r)
 	if err != nil {
@@ -119,8 +110,8 @@ func BenchmarkTransportMiss(b *testing.B) {
 	}
 }
 
-// BenchmarkTransportRevalidation is a request for what is stored and has to be validated each time;
-// the origin says 304.
+// BenchmarkTransportRevalidation measures a stored response that must be validated each time; the
+// origin answers 304.
 func BenchmarkTransportRevalidation(b *testing.B) {
 	rt := newBenchCache(b).Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
 		resp, _ := benchOrigin(r)
@@ -139,7 +130,7 @@ func BenchmarkTransportRevalidation(b *testing.B) {
 	}
 }
 
-// BenchmarkHandlerHitParallel is hits of a thousand resources, by all processors at once.
+// BenchmarkHandlerHitParallel measures hits on a thousand resources from all processors at once.
 func BenchmarkHandlerHitParallel(b *testing.B) {
 	handler := newBenchCache(b).Handler(http.HandlerFunc(bareHandler))
 	requests := make([]*http.Request, 1000)
@@ -158,7 +149,7 @@ func BenchmarkHandlerHitParallel(b *testing.B) {
 	})
 }
 
-// BenchmarkCoalescing is a hundred requests at once for what nobody has asked for before.
+// BenchmarkCoalescing measures a hundred requests at once for a URL that is not stored.
 func BenchmarkCoalescing(b *testing.B) {
 	const clients = 100
 	var fetches atomic.Int64
@@ -195,8 +186,8 @@ func BenchmarkHandlerMiss(b *testing.B) {
 	}
 }
 
-// varyingHandler returns a cache's handler that has a response stored which varies, in so many
-// variants, and the request for one of them.
+// varyingHandler returns a cache's handler in which a response is stored in so many variants, and
+// the request for the last one.
 func varyingHandler(tb testing.TB, variants int) (http.Handler, *http.Request) {
 	handler := newBenchCache(tb).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Vary"] = []string{"Accept-Encoding"}
@@ -210,7 +201,7 @@ func varyingHandler(tb testing.TB, variants int) (http.Handler, *http.Request) {
 	return handler, r
 }
 
-// BenchmarkHandlerHitVary is a hit on the most usual of varying responses.
+// BenchmarkHandlerHitVary measures a hit on a response that varies on Accept-Encoding.
 func BenchmarkHandlerHitVary(b *testing.B) {
 	for _, variants := range []int{1, 64} {
 		b.Run(fmt.Sprint("variants=", variants), func(b *testing.B) {

@@ -18,9 +18,9 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// The timeout of one http.Client ends that client's waiting, and not the fetch that others read
-// along with.
-func TestClientTimeoutLeavesTheFillToTheOthers(t *testing.T) {
+// The timeout of one http.Client ends that client's request. The fetch goes on for the clients that
+// read along.
+func TestClientTimeoutDoesNotEndTheFill(t *testing.T) {
 	for _, moment := range []string{"before the header", "in the body"} {
 		t.Run(moment, func(t *testing.T) {
 			hold, open := gate(t)
@@ -40,8 +40,7 @@ func TestClientTimeoutLeavesTheFillToTheOthers(t *testing.T) {
 				io.WriteString(w, "two")
 			}))
 			defer origin.Close()
-			cache, err := middleware.New(middleware.Config{})
-			require.NoError(t, err)
+			cache := newCache(t, middleware.Config{})
 			transport := cache.Transport(&http.Transport{})
 			ask := func(timeout time.Duration) (string, error) {
 				client := &http.Client{Transport: transport, Timeout: timeout}
@@ -55,7 +54,7 @@ func TestClientTimeoutLeavesTheFillToTheOthers(t *testing.T) {
 			}
 			impatient := make(chan error)
 			go func() { _, err := ask(300 * time.Millisecond); impatient <- err }()
-			eventually(t, func() bool { return asked.Load() == 1 }, "asked")
+			eventually(t, func() bool { return asked.Load() == 1 }, "the first request reaches the origin")
 			patient := make(chan string)
 			go func() { body, err := ask(0); patient <- fmt.Sprint(body, err) }()
 			require.Error(t, <-impatient)
@@ -72,15 +71,14 @@ func TestClientTimeoutLeavesTheFillToTheOthers(t *testing.T) {
 	}
 }
 
-// A client's Cancel channel ends its own waiting: for a header, for its turn, and for more of a
-// body. The origin's request has none, and nothing is left running for it.
-func TestTransportHeedsCancelOfItsOwnRequest(t *testing.T) {
+// A client's Cancel channel ends its own wait for a header, for the lock, or for more of a body.
+// The origin's request has no such channel, and no goroutine is left.
+func TestTransportCancelChannelEndsItsOwnRequestOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		door := cache.Transport(serving{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Cancel != nil {
-				t.Error("the fetch has the client's Cancel")
+				t.Error("the fetch must not have the client's Cancel channel")
 			}
 			w.Header().Set("Cache-Control", "max-age=600")
 			if r.URL.Path == "/body" {
@@ -98,7 +96,7 @@ func TestTransportHeedsCancelOfItsOwnRequest(t *testing.T) {
 		}
 		start := time.Now()
 		failed := make(chan error, 3)
-		for range cap(failed) { // one fetches, the others wait for it
+		for range cap(failed) { // The first one fetches, the others wait for it.
 			r, cancel := request("/header")
 			go func() { _, err := door.RoundTrip(r); failed <- err }()
 			time.AfterFunc(time.Second, cancel)
@@ -120,7 +118,7 @@ func TestTransportHeedsCancelOfItsOwnRequest(t *testing.T) {
 
 		require.NoError(t, cache.Wait(t.Context()))
 		for path, want := range map[string]string{"/header": "two", "/body": "one two"} {
-			r, _ := request(path) // whose Cancel is never closed
+			r, _ := request(path) // this Cancel channel is never closed
 			response, err := door.RoundTrip(r)
 			require.NoError(t, err)
 			require.Contains(t, response.Header.Get("Cache-Status"), "; hit")
@@ -133,9 +131,9 @@ func TestTransportHeedsCancelOfItsOwnRequest(t *testing.T) {
 	})
 }
 
-// What is nobody else's ends with the client it is for, whether it answered or not: what has proved
-// uncacheable, what the client will not have stored, and a HEAD.
-func TestFetchesThatAreOneClientsEndWithIt(t *testing.T) {
+// A fetch that serves one client only ends with that client, even before an answer: for a key that
+// has proved uncacheable, a request with no-store, and a HEAD.
+func TestFetchForOneClientEndsWithThatClient(t *testing.T) {
 	var slow, open atomic.Int32
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -156,12 +154,12 @@ func TestFetchesThatAreOneClientsEndWithIt(t *testing.T) {
 		method, path string
 		header       []string
 	}{
-		"proved uncacheable":  {"GET", "/poll", nil},
-		"request of no-store": {"GET", "/cacheable?1", []string{"Cache-Control", "no-store"}},
-		"HEAD":                {"HEAD", "/cacheable?2", nil},
+		"key known as uncacheable": {"GET", "/poll", nil},
+		"request with no-store":    {"GET", "/cacheable?1", []string{"Cache-Control", "no-store"}},
+		"HEAD":                     {"HEAD", "/cacheable?2", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+			eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 				slow.Store(0)
 				if c.path == "/poll" {
 					h.get(c.path)
@@ -174,9 +172,7 @@ func TestFetchesThatAreOneClientsEndWithIt(t *testing.T) {
 				for range clients {
 					go func() {
 						r, _ := http.NewRequestWithContext(ctx, c.method, h.front.URL+c.path, nil)
-						for i := 0; i < len(c.header); i += 2 {
-							r.Header.Set(c.header[i], c.header[i+1])
-						}
+						addFields(r.Header, c.header)
 						response, err := h.client.Do(r)
 						if err == nil {
 							response.Body.Close()
@@ -184,19 +180,20 @@ func TestFetchesThatAreOneClientsEndWithIt(t *testing.T) {
 						left <- err
 					}()
 				}
-				eventually(t, func() bool { return open.Load() == clients }, "all are asked for at once")
+				eventually(t, func() bool { return open.Load() == clients }, "all requests reach the origin at once")
 				cancel()
 				for range clients {
 					require.ErrorIs(t, <-left, context.Canceled)
 				}
-				require.Eventually(t, func() bool { return open.Load() == 0 }, 5*time.Second, time.Millisecond, "none goes on for nobody")
+				require.Eventually(t, func() bool { return open.Load() == 0 }, 5*time.Second, time.Millisecond, "no fetch goes on without its client")
 			})
 		})
 	}
 }
 
-// An answer to such a request that can be stored after all belongs to the cache from its header on.
-func TestFetchThatTurnsOutCacheableGoesOnWithoutItsClient(t *testing.T) {
+// A fetch that serves one client becomes the cache's from its header on, if the answer can be
+// stored after all.
+func TestFetchForOneClientGoesOnIfCacheable(t *testing.T) {
 	var cacheable atomic.Bool
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		if !cacheable.Load() {
@@ -230,8 +227,8 @@ func TestFetchThatTurnsOutCacheableGoesOnWithoutItsClient(t *testing.T) {
 	})
 }
 
-// Close does not wait for a client's own fetch once its time is up, nor does it cut that short.
-func TestCloseLeavesAClientsOwnFetch(t *testing.T) {
+// When Close reaches its deadline, it neither waits for a client's own fetch nor cuts it short.
+func TestCloseDoesNotEndAFetchForOneClient(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		select {
@@ -252,26 +249,24 @@ func TestCloseLeavesAClientsOwnFetch(t *testing.T) {
 	})
 }
 
-// A revalidation in the background has nothing of the request that caused it but what says which
-// response is meant.
-func TestTransportRefreshOutlivesItsClient(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+// A background revalidation takes from its client's request only what selects the response.
+func TestTransportRevalidationOutlivesItsClient(t *testing.T) {
+	cache := newCache(t, middleware.Config{})
 	page := &staleFirst{say: func(r *http.Request) string {
-		return fmt.Sprint(r.URL.Path, " ", r.Header.Get("X-V"), r.Header.Get("Range"), " ", r.Context().Value(userKey{}) != nil && middleware.IsRefresh(r.Context()))
+		return fmt.Sprint(r.URL.Path, " ", r.Header.Get("X-V"), r.Header.Get("Range"), " ", r.Context().Value(contextKey{}) != nil && middleware.IsRefresh(r.Context()))
 	}}
 	hold, open := gate(t)
 	door := cache.Transport(serving{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if middleware.IsRefresh(r.Context()) {
 			<-hold
 			if r.Context().Err() != nil || r.Cancel != nil {
-				t.Error("it is cancelled with its client")
+				t.Error("the revalidation must not be cancelled with its client")
 			}
 		}
 		page.ServeHTTP(w, r)
 	})})
 	for n, want := range []string{"v1 /a x false", "v1 /a x false", "v2 /a x false"} {
-		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), userKey{}, "recycled"))
+		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), contextKey{}, "recycled"))
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://example.com/a", nil)
 		r.Header.Set("X-V", "x")
 		channel := make(chan struct{})

@@ -19,7 +19,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// chaos is what befalls one cache: seeded chance, until it is calm.
+// chaos is one cache with faults around it, drawn from a seeded source until calm is set.
 type chaos struct {
 	*bubble
 	cfg   middleware.Config
@@ -37,8 +37,8 @@ func (c *chaos) roll(n int) int {
 	return c.rng.Intn(n)
 }
 
-// befalls reports whether something bad happens that does so one time in n.
-func (c *chaos) befalls(n int) bool {
+// happens reports, one time in n until calm is set, that a fault happens.
+func (c *chaos) happens(n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !c.calm && c.rng.Intn(n) == 0
@@ -47,7 +47,7 @@ func (c *chaos) befalls(n int) bool {
 // upTo returns a duration of up to n milliseconds.
 func (c *chaos) upTo(n int) time.Duration { return time.Duration(c.roll(n)) * time.Millisecond }
 
-// page is the whole of what the origin has; "/vary" differs by X-V.
+// page is the complete body of path; "/vary" depends on X-V.
 func page(path, v string) string {
 	if path != "/vary" {
 		v = ""
@@ -55,31 +55,31 @@ func page(path, v string) string {
 	return strings.Repeat(path+v+"-", 3000)
 }
 
-// newChaos builds a cache of which everything is left to chance that Config leaves open.
+// newChaos builds a cache and draws the rest of its configuration at random.
 func newChaos(t *testing.T, seed int64, door string, streams bool) *chaos {
 	c := &chaos{rng: rand.New(rand.NewSource(seed))}
 	store, manager := newStore(t, int64(60_000+c.roll(1<<20)))
 	var base cirque.Storage = store
 	if !streams {
-		base = plain{store}
+		base = notStreaming{store}
 	}
 	c.cfg.Eviction = manager
 	c.cfg.Storage, c.tally = faultystorage.Wrap(base, func(op faultystorage.Op, _ int) (f faultystorage.Fault) {
 		switch op {
 		case faultystorage.HitRead, faultystorage.HitWriteTo, faultystorage.HitSeekRange, faultystorage.HitClose:
-			// What panics while the client reads is the client's.
+			// A panic while the client reads is the client's to handle.
 		default:
-			if c.befalls(200) {
+			if c.happens(200) {
 				f.Panic = "storage broken"
 			}
 		}
-		if c.befalls(200) {
+		if c.happens(200) {
 			f.Err = errDisk
 		}
 		return f
 	})
 	hook := func() {
-		if c.befalls(100) {
+		if c.happens(100) {
 			panic("hook broken")
 		}
 	}
@@ -90,7 +90,7 @@ func newChaos(t *testing.T, seed int64, door string, streams bool) *chaos {
 	c.cfg.Ranges, c.cfg.HeadAsGet = middleware.Ranges(c.roll(2)), c.roll(2) == 0
 	c.cfg.HitFilter = func(*http.Request, *cirque.CacheMeta) cirque.ForcedFreshness {
 		hook()
-		if c.befalls(5) {
+		if c.happens(5) {
 			return []cirque.ForcedFreshness{cirque.ForceMiss, cirque.ForceExpired, cirque.ForceFresh}[c.roll(3)]
 		}
 		return 0
@@ -100,8 +100,7 @@ func newChaos(t *testing.T, seed int64, door string, streams bool) *chaos {
 	c.cfg.BackgroundContext = func(*http.Request) context.Context { hook(); return context.Background() }
 	var front http.Handler
 	c.cfg.Refresh = func(*http.Request) http.Handler { hook(); return front }
-	cache, err := middleware.New(c.cfg)
-	require.NoError(t, err)
+	cache := newCache(t, c.cfg)
 	front = cache.Handler(http.HandlerFunc(c.origin))
 	c.bubble = &bubble{t: t, cache: cache, door: cache.Transport(serving{http.HandlerFunc(c.origin)})}
 	if door == "handler" {
@@ -110,12 +109,12 @@ func newChaos(t *testing.T, seed int64, door string, streams bool) *chaos {
 	return c
 }
 
-// origin answers late, in part, or not at all; what it says is true.
+// origin may answer late, in part, or not at all. What it sends is always correct.
 func (c *chaos) origin(w http.ResponseWriter, r *http.Request) {
 	late := func() (whole bool) {
 		patience := c.upTo(200)
-		if c.befalls(100) {
-			patience = 5 * time.Second // more than FillIdle
+		if c.happens(100) {
+			patience = 5 * time.Second // longer than FillIdle
 		}
 		select {
 		case <-time.After(patience):
@@ -128,21 +127,21 @@ func (c *chaos) origin(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/vary" {
 		tag = fmt.Sprintf("%q", r.URL.Path+r.Header.Get("X-V"))
 		w.Header().Set("Vary", "X-V")
-		if c.befalls(50) {
+		if c.happens(50) {
 			w.Header().Set("Vary", "X-V, X-W")
 		}
 	}
 	switch {
-	case !c.befalls(1): // it is calm
-	case !late() && c.roll(2) == 0, c.befalls(12):
+	case !c.happens(1): // calm is set
+	case !late() && c.roll(2) == 0, c.happens(12):
 		panic(http.ErrAbortHandler)
-	case c.befalls(12):
+	case c.happens(12):
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Etag", tag)
 	w.Header().Set("Cache-Control", "max-age=60")
-	if c.befalls(2) {
+	if c.happens(2) {
 		w.Header().Set("Cache-Control", []string{
 			"max-age=1", "max-age=5, stale-while-revalidate=5", "max-age=0, stale-if-error=60", "no-store", "no-cache",
 		}[c.roll(5)])
@@ -159,19 +158,20 @@ func (c *chaos) origin(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, rest[:n])
 		rest = rest[n:]
 		switch {
-		case c.befalls(100):
+		case c.happens(100):
 			panic(http.ErrAbortHandler)
-		case c.befalls(8) && !late():
-			return // as a handler may whose context has ended
+		case c.happens(8) && !late():
+			return // A handler may do this when its context has ended.
 		case c.roll(3) == 0:
 			w.(http.Flusher).Flush()
 		}
 	}
 }
 
-// visit is one request. It may get no answer, or half of one; it must not get a wrong one.
+// visit sends one request. The answer may be missing or cut off; it must not be wrong.
 func (c *chaos) visit() {
-	defer func() { _ = recover() }() // of the Storage, or a hook: what the server, or the caller, gets to see
+	// A panic of the Storage or of a hook reaches the server or the caller.
+	defer func() { _ = recover() }()
 	ctx := c.t.Context()
 	if c.roll(4) == 0 {
 		var cancel context.CancelFunc
@@ -203,7 +203,7 @@ func (c *chaos) visit() {
 		return
 	}
 	defer response.Body.Close()
-	if c.roll(8) == 0 { // has enough, and is slow to say so
+	if c.roll(8) == 0 { // The client stops reading, and closes late.
 		_, _ = io.CopyN(io.Discard, response.Body, int64(c.roll(5000)))
 		time.Sleep(c.upTo(3000))
 		return
@@ -216,23 +216,23 @@ func (c *chaos) visit() {
 	switch response.StatusCode {
 	case http.StatusOK:
 		if string(body) != whole {
-			c.t.Errorf("%s %v: %d bytes of %d; %s", path, wish, len(body), len(whole), response.Header.Get("Cache-Status"))
+			c.t.Errorf("%s %v: got %d bytes, not the right %d; %s", path, wish, len(body), len(whole), response.Header.Get("Cache-Status"))
 		}
 	case http.StatusPartialContent:
 		var first, last, size int
 		_, err := fmt.Sscanf(response.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, &last, &size)
 		if err != nil || wish == nil || wish[0] != "Range" || string(body) != whole[first:last+1] {
-			c.t.Errorf("%s %v: not the part; %s", path, wish, response.Header.Get("Cache-Status"))
+			c.t.Errorf("%s %v: the body is not the requested range; %s", path, wish, response.Header.Get("Cache-Status"))
 		}
 	}
 }
 
-// Whatever happens, and all at once: clients come and go, the origin and the Storage fail, hooks
-// panic, keys are purged. Nobody gets a wrong answer or waits for ever; when it is over nothing is
-// left open, and the cache works. The same goes for a cache that is closed in the middle of it.
-func TestChaos(t *testing.T) {
+// Everything happens at once: clients come and go, the origin and the Storage fail, hooks panic,
+// keys are purged. Nobody gets a wrong answer or waits for ever. Afterwards nothing is left open
+// and the cache works. The same holds for a cache that is closed meanwhile.
+func TestFaultsEverywhereNeverGiveAWrongAnswer(t *testing.T) {
 	seeds := int64(2)
-	if long() {
+	if longTests() {
 		seeds = 200
 	}
 	run := func(t *testing.T, c *chaos, closes bool) {
@@ -266,9 +266,9 @@ func TestChaos(t *testing.T) {
 			r := c.get(path, "Cache-Control", "no-cache", "X-V", "1") // an error may be stored
 			require.NoError(t, r.err)
 			require.True(t, page(path, "1") == r.body, path)
-			require.Zero(t, time.Since(start), "it waits for nobody")
+			require.Zero(t, time.Since(start), "the request must not wait")
 			if path == "/new" && !closes && int64(len(r.body)) <= c.cfg.MaxObjectBytes {
-				require.Contains(t, r.status(), "; stored", "there is a place for it")
+				require.Contains(t, r.status(), "; stored", "a fill must be free")
 			}
 			require.NoError(t, c.cache.Wait(t.Context()))
 		}

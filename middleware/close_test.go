@@ -15,9 +15,9 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Close waits for what is under way, until its context ends; then that ends too. In whatever phase
-// a request is, it gets an answer or an error, and none hangs.
-func TestClose(t *testing.T) {
+// Close waits for what is under way until its context ends, then ends that too. A request in any
+// phase gets an answer or an error; none hangs.
+func TestCloseWaitsUntilItsContextEnds(t *testing.T) {
 	const fill = 10 * time.Second
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -28,7 +28,7 @@ func TestClose(t *testing.T) {
 			case <-r.Context().Done():
 				panic(http.ErrAbortHandler)
 			}
-		case "/long": // a part of the body
+		case "/long": // part of the body has been sent
 			io.WriteString(w, strings.Repeat("long", 1000))
 			select {
 			case <-time.After(fill):
@@ -42,16 +42,17 @@ func TestClose(t *testing.T) {
 		patience time.Duration
 		err      error
 	}{
-		"as long as it takes": {time.Minute, nil},
-		"no longer than that": {fill / 2, context.DeadlineExceeded},
-		"not at all":          {0, context.DeadlineExceeded},
+		"the deadline is long enough": {time.Minute, nil},
+		"the deadline passes":         {fill / 2, context.DeadlineExceeded},
+		"the deadline has passed":     {0, context.DeadlineExceeded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachBubble(t, middleware.Config{LockWait: time.Hour}, origin, func(t *testing.T, b *bubble) {
 				b.get("/")
 				require.NoError(t, b.cache.Wait(t.Context()))
 				whole := make(chan bool)
-				for _, path := range []string{"/late", "/late", "/long", "/long"} { // the second waits for the first
+				// The second request for a path waits for the first.
+				for _, path := range []string{"/late", "/late", "/long", "/long"} {
 					go func() {
 						response, err := b.ask(t.Context(), http.MethodGet, path)
 						if err != nil {
@@ -73,24 +74,24 @@ func TestClose(t *testing.T) {
 					if test.err == nil {
 						require.True(t, <-whole)
 					} else {
-						<-whole // a waiter may have had it from the origin
+						<-whole // a waiter may have got it from the origin
 					}
 				}
-				// From now on hits are served, the rest passes, nothing is stored.
+				// From now on hits are served, other requests pass, and nothing is stored.
 				require.Contains(t, b.get("/").status(), "; hit")
 				for range 2 {
 					r := b.get("/new")
 					require.Equal(t, "end", r.body)
 					require.Contains(t, r.status(), "; detail=closing")
 				}
-				require.NoError(t, b.cache.Close(t.Context()), "once more")
+				require.NoError(t, b.cache.Close(t.Context()), "Close may be called again")
 			})
 		})
 	}
 }
 
-// What is passed to one client alone is no business of Close's.
-func TestCloseLeavesAloneWhatPasses(t *testing.T) {
+// Close neither waits for an uncacheable response nor ends it.
+func TestCloseIgnoresUncacheableResponses(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		io.WriteString(w, "first, ")
@@ -118,8 +119,8 @@ func TestCloseLeavesAloneWhatPasses(t *testing.T) {
 	})
 }
 
-// A client who does not read what it asked for, and that is stored by now, does not hold Close up.
-func TestCloseDoesNotWaitForClients(t *testing.T) {
+// Close does not wait for a client that does not read, once its response is stored.
+func TestCloseDoesNotWaitForSlowClients(t *testing.T) {
 	eachBubble(t, middleware.Config{}, fresh(strings.Repeat("x", 100)), func(t *testing.T, b *bubble) {
 		response, err := b.ask(t.Context(), http.MethodGet, "/")
 		require.NoError(t, err)
@@ -133,8 +134,8 @@ func TestCloseDoesNotWaitForClients(t *testing.T) {
 	})
 }
 
-// A background revalidation whose origin hangs ends: by itself, and with Close.
-func TestHangingRevalidationEnds(t *testing.T) {
+// A background revalidation whose origin hangs ends after FillIdle, or with Close.
+func TestHangingRevalidationEndsAfterFillIdleOrWithClose(t *testing.T) {
 	var asked, ended atomic.Int32
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		if asked.Add(1) > 1 {
@@ -153,10 +154,10 @@ func TestHangingRevalidationEnds(t *testing.T) {
 		for n := range int32(3) {
 			time.Sleep(time.Hour)
 			synctest.Wait()
-			require.Equal(t, n, ended.Load(), "it ended when nothing came")
+			require.Equal(t, n, ended.Load(), "a revalidation ends when its origin is silent")
 			require.Equal(t, "old", b.get("/").body)
 			synctest.Wait()
-			require.Equal(t, n+2, asked.Load(), "the next one may begin")
+			require.Equal(t, n+2, asked.Load(), "the next revalidation may begin")
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -166,8 +167,8 @@ func TestHangingRevalidationEnds(t *testing.T) {
 	})
 }
 
-// A fetch that has to be asked for again, when Close has begun, is its client's alone.
-func TestCloseBetweenTwoFetches(t *testing.T) {
+// If the origin must be asked again after Close has begun, the second fetch serves its client only.
+func TestSecondFetchAfterCloseServesItsClientOnly(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(time.Second)
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -195,10 +196,11 @@ func TestCloseBetweenTwoFetches(t *testing.T) {
 	})
 }
 
-// A handler whose fetch is cancelled returns, and says nothing, or not all. That is not an answer.
-func TestCloseWhileTheHandlerHasNotAnswered(t *testing.T) {
+// A handler whose fetch is cancelled returns without writing, or without writing all. That is not
+// an answer.
+func TestCancelledHandlerThatWroteNoHeaderHasNotAnswered(t *testing.T) {
 	for begun, body := range map[string][2]string{
-		"nothing": {}, "a type to be told": {"half"}, "half of it later": {"", strings.Repeat("half", 1000)},
+		"no byte": {}, "less than is sniffed": {"half"}, "half of it after the cancellation": {"", strings.Repeat("half", 1000)},
 	} {
 		for path, want := range map[string]struct {
 			status int
@@ -209,8 +211,7 @@ func TestCloseWhileTheHandlerHasNotAnswered(t *testing.T) {
 		} {
 			t.Run(begun+path, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					cache, err := middleware.New(middleware.Config{})
-					require.NoError(t, err)
+					cache := newCache(t, middleware.Config{})
 					hang := false
 					b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						w.Header().Set("Cache-Control", "max-age=1, stale-if-error=600")
@@ -241,9 +242,9 @@ func TestCloseWhileTheHandlerHasNotAnswered(t *testing.T) {
 	}
 }
 
-// A POST may change something at the origin. Close waits for it, but when that takes too long
-// leaves it to its client; it is not stored any more then.
-func TestCloseCutsNoPostShort(t *testing.T) {
+// A POST may change something at the origin. Close waits for it. If that takes too long, the POST
+// goes on for its client and its answer is not stored.
+func TestCloseDoesNotCutAPostShort(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			select {
@@ -261,8 +262,8 @@ func TestCloseCutsNoPostShort(t *testing.T) {
 		err      error
 		status   string
 	}{
-		"as long as it takes": {time.Hour, nil, "; stored"},
-		"no longer than that": {time.Second, context.DeadlineExceeded, "; detail=closing"},
+		"the deadline is long enough": {time.Hour, nil, "; stored"},
+		"the deadline passes":         {time.Second, context.DeadlineExceeded, "; detail=closing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachBubble(t, middleware.Config{}, origin, func(t *testing.T, b *bubble) {
@@ -273,9 +274,7 @@ func TestCloseCutsNoPostShort(t *testing.T) {
 						answers <- reply{err: err}
 						return
 					}
-					body, err := io.ReadAll(response.Body)
-					response.Body.Close()
-					answers <- reply{response, string(body), err}
+					answers <- readReply(response)
 				}()
 				synctest.Wait()
 				ctx, cancel := context.WithTimeout(t.Context(), test.patience)

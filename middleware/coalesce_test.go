@@ -17,9 +17,9 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Two hundred clients, one slow cold URL: one fetch, and every client has its first byte while the
-// origin is still sending.
-func TestConcurrentMissesShareOneFillAsItComes(t *testing.T) {
+// Two hundred clients ask for one URL that is not stored. The origin is asked once, and every
+// client has its first byte while the origin is still sending.
+func TestConcurrentMissesShareOneFillWhileItStreams(t *testing.T) {
 	const clients = 200
 	var release chan struct{}
 	origin := func(w http.ResponseWriter, r *http.Request) {
@@ -29,7 +29,7 @@ func TestConcurrentMissesShareOneFillAsItComes(t *testing.T) {
 		<-release
 		io.WriteString(w, "last\n")
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		release = make(chan struct{})
 		var started, done sync.WaitGroup
 		errs := make(chan error, clients)
@@ -47,16 +47,16 @@ func TestConcurrentMissesShareOneFillAsItComes(t *testing.T) {
 				line, err := body.ReadString('\n')
 				started.Done()
 				if err != nil || line != "first\n" {
-					errs <- fmt.Errorf("first line %q: %w", line, err)
+					errs <- fmt.Errorf("read the first line %q: %w", line, err)
 					return
 				}
 				rest, err := io.ReadAll(body)
 				if err != nil || string(rest) != "last\n" {
-					errs <- fmt.Errorf("rest %q: %w", rest, err)
+					errs <- fmt.Errorf("read the rest %q: %w", rest, err)
 				}
 			})
 		}
-		started.Wait() // every client has its first byte; the origin has not sent its last
+		started.Wait() // Every client has its first byte; the origin has not sent its last.
 		close(release)
 		done.Wait()
 		close(errs)
@@ -71,9 +71,9 @@ func TestConcurrentMissesShareOneFillAsItComes(t *testing.T) {
 	})
 }
 
-// An uncacheable answer releases all waiters at once, each with an answer of its own, and the key
+// An uncacheable answer releases all waiters at once. Each gets an answer of its own, and the key
 // is remembered.
-func TestUncacheableReleasesWaitersAtOnce(t *testing.T) {
+func TestUncacheableAnswerReleasesAllWaitersAtOnce(t *testing.T) {
 	const clients = 20
 	var mu sync.Mutex
 	inside, most, calls := 0, 0, 0
@@ -88,7 +88,7 @@ func TestUncacheableReleasesWaitersAtOnce(t *testing.T) {
 		if first {
 			<-gate
 		} else {
-			time.Sleep(50 * time.Millisecond) // long enough for the others to be let in beside it
+			time.Sleep(50 * time.Millisecond) // long enough for the others to come in beside it
 		}
 		w.Header().Set("Cache-Control", "no-store")
 		io.WriteString(w, "yours")
@@ -96,7 +96,7 @@ func TestUncacheableReleasesWaitersAtOnce(t *testing.T) {
 		inside--
 		mu.Unlock()
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		mu.Lock()
 		inside, most, calls, gate = 0, 0, 0, make(chan struct{})
 		mu.Unlock()
@@ -109,18 +109,19 @@ func TestUncacheableReleasesWaitersAtOnce(t *testing.T) {
 				}
 			})
 		}
-		eventually(t, func() bool { return h.requests() == 1 }, "the first one asks")
-		time.Sleep(20 * time.Millisecond) // the others queue; if some don't, they are let past anyway
+		eventually(t, func() bool { return h.requests() == 1 }, "the first client reaches the origin")
+		// The others queue meanwhile; if one does not, it passes anyway.
+		time.Sleep(20 * time.Millisecond)
 		close(gate)
 		done.Wait()
 		require.Equal(t, clients, h.requests())
-		require.Greater(t, most, 1, "waiters were let go one by one")
+		require.Greater(t, most, 1, "waiters must be released together")
 		require.NotContains(t, h.get("/private").status(), "stored")
 	})
 }
 
 // A failed writer hands its turn to one waiter.
-func TestFailedWriterHandsOver(t *testing.T) {
+func TestFailedWriterHandsItsTurnToOneWaiter(t *testing.T) {
 	var mu sync.Mutex
 	calls := 0
 	gate := make(chan struct{})
@@ -136,7 +137,7 @@ func TestFailedWriterHandsOver(t *testing.T) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, "fine")
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		mu.Lock()
 		calls, gate = 0, make(chan struct{})
 		mu.Unlock()
@@ -148,7 +149,7 @@ func TestFailedWriterHandsOver(t *testing.T) {
 				bodies <- fmt.Sprint(r.StatusCode, " ", r.body)
 			})
 		}
-		eventually(t, func() bool { return h.requests() >= 1 }, "the first one asks")
+		eventually(t, func() bool { return h.requests() >= 1 }, "the first client reaches the origin")
 		time.Sleep(20 * time.Millisecond)
 		close(gate)
 		done.Wait()
@@ -160,11 +161,11 @@ func TestFailedWriterHandsOver(t *testing.T) {
 			}
 		}
 		require.GreaterOrEqual(t, fine, 9)
-		require.LessOrEqual(t, h.requests(), 3, "one failed, one succeeded; net/http may have retried the failed one")
+		require.LessOrEqual(t, h.requests(), 3, "one fetch fails and one succeeds; net/http may retry the failed one")
 	})
 }
 
-// A client that leaves does not take a cacheable fill with it.
+// A fill that can be stored goes on after its client has left.
 func TestFillOutlivesItsClient(t *testing.T) {
 	var release chan struct{}
 	origin := func(w http.ResponseWriter, r *http.Request) {
@@ -177,24 +178,24 @@ func TestFillOutlivesItsClient(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		release = make(chan struct{})
 		resp, err := h.client.Get(h.front.URL + "/x")
 		require.NoError(t, err)
 		_, err = io.ReadFull(resp.Body, make([]byte, 100))
 		require.NoError(t, err)
-		resp.Body.Close() // gone, the connection too
+		resp.Body.Close() // This closes the client's connection too.
 		h.client.CloseIdleConnections()
 		time.Sleep(20 * time.Millisecond)
 		close(release)
-		eventually(t, func() bool { return strings.Contains(h.get("/x").status(), "; hit") }, "stored")
+		eventually(t, func() bool { return strings.Contains(h.get("/x").status(), "; hit") }, "the entry is stored")
 		require.Equal(t, 1, h.requests())
 		require.Len(t, h.get("/x").body, 200)
 	})
 }
 
-// A client that leaves ends the fetch of what is its alone.
-func TestUncacheableEndsWithItsClient(t *testing.T) {
+// The fetch of an uncacheable response ends with its client.
+func TestUncacheableFetchEndsWithItsClient(t *testing.T) {
 	gone := make(chan struct{}, 1)
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -203,7 +204,7 @@ func TestUncacheableEndsWithItsClient(t *testing.T) {
 		<-r.Context().Done()
 		gone <- struct{}{}
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		resp, err := h.client.Get(h.front.URL + "/events")
 		require.NoError(t, err)
 		_, err = io.ReadFull(resp.Body, make([]byte, 9))
@@ -212,14 +213,14 @@ func TestUncacheableEndsWithItsClient(t *testing.T) {
 		select {
 		case <-gone:
 		case <-time.After(10 * time.Second):
-			t.Fatal("the origin still serves a client who is gone")
+			t.Fatal("the origin still serves a client that has left")
 		}
 	})
 }
 
-// Who waited for another's fill and then asks for itself, because that was another variant or a hit
-// filter will not have it, is not said to have been collapsed.
-func TestNotCollapsedAfterAll(t *testing.T) {
+// A request may wait for another's fill and then be fetched by itself: it needs another variant, or
+// a hit filter refuses the entry. Its Cache-Status does not say collapsed.
+func TestWaiterThatFetchesItselfIsNotReportedCollapsed(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(time.Second)
 		w.Header().Set("Cache-Control", "max-age=60")

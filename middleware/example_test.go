@@ -33,7 +33,7 @@ func ExampleCache_Handler() {
 	})
 	server := &http.Server{Addr: ":8080", Handler: cache.Handler(mux)}
 
-	// What server.ListenAndServe would do for three requests:
+	// This is what server.ListenAndServe would do for three requests:
 	for _, name := range []string{"Ann", "Ann", "Bob"} {
 		w := httptest.NewRecorder()
 		server.Handler.ServeHTTP(w, httptest.NewRequest("GET", "/hello?name="+name, nil))
@@ -78,7 +78,7 @@ func ExampleCache_Transport() {
 	// 21 °C - hit: true
 }
 
-// The cache is how a ReverseProxy reaches its origin. The other way round, cache.Handler(proxy), is
+// The cache is the transport of a ReverseProxy. The other way round, cache.Handler(proxy), is
 // faster, as hits do not pass through the proxy.
 func ExampleCache_Transport_reverseProxy() {
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -107,8 +107,8 @@ func ExampleCache_Transport_reverseProxy() {
 	// Hello - hit: true
 }
 
-// A purge removes what a GET for the URL would find. PURGE requests do the same, for those whom
-// AuthorizePurge lets.
+// A purge removes what a GET for the URL would find. PURGE requests do the same if AuthorizePurge
+// allows them.
 func ExampleCache_Purge() {
 	cache, err := middleware.New(middleware.Config{
 		AuthorizePurge: func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer secret" },
@@ -149,8 +149,7 @@ func ExampleCache_Purge() {
 	// true
 }
 
-// countingStorage is a Storage of one's own: here one that counts what it keeps, and leaves the
-// rest to another.
+// countingStorage is a custom Storage that counts entries and leaves the rest to another Storage.
 type countingStorage struct {
 	cirque.StreamingStorage
 	stored atomic.Int64
@@ -161,7 +160,7 @@ func (s *countingStorage) MissHandler(ctx context.Context, key cirque.CacheKey, 
 	return s.StreamingStorage.MissHandler(ctx, key, meta, opts)
 }
 
-// A Storage of one's own, with an eviction policy and a hard budget.
+// A custom Storage with an eviction policy and a hard budget.
 func ExampleConfig_storage() {
 	const limit = 64 << 20
 	manager, err := eviction.New("lru", limit)

@@ -19,7 +19,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// gzipped compresses what next writes. A flush of next's ends a block of the compressed stream.
+// gzipped compresses what next writes. A flush ends a block of the compressed stream.
 func gzipped(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
@@ -41,9 +41,9 @@ func (g *gzipWriter) Flush() {
 	_ = http.NewResponseController(g.ResponseWriter).Flush()
 }
 
-// A cache between a compressing middleware and the handler does not make the answer larger: what
-// passes through it on a miss is flushed where the handler flushes, and nowhere else.
-func TestMissCompressesAsWithoutTheCache(t *testing.T) {
+// A cache between a compressing middleware and the handler does not make the answer larger. On a
+// miss, the answer is flushed where the handler flushes and nowhere else.
+func TestMissIsFlushedOnlyWhereTheHandlerFlushes(t *testing.T) {
 	for name, every := range map[string]int{"never flushed": 0, "flushed now and then": 50, "flushed at once": 1} {
 		t.Run(name, func(t *testing.T) {
 			page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -57,8 +57,7 @@ func TestMissCompressesAsWithoutTheCache(t *testing.T) {
 					}
 				}
 			})
-			cache, err := middleware.New(middleware.Config{})
-			require.NoError(t, err)
+			cache := newCache(t, middleware.Config{})
 			size := func(h http.Handler) int {
 				w := httptest.NewRecorder()
 				h.ServeHTTP(w, httptest.NewRequest("GET", "/page", nil))
@@ -76,9 +75,9 @@ func TestMissCompressesAsWithoutTheCache(t *testing.T) {
 	}
 }
 
-// What the handler flushes reaches all who read along at once, the header by itself too, whether
-// they came before it or wait with all there is in hand.
-func TestFlushReachesAllWhoReadAlong(t *testing.T) {
+// What the handler flushes reaches all readers of the fill at once, including the header by itself.
+// It does not matter whether a reader came before the bytes or waits for more.
+func TestFlushReachesAllReadersOfTheFill(t *testing.T) {
 	const readers = 50
 	event := make(chan string)
 	end := sync.OnceFunc(func() { close(event) })
@@ -89,18 +88,18 @@ func TestFlushReachesAllWhoReadAlong(t *testing.T) {
 		w.(http.Flusher).Flush()
 		for e := range event {
 			fmt.Fprintln(w, e)
-			time.Sleep(5 * time.Millisecond) // readers have it, and wait for more
+			time.Sleep(5 * time.Millisecond) // the readers have it, and wait for more
 			w.(http.Flusher).Flush()
 		}
 	}
-	h := serveHandler(t, middleware.Config{}, origin)
+	h := newHandlerHarness(t, middleware.Config{}, origin)
 	bodies := make([]*bufio.Reader, readers)
 	for i := range bodies {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		r, _ := http.NewRequestWithContext(ctx, "GET", h.front.URL, nil)
 		response, err := h.client.Do(r)
-		require.NoError(t, err, "the header is there before any of the body")
+		require.NoError(t, err, "the header must come before any of the body")
 		defer response.Body.Close()
 		bodies[i] = bufio.NewReader(response.Body)
 	}
@@ -119,10 +118,10 @@ func TestFlushReachesAllWhoReadAlong(t *testing.T) {
 	}
 }
 
-// The same for a range of what is still being fetched.
-func TestFlushReachesRangesOfWhatIsBeingFetched(t *testing.T) {
+// What the handler flushes reaches a reader of a range at once too.
+func TestFlushReachesReadersOfARange(t *testing.T) {
 	hold, open := gate(t)
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Content-Length", "20")
 		io.WriteString(w, "0123456789")
@@ -149,40 +148,9 @@ func TestFlushReachesRangesOfWhatIsBeingFetched(t *testing.T) {
 	require.Equal(t, "abcde", string(rest))
 }
 
-// An answer without content does not wait for the content that is being fetched.
-func TestAnswersWithoutContentComeAtOnce(t *testing.T) {
-	const content = "the content of the page"
-	for _, test := range []struct {
-		name, method string
-		header       []string
-		status       int
-	}{
-		{"HEAD", http.MethodHead, nil, http.StatusOK},
-		{"304", http.MethodGet, []string{"If-None-Match", `"v1"`}, http.StatusNotModified},
-		{"416", http.MethodGet, []string{"Range", "bytes=1000-"}, http.StatusRequestedRangeNotSatisfiable},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			hold, open := gate(t)
-			h := serveHandler(t, middleware.Config{HeadAsGet: true}, func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Cache-Control", "max-age=60")
-				w.Header().Set("Etag", `"v1"`)
-				w.Header().Set("Content-Type", "text/plain")
-				w.Header().Set("Content-Length", fmt.Sprint(len(content)))
-				io.WriteString(w, content[:5])
-				<-hold
-				io.WriteString(w, content[5:])
-			})
-			defer open()
-			h.client.Timeout = 10 * time.Second
-			require.Equal(t, test.status, h.do(test.method, "/", test.header...).StatusCode)
-		})
-	}
-}
-
-// A client who does not read does not hold up the handler that flushes for others.
-func TestFlushDoesNotWaitForSlowClients(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+// A client that does not read does not hold up the handler that flushes.
+func TestSlowClientDoesNotHoldUpFlushes(t *testing.T) {
+	cache := newCache(t, middleware.Config{})
 	stuck, free := gate(t)
 	door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=600")
@@ -205,7 +173,7 @@ func TestFlushDoesNotWaitForSlowClients(t *testing.T) {
 	slow.Wait()
 }
 
-// stuckWriter is the writer of a client who reads nothing until free is closed.
+// stuckWriter is the writer of a client that reads nothing until free is closed.
 type stuckWriter struct {
 	*httptest.ResponseRecorder
 	free chan struct{}
@@ -213,10 +181,9 @@ type stuckWriter struct {
 
 func (s *stuckWriter) Flush() { <-s.free; s.ResponseRecorder.Flush() }
 
-// Flushing is safe beside the writing it is for, and over when ServeHTTP is.
+// Flushing is safe while the same answer is written, and ends with ServeHTTP.
 func TestFlushesEndWithTheAnswer(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=600")
 		for range 20 {
@@ -232,14 +199,14 @@ func TestFlushesEndWithTheAnswer(t *testing.T) {
 			door.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 			w.over.Store(true)
 			if w.Body.Len() != 120 || w.late.Load() {
-				t.Errorf("%d bytes, used after the end: %v", w.Body.Len(), w.late.Load())
+				t.Errorf("got %d bytes; writer used after ServeHTTP: %v", w.Body.Len(), w.late.Load())
 			}
 		})
 	}
 	clients.Wait()
 }
 
-// strictWriter notes a use after ServeHTTP.
+// strictWriter records whether it is used after ServeHTTP has returned.
 type strictWriter struct {
 	*httptest.ResponseRecorder
 	over, late atomic.Bool
@@ -250,81 +217,4 @@ func (s *strictWriter) Flush() {
 		s.late.Store(true)
 	}
 	s.ResponseRecorder.Flush()
-}
-
-// closeNotifier is http.CloseNotifier, which frameworks still ask for.
-type closeNotifier interface{ CloseNotify() <-chan bool }
-
-// Handlers find what they commonly ask a server's ResponseWriter for, in a revalidation in the
-// background too.
-func TestHandlerResponseWriterCanWhatAServersCan(t *testing.T) {
-	var asked atomic.Int32
-	check := func(w http.ResponseWriter, hijacks bool) {
-		_, flusher := w.(http.Flusher)
-		_, stringWriter := w.(io.StringWriter)
-		_, readerFrom := w.(io.ReaderFrom)
-		_, hijacker := w.(http.Hijacker)
-		notifier, ok := w.(closeNotifier)
-		if !flusher || !stringWriter || !readerFrom || !ok || hijacker != hijacks {
-			t.Errorf("flusher %v, string writer %v, reader from %v, close notifier %v, hijacker %v", flusher, stringWriter, readerFrom, ok, hijacker)
-			return
-		}
-		select {
-		case <-notifier.CloseNotify():
-			t.Error("nobody has left")
-		default:
-		}
-	}
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
-	inner := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		check(w, false)
-		w.Header().Set("Cache-Control", "max-age=100, stale-while-revalidate=100")
-		aged(w, 150*time.Second)
-		fmt.Fprint(w, asked.Add(1))
-	}))
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		check(w, !middleware.IsRefresh(r.Context()))
-		inner.ServeHTTP(w, r)
-	}))
-	defer front.Close()
-	h := &house{t: t, front: front, client: front.Client()}
-	for range 2 {
-		require.Equal(t, "1", h.get("/").body)
-		require.NoError(t, cache.Wait(t.Context()))
-	}
-	require.EqualValues(t, 2, asked.Load())
-}
-
-// A handler that ends early because CloseNotify tells it to has not written all of what it began:
-// that is told only of a fetch that is cancelled, and nothing of it is stored.
-func TestCloseNotifyIsAboutTheFetch(t *testing.T) {
-	for _, cacheable := range []bool{false, true} {
-		told := make(chan bool, 1)
-		h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Cache-Control", map[bool]string{false: "no-store", true: "max-age=60"}[cacheable])
-			io.WriteString(w, "one ")
-			w.(http.Flusher).Flush()
-			select {
-			case <-w.(closeNotifier).CloseNotify():
-				told <- true
-			case <-time.After(500 * time.Millisecond):
-				io.WriteString(w, "two")
-				told <- false
-			}
-		})
-		ctx, cancel := context.WithCancel(t.Context())
-		r, _ := http.NewRequestWithContext(ctx, "GET", h.front.URL, nil)
-		response, err := h.client.Do(r)
-		require.NoError(t, err)
-		cancel()
-		response.Body.Close()
-		require.Equal(t, !cacheable, <-told)
-		if cacheable {
-			require.NoError(t, h.cache.Wait(t.Context()))
-			again := h.get("/")
-			require.Equal(t, "one two", again.body)
-			require.Contains(t, again.status(), "; hit")
-		}
-	}
 }

@@ -3,15 +3,14 @@ package middleware_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
-	"net/textproto"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,20 +19,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// serveHandler serves next behind a cache.
-func serveHandler(t *testing.T, cfg middleware.Config, next http.HandlerFunc) *house {
-	t.Helper()
-	h := newHouse(t, "handler", cfg, nil)
-	h.front.Close()
-	h.front = httptest.NewUnstartedServer(h.cache.Handler(next))
-	h.front.Config.ErrorLog = quiet
-	h.front.Start()
-	t.Cleanup(h.front.Close)
-	return h
-}
-
-func TestHandlerUpgradesGetTheRawResponseWriter(t *testing.T) {
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+func TestHandlerUpgradeGetsTheRawResponseWriter(t *testing.T) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -59,154 +46,6 @@ func TestHandlerUpgradesGetTheRawResponseWriter(t *testing.T) {
 	require.Equal(t, "ping\n", line)
 }
 
-func TestHandlerResponseWriterHasNoUnwrap(t *testing.T) {
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
-		_, unwraps := w.(interface{ Unwrap() http.ResponseWriter })
-		_, _, hijackErr := http.NewResponseController(w).Hijack()
-		fmt.Fprint(w, unwraps, " ", errors.Is(hijackErr, errors.ErrUnsupported))
-	})
-	require.Equal(t, "false true", h.get("/").body)
-}
-
-func TestHandlerHeaderIsSnapshotAtWriteHeader(t *testing.T) {
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "max-age=60")
-		w.Header().Set("X-A", "before")
-		w.WriteHeader(203)
-		w.Header().Set("X-A", "after")
-		io.WriteString(w, "body")
-	})
-	for range 2 {
-		r := h.get("/")
-		require.Equal(t, 203, r.StatusCode)
-		require.Equal(t, "before", r.Header.Get("X-A"))
-	}
-}
-
-func TestHandlerSettlesDateAndContentTypeAtAdmission(t *testing.T) {
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "max-age=60")
-		if r.URL.Path == "/suppressed" {
-			w.Header()["Content-Type"] = nil
-		}
-		io.WriteString(w, "<html><body>")
-	})
-	first, second := h.get("/"), h.get("/")
-	require.Equal(t, "text/html; charset=utf-8", first.Header.Get("Content-Type"))
-	require.Equal(t, first.Header.Get("Content-Type"), second.Header.Get("Content-Type"))
-	require.NotEmpty(t, first.Header.Get("Date"))
-	require.Equal(t, first.Header.Get("Date"), second.Header.Get("Date"))
-	require.Contains(t, second.status(), "; hit")
-	for range 2 {
-		r := h.get("/suppressed")
-		require.NotContains(t, r.Header, "Content-Type")
-	}
-}
-
-func TestHandlerWriteErrorsAreNetHTTPs(t *testing.T) {
-	errs := make(chan error, 4)
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "max-age=60")
-		switch r.URL.Path {
-		case "/long":
-			w.Header().Set("Content-Length", "3")
-			io.WriteString(w, "abc")
-			_, err := io.WriteString(w, "d")
-			errs <- err
-		case "/none":
-			w.WriteHeader(http.StatusNoContent)
-			_, err := io.WriteString(w, "d")
-			errs <- err
-		}
-	})
-	resp, err := h.client.Get(h.front.URL + "/long")
-	if err == nil {
-		io.ReadAll(resp.Body) // as much as was declared; what follows is the server's affair
-		resp.Body.Close()
-	}
-	require.ErrorIs(t, <-errs, http.ErrContentLength)
-	require.Equal(t, 204, h.get("/none").StatusCode)
-	require.ErrorIs(t, <-errs, http.ErrBodyNotAllowed)
-}
-
-func TestHandlerInterimResponsesPassAtOnceInOrder(t *testing.T) {
-	calls := 0
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
-		calls++
-		w.Header().Set("Link", "</style.css>; rel=preload")
-		w.WriteHeader(http.StatusEarlyHints)
-		w.Header().Set("Link", "</script.js>; rel=preload")
-		w.WriteHeader(http.StatusEarlyHints)
-		w.Header().Del("Link")
-		w.Header().Set("Cache-Control", "max-age=60")
-		io.WriteString(w, "body")
-	})
-	for i := range 2 {
-		var hints []string
-		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
-			Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
-				hints = append(hints, fmt.Sprint(code, " ", header.Get("Link")))
-				return nil
-			},
-		})
-		req, _ := http.NewRequestWithContext(ctx, "GET", h.front.URL+"/", nil)
-		resp, err := h.client.Do(req)
-		require.NoError(t, err)
-		resp.Body.Close()
-		require.Empty(t, resp.Header.Get("Link"))
-		if i == 0 {
-			require.Equal(t, []string{"103 </style.css>; rel=preload", "103 </script.js>; rel=preload"}, hints)
-		} else {
-			require.Empty(t, hints)
-		}
-	}
-	require.Equal(t, 1, calls)
-}
-
-func TestHandlerTrailersReachThoseAttachedAndAreNotStored(t *testing.T) {
-	release := make(chan struct{})
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "max-age=60")
-		w.Header().Set("Trailer", "X-Sum")
-		io.WriteString(w, "body")
-		http.NewResponseController(w).Flush()
-		<-release
-		w.Header().Set("X-Sum", "42")
-		w.Header().Set(http.TrailerPrefix+"X-More", "yes")
-	})
-	var attached []*http.Response
-	for range 2 {
-		resp, err := h.client.Get(h.front.URL + "/")
-		require.NoError(t, err)
-		attached = append(attached, resp)
-	}
-	close(release)
-	for _, resp := range attached {
-		io.ReadAll(resp.Body)
-		resp.Body.Close()
-		require.Equal(t, "42", resp.Trailer.Get("X-Sum"))
-		require.Equal(t, "yes", resp.Trailer.Get("X-More"))
-	}
-	again := h.get("/")
-	require.Contains(t, again.status(), "; hit")
-	require.Empty(t, again.Trailer)
-}
-
-func TestHandlerTrailersOfUncacheableResponsesPass(t *testing.T) {
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Trailer", "X-Sum")
-		io.WriteString(w, "body")
-		w.Header().Set("X-Sum", "42")
-		w.Header().Set(http.TrailerPrefix+"X-More", "yes")
-	})
-	r := h.get("/")
-	require.Equal(t, "42", r.Trailer.Get("X-Sum"))
-	require.Equal(t, "yes", r.Trailer.Get("X-More"))
-}
-
-type ctxKey struct{}
-
 func TestHandlerContextKeepsValuesAndLosesCancellation(t *testing.T) {
 	state := make(chan string, 2)
 	next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -222,14 +61,14 @@ func TestHandlerContextKeepsValuesAndLosesCancellation(t *testing.T) {
 		case <-r.Context().Done():
 			state <- "cancelled"
 		case <-time.After(300 * time.Millisecond):
-			state <- fmt.Sprint("lives on ", r.Context().Value(ctxKey{}), " ", r.Context().Value(http.ServerContextKey) != nil)
+			state <- fmt.Sprint("lives on ", r.Context().Value(contextKey{}), " ", r.Context().Value(http.ServerContextKey) != nil)
 		}
 	})
-	h := newHouse(t, "handler", middleware.Config{}, nil)
+	h := newHarness(t, "handler", middleware.Config{}, nil)
 	h.front.Close()
 	h.front = httptest.NewUnstartedServer(h.cache.Handler(next))
 	h.front.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
-		return context.WithValue(ctx, ctxKey{}, "kept")
+		return context.WithValue(ctx, contextKey{}, "kept")
 	}
 	h.front.Start()
 	t.Cleanup(h.front.Close)
@@ -242,10 +81,9 @@ func TestHandlerContextKeepsValuesAndLosesCancellation(t *testing.T) {
 	require.ElementsMatch(t, []string{"lives on kept true", "cancelled"}, []string{<-state, <-state})
 }
 
-// ServeHTTP returns only after next has, even when its client is long gone.
-func TestHandlerServeHTTPReturnsAfterNext(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+// ServeHTTP returns only after next has returned, even if its client has left long ago.
+func TestHandlerServeHTTPReturnsAfterNextHasReturned(t *testing.T) {
+	cache := newCache(t, middleware.Config{})
 	nextReturned := false
 	handler := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -265,8 +103,7 @@ func TestHandlerServeHTTPReturnsAfterNext(t *testing.T) {
 }
 
 func TestHandlerPanicReachesTheServerAfterTheFillIsAborted(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	boom := true
 	handler := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -288,7 +125,7 @@ func TestHandlerPanicReachesTheServerAfterTheFillIsAborted(t *testing.T) {
 
 func TestHandlerHitNeverCallsNext(t *testing.T) {
 	calls := 0
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		calls++
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Etag", `"v"`)
@@ -306,7 +143,7 @@ func TestHandlerHitNeverCallsNext(t *testing.T) {
 }
 
 func TestHandlerMultipartRanges(t *testing.T) {
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Content-Type", "text/plain")
 		io.WriteString(w, "0123456789")
@@ -323,10 +160,10 @@ func TestHandlerMultipartRanges(t *testing.T) {
 	require.Equal(t, "bytes */10", h.get("/", "Range", "bytes=20-").Header.Get("Content-Range"))
 }
 
-// SSE: each event reaches the client when it is flushed.
-func TestHandlerStreamsUncacheableAsItComes(t *testing.T) {
+// Each server-sent event reaches the client when the handler flushes it.
+func TestHandlerStreamsUncacheableResponses(t *testing.T) {
 	next := make(chan string)
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		for event := range next {
 			fmt.Fprintf(w, "data: %s\n\n", event)
@@ -355,7 +192,7 @@ func TestHandlerStreamsUncacheableAsItComes(t *testing.T) {
 
 func TestHandlerHeadAsGetFillsTheCache(t *testing.T) {
 	var methods []string
-	h := serveHandler(t, middleware.Config{HeadAsGet: true}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{HeadAsGet: true}, func(w http.ResponseWriter, r *http.Request) {
 		methods = append(methods, r.Method)
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, "<html>")
@@ -368,11 +205,11 @@ func TestHandlerHeadAsGetFillsTheCache(t *testing.T) {
 	require.Equal(t, []string{"GET"}, methods)
 }
 
-// Some clients offer HTTP/2 with their first request, whatever it is: that leads neither past the
-// cache nor past its rules.
+// Some clients offer HTTP/2 in their first request, whatever it is. The offer changes nothing about
+// caching.
 func TestHandlerIgnoresTheUpgradeToHTTP2(t *testing.T) {
 	calls := 0
-	h := serveHandler(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		calls++
 		fresh("x")(w, r)
 	})
@@ -383,4 +220,116 @@ func TestHandlerIgnoresTheUpgradeToHTTP2(t *testing.T) {
 	require.Equal(t, 403, h.do("PURGE", "/", offer...).StatusCode)
 	require.Equal(t, 200, h.do("POST", "/", offer...).StatusCode)
 	require.NotContains(t, h.get("/").status(), "; hit")
+}
+
+// A handler around the cache may recover from http.ErrAbortHandler. Half an answer still does not
+// look complete, by HTTP/1.1 or HTTP/2, to the client that caused the fetch or to those that read
+// along.
+func TestRecoveredAbortDoesNotEndTheAnswerCleanly(t *testing.T) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) {
+			cache := newCache(t, middleware.Config{})
+			begun, fail := make(chan struct{}), make(chan struct{})
+			door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				io.WriteString(w, strings.Repeat("the first half ", 100))
+				w.(http.Flusher).Flush()
+				close(begun)
+				<-fail
+				panic(http.ErrAbortHandler)
+			}))
+			front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer func() { _ = recover() }()
+				door.ServeHTTP(w, r)
+			}))
+			front.EnableHTTP2 = proto == "HTTP/2.0"
+			front.StartTLS()
+			defer front.Close()
+			var bodies [2]io.ReadCloser
+			for i := range bodies {
+				response, err := front.Client().Get(front.URL)
+				require.NoError(t, err)
+				require.Equal(t, proto, response.Proto)
+				bodies[i] = response.Body
+				<-begun
+			}
+			close(fail)
+			for i, body := range bodies {
+				_, err := io.Copy(io.Discard, body)
+				require.Error(t, err, "client %d", i)
+				body.Close()
+			}
+		})
+	}
+}
+
+// Some routers write a handler's error after all middleware has returned, to the ResponseWriter
+// that the cache gave them. A handler that returned without writing is not stored as an empty 200.
+func TestAnswerWrittenAfterTheHandlerReturnedIsSent(t *testing.T) {
+	for name, late := range map[string]func(w http.ResponseWriter){
+		"nothing":   func(http.ResponseWriter) {},
+		"error":     func(w http.ResponseWriter) { http.Error(w, "no such thing", http.StatusNotFound) },
+		"body":      func(w http.ResponseWriter) { io.WriteString(w, "body") },
+		"read from": func(w http.ResponseWriter) { w.(io.ReaderFrom).ReadFrom(strings.NewReader("body")) },
+		"flush":     func(w http.ResponseWriter) { w.(http.Flusher).Flush(); io.WriteString(w, "body") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked atomic.Int32
+			h := newHarness(t, "handler", middleware.Config{}, nil)
+			var inner http.ResponseWriter
+			var mu sync.Mutex
+			door := h.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked.Add(1)
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("X-Inner", "set")
+				inner = w
+			}))
+			h.front.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				defer mu.Unlock()
+				w.Header().Set("X-Outer", "set")
+				door.ServeHTTP(w, r)
+				inner.Header().Del("X-Inner")
+				late(inner)
+			})
+			for n := range int32(2) {
+				for _, method := range []string{"GET", "HEAD", "POST"} {
+					r := h.do(method, "/")
+					require.NoError(t, r.err)
+					require.Equal(t, map[bool]int{false: 200, true: 404}[name == "error"], r.StatusCode)
+					require.Equal(t, "set", r.Header.Get("X-Outer"))
+					require.Equal(t, map[bool]string{true: "set"}[name == "nothing"], r.Header.Get("X-Inner"))
+					if method != "HEAD" && name != "nothing" {
+						require.Equal(t, map[bool]string{false: "body", true: "no such thing\n"}[name == "error"], r.body)
+					}
+					require.NotContains(t, r.status(), "stored")
+				}
+				require.Equal(t, 3*(n+1), asked.Load())
+			}
+		})
+	}
+}
+
+// Clients that wait for such an answer are released.
+func TestWaitersOfAHandlerThatWritesNothingAreReleased(t *testing.T) {
+	const clients = 20
+	var asked atomic.Int32
+	hold, open := gate(t)
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 1 {
+			<-hold
+		}
+	})
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			if r := h.try("GET", "/"); r.err != nil || r.StatusCode != 200 {
+				t.Error(r.err, r.StatusCode)
+			}
+		})
+	}
+	eventually(t, func() bool { return asked.Load() == 1 }, "the first client reaches the origin")
+	open()
+	all.Wait()
+	require.EqualValues(t, clients, asked.Load())
 }

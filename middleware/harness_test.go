@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,8 +22,8 @@ import (
 
 var quiet = log.New(io.Discard, "", 0)
 
-// house is an origin, a cache and a server in front of it, on loopback.
-type house struct {
+// harness is an origin, a cache and a server in front of it, on loopback.
+type harness struct {
 	t      testing.TB
 	door   string
 	cache  *middleware.Cache
@@ -31,23 +32,22 @@ type house struct {
 	client *http.Client
 
 	mu    sync.Mutex
-	count int             // of the requests that reached the origin
-	asked []*http.Request // the latest of them
+	count int             // how many requests reached the origin
+	asked []*http.Request // the latest hundred of them
 }
 
-// eachDoor runs test against a house with the cache as a handler and one with the cache as a
-// transport.
-func eachDoor(t *testing.T, cfg middleware.Config, origin http.HandlerFunc, test func(t *testing.T, h *house)) {
+// eachDoor runs test twice: with the cache as a handler and with the cache as a transport.
+func eachDoor(t *testing.T, cfg middleware.Config, origin http.HandlerFunc, test func(t *testing.T, h *harness)) {
 	t.Helper()
 	for _, door := range []string{"handler", "transport"} {
-		t.Run(door, func(t *testing.T) { test(t, newHouse(t, door, cfg, origin)) })
+		t.Run(door, func(t *testing.T) { test(t, newHarness(t, door, cfg, origin)) })
 	}
 }
 
-func newHouse(t testing.TB, door string, cfg middleware.Config, origin http.HandlerFunc) *house {
+func newHarness(t testing.TB, door string, cfg middleware.Config, origin http.HandlerFunc) *harness {
 	t.Helper()
 	faulty.CheckGoroutines(t)
-	h := &house{t: t, door: door}
+	h := &harness{t: t, door: door}
 	h.origin = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
 		h.count++
@@ -61,29 +61,49 @@ func newHouse(t testing.TB, door string, cfg middleware.Config, origin http.Hand
 	return h
 }
 
-// newFaultyHouse is newHouse with an origin that misbehaves as the script says. Every body of the
-// origin's has to be closed at the end.
-func newFaultyHouse(t testing.TB, door string, cfg middleware.Config, script func(*http.Request) faulty.Answer) (*house, *faulty.Origin) {
+// newFaultyHarness is newHarness with an origin that misbehaves as script says. Every body from the
+// origin must be closed at the end.
+func newFaultyHarness(t testing.TB, door string, cfg middleware.Config, script func(*http.Request) faulty.Answer) (*harness, *faulty.Origin) {
 	t.Helper()
 	faulty.CheckGoroutines(t)
 	origin := faulty.NewOrigin(t, script)
-	h := &house{t: t, door: door, origin: &httptest.Server{URL: origin.URL}}
+	h := &harness{t: t, door: door, origin: &httptest.Server{URL: origin.URL}}
 	h.open(cfg, nil)
 	return h, origin
 }
 
-// newHTTP2House is newFaultyHouse with an origin that speaks HTTP/2.
-func newHTTP2House(t testing.TB, door string, cfg middleware.Config, script func(*http.Request) faulty.Answer) (*house, *faulty.HTTP2Origin) {
+// newHTTP2Harness is newFaultyHarness with an origin that speaks HTTP/2.
+func newHTTP2Harness(t testing.TB, door string, cfg middleware.Config, script func(*http.Request) faulty.Answer) (*harness, *faulty.HTTP2Origin) {
 	t.Helper()
 	faulty.CheckGoroutines(t)
 	origin := faulty.NewHTTP2Origin(t, script)
-	h := &house{t: t, door: door, origin: &httptest.Server{URL: origin.URL}}
+	h := &harness{t: t, door: door, origin: &httptest.Server{URL: origin.URL}}
 	h.open(cfg, origin.Transport())
 	return h, origin
 }
 
-// open builds what is before the origin. A nil base is a transport of the house's own.
-func (h *house) open(cfg middleware.Config, base http.RoundTripper) {
+// newHandlerHarness returns a harness whose server is the cache in front of next, without a proxy.
+func newHandlerHarness(t *testing.T, cfg middleware.Config, next http.HandlerFunc) *harness {
+	t.Helper()
+	h := newHarness(t, "handler", cfg, nil)
+	h.front.Close()
+	h.front = startServer(t, h.cache.Handler(next))
+	return h
+}
+
+// newTransportHarness returns a harness whose client's transport is the cache.
+func newTransportHarness(t *testing.T, cfg middleware.Config, origin http.HandlerFunc) *harness {
+	h := newHarness(t, "transport", cfg, origin)
+	base := &http.Transport{}
+	t.Cleanup(base.CloseIdleConnections)
+	h.client = &http.Client{Transport: h.cache.Transport(base)}
+	h.front = h.origin
+	return h
+}
+
+// open builds the cache and the server in front of it. If base is nil, the harness makes a
+// transport of its own.
+func (h *harness) open(cfg middleware.Config, base http.RoundTripper) {
 	h.t.Helper()
 	var err error
 	h.cache, err = middleware.New(cfg)
@@ -96,26 +116,73 @@ func (h *house) open(cfg middleware.Config, base http.RoundTripper) {
 	h.front = newFront(h.cache, h.door, h.origin.URL, faulty.TrackBodies(h.t, base), h.t)
 	h.client = &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}}
 	h.t.Cleanup(h.client.CloseIdleConnections)
-	h.t.Cleanup(func() {
+	closeAtEnd(h.t, h.cache)
+}
+
+// newCache returns a cache that is closed at the end of t.
+func newCache(t testing.TB, cfg middleware.Config) *middleware.Cache {
+	t.Helper()
+	cache, err := middleware.New(cfg)
+	require.NoError(t, err)
+	closeAtEnd(t, cache)
+	return cache
+}
+
+// closeAtEnd closes cache at the end of t. Its fills must end within ten seconds.
+func closeAtEnd(t testing.TB, cache *middleware.Cache) {
+	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		require.NoError(h.t, h.cache.Close(ctx))
+		require.NoError(t, cache.Close(ctx))
 	})
 }
 
-// newFront serves the origin, which transport reaches, through the cache by one of its doors.
+// serve starts a server for handler and returns a harness that asks it.
+func serve(t testing.TB, handler http.Handler) *harness {
+	front := startServer(t, handler)
+	return &harness{t: t, front: front, client: front.Client()}
+}
+
+// serveTLS serves handler on loopback by HTTP/1.1 or HTTP/2, with TLS, and returns a harness to ask
+// it.
+func serveTLS(t *testing.T, proto string, handler http.Handler) *harness {
+	t.Helper()
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ErrorLog = quiet
+	server.EnableHTTP2 = proto == "HTTP/2.0"
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	client := server.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	h := &harness{t: t, front: server, client: client}
+	require.Equal(t, proto, h.get("/warm-up").Proto)
+	return h
+}
+
+// eachProtocol runs test with HTTP/1.1 and with HTTP/2.
+func eachProtocol(t *testing.T, test func(t *testing.T, proto string)) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) { test(t, proto) })
+	}
+}
+
+// startServer starts a server for handler that does not log.
+func startServer(t testing.TB, handler http.Handler) *httptest.Server {
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ErrorLog = quiet
+	server.Start()
+	t.Cleanup(server.Close)
+	return server
+}
+
+// newFront starts a server with the cache at the given door; transport leads to the origin.
 func newFront(cache *middleware.Cache, door, origin string, transport http.RoundTripper, t testing.TB) *httptest.Server {
 	handler, err := newProxy(cache, door, origin, transport)
 	require.NoError(t, err)
-	front := httptest.NewUnstartedServer(handler)
-	front.Config.ErrorLog = quiet
-	front.Start()
-	t.Cleanup(front.Close)
-	return front
+	return startServer(t, handler)
 }
 
-// newProxy is a reverse proxy of origin, which transport reaches, with the cache around it or in
-// it.
+// newProxy returns a reverse proxy for origin, with the cache around it or as its transport.
 func newProxy(cache *middleware.Cache, door, origin string, transport http.RoundTripper) (http.Handler, error) {
 	target, err := url.Parse(origin)
 	if err != nil {
@@ -138,59 +205,117 @@ func newProxy(cache *middleware.Cache, door, origin string, transport http.Round
 	return proxy, nil
 }
 
-// requests returns how often the origin was asked.
-func (h *house) requests() int {
+// requests returns how many requests reached the origin.
+func (h *harness) requests() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.count
 }
 
-// last returns the latest request that reached the origin.
-func (h *house) last() *http.Request {
+// lastRequest returns the latest request that reached the origin.
+func (h *harness) lastRequest() *http.Request {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.asked[len(h.asked)-1]
 }
 
-// reply is a response whose body was read.
+// reply is a response whose body has been read.
 type reply struct {
 	*http.Response
 	body string
-	err  error // of reading the body
+	err  error // from reading the body
 }
 
-// do sends a request; header holds name, value pairs.
-func (h *house) do(method, path string, header ...string) reply {
-	h.t.Helper()
-	r, err := http.NewRequest(method, h.front.URL+path, nil)
-	require.NoError(h.t, err)
-	for i := 0; i < len(header); i += 2 {
-		if header[i] == "Host" {
-			r.Host = header[i+1]
-			continue
-		}
-		r.Header.Add(header[i], header[i+1])
+// readReply reads and closes the body of response.
+func readReply(response *http.Response) reply {
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return reply{response, string(body), err}
+}
+
+// addFields adds name, value pairs to header.
+func addFields(header http.Header, pairs []string) {
+	for i := 0; i < len(pairs); i += 2 {
+		header.Add(pairs[i], pairs[i+1])
 	}
-	resp, err := h.client.Do(r)
-	require.NoError(h.t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return reply{resp, string(body), err}
 }
 
-func (h *house) get(path string, header ...string) reply {
+// do sends a request and reads the answer; header holds name, value pairs.
+func (h *harness) do(method, path string, header ...string) reply {
+	h.t.Helper()
+	response, err := h.send(method, path, header)
+	require.NoError(h.t, err)
+	return readReply(response)
+}
+
+// try is do for requests that may fail. Any goroutine may call it.
+func (h *harness) try(method, path string, header ...string) reply {
+	response, err := h.send(method, path, header)
+	if err != nil {
+		return reply{Response: &http.Response{}, err: err}
+	}
+	return readReply(response)
+}
+
+func (h *harness) send(method, path string, header []string) (*http.Response, error) {
+	r, err := http.NewRequest(method, h.front.URL+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	addFields(r.Header, header)
+	if host := r.Header.Get("Host"); host != "" {
+		r.Host = host
+		r.Header.Del("Host")
+	}
+	return h.client.Do(r)
+}
+
+func (h *harness) get(path string, header ...string) reply {
 	h.t.Helper()
 	return h.do(http.MethodGet, path, header...)
 }
 
-// status returns the response's Cache-Status.
+// getTwice requests target twice and returns the body. The second answer must be a hit.
+func (h *harness) getTwice(target string, header ...string) string {
+	h.t.Helper()
+	first := h.get(target, header...)
+	require.Contains(h.t, first.status(), "; stored", target)
+	second := h.get(target, header...)
+	require.Contains(h.t, second.status(), "; hit", target)
+	require.Equal(h.t, first.body, second.body, target)
+	return first.body
+}
+
+// raw sends the requests over one connection, byte for byte, and returns one reply for each.
+func (h *harness) raw(requests ...faulty.Request) []faulty.Reply {
+	h.t.Helper()
+	conn, err := faulty.Dial(context.Background(), h.front.URL)
+	require.NoError(h.t, err)
+	defer conn.Close()
+	var replies []faulty.Reply
+	for _, r := range requests {
+		require.NoError(h.t, conn.Send(r))
+		reply, err := conn.Receive(r.Method)
+		require.NoError(h.t, err)
+		replies = append(replies, reply)
+	}
+	return replies
+}
+
+// status returns the Cache-Status of the response.
 func (r reply) status() string { return r.Header.Get("Cache-Status") }
 
-// purge purges path through the cache's own call.
-func (h *house) purge(path string) error { return h.cache.Purge(context.Background(), h.keyed(path)) }
+// setCookies returns the cookies of an answer.
+func (r reply) setCookies() string { return strings.Join(r.Header["Set-Cookie"], "; ") }
 
-// keyed returns a request for path as the cache sees it: behind its server, or behind the proxy.
-func (h *house) keyed(path string) *http.Request {
+// purge calls Cache.Purge for path.
+func (h *harness) purge(path string) error {
+	return h.cache.Purge(context.Background(), h.requestFor(path))
+}
+
+// requestFor returns a request for path as the cache sees it: behind its server, or behind the
+// proxy.
+func (h *harness) requestFor(path string) *http.Request {
 	server := h.front.URL
 	if h.door == "transport" {
 		server = h.origin.URL
@@ -201,32 +326,13 @@ func (h *house) keyed(path string) *http.Request {
 	return r
 }
 
-// eventually waits for a condition that another goroutine brings about.
+// eventually waits up to ten seconds for a condition that another goroutine brings about.
 func eventually(t testing.TB, condition func() bool, what string) {
 	t.Helper()
 	require.Eventually(t, condition, 10*time.Second, time.Millisecond, what)
 }
 
-// try is do for requests that may fail, from any goroutine.
-func (h *house) try(method, path string, header ...string) reply {
-	r, err := http.NewRequest(method, h.front.URL+path, nil)
-	if err != nil {
-		return reply{Response: &http.Response{}, err: err}
-	}
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Add(header[i], header[i+1])
-	}
-	resp, err := h.client.Do(r)
-	if err != nil {
-		return reply{Response: &http.Response{}, err: err}
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return reply{resp, string(body), err}
-}
-
-// gate returns a channel to wait at and the function that closes it, which is called at the end of
-// t at the latest.
+// gate returns a channel to wait on and the function that closes it. The end of t closes it too.
 func gate(t testing.TB) (wait chan struct{}, open func()) {
 	wait = make(chan struct{})
 	open = sync.OnceFunc(func() { close(wait) })
@@ -234,5 +340,8 @@ func gate(t testing.TB) (wait chan struct{}, open func()) {
 	return wait, open
 }
 
-// long reports whether tests may take minutes and gigabytes.
-func long() bool { return os.Getenv("CIRQUE_LONG") != "" }
+// longTests reports whether tests may take minutes and gigabytes (CIRQUE_LONG).
+func longTests() bool { return os.Getenv("CIRQUE_LONG") != "" }
+
+// always allows a purge or trusts a proxy.
+func always(*http.Request) bool { return true }

@@ -18,8 +18,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// hooksThatPanic are all hooks of a Config, each of which calls panics first.
-func hooksThatPanic(panics func()) map[string]middleware.Config {
+// panickingHooks has a Config for each hook; every hook calls panics first.
+func panickingHooks(panics func()) map[string]middleware.Config {
 	return map[string]middleware.Config{
 		"Key":           {Key: func(r *http.Request) (string, bool) { panics(); return middleware.DefaultKey(r) }},
 		"UserTag":       {UserTag: func(*http.Request) string { panics(); return "" }},
@@ -51,10 +51,10 @@ func hooksThatPanic(panics func()) map[string]middleware.Config {
 	}
 }
 
-// A hook that panics costs the request that it was called for, and no other: no body stays open, no
-// place for a fill is lost, and nobody waits for a turn that nobody will end.
-func TestHooksThatPanic(t *testing.T) {
-	var armed atomic.Int32 // panics at the nth call from now
+// A hook that panics fails the request that called it and no other. No body stays open, no place
+// for a fill is lost, and no waiter is left waiting.
+func TestPanickingHookFailsItsRequestOnly(t *testing.T) {
+	var armed atomic.Int32 // The nth call from now panics.
 	var version atomic.Int32
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -78,7 +78,7 @@ func TestHooksThatPanic(t *testing.T) {
 		}
 		io.WriteString(w, r.URL.Path)
 	}
-	for name, cfg := range hooksThatPanic(func() {
+	for name, cfg := range panickingHooks(func() {
 		if armed.Add(-1) == 0 {
 			panic("broken hook")
 		}
@@ -87,7 +87,7 @@ func TestHooksThatPanic(t *testing.T) {
 			store, tally := faultystorage.Wrap(memcache.New(memcache.Config{}), nil)
 			cfg.Storage, cfg.MaxFills, cfg.MaxRevalidations = store, 1, 1
 			cfg.LockWait, cfg.LockAge = time.Minute, time.Hour
-			eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+			eachDoor(t, cfg, origin, func(t *testing.T, h *harness) {
 				h.client.Timeout = 30 * time.Second // less than LockWait
 				settled := func() { require.NoError(t, h.cache.Wait(t.Context())) }
 				for _, path := range []string{"/fresh", "/stale", "/swr"} {
@@ -106,22 +106,22 @@ func TestHooksThatPanic(t *testing.T) {
 						}
 					}
 				}
-				h.get("/swr") // causes a revalidation
+				h.get("/swr") // This causes a revalidation.
 				settled()
 				before := version.Load()
 				h.get("/swr")
 				settled()
-				require.Equal(t, before+1, version.Load(), "stale-while-revalidate goes on")
+				require.Equal(t, before+1, version.Load(), "stale-while-revalidate must go on")
 				require.Contains(t, h.get("/new").status(), "; stored")
 				settled()
-				eventually(t, func() bool { return len(tally.Open()) == 0 }, "bodies are closed")
+				eventually(t, func() bool { return len(tally.Open()) == 0 }, "all bodies are closed")
 			})
 		})
 	}
 }
 
-// Nor does the stored part stay open that was to be added to.
-func TestHookThatPanicsWhileAPartIsAddedTo(t *testing.T) {
+// A hook that panics while bytes are added to a stored part leaves that part closed.
+func TestPanickingHookLeavesNoPartOpen(t *testing.T) {
 	var armed atomic.Int32
 	store, tally := faultystorage.Wrap(memcache.New(memcache.Config{}), nil)
 	cfg := middleware.Config{
@@ -137,17 +137,18 @@ func TestHookThatPanicsWhileAPartIsAddedTo(t *testing.T) {
 		w.Header().Set("Etag", `"e"`)
 		http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(numbers))
 	}
-	eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+	eachDoor(t, cfg, origin, func(t *testing.T, h *harness) {
 		armed.Store(0)
 		h.get("/", "Range", "bytes=0-9")
 		for nth := int32(1); nth < 8; nth++ {
-			h.client.CloseIdleConnections() // over a new one the client does not ask again by itself
+			// On a new connection the client does not retry by itself.
+			h.client.CloseIdleConnections()
 			armed.Store(nth)
 			h.try(http.MethodGet, "/", "Range", "bytes=10-19")
 			require.NoError(t, h.cache.Wait(t.Context()))
 		}
 		armed.Store(0)
 		require.Equal(t, numbers[:20], h.get("/", "Range", "bytes=0-19").body)
-		eventually(t, func() bool { return len(tally.Open()) == 0 }, "bodies are closed")
+		eventually(t, func() bool { return len(tally.Open()) == 0 }, "all bodies are closed")
 	})
 }

@@ -6,34 +6,32 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"sync"
-	"sync/atomic"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/verify/faulty"
 	"github.com/cirquecache/cirque/internal/verify/faulty/faultystorage"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// The connection tells the scheme of a request, not what its absolute form claims: an unsafe
-// request makes invalid what a GET for the same would find. A GET whose absolute form claims
-// another scheme is not for the cache, as the handler sees the claim.
-func TestAbsoluteFormInvalidatesWhatItIsFor(t *testing.T) {
+// The scheme of a request is that of its connection, not the one in its absolute form. An unsafe
+// request invalidates what a GET for the same target would find. A GET with another scheme in its
+// absolute form passes, as the handler sees that scheme.
+func TestAbsoluteFormInvalidatesByTheSchemeOfTheConnection(t *testing.T) {
 	n := 0
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n++
 		fresh(fmt.Sprint(n))(w, r)
 	}))
 	ask := func(method, target string) string {
 		r := httptest.NewRequest(method, target, nil)
-		r.TLS = nil // which httptest sets by the target
+		r.TLS = nil // httptest sets TLS by the scheme of the target.
 		w := httptest.NewRecorder()
 		door.ServeHTTP(w, r)
 		return w.Body.String()
@@ -48,12 +46,11 @@ func TestAbsoluteFormInvalidatesWhatItIsFor(t *testing.T) {
 	require.NoError(t, cache.Close(t.Context()))
 }
 
-// What an unsafe request has done stays done though its client has left.
+// An unsafe request invalidates although its client has left.
 func TestInvalidationOutlivesItsClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPost {
 				time.Sleep(time.Second)
@@ -64,23 +61,22 @@ func TestInvalidationOutlivesItsClient(t *testing.T) {
 		require.Equal(t, "1", b.get("/").body)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		_, err = b.ask(ctx, http.MethodPost, "/")
+		_, err := b.ask(ctx, http.MethodPost, "/")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.NoError(t, cache.Wait(t.Context()))
 		require.Equal(t, "3", b.get("/").body)
 	})
 }
 
-// Nor is it undone by a response from before that the Storage has not yet begun to store when the
-// client leaves. The same goes for a PURGE.
-func TestInvalidationOfWhatIsBeginningOutlivesItsClient(t *testing.T) {
+// An unsafe request or a PURGE invalidates an older response that the Storage begins to store
+// later, although the client has left.
+func TestInvalidationCoversFillsThatAreBeginning(t *testing.T) {
 	for _, method := range []string{http.MethodPost, "PURGE"} {
 		t.Run(method, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
 					faultystorage.Nth(faultystorage.MissHandler, 1, faultystorage.Fault{Delay: 4 * time.Second}))
-				cache, err := middleware.New(middleware.Config{Storage: storage, AuthorizePurge: func(*http.Request) bool { return true }})
-				require.NoError(t, err)
+				cache := newCache(t, middleware.Config{Storage: storage, AuthorizePurge: always})
 				state := "before"
 				b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if r.Method == http.MethodPost {
@@ -93,7 +89,7 @@ func TestInvalidationOfWhatIsBeginningOutlivesItsClient(t *testing.T) {
 				state = "after"
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				_, err = b.ask(ctx, method, "/")
+				_, err := b.ask(ctx, method, "/")
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				time.Sleep(10 * time.Second)
 				require.Equal(t, "after", b.get("/").body)
@@ -103,140 +99,102 @@ func TestInvalidationOfWhatIsBeginningOutlivesItsClient(t *testing.T) {
 	}
 }
 
-// A purge that fails for what came in by one door reaches what came in by the other.
-func TestPurgeReachesBothDoors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var slow atomic.Bool
-		storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}), func(op faultystorage.Op, _ int) faultystorage.Fault {
-			if op == faultystorage.MissHandler && slow.Load() {
-				return faultystorage.Fault{Delay: 4 * time.Second}
+func TestUnsafeMethodsInvalidateTargetAndLocation(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			fresh("x")(w, r)
+			return
+		}
+		w.Header().Set("Location", "/other")
+		w.Header().Set("Content-Location", "http://elsewhere.test/third")
+		if r.URL.Query().Get("fail") != "" {
+			w.WriteHeader(500)
+		}
+	}
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
+		for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "FROB"} {
+			for _, path := range []string{"/", "/other", "/third"} {
+				h.get(path)
+				require.Contains(t, h.get(path).status(), "; hit")
 			}
-			return faultystorage.Fault{}
-		})
-		cache, err := middleware.New(middleware.Config{Storage: storage})
-		require.NoError(t, err)
-		var state atomic.Value
-		state.Store("before")
-		origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fresh(state.Load().(string))(w, r) })
-		handler := &bubble{t: t, cache: cache, door: serving{cache.Handler(origin)}}
-		transport := &bubble{t: t, cache: cache, door: cache.Transport(serving{origin})}
-		require.Equal(t, "before", transport.get("/").body)
-		synctest.Wait()
-		slow.Store(true)
-		go handler.get("/")
-		synctest.Wait()
-		state.Store("after")
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		require.ErrorIs(t, handler.purge(ctx), context.DeadlineExceeded)
-		time.Sleep(10 * time.Second)
-		slow.Store(false)
-		require.Equal(t, "after", transport.get("/").body)
-		require.Equal(t, "after", handler.get("/").body)
-		require.NoError(t, cache.Close(t.Context()))
+			h.do(method, "/?fail=1")
+			require.Contains(t, h.get("/").status(), "; hit")
+			h.do(method, "/")
+			for path, hit := range map[string]bool{"/": false, "/other": false, "/third": true} {
+				require.Equal(t, hit, strings.Contains(h.get(path).status(), "; hit"), method+path)
+			}
+		}
 	})
 }
 
-// The answer to a POST is not stored for later GETs if their URL was purged since the origin was
-// asked. That the POST itself makes it invalid is no such purge.
-func TestPurgeVoidsTheAnswerToAPost(t *testing.T) {
-	for _, purged := range []bool{false, true} {
-		t.Run(fmt.Sprint("purged ", purged), func(t *testing.T) {
-			eachBubble(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
-				if r.Method != http.MethodPost {
-					fresh("got")(w, r)
-					return
-				}
-				w.Header().Set("Content-Location", "http://example.com/")
-				time.Sleep(2 * time.Second)
-				fresh("posted")(w, r)
-			}, func(t *testing.T, b *bubble) {
-				answered := make(chan *http.Response)
-				go func() {
-					res, err := b.ask(t.Context(), http.MethodPost, "/")
-					require.NoError(t, err)
-					answered <- res
-				}()
-				time.Sleep(time.Second)
-				want := "posted"
-				if purged {
-					want = "got"
-					require.ErrorIs(t, b.purge(t.Context()), cirque.ErrNotFound)
-				}
-				res := <-answered
-				_, err := io.Copy(io.Discard, res.Body)
-				require.NoError(t, err)
-				require.NoError(t, res.Body.Close())
-				synctest.Wait()
-				require.Equal(t, want, b.get("/").body)
-				require.NoError(t, b.cache.Close(t.Context()))
-			})
-		})
-	}
-}
-
-// The same where the other purge comes while the POST's own is at work.
-func TestPurgeAmidAPostsOwn(t *testing.T) {
-	for _, purged := range []bool{false, true} {
-		t.Run(fmt.Sprint("purged ", purged), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
-					faultystorage.Nth(faultystorage.Purge, 1, faultystorage.Fault{Delay: 2 * time.Second}))
-				cache, err := middleware.New(middleware.Config{Storage: storage})
-				require.NoError(t, err)
-				b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					w.Header().Set("Content-Location", "http://example.com/")
-					fresh(r.Method)(w, r)
-				}))}}
-				want := http.MethodPost
-				if purged {
-					want = http.MethodGet
-					time.AfterFunc(time.Second, func() {
-						_ = b.purge(t.Context())
-					})
-				}
-				res, err := b.ask(t.Context(), http.MethodPost, "/")
-				require.NoError(t, err)
-				_, err = io.Copy(io.Discard, res.Body)
-				require.NoError(t, err)
-				require.NoError(t, res.Body.Close())
-				time.Sleep(5 * time.Second)
-				require.Equal(t, want, b.get("/").body)
-				require.NoError(t, cache.Close(t.Context()))
-			})
-		})
-	}
-}
-
-// While a purge takes its time nothing is stored, and the requests that come ask the origin one
-// after the other. When it is over, one response is for all.
-func TestRequestsDuringASlowPurge(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
-			faultystorage.Nth(faultystorage.Purge, 1, faultystorage.Fault{Delay: 2100 * time.Millisecond}))
-		cache, err := middleware.New(middleware.Config{Storage: storage})
-		require.NoError(t, err)
-		var asking, asked, most atomic.Int64
-		b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			most.Store(max(most.Load(), asking.Add(1)))
-			asked.Add(1)
-			time.Sleep(200 * time.Millisecond)
-			asking.Add(-1)
+// Unsafe requests that bypass the cache for other reasons invalidate too.
+func TestUnsafeRequestsInvalidateOnEveryPath(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
 			fresh("body")(w, r)
-		}))}}
-		go func() { _ = b.purge(t.Context()) }()
-		synctest.Wait()
-		var wg sync.WaitGroup
-		for range 100 {
-			wg.Go(func() {
-				if got := b.get("/").body; got != "body" {
-					t.Errorf("got %q", got)
+			return
+		}
+		if r.Header.Get("Expect") == "" {
+			return // with the content unread
+		}
+		io.Copy(w, r.Body)
+	}
+	for name, cfg := range map[string]middleware.Config{
+		"plain":    {},
+		"filtered": {RequestFilter: func(r *http.Request) bool { return r.Method == http.MethodGet }},
+		"one fill": {MaxFills: 1},
+		"private":  {Private: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachDoor(t, cfg, origin, func(t *testing.T, h *harness) {
+				content := func(fields ...string) func() {
+					return func() {
+						h.raw(faulty.Request{Method: "POST", Target: "/", Fields: fields, Body: strings.Repeat("x", 10_000)})
+					}
+				}
+				for way, send := range map[string]func(){
+					"expecting 100-continue": func() {
+						r, err := http.NewRequest(http.MethodPost, h.front.URL, strings.NewReader("content"))
+						require.NoError(t, err)
+						r.Header.Set("Expect", "100-continue")
+						resp, err := h.client.Do(r)
+						require.NoError(t, err)
+						resp.Body.Close()
+					},
+					"content unread":                     content(),
+					"with a field listed":                content("Connection: X-Something", "X-Something: 1"),
+					"with an Upgrade that is not listed": content("Upgrade: foo"),
+					"with an Upgrade to HTTP/2":          content("Connection: Upgrade", "Upgrade: h2c"),
+					"with an If-Match":                   content(`If-Match: "x"`),
+				} {
+					h.get("/")
+					require.Contains(t, h.get("/").status(), "; hit")
+					send()
+					require.NotContains(t, h.get("/").status(), "; hit", way)
 				}
 			})
+		})
+	}
+}
+
+// A cache that is closing still invalidates, as its hits are still served.
+func TestClosingCacheInvalidates(t *testing.T) {
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			fresh("body")(w, r)
 		}
-		wg.Wait()
-		require.EqualValues(t, 1, most.Load())
-		require.EqualValues(t, 12, asked.Load(), "eleven began during the purge")
-		require.NoError(t, cache.Close(t.Context()))
+	}
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
+		for _, path := range []string{"/a", "/b"} {
+			h.get(path)
+			require.Contains(t, h.get(path).status(), "; hit")
+		}
+		require.NoError(t, h.cache.Close(t.Context()))
+		require.Contains(t, h.get("/a").status(), "; hit")
+		h.do(http.MethodPost, "/a")
+		h.do(http.MethodPost, "/b", upgrade...)
+		for _, path := range []string{"/a", "/b"} {
+			require.NotContains(t, h.get(path).status(), "; hit", path)
+		}
 	})
 }

@@ -1,7 +1,6 @@
 //go:build linux && !race
 
-// The race detector takes several times the memory, and resident memory is read where Linux tells
-// it.
+// The race detector needs several times the memory, and only Linux reports resident memory here.
 
 package middleware_test
 
@@ -23,9 +22,9 @@ import (
 	"github.com/cirquecache/cirque/internal/verify/faulty"
 )
 
-// bounded checks that a cache of limit bytes, in a process of its own, keeps within 2.5 times its
-// limit and 60 MiB of resident memory while load is on, by either door.
-func bounded(t *testing.T, limit int64, script func(*http.Request) faulty.Answer, load func(t *testing.T, url string)) {
+// requireBoundedMemory runs load against a cache in a process of its own, at either door. The
+// process must stay within 2.5 times the cache's limit plus 60 MiB of resident memory.
+func requireBoundedMemory(t *testing.T, limit int64, script func(*http.Request) faulty.Answer, load func(t *testing.T, url string)) {
 	t.Helper()
 	for _, door := range []string{"handler", "transport"} {
 		t.Run(door, func(t *testing.T) {
@@ -33,13 +32,13 @@ func bounded(t *testing.T, limit int64, script func(*http.Request) faulty.Answer
 			pid, url := startCache(t, cacheTask{Origin: origin.URL, Door: door, MaxBytes: limit})
 			load(t, url)
 			most := peakResident(t, pid)
-			t.Logf("resident: %d MiB at most, the cache's limit is %d MiB", most>>20, limit>>20)
+			t.Logf("at most %d MiB were resident; the cache's limit is %d MiB", most>>20, limit>>20)
 			require.LessOrEqual(t, most, limit*5/2+60<<20)
 		})
 	}
 }
 
-// peakResident returns the most resident memory that a process has had so far.
+// peakResident returns the most resident memory that the process has had.
 func peakResident(t *testing.T, pid int) int64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -52,7 +51,7 @@ func peakResident(t *testing.T, pid int) int64 {
 	return kib << 10
 }
 
-// atOnce runs count clients, which come all before one leaves.
+// atOnce runs count clients at the same time.
 func atOnce(count int, client func(n int)) {
 	var all sync.WaitGroup
 	for n := range count {
@@ -63,8 +62,8 @@ func atOnce(count int, client func(n int)) {
 
 var cacheable = http.Header{"Cache-Control": {"max-age=600"}}
 
-// fetch reads n bytes of a body, all of it if n is negative, and compares them with the answer that
-// it should come from.
+// fetch reads n bytes of a body, or all of it if n is negative, and compares them with those of
+// want.
 func fetch(t *testing.T, client *http.Client, url string, want faulty.Answer, n int64) {
 	resp, err := client.Get(url)
 	if err != nil {
@@ -86,7 +85,7 @@ func sameBytes(got, want io.Reader) error {
 		n, err := io.ReadFull(got, a)
 		m, _ := io.ReadFull(want, b)
 		if !bytes.Equal(a[:n], b[:m]) {
-			return fmt.Errorf("got %d bytes, wanted %d, or others, after %d: %w", n, m, at, err)
+			return fmt.Errorf("after %d bytes, the next %d differ from the %d that were sent: %w", at, n, m, err)
 		}
 		if at += n; n < len(a) {
 			return nil
@@ -94,38 +93,39 @@ func sameBytes(got, want io.Reader) error {
 	}
 }
 
-// Many large misses at once, each of another URL, take no more memory than the cache may have; all
-// get their bytes.
-func TestMemoryOfDistinctMisses(t *testing.T) {
+// Many large misses at once, each for another URL, stay within the memory limit, and every client
+// gets its bytes.
+func TestMemoryIsBoundedForDistinctMisses(t *testing.T) {
 	count, size, limit := 60, int64(2<<20), int64(32<<20)
-	if long() {
+	if longTests() {
 		count, size, limit = 1000, 10<<20, 64<<20
 	}
 	page := faulty.Answer{Body: "0123456789abcdef\n", Length: size, Header: cacheable}
-	bounded(t, limit, func(*http.Request) faulty.Answer { return page }, func(t *testing.T, url string) {
+	requireBoundedMemory(t, limit, func(*http.Request) faulty.Answer { return page }, func(t *testing.T, url string) {
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 		atOnce(count, func(n int) { fetch(t, client, fmt.Sprintf("%s/%d", url, n), page, -1) })
 	})
 }
 
-// Clients of one body without end share a window, those that stall among them.
-func TestMemoryOfEndlessBody(t *testing.T) {
+// Clients of one endless body share a window, even if some of them stall.
+func TestMemoryIsBoundedForAnEndlessBody(t *testing.T) {
 	count, each, limit := 100, int64(1<<20), int64(16<<20)
-	if long() {
+	if longTests() {
 		count, each, limit = 1000, 32<<20, 64<<20
 	}
-	var hold atomic.Value // of the run under way
+	var hold atomic.Value // for the run under way
 	endless := faulty.Answer{Length: faulty.Endless, Framing: faulty.Chunked, Header: cacheable}
 	script := func(*http.Request) faulty.Answer {
 		held := endless
 		held.Hold, held.At = hold.Load().(chan struct{}), 1
 		return held
 	}
-	bounded(t, limit, script, func(t *testing.T, url string) {
+	requireBoundedMemory(t, limit, script, func(t *testing.T, url string) {
 		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 		wait, release := gate(t)
 		hold.Store(wait)
-		time.AfterFunc(300*time.Millisecond, release) // most have come; the others find the window, or a fetch of their own
+		// Most clients have come; the others find the window, or fetch by themselves.
+		time.AfterFunc(300*time.Millisecond, release)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var stalled sync.WaitGroup
@@ -141,10 +141,10 @@ func TestMemoryOfEndlessBody(t *testing.T) {
 	})
 }
 
-// A field of many values, and many URLs, leave behind what the limit has room for.
-func TestMemoryOfManyKeys(t *testing.T) {
+// A field with many values, and many URLs, stay within the memory limit.
+func TestMemoryIsBoundedForManyKeys(t *testing.T) {
 	values, urls, limit := 200, 1500, int64(1<<20)
-	if long() {
+	if longTests() {
 		values, urls, limit = 100_000, 1_000_000, 64<<20
 	}
 	varying := http.Header{"Cache-Control": {"max-age=600"}, "Vary": {"X-V"}}
@@ -154,7 +154,7 @@ func TestMemoryOfManyKeys(t *testing.T) {
 		}
 		return faulty.Answer{Body: r.URL.Path + strings.Repeat(" page", 200), Header: cacheable}
 	}
-	bounded(t, limit, script, func(t *testing.T, url string) {
+	requireBoundedMemory(t, limit, script, func(t *testing.T, url string) {
 		transport := &http.Transport{MaxIdleConnsPerHost: 16}
 		defer transport.CloseIdleConnections()
 		client := &http.Client{Transport: transport}
@@ -180,7 +180,7 @@ func TestMemoryOfManyKeys(t *testing.T) {
 				body, err := io.ReadAll(resp.Body)
 				resp.Body.Close()
 				if err != nil || !strings.HasPrefix(string(body), want) {
-					t.Errorf("%s: %.50q, %v", path, body, err)
+					t.Errorf("%s: got %.50q, %v", path, body, err)
 				}
 			}
 		})

@@ -13,7 +13,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-func TestLanguageClass(t *testing.T) {
+func TestLanguageClassPicksTheBestOfferedLanguage(t *testing.T) {
 	class := middleware.LanguageClass("en", "de", "pt-BR")
 	for line, want := range map[string]string{
 		"":                              "en",
@@ -24,7 +24,7 @@ func TestLanguageClass(t *testing.T) {
 		"fr":                            "en",
 		"fr, *;q=0.5":                   "en",
 		"en;q=0.1, *;q=0.5":             "de",
-		"en;q=0, de;q=0":                "en", // none is accepted, and the origin may say so
+		"en;q=0, de;q=0":                "en", // none is acceptable; the origin may say so
 		"de, en":                        "en", // of equal weight
 		`x"><script>`:                   "en",
 		"de, x;y":                       "en",
@@ -37,7 +37,7 @@ func TestLanguageClass(t *testing.T) {
 	require.Panics(t, func() { middleware.LanguageClass() })
 }
 
-func TestEncodingClass(t *testing.T) {
+func TestEncodingClassPicksTheBestOfferedCoding(t *testing.T) {
 	class := middleware.EncodingClass("br", "gzip")
 	for line, want := range map[string]string{
 		"":                        "identity",
@@ -54,8 +54,8 @@ func TestEncodingClass(t *testing.T) {
 	require.Equal(t, "identity", class(nil))
 }
 
-// What a client says in a field that is normalised reaches neither the variants nor the origin.
-func TestNormalize(t *testing.T) {
+// The raw value of a normalised field reaches neither the variants nor the origin.
+func TestNormalizeReplacesTheFieldForVariantsAndOrigin(t *testing.T) {
 	cfg := middleware.Config{Normalize: map[string]func([]string) string{
 		"accept-language": middleware.LanguageClass("en", "de"),
 		"X-Device":        func(lines []string) string { return strings.ToLower(strings.Join(lines, "")) },
@@ -65,7 +65,7 @@ func TestNormalize(t *testing.T) {
 		w.Header().Set("Vary", "Accept-Language, X-Device")
 		fmt.Fprint(w, r.Header["Accept-Language"], r.Header["X-Device"])
 	}
-	eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+	eachDoor(t, cfg, origin, func(t *testing.T, h *harness) {
 		for _, step := range []struct {
 			header []string
 			want   string
@@ -85,7 +85,7 @@ func TestNormalize(t *testing.T) {
 	})
 }
 
-// device is a rule that does not give its own values back.
+// device is a rule that does not map its own results to themselves.
 func device(lines []string) string {
 	if strings.Contains(strings.Join(lines, " "), "Phone") {
 		return "small"
@@ -93,9 +93,9 @@ func device(lines []string) string {
 	return "large"
 }
 
-// A request that the cache makes by itself says what the client said: it passes the rules on its
-// way, as the client's did.
-func TestNormalizeOnce(t *testing.T) {
+// A request of the cache's own carries what the client sent, so that the rules apply to it once, as
+// to the client's request.
+func TestNormalizeAppliesOnceToRequestsOfTheCache(t *testing.T) {
 	cfg := middleware.Config{Normalize: map[string]func([]string) string{
 		"User-Agent": device,
 		"Cookie":     func([]string) string { return "" },
@@ -105,17 +105,17 @@ func TestNormalizeOnce(t *testing.T) {
 		w.Header().Set("Vary", "User-Agent")
 		fmt.Fprint(w, r.Header["User-Agent"], r.Header["Cookie"])
 	}
-	t.Run("asked again", func(t *testing.T) {
+	t.Run("second fetch", func(t *testing.T) {
 		eachDoor(t, cfg, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "no-cache")
 			w.Header().Set("Etag", `"a"`)
 			if r.Header.Get("If-None-Match") != "" {
-				w.Header().Set("Etag", `"b"`) // which is not what was asked for
+				w.Header().Set("Etag", `"b"`) // not the tag that was sent
 				w.WriteHeader(http.StatusNotModified)
 				return
 			}
 			page(w, r)
-		}, func(t *testing.T, h *house) {
+		}, func(t *testing.T, h *harness) {
 			for range 3 {
 				require.Equal(t, "[small] []", h.get("/", "User-Agent", "Phone", "Cookie", "a=b").body)
 			}
@@ -128,7 +128,7 @@ func TestNormalizeOnce(t *testing.T) {
 				w.Header().Set("Age", "100")
 			}
 			page(w, r)
-		}, func(t *testing.T, h *house) {
+		}, func(t *testing.T, h *harness) {
 			asked.Store(0)
 			var cookies atomic.Int32
 			if h.door == "handler" {
@@ -146,17 +146,17 @@ func TestNormalizeOnce(t *testing.T) {
 				require.Equal(t, "[small] []", last.body)
 				require.NoError(t, h.cache.Wait(t.Context()))
 			}
-			require.Equal(t, int32(2), asked.Load(), "it is fresh after one revalidation")
+			require.Equal(t, int32(2), asked.Load(), "the entry must be fresh after one revalidation")
 			require.NotContains(t, last.status(), "stale-while-revalidate")
 			if h.door == "handler" {
-				require.Equal(t, int32(4), cookies.Load(), "handlers around the cache see whose request it was")
+				require.Equal(t, int32(4), cookies.Load(), "handlers around the cache must see the client's own cookies")
 			}
 		})
 	})
 }
 
-// A POST that Config.RequestFilter takes out keeps its fields, and its answer is not stored.
-func TestFilteredPost(t *testing.T) {
+// A POST that Config.RequestFilter excludes keeps its fields, and its answer is not stored.
+func TestFilteredPostKeepsItsFieldsAndIsNotStored(t *testing.T) {
 	cfg := middleware.Config{
 		Normalize:     map[string]func([]string) string{"Cookie": func([]string) string { return "" }},
 		RequestFilter: func(r *http.Request) bool { return r.URL.Path != "/account" },
@@ -165,7 +165,7 @@ func TestFilteredPost(t *testing.T) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Content-Location", r.URL.Path)
 		fmt.Fprint(w, r.Header["Cookie"])
-	}, func(t *testing.T, h *house) {
+	}, func(t *testing.T, h *harness) {
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodGet} {
 			r := h.do(method, "/account", "Cookie", "a=b")
 			require.Equal(t, "[a=b]", r.body, method)
@@ -175,23 +175,23 @@ func TestFilteredPost(t *testing.T) {
 	})
 }
 
-// A purge by hand goes by the same values as the requests whose entries it is to find.
-func TestPurgeOfNormalizedKeys(t *testing.T) {
+// A purge uses the same normalised values as the requests whose entries it must find.
+func TestPurgeFindsNormalizedEntries(t *testing.T) {
 	cfg := middleware.Config{
 		Private:        true,
-		AuthorizePurge: func(*http.Request) bool { return true },
+		AuthorizePurge: always,
 		Normalize: map[string]func([]string) string{"Accept-Language": middleware.LanguageClass("en"), "Cookie": func(lines []string) string {
 			session, _, _ := strings.Cut(strings.Join(lines, "; "), ";")
 			return session
 		}},
 	}
-	h := newHouse(t, "handler", cfg, func(w http.ResponseWriter, r *http.Request) {
+	h := newHarness(t, "handler", cfg, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		fmt.Fprint(w, r.Header["Cookie"])
 	})
 	h.get("/", "Cookie", "s=1; track=1")
 	require.Contains(t, h.get("/", "Cookie", "s=1; track=2").status(), "; hit")
-	asked := h.keyed("/")
+	asked := h.requestFor("/")
 	asked.Header.Set("Cookie", "s=1; track=3")
 	found, ok := h.cache.HandlerKey(asked)
 	require.True(t, ok)
@@ -199,37 +199,38 @@ func TestPurgeOfNormalizedKeys(t *testing.T) {
 	want, _ := h.cache.HandlerKey(asked)
 	require.Equal(t, want.String(), found.String())
 	asked.Header = nil
-	require.ErrorIs(t, h.cache.Purge(t.Context(), asked), cirque.ErrNotFound, "nobody's")
+	require.ErrorIs(t, h.cache.Purge(t.Context(), asked), cirque.ErrNotFound, "no entry belongs to a request without a cookie")
 	require.Equal(t, http.StatusOK, h.do("PURGE", "/", "Cookie", "s=1; track=4").StatusCode)
 	require.NotContains(t, h.get("/", "Cookie", "s=1; track=2").status(), "; hit")
 }
 
-// Responses that vary by a language are for those who say the same, whatever language they are in:
-// what an origin makes of the field may hold all of it (RFC 9111 §4.1).
-func TestVaryIsNotGuessed(t *testing.T) {
+// A response that varies on a language answers only requests with the same field value, whatever
+// its Content-Language: the origin may use any part of the value (RFC 9111 §4.1).
+func TestVaryMatchesOnlyEqualFieldValues(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Vary", "Accept-Language, Accept-Encoding, X-Any")
 		w.Header().Set("Content-Language", "en")
 		fmt.Fprintf(w, "%q", [][]string{r.Header["Accept-Language"], r.Header["Accept-Encoding"], r.Header["X-Any"]})
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		for _, name := range []string{"Accept-Language", "Accept-Encoding", "X-Any"} {
 			for i, value := range []string{`en, x"><script>`, "en", "en;q=0.8, de;q=0.3", "de, en", "en, de", "EN, de", "en,de", "en;q=0.80,de;q=0.3", "en, de;q=0"} {
 				for range 2 {
 					require.Contains(t, h.get("/"+name, name, value).body, fmt.Sprintf("%q", []string{value}))
 				}
-				require.Equal(t, "/"+name, h.last().URL.Path)
-				require.Equal(t, value, h.last().Header.Get(name), "the %dth is asked for once", i)
+				require.Equal(t, "/"+name, h.lastRequest().URL.Path)
+				require.Equal(t, value, h.lastRequest().Header.Get(name), "value %d must reach the origin once", i)
 			}
 			two := h.get("/"+name, name, "en", name, "de").body
-			require.Contains(t, two, `["en" "de"]`, "an origin may look at the first line only")
+			require.Contains(t, two, `["en" "de"]`, "an origin may read the first line only")
 		}
 		require.Equal(t, 3*10, h.requests())
 	})
 }
 
-// The time that it takes to compare grows with the length of the field, and no faster.
+// BenchmarkLongAcceptLanguage shows that the time of a comparison grows with the length of the
+// field and no faster.
 func BenchmarkLongAcceptLanguage(b *testing.B) {
 	long := strings.Repeat("de,", 100_000)
 	class := middleware.LanguageClass("en", "de")
@@ -239,7 +240,7 @@ func BenchmarkLongAcceptLanguage(b *testing.B) {
 	}
 }
 
-func TestNormalizeWithoutARule(t *testing.T) {
+func TestNormalizeRefusesNilAndDoubleRules(t *testing.T) {
 	_, err := middleware.New(middleware.Config{Normalize: map[string]func([]string) string{"Accept-Language": nil}})
 	require.ErrorContains(t, err, "Normalize")
 	_, err = middleware.New(middleware.Config{Normalize: map[string]func([]string) string{"X-Device": device, "x-device": device}})

@@ -15,10 +15,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-var numbers = strings.Repeat("0123456789", 10)
-
-// rangedOrigin serves parts of numbers; send gives of the bytes that were asked for those that
-// come.
+// rangedOrigin serves parts of numbers. send writes the answer to a request for bytes start to end.
 func rangedOrigin(send func(w http.ResponseWriter, start, end int)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -32,9 +29,9 @@ func rangedOrigin(send func(w http.ResponseWriter, start, end int)) http.Handler
 	}
 }
 
-// A part that is shorter than it says it is, and has no Content-Length to tell, is neither stored
-// nor taken for whole.
-func TestPartThatIsTooShort(t *testing.T) {
+// A part may be shorter than its Content-Range says, without a Content-Length. It is neither stored
+// nor taken for complete.
+func TestTooShortPartIsNotStored(t *testing.T) {
 	var honest atomic.Bool
 	origin := rangedOrigin(func(w http.ResponseWriter, start, end int) {
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", start, end-1, len(numbers)))
@@ -45,7 +42,7 @@ func TestPartThatIsTooShort(t *testing.T) {
 		}
 		io.WriteString(w, numbers[start:end])
 	})
-	eachDoor(t, middleware.Config{Ranges: middleware.RangesForward}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{Ranges: middleware.RangesForward}, origin, func(t *testing.T, h *harness) {
 		honest.Store(false)
 		short := h.try(http.MethodGet, "/", "Range", "bytes=0-49")
 		require.Error(t, short.err)
@@ -63,13 +60,13 @@ func TestPartThatIsTooShort(t *testing.T) {
 			require.NoError(t, h.cache.Wait(t.Context()))
 		}
 		require.Equal(t, numbers, h.get("/").body)
-		require.Equal(t, 3, h.requests(), "the whole is put together from parts")
+		require.Equal(t, 3, h.requests(), "the whole must be assembled from stored parts")
 	})
 }
 
-// An origin may send less of a range than it was asked for. Who wants more gets it all the same,
-// and who asks for no range gets none.
-func TestOriginThatSendsLessOfARange(t *testing.T) {
+// An origin may send less of a range than was requested. A client that wants more gets it all the
+// same, and a client that asks for no range gets the whole.
+func TestOriginMaySendLessOfARange(t *testing.T) {
 	origin := rangedOrigin(func(w http.ResponseWriter, start, end int) {
 		end = min(end, start+20)
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", start, end-1, len(numbers)))
@@ -77,19 +74,18 @@ func TestOriginThatSendsLessOfARange(t *testing.T) {
 		w.WriteHeader(http.StatusPartialContent)
 		io.WriteString(w, numbers[start:end])
 	})
-	eachDoor(t, middleware.Config{Ranges: middleware.RangesForward}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{Ranges: middleware.RangesForward}, origin, func(t *testing.T, h *harness) {
 		for path, c := range map[string]struct {
 			before []string
 			asked  []string
 			status int
 			body   string
 		}{
-			"/whole":    {[]string{"bytes=0-9"}, nil, 200, numbers},
-			"/beyond":   {[]string{"bytes=0-9"}, []string{"Range", "bytes=40-99"}, 206, numbers[40:60]},
-			"/parts":    {[]string{"bytes=0-9", "bytes=40-49"}, []string{"Range", "bytes=45-99"}, 206, numbers[45:65]},
-			"/in reach": {[]string{"bytes=0-9"}, []string{"Range", "bytes=5-24"}, 206, numbers[5:25]},
+			"/whole":  {[]string{"bytes=0-9"}, nil, 200, numbers},
+			"/beyond": {[]string{"bytes=0-9"}, []string{"Range", "bytes=40-99"}, 206, numbers[40:60]},
+			"/parts":  {[]string{"bytes=0-9", "bytes=40-49"}, []string{"Range", "bytes=45-99"}, 206, numbers[45:65]},
+			"/within": {[]string{"bytes=0-9"}, []string{"Range", "bytes=5-24"}, 206, numbers[5:25]},
 		} {
-			path = strings.ReplaceAll(path, " ", "-")
 			for _, before := range c.before {
 				h.get(path, "Range", before)
 				require.NoError(t, h.cache.Wait(t.Context()))
@@ -102,8 +98,8 @@ func TestOriginThatSendsLessOfARange(t *testing.T) {
 	})
 }
 
-// A stored part can go between two lookups of one request.
-func TestPartThatGoesMeanwhile(t *testing.T) {
+// A stored part may be purged between two lookups of one request.
+func TestPartPurgedBetweenTwoLookupsIsFetched(t *testing.T) {
 	var purge atomic.Pointer[func()]
 	cfg := middleware.Config{Ranges: middleware.RangesForward}
 	cfg.HitFilter = func(*http.Request, *cirque.CacheMeta) cirque.ForcedFreshness {
@@ -117,7 +113,7 @@ func TestPartThatGoesMeanwhile(t *testing.T) {
 		w.Header().Set("Etag", `"e"`)
 		http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(numbers))
 	}
-	eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+	eachDoor(t, cfg, origin, func(t *testing.T, h *harness) {
 		h.get("/", "Range", "bytes=0-9")
 		require.NoError(t, h.cache.Wait(t.Context()))
 		purged := func() { require.NoError(t, h.purge("/")) }

@@ -17,10 +17,10 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// Whatever two requests are, written to the wire by whom it may be, neither gets the other's
-// response, an unsafe one reaches the origin, and nothing panics.
+// Two requests of any bytes never get each other's response, an unsafe request reaches the origin,
+// and nothing panics.
 //
-// It keeps: no two requests that an origin can tell apart share a key, but for the fields that Vary
+// Invariant: two requests that an origin can tell apart share no key, except by fields that Vary
 // does not name.
 func FuzzRequestPipeline(f *testing.F) {
 	for _, request := range []string{
@@ -55,7 +55,7 @@ func FuzzRequestPipeline(f *testing.F) {
 	})
 }
 
-// pipeline is a cache in front of an origin whose every body says what it was asked.
+// pipeline is a cache in front of an origin whose body says what was requested.
 type pipeline struct {
 	t     *testing.T
 	cache *middleware.Cache
@@ -65,8 +65,7 @@ type pipeline struct {
 }
 
 func newPipeline(t *testing.T, door string) *pipeline {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{})
 	p := &pipeline{t: t, cache: cache, door: door}
 	origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.asked++
@@ -103,10 +102,11 @@ func newPipeline(t *testing.T, door string) *pipeline {
 	return p
 }
 
-// told is all that an origin is told which it may answer differently to.
+// told returns everything in r that the origin may answer differently to.
 func told(r *http.Request) string {
 	lines := strings.Join(r.Header["X-V"], ",")
-	v := strings.NewReplacer(" ", "", "\t", "").Replace(lines) // RFC 9111 §4.1: whitespace and lines make no difference
+	// RFC 9111 §4.1: whitespace and the division into lines do not matter.
+	v := strings.NewReplacer(" ", "", "\t", "").Replace(lines)
 	host, server := rules.NormalHost("http", r.Host), rules.NormalHost("http", r.URL.Host)
 	if server == "" {
 		server = host
@@ -115,7 +115,7 @@ func told(r *http.Request) string {
 	return fmt.Sprintf("%s of %s at %s, X-V %q\n", target, host, server, v)
 }
 
-// send asks, if text is a request, and checks the answer.
+// send sends text, if it is a request, and checks the answer.
 func (p *pipeline) send(text string) {
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
 	if err != nil {
@@ -144,7 +144,7 @@ func (p *pipeline) send(text string) {
 		require.Equal(p.t, http.StatusForbidden, w.Code)
 	case method != "GET" && method != "HEAD":
 		if w.Code != http.StatusBadGateway {
-			require.Equal(p.t, before+1, p.asked, "%s has to reach the origin", method)
+			require.Equal(p.t, before+1, p.asked, "%s must reach the origin", method)
 		}
 	case method == "GET" && w.Code == http.StatusOK:
 		require.Equal(p.t, want, w.Body.String())

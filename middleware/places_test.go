@@ -15,18 +15,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// plainStorage hides that a Storage streams.
-type plainStorage struct{ cirque.Storage }
-
-// Fills that nobody reads hold no place that somebody else wants: after many abandoned requests for
-// slow bodies, what a user asks for is stored, and fetched once for all who ask at the same time.
-func TestAbandonedFillsGiveWay(t *testing.T) {
-	for _, storage := range []string{"streaming", "plain"} {
+// A fill that nobody reads gives its place to another. After many abandoned requests for slow
+// bodies, what users ask for is stored, and fetched once for all that ask at the same time.
+func TestAbandonedFillsGiveUpTheirPlaces(t *testing.T) {
+	for _, storage := range []string{"streaming", "not streaming"} {
 		t.Run(storage, func(t *testing.T) {
 			var wait chan struct{}
 			origin := func(w http.ResponseWriter, r *http.Request) {
@@ -43,10 +39,10 @@ func TestAbandonedFillsGiveWay(t *testing.T) {
 				time.Sleep(20 * time.Millisecond)
 			}
 			cfg := middleware.Config{MaxFills: 16}
-			if storage == "plain" {
-				cfg.Storage = plainStorage{memcache.New(memcache.Config{})}
+			if storage == "not streaming" {
+				cfg.Storage = notStreaming{memcache.New(memcache.Config{})}
 			}
-			eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+			eachDoor(t, cfg, origin, func(t *testing.T, h *harness) {
 				var open func()
 				wait, open = gate(t)
 				for i := range 40 {
@@ -61,7 +57,7 @@ func TestAbandonedFillsGiveWay(t *testing.T) {
 						users.Go(func() {
 							got := h.try(http.MethodGet, path)
 							if got.err != nil || got.body != "the beginning of "+path {
-								t.Errorf("%q, %v", got.body, got.err)
+								t.Errorf("got %q, %v", got.body, got.err)
 							}
 							if got.Response.Header != nil && strings.Contains(got.status(), "; stored") {
 								stored.Add(1)
@@ -69,11 +65,11 @@ func TestAbandonedFillsGiveWay(t *testing.T) {
 						})
 					}
 					users.Wait()
-					require.Equal(t, 1, h.requests()-before, "one fetch for all")
+					require.Equal(t, 1, h.requests()-before, "concurrent requests must share one fetch")
 					require.EqualValues(t, 1, stored.Load())
 					require.Contains(t, h.get(path).status(), "; hit")
 				}
-				// What gave way can be asked for again, at once.
+				// A cancelled fill's URL can be fetched again at once.
 				start := time.Now()
 				r, err := http.NewRequest(http.MethodGet, h.front.URL+"/slow/0", nil)
 				require.NoError(t, err)
@@ -88,8 +84,8 @@ func TestAbandonedFillsGiveWay(t *testing.T) {
 	}
 }
 
-// abandon asks for path, takes the first bytes of the answer, and leaves.
-func abandon(t *testing.T, h *house, path string) {
+// abandon requests path, reads the first bytes of the answer, and leaves.
+func abandon(t *testing.T, h *harness, path string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -102,10 +98,9 @@ func abandon(t *testing.T, h *house, path string) {
 	require.NoError(t, err)
 }
 
-// A handler that does not heed cancellation keeps its goroutine and not its place; nor does its key
-// stay occupied.
-func TestDeafHandlersKeepNoPlace(t *testing.T) {
-	for _, storage := range []string{"streaming", "plain"} {
+// A handler that ignores cancellation keeps its goroutine, but neither its place nor its key.
+func TestHandlerThatIgnoresCancellationKeepsNoPlace(t *testing.T) {
+	for _, storage := range []string{"streaming", "not streaming"} {
 		t.Run(storage, func(t *testing.T) {
 			var wait chan struct{}
 			var asked atomic.Int32
@@ -118,14 +113,13 @@ func TestDeafHandlersKeepNoPlace(t *testing.T) {
 				}
 			}
 			cfg := middleware.Config{MaxFills: 1}
-			if storage == "plain" {
-				cfg.Storage = plainStorage{memcache.New(memcache.Config{})}
+			if storage == "not streaming" {
+				cfg.Storage = notStreaming{memcache.New(memcache.Config{})}
 			}
 			synctest.Test(t, func(t *testing.T) {
 				wait = make(chan struct{})
 				asked.Store(0)
-				cache, err := middleware.New(cfg)
-				require.NoError(t, err)
+				cache := newCache(t, cfg)
 				b := &bubble{t: t, cache: cache, door: serving{cache.Handler(http.HandlerFunc(origin))}}
 				ctx, cancel := context.WithCancel(t.Context())
 				resp, err := b.ask(ctx, http.MethodGet, "/slow")
@@ -146,9 +140,9 @@ func TestDeafHandlersKeepNoPlace(t *testing.T) {
 	}
 }
 
-// One client cannot take all places from the others, nor can one URL in its variants, as long as
-// somebody reads them. Those who find no place go to the origin at once, and are told.
-func TestPlacesAreShared(t *testing.T) {
+// One client cannot take all places, nor can one URL with its variants, as long as others need
+// them. A request that finds no place goes to the origin at once, and Cache-Status says so.
+func TestNoClientOrURLTakesAllPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wait := make(chan struct{})
 		origin := func(w http.ResponseWriter, r *http.Request) {
@@ -160,8 +154,7 @@ func TestPlacesAreShared(t *testing.T) {
 				<-wait
 			}
 		}
-		cache, err := middleware.New(middleware.Config{MaxFills: 16})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{MaxFills: 16})
 		door := serving{cache.Handler(http.HandlerFunc(origin))}
 		var bodies []io.Closer
 		ask := func(address, path, variant string) string {
@@ -179,7 +172,7 @@ func TestPlacesAreShared(t *testing.T) {
 				stored++
 			}
 		}
-		require.Equal(t, 14, stored, "all but an eighth")
+		require.Equal(t, 14, stored, "one client must get all places but an eighth")
 		require.Contains(t, ask("192.0.2.1", "/page", ""), "detail=too-many-fills")
 		require.Contains(t, ask("192.0.2.2", "/other", ""), "; stored")
 		require.Contains(t, ask("192.0.2.2", "/slow/x", "1"), "; stored")
@@ -196,8 +189,8 @@ func TestPlacesAreShared(t *testing.T) {
 	})
 }
 
-// A background revalidation that its origin keeps waiting gives way to another after LockAge.
-func TestHangingRevalidationsGiveWay(t *testing.T) {
+// A background revalidation whose origin hangs gives its place to another after LockAge.
+func TestHangingRevalidationGivesUpItsPlaceAfterLockAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var hang atomic.Bool
 		wait := make(chan struct{})
@@ -211,8 +204,7 @@ func TestHangingRevalidationsGiveWay(t *testing.T) {
 			w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=600")
 			fmt.Fprint(w, time.Now().Unix())
 		}
-		cache, err := middleware.New(middleware.Config{MaxRevalidations: 2, LockAge: 10 * time.Second})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{MaxRevalidations: 2, LockAge: 10 * time.Second})
 		b := &bubble{t: t, cache: cache, door: cache.Transport(serving{http.HandlerFunc(origin)})}
 		paths := []string{"/slow/1", "/slow/2", "/page"}
 		for _, path := range paths {
@@ -226,9 +218,9 @@ func TestHangingRevalidationsGiveWay(t *testing.T) {
 		synctest.Wait()
 		page := b.get("/page").body
 		synctest.Wait()
-		require.Equal(t, page, b.get("/page").body, "the others have the turns")
+		require.Equal(t, page, b.get("/page").body, "the two hanging revalidations hold both places")
 		time.Sleep(11 * time.Second)
-		require.Equal(t, page, b.get("/page").body, "stale while it is revalidated")
+		require.Equal(t, page, b.get("/page").body, "the stale response must be served while it is revalidated")
 		synctest.Wait()
 		require.NotEqual(t, page, b.get("/page").body)
 		require.Equal(t, old, b.get("/slow/1").body)
@@ -237,9 +229,8 @@ func TestHangingRevalidationsGiveWay(t *testing.T) {
 	})
 }
 
-// A background revalidation whose body does not come on gives its place up after LockAge, and not
-// before.
-func TestHangingRevalidationBodiesGiveWay(t *testing.T) {
+// A background revalidation whose body stops gives up its place after LockAge, and not before.
+func TestHangingRevalidationBodyGivesUpItsPlaceAfterLockAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var hang atomic.Bool
 		wait := make(chan struct{})
@@ -254,8 +245,7 @@ func TestHangingRevalidationBodiesGiveWay(t *testing.T) {
 				}
 			}
 		}
-		cache, err := middleware.New(middleware.Config{MaxFills: 1, LockAge: 10 * time.Second})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{MaxFills: 1, LockAge: 10 * time.Second})
 		b := &bubble{t: t, cache: cache, door: cache.Transport(serving{http.HandlerFunc(origin)})}
 		b.get("/slow")
 		synctest.Wait()

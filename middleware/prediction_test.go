@@ -11,9 +11,9 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Clients that only ever ask for a range, or with conditions, do not keep a resource uncacheable
-// that has become cacheable (envoyproxy/envoy#37990).
-func TestPredictionIsNotKeptUpByRangesAndConditions(t *testing.T) {
+// Clients that always ask for a range, or with conditions, do not keep a resource predicted
+// uncacheable after it has become cacheable (envoyproxy/envoy#37990).
+func TestPredictionEndsDespiteRangesAndConditions(t *testing.T) {
 	cacheable := false
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -27,7 +27,7 @@ func TestPredictionIsNotKeptUpByRangesAndConditions(t *testing.T) {
 		cacheable = false
 		b.get("/")
 		cacheable = true
-		for range 5 { // longer than the prediction lasts
+		for range 5 { // longer than a prediction lasts
 			require.Equal(t, http.StatusPartialContent, b.get("/", "Range", "bytes=0-1").StatusCode)
 			require.Equal(t, http.StatusNotModified, b.get("/", "If-None-Match", `"e"`).StatusCode)
 			time.Sleep(time.Minute)

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// RFC 9110 §12.4.2.
-func TestParsePreferences(t *testing.T) {
+// The syntax of weights is that of RFC 9110 §12.4.2.
+func TestPreferencesAreParsedStrictly(t *testing.T) {
 	for line, want := range map[string]preferences{
 		"":                   nil,
 		" , ":                nil,

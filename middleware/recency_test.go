@@ -11,41 +11,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
-	"github.com/cirquecache/cirque/diskcache"
-	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
-	"github.com/cirquecache/cirque/tiered"
 )
 
-// eachStorage runs test with a cache over each kind of Storage.
-func eachStorage(t *testing.T, test func(t *testing.T, open func(t *testing.T) cirque.Storage)) {
-	openDisk := func(t *testing.T) *diskcache.Store {
-		disk, err := diskcache.Open(t.TempDir(), nil)
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, disk.Close()) })
-		return disk
-	}
-	for name, open := range map[string]func(t *testing.T) cirque.Storage{
-		"memory": func(*testing.T) cirque.Storage { return memcache.New(memcache.Config{}) },
-		"disk":   func(t *testing.T) cirque.Storage { return openDisk(t) },
-		"plain":  func(*testing.T) cirque.Storage { return plain{memcache.New(memcache.Config{})} },
-		"tiered": func(t *testing.T) cirque.Storage {
-			return tiered.New(memcache.New(memcache.Config{}), openDisk(t), tiered.Config{})
-		},
-	} {
-		t.Run(name, func(t *testing.T) { test(t, open) })
-	}
-}
-
-// slowFirst is an origin whose first answer's body is held up until the gate opens. Versions count
-// from 1.
-type slowFirst struct {
+// slowFirstOrigin is an origin whose first body waits for hold. Versions count from 1.
+type slowFirstOrigin struct {
 	version atomic.Int32
 	hold    chan struct{}
 	header  func(version int32, h http.Header)
 }
 
-func (s *slowFirst) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *slowFirstOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := s.version.Add(1)
 	w.Header().Set("Cache-Control", "max-age=600")
 	w.Header().Set("Etag", fmt.Sprintf(`"v%d"`, v))
@@ -60,13 +36,12 @@ func (s *slowFirst) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "end")
 }
 
-// The body of the first version is slow; a reload stores the second one meanwhile. The first, when
-// it is complete at last, is the answer of the one who asked for it, and does not take the place of
-// the second (RFC 9111 §4).
-func TestAnOlderResponseThatCompletesLateIsNotStored(t *testing.T) {
+// The first version's body is slow, and a reload stores the second version meanwhile. The first,
+// complete at last, answers its own request and does not replace the second (RFC 9111 §4).
+func TestOlderResponseThatCompletesLateIsNotStored(t *testing.T) {
 	eachStorage(t, func(t *testing.T, open func(t *testing.T) cirque.Storage) {
 		for name, header := range map[string]func(int32, http.Header){
-			"plain": nil,
+			"neither varies": nil,
 			"one varies": func(v int32, h http.Header) {
 				if v == 1 {
 					h.Set("Vary", "X-V")
@@ -77,24 +52,24 @@ func TestAnOlderResponseThatCompletesLateIsNotStored(t *testing.T) {
 					h.Set("Vary", "X-V")
 				}
 			},
-			"both vary":   func(_ int32, h http.Header) { h.Set("Vary", "X-V") },
-			"others vary": func(v int32, h http.Header) { h.Set("Vary", fmt.Sprint("X-", v)) },
-			"wrong clocks": func(v int32, h http.Header) {
+			"both vary":                    func(_ int32, h http.Header) { h.Set("Vary", "X-V") },
+			"each varies on another field": func(v int32, h http.Header) { h.Set("Vary", fmt.Sprint("X-", v)) },
+			"the older has the later Date": func(v int32, h http.Header) {
 				h.Set("Date", time.Now().Add(time.Duration(2-v)*time.Hour).UTC().Format(http.TimeFormat))
 			},
 		} {
 			t.Run(name, func(t *testing.T) {
 				wait, release := gate(t)
-				origin := &slowFirst{hold: wait, header: header}
+				origin := &slowFirstOrigin{hold: wait, header: header}
 				eachDoor(t, middleware.Config{Storage: open(t), LockAge: 10 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
 					origin.ServeHTTP(w, r)
-				}, func(t *testing.T, h *house) {
+				}, func(t *testing.T, h *harness) {
 					wait, release = gate(t)
-					origin = &slowFirst{hold: wait, header: header}
+					origin = &slowFirstOrigin{hold: wait, header: header}
 					first := make(chan reply, 1)
 					go func() { first <- h.try(http.MethodGet, "/") }()
-					eventually(t, func() bool { return h.requests() == 1 }, "the first request")
-					time.Sleep(20 * time.Millisecond) // its header is there
+					eventually(t, func() bool { return h.requests() == 1 }, "the first request reaches the origin")
+					time.Sleep(20 * time.Millisecond) // Its header has come.
 					require.Equal(t, "v2 end", h.get("/", "Cache-Control", "no-cache").body)
 					require.Equal(t, "v2 end", h.get("/").body)
 					release()
@@ -109,21 +84,21 @@ func TestAnOlderResponseThatCompletesLateIsNotStored(t *testing.T) {
 	})
 }
 
-// Where two exchanges overlap in time, the one with the later Date counts, as far as that is not in
-// the future; where these are equal, the one asked for later (RFC 9111 §4).
-func TestOverlappingExchangesGoByDate(t *testing.T) {
-	// The first is asked for at 0 s and answered at 10 s, the second at 5 s and 6 s.
+// Of two exchanges that overlap in time, the one with the later Date is the more recent, as far as
+// its Date is not in the future. If the Dates are equal, the one requested later is (RFC 9111 §4).
+func TestLaterDateWinsWhereExchangesOverlap(t *testing.T) {
+	// The first is requested at 0 s and answered at 10 s, the second at 5 s and 6 s.
 	for name, test := range map[string]struct {
 		dates [2]time.Duration
 		want  string
 	}{
-		"Dates as asked":              {[2]time.Duration{time.Second, 5 * time.Second}, "v2"},
-		"Dates the other way":         {[2]time.Duration{9 * time.Second, 5 * time.Second}, "v1"},
-		"equal":                       {[2]time.Duration{5 * time.Second, 5 * time.Second}, "v2"},
-		"the second an hour ahead":    {[2]time.Duration{9 * time.Second, time.Hour}, "v1"},
-		"the first an hour ahead":     {[2]time.Duration{time.Hour, 5 * time.Second}, "v1"},
-		"the first an hour behind":    {[2]time.Duration{-time.Hour, 5 * time.Second}, "v2"},
-		"both an hour ahead, or more": {[2]time.Duration{time.Hour, 2 * time.Hour}, "v1"},
+		"Dates in the order of the requests": {[2]time.Duration{time.Second, 5 * time.Second}, "v2"},
+		"Dates in the opposite order":        {[2]time.Duration{9 * time.Second, 5 * time.Second}, "v1"},
+		"equal Dates":                        {[2]time.Duration{5 * time.Second, 5 * time.Second}, "v2"},
+		"the second an hour ahead":           {[2]time.Duration{9 * time.Second, time.Hour}, "v1"},
+		"the first an hour ahead":            {[2]time.Duration{time.Hour, 5 * time.Second}, "v1"},
+		"the first an hour behind":           {[2]time.Duration{-time.Hour, 5 * time.Second}, "v2"},
+		"both an hour ahead, or more":        {[2]time.Duration{time.Hour, 2 * time.Hour}, "v1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var version atomic.Int32
@@ -162,8 +137,8 @@ func TestOverlappingExchangesGoByDate(t *testing.T) {
 	}
 }
 
-// An origin whose clock was an hour ahead, and is set right, is believed at once.
-func TestADateAheadDoesNotBlockWhatIsNewer(t *testing.T) {
+// After an origin's clock was an hour ahead, its answers are stored as soon as the clock is right.
+func TestDateAheadDoesNotBlockNewerResponses(t *testing.T) {
 	var version atomic.Int32
 	eachBubble(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		date := time.Now()
@@ -186,29 +161,29 @@ func TestADateAheadDoesNotBlockWhatIsNewer(t *testing.T) {
 	})
 }
 
-// Answers that are no responses to be stored have their place in the order too: an older 304, an
-// older answer to HEAD and an older refusal, which all come late, change nothing about a newer
+// Answers that bring no body to store have an order too. An older 304, an older answer to HEAD and
+// an older answer that forbids storing, all of which come late, change nothing about a newer
 // response.
-func TestOlderAnswersThatComeLate(t *testing.T) {
+func TestOlderAnswersThatComeLateChangeNothing(t *testing.T) {
 	for name, test := range map[string]struct {
 		method string
 		answer func(w http.ResponseWriter, r *http.Request)
 	}{
-		"not modified": {http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
+		"304": {http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Etag", `"v1"`)
 			w.Header().Set("Cache-Control", "max-age=5")
 			w.WriteHeader(http.StatusNotModified)
 		}},
-		"not modified, not to be stored": {http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
+		"304 that forbids storing": {http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Etag", `"v1"`)
 			w.Header().Set("Cache-Control", "no-store")
 			w.WriteHeader(http.StatusNotModified)
 		}},
-		"head": {http.MethodHead, func(w http.ResponseWriter, r *http.Request) {
+		"HEAD": {http.MethodHead, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Etag", `"v0"`)
 			w.Header().Set("Cache-Control", "max-age=5")
 		}},
-		"not to be stored": {http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
+		"200 that forbids storing": {http.MethodGet, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "no-store")
 			io.WriteString(w, "secret")
 		}},

@@ -13,11 +13,12 @@ import (
 	"github.com/cirquecache/cirque/internal/verify/faulty"
 )
 
-// However many clients ask for one cold URL, its slow origin is asked once, and the last client is
-// done soon after the origin is. CIRQUE_LONG makes it ten thousand clients and five seconds.
-func TestStampedeOfProcesses(t *testing.T) {
+// However many clients ask for one URL that is not stored, its slow origin is asked once, and the
+// last client is done soon after the origin. With CIRQUE_LONG there are ten thousand clients, and
+// the origin takes five seconds.
+func TestStampedeOfProcessesCausesOneFetch(t *testing.T) {
 	children, each, origins := 2, 200, 500*time.Millisecond
-	if long() {
+	if longTests() {
 		children, each, origins = 4, 2500, 5*time.Second
 	}
 	body := strings.Repeat("0123456789abcdef", 1<<10)
@@ -26,8 +27,7 @@ func TestStampedeOfProcesses(t *testing.T) {
 			origin := faulty.NewOrigin(t, func(*http.Request) faulty.Answer {
 				return faulty.Answer{Body: body, Header: http.Header{"Cache-Control": {"max-age=60"}}, Delay: origins}
 			})
-			// With the default of LockWait, those who came first would give up as the origin
-			// answers.
+			// With the default LockWait, the first waiters would give up when the origin answers.
 			_, url := startCache(t, cacheTask{Origin: origin.URL, Door: door, LockWait: 6 * origins})
 			var reports sync.WaitGroup
 			var mu sync.Mutex
@@ -43,7 +43,7 @@ func TestStampedeOfProcesses(t *testing.T) {
 					mu.Lock()
 					defer mu.Unlock()
 					if report.Err != "" || report.Body != body {
-						t.Errorf("%d of %d clients were right: %s", report.Right, each, report.Err)
+						t.Errorf("%d of %d clients got the right answer: %s", report.Right, each, report.Err)
 					}
 					right += report.Right
 					slowest = max(slowest, report.Slowest)
@@ -51,8 +51,8 @@ func TestStampedeOfProcesses(t *testing.T) {
 			}
 			reports.Wait()
 			require.Equal(t, children*each, right)
-			require.Equal(t, 1, origin.Total(), "the origin is asked once")
-			t.Logf("the slowest of %d clients took %v, the origin %v", right, slowest, origins)
+			require.Equal(t, 1, origin.Total(), "all clients must share one fetch")
+			t.Logf("the slowest of %d clients took %v; the origin took %v", right, slowest, origins)
 		})
 	}
 }

@@ -40,14 +40,14 @@ var rewritings = []func(r *http.Request){
 	func(r *http.Request) { r.RequestURI = r.URL.RequestURI() },
 }
 
-// stripped is http.StripPrefix.
+// stripped does to r what http.StripPrefix does.
 func stripped(r *http.Request, prefix string) {
 	http.StripPrefix(prefix, http.HandlerFunc(func(_ http.ResponseWriter, inner *http.Request) { r.URL = inner.URL })).
 		ServeHTTP(httptest.NewRecorder(), r)
 }
 
-// seen is all that a handler sees of what a request is for, but for spellings that are the same by
-// RFC 9110 §4.2.3 and RFC 9112 §3.2.2: of the host, and of an absolute form.
+// seen returns all that a handler sees of the target of r. Spellings that RFC 9110 §4.2.3 and RFC
+// 9112 §3.2.2 make equal, of a host or of an absolute form, become one.
 func seen(r *http.Request) string {
 	host := func(s string) string {
 		return strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(s), ":80"), ":")
@@ -76,8 +76,8 @@ func seen(r *http.Request) string {
 	})
 }
 
-// Whatever two requests are for, and whatever handlers around the cache make of them: what the
-// second one gets is what the handler behind it makes for what it sees of the second one.
+// Two requests of any target may be rewritten in any way by handlers around the cache. The second
+// request gets what the handler behind the cache makes of the second request.
 func FuzzTargets(f *testing.F) {
 	targets := []string{
 		"/", "//", "/a", "/a/", "/a/b", "/a%2Fb", "/a%2fb", "//a/b", "/a//b", "/a/../a/b", "/a?", "/a??", "/a?x", "/a%3Fx", "/a?x?", "/a;x", "/a#x", "/a%23x",

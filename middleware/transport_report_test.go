@@ -16,25 +16,26 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// reported is what a response says of how it came.
-type reported struct {
+// connection is what a response says about the connection that it came by.
+type connection struct {
 	proto  string
 	secure bool
 }
 
-func (h *house) reported(method, path string, header ...string) (reported, reply) {
+// connection is do, and also returns what the response says about its connection.
+func (h *harness) connection(method, path string, header ...string) (connection, reply) {
 	h.t.Helper()
 	got := h.do(method, path, header...)
-	return reported{got.Proto, got.TLS != nil}, got
+	return connection{got.Proto, got.TLS != nil}, got
 }
 
-// A response that was fetched or validated for this request says how it came: its caller may check
-// the peer's certificate, or count what is spoken. What comes from the store did not come by any
+// A response that was fetched or validated for this request reports its protocol and TLS state: the
+// caller may check the peer's certificate or count protocols. A stored response came by no
 // connection.
 func TestTransportReportsHowAResponseCame(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
 		var failing atomic.Bool
-		h := site(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := serveTLS(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case failing.Load():
 				w.WriteHeader(http.StatusServiceUnavailable)
@@ -56,44 +57,44 @@ func TestTransportReportsHowAResponseCame(t *testing.T) {
 		}))
 		cache := newCache(t, middleware.Config{Ranges: middleware.RangesForward})
 		h.client = &http.Client{Transport: cache.Transport(h.client.Transport)}
-		live, stored := reported{proto, true}, reported{"HTTP/1.1", false}
+		live, stored := connection{proto, true}, connection{"HTTP/1.1", false}
 		const reload = "no-cache"
 		for _, c := range []struct {
 			what, method, path string
 			header             []string
 			status             string
-			want               reported
+			want               connection
 		}{
 			{"a miss", "GET", "/", nil, "; stored", live},
 			{"a hit", "GET", "/", nil, "; hit", stored},
-			{"a hit's head", "HEAD", "/", nil, "; hit", stored},
-			{"a hit that is current", "GET", "/", []string{"If-None-Match", `"e"`}, "; hit", stored},
+			{"a hit for HEAD", "HEAD", "/", nil, "; hit", stored},
+			{"a hit answered with 304", "GET", "/", []string{"If-None-Match", `"e"`}, "; hit", stored},
 			{"a validation", "GET", "/", []string{"Cache-Control", reload}, "fwd-status=304", live},
 			{"a validation that may not be stored", "GET", "/", []string{"Cache-Control", "no-cache, no-store"}, "fwd-status=304", live},
 			{"a validation by HEAD", "HEAD", "/", []string{"Cache-Control", reload}, "fwd=", live},
 			{"a replacement", "GET", "/changing", []string{"Cache-Control", reload}, "; stored", live},
-			{"what may not be stored", "GET", "/uncacheable", nil, "detail=no-store", live},
+			{"a response that may not be stored", "GET", "/uncacheable", nil, "detail=no-store", live},
 			{"a range", "GET", "/part", []string{"Range", "bytes=0-3"}, "; stored", live},
 			{"a range that was stored", "GET", "/part", []string{"Range", "bytes=1-2"}, "; hit", stored},
-			{"what completes a part", "GET", "/part", []string{"Range", "bytes=2-9"}, "; stored", live},
-			{"an answer that is nobody's", "GET", "/absent", []string{"Cache-Control", "only-if-cached"}, "", stored},
-			{"what is stale at once", "GET", "/aged", nil, "; stored", live},
+			{"the missing rest of a part", "GET", "/part", []string{"Range", "bytes=2-9"}, "; stored", live},
+			{"an answer of the cache's own", "GET", "/absent", []string{"Cache-Control", "only-if-cached"}, "", stored},
+			{"a response that is stale at once", "GET", "/aged", nil, "; stored", live},
 			{"an unsafe request", "POST", "/uncacheable", nil, "fwd=method", live},
 		} {
-			got, reply := h.reported(c.method, c.path, c.header...)
+			got, reply := h.connection(c.method, c.path, c.header...)
 			require.Contains(t, reply.status(), c.status, c.what)
 			require.Equal(t, c.want, got, c.what)
 			require.NoError(t, cache.Wait(t.Context()))
 		}
 		failing.Store(true)
-		got, reply := h.reported("GET", "/aged")
+		got, reply := h.connection("GET", "/aged")
 		require.Contains(t, reply.status(), "stale-if-error")
-		require.Equal(t, stored, got, "what stands in for an error")
+		require.Equal(t, stored, got, "a stale response in place of an error")
 	})
 }
 
-// Nor does anything else get lost that describes the answer rather than the connection's framing of
-// it.
+// Other fields of the Response that describe the answer, rather than its framing on the connection,
+// are kept too.
 func TestTransportReportsTheFetchedResponse(t *testing.T) {
 	origin := func(r *http.Request) *http.Response {
 		resp := respond("body", "Cache-Control", "max-age=60")
@@ -113,12 +114,10 @@ func TestTransportReportsTheFetchedResponse(t *testing.T) {
 		return resp
 	}
 	cache := newCache(t, middleware.Config{})
-	door := cache.Transport(roundTripper(origin))
+	door := cache.Transport(answering(origin))
 	ask := func(path string, header ...string) reply {
 		r := httptest.NewRequest(http.MethodGet, "https://example.test"+path, nil)
-		for i := 0; i < len(header); i += 2 {
-			r.Header.Set(header[i], header[i+1])
-		}
+		addFields(r.Header, header)
 		got := roundTrip(t, door, r)
 		require.NoError(t, cache.Wait(t.Context()))
 		return got
@@ -133,26 +132,26 @@ func TestTransportReportsTheFetchedResponse(t *testing.T) {
 	require.True(t, got.ProtoAtLeast(1, 1))
 	require.Nil(t, got.TLS)
 
-	got = ask("/range", "Range", "bytes=0-1") // fetched whole
+	got = ask("/range", "Range", "bytes=0-1") // the cache fetches the whole
 	require.Equal(t, "206 Partial Content", got.Status)
 	require.Equal(t, "HTTP/1.0", got.Proto)
 
 	got = ask("/bare")
 	require.Equal(t, "200 OK", got.Status)
-	require.Equal(t, "HTTP/1.1", got.Proto, "nothing was said")
+	require.Equal(t, "HTTP/1.1", got.Proto, "a response without a protocol is reported as HTTP/1.1")
 
 	for range 2 {
 		require.True(t, ask("/decoded").Uncompressed)
 	}
 	got = ask("/chunked")
-	require.Empty(t, got.TransferEncoding, "the body comes from the store")
-	require.False(t, got.Close, "and the caller has no connection to close")
+	require.Empty(t, got.TransferEncoding, "the body is read from the store, which is not chunked")
+	require.False(t, got.Close, "the caller has no connection to close")
 }
 
 // The trailer fields that the origin announces are known before the body is read, as with net/http.
 func TestTransportAnnouncesTrailers(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, proto string) {
-		h := site(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := serveTLS(t, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Set("Trailer", "X-Sum, X-Never")
 			io.WriteString(w, "body")

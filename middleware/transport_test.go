@@ -20,33 +20,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// trackedBody tells whether it was closed.
-type trackedBody struct {
-	io.Reader
-	closed atomic.Bool
-}
-
-func (b *trackedBody) Close() error { b.closed.Store(true); return nil }
-
-// transportHouse is a house whose client's transport is the cache.
-func transportHouse(t *testing.T, cfg middleware.Config, origin http.HandlerFunc) *house {
-	h := newHouse(t, "transport", cfg, origin)
-	base := &http.Transport{}
-	t.Cleanup(base.CloseIdleConnections)
-	h.client = &http.Client{Transport: h.cache.Transport(base)}
-	h.front = h.origin
-	return h
-}
-
-func fresh(body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "max-age=60")
-		io.WriteString(w, body)
-	}
-}
-
 func TestTransportNeverModifiesTheRequest(t *testing.T) {
-	h := transportHouse(t, middleware.Config{}, fresh("x"))
+	h := newTransportHarness(t, middleware.Config{}, fresh("x"))
 	for range 2 {
 		req, _ := http.NewRequest("GET", h.front.URL+"/", nil)
 		req.Header.Set("If-None-Match", `"a"`)
@@ -65,8 +40,8 @@ func TestTransportNeverModifiesTheRequest(t *testing.T) {
 	}
 }
 
-func TestTransportClosesRequestBodiesOnEveryPath(t *testing.T) {
-	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+func TestTransportClosesEveryRequestBody(t *testing.T) {
+	h := newTransportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/broken" {
 			panic(http.ErrAbortHandler)
 		}
@@ -89,13 +64,13 @@ func TestTransportClosesRequestBodiesOnEveryPath(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			body := &trackedBody{Reader: strings.NewReader("")}
+			var closed atomic.Int32
 			ctx := c.ctx
 			if ctx == nil {
 				ctx = t.Context()
 			}
 			req, _ := http.NewRequestWithContext(ctx, c.method, h.front.URL+c.path, nil)
-			req.Body, req.ContentLength = body, 0
+			req.Body, req.ContentLength = closeCounter{strings.NewReader(""), &closed}, 0
 			if c.header[0] != "" {
 				req.Header.Set(c.header[0], c.header[1])
 			}
@@ -104,13 +79,13 @@ func TestTransportClosesRequestBodiesOnEveryPath(t *testing.T) {
 				io.ReadAll(resp.Body)
 				resp.Body.Close()
 			}
-			eventually(t, body.closed.Load, "the request's body is closed")
+			eventually(t, func() bool { return closed.Load() > 0 }, "the request's body is closed")
 		})
 	}
 }
 
-func TestTransportHeadersAreTheCallersToChange(t *testing.T) {
-	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+func TestTransportCallerMayChangeHeaders(t *testing.T) {
+	h := newTransportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["X-Many"] = []string{"1", "2"}
 		fresh("x")(w, r)
 	})
@@ -124,9 +99,9 @@ func TestTransportHeadersAreTheCallersToChange(t *testing.T) {
 	}
 }
 
-func TestTransportCancellationFailsTheCallersReadAndNotTheFill(t *testing.T) {
+func TestTransportCancellationEndsTheReadAndNotTheFill(t *testing.T) {
 	release := make(chan struct{})
-	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newTransportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, "first")
 		http.NewResponseController(w).Flush()
@@ -144,14 +119,14 @@ func TestTransportCancellationFailsTheCallersReadAndNotTheFill(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	resp.Body.Close()
 	close(release)
-	eventually(t, func() bool { return strings.Contains(h.get("").status(), "; hit") }, "stored")
+	eventually(t, func() bool { return strings.Contains(h.get("").status(), "; hit") }, "the entry is stored")
 	require.Equal(t, "firstlast", h.get("").body)
 	require.Equal(t, 1, h.requests())
 }
 
-func TestTransportCancellationBeforeTheHeader(t *testing.T) {
+func TestTransportCancellationBeforeTheHeaderDoesNotEndTheFill(t *testing.T) {
 	release := make(chan struct{})
-	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newTransportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		<-release
 		fresh("x")(w, r)
 	})
@@ -166,18 +141,18 @@ func TestTransportCancellationBeforeTheHeader(t *testing.T) {
 	_, err := h.client.Do(req)
 	require.ErrorIs(t, err, context.Canceled)
 	close(release)
-	eventually(t, func() bool { return strings.Contains(h.get("").status(), "; hit") }, "stored all the same")
+	eventually(t, func() bool { return strings.Contains(h.get("").status(), "; hit") }, "the entry is stored although its client has left")
 	require.Equal(t, 1, h.requests())
 }
 
-// What the base transport decoded is stored decoded; its strong tag serves validation upstream, and
-// goes out weak.
-func TestTransportDecodedResponses(t *testing.T) {
+// A response that the base transport decoded is stored decoded. Its strong tag is used for
+// validation upstream and goes to clients as a weak one.
+func TestTransportStoresDecodedResponsesDecoded(t *testing.T) {
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	io.WriteString(z, "plain text")
 	z.Close()
-	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newTransportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("Etag", `"strong"`)
 		w.Header().Set("Vary", "Accept-Encoding")
@@ -198,11 +173,11 @@ func TestTransportDecodedResponses(t *testing.T) {
 			require.Contains(t, r.status(), "fwd-status=304")
 		}
 	}
-	require.Equal(t, `"strong"`, h.last().Header.Get("If-None-Match"))
+	require.Equal(t, `"strong"`, h.lastRequest().Header.Get("If-None-Match"))
 }
 
-func TestTransportReadErrorOnTruncation(t *testing.T) {
-	h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+func TestTransportReadFailsOnTruncation(t *testing.T) {
+	h := newTransportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Content-Length", "100")
 		io.WriteString(w, "short")
@@ -213,12 +188,12 @@ func TestTransportReadErrorOnTruncation(t *testing.T) {
 		r := h.get("/")
 		require.Error(t, r.err)
 		require.False(t, errors.Is(r.err, io.EOF))
-		require.Equal(t, i+1, h.requests(), "nothing was stored")
+		require.Equal(t, i+1, h.requests(), "a truncated response must not be stored")
 	}
 }
 
-// However the body is read, at its end the trailer is there (RFC 9110 §6.5).
-func TestTransportTrailers(t *testing.T) {
+// However the body is read, the trailer is there at its end (RFC 9110 §6.5).
+func TestTransportTrailersComeWithTheEndOfTheBody(t *testing.T) {
 	body := strings.Repeat("0123456789", 50_000)
 	for name, read := range map[string]func(io.Reader) (string, error){
 		"Read": func(r io.Reader) (string, error) {
@@ -232,7 +207,7 @@ func TestTransportTrailers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := transportHouse(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+			h := newTransportHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Cache-Control", "max-age=60")
 				w.Header().Set("Trailer", "X-Sum")
 				io.WriteString(w, body)
@@ -250,8 +225,8 @@ func TestTransportTrailers(t *testing.T) {
 	}
 }
 
-func TestTransportNilBaseAndEmptyMethod(t *testing.T) {
-	h := transportHouse(t, middleware.Config{}, fresh("x"))
+func TestTransportAcceptsNilBaseAndEmptyMethod(t *testing.T) {
+	h := newTransportHarness(t, middleware.Config{}, fresh("x"))
 	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
 	rt := h.cache.Transport(nil)
 	for range 2 {
@@ -268,15 +243,10 @@ func TestTransportNilBaseAndEmptyMethod(t *testing.T) {
 	require.Equal(t, 1, h.requests())
 }
 
-// roundTripFunc is a RoundTripper.
-type roundTripFunc func(*http.Request) (*http.Response, error)
-
-func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// Every body the origin sent is closed, whatever becomes of it.
+// Every body that the origin sent is closed, whatever happens to it.
 func TestTransportClosesEveryUpstreamBody(t *testing.T) {
 	var opened, closed atomic.Int32
-	h := newHouse(t, "transport", middleware.Config{MaxObjectBytes: 10, StaleIfError: time.Minute}, nil)
+	h := newHarness(t, "transport", middleware.Config{MaxObjectBytes: 10, StaleIfError: time.Minute}, nil)
 	answers := map[string]func(*http.Request) (int, string, string){
 		"/store":   func(*http.Request) (int, string, string) { return 200, "max-age=60", "body" },
 		"/nostore": func(*http.Request) (int, string, string) { return 200, "no-store", "body" },
@@ -301,7 +271,7 @@ func TestTransportClosesEveryUpstreamBody(t *testing.T) {
 		return &http.Response{
 			StatusCode: status, ContentLength: -1, Request: r,
 			Header: http.Header{"Cache-Control": {cc}, "Etag": {`"e"`}, "Date": {time.Now().UTC().Format(http.TimeFormat)}},
-			Body:   countedBody{strings.NewReader(text), &closed},
+			Body:   closeCounter{strings.NewReader(text), &closed},
 		}, nil
 	}))
 	for path := range answers {
@@ -315,24 +285,15 @@ func TestTransportClosesEveryUpstreamBody(t *testing.T) {
 			require.Contains(t, string(text), "body", fmt.Sprint(path, resp.Header))
 		}
 	}
-	eventually(t, func() bool { return opened.Load() == closed.Load() }, "all are closed")
+	eventually(t, func() bool { return opened.Load() == closed.Load() }, "all bodies are closed")
 }
 
-type countedBody struct {
-	io.Reader
-	closed *atomic.Int32
-}
-
-func (b countedBody) Close() error { b.closed.Add(1); return nil }
-
-// The answers of a RoundTripper that is no server's may lack what a server's have, as with
-// http.Client.
-func TestTransportTakesIncompleteAnswers(t *testing.T) {
+// A RoundTripper that is no HTTP client may return incomplete responses, as http.Client allows.
+func TestTransportAcceptsIncompleteResponses(t *testing.T) {
 	for _, header := range []http.Header{{"Cache-Control": {"max-age=60"}}, {"Cache-Control": {"no-store"}}, nil} {
 		for method, body := range map[string]string{http.MethodGet: "body", http.MethodPut: "body", http.MethodHead: ""} {
 			var answer *http.Response
-			cache, err := middleware.New(middleware.Config{})
-			require.NoError(t, err)
+			cache := newCache(t, middleware.Config{})
 			client := &http.Client{Transport: cache.Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
 				return answer, nil
 			}))}
@@ -347,7 +308,7 @@ func TestTransportTakesIncompleteAnswers(t *testing.T) {
 				text, err := io.ReadAll(response.Body)
 				return string(text), err
 			}
-			_, err = ask()
+			_, err := ask()
 			require.ErrorContains(t, err, "neither a response nor an error")
 
 			answer = &http.Response{StatusCode: http.StatusOK, Header: header.Clone()} // no body
@@ -368,11 +329,10 @@ func TestTransportTakesIncompleteAnswers(t *testing.T) {
 	}
 }
 
-// Where only the header of an answer has its length, that is the length.
-func TestTransportTakesLengthsFromHeaders(t *testing.T) {
+// If only the header gives the length of a response, that is its length.
+func TestTransportTakesALengthFromTheHeader(t *testing.T) {
 	for length, whole := range map[string]bool{"4": true, "5": false, "0": false} {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		rt := cache.Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
 			return &http.Response{
 				StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("body")),
@@ -394,9 +354,9 @@ func TestTransportTakesLengthsFromHeaders(t *testing.T) {
 	}
 }
 
-// Of the trailer, too, each client has its own.
-func TestTransportTrailerIsTheCallers(t *testing.T) {
-	h := transportHouse(t, middleware.Config{}, nil)
+// Each client has its own trailer map.
+func TestTransportCallerMayChangeTrailers(t *testing.T) {
+	h := newTransportHarness(t, middleware.Config{}, nil)
 	sent, body := io.Pipe()
 	rt := h.cache.Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
 		return &http.Response{

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestUnderWay(t *testing.T) {
+func TestUnderWayWaitsForWhatHasBegunBefore(t *testing.T) {
 	var u underWay
 	over := func(ended <-chan struct{}) bool {
 		select {
@@ -23,7 +23,7 @@ func TestUnderWay(t *testing.T) {
 	third := u.enter()
 	all := u.ended()
 	u.leave(third)
-	require.False(t, over(both), "one that began later counts for nothing")
+	require.False(t, over(both), "an operation that began later must not be waited for")
 	u.leave(first)
 	require.False(t, over(both))
 	u.leave(second)

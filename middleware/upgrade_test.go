@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -17,32 +16,31 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cirquecache/cirque/internal/verify/faulty"
 	"github.com/cirquecache/cirque/internal/verify/faulty/faultystorage"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// upgrade are the fields of a request that offers another protocol.
+// upgrade has the fields of a request that offers another protocol.
 var upgrade = []string{"Connection", "Upgrade", "Upgrade", "foo"}
 
-// An unsafe request that offers an upgrade invalidates what another one would, however its answer
-// is written.
+// An unsafe request that offers an upgrade invalidates like any other, however its answer is
+// written.
 func TestUnsafeUpgradesInvalidate(t *testing.T) {
 	answers := map[string]struct {
 		write       func(w http.ResponseWriter)
 		invalidates bool
 	}{
-		"200":             {func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK); io.WriteString(w, "done") }, true},
-		"204":             {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }, true},
-		"303":             {func(w http.ResponseWriter) { w.WriteHeader(http.StatusSeeOther) }, true},
-		"no status":       {func(w http.ResponseWriter) { io.WriteString(w, "done") }, true},
-		"bytes":           {func(w http.ResponseWriter) { w.Write([]byte("done")) }, true},
-		"copied":          {func(w http.ResponseWriter) { io.Copy(w, io.LimitReader(strings.NewReader("done"), 4)) }, true},
-		"nothing":         {func(http.ResponseWriter) {}, true},
-		"flushed":         {func(w http.ResponseWriter) { w.(http.Flusher).Flush(); w.WriteHeader(http.StatusInternalServerError) }, true},
-		"flushed, newer":  {func(w http.ResponseWriter) { http.NewResponseController(w).Flush() }, true},
-		"hints, then 200": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints); io.WriteString(w, "done") }, true},
+		"200":                             {func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK); io.WriteString(w, "done") }, true},
+		"204":                             {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }, true},
+		"303":                             {func(w http.ResponseWriter) { w.WriteHeader(http.StatusSeeOther) }, true},
+		"no status":                       {func(w http.ResponseWriter) { io.WriteString(w, "done") }, true},
+		"bytes":                           {func(w http.ResponseWriter) { w.Write([]byte("done")) }, true},
+		"copied":                          {func(w http.ResponseWriter) { io.Copy(w, io.LimitReader(strings.NewReader("done"), 4)) }, true},
+		"nothing":                         {func(http.ResponseWriter) {}, true},
+		"flushed":                         {func(w http.ResponseWriter) { w.(http.Flusher).Flush(); w.WriteHeader(http.StatusInternalServerError) }, true},
+		"flushed by a ResponseController": {func(w http.ResponseWriter) { http.NewResponseController(w).Flush() }, true},
+		"hints, then 200":                 {func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints); io.WriteString(w, "done") }, true},
 		"hints, then 500": {func(w http.ResponseWriter) {
 			w.WriteHeader(http.StatusEarlyHints)
 			w.WriteHeader(http.StatusInternalServerError)
@@ -52,7 +50,7 @@ func TestUnsafeUpgradesInvalidate(t *testing.T) {
 		"hijacked": {func(w http.ResponseWriter) {
 			answerHijacked(w.(http.Hijacker).Hijack, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 		}, true},
-		"hijacked, newer": {func(w http.ResponseWriter) {
+		"hijacked by a ResponseController": {func(w http.ResponseWriter) {
 			answerHijacked(http.NewResponseController(w).Hijack, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 		}, true},
 		"another protocol": {func(w http.ResponseWriter) {
@@ -64,13 +62,14 @@ func TestUnsafeUpgradesInvalidate(t *testing.T) {
 			fresh("body")(w, r)
 			return
 		}
-		w.Header().Set("location", r.URL.EscapedPath()+"/elsewhere") // spelt in a way of its own
+		w.Header().Set("location", r.URL.EscapedPath()+"/elsewhere") // not in canonical form
 		answers[r.Header.Get("X-Answer")].write(w)
 	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
+	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *harness) {
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, "FROB"} {
 			for name, answer := range answers {
-				// A URL for each: what is hijacked invalidates once more when its handler returns.
+				// Each case has its own URL, as a hijacked request invalidates once more when its
+				// handler returns.
 				target := "/" + method + "/" + url.PathEscape(name)
 				for _, path := range []string{target, target + "/elsewhere"} {
 					h.get(path)
@@ -91,7 +90,7 @@ func TestUnsafeUpgradesInvalidate(t *testing.T) {
 	})
 }
 
-// answerHijacked takes the connection over and answers by itself.
+// answerHijacked takes over the connection and writes text to it.
 func answerHijacked(hijack func() (net.Conn, *bufio.ReadWriter, error), text string) {
 	conn, rw, err := hijack()
 	if err != nil {
@@ -102,9 +101,9 @@ func answerHijacked(hijack func() (net.Conn, *bufio.ReadWriter, error), text str
 	rw.Flush()
 }
 
-// A GET that offers an upgrade, as a WebSocket's does, invalidates nothing, and has the server's
+// A GET that offers an upgrade, as a WebSocket's does, invalidates nothing and gets the server's
 // own writer.
-func TestSafeUpgradesChangeNothing(t *testing.T) {
+func TestSafeUpgradesInvalidateNothing(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	var own atomic.Bool
 	type writer struct{ http.ResponseWriter }
@@ -113,10 +112,8 @@ func TestSafeUpgradesChangeNothing(t *testing.T) {
 		own.Store(isOwn)
 		fresh("body")(w, r)
 	}))
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { cached.ServeHTTP(writer{w}, r) }))
-	defer front.Close()
-	h := &house{t: t, front: front, client: front.Client()}
-	h.twice("/")
+	h := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { cached.ServeHTTP(writer{w}, r) }))
+	h.getTwice("/")
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
 		h.do(method, "/", upgrade...)
 		require.True(t, own.Load(), method)
@@ -124,13 +121,13 @@ func TestSafeUpgradesChangeNothing(t *testing.T) {
 	require.Contains(t, h.get("/").status(), "; hit")
 }
 
-// A connection that became something else is the handler's as long as it wants, in both directions.
-// What it does at the end is over before the next request is answered from the cache.
-func TestUnsafeUpgradeKeepsItsConnection(t *testing.T) {
+// A handler may keep an upgraded connection as long as it likes, in both directions. What it
+// changed before it returns is invalidated before the next request is answered from the cache.
+func TestUnsafeUpgradeInvalidatesWhenItsHandlerReturns(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	var state atomic.Value
 	state.Store("old")
-	front := httptest.NewServer(cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := serve(t, cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			fresh(state.Load().(string))(w, r)
 			return
@@ -149,19 +146,17 @@ func TestUnsafeUpgradeKeepsItsConnection(t *testing.T) {
 		rw.Flush()
 		rw.ReadString('\n') // until the client has asked in between
 	})))
-	defer front.Close()
-	h := &house{t: t, front: front, client: front.Client()}
-	require.Equal(t, "old", h.twice("/"))
-	conn, err := net.Dial("tcp", front.Listener.Addr().String())
+	require.Equal(t, "old", h.getTwice("/"))
+	conn, err := net.Dial("tcp", h.front.Listener.Addr().String())
 	require.NoError(t, err)
 	defer conn.Close()
 	require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
-	fmt.Fprintf(conn, "PUT / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n", front.Listener.Addr())
+	fmt.Fprintf(conn, "PUT / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n", h.front.Listener.Addr())
 	answer := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(answer, nil)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusSwitchingProtocols, resp.StatusCode)
-	require.Equal(t, "old", h.twice("/"), "it has not changed anything yet")
+	require.Equal(t, "old", h.getTwice("/"), "the handler has not changed anything yet")
 	fmt.Fprint(conn, "new\n")
 	line, err := answer.ReadString('\n')
 	require.NoError(t, err)
@@ -169,10 +164,11 @@ func TestUnsafeUpgradeKeepsItsConnection(t *testing.T) {
 	fmt.Fprint(conn, "bye\n")
 	_, err = answer.ReadString('\n')
 	require.ErrorIs(t, err, io.EOF)
-	eventually(t, func() bool { return h.get("/").body == "new" }, "the handler's return makes invalid what was stored meanwhile")
+	eventually(t, func() bool { return h.get("/").body == "new" }, "the handler's return invalidates what was stored meanwhile")
 }
 
-// CONNECT names no resource, and has the server's own writer, unless it is for a path.
+// CONNECT with an authority names no resource and gets the server's own writer. CONNECT with a path
+// is an unsafe request.
 func TestConnectGetsTheRawResponseWriter(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	cached := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -182,15 +178,13 @@ func TestConnectGetsTheRawResponseWriter(t *testing.T) {
 		}
 		answerHijacked(w.(http.Hijacker).Hijack, fmt.Sprintf("HTTP/1.1 200 OK\r\nX-Writer: %T\r\n\r\n", w))
 	}))
-	front := httptest.NewServer(cached)
-	defer front.Close()
-	h := &house{t: t, front: front, client: front.Client()}
-	h.twice("/rpc")
+	h := serve(t, cached)
+	h.getTwice("/rpc")
 	connect := func(target string) string {
-		conn, err := net.Dial("tcp", front.Listener.Addr().String())
+		conn, err := net.Dial("tcp", h.front.Listener.Addr().String())
 		require.NoError(t, err)
 		defer conn.Close()
-		fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, front.Listener.Addr())
+		fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, h.front.Listener.Addr())
 		resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: http.MethodConnect})
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, resp.StatusCode)
@@ -202,17 +196,17 @@ func TestConnectGetsTheRawResponseWriter(t *testing.T) {
 	require.NotContains(t, h.get("/rpc").status(), "; hit")
 }
 
-// plainWriter is a ResponseWriter that can do nothing else.
+// plainWriter has no optional interfaces.
 type plainWriter struct{ http.ResponseWriter }
 
-// wrappedWriter can do what the one below can, by Unwrap alone.
+// wrappedWriter has the optional interfaces of the writer below, through Unwrap alone.
 type wrappedWriter struct{ http.ResponseWriter }
 
 func (w wrappedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// What stands for the server's writer, to see the status, can do what that can, and claims nothing
-// else.
-func TestWriterOfAnUnsafeUpgrade(t *testing.T) {
+// The writer that stands in for the server's, to see the status, has the abilities of the server's
+// and no others.
+func TestWriterOfAnUnsafeUpgradeHasTheServersAbilities(t *testing.T) {
 	for name, wrap := range map[string]func(http.ResponseWriter) http.ResponseWriter{
 		"the server's": func(w http.ResponseWriter) http.ResponseWriter { return w },
 		"wrapped":      func(w http.ResponseWriter) http.ResponseWriter { return wrappedWriter{w} },
@@ -236,10 +230,8 @@ func TestWriterOfAnUnsafeUpgrade(t *testing.T) {
 				io.WriteString(w, "done")
 				flush = control.Flush()
 			}))
-			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { cached.ServeHTTP(wrap(w), r) }))
-			defer front.Close()
-			h := &house{t: t, front: front, client: front.Client()}
-			h.twice("/")
+			h := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { cached.ServeHTTP(wrap(w), r) }))
+			h.getTwice("/")
 			require.Equal(t, "done", h.do(http.MethodPost, "/", upgrade...).body)
 			require.NotContains(t, h.get("/").status(), "; hit")
 			require.Equal(t, name != "plain", hijacker.Load())
@@ -250,21 +242,17 @@ func TestWriterOfAnUnsafeUpgrade(t *testing.T) {
 	}
 }
 
-// The answer of the base reaches the caller as it is, an upgraded connection too; where the Storage
-// panics over it, it is closed.
-func TestTransportPassesUpgradesOn(t *testing.T) {
+// The base's answer reaches the caller unchanged, an upgraded connection included. If the Storage
+// panics meanwhile, the answer is closed.
+func TestTransportReturnsUpgradesUnchanged(t *testing.T) {
 	var fail atomic.Bool
-	storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}), func(op faultystorage.Op, _ int) faultystorage.Fault {
-		if fail.Load() && op == faultystorage.Purge {
-			return faultystorage.Fault{Panic: "broken"}
-		}
-		return faultystorage.Fault{}
-	})
+	storage, _ := faultystorage.Wrap(memcache.New(memcache.Config{}),
+		faultWhile(faultystorage.Purge, fail.Load, faultystorage.Fault{Panic: "broken"}))
 	cache := newCache(t, middleware.Config{Storage: storage})
 	var closed atomic.Int32
 	want := respond("body", "location", "/b")
-	want.StatusCode, want.Body = http.StatusSwitchingProtocols, closing{want.Body, &closed}
-	door := cache.Transport(roundTripper(func(r *http.Request) *http.Response { return want }))
+	want.StatusCode, want.Body = http.StatusSwitchingProtocols, closeCounter{want.Body, &closed}
+	door := cache.Transport(answering(func(r *http.Request) *http.Response { return want }))
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://example.test/", nil)
 	require.NoError(t, err)
 	r.Header = http.Header{"connection": {"upgrade"}, "upgrade": {"foo"}}
@@ -275,86 +263,4 @@ func TestTransportPassesUpgradesOn(t *testing.T) {
 	fail.Store(true)
 	require.Panics(t, func() { door.RoundTrip(r) })
 	require.EqualValues(t, 1, closed.Load())
-}
-
-type closing struct {
-	io.ReadCloser
-	closed *atomic.Int32
-}
-
-func (c closing) Close() error {
-	c.closed.Add(1)
-	return c.ReadCloser.Close()
-}
-
-// Every other way that an unsafe request may take ends in an invalidation as well.
-func TestUnsafeRequestsInvalidateOnEveryPath(t *testing.T) {
-	origin := func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet {
-			fresh("body")(w, r)
-			return
-		}
-		if r.Header.Get("Expect") == "" {
-			return // with the content unread
-		}
-		io.Copy(w, r.Body)
-	}
-	for name, cfg := range map[string]middleware.Config{
-		"plain":         {},
-		"filtered out":  {RequestFilter: func(r *http.Request) bool { return r.Method == http.MethodGet }},
-		"no fill free":  {MaxFills: 1},
-		"a private one": {Private: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
-				content := func(fields ...string) func() {
-					return func() {
-						h.raw(faulty.Request{Method: "POST", Target: "/", Fields: fields, Body: strings.Repeat("x", 10_000)})
-					}
-				}
-				for way, send := range map[string]func(){
-					"expecting 100-continue": func() {
-						r, err := http.NewRequest(http.MethodPost, h.front.URL, strings.NewReader("content"))
-						require.NoError(t, err)
-						r.Header.Set("Expect", "100-continue")
-						resp, err := h.client.Do(r)
-						require.NoError(t, err)
-						resp.Body.Close()
-					},
-					"content unread":                     content(),
-					"with a field listed":                content("Connection: X-Something", "X-Something: 1"),
-					"with an Upgrade that is not listed": content("Upgrade: foo"),
-					"with an Upgrade to HTTP/2":          content("Connection: Upgrade", "Upgrade: h2c"),
-					"with an If-Match":                   content(`If-Match: "x"`),
-				} {
-					h.get("/")
-					require.Contains(t, h.get("/").status(), "; hit")
-					send()
-					require.NotContains(t, h.get("/").status(), "; hit", way)
-				}
-			})
-		})
-	}
-}
-
-// A cache that is closing still invalidates: its hits are still served.
-func TestClosingCacheInvalidates(t *testing.T) {
-	origin := func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet {
-			fresh("body")(w, r)
-		}
-	}
-	eachDoor(t, middleware.Config{}, origin, func(t *testing.T, h *house) {
-		for _, path := range []string{"/a", "/b"} {
-			h.get(path)
-			require.Contains(t, h.get(path).status(), "; hit")
-		}
-		require.NoError(t, h.cache.Close(t.Context()))
-		require.Contains(t, h.get("/a").status(), "; hit")
-		h.do(http.MethodPost, "/a")
-		h.do(http.MethodPost, "/b", upgrade...)
-		for _, path := range []string{"/a", "/b"} {
-			require.NotContains(t, h.get(path).status(), "; hit", path)
-		}
-	})
 }

@@ -16,23 +16,23 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// hesitant is a ResponseWriter that takes its time before each write.
-type hesitant struct {
+// pausingWriter is a ResponseWriter that pauses before each write.
+type pausingWriter struct {
 	http.ResponseWriter
 	pause func()
 }
 
-func (h hesitant) Write(p []byte) (int, error) {
+func (h pausingWriter) Write(p []byte) (int, error) {
 	h.pause()
 	return h.ResponseWriter.Write(p)
 }
 
-// Ten users ask at random for pages that are each user's own and must be validated before each use,
-// with ranges, conditions, reloads and HEAD, of an origin that fails at times: no body, field or
-// cookie of another reaches them.
-func TestUsersAtRandom(t *testing.T) {
+// Ten users ask at random for pages that are each user's own and must be validated before each use.
+// There are ranges, conditions, reloads and HEAD, and the origin fails at times. No user gets a
+// body, field or cookie of another.
+func TestUsersNeverGetEachOthersPages(t *testing.T) {
 	seeds := uint64(3)
-	if long() {
+	if longTests() {
 		seeds = 150
 	}
 	pages := []string{
@@ -44,7 +44,7 @@ func TestUsersAtRandom(t *testing.T) {
 			"default": {}, "ranges": {Ranges: middleware.RangesForward}, "HEAD as GET": {HeadAsGet: true},
 		} {
 			t.Run(fmt.Sprint(name, " ", seed), func(t *testing.T) {
-				eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
+				eachMemoryStorage(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
 					var mu sync.Mutex
 					random := rand.New(rand.NewPCG(seed, 0))
 					roll := func(n int) int {
@@ -69,7 +69,7 @@ func TestUsersAtRandom(t *testing.T) {
 							w.Header().Set("Set-Cookie", user)
 						}
 						body := strings.NewReader(strings.Repeat(user+"\n", 100))
-						http.ServeContent(hesitant{w, func() { pause(100) }}, r, "x.txt", time.Time{}, body)
+						http.ServeContent(pausingWriter{w, func() { pause(100) }}, r, "x.txt", time.Time{}, body)
 					}
 					eachBubbleOver(t, cfg, storage, origin, func(t *testing.T, b *bubble) {
 						visit := func() {
@@ -102,7 +102,7 @@ func TestUsersAtRandom(t *testing.T) {
 								strangers += strings.ReplaceAll(response.Header.Get(name), user, "")
 							}
 							if strangers != "" {
-								t.Errorf("%s %q got %q of another: %v", method, header, strangers, response.Header)
+								t.Errorf("%s %q got %q, which is another user's: %v", method, header, strangers, response.Header)
 							}
 						}
 						var all sync.WaitGroup
@@ -116,7 +116,7 @@ func TestUsersAtRandom(t *testing.T) {
 						}
 						all.Wait()
 						require.NoError(t, b.cache.Wait(t.Context()))
-						time.Sleep(time.Minute) // what was passed on by the origin ends too
+						time.Sleep(time.Minute) // uncacheable responses end too
 					})
 				})
 			})

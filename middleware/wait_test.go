@@ -5,10 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -17,34 +15,32 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// slowToFinish is a Storage that does not stream, and whose writes end when they may.
-type slowToFinish struct {
+// slowFinishStorage is a Storage that does not stream and whose writes finish when finish is closed.
+type slowFinishStorage struct {
 	cirque.Storage
-	may <-chan struct{}
+	finish <-chan struct{}
 }
 
-func (s slowToFinish) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
+func (s slowFinishStorage) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, opts cirque.MissOptions) (cirque.MissHandler, error) {
 	handler, err := s.Storage.MissHandler(ctx, key, meta, opts)
-	return slowMissHandler{handler, s.may}, err
+	return slowMissHandler{handler, s.finish}, err
 }
 
 type slowMissHandler struct {
 	cirque.MissHandler
-	may <-chan struct{}
+	finish <-chan struct{}
 }
 
 func (h slowMissHandler) Finish() (cirque.MissFinish, error) {
-	<-h.may
+	<-h.finish
 	return h.MissHandler.Finish()
 }
 
-// TestWait: a client has all of a response before the Storage has. Whoever waits for the cache
-// finds it stored.
-func TestWait(t *testing.T) {
+// A client has the whole response before the Storage has. Cache.Wait returns when it is stored.
+func TestWaitReturnsWhenFillsAreStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		may := make(chan struct{})
-		cache, err := middleware.New(middleware.Config{Storage: slowToFinish{memcache.New(memcache.Config{}), may}})
-		require.NoError(t, err)
+		finish := make(chan struct{})
+		cache := newCache(t, middleware.Config{Storage: slowFinishStorage{memcache.New(memcache.Config{}), finish}})
 		asked := 0
 		transport := cache.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
 			asked++
@@ -73,56 +69,13 @@ func TestWait(t *testing.T) {
 		synctest.Wait()
 		select {
 		case <-waited:
-			t.Fatal("the write is under way")
+			t.Fatal("Wait returned while the write was under way")
 		default:
 		}
-		close(may)
+		close(finish)
 		require.NoError(t, <-waited)
 		get()
 		require.Equal(t, 1, asked)
 		require.NoError(t, cache.Close(t.Context()))
 	})
-}
-
-// A handler behind the cache may send its request to the same cache once more, rewritten or not:
-// for a page within the page, or because the cache is mounted twice. The inner request does not
-// wait for the outer one, which waits for it.
-func TestNobodyWaitsForItself(t *testing.T) {
-	for name, rewrite := range map[string]func(http.Handler) http.Handler{
-		"as it is":  func(h http.Handler) http.Handler { return h },
-		"rewritten": func(h http.Handler) http.Handler { return http.StripPrefix("/api", h) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			cache, err := middleware.New(middleware.Config{LockWait: 8 * time.Second})
-			require.NoError(t, err)
-			var asked atomic.Int32
-			page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Cache-Control", "max-age=60, stale-while-revalidate=3600")
-				if asked.Add(1) == 1 {
-					w.Header().Set("Age", "100")
-				}
-				io.WriteString(w, "page")
-			})
-			server := httptest.NewServer(cache.Handler(rewrite(cache.Handler(cache.Handler(page)))))
-			defer server.Close()
-			get := func() (status string) {
-				response, err := http.Get(server.URL + "/api/page")
-				require.NoError(t, err)
-				defer response.Body.Close()
-				body, err := io.ReadAll(response.Body)
-				require.NoError(t, err)
-				require.Equal(t, "page", string(body))
-				statuses := response.Header["Cache-Status"]
-				return statuses[len(statuses)-1]
-			}
-			began := time.Now()
-			require.Contains(t, get(), "; stored")
-			require.Contains(t, get(), "stale-while-revalidate")
-			require.NoError(t, cache.Wait(t.Context()))
-			require.Contains(t, get(), "; hit; ttl=")
-			require.NotContains(t, get(), "stale-while-revalidate")
-			require.Equal(t, int32(2), asked.Load())
-			require.Less(t, time.Since(began), 8*time.Second)
-		})
-	}
 }

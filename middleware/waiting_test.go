@@ -17,20 +17,19 @@ import (
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
-	"github.com/cirquecache/cirque/tiered"
 )
 
-// personal is an origin whose pages are one user's each, told apart by credentials that no Vary
-// names. It takes a second for a header and, where the path says so, ten more for the body.
-type personal struct {
+// personalOrigin is an origin with one page per user, told apart by credentials that Vary does not
+// name. A header takes it a second and, if the path says so, the body ten more.
+type personalOrigin struct {
 	credentials string // the name of the field
 
 	mu       sync.Mutex
 	granted  http.Header
-	statuses map[int]int // how many answers of each status
+	statuses map[int]int // the number of answers by status
 }
 
-func (p *personal) grant(lines ...string) {
+func (p *personalOrigin) grant(lines ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.granted, p.statuses = http.Header{}, map[int]int{}
@@ -40,8 +39,8 @@ func (p *personal) grant(lines ...string) {
 	}
 }
 
-// answers returns how many answers there were of each status since it was last asked.
-func (p *personal) answers() map[int]int {
+// answers returns the number of answers by status since its last call.
+func (p *personalOrigin) answers() map[int]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	answers := p.statuses
@@ -49,7 +48,7 @@ func (p *personal) answers() map[int]int {
 	return answers
 }
 
-func (p *personal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *personalOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	time.Sleep(time.Second)
 	user := r.Header.Get(p.credentials)
 	status := http.StatusOK
@@ -74,64 +73,39 @@ func (p *personal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "page of "+user)
 }
 
-// mustBeValidated are the ways to say that no answer may be reused before the origin was asked.
+// mustBeValidated are header lines that forbid reuse without validation.
 var mustBeValidated = map[string][]string{
-	"no-cache":                   {"Cache-Control: no-cache"},
-	"no-cache, with a lifetime":  {"Cache-Control: no-cache, max-age=60"},
-	"no lifetime":                {"Cache-Control: max-age=0, must-revalidate"},
-	"no lifetime, but for error": {"Cache-Control: max-age=0, stale-if-error=60"},
-	"no shared lifetime":         {"Cache-Control: s-maxage=0"},
-	"public without lifetime":    {"Cache-Control: public, max-age=0"},
-	"nothing said":               nil,
-	"expired":                    {"Expires: 0"},
-	"as old as it may be":        {"Cache-Control: max-age=60", "Age: 60"},
+	"no-cache":                    {"Cache-Control: no-cache"},
+	"no-cache, with a lifetime":   {"Cache-Control: no-cache, max-age=60"},
+	"no lifetime":                 {"Cache-Control: max-age=0, must-revalidate"},
+	"no lifetime, stale-if-error": {"Cache-Control: max-age=0, stale-if-error=60"},
+	"no shared lifetime":          {"Cache-Control: s-maxage=0"},
+	"public without a lifetime":   {"Cache-Control: public, max-age=0"},
+	"no field":                    nil,
+	"expired":                     {"Expires: 0"},
+	"age equal to the lifetime":   {"Cache-Control: max-age=60", "Age: 60"},
 }
 
-// eachStore runs test over storages of each kind.
-func eachStore(t *testing.T, test func(t *testing.T, streams bool, storage func() cirque.Storage)) {
-	t.Run("streaming", func(t *testing.T) {
-		test(t, true, func() cirque.Storage { return memcache.New(memcache.Config{}) })
-	})
-	t.Run("plain", func(t *testing.T) {
-		test(t, false, func() cirque.Storage { return plain{memcache.New(memcache.Config{})} })
-	})
-	t.Run("tiered", func(t *testing.T) {
-		test(t, true, func() cirque.Storage {
-			return tiered.New(memcache.New(memcache.Config{}), memcache.New(memcache.Config{}), tiered.Config{})
-		})
-	})
-}
-
-// crowd sends twenty requests at once, and returns who got what and how long it took until all had.
-func (b *bubble) crowd(path string, header func(n int) []string) (bodies [20]string, took time.Duration) {
-	began := time.Now()
-	var all sync.WaitGroup
-	for n := range bodies {
-		all.Go(func() { bodies[n] = b.get(path, header(n)...).body })
-	}
-	all.Wait()
-	return bodies, time.Since(began)
-}
-
-// Of users who ask at once for what must be validated before it is reused each gets an answer of
-// its own (RFC 9111 §4, §5.2.2.4), at once and together, and those who come later do not queue.
-func TestWaitingUsersGetWhatIsTheirs(t *testing.T) {
+// Users ask at once for a page that must be validated before it is reused. Each gets an answer of
+// its own (RFC 9111 §4, §5.2.2.4), at once and together, and later requests do not queue.
+func TestWaitingUsersGetTheirOwnPages(t *testing.T) {
 	for _, credentials := range []string{"Cookie", "Authorization"} {
 		for name, granted := range mustBeValidated {
 			t.Run(credentials+" "+name, func(t *testing.T) {
-				eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
+				eachMemoryStorage(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
 					for _, path := range []string{"/", "/slow"} {
-						origin := &personal{credentials: credentials}
+						origin := &personalOrigin{credentials: credentials}
 						eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 							origin.grant(granted...)
 							users := func(n int) []string { return []string{credentials, fmt.Sprint("user", n)} }
-							page, queued := time.Second, time.Second // how long a page takes, and a place in the queue
+							// The time of a page, and of waiting for the first answer.
+							page, queued := time.Second, time.Second
 							if path == "/slow" {
 								page += 10 * time.Second
 							}
 							for stage, forgotten := range []bool{true, false, true} {
 								if forgotten {
-									time.Sleep(time.Hour) // the predictor forgets
+									time.Sleep(time.Hour) // The predictor forgets.
 								}
 								bodies, took := b.crowd(path, users)
 								for n, body := range bodies {
@@ -151,13 +125,13 @@ func TestWaitingUsersGetWhatIsTheirs(t *testing.T) {
 	}
 }
 
-// Users who share a page of which each use must be validated cost the origin one body where the
-// Storage streams, or had it before.
-func TestWaitingUsersValidate(t *testing.T) {
+// Users who share a page that must be validated for each use cost the origin one body, if the
+// Storage streams or had the page before.
+func TestWaitingUsersOfOnePageShareItsBody(t *testing.T) {
 	for name, granted := range mustBeValidated {
 		t.Run(name, func(t *testing.T) {
-			eachStore(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
-				origin := &personal{credentials: "Cookie"}
+			eachMemoryStorage(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
+				origin := &personalOrigin{credentials: "Cookie"}
 				eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 					origin.grant(granted...)
 					user := func(int) []string { return []string{"Cookie", "all"} }
@@ -183,11 +157,11 @@ func TestWaitingUsersValidate(t *testing.T) {
 	}
 }
 
-// What may be served while it is revalidated (RFC 5861 §3) is fetched once for all who wait, each
-// time: who comes a moment later gets it as well.
-func TestWaitingUsersShareWhatMayBeStale(t *testing.T) {
-	eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
-		origin := &personal{credentials: "Cookie"}
+// A response that may be served while it is revalidated (RFC 5861 §3) is fetched once for all
+// waiters, each time. A request a moment later would get it as well.
+func TestWaitingUsersShareStaleWhileRevalidate(t *testing.T) {
+	eachMemoryStorage(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
+		origin := &personalOrigin{credentials: "Cookie"}
 		eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 			origin.grant("Cache-Control: max-age=0, stale-while-revalidate=60")
 			for range 3 {
@@ -201,10 +175,10 @@ func TestWaitingUsersShareWhatMayBeStale(t *testing.T) {
 }
 
 // Once the origin grants a lifetime, requests share one answer again.
-func TestWaitingUsersShareAgain(t *testing.T) {
-	eachStore(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
+func TestWaitingUsersShareAgainOnceALifetimeIsGranted(t *testing.T) {
+	eachMemoryStorage(t, func(t *testing.T, _ bool, storage func() cirque.Storage) {
 		for _, what := range []string{"304", "200"} {
-			origin := &personal{credentials: "Cookie"}
+			origin := &personalOrigin{credentials: "Cookie"}
 			eachBubbleOver(t, middleware.Config{}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 				origin.grant("Cache-Control: no-cache")
 				everybody := func(int) []string { return []string{"Cookie", "all"} }
@@ -224,26 +198,26 @@ func TestWaitingUsersShareAgain(t *testing.T) {
 				for _, n := range origin.answers() {
 					asked += n
 				}
-				require.Equal(t, 1, asked, "one for all")
+				require.Equal(t, 1, asked, "all requests must share one fetch")
 			})
 		}
 	})
 }
 
-// A lifetime that a slow origin's delay, or the body, has used up is shared by those who waited all
-// the while, unless using it stale is forbidden (RFC 9111 §4.2.4).
-func TestWaitingUsersShareWhatTheWaitUsedUp(t *testing.T) {
+// A slow origin's delay, or the body, may use up the lifetime. Those who waited meanwhile still
+// share the response, unless using it stale is forbidden (RFC 9111 §4.2.4).
+func TestWaitingUsersShareALifetimeUsedUpWhileWaiting(t *testing.T) {
 	for cc, shared := range map[string]bool{
 		"max-age=1":                  true,
 		"public, max-age=1":          true,
 		"max-age=1, must-revalidate": false,
 		"s-maxage=1":                 false,
-		"max-age=2, must-revalidate": true, // still fresh when the header is there
+		"max-age=2, must-revalidate": true, // still fresh when the header comes
 	} {
 		for _, path := range []string{"/", "/slow"} {
 			t.Run(cc+" "+path, func(t *testing.T) {
-				eachStore(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
-					origin := &personal{credentials: "Cookie"}
+				eachMemoryStorage(t, func(t *testing.T, streams bool, storage func() cirque.Storage) {
+					origin := &personalOrigin{credentials: "Cookie"}
 					eachBubbleOver(t, middleware.Config{LockWait: time.Hour}, storage, origin.ServeHTTP, func(t *testing.T, b *bubble) {
 						origin.grant("Cache-Control: " + cc)
 						b.crowd(path, func(int) []string { return nil })
@@ -263,10 +237,10 @@ func TestWaitingUsersShareWhatTheWaitUsedUp(t *testing.T) {
 	}
 }
 
-// The same over real connections: each user's page is its own, and no page takes longer than two of
-// the origin's answers.
-func TestWaitingUsersOverConnections(t *testing.T) {
-	for name, cc := range map[string]string{"no-cache": "no-cache", "no lifetime": "max-age=0, must-revalidate", "nothing said": ""} {
+// Over real connections too, each user gets its own page, and later requests do not wait for each
+// other.
+func TestWaitingUsersGetTheirOwnPagesOverConnections(t *testing.T) {
+	for name, cc := range map[string]string{"no-cache": "no-cache", "no lifetime": "max-age=0, must-revalidate", "no field": ""} {
 		t.Run(name, func(t *testing.T) {
 			var wait chan struct{}
 			origin := func(w http.ResponseWriter, r *http.Request) {
@@ -281,7 +255,7 @@ func TestWaitingUsersOverConnections(t *testing.T) {
 				}
 				io.WriteString(w, "page of "+r.Header.Get("Cookie"))
 			}
-			eachDoor(t, middleware.Config{LockWait: time.Minute}, origin, func(t *testing.T, h *house) {
+			eachDoor(t, middleware.Config{LockWait: time.Minute}, origin, func(t *testing.T, h *harness) {
 				for stage := range 2 {
 					var open func()
 					wait, open = gate(t)
@@ -297,9 +271,9 @@ func TestWaitingUsersOverConnections(t *testing.T) {
 					}
 					first := 1
 					if stage > 0 {
-						first = 20 // the key is known by now: nobody waits for another
+						first = 20 // The key is known by now: no request waits for another.
 					}
-					eventually(t, func() bool { return h.requests() == asked+first }, "asked")
+					eventually(t, func() bool { return h.requests() == asked+first }, "the requests reach the origin")
 					open()
 					all.Wait()
 					require.Equal(t, asked+20, h.requests())
@@ -309,7 +283,7 @@ func TestWaitingUsersOverConnections(t *testing.T) {
 	}
 }
 
-// lateStorage holds lookups up at a gate.
+// lateStorage holds up lookups with its gate.
 type lateStorage struct {
 	cirque.StreamingStorage
 	gate func()
@@ -320,10 +294,10 @@ func (s lateStorage) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.C
 	return s.StreamingStorage.Lookup(ctx, key)
 }
 
-// A request whose lookup takes its time may find what was received after it had read the clock.
-// What has no lifetime is not fresh for it either (RFC 9111 §4.2: the lifetime must exceed the age,
-// and an age is never negative).
-func TestLookupThatFindsWhatCameLater(t *testing.T) {
+// A slow lookup may find a response that came after the request read the clock. If that response
+// has no lifetime, it is not fresh for this request either (RFC 9111 §4.2: the lifetime must exceed
+// the age, and an age is never negative).
+func TestSlowLookupDoesNotReuseALaterResponse(t *testing.T) {
 	for name, granted := range mustBeValidated {
 		t.Run(name, func(t *testing.T) {
 			for _, door := range []string{"handler", "transport"} {
@@ -336,10 +310,9 @@ func TestLookupThatFindsWhatCameLater(t *testing.T) {
 								<-hold
 							}
 						}}
-						origin := &personal{credentials: "Cookie"}
+						origin := &personalOrigin{credentials: "Cookie"}
 						origin.grant(granted...)
-						cache, err := middleware.New(middleware.Config{Storage: storage})
-						require.NoError(t, err)
+						cache := newCache(t, middleware.Config{Storage: storage})
 						b := &bubble{t: t, cache: cache, door: serving{cache.Handler(origin)}}
 						if door == "transport" {
 							b.door = cache.Transport(serving{origin})
@@ -347,7 +320,7 @@ func TestLookupThatFindsWhatCameLater(t *testing.T) {
 						late.Store(true)
 						slow := make(chan string)
 						go func() { slow <- b.get("/", "Cookie", "bob").body }()
-						synctest.Wait() // bob's lookup is held up
+						synctest.Wait() // Bob's lookup is held up.
 						time.Sleep(time.Second)
 						ann := b.get("/", "Cookie", "ann").body
 						require.NoError(t, cache.Wait(t.Context()))

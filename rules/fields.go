@@ -9,22 +9,22 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// hopByHop are the fields that concern one connection only, whether Connection lists them or not
-// (RFC 9110 §7.6.1).
+// hopByHop lists the fields that always concern one connection only, even where Connection does not
+// list them (RFC 9110 §7.6.1).
 var hopByHop = []string{
 	"Connection", "Http2-Settings", "Keep-Alive", "Proxy-Connection", "Te", "Transfer-Encoding", "Upgrade",
 }
 
-// RemoveConnectionFields deletes from h the fields that concern only the connection it came over:
-// Connection, what Connection lists, and the fields known to be of that kind (RFC 9110 §7.6.1). Of
-// a request it is to be called before anything is computed from the fields, or a client could have
-// one dropped upstream that the cache went by.
+// RemoveConnectionFields deletes from h the fields that concern only the connection on which the
+// message came: Connection, the fields that Connection lists, and the fields that are hop-by-hop by
+// definition (RFC 9110 §7.6.1). For a request, call it before anything is computed from the fields.
+// Otherwise a client could make the cache use a field that the origin never receives.
 //
-// Age, Cache-Control, Date, Expires, Vary and targeted fields stay even where Connection lists
-// them: a sender must not list what is meant for all recipients, and a response without its Vary or
-// its no-store would be served to those it was not meant for.
+// Age, Cache-Control, Date, Expires, Vary and targeted fields stay even if Connection lists them. A
+// sender must not list a field that is meant for all recipients, and a response without its Vary or
+// its no-store would be served to the wrong clients.
 //
-// It reports whether Connection took a field away that is not known to be of that kind: see
+// stripped reports whether a field was deleted only because Connection lists it. See
 // [Exchange.Stripped].
 func RemoveConnectionFields(h http.Header) (stripped bool) {
 	listed := h["Connection"]
@@ -41,6 +41,7 @@ func RemoveConnectionFields(h http.Header) (stripped bool) {
 	return stripped
 }
 
+// meantForAll reports whether a field is for every recipient, so that Connection must not list it.
 func meantForAll(name string) bool {
 	switch name {
 	case "Age", "Cache-Control", "Date", "Expires", "Vary":
@@ -49,13 +50,14 @@ func meantForAll(name string) bool {
 	return strings.HasSuffix(name, "-Cache-Control") // RFC 9213 §2.4
 }
 
-// notStored are the fields that are not stored though they reach the client of the moment: they are
-// between it and a proxy (RFC 9111 §3.1), or announce trailers, which are not stored either.
+// notStored lists fields that are passed to this client but never stored: fields between a client
+// and a proxy (RFC 9111 §3.1), and Trailer, because trailers are not stored.
 var notStored = []string{"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization", "Trailer"}
 
-// StoredHeader returns the part of a response's header that may be stored (RFC 9111 §3.1), as a map
-// of its own that shares the value slices of h: everything but the fields of
-// [RemoveConnectionFields], those that only concern a proxy, and except.
+// StoredHeader returns the fields of a response's header h that may be stored (RFC 9111 §3.1): all
+// but those of [RemoveConnectionFields], those that concern only a proxy, Trailer and trailers, and
+// those named by except in canonical form. The result is a new map; it shares the value slices of
+// h.
 func StoredHeader(h http.Header, except ...string) http.Header {
 	stored := maps.Clone(h)
 	if stored == nil {
@@ -69,7 +71,7 @@ func StoredHeader(h http.Header, except ...string) http.Header {
 	return stored
 }
 
-// storableWhole reports whether StoredHeader would leave nothing out.
+// storableWhole reports whether StoredHeader would keep every field.
 func storableWhole(h http.Header) bool {
 	for name, lines := range h {
 		if unstorable(name, lines) {
@@ -79,14 +81,15 @@ func storableWhole(h http.Header) bool {
 	return true
 }
 
-// unstorable reports whether a field is never stored. Connection is such a field.
+// unstorable reports whether a field is never stored. Connection is one, so storableWhole is false
+// for a header in which Connection lists others.
 func unstorable(name string, lines []string) bool {
-	// net/http keeps trailers that were not announced under names with a prefix.
+	// net/http puts trailers that were not announced under names with a prefix.
 	return len(lines) == 0 || slices.Contains(hopByHop, name) || slices.Contains(notStored, name) ||
 		strings.HasPrefix(name, http.TrailerPrefix)
 }
 
-// headerSize returns the bytes that h takes in HTTP/1.1, apart from the fields named by except.
+// headerSize returns how many bytes h takes in HTTP/1.1, without the fields named by except.
 func headerSize(h http.Header, except []string) int {
 	size := 0
 	for name, lines := range h {

@@ -21,11 +21,11 @@ func TestConnectionFieldsAreRemoved(t *testing.T) {
 	require.False(t, RemoveConnectionFields(h))
 
 	h = lines("Connection: upgrade, HTTP2-Settings, TE, Not-There", "HTTP2-Settings: x", "TE: trailers", "Upgrade: h2c")
-	require.False(t, RemoveConnectionFields(h), "these are between client and cache")
+	require.False(t, RemoveConnectionFields(h), "these fields are hop-by-hop even if they are not listed")
 	require.Empty(t, h)
 }
 
-func TestConnectionCannotRemoveWhatIsMeantForAll(t *testing.T) {
+func TestConnectionCannotRemoveFieldsForAllRecipients(t *testing.T) {
 	fields := []string{
 		"Cache-Control: no-store", "CDN-Cache-Control: private", "Vary: Cookie", "Age: 5", "Expires: 0", "Date: x",
 	}
@@ -35,7 +35,7 @@ func TestConnectionCannotRemoveWhatIsMeantForAll(t *testing.T) {
 }
 
 // RFC 9111 §3.1.
-func TestStoredHeaderKeepsAllButWhatConcernsTheConnection(t *testing.T) {
+func TestStoredHeaderLeavesOutConnectionProxyAndTrailerFields(t *testing.T) {
 	h := lines(
 		"Set-Cookie: a=b", "Set-Cookie: c=d", "X-Odd!#$%&'*+.^_`|~Name: 1", "Content-Type: text/plain", "Age: 3",
 		"Connection: x-hop", "X-Hop: 1", "Keep-Alive: 1", "Proxy-Authenticate: Basic",
@@ -45,7 +45,7 @@ func TestStoredHeaderKeepsAllButWhatConcernsTheConnection(t *testing.T) {
 	h["Suppressed"] = nil
 	before := h.Clone()
 
-	require.NotNil(t, StoredHeader(nil), "it is the caller's to add to")
+	require.NotNil(t, StoredHeader(nil), "the caller may add to the result")
 	got := StoredHeader(h, "Secret", "Not-There")
 	require.Equal(t, lines(
 		"Set-Cookie: a=b", "Set-Cookie: c=d", "X-Odd!#$%&'*+.^_`|~Name: 1", "Content-Type: text/plain", "Age: 3",
@@ -54,18 +54,18 @@ func TestStoredHeaderKeepsAllButWhatConcernsTheConnection(t *testing.T) {
 
 	require.True(t, storableWhole(got))
 	for name, lines := range h {
-		// What Connection lists is kept out by that, and what else is unwanted by whoever calls.
+		// Alone, X-Hop is listed by no Connection, and Secret is named by no except.
 		alone := got[name] != nil || name == "X-Hop" || name == "Secret"
 		require.Equal(t, alone, storableWhole(http.Header{name: lines}), name)
 	}
 }
 
-func TestHeaderSizeIsThatOfItsLines(t *testing.T) {
+func TestHeaderSizeCountsLinesAsHTTP1(t *testing.T) {
 	h := lines("A: 12", "A: 3", "Bc: ", "Cookie: "+strings.Repeat("x", 100))
 	require.Equal(t, len("A: 12\r\nA: 3\r\nBc: \r\n"), headerSize(h, []string{"Cookie"}))
 }
 
-func TestValidFields(t *testing.T) {
+func TestValidHeader(t *testing.T) {
 	require.True(t, field.ValidHeader(lines("A: b\tc \x80\xff", "B:")))
 	for _, value := range []string{"a\rb", "a\nb", "a\x00b", "a\x01b", "a\x7fb"} {
 		require.False(t, field.ValidHeader(http.Header{"A": {"fine", value}}), "%q", value)

@@ -9,23 +9,25 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// Freshen updates the stored response with the header of a 304, or of a 200 to HEAD that fits it
-// ([CompareHead]), and works out its freshness anew (RFC 9111 §4.3.4 and §4.3.5). The result keeps
-// variance, extensions and creation time.
+// Freshen updates a stored response with the header of a 304, or of a 200 to HEAD that matches it
+// ([CompareHead]), and computes its freshness anew (RFC 9111 §4.3.4 and §4.3.5). The result keeps
+// the variance, the extensions and the creation time. stored does not change.
 //
-// It answers the request in any case. Where there is a refusal it must not be stored, and if that
-// Ends the stored response, that has to be removed; otherwise it stays as it was.
+// The updated response answers the request even if there is a refusal. With a refusal it must not
+// be stored. If the refusal Ends the stored response, the caller must remove that; otherwise the
+// stored response stays as it was.
 //
-// All fields are updated (§3.2) but these:
-//   - Content-Length, Content-Encoding and Content-Range describe the stored bytes, which a 304 does not
-//     change. It may have been meant for another coding of the same content, where both share a weak tag.
-//   - Vary decides where the response is stored. A 304 whose Vary names fields that the stored one does not is
-//     refused, or others would get what was meant for one.
-//   - A Set-Cookie is for the client of the moment; the caller sends it on from x.Header. What else becomes of it is
-//     for [Policy.SetCookie] to say; where it is kept, a shared cache stores it only if the 304 itself grants
-//     freshness, as [Policy.Store] demands of a 200. A stored response that is validated before
-//     each use does not end by a refusal for a cookie.
-//   - Age is that of the 304, or gone with the old one.
+// All fields are updated (§3.2) except these:
+//   - Content-Length, Content-Encoding and Content-Range describe the stored bytes, which a 304 does
+//     not change. The 304 may be about another coding of the content that has the same weak tag.
+//   - Vary decides where the response is stored. If the Vary of the 304 names fields that the
+//     stored Vary does not, the update is refused: others would get a response meant for one.
+//   - Set-Cookie is for this client, and the caller passes it on from x.Header. [Policy.SetCookie]
+//     says whether it is also stored. Where it is, a shared cache stores it only if the 304 itself
+//     grants freshness, as [Policy.Store] demands of a 200. A refusal because of a cookie does not
+//     end a stored response that is validated before each use.
+//   - Age and Date are those of the 304. If it has no Age, the old one is dropped; if it has no
+//     Date, the time of receipt replaces the old one.
 func (p *Policy) Freshen(stored *cirque.CacheMeta, x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	c := p.candidate(x, stored.StatusCode(), updatedHeader(stored, x))
 	refusal := c.refusal()
@@ -35,8 +37,8 @@ func (p *Policy) Freshen(stored *cirque.CacheMeta, x *Exchange) (*cirque.CacheMe
 			refusal.Ends = true
 		}
 	default:
-		// Prediction aside, it does not matter who asked: the update takes effect for all (RFC 9111
-		// §4.3.4).
+		// The update takes effect for all clients (RFC 9111 §4.3.4), so what counts is whether the
+		// response alone forbids storing, whatever the request says.
 		byResponse := c.refusedByResponse()
 		refusal.Ends = byResponse != nil && !(byResponse.Detail == refusedCookie && validatedAlways(stored, x))
 	}
@@ -48,23 +50,25 @@ func (p *Policy) Freshen(stored *cirque.CacheMeta, x *Exchange) (*cirque.CacheMe
 }
 
 // validatedAlways reports whether the stored response is never used without asking the origin
-// first. A 304 to it that sets a cookie is not stored, as what else it says may be for one client.
-// It does not end the response either: nobody gets that without an answer of the origin's.
+// first. If a 304 for it sets a cookie, the update is not stored, because its other fields may also
+// be for one client. The stored response does not end: no client gets it unless the origin allows
+// it.
 func validatedAlways(stored *cirque.CacheMeta, x *Exchange) bool {
 	return (stored.Has(cirque.MetaNoCache) || stored.Has(cirque.MetaNoStale) && !stored.IsFresh(x.ResponseTime)) && !widensVary(stored, x)
 }
 
+// updatedHeader returns the stored header with the fields of x's response, as Freshen describes it.
 func updatedHeader(stored *cirque.CacheMeta, x *Exchange) http.Header {
 	h := stored.Header().Header()
 	delete(h, "Age")
-	delete(h, "Date") // an update without one was made when it was received (RFC 9110 §6.6.1)
+	delete(h, "Date") // without a Date, the time of receipt counts (RFC 9110 §6.6.1)
 	for name, lines := range StoredHeader(x.Header) {
 		switch name {
 		case "Content-Length", "Content-Encoding", "Content-Range":
 			continue
 		case "Vary":
 			if !widensVary(stored, x) {
-				continue // what it was stored under stays
+				continue // the stored Vary stays: the response is stored under its fields
 			}
 		}
 		h[name] = lines
@@ -72,14 +76,16 @@ func updatedHeader(stored *cirque.CacheMeta, x *Exchange) http.Header {
 	return h
 }
 
-// widensVary reports whether x's response varies on more than the stored one.
+// widensVary reports whether the Vary of x's response names a field that the stored Vary does not,
+// or "*".
 func widensVary(stored *cirque.CacheMeta, x *Exchange) bool {
 	fields, star := cirque.VaryFields(x.Header)
 	known, _ := cirque.VaryFields(http.Header{"Vary": stored.Header().Values("Vary")})
 	return star || slices.ContainsFunc(fields, func(name string) bool { return !slices.Contains(known, name) })
 }
 
-// refusedUpdate applies the rules on storing that only concern updates.
+// refusedUpdate applies the rules of storing that concern only updates. It returns nil if none
+// objects.
 func (c *candidate) refusedUpdate(stored *cirque.CacheMeta) *Refusal {
 	p, x := c.policy, c.exchange
 	if widensVary(stored, x) {
@@ -95,12 +101,12 @@ func (c *candidate) refusedUpdate(stored *cirque.CacheMeta) *Refusal {
 }
 
 // SelectForFreshening returns the index of the stored response that a 304 with header h identifies
-// (RFC 9111 §4.3.4), or -1: then none may be updated, and the request has to be sent again without
-// preconditions. Of several it is the most recent.
+// (RFC 9111 §4.3.4). If several match, it is the most recent. It is -1 if none matches: then none
+// may be updated, and the request must be sent again without preconditions.
 //
-// candidates are the responses whose validators the request nominated. A weak tag can be shared by
-// variants that differ in their coding, so of those that the request did not select only strong
-// ones should be nominated.
+// candidates are the stored responses whose validators were in the request. Variants that differ in
+// their coding can share a weak tag. So for variants that the request did not select, the caller
+// should send only strong tags.
 func SelectForFreshening(h http.Header, candidates []cirque.Variant) int {
 	etag, modified := h.Get("Etag"), h.Get("Last-Modified")
 	matches := func(v cirque.Variant) bool {
@@ -112,7 +118,7 @@ func SelectForFreshening(h http.Header, candidates []cirque.Variant) int {
 		case modified != "": // a weak validator (RFC 9110 §8.8.2.2)
 			return field.SameDate(v.LastModified, modified, v.Created)
 		}
-		return len(candidates) == 1 // without validators a 304 can only be about the one that was nominated
+		return len(candidates) == 1 // a 304 without validators must be about the only candidate
 	}
 	selected := -1
 	for i, v := range candidates {
@@ -123,17 +129,17 @@ func SelectForFreshening(h http.Header, candidates []cirque.Variant) int {
 	return selected
 }
 
-// HeadComparison is what a 200 to HEAD says about the stored response to GET (RFC 9111 §4.3.5).
+// HeadComparison says what a 200 to HEAD tells about the stored response to GET (RFC 9111 §4.3.5).
 type HeadComparison uint8
 
 const (
-	// HeadUnknown: neither that it is the same nor that it is another. The stored response stays as
-	// it was.
+	// HeadUnknown: the answer does not show whether the stored response is current. It stays as it
+	// was.
 	HeadUnknown HeadComparison = iota
-	// HeadSame: it has a validator of the stored response, and nothing speaks against it.
-	// [Policy.Freshen] updates that.
+	// HeadSame: a validator is the same and nothing else differs. [Policy.Freshen] updates the
+	// stored response.
 	HeadSame
-	// HeadDiffers: a validator or the length is another one. The stored response is out of date.
+	// HeadDiffers: a validator or the length differs. The stored response is out of date.
 	HeadDiffers
 )
 
@@ -150,9 +156,9 @@ func (c HeadComparison) String() string {
 	return "HeadComparison(?)"
 }
 
-// CompareHead compares a 200 to HEAD with header h with the stored response, whose body is bodyLen
-// bytes long (negative where that is not known). An equal length alone proves nothing: a new
-// version may be as long as the old one.
+// CompareHead compares h, the header of a 200 to HEAD, with the stored response. bodyLen is the
+// length of the stored body in bytes, or negative if it is unknown. An equal length alone proves
+// nothing: a new version may be as long as the old one.
 func CompareHead(stored *cirque.CacheMeta, bodyLen int64, h http.Header) HeadComparison {
 	header, same := stored.Header(), HeadUnknown
 	if etag := h.Get("Etag"); etag != "" {
@@ -168,7 +174,7 @@ func CompareHead(stored *cirque.CacheMeta, bodyLen int64, h http.Header) HeadCom
 		same = HeadSame
 	}
 	length := h.Get("Content-Length")
-	if length == "" || stored.Has(cirque.MetaDecoded) { // the length of a decoded body says nothing about the origin's
+	if length == "" || stored.Has(cirque.MetaDecoded) { // a decoded body has another length than at the origin
 		return same
 	}
 	of := header.Get("Content-Length")

@@ -10,7 +10,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// later is the exchange, a minute after testNow, of a GET and a 304 with these lines.
+// later returns the exchange of a GET and a 304 with these fields, a minute after testNow.
 func later(fields ...string) *Exchange {
 	x := get(fields...).withStatus(http.StatusNotModified)
 	x.RequestTime, x.ResponseTime = testNow.Add(time.Minute), testNow.Add(time.Minute)
@@ -42,7 +42,7 @@ func TestFreshenUpdatesTheHeader(t *testing.T) {
 	require.True(t, fresh.Created().Equal(testNow))
 }
 
-func TestFreshenKeepsWhatTheEntryIs(t *testing.T) {
+func TestFreshenKeepsStatusVarianceExtensionsAndFlags(t *testing.T) {
 	old := stored(t, shared, get("Cache-Control: max-age=1, public", `ETag: "a"`).withRequest("Authorization: x").withStatus(404))
 	old.SetVariance(cirque.HashBinary{1})
 	old.SetExtension("mine", "x")
@@ -55,23 +55,23 @@ func TestFreshenKeepsWhatTheEntryIs(t *testing.T) {
 	require.True(t, fresh.Has(cirque.MetaDecoded|cirque.MetaPartial|cirque.MetaAuthorized))
 }
 
-func TestFreshenWorksOutFreshnessAnew(t *testing.T) {
+func TestFreshenComputesFreshnessAnew(t *testing.T) {
 	base := []string{`ETag: "a"`}
 	for name, c := range map[string]struct {
 		stored, update []string
 		lifetime, age  time.Duration // at the time of the 304
 		flags          cirque.MetaFlags
 	}{
-		"what was stored holds":    {[]string{"Cache-Control: max-age=50"}, nil, 50 * time.Second, 0, 0},
-		"the 304's holds":          {[]string{"Cache-Control: max-age=50"}, []string{"Cache-Control: max-age=7"}, 7 * time.Second, 0, 0},
+		"the stored directives":    {[]string{"Cache-Control: max-age=50"}, nil, 50 * time.Second, 0, 0},
+		"the 304's directives":     {[]string{"Cache-Control: max-age=50"}, []string{"Cache-Control: max-age=7"}, 7 * time.Second, 0, 0},
 		"new directives":           {[]string{"Cache-Control: max-age=50"}, []string{"Cache-Control: max-age=7, must-revalidate"}, 7 * time.Second, 0, cirque.MetaNoStale},
 		"old directives end":       {[]string{"Cache-Control: max-age=50, must-revalidate"}, []string{"Cache-Control: max-age=7"}, 7 * time.Second, 0, 0},
 		"no-cache":                 {[]string{"Cache-Control: max-age=50"}, []string{"Cache-Control: max-age=7, no-cache"}, 7 * time.Second, 0, cirque.MetaNoCache},
 		"the old age is gone":      {[]string{"Cache-Control: max-age=50", "Age: 40"}, nil, 50 * time.Second, 0, 0},
 		"the 304's age":            {[]string{"Cache-Control: max-age=50"}, []string{"Age: 10"}, 50 * time.Second, 10 * time.Second, 0},
 		"the old date is gone":     {[]string{"Cache-Control: max-age=50", "Date: " + at(-time.Hour)}, nil, 50 * time.Second, 0, 0},
-		"Expires with the 304's":   {[]string{"Expires: " + at(time.Second)}, []string{"Expires: " + at(2*time.Minute)}, time.Minute, 0, 0},
-		"Expires, the old":         {[]string{"Expires: " + at(90*time.Second)}, nil, 30 * time.Second, 0, 0},
+		"the 304's Expires":        {[]string{"Expires: " + at(time.Second)}, []string{"Expires: " + at(2*time.Minute)}, time.Minute, 0, 0},
+		"the stored Expires":       {[]string{"Expires: " + at(90*time.Second)}, nil, 30 * time.Second, 0, 0},
 		"a heuristic":              {[]string{"Last-Modified: " + at(-40*time.Second)}, nil, 10 * time.Second, 0, cirque.MetaHeuristic},
 		"a targeted field arrives": {[]string{"Cache-Control: max-age=50"}, []string{"CDN-Cache-Control: max-age=9"}, 9 * time.Second, 0, 0},
 	} {
@@ -103,40 +103,41 @@ func TestFreshenRefuses(t *testing.T) {
 		"Vary: *":              {append(plain, "Vary: A"), nil, []string{"Vary: *"}, "vary-star", true},
 		"Set-Cookie, Age":      {plain, nil, []string{"Set-Cookie: a=b", "Cache-Control: max-age=5", "Age: 6"}, "set-cookie", true},
 		"Set-Cookie, no-cache": {plain, nil, []string{"Set-Cookie: a=b", "Cache-Control: no-cache"}, "set-cookie", true},
-		"what can't be sent":   {plain, nil, []string{"A: b\rc"}, "header-invalid", true},
+		"an invalid field":     {plain, nil, []string{"A: b\rc"}, "header-invalid", true},
 	} {
 		old := stored(t, shared, get(c.stored...))
 		meta, refusal := shared.Freshen(old, later(c.update...).withRequest(c.request...))
 		require.NotNil(t, refusal, name)
 		require.Equal(t, c.want, refusal.Detail, name)
 		require.Equal(t, c.byResponse, refusal.ByResponse, name)
-		// It answers the request all the same.
+		// The updated response answers the request even so.
 		require.Equal(t, 200, meta.StatusCode(), name)
 		for field, values := range lines(c.update...) {
-			if field != "Set-Cookie" { // which is in no meta, and reaches the client from the 304 itself
+			if field != "Set-Cookie" { // it is in no meta; the caller sends it from the 304
 				require.Equal(t, values, meta.Header().Values(field), name)
 			}
 		}
 	}
 }
 
-// A cookie in a 304 ends what others might get without the origin's being asked, and nothing else.
-func TestFreshenCookieEnds(t *testing.T) {
+// A refusal because of a cookie in a 304 ends a stored response that other clients could get
+// without asking the origin. It ends no other response.
+func TestFreshenWithCookieEndsOnlyWhatIsReusedUnasked(t *testing.T) {
 	for name, c := range map[string]struct {
 		stored, update []string
 		ends           bool
 	}{
-		"a lifetime that is withdrawn":   {[]string{"Cache-Control: max-age=100"}, []string{"Cache-Control: no-cache"}, true},
-		"may be stale":                   {[]string{"Cache-Control: max-age=1"}, []string{"Cache-Control: no-cache"}, true},
+		"fresh by now":                   {[]string{"Cache-Control: max-age=100"}, []string{"Cache-Control: no-cache"}, true},
+		"stale by now, may be used":      {[]string{"Cache-Control: max-age=1"}, []string{"Cache-Control: no-cache"}, true},
 		"no-cache":                       {[]string{"Cache-Control: no-cache, max-age=100"}, nil, false},
 		"no lifetime":                    {[]string{"Cache-Control: max-age=0, must-revalidate"}, nil, false},
-		"nothing said":                   {nil, nil, false},
-		"stale by now":                   {[]string{"Cache-Control: s-maxage=1"}, []string{"Cache-Control: no-cache"}, false},
-		"not stale yet":                  {[]string{"Cache-Control: s-maxage=100"}, []string{"Cache-Control: no-cache"}, true},
+		"no Cache-Control":               {nil, nil, false},
+		"stale by now, must not be used": {[]string{"Cache-Control: s-maxage=1"}, []string{"Cache-Control: no-cache"}, false},
+		"s-maxage, fresh by now":         {[]string{"Cache-Control: s-maxage=100"}, []string{"Cache-Control: no-cache"}, true},
 		"no-cache, private":              {[]string{"Cache-Control: no-cache"}, []string{"Cache-Control: private"}, true},
 		"no-cache, no-store":             {[]string{"Cache-Control: no-cache"}, []string{"Cache-Control: no-store"}, true},
-		"no-cache, and varies from now":  {[]string{"Cache-Control: no-cache"}, []string{"Vary: A"}, true},
-		"no-cache, and varies as before": {[]string{"Cache-Control: no-cache", "Vary: A"}, []string{"Vary: A"}, false},
+		"no-cache, and Vary is new":      {[]string{"Cache-Control: no-cache"}, []string{"Vary: A"}, true},
+		"no-cache, and Vary is the same": {[]string{"Cache-Control: no-cache", "Vary: A"}, []string{"Vary: A"}, false},
 	} {
 		old := stored(t, shared, get(append(c.stored, `ETag: "a"`)...))
 		_, refusal := shared.Freshen(old, later(append(c.update, "Set-Cookie: a=b")...)) // a minute later
@@ -146,9 +147,9 @@ func TestFreshenCookieEnds(t *testing.T) {
 	}
 }
 
-// What an update says takes effect for all, whoever asked for it (RFC 9111 §4.3.4); what a request
-// brings about alone does not.
-func TestFreshenEndsTheStored(t *testing.T) {
+// A refusal that follows from the update takes effect for all clients (RFC 9111 §4.3.4). One that
+// follows from the request alone does not.
+func TestFreshenEndsTheStoredResponseOnlyByTheUpdate(t *testing.T) {
 	for _, c := range []struct {
 		request, update []string
 		want            string
@@ -172,26 +173,26 @@ func TestFreshenEndsTheStored(t *testing.T) {
 	}
 }
 
-// A 304 that adds fields must not turn one client's answer into another's.
-func TestFreshenInjection(t *testing.T) {
+// A 304 that adds fields must not turn one client's response into another's.
+func TestFreshenStoresCookiesAsThePolicySays(t *testing.T) {
 	const cookie = "Set-Cookie: a=b"
 	keep, keepPrivate := &Policy{SetCookie: SetCookieKeep}, &Policy{SetCookie: SetCookieKeep, Private: true}
 	old := stored(t, keep, get("Cache-Control: max-age=50", `ETag: "a"`, "Vary: A", cookie))
-	// Where cookies are kept, the one that came with the origin's leave to reuse it stays, as does
-	// what the entry is stored under.
+	// SetCookieKeep: the cookie stays that came with explicit freshness, and so does the stored
+	// Vary.
 	fresh := freshened(t, keep, old, later("Vary:", "Content-Length: 99"))
 	require.Equal(t, "a=b", fresh.Header().Get("Set-Cookie"))
 	require.Equal(t, []string{"A"}, fresh.Header().Values("Vary"))
 	require.False(t, fresh.Header().Has("Content-Length"))
-	// Another is stored with leave of its own.
+	// A new cookie is stored if the 304 grants freshness itself.
 	fresh = freshened(t, keep, old, later("Set-Cookie: c=d", "Cache-Control: max-age=5"))
 	require.Equal(t, []string{"c=d"}, fresh.Header().Values("Set-Cookie"))
 	_, refusal := keep.Freshen(old, later("Set-Cookie: c=d"))
 	require.Equal(t, "set-cookie", refusal.Detail)
-	// Or where there is one client only.
+	// A private cache stores it in any case, because it has one client.
 	fresh = freshened(t, keepPrivate, old, later("Set-Cookie: c=d"))
 	require.Equal(t, []string{"c=d"}, fresh.Header().Values("Set-Cookie"))
-	// Or where it isn't stored: as the origin says, or, by default, always.
+	// The update is stored without the cookie if the origin says so, and always by default.
 	fresh = freshened(t, keep, old, later("Set-Cookie: c=d", `Cache-Control: max-age=5, no-cache="set-cookie"`))
 	require.False(t, fresh.Header().Has("Set-Cookie"))
 	fresh = freshened(t, keep, old, later("Set-Cookie: c=d", `Cache-Control: no-cache="set-cookie"`))

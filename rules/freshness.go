@@ -9,49 +9,49 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// Freshness is what a response says, or lets assume, about how long it is fresh.
+// Freshness says how long a response is fresh, and how the cache knows.
 type Freshness struct {
-	// Lifetime is the freshness lifetime (RFC 9111 §4.2.1). Where the response expired before it
-	// was sent it is negative. It lies within 2^31 seconds of zero.
+	// Lifetime is the freshness lifetime (RFC 9111 §4.2.1). It is negative if the response expired
+	// before it was sent. It lies within 2^31 seconds of zero.
 	Lifetime time.Duration
 
 	// InitialAge is the response's age when it was received: corrected_initial_age (RFC 9111
 	// §4.2.3), at most 2^31 seconds.
 	InitialAge time.Duration
 
-	// Explicit: the origin gave the lifetime, be it an unreadable one, which counts as zero.
-	// Heuristic: it is configured or guessed (RFC 9111 §4.2.2). Neither: there is none.
+	// Explicit reports that the origin gave the lifetime. An unreadable one counts as zero.
+	// Heuristic reports that the lifetime is configured or guessed (RFC 9111 §4.2.2). If neither is
+	// set, there is no lifetime.
 	Explicit, Heuristic bool
 
-	// Delay is the time between request and response: the part of InitialAge that is due to the
-	// exchange itself (response_delay in RFC 9111 §4.2.3).
+	// Delay is the time between request and response, which is part of InitialAge (response_delay
+	// in RFC 9111 §4.2.3).
 	Delay time.Duration
 
-	// Source is what the lifetime comes from: "s-maxage", "max-age", "expires", "default",
-	// "heuristic" or "".
+	// Source names where the lifetime comes from: "s-maxage", "max-age", "expires", "default",
+	// "heuristic" or "" for none.
 	Source string
 }
 
 // Fresh reports whether the response was fresh when it was received (RFC 9111 §4.2).
 func (f Freshness) Fresh() bool { return f.Lifetime > f.InitialAge }
 
-// delayed reports whether the response is stale by the time it took to arrive, and would be fresh
-// without.
+// delayed reports whether the response is stale only because of the time that it took to arrive.
 func (f Freshness) delayed() bool { return !f.Fresh() && f.Lifetime > max(0, f.InitialAge-f.Delay) }
 
-// Freshness works out the freshness of x's response: the lifetime from the first of s-maxage (in a
-// shared cache), max-age, Expires less Date, p.Defaults, and a heuristic.
+// Freshness computes the freshness of x's response. The lifetime is the first that exists of:
+// s-maxage (in a shared cache), max-age, Expires minus Date, p.Defaults, and a heuristic.
 func (p *Policy) Freshness(x *Exchange) Freshness {
 	return p.freshness(x, x.Status, x.Header, p.directives(x.Header))
 }
 
-// freshness is Freshness for the status and header that a response has been given by an update (RFC
-// 9111 §3.2).
+// freshness is Freshness for a status and header that may differ from those of x: an update gives a
+// stored response new fields (RFC 9111 §3.2). d holds the directives of h.
 func (p *Policy) freshness(x *Exchange, status int, h http.Header, d responseDirectives) Freshness {
 	date := dateValue(x, h)
 	f := Freshness{InitialAge: initialAge(x, h, date), Delay: withinSeconds(responseDelay(x))}
 	switch {
-	case d.SMaxAge.Present: // RFC 9111 §4.2.1; applicable took it from private caches
+	case d.SMaxAge.Present: // RFC 9111 §4.2.1; applicable removes it for a private cache
 		f.Lifetime, f.Explicit, f.Source = d.SMaxAge.Duration, true, "s-maxage"
 	case d.MaxAge.Present:
 		f.Lifetime, f.Explicit, f.Source = d.MaxAge.Duration, true, "max-age"
@@ -71,8 +71,8 @@ func (p *Policy) freshness(x *Exchange, status int, h http.Header, d responseDir
 	return f
 }
 
-// expiresLifetime returns the value of Expires less date. A value that is no date has expired (RFC
-// 9111 §5.3), as have several, which are the parts of no date.
+// expiresLifetime returns the value of Expires minus date. A value that is not a date means expired
+// (RFC 9111 §5.3); so do several values, because they do not form one date.
 func expiresLifetime(lines []string, date, now time.Time) time.Duration {
 	expires, ok := field.SingleDate(lines, now)
 	if !ok {
@@ -81,11 +81,11 @@ func expiresLifetime(lines []string, date, now time.Time) time.Duration {
 	return expires.Sub(date)
 }
 
-// maxHeuristic bounds what a cache may guess.
+// maxHeuristic is the longest lifetime that is guessed.
 const maxHeuristic = 24 * time.Hour
 
-// heuristicLifetime is a tenth of the time since Last-Modified (RFC 9111 §4.2.2), zero where there
-// is none.
+// heuristicLifetime returns a tenth of the time between Last-Modified and date (RFC 9111 §4.2.2),
+// or zero without Last-Modified.
 func heuristicLifetime(h http.Header, date, now time.Time) time.Duration {
 	modified, ok := field.SingleDate(h["Last-Modified"], now)
 	if !ok {
@@ -94,8 +94,8 @@ func heuristicLifetime(h http.Header, date, now time.Time) time.Duration {
 	return min(max(date.Sub(modified)/10, 0), maxHeuristic)
 }
 
-// heuristicallyCacheable are the status codes of RFC 9110 §15.1. 206 is among them, and never gets
-// here unless it may be stored.
+// heuristicallyCacheable reports whether status is one of those in RFC 9110 §15.1. 206 is one;
+// other rules keep a 206 that must not be stored from reaching this one.
 func heuristicallyCacheable(status int) bool {
 	switch status {
 	case 200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501:
@@ -104,20 +104,20 @@ func heuristicallyCacheable(status int) bool {
 	return false
 }
 
-// initialAge is corrected_initial_age (RFC 9111 §4.2.3). Date has no fractions of a second, and so
-// the apparent age has none: with them, whatever is made just before the clock strikes would be a
-// second old when it arrives.
+// initialAge returns corrected_initial_age (RFC 9111 §4.2.3). Date counts whole seconds, so the
+// apparent age is cut to whole seconds. Otherwise nearly every response would seem to have an age
+// because of the fraction that its Date lacks.
 func initialAge(x *Exchange, h http.Header, date time.Time) time.Duration {
 	apparentAge := max(0, x.ResponseTime.Sub(date).Truncate(time.Second))
 	correctedAgeValue := ageValue(h["Age"]) + responseDelay(x)
 	return withinSeconds(max(apparentAge, correctedAgeValue))
 }
 
-// responseDelay is response_delay (RFC 9111 §4.2.3).
+// responseDelay returns response_delay (RFC 9111 §4.2.3).
 func responseDelay(x *Exchange) time.Duration { return max(0, x.ResponseTime.Sub(x.RequestTime)) }
 
-// dateValue is date_value: Date, or where there is none to be read the time of receipt (RFC 9110
-// §6.6.1).
+// dateValue returns date_value (RFC 9111 §4.2.3): Date, or the time of receipt if there is no valid
+// Date (RFC 9110 §6.6.1).
 func dateValue(x *Exchange, h http.Header) time.Time {
 	if date, ok := field.SingleDate(h["Date"], x.ResponseTime); ok {
 		return date
@@ -125,7 +125,8 @@ func dateValue(x *Exchange, h http.Header) time.Time {
 	return x.ResponseTime
 }
 
-// ageValue is age_value: the first member of Age, zero where that is no number (RFC 9111 §5.1).
+// ageValue returns age_value (RFC 9111 §4.2.3): the first member of Age, or zero if that is not a
+// number (§5.1).
 func ageValue(lines []string) time.Duration {
 	if len(lines) == 0 {
 		return 0
@@ -142,4 +143,5 @@ func ageValue(lines []string) time.Duration {
 	return time.Duration(min(seconds, int64(maxDelta/time.Second))) * time.Second
 }
 
+// withinSeconds limits d to maxDelta in both directions.
 func withinSeconds(d time.Duration) time.Duration { return min(max(d, -maxDelta), maxDelta) }

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What follows transcribes RFC 9111 §4.2.1 and §4.2.3 sentence by sentence, slowly and with other
-// means than the package: regular expressions and integers without bounds. Where the RFC leaves a
-// choice, it takes the package's: the first of several values, staleness for what can't be read,
+// This file transcribes RFC 9111 §4.2.1 and §4.2.3 sentence by sentence. It is slow, and it uses
+// other means than the package: regular expressions and unbounded integers. Where the RFC leaves a
+// choice, it chooses as the package does: the first of several values, stale for unreadable values,
 // the conservative age.
 
 type transcription struct {
@@ -38,7 +38,8 @@ var (
 
 var infinity = big.NewInt(2147483648) // §1.2.2
 
-// freshnessLifetime is §4.2.1, in seconds. explicit is false where "no explicit expiration time is present".
+// freshnessLifetime is §4.2.1, in seconds. explicit is false if "no explicit expiration time is
+// present".
 func (r transcription) freshnessLifetime() (lifetime *big.Int, explicit bool) {
 	if value, ok := r.directive("s-maxage"); ok && r.shared {
 		return r.deltaSeconds(value), true
@@ -109,7 +110,7 @@ func (r transcription) directive(name string) (value string, ok bool) {
 	return value, ok
 }
 
-// malformed is a Cache-Control that no grammar covers, so that there is nothing to transcribe.
+// malformed is a Cache-Control that no grammar covers. The RFC does not say what it means.
 type malformed string
 
 func (transcription) deltaSeconds(value string) *big.Int {
@@ -154,7 +155,7 @@ func (r transcription) httpDate(lines []string) (seconds *big.Int, ok bool) {
 		part := func(name string) string { return m[form.SubexpIndex(name)] }
 		year := part("year")
 		if len(year) == 2 {
-			// The latest year with these digits that isn't more than 50 years ahead.
+			// The latest year with these digits that is not more than 50 years ahead.
 			for y := time.Unix(r.responseTime, 0).UTC().Year() + 51; ; y-- {
 				if fmt.Sprintf("%02d", y%100) != year {
 					continue
@@ -200,7 +201,8 @@ func minInt(a, b *big.Int) *big.Int {
 	return a
 }
 
-// agree compares Policy.Freshness with the transcription. Fields hold their lines between newlines; none if absent.
+// agree compares Policy.Freshness with the transcription. A field's lines are separated by
+// newlines; an empty string means that the field is absent.
 func agree(t *testing.T, private bool, cacheControl, expires, date, age string, delay uint16) {
 	t.Helper()
 	split := func(s string) []string {
@@ -224,7 +226,7 @@ func agree(t *testing.T, private bool, cacheControl, expires, date, age string, 
 	}
 	defer func() {
 		if _, ok := recover().(malformed); ok {
-			// Only that it is survived, and never made out to be more than infinitely fresh.
+			// Freshness must not panic, and the lifetime must not exceed infinity.
 			got := (&Policy{Private: private}).Freshness(x)
 			require.LessOrEqual(t, got.Lifetime, maxDelta)
 		}
@@ -279,8 +281,8 @@ func FuzzFreshness(f *testing.F) {
 	f.Fuzz(agree)
 }
 
-func TestTranscriptionIsNotThePackage(t *testing.T) {
-	// A check of the check: the example of RFC 5861 §4.1, by hand.
+// The example of RFC 5861 §4.1 checks the transcription itself.
+func TestTranscriptionOfRFC5861Example(t *testing.T) {
 	r := transcription{shared: true, cacheControl: []string{"max-age=600, stale-if-error=1200"}, age: []string{"900"}}
 	lifetime, explicit := r.freshnessLifetime()
 	require.True(t, explicit)

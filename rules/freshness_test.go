@@ -9,7 +9,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// RFC 9111 §4.2.1: the first match.
+// RFC 9111 §4.2.1: the first match counts.
 func TestFreshnessLifetimeOrder(t *testing.T) {
 	all := []string{
 		"CDN-Cache-Control: max-age=1", "Cache-Control: s-maxage=2", "Cache-Control: max-age=3",
@@ -54,9 +54,9 @@ func TestFreshnessLifetimeValues(t *testing.T) {
 		"in another's quotes":             {[]string{`Cache-Control: x="max-age=60", max-age=5`}, 5 * time.Second},
 		"first of two":                    {[]string{"Cache-Control: max-age=5, max-age=60"}, 5 * time.Second},
 		"first of two lines":              {[]string{"Cache-Control: max-age=60", "Cache-Control: max-age=5"}, time.Minute},
-		"Expires less Date":               {[]string{"Expires: " + at(time.Hour), "Date: " + at(10*time.Minute)}, 50 * time.Minute},
+		"Expires minus Date":              {[]string{"Expires: " + at(time.Hour), "Date: " + at(10*time.Minute)}, 50 * time.Minute},
 		"Expires without Date":            {[]string{"Expires: " + at(time.Hour)}, time.Hour},
-		"Expires with a Date that isn't":  {[]string{"Expires: " + at(time.Hour), "Date: x"}, time.Hour},
+		"Expires with an invalid Date":    {[]string{"Expires: " + at(time.Hour), "Date: x"}, time.Hour},
 		"Expires before Date":             {[]string{"Expires: " + at(-time.Hour), "Date: " + at(0)}, -time.Hour},
 		"Expires: 0":                      {[]string{"Expires: 0"}, 0},
 		"Expires: 0, heuristics possible": {[]string{"Expires: 0", "Last-Modified: " + at(-day)}, 0},
@@ -101,7 +101,7 @@ func TestHeuristicFreshness(t *testing.T) {
 	}
 }
 
-// A private cache may guess for any status, but only where the response says private (RFC 9111
+// A private cache may guess for any status, but only if the response says private (RFC 9111
 // §5.2.2.7).
 func TestHeuristicFreshnessOfPrivate(t *testing.T) {
 	private, modified := &Policy{Private: true}, "Last-Modified: "+at(-100*time.Second)
@@ -130,7 +130,7 @@ func TestDefaultFreshnessIsByStatus(t *testing.T) {
 	}}}
 	require.Equal(t, time.Second, p.Freshness(get().withStatus(503)).Lifetime)
 	require.Equal(t, Freshness{}, p.Freshness(get()))
-	// They give way to nothing but what the origin says.
+	// A negative default means none: then the heuristic applies.
 	require.Equal(t, 10*time.Second, p.Freshness(get("Last-Modified: "+at(-100*time.Second))).Lifetime)
 }
 
@@ -150,7 +150,7 @@ func TestInitialAge(t *testing.T) {
 		"apparent age greater":       {[]string{"Date: " + at(-time.Minute), "Age: 30"}, 5 * time.Second, time.Minute},
 		"apparent age less":          {[]string{"Date: " + at(-time.Minute), "Age: 90"}, 5 * time.Second, 95 * time.Second},
 		"Date in the future":         {[]string{"Date: " + at(time.Minute)}, 0, 0},
-		"Date that is no date":       {[]string{"Date: x"}, 0, 0},
+		"Date that is not a date":    {[]string{"Date: x"}, 0, 0},
 		"Date in the year 1":         {[]string{"Date: Mon, 01 Jan 0001 00:00:00 GMT"}, 0, maxDelta},
 		"first of several":           {[]string{"Age: 5, 60"}, 0, 5 * time.Second},
 		"first of several, 0":        {[]string{"Age: 0, 60"}, 0, 0},

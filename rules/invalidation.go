@@ -8,8 +8,9 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// IsUnsafe reports whether a request with this method may change something at the origin: every
-// method but those that RFC 9110 §9.2.1 defines to be safe, unknown ones included (RFC 9111 §4.4).
+// IsUnsafe reports whether a request with this method may change something at the origin. That is
+// every method except those that RFC 9110 §9.2.1 defines as safe; an unknown method is unsafe (RFC
+// 9111 §4.4).
 func IsUnsafe(method string) bool {
 	switch method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
@@ -18,15 +19,16 @@ func IsUnsafe(method string) bool {
 	return true
 }
 
-// invalidating: the method is unsafe and the response no error (RFC 9111 §4.4).
+// invalidating reports whether the method is unsafe and the response is not an error (RFC 9111
+// §4.4).
 func invalidating(req *http.Request, status int) bool {
 	return IsUnsafe(req.Method) && 200 <= status && status <= 399
 }
 
-// Invalidates returns the URIs whose stored responses a response with this status and header
-// invalidates (RFC 9111 §4.4): the target URI first, then those that Location and Content-Location
-// refer to, if they are of the same origin. It returns nil unless the method is unsafe and the
-// response no error. The URLs are absolute and the caller's.
+// Invalidates returns the URIs whose stored responses become invalid by a response to req with this
+// status and header (RFC 9111 §4.4): first the target URI, then the URIs in Location and
+// Content-Location that have the same origin. It returns nil if the method is safe or the response
+// is an error. The URLs are absolute, and the caller may change them.
 func Invalidates(req *http.Request, status int, h http.Header) []*url.URL {
 	if !invalidating(req, status) {
 		return nil
@@ -49,16 +51,16 @@ func Invalidates(req *http.Request, status int, h http.Header) []*url.URL {
 }
 
 // CacheGroups returns the groups that a response with header h belongs to (RFC 9875 §2), each once.
-// A field that is no List of Strings, or longer than 64 KiB, counts as absent. Groups beyond the
-// 128th are left out.
+// If the field is not a List of Strings, or is longer than 64 KiB, it counts as absent. Groups
+// after the 128th are left out.
 //
-// Groups of different origins are different, whatever their names.
+// A group belongs to one origin: groups of two origins are different even if they have one name.
 func CacheGroups(h http.Header) []string { return field.Groups(h["Cache-Groups"]) }
 
-// InvalidatedGroups returns the groups, of the request's origin, whose stored responses a response
-// with this status and header invalidates (RFC 9875 §3). It returns nil unless the method is unsafe
-// and the response no error. Invalidation goes no further: the groups of what it hits are not
-// invalidated in turn.
+// InvalidatedGroups returns the groups of the request's origin whose stored responses become
+// invalid by a response to req with this status and header (RFC 9875 §3). It returns nil if the
+// method is safe or the response is an error. The invalidation does not spread: if an invalidated
+// response belongs to other groups too, those stay valid.
 func InvalidatedGroups(req *http.Request, status int, h http.Header) []string {
 	if !invalidating(req, status) {
 		return nil

@@ -81,7 +81,7 @@ func TestPartialAdd(t *testing.T) {
 	}
 }
 
-func TestPartialIsBounded(t *testing.T) {
+func TestPartialHoldsAtMostMaxIntervals(t *testing.T) {
 	p := &Partial{Size: 1000}
 	for i := range int64(MaxIntervals) {
 		with, ok := p.Add(ByteRange{2 * i, 2*i + 1})
@@ -112,10 +112,10 @@ func TestPartialRoundTrip(t *testing.T) {
 	}
 }
 
-func TestPartialRefusesDamage(t *testing.T) {
+func TestDecodePartialRejectsDamage(t *testing.T) {
 	for name, p := range map[string]*Partial{
 		"beyond the end": {Size: 5, Intervals: ranges{{0, 6}}},
-		"begins there":   {Size: 5, Intervals: ranges{{6, 7}}},
+		"starts beyond":  {Size: 5, Intervals: ranges{{6, 7}}},
 		"empty":          {Size: 5, Intervals: ranges{{1, 1}}},
 		"adjacent":       {Size: 5, Intervals: ranges{{0, 1}, {1, 2}}},
 		"overlapping":    {Size: 5, Intervals: ranges{{0, 3}, {1, 2}}},
@@ -224,7 +224,7 @@ func TestStorePartialRefuses(t *testing.T) {
 		"two Content-Ranges":  {part("bytes 0-4/9", fresh, tag, "Content-Range: bytes 0-4/9"), "multipart"},
 		"multipart":           {part("bytes 0-4/9", fresh, tag, "Content-Type: Multipart/ByteRanges; boundary=x"), "multipart"},
 		"a 200":               {part("bytes 0-4/9", fresh, tag).withStatus(200), "status"},
-		"unasked for":         {unasked, "method"},
+		"no Range requested":  {unasked, "method"},
 		"HEAD":                {head, "method"},
 		"no-store":            {part("bytes 0-4/9", fresh+", no-store", tag), "no-store"},
 		"a cookie":            {part("bytes 0-4/9", tag, "Set-Cookie: a=b"), "set-cookie"},
@@ -238,7 +238,7 @@ func TestStorePartialRefuses(t *testing.T) {
 	}
 }
 
-func TestPartialMetaDamaged(t *testing.T) {
+func TestPartialOfDamagedMeta(t *testing.T) {
 	meta, _, _ := shared.StorePartial(part("bytes 0-4/9", `ETag: "a"`))
 	meta.SetExtension("cirque.partial", "x")
 	_, ok := PartialOf(meta)
@@ -300,12 +300,12 @@ func TestCombinePartial(t *testing.T) {
 		want       string
 		byResponse bool
 	}{
-		"another tag":         {first, part("bytes 80-89/100", `ETag: "b"`), "not-combinable", true},
-		"another length":      {first, part("bytes 80-89/101", tag), "not-combinable", true},
-		"to a complete one":   {third, part("bytes 80-89/100", tag), "not-combinable", true},
-		"no part":             {first, part("bytes 80-89/*", tag), "content-range", true},
-		"not to be stored":    {first, part("bytes 80-89/100", tag, "Cache-Control: no-store"), "no-store", true},
-		"not for this client": {first, part("bytes 80-89/100", tag).withRequest("Range: bytes=80-89", "Cache-Control: no-store"), "request-no-store", false},
+		"another tag":        {first, part("bytes 80-89/100", `ETag: "b"`), "not-combinable", true},
+		"another length":     {first, part("bytes 80-89/101", tag), "not-combinable", true},
+		"stored is complete": {third, part("bytes 80-89/100", tag), "not-combinable", true},
+		"no complete length": {first, part("bytes 80-89/*", tag), "content-range", true},
+		"no-store":           {first, part("bytes 80-89/100", tag, "Cache-Control: no-store"), "no-store", true},
+		"request no-store":   {first, part("bytes 80-89/100", tag).withRequest("Range: bytes=80-89", "Cache-Control: no-store"), "request-no-store", false},
 	} {
 		meta, _, refusal := shared.CombinePartial(c.stored, c.x)
 		require.Nil(t, meta, name)

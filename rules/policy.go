@@ -9,35 +9,35 @@ import (
 )
 
 // Policy holds the choices that RFC 9111 and its relatives leave to a cache. Its methods are the
-// caching rules: pure functions of a request, a response and an instant, which read no clock, do no
+// caching rules: pure functions of a request, a response and an instant. They read no clock, do no
 // I/O and keep nothing that they are given.
 //
-// The zero Policy is that of a shared cache. A Policy must not change once it is in use; its
-// methods may then be called concurrently.
+// The zero Policy is for a shared cache. A Policy must not change once it is in use; then its
+// methods may be called concurrently.
 type Policy struct {
-	// Private makes the rules those of a private cache: it stores responses marked private (RFC
-	// 9111 §5.2.2.7) and those to requests with Authorization (§3.5), and ignores s-maxage
+	// Private selects the rules of a private cache. It stores responses marked private (RFC 9111
+	// §5.2.2.7) and responses to requests with Authorization (§3.5). It ignores s-maxage
 	// (§5.2.2.10) and proxy-revalidate (§5.2.2.8).
 	Private bool
 
-	// SetCookie says what becomes of responses that set cookies. The default is SetCookieDrop.
+	// SetCookie says how responses that set cookies are stored. The default is SetCookieDrop.
 	SetCookie SetCookie
 
-	// TargetedFields are the targeted fields that the cache obeys in place of Cache-Control and
+	// TargetedFields lists the targeted fields that the cache obeys instead of Cache-Control and
 	// Expires, the most important first (the target list of RFC 9213 §2.2). Nil means
 	// CDN-Cache-Control for a shared cache and none for a private one; an empty slice means none.
 	TargetedFields []string
 
-	// FractionalSeconds accepts fractions in the seconds of directives, as an extension.
+	// FractionalSeconds accepts fractions of seconds in directives. That is an extension.
 	FractionalSeconds bool
 
-	// StoreServerErrors lets responses with a 5xx status be stored for as long as they say
-	// themselves. Without it they are stored only where Defaults grants their status a lifetime,
-	// and for no longer than that: a max-age was often set for the page, before the error came
-	// about. RFC 9111 §3 lets a cache choose.
+	// StoreServerErrors stores responses with a 5xx status for as long as their own header says.
+	// Without it they are stored only if Defaults gives their status a lifetime, and for no longer
+	// than that. Often a max-age was set for the page before the error happened. RFC 9111 §3 lets a
+	// cache choose.
 	StoreServerErrors bool
 
-	// Defaults are the freshness and the stale windows of responses that name none.
+	// Defaults gives the lifetime and the stale windows of responses that state none.
 	Defaults cirque.CacheMetaDefaults
 
 	// MaxHeaderBytes is the largest header section that is stored, in bytes. Zero or less means 64
@@ -45,20 +45,20 @@ type Policy struct {
 	MaxHeaderBytes int
 }
 
-// SetCookie says what becomes of a response with Set-Cookie, or the obsolete Set-Cookie2, that may
-// be stored otherwise. Whatever it says, the client whose request the origin answered gets the
-// field, and a shared cache does not store such a response where the origin gave it no explicit
-// freshness.
+// SetCookie says how to store a response with Set-Cookie, or the obsolete Set-Cookie2, that may be
+// stored by all other rules. In any case the client whose request the origin answered gets the
+// field, and a shared cache does not store such a response without explicit freshness from the
+// origin.
 type SetCookie uint8
 
 const (
-	// SetCookieDrop stores the response without the field: a cookie is for one client at one time.
-	// Replayed, it would give one client's session to others, and undo a login or logout that came
-	// in between. RFC 9111 §3.1 would have every field stored; browsers do not reuse this one
-	// either.
+	// SetCookieDrop stores the response without the field, because a cookie is for one client at
+	// one time. A replayed cookie would give one client's session to others, and would undo a login
+	// or logout that happened since. RFC 9111 §3.1 asks a cache to store every field; browsers do
+	// not reuse this one either.
 	SetCookieDrop SetCookie = iota
-	// SetCookieKeep stores the field with the response, and every hit sends it: RFC 9111 to the
-	// letter. It is for origins whose cookies are the same for everybody.
+	// SetCookieKeep stores the field with the response, as RFC 9111 says literally, and every hit
+	// sends it. Use it only if the origin's cookies are the same for all clients.
 	SetCookieKeep
 	// SetCookieRefuse does not store the response.
 	SetCookieRefuse
@@ -71,49 +71,54 @@ const (
 	maxDelta = (1 << 31) * time.Second
 )
 
-// Exchange is a request and its response, as a cache sees them that is to decide about storing.
+// Exchange is a request and its response, as the rules of storing need them. The rules only read
+// it.
 type Exchange struct {
-	// Request is the request as the client sent it, less the fields that [RemoveConnectionFields]
-	// drops. Of its URL, the scheme and host matter where URIs are compared; a server's request may
-	// leave them out.
+	// Request is the request as the client sent it, without the fields that
+	// [RemoveConnectionFields] deletes. URIs are compared by its URL; the URL of a server's request
+	// may lack scheme and host (see [TargetURI]).
 	Request *http.Request
 
-	// Stripped is what [RemoveConnectionFields] reported of the request: that the origin did not
-	// get a field because Connection listed it. Whoever sent Connection may have done so to provoke
-	// what an origin answers without.
+	// Stripped is the result of [RemoveConnectionFields] for the request: the origin did not get a
+	// field because Connection listed it. The client may have listed it to provoke the answer to a
+	// request without that field.
 	Stripped bool
 
-	// Status and Header are the response's, as received.
+	// Status and Header are those of the response, as received.
 	Status int
 	Header http.Header
 
-	// RequestTime and ResponseTime are when the request was sent and the response's header was
+	// RequestTime is when the request was sent, and ResponseTime when the response's header was
 	// received: request_time and response_time of RFC 9111 §4.2.3.
 	RequestTime, ResponseTime time.Time
 
 	// Changed names, in canonical form, the request fields that something between the cache and the
-	// origin added, or gave another value: the origin answered to what the cache did not see
-	// ([http.Response.Request] may tell). Such an Authorization counts as the request's, and a
-	// response is not stored that Vary or Keyed make depend on such a field.
+	// origin added or changed ([http.Response.Request] may show them). The origin answered a
+	// request that the cache did not see. An Authorization in Changed counts as part of the
+	// request. A response is not stored if Vary or Keyed names a field in Changed.
 	Changed []string
 
-	// Keyed names the request fields that the key depends on, beside those in Vary: those that tell
-	// the users of a private cache apart, say.
+	// Keyed names the request fields that are in the key, besides those in Vary. An example are the
+	// fields that tell apart the users of a private cache.
 	Keyed []string
 
 	// Decoded reports that the transport removed a content coding ([http.Response.Uncompressed]).
 	Decoded bool
 }
 
-// Recency returns the place of x in the order of exchanges.
-func (x *Exchange) Recency() cirque.Recency {
-	r := cirque.Recency{Asked: x.RequestTime, Received: x.ResponseTime}
+// Recency returns a meta that has nothing but the place of x in the order of exchanges, for
+// [cirque.HttpCache.Supersede]: when the origin was asked, when its header was received, and Date.
+func (x *Exchange) Recency() *cirque.CacheMeta {
+	header := http.Header{}
 	if date := x.Header["Date"]; len(date) > 0 {
-		r.Date = date[0]
+		header["Date"] = date[:1]
 	}
-	return r
+	m := cirque.NewCacheMeta(0, header, x.ResponseTime, x.ResponseTime, 0, 0)
+	m.SetAsked(x.RequestTime)
+	return m
 }
 
+// method returns the request's method, GET if it is empty as in a client's request.
 func (x *Exchange) method() string {
 	if x.Request.Method == "" {
 		return http.MethodGet
@@ -123,28 +128,29 @@ func (x *Exchange) method() string {
 
 // Refusal says why a response is not stored.
 type Refusal struct {
-	// Reason is OriginNotCache in all cases but a header section that is too large.
+	// Reason is ResponseTooLarge for a header section that is too large, else OriginNotCache.
 	Reason cirque.NoCacheReason
 
-	// Detail names the rule as a token, fit for the detail parameter of Cache-Status (RFC 9211
-	// §2.8).
+	// Detail names the rule as a token for the detail parameter of Cache-Status (RFC 9211 §2.8).
 	Detail string
 
-	// ByResponse reports that the response alone is the cause, so that the next one will likely be
-	// refused too. It is false where the request's method, directives, credentials or other fields
-	// had a part in it.
+	// ByResponse reports that the response alone is the cause, so the next one will probably be
+	// refused too. It is false if the request's method, directives, credentials or other fields are
+	// part of the cause.
 	ByResponse bool
 
-	// Ends reports, of an update by [Policy.Freshen], that the response forbids to keep what is
-	// stored, whoever asked: that must not be used any more (RFC 9111 §4.3.4). It is false where
-	// this request alone is the cause, and without an update.
+	// Ends is set only by [Policy.Freshen]. It reports that the stored response must not be used
+	// any more, by any client, because of what the update says (RFC 9111 §4.3.4). It is false if
+	// only this request is the cause.
 	Ends bool
 }
 
+// refuseResponse returns a refusal that the response alone causes.
 func refuseResponse(detail string) *Refusal {
 	return &Refusal{Reason: cirque.OriginNotCache, Detail: detail, ByResponse: true}
 }
 
+// refuseRequest returns a refusal that the request has a part in.
 func refuseRequest(detail string) *Refusal {
 	return &Refusal{Reason: cirque.OriginNotCache, Detail: detail}
 }
@@ -163,6 +169,10 @@ func (p *Policy) options() *cachecontrol.Options {
 	return &cachecontrol.Options{FractionalSeconds: p.FractionalSeconds}
 }
 
+// boundsServerError reports whether a response with this status is stored only for as long as
+// Defaults says.
+func (p *Policy) boundsServerError(status int) bool { return status >= 500 && !p.StoreServerErrors }
+
 func (p *Policy) maxHeaderBytes() int {
 	if p.MaxHeaderBytes <= 0 {
 		return defaultMaxHeaderBytes
@@ -170,14 +180,14 @@ func (p *Policy) maxHeaderBytes() int {
 	return p.MaxHeaderBytes
 }
 
-// responseDirectives are the directives that govern one response in one cache.
+// responseDirectives are the directives that apply to one response in this cache.
 type responseDirectives struct {
 	cachecontrol.Response
-	targeted bool // they come from a targeted field, and Expires is void
+	targeted bool // they come from a targeted field, so Expires is ignored
 }
 
-// directives returns what governs a response with header h: the first valid field of the target
-// list, else Cache-Control (RFC 9213 §2.2).
+// directives returns the directives that apply to a response with header h: those of the first
+// valid field of the target list, else those of Cache-Control (RFC 9213 §2.2).
 func (p *Policy) directives(h http.Header) responseDirectives {
 	for _, name := range p.targetedFields() {
 		if targeted, ok := cachecontrol.ParseTargeted(h.Values(name)); ok {
@@ -187,8 +197,8 @@ func (p *Policy) directives(h http.Header) responseDirectives {
 	return responseDirectives{Response: p.applicable(cachecontrol.ParseResponse(h["Cache-Control"], p.options()))}
 }
 
-// applicable takes out of d what does not concern this kind of cache, so that no rule has to ask
-// again.
+// applicable removes from d the directives that do not apply to this kind of cache, so that the
+// other rules need not check for it.
 func (p *Policy) applicable(d cachecontrol.Response) cachecontrol.Response {
 	if p.Private {
 		d.SMaxAge = cachecontrol.Delta{} // RFC 9111 §5.2.2.10

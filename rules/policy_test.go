@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -11,49 +9,18 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// get is the exchange of a GET and a 200 with these lines, which took no time.
-func get(fields ...string) *Exchange {
-	return &Exchange{
-		Request: httptest.NewRequest(http.MethodGet, "http://example.com/", nil),
-		Status:  http.StatusOK, Header: lines(fields...),
-		RequestTime: testNow, ResponseTime: testNow,
-	}
-}
-
-func (x *Exchange) withStatus(status int) *Exchange {
-	x.Status = status
-	return x
-}
-
-func (x *Exchange) withRequest(fields ...string) *Exchange {
-	x.Request.Header = lines(fields...)
-	return x
-}
-
-var (
-	shared  = &Policy{}
-	private = &Policy{Private: true}
-)
-
-func stored(t *testing.T, p *Policy, x *Exchange) *cirque.CacheMeta {
-	t.Helper()
-	meta, refusal := p.Store(x)
-	require.Nil(t, refusal)
-	return meta
-}
-
 // RFC 9213 §2.2.
 func TestTargetedFieldReplacesCacheControlAndExpires(t *testing.T) {
 	x := get("CDN-Cache-Control: max-age=600", "Cache-Control: no-store", "Expires: 0")
 	require.Equal(t, 10*time.Minute, shared.Freshness(x).Lifetime)
 	require.False(t, stored(t, shared, x).Has(cirque.MetaNoCache))
 
-	// Nothing of the others is left, freshness included.
+	// Neither Cache-Control nor Expires applies, so there is no freshness.
 	x = get("CDN-Cache-Control: none", "Cache-Control: max-age=60", "Expires: "+at(time.Hour))
 	require.Equal(t, Freshness{}, shared.Freshness(x))
 }
 
-func TestTargetedFieldThatIsNoDictionaryIsIgnored(t *testing.T) {
+func TestTargetedFieldThatIsNotADictionaryIsIgnored(t *testing.T) {
 	for name, field := range map[string]string{
 		"empty":       "CDN-Cache-Control:",
 		"blank":       "CDN-Cache-Control:  ",
@@ -84,7 +51,7 @@ func TestTargetList(t *testing.T) {
 	}
 }
 
-func TestTargetedDirectivesMeanTheSame(t *testing.T) {
+func TestTargetedDirectivesMeanTheSameAsInCacheControl(t *testing.T) {
 	for field, detail := range map[string]string{
 		"CDN-Cache-Control: max-age=60, no-store": "no-store",
 		"CDN-Cache-Control: max-age=60, private":  "private",

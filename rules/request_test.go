@@ -24,14 +24,14 @@ func TestRequestCacheable(t *testing.T) {
 		"POST":                         {"POST", "method", nil},
 		"OPTIONS":                      {"OPTIONS", "method", nil},
 		"CONNECT":                      {"CONNECT", "method", nil},
-		"methods have a case":          {"get", "method", nil},
+		"methods are case-sensitive":   {"get", "method", nil},
 		"unknown":                      {"FOO", "method", nil},
 		"upgrade":                      {"GET", "upgrade", []string{"Connection: upgrade", "Upgrade: websocket"}},
-		"another method meant":         {"GET", "method-override", []string{"X-HTTP-Method-Override: HEAD"}},
-		"another method meant 2":       {"HEAD", "method-override", []string{"X-HTTP-Method: GET"}},
-		"another method meant 3":       {"GET", "method-override", []string{"X-Method-Override: "}},
-		"another target meant":         {"GET", "target-override", []string{"X-Original-URL: /admin"}},
-		"another target meant 2":       {"HEAD", "target-override", []string{"X-Rewrite-URL: /admin"}},
+		"method override":              {"GET", "method-override", []string{"X-HTTP-Method-Override: HEAD"}},
+		"method override 2":            {"HEAD", "method-override", []string{"X-HTTP-Method: GET"}},
+		"method override 3":            {"GET", "method-override", []string{"X-Method-Override: "}},
+		"target override":              {"GET", "target-override", []string{"X-Original-URL: /admin"}},
+		"target override 2":            {"HEAD", "target-override", []string{"X-Rewrite-URL: /admin"}},
 		"the origin's preconditions":   {"GET", "precondition", []string{`If-Match: "a"`}},
 		"the origin's preconditions 2": {"GET", "precondition", []string{"If-Unmodified-Since: x"}},
 	} {
@@ -41,7 +41,7 @@ func TestRequestCacheable(t *testing.T) {
 	}
 }
 
-// A GET with content neither reads nor writes an entry.
+// A GET with content does not use the cache.
 func TestRequestContent(t *testing.T) {
 	server := func(raw string) *http.Request {
 		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(strings.ReplaceAll(raw, "\n", "\r\n"))))
@@ -56,7 +56,7 @@ func TestRequestContent(t *testing.T) {
 	unsized := client("x")
 	unsized.ContentLength = 0
 	http2 := httptest.NewRequest(http.MethodGet, "/", nil)
-	http2.Body = io.NopCloser(strings.NewReader("")) // HTTP/2 has a Body of its own in all requests
+	http2.Body = io.NopCloser(strings.NewReader("")) // net/http sets a Body in every HTTP/2 request
 	for name, c := range map[string]struct {
 		request *http.Request
 		want    bool
@@ -99,7 +99,7 @@ func TestRequestDirectives(t *testing.T) {
 	require.True(t, d.OnlyIfCached && d.MaxStaleAny)
 }
 
-func TestNoRequestDirectivesCostNothing(t *testing.T) {
+func TestNoRequestDirectivesAllocateNothing(t *testing.T) {
 	h := lines("Accept: */*", "User-Agent: x")
 	require.Zero(t, testing.AllocsPerRun(100, func() { shared.RequestDirectives(h) }))
 }

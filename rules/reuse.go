@@ -41,8 +41,8 @@ func (r Reuse) String() string {
 type ReuseDecision struct {
 	Reuse Reuse
 
-	// StaleIfError reports that the stored response may be served if the origin fails
-	// (RFC 5861 §4).
+	// StaleIfError reports that the stored response may be served if the origin fails (RFC 5861
+	// §4).
 	StaleIfError bool
 
 	// Fwd is the fwd parameter of Cache-Status if the request is forwarded (RFC 9211 §2.2):
@@ -86,11 +86,11 @@ func (p *Policy) Reuse(meta *cirque.CacheMeta, rd *RequestDirectives, now time.T
 	return reuse(meta, now)
 }
 
-// Shareable reports whether requests that waited for the stored response, and had come in before
-// its header did, may share it at now. RFC 9111 §4 lets requests be collapsed only where each may
-// reuse the response: one that has to be validated first (no-cache, or no lifetime) is for the
-// request that it answers, and for no other. A lifetime that ended while the requests waited does
-// no harm, unless the response must not be used stale (§4.2.4).
+// Shareable reports whether requests that were waiting when the header of the stored response came
+// may share it at now. RFC 9111 §4 lets requests be collapsed only if each may reuse the response.
+// A response that must be validated first (no-cache, or no lifetime) is only for the request that
+// it answers. If the lifetime ended while the requests waited, they still share it, unless the
+// response must not be served stale (§4.2.4).
 func Shareable(meta *cirque.CacheMeta, now time.Time) bool {
 	granted := meta.IsFresh(meta.Updated()) || meta.Has(cirque.MetaDelayed)
 	return granted && !meta.Has(cirque.MetaNoCache) && (meta.IsFresh(now) || !meta.Has(cirque.MetaNoStale))

@@ -49,7 +49,7 @@ func TestReuseByTheResponse(t *testing.T) {
 }
 
 // RFC 9111 §5.2.1.
-func TestReuseAsTheRequestAsks(t *testing.T) {
+func TestReuseByTheRequestDirectives(t *testing.T) {
 	const s = time.Second
 	fresh := aged(5*s, 10*s, 0, 0, 0)
 	stale := aged(12*s, 10*s, 0, 0, 0)
@@ -188,13 +188,14 @@ func BenchmarkReuse(b *testing.B) {
 	}
 }
 
-// RFC 9111 §4, §5.2.2.4: what must be validated first is not for those who waited.
+// RFC 9111 §4, §5.2.2.4: requests that waited must not share a response that must be validated
+// first.
 func TestShareable(t *testing.T) {
 	const s = time.Second
 	for name, c := range map[string]struct {
 		response []string
-		delay    time.Duration // until the header came
-		after    time.Duration // and from then on
+		delay    time.Duration // from the request to the header
+		after    time.Duration // from the header to the reuse
 		want     bool
 	}{
 		"fresh":                                 {[]string{"Cache-Control: max-age=10"}, 0, 0, true},
@@ -210,10 +211,10 @@ func TestShareable(t *testing.T) {
 		"stale by its date":                     {[]string{"Cache-Control: max-age=10", "Date: " + at(-20*s)}, 0, 0, false},
 		"no lifetime":                           {[]string{"Cache-Control: max-age=0"}, 0, 0, false},
 		"no lifetime, delayed":                  {[]string{"Cache-Control: max-age=0"}, 20 * s, 0, false},
-		"no lifetime, but leave to be stale":    {[]string{"Cache-Control: max-age=0, stale-while-revalidate=60"}, 0, 0, false},
+		"no lifetime, but may be stale":         {[]string{"Cache-Control: max-age=0, stale-while-revalidate=60"}, 0, 0, false},
 		"no shared lifetime":                    {[]string{"Cache-Control: s-maxage=0, max-age=10"}, 0, 0, false},
 		"expired":                               {[]string{"Expires: " + at(-day)}, 0, 0, false},
-		"nothing said":                          {nil, 0, 0, false},
+		"no Cache-Control":                      {nil, 0, 0, false},
 		"a heuristic":                           {[]string{"Last-Modified: " + at(-day)}, 0, 0, true},
 		"no-cache":                              {[]string{"Cache-Control: no-cache"}, 0, 0, false},
 		"no-cache, with a lifetime":             {[]string{"Cache-Control: no-cache, max-age=10"}, 0, 0, false},

@@ -11,12 +11,13 @@ import (
 )
 
 // Store decides whether the response to a GET may be stored (RFC 9111 §3). If so, it returns the
-// complete meta to store it with, save for the variance; the header in it is x.Header less what is
-// not stored (§3.1). Otherwise it returns the refusal alone, and what is stored for the request is
-// superseded nonetheless.
+// meta to store it with, complete except for the variance. The header in the meta is x.Header
+// without the fields that are not stored (§3.1). Otherwise it returns only the refusal. Even then
+// the new response supersedes what is stored for the request.
 //
-// A response that isn't fresh is stored where it can be validated or might be served stale. One to
-// HEAD is never stored, but may freshen: see [CompareHead]. For 206 see [Policy.StorePartial].
+// A response that is not fresh is stored if it can be validated or may be served stale. The answer
+// to a HEAD is never stored, but it may update a stored response: see [CompareHead]. For a 206 see
+// [Policy.StorePartial].
 func (p *Policy) Store(x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	if x.method() != http.MethodGet {
 		return nil, refuseRequest("method")
@@ -25,14 +26,14 @@ func (p *Policy) Store(x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	case !final(x.Status), x.Status == http.StatusPartialContent, x.Status == http.StatusNotModified:
 		return nil, refuseResponse("status")
 	case x.Status == http.StatusRequestedRangeNotSatisfiable && len(x.Request.Header["Range"]) > 0:
-		return nil, refuseRequest("status") // it answers the range, which is in no key
+		return nil, refuseRequest("status") // it is about the range, which is not in the key
 	}
 	return p.admit(x)
 }
 
-// StorePost decides whether the response to a POST may be stored to serve later GETs. That takes
-// explicit freshness and a Content-Location equal to the target URI (RFC 9110 §9.3.3), and a 200,
-// as no other status would answer them.
+// StorePost decides whether the response to a POST may be stored to answer later GETs. It must have
+// explicit freshness, a Content-Location equal to the target URI (RFC 9110 §9.3.3), and status 200,
+// because no other status would be an answer to a GET.
 func (p *Policy) StorePost(x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	target := TargetURI(x.Request)
 	switch {
@@ -49,8 +50,8 @@ func (p *Policy) StorePost(x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	return p.admit(x)
 }
 
-// refersTo reports whether the lines of a field are one URI reference that, seen from uri, refers
-// to uri itself.
+// refersTo reports whether the lines of a field are one URI reference, and it resolves to uri
+// itself.
 func refersTo(lines []string, uri *url.URL) bool {
 	if len(lines) != 1 {
 		return false
@@ -59,6 +60,7 @@ func refersTo(lines []string, uri *url.URL) bool {
 	return reference != nil && reference.String() == uri.String()
 }
 
+// admit applies the rules that hold for every complete response to a GET or POST.
 func (p *Policy) admit(x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	c := p.candidate(x, x.Status, x.Header)
 	if refusal := c.refusal(); refusal != nil {
@@ -69,7 +71,8 @@ func (p *Policy) admit(x *Exchange) (*cirque.CacheMeta, *Refusal) {
 	return m, nil
 }
 
-// setGroups notes in m which groups of the origin of req's target the response is in (RFC 9875 §2).
+// setGroups records in m the groups that the response belongs to. They are groups of the origin of
+// req's target (RFC 9875 §2).
 func setGroups(m *cirque.CacheMeta, req *http.Request) {
 	if len(m.Header().Values("Cache-Groups")) > 0 || m.HasGroups() {
 		u := TargetURI(req)
@@ -77,15 +80,15 @@ func setGroups(m *cirque.CacheMeta, req *http.Request) {
 	}
 }
 
-// candidate is a response that may be stored, if no rule objects. Status and header are those of
-// its exchange, unless the exchange updates a stored response.
+// candidate is a response that is stored if no rule objects. If the exchange updates a stored
+// response, status and header are those of the updated response, else those of the exchange.
 type candidate struct {
 	policy     *Policy
 	exchange   *Exchange
 	status     int
 	header     http.Header // as received
-	stored     http.Header // what of it may be stored; only read, as it may be the same
-	setsCookie bool        // in a field that the origin does not itself keep from being stored
+	stored     http.Header // the part of header that may be stored; read-only, it may be header itself
+	setsCookie bool        // in a field that no directive of the origin keeps from being stored
 	directives responseDirectives
 	freshness  Freshness
 }
@@ -100,7 +103,7 @@ func (p *Policy) candidate(x *Exchange, status int, h http.Header) candidate {
 		except = append(except, cookieFields...)
 	}
 	dated := len(h["Date"]) > 0
-	stored := h // which needs no copy where all of it is stored
+	stored := h // needs no copy if all of it is stored
 	if !dated || len(except) > 0 || !storableWhole(h) {
 		stored = StoredHeader(h, except...)
 	}
@@ -115,12 +118,12 @@ const refusedCookie = "set-cookie" // the Detail of a Refusal
 // cookieFields set cookies. Set-Cookie2 is obsolete (RFC 6265 §9.4).
 var cookieFields = []string{"Set-Cookie", "Set-Cookie2"}
 
-// refusal applies the prohibitions of RFC 9111 §3, and those that keep a shared cache from handing
-// one client's answer to another.
+// refusal applies the prohibitions of RFC 9111 §3, and those that keep a shared cache from giving
+// one client's answer to another. It returns nil if none applies.
 func (c *candidate) refusal() *Refusal {
 	if refusal := c.refusedByResponse(); refusal != nil {
-		// A response to this client's credentials, or to fields that provoke errors, tells nothing
-		// about the next.
+		// The response to this client's credentials, or to fields that provoke errors, says nothing
+		// about the response to the next client.
 		byRequest := c.refusedByRequest()
 		refusal.ByResponse = !(c.authorized() && c.sentAuthorization()) && (byRequest == nil || byRequest.ByResponse)
 		return refusal
@@ -128,6 +131,7 @@ func (c *candidate) refusal() *Refusal {
 	return c.refusedByRequest()
 }
 
+// refusedByResponse applies the prohibitions that follow from the response.
 func (c *candidate) refusedByResponse() *Refusal {
 	d, shared := c.directives, !c.policy.Private
 	switch _, star := cirque.VaryFields(c.header); {
@@ -144,10 +148,10 @@ func (c *candidate) refusedByResponse() *Refusal {
 	case star:
 		return refuseResponse("vary-star") // RFC 9111 §4.1: it would match no request
 	case len(c.stored["Vary"]) < len(c.header["Vary"]):
-		return refuseResponse("vary") // private="Vary", say: stored without it, it would match all
+		return refuseResponse("vary") // for example private="Vary": without Vary it would match every request
 	case c.setsCookie && (shared && !c.reusableAsItIs() || c.policy.SetCookie == SetCookieRefuse):
-		// RFC 9111 §7.3. What a cookie comes with was likely made for one client, unless the origin
-		// itself says otherwise.
+		// RFC 9111 §7.3. A response with a cookie was probably made for one client, unless the
+		// origin itself says otherwise.
 		return refuseResponse(refusedCookie)
 	case !field.ValidHeader(c.stored):
 		return refuseResponse("header-invalid") // RFC 9110 §5.5
@@ -156,36 +160,37 @@ func (c *candidate) refusedByResponse() *Refusal {
 	case c.validatable():
 		return nil
 	case d.NoCache:
-		return refuseResponse("no-cache") // RFC 9111 §5.2.2.4: it would have to be validated
+		return refuseResponse("no-cache") // RFC 9111 §5.2.2.4: it must be validated, and cannot be
 	case !c.freshness.Fresh() && !c.servableStale():
 		return refuseResponse("no-freshness")
 	}
 	return nil
 }
 
+// refusedByRequest applies the prohibitions that follow from the request, or from what changed it
+// on its way to the origin.
 func (c *candidate) refusedByRequest() *Refusal {
 	h := c.exchange.Request.Header
 	switch {
 	case c.policy.RequestDirectives(h).NoStore:
 		return refuseRequest("request-no-store") // RFC 9111 §5.2.1.5
 	case c.authorized() && !c.directives.shareAuthorized(): // RFC 9111 §3.5
-		// What is added on the way to every request is so to the next one as well.
+		// An Authorization that is added on the way will be added to the next request too.
 		return &Refusal{Reason: cirque.OriginNotCache, Detail: "authorization", ByResponse: !c.sentAuthorization()}
 	case overridesMethod(h):
 		return refuseRequest("method-override") // see RequestCacheable
 	case overridesTarget(h):
 		return refuseRequest("target-override")
 	case c.changedOnTheWay():
-		return refuseResponse("request-changed") // RFC 9111 §4.1: it would match requests that it is no answer to
+		return refuseResponse("request-changed") // RFC 9111 §4.1: it would match requests that it does not answer
 	case c.status >= 300 && c.exchange.Stripped, c.status >= 400 && c.policy.provokes(h, c.header):
 		return refuseRequest("cpdos-request") // RFC 9111 §7.1
 	}
 	return nil
 }
 
-// storable reports whether the response contains one of the things without which RFC 9111 §3
-// forbids to store it. A configured lifetime is an arrangement with the origin that takes their
-// place.
+// storable reports whether the response has at least one of the things that RFC 9111 §3 requires
+// for storing. A configured lifetime also counts, as an agreement with the origin.
 func (c *candidate) storable() bool {
 	d := c.directives
 	return d.Public || d.Private && c.policy.Private || d.MaxAge.Present || d.SMaxAge.Present ||
@@ -193,8 +198,8 @@ func (c *candidate) storable() bool {
 		c.policy.Defaults.FreshDuration(c.status) > 0
 }
 
-// reusableAsItIs reports whether the origin itself wants the response to be reused without being
-// asked.
+// reusableAsItIs reports whether the origin itself says that the response may be reused without
+// asking the origin.
 func (c *candidate) reusableAsItIs() bool {
 	return c.freshness.Explicit && c.freshness.Fresh() && !c.directives.NoCache
 }
@@ -204,13 +209,14 @@ func (c *candidate) validatable() bool {
 	return len(c.stored["Etag"]) > 0 || len(c.stored["Last-Modified"]) > 0
 }
 
+// servableStale reports whether the response may be served although it is stale (RFC 5861).
 func (c *candidate) servableStale() bool {
 	m, now := c.meta(), c.exchange.ResponseTime
 	return m.ServeStaleWhileRevalidate(now) || m.ServeStaleIfError(now)
 }
 
-// authorized reports whether the request had an Authorization that matters, be it added on its way
-// to the origin: to a private cache it does not (RFC 9111 §3.5).
+// authorized reports whether the request had Authorization when it reached the origin and the cache
+// is shared: to a private cache it does not matter (RFC 9111 §3.5).
 func (c *candidate) authorized() bool {
 	return !c.policy.Private && (c.sentAuthorization() || slices.Contains(c.exchange.Changed, "Authorization"))
 }
@@ -220,8 +226,8 @@ func (c *candidate) sentAuthorization() bool {
 	return len(c.exchange.Request.Header["Authorization"]) > 0
 }
 
-// changedOnTheWay reports whether a field that the request is known by, in the key or in the
-// variance, was another when the request reached the origin.
+// changedOnTheWay reports whether a field of the key or the variance was changed before the request
+// reached the origin.
 func (c *candidate) changedOnTheWay() bool {
 	if len(c.exchange.Changed) == 0 {
 		return false
@@ -232,18 +238,19 @@ func (c *candidate) changedOnTheWay() bool {
 	})
 }
 
-// shareAuthorized reports whether a shared cache may store what a request with Authorization got
-// (RFC 9111 §3.5).
+// shareAuthorized reports whether a shared cache may store the response to a request with
+// Authorization (RFC 9111 §3.5).
 func (d *responseDirectives) shareAuthorized() bool {
 	return d.Public || d.MustRevalidate || d.SMaxAge.Valid
 }
 
-// maxRequestExtra bounds, in bytes, the header of a request whose error response is stored.
+// maxRequestExtra is how many bytes of header, apart from fields in the key and the variance, a
+// request may have for its error response to be stored.
 const maxRequestExtra = 8 << 10
 
-// provokes reports whether a request with header h has what makes origins fail: control characters,
-// or a great deal of header apart from the fields that are in the key. The error it provokes is not
-// for others.
+// provokes reports whether a request with header h may have caused the error itself: it has control
+// characters, or more than maxRequestExtra bytes of header. Such an error must not be served to
+// other clients.
 func (p *Policy) provokes(h, response http.Header) bool {
 	keyed, _ := cirque.VaryFields(response)
 	if p.Private {
@@ -252,7 +259,7 @@ func (p *Policy) provokes(h, response http.Header) bool {
 	return !field.ValidHeader(h) || headerSize(h, keyed) > maxRequestExtra
 }
 
-// meta puts together what is to be known about the response.
+// meta returns the meta to store the response with.
 func (c *candidate) meta() *cirque.CacheMeta {
 	x, d, f := c.exchange, c.directives, c.freshness
 	swr, sie := c.staleWindows()
@@ -281,10 +288,10 @@ func flagIf(on bool, flag cirque.MetaFlags) cirque.MetaFlags {
 	return 0
 }
 
-// staleWindows returns how long the response may be served stale (RFC 5861). Configured windows are
-// for responses that are fresh for a while; an origin that grants no freshness wants to be asked. A
-// server error with a bound to its lifetime has none, or windows that were meant for the page would
-// lead past it.
+// staleWindows returns how long the response may be served stale (RFC 5861). Configured windows
+// apply only to responses with a lifetime: if an origin grants none, it wants to be asked. A server
+// error whose lifetime is bounded gets no windows: windows that were meant for the page would
+// exceed the bound.
 func (c *candidate) staleWindows() (swr, sie time.Duration) {
 	if c.policy.boundsServerError(c.status) {
 		return 0, 0
@@ -302,30 +309,27 @@ func (c *candidate) staleWindows() (swr, sie time.Duration) {
 }
 
 // neverStale reports whether the response must not be served stale (RFC 9111 §4.2.4). s-maxage
-// includes proxy-revalidate (§5.2.2.10); private caches see neither. A response to which the origin
-// gave no lifetime and nothing else did either has no staleness that a client could accept with
-// max-stale.
+// includes proxy-revalidate (§5.2.2.10); for a private cache, applicable has removed both. A
+// response without any lifetime, explicit or heuristic, has no staleness that a client could accept
+// with max-stale.
 func (c *candidate) neverStale() bool {
 	d, f := c.directives, c.freshness
 	return d.MustRevalidate || d.ProxyRevalidate || d.SMaxAge.Present ||
 		!f.Explicit && !f.Heuristic && !d.StaleWhileRevalidate.Present && !d.StaleIfError.Present
 }
 
-// trustsImmutable: a client should believe in immutable only where the resource is authenticated
-// (RFC 8246 §3). How a shared cache reaches its origin is for its owner to secure.
+// trustsImmutable reports whether immutable is believed. A client should believe it only for an
+// authenticated resource (RFC 8246 §3). A shared cache always does: its owner secures the way to
+// the origin.
 func (p *Policy) trustsImmutable(req *http.Request) bool {
 	return !p.Private || TargetURI(req).Scheme == "https"
 }
 
-// boundsServerError reports whether responses with this status are stored only as long as Defaults
-// says.
-func (p *Policy) boundsServerError(status int) bool { return status >= 500 && !p.StoreServerErrors }
-
 // final reports whether status is that of a final response (RFC 9110 §15).
 func final(status int) bool { return 200 <= status && status <= 599 }
 
-// understood reports whether this cache keeps all requirements on caches of a final status (RFC
-// 9111 §3): those that RFC 9110 §15 defines.
+// understood reports whether this cache knows, and meets, the requirements of a final status on
+// caches (RFC 9111 §3). It knows the statuses that RFC 9110 §15 defines.
 func understood(status int) bool {
 	switch {
 	case status <= 206, 300 <= status && status <= 308, 400 <= status && status <= 417,

@@ -9,13 +9,13 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// TargetURI returns the request's target URI (RFC 9110 §7.1): absolute, without fragment and user
-// information, its scheme and host in lower case and without a default port.
+// TargetURI returns the request's target URI (RFC 9110 §7.1). It is absolute, has no fragment and
+// no user information, has scheme and host in lower case, and names no default port.
 //
-// The target of a server's request, one with a RequestURI, is what its client asked for: path and
-// query are those of RequestURI, whatever [http.StripPrefix] or a router has made of the URL since.
-// The scheme is the connection's: see [TargetScheme]. Where RequestURI is no URI reference the URL
-// counts. A request that is to be sent on by a client must have no RequestURI.
+// A server's request is one with a RequestURI. Its target is what its client asked for: path and
+// query come from RequestURI, even if [http.StripPrefix] or a router has changed the URL since. The
+// scheme is that of the connection: see [TargetScheme]. If RequestURI is not a URI, the URL is
+// used. A request that a client sends must have no RequestURI.
 func TargetURI(req *http.Request) *url.URL {
 	uri := *req.URL
 	if asked := requestedURL(req); asked != nil {
@@ -23,13 +23,14 @@ func TargetURI(req *http.Request) *url.URL {
 	}
 	uri.Scheme = TargetScheme(req)
 	if req.Host != "" {
-		uri.Host = req.Host // which may differ from where a client's request is sent
+		uri.Host = req.Host // a client may send its request to another host than it names
 	}
 	return normalize(&uri)
 }
 
-// requestedURL returns what the request line of a server's request says; nil where req is a
-// client's, or the request line has no URL: CONNECT names an authority (RFC 9112 §3.2.3).
+// requestedURL returns the URL in the request line of a server's request. It returns nil for a
+// client's request, and if the request line has no URL: CONNECT names an authority (RFC 9112
+// §3.2.3).
 func requestedURL(req *http.Request) *url.URL {
 	if req.RequestURI == "" || req.Method == http.MethodConnect && req.RequestURI[0] != '/' {
 		return nil
@@ -41,9 +42,9 @@ func requestedURL(req *http.Request) *url.URL {
 	return uri
 }
 
-// TargetScheme returns the scheme of the request's target URI. The scheme of a server's request is
-// that of its connection (RFC 9110 §7.1), whatever an absolute form claims: a client must not
-// choose which scheme's entries its answer lands in.
+// TargetScheme returns the scheme of the request's target URI. For a server's request it is that of
+// the connection (RFC 9110 §7.1). The scheme of an absolute-form request line is ignored: otherwise
+// a client could choose under which scheme its answer is stored.
 func TargetScheme(req *http.Request) string {
 	switch {
 	case req.URL.Scheme != "" && req.RequestURI == "":
@@ -54,8 +55,8 @@ func TargetScheme(req *http.Request) string {
 	return "http"
 }
 
-// NormalHost returns the host, with its port, of a URI of this scheme: in lower case and without a
-// default port (RFC 9110 §4.2.3).
+// NormalHost returns host, which may have a port, in lower case and without the default port of the
+// scheme (RFC 9110 §4.2.3).
 func NormalHost(scheme, host string) string {
 	host = strings.ToLower(host)
 	if strings.IndexByte(host, ':') < 0 {
@@ -71,8 +72,8 @@ func NormalHost(scheme, host string) string {
 	return name
 }
 
-// defaultPort returns the port that a URI of this scheme has no need to name, after its colon (RFC
-// 9110 §4.2). Where there is none, that is the colon alone.
+// defaultPort returns a colon and the default port of the scheme (RFC 9110 §4.2). For a scheme
+// without a default port it returns the colon alone.
 func defaultPort(scheme string) string {
 	switch scheme {
 	case "http":
@@ -83,8 +84,8 @@ func defaultPort(scheme string) string {
 	return ":"
 }
 
-// resolve returns the URI that a reference in a field refers to, seen from base, or nil where it is
-// none of http. It is normalized as TargetURI's.
+// resolve returns the URI that a reference in a field refers to, relative to base. It returns nil
+// if the reference is invalid or the URI has no host. The URI is normalized as in TargetURI.
 func resolve(base *url.URL, reference string) *url.URL {
 	uri, err := base.Parse(field.TrimOWS(reference))
 	if err != nil || uri.Host == "" {
@@ -93,6 +94,7 @@ func resolve(base *url.URL, reference string) *url.URL {
 	return normalize(uri)
 }
 
+// normalize changes uri to the form that TargetURI describes, and returns it.
 func normalize(uri *url.URL) *url.URL {
 	uri.User, uri.Fragment, uri.RawFragment = nil, "", ""
 	uri.Scheme = strings.ToLower(uri.Scheme)

@@ -52,8 +52,8 @@ func EvaluatePreconditions(method string, h http.Header, meta *cirque.CacheMeta)
 	return PreconditionNotModified
 }
 
-// noneMatch evaluates If-None-Match (RFC 9110 §13.1.2): an asterisk matches any representation,
-// and tags compare weakly.
+// noneMatch evaluates If-None-Match (RFC 9110 §13.1.2): an asterisk matches any representation, and
+// tags compare weakly.
 func noneMatch(lines []string, etag string) bool {
 	if len(lines) == 1 && field.TrimOWS(lines[0]) == "*" {
 		return false
@@ -140,10 +140,10 @@ func RefreshHeader(h http.Header) {
 }
 
 // UpstreamHeader turns h, a clone of a client's request header, into the header of the cache's own
-// request for a response to store. It deletes the client's preconditions, and unless keepRange also
-// Range and If-Range, because the response must be useful to all clients. It adds the entity tags
-// of the stored responses that validators describe. It adds the date if there is only one such
-// response and no Range is kept (RFC 9111 §4.3.1).
+// request for a response to store. It deletes the client's preconditions, and also Range and
+// If-Range unless keepRange is set, because the response must be useful to all clients. It adds the
+// entity tags of the stored responses that validators describe. It adds If-Modified-Since if there
+// is only one such response and h has no Range (RFC 9111 §4.3.1).
 func UpstreamHeader(h http.Header, validators []cirque.Variant, keepRange bool) {
 	for _, name := range conditionalFields {
 		delete(h, name)
@@ -172,8 +172,8 @@ var notModifiedFields = []string{
 	"Cache-Control", "Cdn-Cache-Control", "Content-Location", "Date", "Etag", "Expires", "Vary",
 }
 
-// NotModifiedHeader sets in dst the fields of a 304 for the stored response (RFC 9110 §15.4.5).
-// The caller must add Age and Cache-Status.
+// NotModifiedHeader sets in dst the fields of a 304 for the stored response (RFC 9110 §15.4.5). The
+// caller must add Age and Cache-Status.
 func NotModifiedHeader(meta *cirque.CacheMeta, dst http.Header) {
 	for name, value := range meta.Header().All() {
 		if slices.Contains(notModifiedFields, name) {

@@ -106,7 +106,7 @@ func (s *plain) slot(k cirque.CacheKey) cirque.HashBinary {
 	case s.has("ignores namespaces"):
 		return cirque.NewCacheKey("", k.Primary(), "").WithVariance(k.Variance()).Combined()
 	case s.has("keys by user tag"):
-		return cirque.NewCacheKey(k.Namespace(), k.Primary()+k.UserTag(), "").WithVariance(k.Variance()).Combined()
+		return cirque.NewCacheKey(k.Namespace(), k.Primary()+k.Compact().UserTag, "").WithVariance(k.Variance()).Combined()
 	case s.has("ignores variance"):
 		return k.PrimaryHash()
 	}

@@ -43,7 +43,7 @@ func (o *origin) serve(path string, page http.HandlerFunc) {
 	o.pages[path] = page
 }
 
-// books returns the number of requests for path, and how many of them were conditional.
+// books returns the number of requests for path, and the number of conditional ones among them.
 func (o *origin) books(path string) (asked, confirmed int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

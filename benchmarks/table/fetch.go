@@ -18,8 +18,8 @@ const (
 // fetchers is the number of requests that run at a time.
 const fetchers = 8
 
-// newFetchRig returns a rig that fetches what it never fetched before. Its first argument names the
-// way, its second the server. Its operations are lengths of bodies.
+// newFetchRig returns a rig whose every fetch has a new URL. Its first argument is the way, its
+// second the server. Its operations are named by the length of the bodies.
 func newFetchRig(args []string) (*rig, error) {
 	origin, err := url.Parse(args[1])
 	if err != nil {

@@ -17,8 +17,8 @@ const (
 	gregjones = "gregjones" // gregjones/httpcache
 )
 
-// newHitRig returns a rig that serves one response of 1 KiB again and again, in the way that its
-// argument names.
+// newHitRig returns a rig that serves one response of 1 KiB again and again. Its argument is the
+// name of the contender.
 func newHitRig(args []string) (*rig, error) {
 	name := args[0]
 	origin := newBareHandler(1 << 10)

@@ -20,9 +20,9 @@ const (
 	otterName = "otter"
 )
 
-// newLookupRig returns a rig that finds one of many entries by the text of its key, in the way that
-// its argument names, and tells the eviction policy. The rest of a hit (rules, header, body) is
-// left out, because a cache of objects has none of it.
+// newLookupRig returns a rig that finds one of many entries by the text of its key, and tells the
+// eviction policy. Its argument is the name of the contender. The rest of a hit (rules, header,
+// body) is left out, because a cache of objects has none of it.
 func newLookupRig(args []string) (*rig, error) {
 	entries, err := strconv.Atoi(args[1])
 	if err != nil {

@@ -1,8 +1,8 @@
 // Table measures what docs/performance.md states, and prints it as a table in Markdown.
 //
-//	go run ./table                                # the whole table, some minutes
-//	go run ./table -quick                         # in one minute, roughly
-//	go run ./table -rows 'hit|miss'               # some of it
+//	go run ./table                                # the whole table, in about ten minutes
+//	go run ./table -quick                         # rough figures, in about one minute
+//	go run ./table -rows 'hit|miss'               # some experiments
 //	go run ./table -profile /tmp/profiles -rows hit
 //	go run ./table -write ../docs/performance.md -plot ../docs/hit-cost.svg
 //

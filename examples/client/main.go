@@ -6,7 +6,7 @@
 //
 // It serves a small API on a loopback address and asks it the same question several times. It
 // prints where each answer came from: the API, the cache, or the cache after the API confirmed the
-// answer. At last the API goes down, and the cache still answers.
+// answer. At the end the API stops, and the cache still answers.
 package main
 
 import (
@@ -34,8 +34,8 @@ func run(out io.Writer) error {
 	}
 	defer api.close()
 
-	// The cache of a client for one user is a private cache (RFC 9111 §1). A client that carries
-	// the credentials of many users leaves SingleUser out, and the cache keeps the users apart.
+	// The cache of a client for one user is a private cache (RFC 9111 §1). For a client that sends
+	// the credentials of several users, leave SingleUser out: then the cache keeps the users apart.
 	cache, err := middleware.New(middleware.Config{MaxBytes: 16 << 20, Private: true, SingleUser: true})
 	if err != nil {
 		return err
@@ -113,8 +113,8 @@ func startAPI() (*api, error) {
 
 func (a *api) close() { _ = a.server.Close() }
 
-// serveTemperature sends an answer that may be kept for a minute, and can be confirmed by its ETag
-// after that.
+// serveTemperature sends an answer that may be stored for a minute, and that can be validated by
+// its ETag after that.
 func serveTemperature(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "private, max-age=60")
 	w.Header().Set("Etag", `"21"`)

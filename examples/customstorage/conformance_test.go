@@ -7,7 +7,7 @@ import (
 	"github.com/cirquecache/cirque/internal/verify/conformance/conformancetest"
 )
 
-// A cache over this store keeps the rules of HTTP caching as over any other.
+// A cache with this store keeps the rules of HTTP caching, as with any other store.
 func TestConformance(t *testing.T) {
 	conformancetest.Run(t, conformancetest.Options{
 		Doors:   conformancetest.OneOfEach,

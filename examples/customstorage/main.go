@@ -1,12 +1,12 @@
-// Customstorage runs the cache on a Storage of its own, which keeps bodies compressed: store.go,
-// some hundred lines.
+// Customstorage runs the cache on a custom Storage that keeps bodies compressed. The Storage is
+// store.go, about 150 lines.
 //
 // Try:
 //
 //	go run ./examples/customstorage
 //
-//	curl -si http://127.0.0.1:8083/squares/10000 | head     # a miss, and then a hit: see Cache-Status and Age
-//	curl -s http://127.0.0.1:8083/storage                   # what that takes in memory, and what it would
+//	curl -si http://127.0.0.1:8083/squares/10000 | head     # twice: a miss, then a hit
+//	curl -s http://127.0.0.1:8083/storage                   # how many bytes that takes
 //	curl -si -X PURGE http://127.0.0.1:8083/squares/10000
 //
 // The package storagetest checks that such a Storage keeps the rules:
@@ -41,8 +41,8 @@ func main() {
 }
 
 func newHandler() (http.Handler, error) {
-	// The Storage keeps what it is given. What has to leave is for the EvictionManager to say, by
-	// the weights that the Storage reports.
+	// The Storage keeps what it is given. The EvictionManager says what must leave, by the weights
+	// that the Storage reports.
 	manager, err := eviction.New(eviction.Default, 64<<20)
 	if err != nil {
 		return nil, err

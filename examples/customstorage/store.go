@@ -11,34 +11,34 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// store is a cirque.Storage that keeps bodies compressed. What it cannot do it does not claim: a
-// write can't be read before it is finished (no StreamingStorage), and hits can't seek.
+// store is a cirque.Storage that keeps bodies compressed. A write cannot be read before it is
+// finished, so store does not implement cirque.StreamingStorage. Its hits cannot seek.
 type store struct {
 	mu      sync.Mutex
-	tags    cirque.Tag // the last one given out
+	tags    cirque.Tag // the last tag that was given to an entry
 	entries map[cirque.HashBinary]*entry
-	writes  map[*write]bool // under way, and not voided
+	writes  map[*write]bool // writes under way, except those that a purge has voided
 	purges  cirque.PurgeState
 }
 
-// entry never changes, so those who read it need no lock: another takes its place.
+// entry never changes, so reading one needs no lock. An update replaces it by another entry.
 type entry struct {
 	key  string // its text, because hashes may collide
 	tag  cirque.Tag
 	meta *cirque.CacheMeta
 	body []byte // compressed
-	size int64  // of the body before that
+	size int64  // of the body before compression
 }
 
 func newStore() *store {
 	return &store{entries: map[cirque.HashBinary]*entry{}, writes: map[*write]bool{}}
 }
 
-// Purges of everything and of groups are the library's work, as long as the entries end with the
-// process.
+// Purges implements cirque.Storage. Cirque does the purges of everything and of groups. That is
+// enough for a Storage whose entries end with the process.
 func (s *store) Purges() *cirque.PurgeState { return &s.purges }
 
-// find is called with mu held.
+// find returns the entry with this key. The caller must hold mu.
 func (s *store) find(key cirque.CacheKey) (*entry, error) {
 	if e := s.entries[key.Combined()]; e != nil && e.key == string(key.AppendIdentity(nil)) {
 		return e, nil
@@ -62,7 +62,7 @@ func (s *store) MissHandler(_ context.Context, key cirque.CacheKey, meta *cirque
 	s.tags++
 	w := &write{store: s, key: key, replaces: opts.Replaces}
 	w.entry = &entry{key: string(key.AppendIdentity(nil)), tag: s.tags, meta: meta}
-	w.flate, _ = flate.NewWriter(&w.compressed, flate.BestSpeed) // fails for unknown levels only
+	w.flate, _ = flate.NewWriter(&w.compressed, flate.BestSpeed) // fails only for unknown levels
 	s.writes[w] = true
 	return w, nil
 }
@@ -71,7 +71,8 @@ func (s *store) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if typ == cirque.PurgeInvalidation {
-		// What is being written has been fetched before the purge, and must not be served after it.
+		// A response that is being written was fetched before the purge, and must not be served
+		// after it.
 		for w := range s.writes {
 			if w.key.PrimaryHash() == key.Primary && (key.IsPrimary() || w.key.Variance() == key.Variance) {
 				delete(s.writes, w)
@@ -120,7 +121,7 @@ func (w *write) Finish() (cirque.MissFinish, error) {
 	if err := w.flate.Close(); err != nil {
 		return cirque.MissFinish{}, err
 	}
-	w.entry.body = bytes.Clone(w.compressed.Bytes()) // without the room it had to grow
+	w.entry.body = bytes.Clone(w.compressed.Bytes()) // without the buffer's unused capacity
 	s, slot := w.store, w.key.Combined()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,10 +139,11 @@ func (w *write) Abort() {
 	delete(w.store.writes, w)
 }
 
-// weight is in bytes. The hundred is for the entry itself and its place in the map.
+// weight returns the bytes that e takes. 100 bytes are for the entry itself and its place in the
+// map.
 func (e *entry) weight() int64 { return int64(len(e.key)+e.meta.MetaSize()+len(e.body)) + 100 }
 
-// hit is a cirque.HitHandler; it reads the body as it is decompressed.
+// hit is a cirque.HitHandler. It decompresses the body while it is read.
 type hit struct {
 	io.ReadCloser
 	entry *entry

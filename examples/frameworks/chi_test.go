@@ -12,15 +12,14 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// chiItem is the handler of a route with {id}. chi hands out its parameters from a context that it
-// uses again.
+// chiItem is the handler of a route with {id}. chi reuses the context that has the parameters.
 func chiItem(i *items) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		i.write(w, r, chi.URLParam(r, "id"))
 	}
 }
 
-// A cache on one route.
+// The cache is on one route.
 func TestChiWith(t *testing.T) {
 	cache, r := newCache(t, middleware.Config{}), chi.NewRouter()
 	r.With(cache.Handler).Get("/item/{id}", chiItem(new(items)))
@@ -29,7 +28,7 @@ func TestChiWith(t *testing.T) {
 	log.check(t, 9, 3)
 }
 
-// A cache in front of all routes of a router.
+// The cache is in front of all routes of a router.
 func TestChiUse(t *testing.T) {
 	cache, r := newCache(t, middleware.Config{}), chi.NewRouter()
 	h, log := around(r)
@@ -39,7 +38,7 @@ func TestChiUse(t *testing.T) {
 	log.check(t, 9, 3)
 }
 
-// One cache in routers that are mounted in another, under the same paths.
+// One cache is in two routers that are mounted in a third. Both have the same paths.
 func TestChiMount(t *testing.T) {
 	cache, r := newCache(t, middleware.Config{}), chi.NewRouter()
 	for _, shop := range []string{"a", "b"} {
@@ -61,9 +60,9 @@ func TestChiMount(t *testing.T) {
 	}
 }
 
-// A cache around mounted routers. Where it asks twice, the router has not been left where the first
-// time ended.
-func TestChiRangeOfWhatIsTooLarge(t *testing.T) {
+// The cache is around mounted routers and calls them twice. The second call must not find the
+// routing state of the first one.
+func TestChiRangeOfALargeBody(t *testing.T) {
 	cache, r, sub := newCache(t, middleware.Config{MaxObjectBytes: 1000}), chi.NewRouter(), chi.NewRouter()
 	r.Use(cache.Handler)
 	sub.Get("/{name}", func(w http.ResponseWriter, r *http.Request) { writeLarge(w, r, chi.URLParam(r, "name")) })

@@ -47,7 +47,7 @@ func TestEcho(t *testing.T) {
 	}
 }
 
-// echo writes the answer to an error that a handler returns, after its middleware has returned.
+// If a handler returns an error, echo writes the answer after the middleware has returned.
 func TestEchoErrors(t *testing.T) {
 	cache, e := newCache(t, middleware.Config{}), echo.New()
 	e.Use(echo.WrapMiddleware(cache.Handler))
@@ -66,7 +66,7 @@ func TestEchoErrors(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, s.get("/nowhere").status)
 }
 
-func TestEchoRangeOfWhatIsTooLarge(t *testing.T) {
+func TestEchoRangeOfALargeBody(t *testing.T) {
 	cache, e := newCache(t, middleware.Config{MaxObjectBytes: 1000}), echo.New()
 	e.Use(echo.WrapMiddleware(cache.Handler))
 	e.GET("/files/:name", func(c echo.Context) error {

@@ -23,7 +23,8 @@ func ginItem(i *items) gin.HandlerFunc {
 	return func(c *gin.Context) { i.write(c.Writer, c.Request, c.Param("id")) }
 }
 
-// cached is a gin middleware. What comes after it in the chain is behind the cache.
+// cached returns the cache as a gin middleware. The handlers after it in the chain are behind the
+// cache.
 func cached(cache *middleware.Cache) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		outside := c.Writer
@@ -33,13 +34,13 @@ func cached(cache *middleware.Cache) gin.HandlerFunc {
 			c.Writer.WriteHeaderNow()
 		})).ServeHTTP(outside, c.Request)
 		c.Writer = outside
-		c.Abort() // a hit is all there is to do
+		c.Abort() // after a hit, the rest of the chain must not run
 	}
 }
 
-// ginWriter makes the cache's ResponseWriter one of gin's.
+// ginWriter makes a gin.ResponseWriter of the cache's ResponseWriter.
 type ginWriter struct {
-	gin.ResponseWriter // for what is the connection's
+	gin.ResponseWriter // for the methods that concern the connection
 	inside             http.ResponseWriter
 	status, size       int
 }
@@ -77,10 +78,10 @@ func (w *ginWriter) Status() int {
 	return w.status
 }
 
-// closeNotifier is http.CloseNotifier, which gin asks for.
+// closeNotifier is http.CloseNotifier, which gin requires.
 type closeNotifier interface{ CloseNotify() <-chan bool }
 
-// A cache around the engine.
+// The cache is around the engine.
 func TestGinOutside(t *testing.T) {
 	cache, engine := newCache(t, middleware.Config{}), newGin()
 	engine.GET("/item/:id", ginItem(new(items)))
@@ -89,7 +90,7 @@ func TestGinOutside(t *testing.T) {
 	log.check(t, 6, 2)
 }
 
-// A cache as a middleware of a route.
+// The cache is a middleware of a route.
 func TestGinMiddleware(t *testing.T) {
 	cache, engine := newCache(t, middleware.Config{}), newGin()
 	engine.GET("/item/:id", cached(cache), ginItem(new(items)))
@@ -98,7 +99,7 @@ func TestGinMiddleware(t *testing.T) {
 	log.check(t, 6, 2)
 }
 
-// A cache within gin, around a handler of net/http.
+// The cache is inside gin, around a handler of net/http.
 func TestGinWrapH(t *testing.T) {
 	cache, engine, mux := newCache(t, middleware.Config{}), newGin(), http.NewServeMux()
 	mux.Handle("/item/{id}", muxItem(new(items)))
@@ -108,15 +109,15 @@ func TestGinWrapH(t *testing.T) {
 	log.check(t, 6, 2)
 }
 
-// c.Next goes through a chain once. Where the cache asks twice, that is a request of its own.
-func TestGinRangeOfWhatIsTooLarge(t *testing.T) {
+// c.Next can run a chain only once. If the cache asks twice, the second time is a new request.
+func TestGinRangeOfALargeBody(t *testing.T) {
 	cache, engine := newCache(t, middleware.Config{MaxObjectBytes: 1000}), newGin()
 	engine.GET("/files/:name", cached(cache), func(c *gin.Context) { writeLarge(c.Writer, c.Request, c.Param("name")) })
 	h, _ := around(engine)
 	checkLargeRange(t, serve(t, h), "/files/large.txt")
 }
 
-// c.Stream asks the ResponseWriter to be an http.CloseNotifier.
+// c.Stream requires that the ResponseWriter is an http.CloseNotifier.
 func TestGinStream(t *testing.T) {
 	for name, mount := range map[string]func(*middleware.Cache, *gin.Engine, gin.HandlerFunc) http.Handler{
 		"outside": func(cache *middleware.Cache, engine *gin.Engine, h gin.HandlerFunc) http.Handler {

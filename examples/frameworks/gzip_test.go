@@ -13,8 +13,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// A compressing middleware around the cache compresses what is being fetched as well as it would
-// without.
+// A compressing middleware around the cache compresses a miss as well as it does without the cache.
 func TestGzipAround(t *testing.T) {
 	for name, every := range map[string]int{"never flushed": 0, "flushed": 100} {
 		t.Run(name, func(t *testing.T) {
@@ -24,7 +23,7 @@ func TestGzipAround(t *testing.T) {
 				for i := range 1000 {
 					fmt.Fprintf(w, "line %d of %s: %x\n", i, r.URL.Path, uint64(i)*0x9e3779b97f4a7c15)
 					if i%20 == 0 {
-						time.Sleep(time.Millisecond) // so that readers keep up
+						time.Sleep(time.Millisecond) // lets readers follow
 					}
 					if every > 0 && i%every == 0 {
 						w.(http.Flusher).Flush()
@@ -44,7 +43,7 @@ func TestGzipAround(t *testing.T) {
 	}
 }
 
-// A compressing middleware behind the cache makes what is stored vary by Accept-Encoding.
+// With a compressing middleware behind the cache, the stored response varies on Accept-Encoding.
 func TestGzipBehind(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	s := serve(t, cache.Handler(gzhttp.GzipHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -20,7 +20,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// newCache returns a cache that is closed at the end of t. What it logs is an error of t's.
+// newCache returns a cache that is closed at the end of t. If the cache logs anything, t fails.
 func newCache(t *testing.T, cfg middleware.Config) *middleware.Cache {
 	t.Helper()
 	var said logged
@@ -36,7 +36,7 @@ func newCache(t *testing.T, cfg middleware.Config) *middleware.Cache {
 	return cache
 }
 
-// logged is what a logger wrote.
+// logged collects what a logger writes.
 type logged struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -56,7 +56,7 @@ func (l *logged) String() string {
 
 var quiet = log.New(io.Discard, "", 0)
 
-// site is a server on loopback, and a client of it.
+// site is a server on loopback with a client.
 type site struct {
 	t      *testing.T
 	url    string
@@ -79,9 +79,10 @@ type answer struct {
 	cache  string // Cache-Status
 }
 
-// get sends a GET as user, who is allowed in by guarded.
+// get sends a GET with the credentials of alice.
 func (s *site) get(path string) answer { return s.as("alice", http.MethodGet, path) }
 
+// as sends a request with the credentials of user.
 func (s *site) as(user, method, path string) answer {
 	s.t.Helper()
 	return s.send(method, path, "Authorization", "Bearer "+user)
@@ -103,13 +104,13 @@ func (s *site) send(method, path string, header ...string) answer {
 	return answer{response.StatusCode, response.Header, string(body), response.Header.Get("Cache-Status")}
 }
 
-// hit reports whether the answer is the cache's own.
+// hit reports whether the answer came from the cache.
 func hit(a answer) bool { return strings.Contains(a.cache, "; hit") }
 
 type tenantKey struct{}
 
-// around is what applications have around their handlers: a log, and authentication that leaves in
-// the context whose request it is.
+// around wraps next as applications do: with an access log, and with authentication that puts the
+// tenant into the context.
 func around(next http.Handler) (h http.Handler, seen *accessLog) {
 	seen = new(accessLog)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -124,7 +125,7 @@ func around(next http.Handler) (h http.Handler, seen *accessLog) {
 	}), seen
 }
 
-// accessLog counts requests, clients' and the cache's own.
+// accessLog counts the requests of clients and those of the cache.
 type accessLog struct{ clients, refreshes atomic.Int32 }
 
 func (l *accessLog) add(r *http.Request) {
@@ -135,20 +136,20 @@ func (l *accessLog) add(r *http.Request) {
 	}
 }
 
-// check compares what came in with what there should be.
+// check compares the counts with the expected ones.
 func (l *accessLog) check(t *testing.T, clients, refreshes int32) {
 	t.Helper()
-	require.Equal(t, []int32{clients, refreshes}, []int32{l.clients.Load(), l.refreshes.Load()}, "requests of clients, of the cache")
+	require.Equal(t, []int32{clients, refreshes}, []int32{l.clients.Load(), l.refreshes.Load()}, "requests of clients, and of the cache")
 }
 
-// items counts how often each was asked for, and says so. Its first answer is stale at once, and
-// may be served while it is revalidated.
+// items answers with the number of requests for an item. The first answer is stale at once, and may
+// be served while it is revalidated.
 type items struct {
 	mu    sync.Mutex
 	asked map[string]int
 }
 
-// write answers a request for the item with that id, which is what the router made of it.
+// write answers a request for the item whose id the router found in the path.
 func (i *items) write(w http.ResponseWriter, r *http.Request, id string) {
 	i.mu.Lock()
 	if i.asked == nil {
@@ -164,9 +165,9 @@ func (i *items) write(w http.ResponseWriter, r *http.Request, id string) {
 	fmt.Fprintf(w, "item %s, v%d, for %v", id, n, r.Context().Value(tenantKey{}))
 }
 
-// checkRefreshes asks for items at path+id, all at a time: the first answer is stored and stale,
-// the second is the same one while it is refreshed, the third is new. Each is what a request would
-// have got.
+// checkRefreshes requests the items at path+id three times, all items at once. The first answer is
+// stored and stale, the second is the same while the cache refreshes it, and the third is new. Each
+// must be the answer that a client's own request would get.
 func checkRefreshes(t *testing.T, cache *middleware.Cache, s *site, path string, ids ...string) {
 	t.Helper()
 	for n, version := range []string{"v1", "v1", "v2"} {
@@ -186,14 +187,14 @@ func checkRefreshes(t *testing.T, cache *middleware.Cache, s *site, path string,
 
 var large = bytes.Repeat([]byte("0123456789"), 1000)
 
-// writeLarge answers with what is too large for a cache with 1000 bytes for an object.
+// writeLarge sends a body that is too large for a cache with MaxObjectBytes of 1000.
 func writeLarge(w http.ResponseWriter, r *http.Request, name string) {
 	w.Header().Set("Cache-Control", "public, max-age=60")
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(large))
 }
 
-// checkLargeRange asks for a range of what writeLarge answers. The cache has the handler asked for
-// the whole, which is too large, and then once more, for the range alone.
+// checkLargeRange requests a range of the body of writeLarge. The cache asks the handler for the
+// whole body, finds that it is too large, and asks a second time for the range alone.
 func checkLargeRange(t *testing.T, s *site, path string) {
 	t.Helper()
 	for range 2 {

@@ -73,7 +73,7 @@ func TestHTTP3(t *testing.T) {
 	require.Contains(t, s.get("/a").cache, "fwd=uri-miss", "POST invalidates")
 }
 
-// A GET with content is none of the cache's business, and its content arrives whole.
+// A GET with content does not use the cache, and its whole content reaches the handler.
 func TestHTTP3GetWithContent(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	s := serveHTTP3(t, cache.Handler(http.HandlerFunc(fresh)))
@@ -88,10 +88,10 @@ func TestHTTP3GetWithContent(t *testing.T) {
 		require.Equal(t, `GET /a "content"`, string(got))
 		require.Contains(t, response.Header.Get("Cache-Status"), "fwd=bypass; detail=request-content")
 	}
-	require.Contains(t, s.get("/a").cache, "fwd=uri-miss", "nothing of them is stored")
+	require.Contains(t, s.get("/a").cache, "fwd=uri-miss", "a response to a GET with content was stored")
 }
 
-// slowly is content that comes byte by byte, after a while.
+// slowly is content that comes byte by byte, with pauses.
 type slowly struct{ text string }
 
 func (s *slowly) Read(p []byte) (int, error) {
@@ -104,8 +104,8 @@ func (s *slowly) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// A client that leaves its side of a GET's stream open may yet send content: its request passes the
-// cache by, after a while.
+// While a client keeps its side of a GET's stream open, it may still send content. After a while
+// its request bypasses the cache.
 func TestHTTP3RequestThatIsNotEnded(t *testing.T) {
 	cache := newCache(t, middleware.Config{})
 	s := serveHTTP3(t, cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -125,8 +125,8 @@ func TestHTTP3RequestThatIsNotEnded(t *testing.T) {
 	require.Contains(t, response.Header.Get("Cache-Status"), "detail=request-content")
 }
 
-// HTTP/3 has a server of its own, which the cache does not know: Refresh is the handler that a
-// revalidation in the background goes through.
+// HTTP/3 has its own server, which the cache does not know. Refresh names the handler to which a
+// background revalidation is sent.
 func TestHTTP3StaleWhileRevalidate(t *testing.T) {
 	for _, given := range []bool{true, false} {
 		var h http.Handler
@@ -156,7 +156,7 @@ func TestHTTP3StaleWhileRevalidate(t *testing.T) {
 }
 
 // An answer that breaks off on its way from the origin is not stored, and no client takes it for a
-// whole one.
+// complete one.
 func TestHTTP3ProxyOfATruncatedAnswer(t *testing.T) {
 	var broken atomic.Bool
 	broken.Store(true)
@@ -193,7 +193,7 @@ func TestHTTP3ProxyOfATruncatedAnswer(t *testing.T) {
 				}
 				require.Error(t, err)
 			} else {
-				s.client.Get(s.url) // what the client gets is between the proxy and its server
+				s.client.Get(s.url) // the proxy and its server decide what the client gets
 			}
 			require.NoError(t, cache.Wait(context.Background()))
 			broken.Store(false)

@@ -30,8 +30,8 @@ func TestServeMuxBehind(t *testing.T) {
 	log.check(t, 6, 2)
 }
 
-// Two handlers under http.StripPrefix, with one cache: what they see is one path, what clients ask
-// for are two.
+// Two handlers under http.StripPrefix share one cache. They see the same path, but clients use two
+// different ones.
 func TestStripPrefix(t *testing.T) {
 	cache, mux := newCache(t, middleware.Config{}), http.NewServeMux()
 	for _, part := range []string{"docs", "admin"} {

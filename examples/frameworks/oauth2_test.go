@@ -10,18 +10,18 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// tokenOf returns the token that oauth2.Transport adds to what it sends through its base.
+// tokenOf returns the token that oauth2.Transport adds to the requests that it sends to its base.
 func tokenOf(user string) oauth2.TokenSource {
 	return oauth2.StaticTokenSource(&oauth2.Token{AccessToken: user})
 }
 
-// profile is each user's own.
+// profile answers each user with another page.
 func profile(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "max-age=60")
 	w.Write([]byte("profile of " + r.Header.Get("Authorization")))
 }
 
-// The right way round: the cache sees the credentials, as it is the base of oauth2.Transport.
+// The right way round: the cache is the base of oauth2.Transport, so it sees the credentials.
 func TestOAuth2AroundTheCache(t *testing.T) {
 	for name, cfg := range map[string]middleware.Config{"shared": {}, "private": {Private: true}} {
 		t.Run(name, func(t *testing.T) {
@@ -38,8 +38,8 @@ func TestOAuth2AroundTheCache(t *testing.T) {
 	}
 }
 
-// The other way round the cache does not see the credentials in the request. They are in the
-// request that the base says it sent.
+// The other way round, the cache does not see the credentials in the request. They are in the
+// request that the base reports in the response.
 func TestOAuth2BehindTheCache(t *testing.T) {
 	for name, cfg := range map[string]middleware.Config{"shared": {}, "private": {Private: true}} {
 		t.Run(name, func(t *testing.T) {

@@ -12,9 +12,9 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// gin.Recovery takes http.ErrAbortHandler for a panic that it has dealt with, and the server then
-// ends the response in order. Clients must not take what they got for all of it nonetheless.
-func TestGinRecoveryMakesNoHalfAnswerWhole(t *testing.T) {
+// gin.Recovery recovers http.ErrAbortHandler like any panic, so the server would end the response
+// normally. Clients must still see that the answer is incomplete.
+func TestGinRecoveryDoesNotCompleteABrokenAnswer(t *testing.T) {
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) {
 			cache := newCache(t, middleware.Config{})
@@ -33,7 +33,7 @@ func TestGinRecoveryMakesNoHalfAnswerWhole(t *testing.T) {
 			server.StartTLS()
 			defer server.Close()
 			var bodies [2]io.ReadCloser
-			for i := range bodies { // the second one reads along
+			for i := range bodies { // the second one reads while the response is fetched
 				response, err := server.Client().Get(server.URL + "/report")
 				require.NoError(t, err)
 				require.Equal(t, proto, response.Proto)

@@ -10,7 +10,7 @@
 //	curl -i http://127.0.0.1:8082/articles/1     # a miss: the change invalidated it
 //	curl -i http://127.0.0.1:8082/articles       # a miss too
 //
-// The API says in its responses how long they may be kept. Nothing else in it knows about the
+// The API says in its responses how long they may be stored. No other part of it knows about the
 // cache.
 package main
 
@@ -68,8 +68,8 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) {
 	}
 	a.mu.Unlock()
 	slices.SortFunc(all, func(x, y article) int { return cmp.Compare(x.ID, y.ID) })
-	// A change of any article changes the list, which has another URL. RFC 9875 lets both name a
-	// group.
+	// A change of any article changes the list too, which has another URL. So the list belongs to a
+	// group (RFC 9875), and change invalidates that group.
 	w.Header().Set("Cache-Groups", `"articles"`)
 	respond(w, all)
 }
@@ -97,13 +97,13 @@ func (a *api) change(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	a.articles[id] = changed
 	a.mu.Unlock()
-	// The method is unsafe, so the cache drops what it has for this URL (RFC 9111 §4.4). It drops
-	// the group too.
+	// The method is unsafe, so the cache removes the response for this URL (RFC 9111 §4.4). This
+	// field makes it remove the responses of the group too.
 	w.Header().Set("Cache-Group-Invalidation", `"articles"`)
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// respond sends a response that the cache may keep for a minute.
+// respond sends a response that the cache may store for a minute.
 func respond(w http.ResponseWriter, v any) {
 	w.Header().Set("Cache-Control", "max-age=60")
 	w.Header().Set("Content-Type", "application/json")

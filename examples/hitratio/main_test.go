@@ -38,8 +38,8 @@ func zipped(t *testing.T, content string) string {
 	return b.String()
 }
 
-// Three of the seven requests hit in ten bytes, with any policy that evicts the oldest: a, a, and
-// the last b.
+// With ten bytes and any policy that evicts the oldest entry, three of the seven requests hit: a,
+// a, and the last b.
 const sample = "a,4\nb,4\na,4\na,4\nc,4\nb,4\nhuge,100\n"
 
 func TestRunPrintsALinePerPolicyAndCapacity(t *testing.T) {
@@ -187,7 +187,7 @@ func TestReplayEveryPolicy(t *testing.T) {
 	}
 }
 
-func TestASizeThatChangesIsAMiss(t *testing.T) {
+func TestAChangedSizeIsAMiss(t *testing.T) {
 	tr, err := readTrace(strings.NewReader("a,4\na,5\na,5\n\xffa,3\r\nzero,0\n"), "trace")
 	require.NoError(t, err)
 	require.EqualValues(t, 9, tr.distinctBytes, "the latest size of each key; at least one byte")

@@ -13,7 +13,7 @@ import (
 type result struct {
 	requests, hits  int64
 	bytes, hitBytes int64
-	evictions       int64 // of resident entries; declined newcomers are not counted
+	evictions       int64 // of resident entries; declined new entries are not counted
 	elapsed         time.Duration
 }
 
@@ -35,7 +35,7 @@ func replay(t *trace, m cirque.EvictionManager, limit int64, evictFirst bool, st
 		key := keyOf(req.key)
 		r.requests++
 		r.bytes += req.size
-		// A key that comes with another size is another version: the resident one is of no use.
+		// A key with another size is another version, so the resident one cannot be used.
 		if books.sizes[req.key] == req.size {
 			r.hits++
 			r.hitBytes += req.size

@@ -1,5 +1,5 @@
-// Put is a server without an origin: it serves the responses that were put into it, as long as they
-// are fresh.
+// Put is a server without an origin. It serves responses that were put into it, while they are
+// fresh.
 //
 // Try:
 //
@@ -46,7 +46,7 @@ func main() {
 	log.Fatal(server.ListenAndServe())
 }
 
-// newServer returns a server that keeps responses in limit bytes of memory.
+// newServer returns a server that stores responses in limit bytes of memory.
 func newServer(limit int64) (http.Handler, error) {
 	manager, err := eviction.New(eviction.Default, limit)
 	if err != nil {
@@ -77,8 +77,8 @@ func keyOf(r *http.Request) cirque.CacheKey {
 
 // put stores the response in r's body.
 func (s *server) put(w http.ResponseWriter, r *http.Request) {
-	// get is the request that the response would have answered. The response may vary by the fields
-	// that the client sent with the PUT.
+	// get is the request that the response would have answered. It has the fields that the client
+	// sent with the PUT, because the response may vary on them.
 	get := &http.Request{Method: http.MethodGet, URL: r.URL, Host: r.Host, Header: r.Header.Clone()}
 	p := put.New(r.Context(), s.opts, keyOf(r), get, put.Config{})
 	defer p.Abort()
@@ -96,7 +96,7 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// get serves the stored response. It is a walk through the cache in its shortest form.
+// get serves the stored response. It shows the shortest walk through the cache.
 func (s *server) get(w http.ResponseWriter, r *http.Request) {
 	var walk cirque.HttpCache
 	defer walk.Release()

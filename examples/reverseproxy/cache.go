@@ -13,8 +13,8 @@ import (
 	"github.com/cirquecache/cirque/tiered"
 )
 
-// newCache builds the cache: in memory, on disk, or on disk with memory in front. closeStore is
-// called when nothing uses the cache any more.
+// newCache builds the cache: in memory, on disk, or on disk with memory in front. The caller must
+// call closeStore after the last use of the cache.
 func newCache(o *options, logger *slog.Logger) (cache *middleware.Cache, closeStore func() error, err error) {
 	cfg := middleware.Config{
 		MaxBytes:       int64(o.memory),
@@ -43,7 +43,7 @@ func newCache(o *options, logger *slog.Logger) (cache *middleware.Cache, closeSt
 		Eviction: manager,
 		OnHealth: func(err error) {
 			if err != nil {
-				logger.Error("the disk fails, going on without it", "err", err)
+				logger.Error("the disk fails, the cache continues without it", "err", err)
 			} else {
 				logger.Info("the disk works again")
 			}
@@ -78,9 +78,9 @@ func inFront(disk cirque.Storage, limit int64, policy string) (cirque.Storage, e
 	return tiered.New(memory, disk, tiered.Config{UpperEviction: manager}), nil
 }
 
-// limitGarbage makes the collector work harder before the process grows past about twice the cache.
-// That is where it would usually stop by itself; a burst of requests could carry it further. The
-// soft limit leaves room for the connections, and a GOMEMLIMIT in the environment stands.
+// limitGarbage sets a soft memory limit of about twice the cache, plus room for the connections.
+// Above it the garbage collector works harder. The process usually stays below; a burst of requests
+// could take it further. A GOMEMLIMIT in the environment overrides this.
 func limitGarbage(memory size) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(int64(memory)/4*9 + 48<<20)

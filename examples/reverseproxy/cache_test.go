@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is on disk outlives the process, with and without memory in front of it.
-func TestDiskOutlivesARestart(t *testing.T) {
+// Responses on disk survive a restart, with and without memory in front of the disk.
+func TestResponsesOnDiskSurviveARestart(t *testing.T) {
 	for _, memory := range []string{"", "-memory 1MiB "} {
 		t.Run("disk "+memory, func(t *testing.T) {
 			asked := 0
@@ -41,8 +41,8 @@ func TestDiskOutlivesARestart(t *testing.T) {
 	}
 }
 
-// A directory that is in use, or is none, is a clear error.
-func TestBadDisk(t *testing.T) {
+// A directory that is in use, or a file in its place, is a clear error.
+func TestUnusableDiskIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	o, err := parseOptions([]string{"-disk", dir}, io.Discard)
 	require.NoError(t, err)

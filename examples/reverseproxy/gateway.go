@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// What HTTP asks of a gateway besides forwarding.
+// This file has what HTTP requires of a gateway besides forwarding.
 
 // pseudonym is the gateway's name in Via.
 const pseudonym = "Cirque"
@@ -26,7 +26,8 @@ func addVia(r *httputil.ProxyRequest) {
 }
 
 // forwardOnce counts down the Max-Forwards of an OPTIONS or TRACE request, on a copy. last reports
-// that the request must not be forwarded (RFC 9110 §7.6.2). A value that is no number is ignored.
+// that the request must not be forwarded (RFC 9110 §7.6.2). A value that is not a number is
+// ignored.
 func forwardOnce(r *http.Request) (forwarded *http.Request, last bool) {
 	value := r.Header.Get("Max-Forwards")
 	left, err := strconv.ParseUint(value, 10, 63)
@@ -42,10 +43,10 @@ func forwardOnce(r *http.Request) (forwarded *http.Request, last bool) {
 	return &counted, false
 }
 
-// private are the request fields that an answer to TRACE leaves out (RFC 9110 §9.3.8).
+// private lists the request fields that an answer to TRACE leaves out (RFC 9110 §9.3.8).
 var private = []string{"Authorization", "Cookie", "Proxy-Authorization"}
 
-// answerAsLast answers an OPTIONS or TRACE request as its final recipient.
+// answerAsLast answers an OPTIONS or TRACE request that must not be forwarded.
 func answerAsLast(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodOptions {
 		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE")

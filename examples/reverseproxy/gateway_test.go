@@ -25,7 +25,7 @@ func TestAddsItselfToVia(t *testing.T) {
 }
 
 // RFC 9110 §7.6.2.
-func TestHeedsMaxForwards(t *testing.T) {
+func TestObeysMaxForwards(t *testing.T) {
 	eachFront(t, func(t *testing.T, front string) {
 		var got atomic.Pointer[http.Request]
 		origin := serveOrigin(t, func(w http.ResponseWriter, r *http.Request) { got.Store(r.Clone(context.Background())) })
@@ -57,8 +57,9 @@ func TestHeedsMaxForwards(t *testing.T) {
 	})
 }
 
-// What the origin sends without a Content-Type has none, on a miss, a hit, or past the cache.
-func TestInventsNoContentType(t *testing.T) {
+// If the origin sends no Content-Type, the client gets none: on a miss, on a hit, and if the
+// response is not stored.
+func TestAddsNoContentType(t *testing.T) {
 	eachFront(t, func(t *testing.T, front string) {
 		origin := serveOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header()["Content-Type"] = nil
@@ -78,9 +79,9 @@ func TestInventsNoContentType(t *testing.T) {
 	})
 }
 
-// A cache that is cut off from its origin may serve what it has (RFC 9111 §4.2.4), unless a
+// A cache that is cut off from its origin may serve a stale response (RFC 9111 §4.2.4), unless the
 // response forbids that.
-func TestServesStaleWhenCutOff(t *testing.T) {
+func TestServesStaleIfTheOriginIsUnreachable(t *testing.T) {
 	eachFront(t, func(t *testing.T, front string) {
 		for directive, served := range map[string]bool{
 			"max-age=1":                    true,
@@ -95,7 +96,7 @@ func TestServesStaleWhenCutOff(t *testing.T) {
 				origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", directive)
 					w.Header().Set("Etag", `"1"`)
-					w.Header().Set("Age", "1") // stale when it comes
+					w.Header().Set("Age", "1") // stale when it is received
 					io.WriteString(w, "page")
 				}))
 				defer origin.Close()

@@ -14,8 +14,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// logRequests logs one line for each request of a client that next has served. The cache's own,
-// with which it revalidates in the background, have none.
+// logRequests logs one line for each request of a client, after next has served it. Requests of the
+// cache itself, which revalidate in the background, are not logged.
 func logRequests(next http.Handler, logger *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if middleware.IsRefresh(r.Context()) {
@@ -48,7 +48,7 @@ func logRequests(next http.Handler, logger *slog.Logger) http.Handler {
 	})
 }
 
-// recorder notes what the log says about a response.
+// recorder records the facts about a response that the log needs.
 type recorder struct {
 	http.ResponseWriter
 	status      int
@@ -59,20 +59,21 @@ type recorder struct {
 
 type recorderKey struct{}
 
-// noteError lets the log say what kept the origin from answering; not where it was the client who
-// left.
+// noteError records for the log why the origin did not answer. It records nothing if the client has
+// left, because that is then the reason.
 func noteError(ctx context.Context, err error) {
 	if rec, ok := ctx.Value(recorderKey{}).(*recorder); ok && ctx.Err() == nil {
 		rec.err = err
 	}
 }
 
-// complete reports whether the client has the whole body, as far as its length was announced.
+// complete reports whether the client has got the announced length of the body.
 func (rec *recorder) complete() bool {
 	return rec.Header().Get("Content-Length") == strconv.FormatInt(rec.bytes, 10)
 }
 
-// Unwrap lets http.ResponseController reach what is below, to hijack connections above all.
+// Unwrap lets http.ResponseController reach the wrapped writer, for example to hijack the
+// connection.
 func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
 
 // WriteHeader implements http.ResponseWriter.
@@ -98,12 +99,13 @@ func (rec *recorder) ReadFrom(r io.Reader) (int64, error) {
 	return n, err
 }
 
-// phaseOf reads off a response's Cache-Status (RFC 9211) where its walk through this cache ended.
+// phaseOf returns the phase in which the walk of a request ended, as far as the Cache-Status of its
+// response (RFC 9211) shows it.
 func phaseOf(cacheStatus []string) cirque.CachePhase {
 	if len(cacheStatus) == 0 {
 		return cirque.PhaseDisabled
 	}
-	// Caches add themselves at the end; those before were further away.
+	// Each cache adds itself at the end, so the last member is that of this cache.
 	params := make(map[string]string)
 	for i, part := range strings.Split(cacheStatus[len(cacheStatus)-1], "; ") {
 		name, value, _ := strings.Cut(part, "=")

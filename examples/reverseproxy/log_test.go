@@ -11,7 +11,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-func TestLog(t *testing.T) {
+func TestLogHasOneLineForEachRequest(t *testing.T) {
 	eachFront(t, func(t *testing.T, front string) {
 		p := start(t, "-front", front, "-v")
 		for _, step := range []string{"GET /", "GET /", "GET /private?x=1", "POST /", "PURGE /", "PURGE /"} {
@@ -19,7 +19,7 @@ func TestLog(t *testing.T) {
 			ask(t, method, p.url+path)
 		}
 		require.Zero(t, p.stop())
-		// A line is written when its answer is out, so the next may be before it.
+		// A line is written after its answer was sent, so the next request's line may come first.
 		want := []string{
 			`method=GET url=/ status=200 phase=Miss bytes=\d\d duration=\S+\n`,
 			`method=GET url=/ status=200 phase=Hit bytes=\d\d duration=\S+\n`,
@@ -35,7 +35,7 @@ func TestLog(t *testing.T) {
 	})
 }
 
-func TestLogSaysWhatWentWrong(t *testing.T) {
+func TestLogHasTheErrorOfAFailedRequest(t *testing.T) {
 	eachFront(t, func(t *testing.T, front string) {
 		cut := serveOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "10")

@@ -4,14 +4,14 @@
 //
 //	go run ./examples/reverseproxy
 //
-// which starts a small website of its own behind the cache and prints what to do next, or put it in
-// front of another server:
+// It starts a small website behind the cache and prints what to do next. To put the cache in front
+// of another server:
 //
 //	go run ./examples/reverseproxy -origin http://127.0.0.1:9000 -memory 64MiB -v
 //
-// -h lists the flags. The parts are in the order of a request's way: options.go (flags), cache.go (what
-// the cache is made of), log.go, proxy.go (what is forwarded, and by which of the cache's front
-// doors), origin.go (the website).
+// -h lists the flags. The files, in the order in which a request meets them: options.go and size.go
+// (flags), cache.go (the parts of the cache), log.go, proxy.go and gateway.go (what is forwarded,
+// and through which front door of the cache), origin.go (the website).
 package main
 
 import (
@@ -35,8 +35,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the whole program but for the process around it: it returns the exit status, when ctx ends
-// or something fails.
+// run is the program without its process. It returns the exit status when ctx ends or something
+// fails.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseOptions(args, stdout)
 	switch {
@@ -53,8 +53,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// shutdownGrace is how long requests and fills under way may take to end when the program is told
-// to stop.
+// shutdownGrace is how long requests and fills under way may continue after the program is told to
+// stop.
 const shutdownGrace = 10 * time.Second
 
 func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error) {
@@ -63,7 +63,7 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	defer listener.Close() // nothing, after Serve
+	defer listener.Close() // does nothing if Serve has closed it
 
 	origin, demo := o.origin, o.origin == nil
 	if demo {
@@ -89,8 +89,8 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 	}
 	server := &http.Server{
 		Handler: handler,
-		// Slow headers and idle connections cost the server, slow bodies only their client. There
-		// is no WriteTimeout: a response may be long, or an endless stream of events.
+		// Slow headers and idle connections cost the server; slow bodies cost only their client.
+		// There is no WriteTimeout, because a response may be long, or an endless stream of events.
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		Protocols:         new(http.Protocols),
@@ -110,13 +110,13 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 	grace, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 	defer cancel()
 	if server.Shutdown(grace) != nil {
-		_ = server.Close() // what streams without end is cut
+		_ = server.Close() // cuts responses that stream without end
 	}
 	_ = cache.Close(grace) // fills that do not end in time are aborted
 	return errors.Join(err, closeStore())
 }
 
-// announce says where the cache is, and for the demo what to do with it.
+// announce prints where the cache listens and, for the demo, what to try.
 func announce(w io.Writer, listening net.Addr, origin fmt.Stringer, demo bool) {
 	host, port, _ := net.SplitHostPort(listening.String())
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {

@@ -17,10 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is how long a test waits for what should come at once.
+// patience is how long a test waits for something that should happen at once.
 const patience = 10 * time.Second
 
-// running is the program in a test.
+// running is the program while a test runs it.
 type running struct {
 	url  string
 	log  *logBuffer
@@ -152,7 +152,7 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
-func TestShutdownLetsRequestsEnd(t *testing.T) {
+func TestShutdownWaitsForRequests(t *testing.T) {
 	eachFront(t, func(t *testing.T, front string) {
 		asked, goOn := make(chan struct{}), make(chan struct{})
 		origin := serveOrigin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -170,7 +170,7 @@ func TestShutdownLetsRequestsEnd(t *testing.T) {
 		<-asked
 		exit := make(chan int, 1)
 		go func() { exit <- p.stop() }()
-		for { // until no new connection is taken
+		for { // until no new connection is accepted
 			conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
 			if err != nil {
 				break

@@ -16,15 +16,15 @@ import (
 
 // The front doors of the cache.
 const (
-	frontHandler   = "handler"   // the cache serves the clients, and asks the proxy for what it lacks
-	frontTransport = "transport" // the proxy serves the clients, and the cache is how it reaches the origin
+	frontHandler   = "handler"   // the cache serves the clients, and asks the proxy on a miss
+	frontTransport = "transport" // the proxy serves the clients, and reaches the origin through the cache
 )
 
-// options are the command line's.
+// options are the values of the flags.
 type options struct {
 	listen      string
 	origin      *url.URL // nil: the demo origin
-	public      *url.URL // what clients ask for; nil: what their connections and Host say
+	public      *url.URL // scheme and host that clients use; nil: those of their connection
 	memory      size
 	disk        string // a directory; empty: nothing is kept on disk
 	diskSize    size
@@ -33,12 +33,12 @@ type options struct {
 	lockTimeout time.Duration
 	eviction    string
 	front       string
-	staleError  time.Duration // how long a stale response may stand in for an error, where it says nothing
-	staleUpdate time.Duration // how long it may be served while it is revalidated, where it says nothing
+	staleError  time.Duration // how long a stale response may be served on an error, if it does not say
+	staleUpdate time.Duration // how long it may be served while it is revalidated, if it does not say
 	verbose     bool
 }
 
-// parseOptions parses the command line. It prints only what -h asks for.
+// parseOptions parses the command line. It prints only the help for -h.
 func parseOptions(args []string, stdout io.Writer) (*options, error) {
 	o := &options{
 		memory:      middleware.DefaultMaxBytes,
@@ -51,24 +51,24 @@ func parseOptions(args []string, stdout io.Writer) (*options, error) {
 	flags := flag.NewFlagSet("reverseproxy", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:8080", "where clients connect, an `address`; port 0 takes a free one")
-	flags.Func("origin", "the server behind the cache, a `URL` (default: a demo origin of its own)", func(s string) (err error) {
+	flags.Func("origin", "the server behind the cache, a `URL` (default: a demo website)", func(s string) (err error) {
 		o.origin, err = parseOrigin(s)
 		return err
 	})
-	flags.Func("public-origin", "the origin that clients ask, a `URL`, where another proxy ends their TLS; * stands for any host (default: as they connect)", func(s string) (err error) {
+	flags.Func("public-origin", "scheme and host that clients use, a `URL`, if another proxy ends their TLS; the host * means any host (default: those of the connection)", func(s string) (err error) {
 		o.public, err = parsePublicOrigin(s)
 		return err
 	})
 	flags.Var(&o.memory, "memory", "bytes for cached responses, a `size` such as 64MiB")
-	flags.StringVar(&o.disk, "disk", "", "keep responses in this `directory`, across restarts; with -memory, memory is in front of it")
+	flags.StringVar(&o.disk, "disk", "", "store responses in this `directory`, across restarts; with -memory, memory is in front of the disk")
 	flags.Var(&o.diskSize, "disk-size", "bytes for cached responses on disk, a `size`")
-	flags.Var(&o.maxObject, "max-object", "largest body admitted, a `size`")
-	flags.DurationVar(&o.lockTimeout, "lock-timeout", o.lockTimeout, "how long a request may wait for another's fill to yield a header")
-	flags.Var(choice{&o.eviction, eviction.Names()}, "eviction", "what leaves when there is no more room, a `policy`: "+strings.Join(eviction.Names(), ", "))
+	flags.Var(&o.maxObject, "max-object", "largest body that is stored, a `size`")
+	flags.DurationVar(&o.lockTimeout, "lock-timeout", o.lockTimeout, "how long a request may wait until another's fill has a header")
+	flags.Var(choice{&o.eviction, eviction.Names()}, "eviction", "which entries leave when there is no more room, a `policy`: "+strings.Join(eviction.Names(), ", "))
 	flags.Var(choice{&o.front, []string{frontHandler, frontTransport}}, "front", "front `door` of the cache that serves: handler or transport")
-	flags.DurationVar(&o.staleError, "stale-if-error", 0, "how long a stale response may be served while the origin fails, unless it forbids that or says how long")
-	flags.DurationVar(&o.staleUpdate, "stale-while-revalidate", 0, "how long a stale response may be served while a new one is fetched, unless it forbids that or says how long")
-	flags.BoolVar(&o.verbose, "v", false, "log one line a request: method, URL, status, phase, bytes, duration")
+	flags.DurationVar(&o.staleError, "stale-if-error", 0, "how long a stale response may be served while the origin fails, unless the response forbids that or says how long")
+	flags.DurationVar(&o.staleUpdate, "stale-while-revalidate", 0, "how long a stale response may be served while a new one is fetched, unless the response forbids that or says how long")
+	flags.BoolVar(&o.verbose, "v", false, "log one line for each request: method, URL, status, phase, bytes, duration")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		flags.SetOutput(stdout)
@@ -92,12 +92,12 @@ func parseOptions(args []string, stdout io.Writer) (*options, error) {
 		sized = sized || f.Name == "disk-size"
 	})
 	if sized && o.disk == "" {
-		return nil, errors.New("-disk-size is for -disk")
+		return nil, errors.New("-disk-size needs -disk")
 	}
 	return o, nil
 }
 
-// parseOrigin parses the URL of a server. It may have a path, below which all requests go.
+// parseOrigin parses the URL of a server. If it has a path, all requests go below that path.
 func parseOrigin(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
@@ -109,8 +109,8 @@ func parseOrigin(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// parsePublicOrigin parses the origin that clients ask: https://www.example.com, or https://* for
-// any host.
+// parsePublicOrigin parses the scheme and host that clients use: https://www.example.com, or
+// https://* for any host.
 func parsePublicOrigin(s string) (*url.URL, error) {
 	u, err := parseOrigin(s)
 	if err != nil || u.Path != "" || u.Host != "*" && strings.Contains(u.Host, "*") {

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"io"
 	"net/url"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -56,12 +58,26 @@ func TestBadOptions(t *testing.T) {
 		"-front door":                  "want one of handler, transport",
 		"-v=perhaps":                   "invalid boolean",
 		"extra":                        `unexpected argument "extra"`,
-		"-disk-size 1GiB":              "-disk-size is for -disk",
+		"-disk-size 1GiB":              "-disk-size needs -disk",
 		"-memory":                      "needs an argument",
 		"-memory 1KiB -memory nothing": "-memory",
 	} {
 		_, err := parseOptions(strings.Fields(args), io.Discard)
 		require.ErrorContains(t, err, message, args)
+	}
+}
+
+// docs/reference.md has a row for every flag.
+func TestReferenceNamesEachFlag(t *testing.T) {
+	var help strings.Builder
+	_, err := parseOptions([]string{"-h"}, &help)
+	require.ErrorIs(t, err, flag.ErrHelp)
+	reference, err := os.ReadFile("../../docs/reference.md")
+	require.NoError(t, err)
+	flags := regexp.MustCompile(`(?m)^  (-[a-z-]+)`).FindAllStringSubmatch(help.String(), -1)
+	require.NotEmpty(t, flags)
+	for _, f := range flags {
+		require.Regexp(t, "(?m)^\\| .*`"+f[1]+"[ `].* \\|", string(reference), f[1])
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// demoOrigin is a small website on a port of its own, for a cache to stand in front of.
+// demoOrigin is a small website on its own port, which the cache serves in the demo.
 type demoOrigin struct {
 	url    *url.URL
 	server *http.Server
@@ -31,8 +31,8 @@ func startDemoOrigin() (*demoOrigin, error) {
 
 func (o *demoOrigin) close() { _ = o.server.Close() }
 
-// newDemoSite returns the website. Every answer says how many the site has given, so that it shows
-// which of them came from a cache. pause is between the parts of slow answers.
+// newDemoSite returns the website. Every answer has a number, so that a repeated number shows that
+// the answer came from the cache. pause is the time between the parts of slow answers.
 func newDemoSite(pause time.Duration) http.Handler {
 	var answers atomic.Int64
 	mux := http.NewServeMux()
@@ -51,8 +51,8 @@ func newDemoSite(pause time.Duration) http.Handler {
 			}
 		}
 	})
-	// Stale after a second; for the half minute that follows it may be served stale while it is
-	// fetched anew.
+	// Stale after a second. During the next half minute it may be served stale while it is fetched
+	// anew.
 	mux.HandleFunc("GET /stale", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=30")
 		fmt.Fprintf(w, "answer %d\n", answers.Add(1))
@@ -76,7 +76,7 @@ func newDemoSite(pause time.Duration) http.Handler {
 	return mux
 }
 
-// flushAndWait sends what was written and lets pause go by. It reports false if the client has
+// flushAndWait sends what was written, then waits for pause. It returns false if the client has
 // left.
 func flushAndWait(w http.ResponseWriter, r *http.Request, pause time.Duration) bool {
 	if http.NewResponseController(w).Flush() != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// newProxy returns a proxy for origin with cache at the front door called front. public is the
-// origin that its clients ask; nil where they connect to the proxy itself.
+// newProxy returns a proxy for origin that uses the front door of cache called front. public is the
+// scheme and host that clients use, or nil if they connect to the proxy itself.
 func newProxy(origin, public *url.URL, front string, cache *middleware.Cache, transport http.RoundTripper) http.Handler {
 	backend := &httputil.ReverseProxy{
 		Transport: transport,
@@ -31,10 +31,10 @@ func newProxy(origin, public *url.URL, front string, cache *middleware.Cache, tr
 			}
 			addVia(r)
 		},
-		FlushInterval: -1, // what the origin has sent, the client is to have
+		FlushInterval: -1, // pass on at once what the origin sends
 		BufferPool:    &buffers{},
 		ErrorHandler:  originFailed,
-		ErrorLog:      log.New(io.Discard, "", 0), // what breaks off is aborted, which clients and the log see
+		ErrorLog:      log.New(io.Discard, "", 0), // a broken response is aborted; clients and our log see that
 	}
 	if front == frontTransport {
 		backend.Transport = cache.Transport(transport)
@@ -44,7 +44,8 @@ func newProxy(origin, public *url.URL, front string, cache *middleware.Cache, tr
 	return &proxy{serve: handler, purge: handler}
 }
 
-// proxy tells purges from other requests, and takes out of those what a client must not say.
+// proxy separates purges from other requests, and removes from the others the fields that a client
+// must not set.
 type proxy struct{ serve, purge http.Handler }
 
 // ServeHTTP implements http.Handler.
@@ -63,12 +64,12 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.serve.ServeHTTP(w, withoutClaims(r))
 }
 
-// withoutClaims drops the fields by which a client could pass itself, or its request, off as
-// another: some servers route by X-Original-URL and X-Rewrite-URL, which are in no cache key, and
-// what was forwarded for whom is for proxies to say.
+// withoutClaims removes the fields by which a client could claim to be another client, or to send
+// another request. Some servers route by X-Original-URL and X-Rewrite-URL, which are not in the
+// cache key. Only proxies may set Forwarded and X-Forwarded-*.
 //
-// They go before the cache sees the request, or a response that varies by one would have a variant
-// for each lie.
+// The fields are removed before the cache sees the request. Otherwise a response that varies on one
+// of them would have a variant for each false value.
 func withoutClaims(r *http.Request) *http.Request {
 	for name := range r.Header {
 		if isClaim(name) {
@@ -85,6 +86,7 @@ func withoutClaims(r *http.Request) *http.Request {
 	return r
 }
 
+// isClaim reports whether withoutClaims removes the field.
 func isClaim(name string) bool {
 	switch name {
 	case "X-Original-Url", "X-Rewrite-Url", "Forwarded":
@@ -93,15 +95,15 @@ func isClaim(name string) bool {
 	return strings.HasPrefix(name, "X-Forwarded-")
 }
 
-// route points a request to the origin. Its Host and its query go there as the client sent them.
+// route directs a request to the origin. Host and query stay as the client sent them.
 func route(r *httputil.ProxyRequest, origin *url.URL) {
 	r.Out.URL.RawQuery = r.In.URL.RawQuery
 	r.SetURL(origin)
 	r.Out.Host = r.In.Host
 }
 
-// asTyped makes what next answers have the Content-Type that next gave it, or none. Without it
-// net/http would guess one from the content, beside a nosniff of the origin's even.
+// asTyped leaves the Content-Type as next sets it. If next sets none, the response has none:
+// otherwise net/http would guess one from the content, even if the origin sent nosniff.
 func asTyped(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(&typedWriter{w}, r)
@@ -118,18 +120,19 @@ func (w *typedWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap lets http.ResponseController reach the wrapped writer.
 func (w *typedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// mayPurge lets those purge who are on this machine, and not by way of another proxy on it.
+// mayPurge reports whether a request may purge: it must come from this machine, and not through
+// another proxy on this machine.
 func mayPurge(r *http.Request) bool {
 	client, err := netip.ParseAddrPort(r.RemoteAddr)
 	return err == nil && client.Addr().Unmap().IsLoopback() &&
 		len(r.Header["Forwarded"]) == 0 && len(r.Header["X-Forwarded-For"]) == 0
 }
 
-// purgeBehind lets the cache's handler purge what its transport has stored, under the URLs of the
-// origin.
+// purgeBehind returns a handler that purges what the cache's transport has stored. The transport
+// stores it under the URLs of the origin.
 func purgeBehind(origin *url.URL, cache *middleware.Cache) http.Handler {
 	handler := cache.Handler(http.NotFoundHandler())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -139,14 +142,14 @@ func purgeBehind(origin *url.URL, cache *middleware.Cache) http.Handler {
 	})
 }
 
-// originFailed answers for an origin that did not. Why is in the log.
+// originFailed answers if the origin did not answer. The log has the reason.
 func originFailed(w http.ResponseWriter, r *http.Request, err error) {
 	noteError(r.Context(), err)
 	http.Error(w, "the origin did not answer", http.StatusBadGateway)
 }
 
-// newTransport returns the connections to the origin. http.DefaultTransport keeps two of them open
-// for a host, and would decompress what it is to pass on.
+// newTransport returns the transport to the origin. http.DefaultTransport would keep only two idle
+// connections to a host, and would decompress bodies that should be passed on as they are.
 func newTransport() *http.Transport {
 	const connections = 512
 	return &http.Transport{
@@ -161,7 +164,7 @@ func newTransport() *http.Transport {
 	}
 }
 
-// buffers are for copying bodies. It is a httputil.BufferPool.
+// buffers is a httputil.BufferPool for copying bodies.
 type buffers struct{ pool sync.Pool }
 
 const bufferBytes = 32 << 10

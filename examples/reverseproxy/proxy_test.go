@@ -25,7 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// refusing returns the URL of a server that is not there.
+// refusing returns a URL at which no server listens.
 func refusing(t *testing.T) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -33,7 +33,7 @@ func refusing(t *testing.T) string {
 	return "http://" + listener.Addr().String()
 }
 
-func TestForwards(t *testing.T) {
+func TestForwardsTheRequestWithoutFalseClaims(t *testing.T) {
 	eachFront(t, func(t *testing.T, front string) {
 		var got *http.Request
 		origin := serveOrigin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -67,8 +67,8 @@ func TestForwards(t *testing.T) {
 	})
 }
 
-// Behind a proxy that ends TLS the origin hears what clients ask for, and so does the cache: a
-// redirect from http to https is not what an https client is given.
+// Behind a proxy that ends TLS, the origin gets the scheme and host that clients use. The cache
+// uses them too, so an https client never gets the redirect from http to https.
 func TestPublicOrigin(t *testing.T) {
 	for public, want := range map[string][]string{
 		"https://www.example.com": {"https", "www.example.com"},
@@ -100,8 +100,8 @@ func TestPublicOrigin(t *testing.T) {
 	}
 }
 
-// Lies that no origin hears make no variants.
-func TestLiesDoNotReachTheCache(t *testing.T) {
+// The fields that are removed before the origin gets the request make no variants.
+func TestFalseClaimsDoNotReachTheCache(t *testing.T) {
 	eachFront(t, func(t *testing.T, front string) {
 		var asked atomic.Int64
 		origin := serveOrigin(t, func(w http.ResponseWriter, r *http.Request) {
@@ -122,7 +122,7 @@ func TestLiesDoNotReachTheCache(t *testing.T) {
 			resp.Body.Close()
 			return strings.Contains(resp.Header.Get("Cache-Status"), "; hit")
 		}
-		// A client may have its answer a moment before that is stored.
+		// A client may have its answer a moment before the response is stored.
 		require.Eventually(t, func() bool { return isHit("") }, 10*time.Second, time.Millisecond)
 		before := asked.Load()
 		for i := range 3 {
@@ -138,7 +138,7 @@ func TestForwardsInterimResponses(t *testing.T) {
 		origin := serveOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Link", "</style.css>; rel=preload")
 			w.WriteHeader(http.StatusEarlyHints)
-			<-hinted // the final answer waits for the client to have the interim one
+			<-hinted // send the final answer after the client has the interim one
 			w.Header().Del("Link")
 			w.Header().Set("Cache-Control", "max-age=60")
 			io.WriteString(w, "final")
@@ -174,7 +174,7 @@ func TestUpgrades(t *testing.T) {
 		defer conn.Close()
 		fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", r.Header.Get("Upgrade"))
 		rw.Flush()
-		io.Copy(conn, rw) // an echo
+		io.Copy(conn, rw) // an echo server
 	})
 	for _, verbose := range []string{"-v=false", "-v"} {
 		eachFront(t, func(t *testing.T, front string) {
@@ -238,9 +238,9 @@ func TestStreamsEvents(t *testing.T) {
 			}
 			resp.Body.Close()
 			select {
-			case <-left: // the origin hears that the client has left
+			case <-left: // the origin notices that the client has left
 			case <-ctx.Done():
-				t.Fatal("the origin goes on sending to nobody")
+				t.Fatal("the origin still sends after the client has left")
 			}
 		})
 	}
@@ -299,7 +299,7 @@ func TestBodiesStayAsTheyAre(t *testing.T) {
 	file := bytes.Repeat([]byte("0123456789abcdef\n"), 200_000)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "file.bin"), file, 0o600))
 	fileServer := http.FileServer(http.Dir(dir))
-	for _, size := range []string{"32MiB", "1MiB"} { // cached, and too large to be
+	for _, size := range []string{"32MiB", "1MiB"} { // the file fits, and is too large
 		eachFront(t, func(t *testing.T, front string) {
 			origin := serveOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Cache-Control", "max-age=60")
@@ -390,7 +390,7 @@ func BenchmarkHit(b *testing.B) {
 	}
 }
 
-// discard is a ResponseWriter that costs next to nothing.
+// discard is a ResponseWriter that costs almost nothing.
 type discard struct {
 	header http.Header
 	n      int

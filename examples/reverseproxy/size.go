@@ -10,8 +10,8 @@ import (
 // size is a flag whose value is a number of bytes: "64MiB", "1GB", "4096".
 type size int64
 
-// units are in the order in which String tries them; the plain ones come last, as suffixes of the
-// others.
+// units are in the order in which Set and String try them. "B" and "" come last, because the other
+// texts end in them too.
 var units = []struct {
 	suffix string
 	bytes  int64

@@ -2,11 +2,11 @@ package conformance
 
 import "time"
 
-// ageRules: how old a response is (RFC 9111 §4.2.3 and §5.1).
+// ageRules are about how old a response is (RFC 9111 §4.2.3 and §5.1).
 var ageRules = []Requirement{
 	{
 		Section: "RFC 9111 §4", Level: Must,
-		Rule: "Generate Age on a response that is reused without validation, replacing the one it came with.",
+		Rule: "Send Age with a response that is reused without validation, and replace the received one.",
 		Cases: []Case{
 			{Name: "Age is generated", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600"),
@@ -16,16 +16,16 @@ var ageRules = []Requirement{
 				get().answered(200, "Cache-Control: max-age=3600", "Age: 100"),
 				get().reuses(0, "Age: ~100"),
 			}},
-			{Name: "Age is kept current", Steps: []Step{
+			{Name: "Age grows with time", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600", "Age: 100"),
 				{After: 1100 * time.Millisecond, Sees: Sees{Body: "answer 0\n", Header: Lines{"Age: ~101"}}},
 			}},
-			{Name: "Age is on a 304 and a 206 made from a stored response", Steps: []Step{
+			{Name: "a 304 and a 206 made from a stored response have Age", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600", "Age: 100", `ETag: "a"`).with("0123456789"),
 				get(`If-None-Match: "a"`).sees(304, "Age: ~100"),
 				get("Range: bytes=2-4").sees(206, "Age: ~100").seesBody("234"),
 			}},
-			{Name: "Age is on a response to HEAD", Steps: []Step{
+			{Name: "a response to HEAD has Age", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600", "Age: 100"),
 				head().reuses(0, "Age: ~100"),
 			}},
@@ -33,7 +33,7 @@ var ageRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §4.2.3", Level: Must,
-		Rule: "Count the Age received from the time the request was made.",
+		Rule: "Count a received Age from the time when the request was sent.",
 		Cases: []Case{
 			{Name: "the delay of the response is part of its age", Steps: []Step{
 				get().answer(Answer{Header: Lines{"Cache-Control: max-age=3600", "Age: 10"}, Delay: 1100 * time.Millisecond}),
@@ -43,18 +43,18 @@ var ageRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §4.2.3", Level: Must,
-		Rule: "The age is what upstream caches say, or the time since Date if that is more.",
+		Rule: "The age is the received Age, or the time since Date if that is longer.",
 		Cases: []Case{
 			{Name: "a Date in the past makes a response old", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600", "Date: {now-100}"),
 				get().reuses(0, "Age: ~100"),
 			}},
-			notReused("a Date before the lifetime makes a response stale", "Cache-Control: max-age=3600", "Date: {now-7200}"),
-			{Name: "a Date in the future makes a response no younger", Steps: []Step{
+			notReused("a Date further back than the lifetime makes a response stale", "Cache-Control: max-age=3600", "Date: {now-7200}"),
+			{Name: "a Date in the future does not make a response younger", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600", "Date: {now+100}", "Age: 50"),
 				get().reuses(0, "Age: ~50"),
 			}},
-			{Name: "the greater of Age and the time since Date is the age", Steps: []Step{
+			{Name: "the larger of Age and the time since Date is the age", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600", "Date: {now-50}", "Age: 100"),
 				get().reuses(0, "Age: ~100"),
 			}},
@@ -62,13 +62,13 @@ var ageRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §5.1", Level: Should,
-		Rule: "Of several Age values use the first.",
+		Rule: "If there are several Age values, use the first.",
 		Cases: []Case{
-			notReused("the first of two Age values counts, old", "Cache-Control: max-age=3600", "Age: 7200, 0"),
-			reused("the first of two Age values counts, young", "Cache-Control: max-age=3600", "Age: 0, 7200"),
-			notReused("the first of two Age lines counts, old", "Cache-Control: max-age=3600", "Age: 7200", "Age: 0"),
-			reused("the first of two Age lines counts, young", "Cache-Control: max-age=3600", "Age: 0", "Age: 7200"),
-			notReused("a second Age that is no number changes nothing", "Cache-Control: max-age=3600", "Age: 7200, abc"),
+			notReused("the first of two Age values counts: old", "Cache-Control: max-age=3600", "Age: 7200, 0"),
+			reused("the first of two Age values counts: young", "Cache-Control: max-age=3600", "Age: 0, 7200"),
+			notReused("the first of two Age lines counts: old", "Cache-Control: max-age=3600", "Age: 7200", "Age: 0"),
+			reused("the first of two Age lines counts: young", "Cache-Control: max-age=3600", "Age: 0", "Age: 7200"),
+			notReused("a second Age that is not a number is ignored", "Cache-Control: max-age=3600", "Age: 7200, abc"),
 		},
 	},
 	{
@@ -83,13 +83,13 @@ var ageRules = []Requirement{
 			reused("an Age with a parameter is ignored", "Cache-Control: max-age=3600", "Age: 7200;foo=bar"),
 			reused("a quoted Age is ignored", "Cache-Control: max-age=3600", `Age: "7200"`),
 			reused("an empty Age is ignored", "Cache-Control: max-age=3600", "Age:"),
-			reused("a first Age that is no number is ignored with the rest", "Cache-Control: max-age=3600", "Age: abc, 7200"),
-			reused("a first Age line that is no number is ignored with the rest", "Cache-Control: max-age=3600", "Age: abc", "Age: 7200"),
+			reused("if the first Age is not a number, all are ignored", "Cache-Control: max-age=3600", "Age: abc, 7200"),
+			reused("if the first Age line is not a number, all are ignored", "Cache-Control: max-age=3600", "Age: abc", "Age: 7200"),
 			{Name: "an Age that is ignored is replaced", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600", "Age: abc"),
 				get().reuses(0, "Age: ~0"),
 			}},
-			notReused("leading zeros are part of an Age", "Cache-Control: max-age=3600", "Age: 0007200"),
+			notReused("leading zeros in an Age are allowed", "Cache-Control: max-age=3600", "Age: 0007200"),
 		},
 	},
 	{
@@ -100,12 +100,12 @@ var ageRules = []Requirement{
 			notReused("Age: 2147483649 is stale", "Cache-Control: max-age=3600", "Age: 2147483649"),
 			notReused("Age: 4294967297 is stale", "Cache-Control: max-age=3600", "Age: 4294967297"),
 			notReused("an Age of thirty digits is stale", "Cache-Control: max-age=3600", "Age: 999999999999999999999999999999"),
-			notReused("an Age of thirty digits uses up the greatest lifetime", "Cache-Control: max-age=2147483648", "Age: 999999999999999999999999999999"),
+			notReused("an Age of thirty digits uses up the largest lifetime", "Cache-Control: max-age=2147483648", "Age: 999999999999999999999999999999"),
 		},
 	},
 	{
 		Section: "RFC 9111 §4", Level: Must,
-		Rule:          "Validate at every use where there is no clock.",
-		NotObservable: "a cache without a clock; ours has one",
+		Rule:          "Without a clock, validate at every use.",
+		NotObservable: "a cache without a clock. Cirque has one",
 	},
 }

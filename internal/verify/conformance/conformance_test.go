@@ -45,6 +45,7 @@ func (s plainStorage) MissHandler(ctx context.Context, key cirque.CacheKey, meta
 	return tardy{handler}, err
 }
 
+// tardy finishes a write late.
 type tardy struct{ cirque.MissHandler }
 
 func (w tardy) Finish() (cirque.MissFinish, error) {

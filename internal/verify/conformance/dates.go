@@ -1,19 +1,19 @@
 package conformance
 
-// dateRules: what is a date (RFC 9110 §5.6.7, RFC 9111 §4.2 and §5.3).
+// dateRules are about what is a date (RFC 9110 §5.6.7, RFC 9111 §4.2 and §5.3).
 var dateRules = []Requirement{
 	{
 		Section: "RFC 9110 §5.6.7", Level: Must,
-		Rule: "Accept all three formats of a date.",
+		Rule: "Accept all three date formats.",
 		Cases: []Case{
 			reused("an IMF-fixdate is a date", "Expires: {now+3600}"),
 			reused("an RFC 850 date is a date", "Expires: {rfc850|now+3600}"),
 			reused("an asctime date is a date", "Expires: {asctime|now+3600}"),
-			notReused("an RFC 850 date in the past is past", "Expires: {rfc850|now-3600}"),
-			notReused("an asctime date in the past is past", "Expires: {asctime|now-3600}"),
+			notReused("an RFC 850 date in the past is stale", "Expires: {rfc850|now-3600}"),
+			notReused("an asctime date in the past is stale", "Expires: {asctime|now-3600}"),
 			reused("a date far in the future is a date", "Expires: Thu, 31 Dec 2099 23:59:59 GMT"),
 			reused("a date in the year 9999 is a date", "Expires: Fri, 31 Dec 9999 23:59:59 GMT"),
-			notReused("a date before 1970 is past", "Expires: Sun, 06 Nov 1960 08:49:37 GMT"),
+			notReused("a date before 1970 is stale", "Expires: Sun, 06 Nov 1960 08:49:37 GMT"),
 			notReused("Date in RFC 850 format counts", "Expires: {now+3600}", "Date: {rfc850|now+7200}"),
 			notReused("Date in asctime format counts", "Expires: {now+3600}", "Date: {asctime|now+7200}"),
 			{Name: "Last-Modified in RFC 850 format counts", Steps: []Step{
@@ -24,24 +24,24 @@ var dateRules = []Requirement{
 	},
 	{
 		Section: "RFC 9110 §5.6.7", Level: Must,
-		Rule: "A two-digit year more than fifty years ahead is in the past.",
+		Rule: "A two-digit year more than fifty years in the future means the past.",
 		Cases: []Case{
-			notReused("an RFC 850 year more than fifty years ahead is past", "Expires: {Monday, 02-Jan-06 15:04:05 GMT|now+1607040000}"),
-			reused("an RFC 850 year less than fifty years ahead is to come", "Expires: {Monday, 02-Jan-06 15:04:05 GMT|now+1514764800}"),
+			notReused("an RFC 850 year more than fifty years ahead is in the past", "Expires: {Monday, 02-Jan-06 15:04:05 GMT|now+1607040000}"),
+			reused("an RFC 850 year less than fifty years ahead is in the future", "Expires: {Monday, 02-Jan-06 15:04:05 GMT|now+1514764800}"),
 		},
 	},
 	{
 		Section: "RFC 9111 §4.2", Level: Should,
 		Rule: "Compare dates without regard to case.",
 		Cases: []Case{
-			reused("a weekday in upper case is fine", "Expires: THU, 31 Dec 2099 23:59:59 GMT"),
-			reused("GMT in lower case is fine", "Expires: {Mon, 02 Jan 2006 15:04:05 gmt|now+3600}"),
-			reused("GMT in mixed case is fine", "Expires: {Mon, 02 Jan 2006 15:04:05 GmT|now+3600}"),
-			reused("a month in upper case is fine", "Expires: Thu, 31 DEC 2099 23:59:59 GMT"),
-			reused("a month in lower case is fine", "Expires: Thu, 31 dec 2099 23:59:59 GMT"),
-			reused("a weekday in lower case is fine", "Expires: thu, 31 Dec 2099 23:59:59 GMT"),
-			reused("an RFC 850 date in mixed case is fine", "Expires: TUESDAY, 31-dEC-69 23:59:59 gmt"),
-			reused("an asctime date in mixed case is fine", "Expires: THU dec 31 23:59:59 2099"),
+			reused("a weekday in upper case is accepted", "Expires: THU, 31 Dec 2099 23:59:59 GMT"),
+			reused("GMT in lower case is accepted", "Expires: {Mon, 02 Jan 2006 15:04:05 gmt|now+3600}"),
+			reused("GMT in mixed case is accepted", "Expires: {Mon, 02 Jan 2006 15:04:05 GmT|now+3600}"),
+			reused("a month in upper case is accepted", "Expires: Thu, 31 DEC 2099 23:59:59 GMT"),
+			reused("a month in lower case is accepted", "Expires: Thu, 31 dec 2099 23:59:59 GMT"),
+			reused("a weekday in lower case is accepted", "Expires: thu, 31 Dec 2099 23:59:59 GMT"),
+			reused("an RFC 850 date in mixed case is accepted", "Expires: TUESDAY, 31-dEC-69 23:59:59 gmt"),
+			reused("an asctime date in mixed case is accepted", "Expires: THU dec 31 23:59:59 2099"),
 		},
 	},
 	{
@@ -58,23 +58,23 @@ var dateRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §4.2", Level: MustNot,
-		Rule:   "Let no local time zone influence a date.",
-		KeptBy: []string{"an IMF-fixdate is a date", "an asctime date is a date", "an asctime date in the past is past"},
+		Rule:   "Do not let the local time zone influence a date.",
+		KeptBy: []string{"an IMF-fixdate is a date", "an asctime date is a date", "an asctime date in the past is stale"},
 	},
 	{
 		Section: "RFC 9111 §4.2", Level: Must,
-		Rule:          "Represent Expires by the nearest earlier instant where the clock is coarser than a second.",
-		NotObservable: "a cache with a clock coarser than a second; the one in use tells nanoseconds apart",
+		Rule:          "If the clock is coarser than a second, represent Expires by the nearest earlier instant.",
+		NotObservable: "a cache with a clock coarser than a second. Go's clock counts nanoseconds",
 	},
 	{
 		Section: "RFC 9111 §5.3", Level: Must,
-		Rule: "An Expires that is not a valid date is in the past.",
+		Rule: "An Expires that is not a valid date means stale.",
 		Cases: []Case{
-			notReused("Expires: 0 is past", "Expires: 0"),
-			notReused("Expires: -1 is past", "Expires: -1"),
-			notReused("an empty Expires is past", "Expires:"),
-			notReused("a word is past", "Expires: never"),
-			notReused("a number of seconds is past", "Expires: 99999999999"),
+			notReused("Expires: 0 is stale", "Expires: 0"),
+			notReused("Expires: -1 is stale", "Expires: -1"),
+			notReused("an empty Expires is stale", "Expires:"),
+			notReused("an Expires that is a word is stale", "Expires: never"),
+			notReused("an Expires that is a number of seconds is stale", "Expires: 99999999999"),
 			notReused("a two-digit year is invalid", "Expires: {Mon, 02 Jan 06 15:04:05 GMT|now+3600}"),
 			notReused("a five-digit year is invalid", "Expires: Thu, 31 Dec 20999 23:59:59 GMT"),
 			notReused("a missing comma is invalid", "Expires: {Mon 02 Jan 2006 15:04:05 GMT|now+3600}"),
@@ -88,7 +88,7 @@ var dateRules = []Requirement{
 			notReused("the hour 24 is invalid", "Expires: Thu, 31 Dec 2099 24:00:00 GMT"),
 			notReused("the minute 60 is invalid", "Expires: Thu, 31 Dec 2099 23:60:00 GMT"),
 			notReused("the 31st of November is invalid", "Expires: Tue, 31 Nov 2099 23:59:59 GMT"),
-			notReused("a month that doesn't exist is invalid", "Expires: Thu, 31 Dez 2099 23:59:59 GMT"),
+			notReused("a month that does not exist is invalid", "Expires: Thu, 31 Dez 2099 23:59:59 GMT"),
 			notReused("a missing weekday is invalid", "Expires: {02 Jan 2006 15:04:05 GMT|now+3600}"),
 			notReused("a missing second is invalid", "Expires: {Mon, 02 Jan 2006 15:04 GMT|now+3600}"),
 			notReused("fractions of a second are invalid", "Expires: {Mon, 02 Jan 2006 15:04:05.000 GMT|now+3600}"),
@@ -99,9 +99,9 @@ var dateRules = []Requirement{
 	},
 	{
 		Section: "RFC 9110 §6.6.1", Level: May,
-		Rule: "Take the time of arrival for an invalid Date.",
+		Rule: "Use the time of receipt in place of an invalid Date.",
 		Cases: []Case{
-			reused("an invalid Date gives way to the time of arrival", "Expires: {now+3600}", "Date: yesterday"),
+			reused("an invalid Date is replaced by the time of receipt", "Expires: {now+3600}", "Date: yesterday"),
 		},
 	},
 }

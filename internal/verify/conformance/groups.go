@@ -5,11 +5,12 @@ import (
 	"strings"
 )
 
-// groupRules: cache groups (RFC 9875). The names hold the case's id, for groups are the origin's.
+// groupRules are about cache groups (RFC 9875). The names of groups contain the case's id, because
+// all cases share one origin.
 var groupRules = []Requirement{
 	{
 		Section: "RFC 9875 §3", Level: May,
-		Rule: "Invalidate what shares a group with Cache-Group-Invalidation in the answer to an unsafe request.",
+		Rule: "Invalidate responses in the groups that Cache-Group-Invalidation names in the answer to an unsafe request.",
 		Cases: []Case{
 			{Name: "a group is invalidated", Steps: []Step{
 				get().at("/a").answered(200, "Cache-Control: max-age=3600", `Cache-Groups: "{id}-x"`),
@@ -22,7 +23,7 @@ var groupRules = []Requirement{
 				get().at("/c").reuses(2),
 				get().at("/d").reuses(3),
 			}},
-			{Name: "several groups are invalidated, over several lines", Steps: []Step{
+			{Name: "several groups in several lines are invalidated", Steps: []Step{
 				get().at("/a").answered(200, "Cache-Control: max-age=3600", `Cache-Groups: "{id}-x"`),
 				get().at("/b").answered(200, "Cache-Control: max-age=3600", `Cache-Groups: "{id}-y"`),
 				get().at("/c").answered(200, "Cache-Control: max-age=3600", `Cache-Groups: "q"`, `Cache-Groups: "{id}-z"`),
@@ -31,7 +32,7 @@ var groupRules = []Requirement{
 				get().at("/b").answered(200),
 				get().at("/c").answered(200),
 			}},
-			{Name: "a response of a group is stored again after its invalidation", Steps: []Step{
+			{Name: "a response is stored again after its group was invalidated", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600", `Cache-Groups: "{id}-x"`),
 				send("POST").at("/form").answered(200, `Cache-Group-Invalidation: "{id}-x"`),
 				get().answered(200, "Cache-Control: max-age=3600", `Cache-Groups: "{id}-x"`),
@@ -49,7 +50,7 @@ var groupRules = []Requirement{
 				get("X-A: 1").answered(200),
 				get("X-A: 2").answered(200),
 			}},
-			{Name: "what a group invalidation ended is not served on an error", Steps: []Step{
+			{Name: "a response of an invalidated group is not served on an error", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600, stale-if-error=3600", `Cache-Groups: "{id}-x"`),
 				send("POST").at("/form").answered(200, `Cache-Group-Invalidation: "{id}-x"`),
 				get().answered(503),
@@ -69,11 +70,11 @@ var groupRules = []Requirement{
 	},
 	{
 		Section: "RFC 9875 §2.1", Level: Must,
-		Rule: "Compare groups character by character, and only within one origin.",
+		Rule: "Compare groups character by character and within one origin only.",
 		Cases: []Case{
-			invalidatesGroup("the case of a group counts", `Cache-Groups: "{id}-X"`, `Cache-Group-Invalidation: "{id}-x"`, false),
+			invalidatesGroup("a group in other letter case is another group", `Cache-Groups: "{id}-X"`, `Cache-Group-Invalidation: "{id}-x"`, false),
 			invalidatesGroup("a prefix of a group is another group", `Cache-Groups: "{id}-xy"`, `Cache-Group-Invalidation: "{id}-x"`, false),
-			invalidatesGroup("an escaped group is the same", `Cache-Groups: "{id}-\"\\"`, `Cache-Group-Invalidation: "{id}-\"\\"`, true),
+			invalidatesGroup("a group with escaped characters is found", `Cache-Groups: "{id}-\"\\"`, `Cache-Group-Invalidation: "{id}-\"\\"`, true),
 			{Name: "a group of another origin is another group", Steps: []Step{
 				{Host: "other.example", Answer: &Answer{Header: Lines{"Cache-Control: max-age=3600", `Cache-Groups: "{id}-x"`}}},
 				send("POST").at("/form").answered(200, `Cache-Group-Invalidation: "{id}-x"`),
@@ -83,13 +84,13 @@ var groupRules = []Requirement{
 	},
 	{
 		Section: "RFC 9875 §2, §3", Level: Must,
-		Rule: "Ignore unknown parameters; the order of groups means nothing; what is no List of Strings is no field.",
+		Rule: "Ignore unknown parameters and the order of groups. Ignore a field that is not a List of Strings.",
 		Cases: []Case{
 			invalidatesGroup("parameters of groups are ignored", `Cache-Groups: "{id}-x";a=1;b`, `Cache-Group-Invalidation: "{id}-x";c`, true),
-			invalidatesGroup("the order of groups means nothing", `Cache-Groups: "q", "{id}-x"`, `Cache-Group-Invalidation: "{id}-x", "r"`, true),
-			invalidatesGroup("a Token is no group", `Cache-Groups: {id}-x`, `Cache-Group-Invalidation: "{id}-x"`, false),
+			invalidatesGroup("the order of groups is ignored", `Cache-Groups: "q", "{id}-x"`, `Cache-Group-Invalidation: "{id}-x", "r"`, true),
+			invalidatesGroup("a Token is not a group", `Cache-Groups: {id}-x`, `Cache-Group-Invalidation: "{id}-x"`, false),
 			invalidatesGroup("a Token invalidates nothing", `Cache-Groups: "{id}-x"`, `Cache-Group-Invalidation: {id}-x`, false),
-			invalidatesGroup("a broken List invalidates nothing", `Cache-Groups: "{id}-x"`, `Cache-Group-Invalidation: "{id}-x",`, false),
+			invalidatesGroup("a malformed List invalidates nothing", `Cache-Groups: "{id}-x"`, `Cache-Group-Invalidation: "{id}-x",`, false),
 		},
 	},
 	{
@@ -102,12 +103,12 @@ var groupRules = []Requirement{
 	},
 	{
 		Section: "RFC 9875 §2.2.1", Level: May,
-		Rule:    "Invalidate what shares a group with any response that is invalidated.",
-		NotKept: "a POST to one page would then end all that the site's layout has put in one group; who wants that says so by Cache-Group-Invalidation",
+		Rule:    "Invalidate responses that share a group with any invalidated response.",
+		NotKept: "a POST to one page would then remove every page that shares a layout group. An origin that wants this can send Cache-Group-Invalidation",
 	},
 	{
 		Section: "RFC 9875 §2.2.1", Level: Must,
-		Rule: "A group invalidation triggers no other.",
+		Rule: "A group invalidation does not cause another one.",
 		Cases: []Case{
 			{Name: "a group invalidation does not cascade", Steps: []Step{
 				get().at("/a").answered(200, "Cache-Control: max-age=3600", `Cache-Groups: "{id}-x", "{id}-y"`),
@@ -120,6 +121,7 @@ var groupRules = []Requirement{
 	},
 }
 
+// ignoresInvalidation shows for each method that its answer invalidates no group.
 func ignoresInvalidation(methods ...string) []Case {
 	var all []Case
 	for _, m := range methods {
@@ -132,7 +134,8 @@ func ignoresInvalidation(methods ...string) []Case {
 	return all
 }
 
-// invalidatesGroup shows whether one field invalidates what the other is stored with.
+// invalidatesGroup shows whether the field invalidation invalidates a response with the field
+// groups.
 func invalidatesGroup(name, groups, invalidation string, invalidates bool) Case {
 	again := get().reuses(0)
 	if invalidates {
@@ -145,7 +148,7 @@ func invalidatesGroup(name, groups, invalidation string, invalidates bool) Case 
 	}}
 }
 
-// manyGroups is a list of n groups of 32 characters and more, of which the last is padGroup(last).
+// manyGroups returns a list of n groups of at least 32 characters. The last one is padGroup(last).
 func manyGroups(n int, last string) string {
 	var list []string
 	for i := range n - 1 {
@@ -154,4 +157,5 @@ func manyGroups(n int, last string) string {
 	return strings.Join(append(list, `"`+padGroup(last)+`"`), ", ")
 }
 
+// padGroup returns name, filled up to 32 characters. Replacing a placeholder makes it longer.
 func padGroup(name string) string { return name + strings.Repeat("-", 32-len(name)) }

@@ -1,16 +1,16 @@
 package conformance
 
-// immutableRules: immutable (RFC 8246).
+// immutableRules are about immutable (RFC 8246).
 var immutableRules = []Requirement{
 	{
 		Section: "RFC 8246 §2, §2.1", Level: ShouldNot,
-		Rule: "Validate no fresh response with immutable, unless the client signals that it must be.",
+		Rule: "Do not validate a fresh response with immutable, unless the client requires it.",
 		Cases: []Case{
 			{Name: "a reload of an immutable response is a hit", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600, immutable", `ETag: "a"`),
 				get("Cache-Control: max-age=0").reuses(0),
 			}},
-			{Name: "a conditional reload of an immutable response is a 304 of the cache's", Steps: []Step{
+			{Name: "a conditional reload of an immutable response gets a 304 from the cache", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600, immutable", `ETag: "a"`),
 				get("Cache-Control: max-age=0", `If-None-Match: "a"`).sees(304),
 			}},
@@ -22,7 +22,7 @@ var immutableRules = []Requirement{
 				get().answered(200, "Cache-Control: max-age=3600, immutable", `ETag: "a"`),
 				get("Cache-Control: no-cache").answered(304, `ETag: "a"`).asked(`If-None-Match: "a"`).reuses(0),
 			}},
-			{Name: "no-cache beside immutable is validated", Steps: []Step{
+			{Name: "a response with no-cache and immutable is validated", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600, immutable, no-cache", `ETag: "a"`),
 				get().answered(304, `ETag: "a"`).asked(`If-None-Match: "a"`).reuses(0),
 			}},
@@ -30,10 +30,10 @@ var immutableRules = []Requirement{
 	},
 	{
 		Section: "RFC 8246 §2", Level: Should,
-		Rule: "Validate a stale response with immutable as any other.",
+		Rule: "Validate a stale response with immutable like any other.",
 		Cases: []Case{
 			validated("a stale immutable response is validated", "Cache-Control: max-age=60, immutable", "Age: 61"),
-			{Name: "immutable does not make a stale response young enough", Steps: []Step{
+			{Name: "immutable does not lift a request's max-age for a stale response", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=60, immutable", "Age: 100", `ETag: "a"`),
 				get("Cache-Control: max-age=10, max-stale").answered(304, `ETag: "a"`).asked(`If-None-Match: "a"`).reuses(0),
 			}},
@@ -42,17 +42,17 @@ var immutableRules = []Requirement{
 	},
 	{
 		Section: "RFC 8246 §2", Level: Must,
-		Rule: "Ignore arguments of immutable; several are one, and in a request it means nothing.",
+		Rule: "Ignore arguments of immutable. Several count as one. Ignore immutable in a request.",
 		Cases: []Case{
 			{Name: "arguments of immutable are ignored", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600, immutable=0", `ETag: "a"`),
 				get("Cache-Control: max-age=0").reuses(0),
 			}},
-			{Name: "several immutable directives are one", Steps: []Step{
+			{Name: "several immutable directives count as one", Steps: []Step{
 				get().answered(200, `Cache-Control: immutable, max-age=3600, immutable="x"`, `ETag: "a"`),
 				get("Cache-Control: max-age=0").reuses(0),
 			}},
-			{Name: "immutable in a request means nothing", Steps: []Step{
+			{Name: "immutable in a request is ignored", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600", `ETag: "a"`),
 				get("Cache-Control: max-age=0, immutable").answered(304, `ETag: "a"`).asked(`If-None-Match: "a"`).reuses(0),
 			}},
@@ -60,7 +60,7 @@ var immutableRules = []Requirement{
 	},
 	{
 		Section: "RFC 8246 §3", Level: Should,
-		Rule: "A client's cache ignores immutable where the resource is not authenticated.",
+		Rule: "A client's cache ignores immutable if the resource is not authenticated.",
 		Cases: []Case{
 			{Name: "a private cache does not trust immutable without TLS", Setup: privateCache, Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600, immutable", `ETag: "a"`),
@@ -75,7 +75,7 @@ var immutableRules = []Requirement{
 	},
 	{
 		Section: "RFC 8246 §3", Level: Should,
-		Rule:    "Ignore immutable where the response may not be as long as it should be.",
-		NotKept: "nothing is stored but what was seen to end well; chunks and HTTP/2 streams tell as surely as Content-Length",
+		Rule:    "Ignore immutable if the response may be incomplete.",
+		NotKept: "only complete responses are stored. The last chunk and the end of an HTTP/2 stream prove completeness as Content-Length does",
 	},
 }

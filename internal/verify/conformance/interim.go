@@ -1,6 +1,6 @@
 package conformance
 
-// interimRules: 1xx responses (RFC 9110 §15.2).
+// interimRules are about 1xx responses (RFC 9110 §15.2).
 var interimRules = []Requirement{
 	{
 		Section: "RFC 9110 §15.2", Level: Must,
@@ -27,7 +27,7 @@ var interimRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §3", Level: MustNot,
-		Rule: "Store no response that is not final.",
+		Rule: "Do not store a response that is not final.",
 		Cases: []Case{
 			interimNotStored("103 is not stored", Interim{103, Lines{"Link: </a>", "Cache-Control: max-age=3600"}}),
 			interimNotStored("102 is not stored", Interim{102, Lines{"Cache-Control: max-age=3600"}}),
@@ -35,9 +35,9 @@ var interimRules = []Requirement{
 	},
 	{
 		Section: "RFC 9110 §15.2", Level: Ours,
-		Rule: "The fields of an interim response are not the final response's.",
+		Rule: "The fields of an interim response are not part of the final response.",
 		Cases: []Case{
-			{Name: "an interim response lends no fields to the final one", Steps: []Step{
+			{Name: "the fields of an interim response are not in the final one", Steps: []Step{
 				{
 					Answer: &Answer{Header: Lines{"Cache-Control: max-age=3600"}, Interim: []Interim{{103, Lines{"X-Early: 1", "Cache-Control: no-store"}}}},
 					Sees:   Sees{Header: Lines{"-X-Early", "Cache-Control: max-age=3600"}, Interim: []Interim{{103, Lines{"X-Early: 1"}}}},
@@ -60,8 +60,8 @@ func interims(name string, all ...Interim) Case {
 	}}
 }
 
-// interimNotStored shows that an interim response is not there any more when the final response
-// can't be stored.
+// interimNotStored shows that an interim response before an uncacheable final response is not
+// stored.
 func interimNotStored(name string, interim Interim) Case {
 	return Case{Name: name, Steps: []Step{
 		{

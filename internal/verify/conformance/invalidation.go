@@ -5,11 +5,11 @@ import (
 	"strconv"
 )
 
-// invalidationRules: what unsafe requests end (RFC 9111 §4.4).
+// invalidationRules are about what unsafe requests invalidate (RFC 9111 §4.4).
 var invalidationRules = []Requirement{
 	{
 		Section: "RFC 9111 §4.4", Level: Must,
-		Rule: "Invalidate the target URI on a non-error response to an unsafe method, known or unknown.",
+		Rule: "Invalidate the target URI on a non-error response to an unsafe method. An unknown method counts as unsafe.",
 		Cases: append(append(invalidatingMethods("POST", "PUT", "DELETE", "PATCH", "M-SEARCH", "PROPPATCH", "FROBNICATE"),
 			statuses(func(status int) Case {
 				return Case{Name: fmt.Sprintf("a %d to POST invalidates", status), Steps: []Step{
@@ -25,19 +25,19 @@ var invalidationRules = []Requirement{
 				get("X-A: 1").answered(200, "Cache-Control: max-age=3600", "Vary: X-A"),
 				get("X-A: 2").answered(200, "Cache-Control: max-age=3600", "Vary: X-A"),
 			}},
-			Case{Name: "an unsafe request invalidates what may be served stale", Steps: []Step{
+			Case{Name: "an unsafe request invalidates a response that could be served stale", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600, stale-if-error=3600, stale-while-revalidate=3600"),
 				send("POST").answered(204),
 				get().answered(503),
 			}},
-			Case{Name: "an unsafe request with a query invalidates only that", Steps: []Step{
+			Case{Name: "an unsafe request with a query invalidates only that URL", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600"),
 				get().at("?a=1").answered(200, "Cache-Control: max-age=3600"),
 				send("POST").at("?a=1").answered(204),
 				get().reuses(0),
 				get().at("?a=1").answered(200),
 			}},
-			Case{Name: "the request is invalidating whatever its directives", Steps: []Step{
+			Case{Name: "an unsafe request invalidates whatever its directives", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600"),
 				send("POST", "Cache-Control: no-store").answered(204, "Cache-Control: no-store"),
 				get().answered(200),
@@ -52,7 +52,7 @@ var invalidationRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §4.4", Level: Must,
-		Rule: "Invalidate nothing on an error, nor on a safe method.",
+		Rule: "Do not invalidate on an error or on a safe method.",
 		Cases: append(statuses(func(status int) Case {
 			return Case{Name: "a " + strconv.Itoa(status) + " to POST invalidates nothing", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600"),
@@ -60,7 +60,7 @@ var invalidationRules = []Requirement{
 				get().reuses(0),
 			}}
 		}, 400, 403, 404, 409, 412, 500, 503, 599),
-			Case{Name: "a POST that gets no answer invalidates nothing", Steps: []Step{
+			Case{Name: "a POST without an answer invalidates nothing", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600"),
 				{Method: "POST", Body: "x", Answer: &Answer{Dead: true}, Sees: Sees{Fails: true}},
 				get().reuses(0),
@@ -80,7 +80,7 @@ var invalidationRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §4.4", Level: May,
-		Rule: "Invalidate what Location and Content-Location refer to, if it is of the same origin.",
+		Rule: "Invalidate the URIs in Location and Content-Location if they have the same origin.",
 		Cases: []Case{
 			alsoInvalidates("a relative Location", "Location: {path}/other"),
 			alsoInvalidates("an absolute Location", "Location: {url}/other"),
@@ -90,7 +90,7 @@ var invalidationRules = []Requirement{
 			alsoInvalidates("a Location with a fragment", "Location: {path}/other#part"),
 			alsoInvalidates("a relative Content-Location", "Content-Location: {path}/other"),
 			alsoInvalidates("an absolute Content-Location", "Content-Location: {url}/other"),
-			{Name: "a Location with a query invalidates what has that query", Steps: []Step{
+			{Name: "a Location with a query invalidates the URL with that query", Steps: []Step{
 				get().at("/other?a=b").answered(200, "Cache-Control: max-age=3600"),
 				send("POST").at("/form").answered(303, "Location: other?a=b"),
 				get().at("/other?a=b").answered(200),
@@ -113,7 +113,7 @@ var invalidationRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §4.4", Level: MustNot,
-		Rule: "Invalidate nothing of another origin.",
+		Rule: "Do not invalidate URIs of another origin.",
 		Cases: []Case{
 			otherOrigin("a Location at another host", "Location: http://other.example{path}"),
 			otherOrigin("a Content-Location at another host", "Content-Location: http://other.example{path}"),
@@ -127,6 +127,7 @@ var invalidationRules = []Requirement{
 	},
 }
 
+// invalidatingMethods shows for each method that it invalidates its target.
 func invalidatingMethods(methods ...string) []Case {
 	var all []Case
 	for _, m := range methods {
@@ -139,8 +140,8 @@ func invalidatingMethods(methods ...string) []Case {
 	return all
 }
 
-// alsoInvalidates shows that a field in the answer to a POST at /form ends what is stored at
-// /other.
+// alsoInvalidates shows that a field in the answer to a POST at /form invalidates the response that
+// is stored at /other.
 func alsoInvalidates(what, line string) Case {
 	return Case{Name: what + " is invalidated", Steps: []Step{
 		get().at("/other").answered(200, "Cache-Control: max-age=3600"),
@@ -149,8 +150,8 @@ func alsoInvalidates(what, line string) Case {
 	}}
 }
 
-// otherOrigin shows that a field in the answer to a POST does not end what is stored for another
-// host.
+// otherOrigin shows that a field in the answer to a POST does not invalidate the response that is
+// stored for another host.
 func otherOrigin(what, line string) Case {
 	return Case{Name: what + " is not invalidated", Steps: []Step{
 		{Host: "other.example", Answer: &Answer{Header: Lines{"Cache-Control: max-age=3600"}}},

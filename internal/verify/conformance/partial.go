@@ -2,14 +2,14 @@ package conformance
 
 var forwarding = Setup{ForwardRanges: true}
 
-// partialRules: incomplete responses (RFC 9111 §3.3 and §3.4, RFC 9110 §15.3.7.3). They are stored
-// where the configuration forwards ranges.
+// partialRules are about incomplete responses (RFC 9111 §3.3 and §3.4, RFC 9110 §15.3.7.3). They
+// are stored if the configuration forwards ranges.
 var partialRules = []Requirement{
 	{
 		Section: "RFC 9111 §3.3", Level: May,
 		Rule: "Store a 206 as an incomplete response, and reuse it for ranges within it.",
 		Cases: []Case{
-			{Name: "a range on a miss is forwarded where so configured", Setup: forwarding, Steps: []Step{
+			{Name: "a range on a miss is forwarded if so configured", Setup: forwarding, Steps: []Step{
 				part("2-4", "234"),
 				get("Range: bytes=2-4").sees(206, "Content-Range: bytes 2-4/10", `ETag: "a"`).seesBody("234"),
 			}},
@@ -24,12 +24,12 @@ var partialRules = []Requirement{
 				get("Range: bytes=8-").sees(206, "Content-Range: bytes 8-9/10").seesBody("89"),
 				get("Range: bytes=6-99").sees(206, "Content-Range: bytes 6-9/10").seesBody("6789"),
 			}},
-			{Name: "a 206 that is all of the representation serves GET", Setup: forwarding, Steps: []Step{
+			{Name: "a 206 with the whole representation serves GET", Setup: forwarding, Steps: []Step{
 				part("0-9", digits),
 				get().sees(200, "Content-Length: 10", "-Content-Range").seesBody(digits),
 				get("Range: bytes=4-4").sees(206, "Content-Range: bytes 4-4/10").seesBody("4"),
 			}},
-			{Name: "a whole answer to a forwarded range is stored whole", Setup: forwarding, Steps: []Step{
+			{Name: "a 200 to a forwarded range is stored whole", Setup: forwarding, Steps: []Step{
 				get("Range: bytes=2-4").answered(200, "Cache-Control: max-age=3600", `ETag: "a"`).with(digits).asked("Range: bytes=2-4").sees(206).seesBody("234"),
 				get().reuses(0),
 			}},
@@ -42,7 +42,7 @@ var partialRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §3.3", Level: MustNot,
-		Rule: "Store no part in a unit that is not understood, or of what is not known to be one representation.",
+		Rule: "Do not store a part in an unknown unit, or a part that may not belong to one representation.",
 		Cases: []Case{
 			partNotStored("a 206 in another unit is not stored", "bytes=2-4", `ETag: "a"`, "Content-Range: lines 2-4/10"),
 			partNotStored("a 206 without Content-Range is not stored", "bytes=2-4", `ETag: "a"`),
@@ -60,17 +60,17 @@ var partialRules = []Requirement{
 	{
 		Section: "RFC 9111 §3.3", Level: May,
 		Rule:    "Store a 200 that broke off as an incomplete response.",
-		NotKept: "only what ended well becomes an entry; parts come from ranges",
+		NotKept: "only complete responses, and parts from ranges, are stored",
 	},
 	{
 		Section: "RFC 9111 §3.3", Level: MustNot,
-		Rule: "Answer no request with an incomplete response that does not contain all that was asked for.",
+		Rule: "Do not answer a request with an incomplete response that lacks some of the requested bytes.",
 		Cases: []Case{
 			{Name: "a part does not serve a range outside it", Setup: forwarding, Steps: []Step{
 				part("0-4", "01234"),
 				get("Range: bytes=5-9").answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 5-9/10").with("56789").sees(206, "Content-Range: bytes 5-9/10"),
 			}},
-			{Name: "a part does not serve a whole", Setup: forwarding, Steps: []Step{
+			{Name: "a part does not serve GET without Range", Setup: forwarding, Steps: []Step{
 				part("2-4", "234"),
 				get().answered(200, "Cache-Control: max-age=3600", `ETag: "b"`).with("something else"),
 				get().sees(200, `ETag: "b"`).seesBody("something else"),
@@ -87,31 +87,31 @@ var partialRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §3.3", Level: MustNot,
-		Rule:   "Send no partial response without the status 206.",
-		KeptBy: []string{"a part serves a range inside it", "a part does not serve a whole"},
+		Rule:   "Do not send a partial response with another status than 206.",
+		KeptBy: []string{"a part serves a range inside it", "a part does not serve GET without Range"},
 	},
 	{
 		Section: "RFC 9111 §3.3, §3.4", Level: May,
-		Rule: "Complete an incomplete response by asking for what is missing.",
+		Rule: "Complete an incomplete response by requesting the missing bytes.",
 		Cases: []Case{
-			{Name: "a whole is completed from a part at the start", Setup: forwarding, Seeks: true, Steps: []Step{
+			{Name: "a GET is completed from a part at the start", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				get().answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 5-9/10").with("56789").
 					asked("Range: bytes=5-9", `If-Range: "a"`).sees(200, "Content-Length: 10", "-Content-Range").seesBody(digits),
 				get().sees(200, "Content-Length: 10").seesBody(digits),
 			}},
-			{Name: "a whole is completed from a part at the end", Setup: forwarding, Seeks: true, Steps: []Step{
+			{Name: "a GET is completed from a part at the end", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("5-9", "56789"),
 				get().answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 0-4/10").with("01234").
 					asked("Range: bytes=0-4", `If-Range: "a"`).sees(200, "Content-Length: 10").seesBody(digits),
 				get().sees(200).seesBody(digits),
 			}},
-			{Name: "a whole is completed by date where the date is strong", Setup: forwarding, Seeks: true, Steps: []Step{
+			{Name: "a GET is completed by date if the date is strong", Setup: forwarding, Seeks: true, Steps: []Step{
 				get("Range: bytes=0-4").answered(206, "Cache-Control: max-age=3600", "Last-Modified: {now-1000}", "Content-Range: bytes 0-4/10").with("01234"),
 				get().answered(206, "Cache-Control: max-age=3600", "Last-Modified: {now-1000}", "Content-Range: bytes 5-9/10").with("56789").
 					asked("Range: bytes=5-9", "If-Range: {now-1000}").sees(200).seesBody(digits),
 			}},
-			{Name: "what is missing between parts is asked for as one range", Setup: forwarding, Seeks: true, Steps: []Step{
+			{Name: "the missing bytes between parts are requested as one range", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-1", "01"),
 				part("8-9", "89"),
 				part("4-4", "4"),
@@ -132,43 +132,43 @@ var partialRules = []Requirement{
 	},
 	{
 		Section: "RFC 9110 §13.1.5", Level: MustNot,
-		Rule:   "As a client, send If-Range only with Range, never with a weak entity tag, and with a date only where there is no tag and the date is strong.",
-		KeptBy: []string{"a whole is completed from a part at the start", "a 206 with a weak validator is not stored", "a 206 with a weak date is not stored", "a whole is completed by date where the date is strong"},
+		Rule:   "As a client, send If-Range only with Range, and never with a weak entity tag. Use a date only if there is no tag and the date is strong.",
+		KeptBy: []string{"a GET is completed from a part at the start", "a 206 with a weak validator is not stored", "a 206 with a weak date is not stored", "a GET is completed by date if the date is strong"},
 	},
 	{
 		Section: "RFC 9110 §14.2", Level: ShouldNot,
-		Rule:   "As a client, ask for several ranges where one does it.",
-		KeptBy: []string{"what is missing between parts is asked for as one range"},
+		Rule:   "As a client, do not request several ranges if one is enough.",
+		KeptBy: []string{"the missing bytes between parts are requested as one range"},
 	},
 	{
 		Section: "RFC 9111 §3.4", Level: May,
 		Rule: "Combine parts that have the same strong validator.",
 		Cases: []Case{
-			{Name: "two parts that adjoin are combined", Setup: forwarding, Seeks: true, Steps: []Step{
+			{Name: "two adjacent parts are combined", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				part("5-7", "567"),
 				get("Range: bytes=3-6").sees(206, "Content-Range: bytes 3-6/10").seesBody("3456"),
 			}},
-			{Name: "two parts that complete each other are a whole", Setup: forwarding, Seeks: true, Steps: []Step{
+			{Name: "two parts that complete each other become a complete response", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				part("5-9", "56789"),
 				get().sees(200, "Content-Length: 10", "-Content-Range").seesBody(digits),
 			}},
-			{Name: "parts of another entity tag are not combined", Setup: forwarding, Seeks: true, Steps: []Step{
+			{Name: "parts with different entity tags are not combined", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				get("Range: bytes=5-9").answered(206, "Cache-Control: max-age=3600", `ETag: "b"`, "Content-Range: bytes 5-9/10").with("uvwxy").
 					again(Answer{Status: 206, Header: Lines{"Cache-Control: max-age=3600", `ETag: "b"`, "Content-Range: bytes 5-9/10"}, Body: "vwxyz"}).
 					asked(`If-Range: "a"`).sees(206, `ETag: "b"`, "Content-Range: bytes 5-9/10"),
 				get("Range: bytes=0-4").answered(206, "Cache-Control: max-age=3600", `ETag: "b"`, "Content-Range: bytes 0-4/10").with("abcde").sees(206, `ETag: "b"`),
 			}},
-			{Name: "parts of another length are not combined", Setup: forwarding, Seeks: true, Steps: []Step{
+			{Name: "parts with different complete lengths are not combined", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				get("Range: bytes=5-9").answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 5-9/20").with("uvwxy").
 					again(Answer{Status: 206, Header: Lines{"Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 5-9/20"}, Body: "vwxyz"}).
 					sees(206, "Content-Range: bytes 5-9/20"),
 				get("Range: bytes=0-4").answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 0-4/20").with("abcde").sees(206, "Content-Range: bytes 0-4/20"),
 			}},
-			{Name: "a whole that answers for a part replaces it", Setup: forwarding, Seeks: true, Steps: []Step{
+			{Name: "a 200 to a request for missing bytes replaces the part", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				get("Range: bytes=5-9").answered(200, "Cache-Control: max-age=3600", `ETag: "b"`).with("abcdefghij").asked("Range: bytes=5-9", `If-Range: "a"`).
 					sees(206, `ETag: "b"`, "Content-Range: bytes 5-9/10").seesBody("fghij"),
@@ -178,7 +178,7 @@ var partialRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §3.4, RFC 9110 §15.3.7.3", Level: Must,
-		Rule: "Combined, the newest fields replace the stored ones, and those the newest lacks are kept.",
+		Rule: "In a combined response the newest fields replace the stored ones; stored fields that the newest response lacks are kept.",
 		Cases: []Case{
 			{Name: "a new part brings newer fields", Setup: forwarding, Seeks: true, Steps: []Step{
 				get("Range: bytes=0-4").answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 0-4/10", "X-Test: old", "X-Kept: 1").with("01234"),
@@ -191,7 +191,7 @@ var partialRules = []Requirement{
 				get().answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 5-9/10", "X-Test: new").with("56789").
 					sees(200, "X-Test: new", "X-Kept: 1", "-Content-Range").seesBody(digits),
 			}},
-			{Name: "a combined whole has the complete Content-Length", Setup: forwarding, Seeks: true, Steps: []Step{
+			{Name: "a completed response has the complete Content-Length", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				part("5-9", "56789"),
 				head().sees(200, "Content-Length: 10", "-Content-Range"),
@@ -200,9 +200,9 @@ var partialRules = []Requirement{
 	},
 	{
 		Section: "RFC 9110 §14.4", Level: MustNot,
-		Rule: "Combine nothing whose Content-Range is invalid or in a unit that is not understood.",
+		Rule: "Do not combine a part whose Content-Range is invalid or in an unknown unit.",
 		Cases: []Case{
-			{Name: "a part with an invalid Content-Range is passed on and combined with nothing", Setup: forwarding, Seeks: true, Steps: []Step{
+			{Name: "a part with an invalid Content-Range is forwarded and not combined", Setup: forwarding, Seeks: true, Steps: []Step{
 				part("0-4", "01234"),
 				get("Range: bytes=5-9").answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 9-5/10").with("56789").
 					again(Answer{Status: 206, Header: Lines{"Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 9-5/10"}, Body: "56789"}),
@@ -213,14 +213,14 @@ var partialRules = []Requirement{
 	},
 	{
 		Section: "RFC 9110 §14.4", Level: Should,
-		Rule:   "Forward a 206 in a unit that is not understood.",
+		Rule:   "Forward a 206 in an unknown unit.",
 		KeptBy: []string{"a 206 in another unit is not stored"},
 	},
 	{
 		Section: "RFC 9111 §4.3.2", Level: MustNot,
-		Rule: "Do not send the entity tag of a part to have a whole validated.",
+		Rule: "Do not send the entity tag of a part to validate a complete response.",
 		Cases: []Case{
-			{Name: "the entity tag of a part is not sent for a whole", Setup: forwarding, Steps: []Step{
+			{Name: "the entity tag of a part is not sent for GET without Range", Setup: forwarding, Steps: []Step{
 				get("Range: bytes=0-4").answered(206, "Cache-Control: max-age=60", "Age: 61", `ETag: "a"`, "Content-Range: bytes 0-4/10").with("01234"),
 				get().answered(200, "Cache-Control: max-age=3600", `ETag: "a"`).with(digits).asked("-If-None-Match").sees(200).seesBody(digits),
 			}},
@@ -228,24 +228,24 @@ var partialRules = []Requirement{
 	},
 	{
 		Section: "RFC 9110 §15.3.7.3", Level: Must,
-		Rule:   "What is whole once combined is a 200 with its complete length; what is not is served as a 206.",
-		KeptBy: []string{"two parts that complete each other are a whole", "two parts that adjoin are combined"},
+		Rule:   "Serve a combined response that is complete as a 200 with its complete length, and any other as a 206.",
+		KeptBy: []string{"two parts that complete each other become a complete response", "two adjacent parts are combined"},
 	},
 	{
 		Section: "RFC 9111 §3.3", Level: Ours,
-		Rule: "A part gives way to a whole, and an error about a range ends nothing.",
+		Rule: "A complete response replaces a part. An error about a range removes nothing.",
 		Cases: []Case{
-			{Name: "a whole replaces a part", Setup: forwarding, Steps: []Step{
+			{Name: "a complete response replaces a part", Setup: forwarding, Steps: []Step{
 				part("0-4", "01234"),
 				get("Cache-Control: no-cache").answered(200, "Cache-Control: max-age=3600", `ETag: "b"`).with("all new"),
 				get("Range: bytes=0-2").sees(206, `ETag: "b"`).seesBody("all"),
 			}},
-			{Name: "a part does not replace a whole", Setup: forwarding, Steps: []Step{
+			{Name: "a part does not replace a complete response", Setup: forwarding, Steps: []Step{
 				stored(),
 				get("Range: bytes=2-4").sees(206).seesBody("234"),
 				get().reuses(0),
 			}},
-			{Name: "a 416 to a forwarded range is passed on and not stored", Setup: forwarding, Steps: []Step{
+			{Name: "a 416 to a forwarded range is forwarded and not stored", Setup: forwarding, Steps: []Step{
 				get("Range: bytes=20-").answered(416, "Cache-Control: max-age=3600", "Content-Range: bytes */10"),
 				get("Range: bytes=2-4").answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes 2-4/10").with("234"),
 			}},
@@ -258,14 +258,14 @@ var partialRules = []Requirement{
 	},
 }
 
-// part is a request for a range that the origin answers.
+// part returns a step in which the origin answers a request for a range.
 func part(bytes, body string) Step {
 	return get("Range: bytes="+bytes).
 		answered(206, "Cache-Control: max-age=3600", `ETag: "a"`, "Content-Range: bytes "+bytes+"/10").with(body).
 		sees(206, "Content-Range: bytes "+bytes+"/10")
 }
 
-// partNotStored shows that a 206 with these fields is passed on and leaves nothing behind.
+// partNotStored shows that a 206 with these fields is forwarded and not stored.
 func partNotStored(name, value string, header ...string) Case {
 	answer := Answer{Status: 206, Header: append(Lines{"Cache-Control: max-age=3600"}, header...), Body: "234"}
 	ask := Step{Header: Lines{"Range: " + value}, Answer: &answer, Asked: Asked{Header: Lines{"Range: " + value, "-If-None-Match"}}}

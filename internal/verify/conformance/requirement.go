@@ -3,8 +3,8 @@ package conformance
 // Level says how binding a requirement is.
 type Level string
 
-// The levels are the key words of BCP 14, Encouraged for the softer words of RFCs, and Ours for our
-// own rules, where the RFC leaves a choice or practice has settled one.
+// The levels are the key words of BCP 14; Encouraged, for the softer words of RFCs; and Ours, for
+// our own rules where the RFC leaves a choice or practice has settled one.
 const (
 	Must       Level = "MUST"
 	MustNot    Level = "MUST NOT"
@@ -24,7 +24,7 @@ type Requirement struct {
 
 	Cases         []Case
 	KeptBy        []string // names of cases of other requirements
-	NotKept       string   // why we choose not to keep it
+	NotKept       string   // why Cirque does not keep it, by choice
 	NotObservable string   // which observation is missing
 }
 

@@ -2,11 +2,11 @@ package conformance
 
 import "strings"
 
-// supersedingRules: which of several responses is used (RFC 9111 §4 and §4.3.3).
+// supersedingRules are about which of several responses is used (RFC 9111 §4 and §4.3.3).
 var supersedingRules = []Requirement{
 	{
 		Section: "RFC 9111 §4", Level: Must,
-		Rule: "Use the most recent of the stored responses that are suitable.",
+		Rule: "If several stored responses are suitable, use the most recent.",
 		Cases: []Case{
 			{Name: "a newer response replaces an older one", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600"),
@@ -32,44 +32,44 @@ var supersedingRules = []Requirement{
 	},
 	{
 		Section: "RFC 9111 §4, §5.2.2.5", Level: Ours,
-		Rule: "A newer response that may not be stored ends the life of the one it replaces.",
+		Rule: "If a newer response may not be stored, remove the stored one that it replaces.",
 		Cases: []Case{
-			{Name: "a newer no-store response ends a stored one", Steps: []Step{
+			{Name: "a newer response with no-store removes the stored one", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600"),
 				get("Cache-Control: no-cache").answered(200, "Cache-Control: no-store"),
 				get().answered(200, "Cache-Control: max-age=3600"),
 			}},
-			{Name: "a newer private response ends a stored one", Steps: []Step{
+			{Name: "a newer response with private removes the stored one", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600", `ETag: "a"`),
 				get("Cache-Control: no-cache").answered(200, "Cache-Control: private, max-age=3600"),
 				get().answered(200, "Cache-Control: max-age=3600").asked("-If-None-Match"),
 			}},
-			{Name: "a no-store response ends a stale one that it answers for", Steps: []Step{
+			{Name: "a response with no-store to a validation removes the stale one", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=60", "Age: 61", `ETag: "a"`),
 				get().answered(200, "Cache-Control: no-store").asked(`If-None-Match: "a"`),
 				get().answered(200).asked("-If-None-Match"),
 			}},
-			{Name: "a redirect without freshness ends a stored page", Steps: []Step{
+			{Name: "a redirect without freshness removes a stored page", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600"),
 				get("Cache-Control: no-cache").answered(302, "Location: /x"),
 				get().answered(200, "Cache-Control: max-age=3600"),
 			}},
-			{Name: "a 404 without freshness ends a stale page", Steps: []Step{
+			{Name: "a 404 without freshness removes a stale page", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=60, stale-if-error=3600", "Age: 61"),
 				get().answered(404),
 				get().answered(503),
 			}},
-			{Name: "a response that varies by everything ends a stored one", Steps: []Step{
+			{Name: "a response with Vary: * removes the stored one", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600"),
 				get("Cache-Control: no-cache").answered(200, "Cache-Control: max-age=3600", "Vary: *"),
 				get().answered(200, "Cache-Control: max-age=3600"),
 			}},
-			{Name: "a response with more header than is stored ends a stored one", Steps: []Step{
+			{Name: "a response with a header too large to store removes the stored one", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600"),
 				get("Cache-Control: no-cache").answered(200, "Cache-Control: max-age=3600", "X-Long: "+strings.Repeat("x", 70_000)),
 				get().answered(200, "Cache-Control: max-age=3600"),
 			}},
-			{Name: "an error without freshness leaves a stored page alone", Steps: []Step{
+			{Name: "an error without freshness does not remove a stored page", Steps: []Step{
 				get().answered(200, "Cache-Control: max-age=3600"),
 				get("Cache-Control: no-cache").answered(503),
 				get().reuses(0),

@@ -11,15 +11,15 @@ import (
 	"strings"
 )
 
-// WriteTable writes docs/conformance.md: every requirement with its answer, by RFC and section.
+// WriteTable writes docs/conformance.md: a summary, then every requirement with its answer, by RFC
+// and section.
 func WriteTable(w io.Writer) error {
 	requirements := Requirements()
 	slices.SortStableFunc(requirements, func(a, b Requirement) int {
 		return slices.Compare(sectionOrder(a.Section), sectionOrder(b.Section))
 	})
-	total := len(Cases())
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, intro, len(requirements), total)
+	writeSummary(out, requirements)
 	rfc := ""
 	for _, r := range requirements {
 		if name := r.Section[:strings.Index(r.Section, " §")]; name != rfc {
@@ -35,51 +35,136 @@ func WriteTable(w io.Writer) error {
 	return out.Flush()
 }
 
-const survivorsIntro = `
-## Changes that no test can notice
+// writeSummary writes the counts, and the requirements that are not kept or not observable.
+func writeSummary(w io.Writer, requirements []Requirement) {
+	var notKept, notObservable []Requirement
+	for _, r := range requirements {
+		switch {
+		case r.NotKept != "":
+			notKept = append(notKept, r)
+		case r.NotObservable != "":
+			notObservable = append(notObservable, r)
+		}
+	}
+	kept := len(requirements) - len(notKept) - len(notObservable)
+	fmt.Fprintf(w, intro, len(requirements), kept, len(notKept), levels(notKept), len(notObservable))
+	cases := map[string]*Case{}
+	for _, c := range Cases() {
+		cases[c.Name] = &c
+	}
+	for _, door := range Doors() {
+		atDoor, shown := 0, 0
+		for _, c := range cases {
+			if c.SuitsDoor(door) {
+				atDoor++
+			}
+		}
+		for _, r := range requirements {
+			if slices.ContainsFunc(r.caseNames(), func(name string) bool { return cases[name].SuitsDoor(door) }) {
+				shown++
+			}
+		}
+		fmt.Fprintf(w, "| %s | %d of %d | %d |\n", doorTitles[door], shown, kept, atDoor)
+	}
+	fmt.Fprintf(w, howToRun, len(cases))
+	fmt.Fprint(w, "\n## What is not kept\n\n| section | level | requirement | why not |\n|---|---|---|---|\n")
+	for _, r := range notKept {
+		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", r.Section, r.Level, escape(r.Rule), escape(r.NotKept))
+	}
+	fmt.Fprint(w, "\n## What cannot be observed\n\n| section | level | requirement | what it would need |\n|---|---|---|---|\n")
+	for _, r := range notObservable {
+		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", r.Section, r.Level, escape(r.Rule), escape(r.NotObservable))
+	}
+}
 
-The program internal/verify/mutate changes the rules in one place at a time and counts the changes that the tests notice. No test
-can notice these, because they change nothing that a rule requires:
+// levels counts requirements by level.
+func levels(requirements []Requirement) string {
+	var counts []string
+	for _, level := range []Level{Must, MustNot, Should, ShouldNot, May, Encouraged, Ours} {
+		n := 0
+		for _, r := range requirements {
+			if r.Level == level {
+				n++
+			}
+		}
+		if n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", n, level))
+		}
+	}
+	return strings.Join(counts, ", ")
+}
 
-| file | line | change | why it makes no difference |
-|---|---|---|---|
-`
+// doorTitles says what each door is.
+var doorTitles = map[string]string{
+	InFrontOfService: "`service`: a handler in front of a service",
+	InFrontOfProxy:   "`handler`: a handler in front of a reverse proxy",
+	BehindProxy:      "`transport`: a transport behind a reverse proxy",
+	InClient:         "`client`: a transport in a client",
+}
 
 const intro = `# Conformance
 
 <!-- Generated from internal/verify/conformance: change the cases there and run go generate ./internal/verify/conformance. -->
 
-This page lists what the RFCs on HTTP caching require of a cache, and whether Cirque keeps it: %d requirements and
-%d cases. Every case is a scripted exchange over real connections. It runs through each front door (a handler in front of a
-service and of a reverse proxy, a transport behind a reverse proxy and in a client) and over each kind of storage.
+The RFCs on HTTP caching, and a few rules of our own, make %d requirements on a cache. Cirque keeps %d of them.
+It does not keep %d by choice (%s): see [the reasons](#what-is-not-kept).
+The other %d [cannot be observed](#what-cannot-be-observed) from outside a cache.
 
-A requirement is *kept*, and the named cases show it; or *not kept*, by choice, for the given reason; or *not observable*
-from outside the cache, because the named observation is missing. Requirements that concern only origins or only user
-agents are left out. The level is the key word of the RFC; “encouraged” means its softer words, and “ours” means a rule
-that we set where the RFC leaves a choice.
+| front door | kept requirements that a case shows there | cases |
+|---|---|---|
 `
 
-// mostNames is how many cases a row of the table names. The others are only counted.
+const howToRun = `
+There are %d cases. Each is a scripted exchange over real connections. All run in memory at each door, and over storage on disk, in
+tiers, and without streaming at the doors ` + "`handler` and `client`" + `. To run one:
+
+` + "```sh" + `
+go test ./internal/verify/conformance -run '^TestConformance$/^handler$/^no-store_is_not_stored$'
+` + "```" + `
+
+In the tables below, the level is the key word of the RFC. “encouraged” stands for its softer words, and “ours” for a rule that we
+set where the RFC leaves a choice. The answer to a requirement is *kept*, with the cases that show it; or *not kept*, with the
+reason; or *not observable*, with the observation that it would need. Requirements that concern only origins or only user agents are
+left out.
+`
+
+const survivorsIntro = `
+## Changes that no test can notice
+
+The program internal/verify/mutate changes one line of the rules at a time and counts the changes that the tests notice. No test
+can notice the changes below, because they make no difference to any requirement:
+
+| file | line | change | why it makes no difference |
+|---|---|---|---|
+`
+
+// mostNames is how many cases a row names. The others are only counted.
 const mostNames = 8
 
+// answer returns the last column of a row.
 func (r *Requirement) answer() string {
 	switch {
 	case r.NotKept != "":
 		return "**not kept**: " + escape(r.NotKept)
 	case r.NotObservable != "":
-		return "**not observable**: it would take " + escape(r.NotObservable)
+		return "**not observable**: this would need " + escape(r.NotObservable)
 	}
-	names := make([]string, 0, len(r.Cases)+len(r.KeptBy))
-	for _, c := range r.Cases {
-		names = append(names, c.Name)
-	}
-	names = append(names, r.KeptBy...)
+	names := r.caseNames()
 	more := ""
 	if len(names) > mostNames {
 		more = fmt.Sprintf("; and %d more", len(names)-mostNames)
 		names = names[:mostNames]
 	}
 	return "**kept**: " + escape(strings.Join(names, "; ")) + more
+}
+
+// caseNames returns the names of the cases that show that the requirement is kept.
+func (r *Requirement) caseNames() []string {
+	names := make([]string, 0, len(r.Cases)+len(r.KeptBy))
+	for _, c := range r.Cases {
+		names = append(names, c.Name)
+	}
+	return append(names, r.KeptBy...)
 }
 
 // sections removes the name of rfc from sections of that RFC.

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestEveryRequirementIsAnswered(t *testing.T) {
+func TestEveryRequirementHasOneAnswer(t *testing.T) {
 	known := map[string]bool{}
 	for _, c := range Cases() {
 		require.False(t, known[c.Name], "two cases are named %q", c.Name)

@@ -32,7 +32,7 @@ func (p *plain) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheM
 		return meta, hit, err
 	}
 	_ = hit.Close() // on a write in flight
-	return cirque.LookupStreaming(ctx, p.Storage, key, p.last[key.Compact()])
+	return p.Storage.(cirque.StreamingStorage).LookupStreaming(ctx, key, p.last[key.Compact()])
 }
 
 // MissHandler implements cirque.Storage.

@@ -20,14 +20,14 @@ func newLock() *lock {
 }
 
 // Lock implements cirque.CacheKeyLock.
-func (l *lock) Lock(key cirque.CacheKey, staleWriter bool) cirque.Locked {
-	locked := l.CacheKeyLock.Lock(key, staleWriter)
-	if locked.Read != nil {
+func (l *lock) Lock(key cirque.CacheKey, staleWriter bool) (*cirque.WritePermit, *cirque.ReadLock) {
+	write, read := l.CacheKeyLock.Lock(key, staleWriter)
+	if read != nil {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.waiting = append(l.waiting, key.Primary())
 	}
-	return locked
+	return write, read
 }
 
 // Waiting implements conformance.Subject.

@@ -15,19 +15,18 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// slowly answers after two seconds, with something that may be stored.
+// slowly answers after two seconds with a response that can be stored.
 func slowly(w http.ResponseWriter, _ *http.Request) {
 	time.Sleep(2 * time.Second)
 	w.Header().Set("Cache-Control", "max-age=60")
 	io.WriteString(w, "at last")
 }
 
-// A handler around the cache may set a deadline. When it passes the client is still there, and gets
-// an answer, whether the request was waiting for another's fill or caused one, which goes on.
-func TestHandlerAnswersAfterADeadline(t *testing.T) {
+// A handler around the cache may set a deadline. When it passes the client is still there and gets
+// 504, whether it waits for another's fill or caused one. The fill goes on.
+func TestHandlerAnswers504AfterADeadlineSetAroundIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		door := cache.Handler(http.HandlerFunc(slowly))
 		ask := func(deadline time.Duration) *httptest.ResponseRecorder {
 			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
@@ -50,11 +49,11 @@ func TestHandlerAnswersAfterADeadline(t *testing.T) {
 	})
 }
 
-// Who cancels says why, and hears that, whatever the request was waiting for.
+// A caller that cancels with a cause gets that cause as the error, whatever the request was waiting
+// for.
 func TestTransportReturnsTheCauseOfCancellation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		door := cache.Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
 			w := httptest.NewRecorder()
 			slowly(w, nil)
@@ -68,7 +67,7 @@ func TestTransportReturnsTheCauseOfCancellation(t *testing.T) {
 				_, err := door.RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, "http://example.com/", nil))
 				errs <- err
 			}()
-			synctest.Wait() // the second one waits for the first one's fill
+			synctest.Wait() // The second request waits for the fill of the first.
 		}
 		cancel(cause)
 		for range cap(errs) {
@@ -78,8 +77,7 @@ func TestTransportReturnsTheCauseOfCancellation(t *testing.T) {
 	})
 }
 
-// A POST belongs to its client as long as nobody knows whether its answer is of use to others: it
-// ends with that client.
+// A POST ends with its client as long as it is not known whether its answer can be stored.
 func TestPostEndsWithItsClient(t *testing.T) {
 	origin := func(_ http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
@@ -95,11 +93,10 @@ func TestPostEndsWithItsClient(t *testing.T) {
 	})
 }
 
-// After RoundTrip has returned, the request is the caller's to change, though the fetch goes on.
-func TestTransportLeavesTheRequestAloneAfterwards(t *testing.T) {
+// After RoundTrip has returned, the caller may change the request, though the fetch goes on.
+func TestTransportDoesNotUseTheRequestAfterRoundTrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		door := cache.Transport(serving{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			time.Sleep(time.Second)
 			w.Header().Set("Vary", "X-V")
@@ -109,7 +106,7 @@ func TestTransportLeavesTheRequestAloneAfterwards(t *testing.T) {
 		defer cancel()
 		r := httptest.NewRequest(http.MethodGet, "http://example.com/", nil)
 		r.Header.Set("X-V", "1")
-		_, err = door.RoundTrip(r.WithContext(ctx))
+		_, err := door.RoundTrip(r.WithContext(ctx))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		r.Header.Set("X-V", "2")
 		require.NoError(t, cache.Wait(t.Context()))

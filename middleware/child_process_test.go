@@ -19,44 +19,45 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// Tests of what many clients do to a process have the cache and the clients in processes of their
-// own: this binary, started again with a task in its environment.
+// Tests that measure a process under many clients run the cache and the clients in processes of
+// their own: this test binary, started with a task in its environment.
 
 const childTask = "CIRQUE_TEST_TASK"
 
-// task is what a child is to do. Exactly one field is set.
+// task tells a child what to do. Exactly one field is set.
 type task struct {
 	Cache   *cacheTask   `json:",omitempty"`
 	Clients *clientsTask `json:",omitempty"`
 }
 
-// cacheTask is to serve Origin through a cache until the child's input ends. It says the URL where
-// it does.
+// cacheTask makes the child serve Origin through a cache until its input ends. The child prints the
+// URL.
 type cacheTask struct {
 	Origin, Door string
 	MaxBytes     int64
 	LockWait     time.Duration
 }
 
-// clientsTask is to GET URL by so many clients at once, each over a connection of its own. It says
-// what became of them.
+// clientsTask makes the child GET URL from Count clients at once, each over its own connection. The
+// child prints a clientsReport.
 type clientsTask struct {
 	URL   string
 	Count int
 }
 
-// clientsReport is about the clients of one child.
+// clientsReport says how the clients of one child fared.
 type clientsReport struct {
-	Right   int // how many got 200, and Body
+	Right   int // clients that got 200 and Body
 	Body    string
 	Slowest time.Duration
-	Err     string // one of those that failed
+	Err     string // one of the errors
 }
 
 func TestMain(m *testing.M) {
 	text := os.Getenv(childTask)
 	if text == "" {
-		slog.SetDefault(slog.New(slog.DiscardHandler)) // what goes wrong in these tests is meant to
+		// The failures that these tests cause are not worth a log.
+		slog.SetDefault(slog.New(slog.DiscardHandler))
 		os.Exit(m.Run())
 	}
 	if err := runTask(text); err != nil {
@@ -76,7 +77,7 @@ func runTask(text string) error {
 	return do.Clients.run()
 }
 
-// startChild starts a child that ends with t at the latest.
+// startChild starts a child, which ends with t at the latest.
 func startChild(t testing.TB, do task) (pid int, output *bufio.Reader) {
 	t.Helper()
 	self, err := os.Executable()
@@ -96,13 +97,13 @@ func startChild(t testing.TB, do task) (pid int, output *bufio.Reader) {
 		kill := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
 		defer kill.Stop()
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("child: %v", err)
+			t.Errorf("the child failed: %v", err)
 		}
 	})
 	return cmd.Process.Pid, bufio.NewReader(pipe)
 }
 
-// startCache starts a child with a cache and returns its process and its URL.
+// startCache starts a child with a cache and returns its process ID and its URL.
 func startCache(t testing.TB, c cacheTask) (pid int, url string) {
 	t.Helper()
 	pid, output := startChild(t, task{Cache: &c})

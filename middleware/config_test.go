@@ -21,11 +21,10 @@ import (
 	"github.com/cirquecache/cirque/tiered"
 )
 
-// Whoever drives an HttpCache of their own beside the middleware finds what that stored, door by
-// door.
-func TestOptionsAndKeysReachWhatIsStored(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+// Options and keys let a caller drive an HttpCache of its own and find what the middleware stored,
+// at each door.
+func TestOptionsAndKeysFindStoredEntries(t *testing.T) {
+	cache := newCache(t, middleware.Config{})
 	r := httptest.NewRequest("GET", "http://example.test/a?b", nil)
 	cache.Handler(fresh("x")).ServeHTTP(httptest.NewRecorder(), r)
 	for door, keyOf := range map[string]func(*http.Request) (cirque.CacheKey, bool){
@@ -44,35 +43,35 @@ func TestOptionsAndKeysReachWhatIsStored(t *testing.T) {
 	require.False(t, cache.Policy().Private)
 }
 
-func TestConfigRefusesWhatIsWrong(t *testing.T) {
+func TestNewRefusesInvalidConfigs(t *testing.T) {
 	for name, cfg := range map[string]middleware.Config{
-		"MaxBytes":       {MaxBytes: -1},
-		"no room":        {MaxBytes: 100},
-		"hardly room":    {MaxBytes: middleware.MinMaxBytes - 1},
-		"MaxObjectBytes": {MaxObjectBytes: -1},
-		"LockWait":       {LockWait: -1},
-		"MaxFills":       {MaxFills: -1},
-		"ranges":         {Ranges: 7},
-		"SingleUser":     {SingleUser: true},
-		"EvictionPolicy": {EvictionPolicy: "nonesuch"},
-		"Name":           {Name: "a b"},
+		"MaxBytes":                {MaxBytes: -1},
+		"MaxBytes of 100":         {MaxBytes: 100},
+		"MaxBytes just too small": {MaxBytes: middleware.MinMaxBytes - 1},
+		"MaxObjectBytes":          {MaxObjectBytes: -1},
+		"LockWait":                {LockWait: -1},
+		"MaxFills":                {MaxFills: -1},
+		"Ranges":                  {Ranges: 7},
+		"SingleUser":              {SingleUser: true},
+		"EvictionPolicy":          {EvictionPolicy: "nonesuch"},
+		"Name":                    {Name: "a b"},
 	} {
 		_, err := middleware.New(cfg)
 		require.Error(t, err, name)
 	}
 }
 
-// The least that MaxBytes may be holds a response.
-func TestTheSmallestCacheHolds(t *testing.T) {
+// A cache with the smallest MaxBytes stores a response.
+func TestSmallestCacheStoresAResponse(t *testing.T) {
 	eachDoor(t, middleware.Config{MaxBytes: middleware.MinMaxBytes, MaxObjectBytes: 1 << 40}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		size, _ := strconv.Atoi(r.URL.Path[1:])
 		w.Header().Set("Content-Length", r.URL.Path[1:])
 		w.Write(make([]byte, size))
-	}, func(t *testing.T, h *house) {
+	}, func(t *testing.T, h *harness) {
 		require.Contains(t, h.get("/400").status(), "; stored")
 		require.Contains(t, h.get("/400").status(), "; hit")
-		// What never fits is not said to be stored, whatever MaxObjectBytes is.
+		// A response that can never fit is not reported stored, whatever MaxObjectBytes is.
 		for _, size := range []int{3900, 4096, 4097} {
 			large := h.get(fmt.Sprint("/", size))
 			require.NotContains(t, large.status(), "; stored", size)
@@ -82,9 +81,9 @@ func TestTheSmallestCacheHolds(t *testing.T) {
 	})
 }
 
-// What Cache-Status says to be stored is, where the origin says how long it is, however little room
-// there is.
-func TestStoredIsStored(t *testing.T) {
+// If the origin sends a length, a response that Cache-Status reports stored is stored, however
+// little room there is.
+func TestResponseReportedStoredIsStored(t *testing.T) {
 	origin := func(w http.ResponseWriter, r *http.Request) {
 		query := r.URL.Query()
 		size, _ := strconv.Atoi(query.Get("size"))
@@ -113,7 +112,7 @@ func TestStoredIsStored(t *testing.T) {
 					}
 					first, second := get(), get()
 					said := strings.Contains(first, "; stored")
-					require.Equal(t, said, strings.Contains(second, "; hit"), "%d of %d bytes, %d in a field%s: %s", size, maxBytes, pad, vary, first)
+					require.Equal(t, said, strings.Contains(second, "; hit"), "body of %d bytes, limit of %d, field of %d, vary %q: %s", size, maxBytes, pad, vary, first)
 					if said {
 						stored++
 					}
@@ -124,8 +123,8 @@ func TestStoredIsStored(t *testing.T) {
 	require.Greater(t, stored, 20)
 }
 
-// The same of what a Storage of one's own cannot hold.
-func TestStoredIsStoredOnDisk(t *testing.T) {
+// The same holds for what a Storage of the user's own cannot hold.
+func TestResponseReportedStoredIsStoredInAnyStorage(t *testing.T) {
 	open := func(t *testing.T) cirque.Storage {
 		disk, err := diskcache.Open(t.TempDir(), &diskcache.Config{MaxBytes: 64 << 10})
 		require.NoError(t, err)
@@ -164,14 +163,14 @@ func TestStoredIsStoredOnDisk(t *testing.T) {
 	}
 }
 
-// Nothing is evicted for a body of more than half of the memory, so none is said to be stored.
-func TestMoreThanHalfOfTheMemoryIsTooLarge(t *testing.T) {
+// Nothing is evicted for a body of more than half of the memory, so none is reported stored.
+func TestBodyOfMoreThanHalfOfTheMemoryIsTooLarge(t *testing.T) {
 	eachDoor(t, middleware.Config{MaxBytes: 1 << 20, MaxObjectBytes: 900 << 10}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		size, _ := strconv.Atoi(r.URL.Query().Get("size"))
 		w.Header().Set("Content-Length", fmt.Sprint(size))
 		w.Write(make([]byte, size))
-	}, func(t *testing.T, h *house) {
+	}, func(t *testing.T, h *harness) {
 		for i := range 30 {
 			h.get(fmt.Sprintf("/%d?size=%d", i, 100<<10))
 		}
@@ -184,14 +183,13 @@ func TestMoreThanHalfOfTheMemoryIsTooLarge(t *testing.T) {
 	})
 }
 
-// Without a Logger, what goes wrong is in the default log.
+// Without a Logger, failures are logged to slog's default.
 func TestFailuresAreLoggedByDefault(t *testing.T) {
 	var log bytes.Buffer
 	before := slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
 	defer slog.SetDefault(before)
-	cache, err := middleware.New(middleware.Config{Storage: failingStorage{purges: new(cirque.PurgeState)}})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{Storage: failingStorage{purges: new(cirque.PurgeState)}})
 	w := httptest.NewRecorder()
 	cache.Handler(fresh("page")).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	require.Equal(t, "page", w.Body.String())
@@ -201,7 +199,7 @@ func TestFailuresAreLoggedByDefault(t *testing.T) {
 
 var errOfFailingStorage = errors.New("the storage is away")
 
-// failingStorage fails at every lookup. Nothing else is asked of it then.
+// failingStorage fails at every lookup. No other method is called then.
 type failingStorage struct {
 	cirque.Storage
 	purges *cirque.PurgeState
@@ -213,8 +211,8 @@ func (failingStorage) Lookup(context.Context, cirque.CacheKey) (*cirque.CacheMet
 	return nil, nil, errOfFailingStorage
 }
 
-// A Cache that New did not make says so.
-func TestZeroCachePanicsWithAWord(t *testing.T) {
+// A Cache that New did not make panics with a message that says so.
+func TestZeroCachePanicsWithAMessage(t *testing.T) {
 	const word = "middleware: this Cache was not made by New"
 	for _, cache := range []*middleware.Cache{{}, nil} {
 		require.PanicsWithValue(t, word, func() { cache.Handler(nil) })
@@ -230,12 +228,12 @@ func TestZeroCachePanicsWithAWord(t *testing.T) {
 	}
 }
 
-// statelessStorage has nothing to keep purges in.
+// statelessStorage has nowhere to keep purges.
 type statelessStorage struct{ cirque.Storage }
 
 func (statelessStorage) Purges() *cirque.PurgeState { return nil }
 
-func TestStorageWithoutPurges(t *testing.T) {
+func TestNewRefusesAStorageWithoutPurges(t *testing.T) {
 	_, err := middleware.New(middleware.Config{Storage: statelessStorage{memcache.New(memcache.Config{})}})
 	require.ErrorContains(t, err, "Purges")
 }

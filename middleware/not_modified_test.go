@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -16,13 +15,13 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// revising is an origin whose content never changes, while the fields of its answers do.
-type revising struct {
+// revisingOrigin is an origin whose content never changes, while the fields of its answers do.
+type revisingOrigin struct {
 	asked atomic.Int32
-	old   atomic.Bool // answers are stale when they come
+	old   atomic.Bool // The answers are stale when they come.
 }
 
-func (o *revising) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (o *revisingOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := o.asked.Add(1)
 	h := w.Header()
 	h.Set("Etag", `"e"`)
@@ -33,7 +32,7 @@ func (o *revising) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("X-Revision", fmt.Sprint(n))
 	h.Set(fmt.Sprint("X-New-", n), "1")
-	if !o.old.Load() { // or a shared cache would not store it
+	if !o.old.Load() { // A shared cache would not store a stale answer with a cookie.
 		h.Set("Set-Cookie", fmt.Sprint("n=", n))
 	}
 	h.Set("Content-Language", "de")
@@ -48,14 +47,14 @@ func (o *revising) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "content")
 }
 
-// A client's own condition is answered with the fields that the origin sent, whether the origin's
-// answer to the cache was a 304 or the whole (RFC 9110 §5.1, §15.4.5). The next client gets those
-// of them that are stored.
-func TestNotModifiedCarriesTheOriginsFields(t *testing.T) {
+// A client's own condition is answered with the fields that the origin sent, whether the origin
+// answered the cache with 304 or 200 (RFC 9110 §5.1, §15.4.5). The next client gets those fields
+// that are stored.
+func TestNotModifiedCarriesTheFieldsOfTheOrigin(t *testing.T) {
 	for _, from := range []string{"304", "200"} {
 		t.Run(from, func(t *testing.T) {
-			origin := new(revising)
-			eachDoor(t, middleware.Config{}, origin.ServeHTTP, func(t *testing.T, h *house) {
+			origin := new(revisingOrigin)
+			eachDoor(t, middleware.Config{}, origin.ServeHTTP, func(t *testing.T, h *harness) {
 				origin.asked.Store(0)
 				n := 1
 				if from == "304" {
@@ -66,7 +65,7 @@ func TestNotModifiedCarriesTheOriginsFields(t *testing.T) {
 				r := h.get("/", "If-None-Match", `"e"`, "Cache-Control", "no-cache")
 				require.Equal(t, http.StatusNotModified, r.StatusCode)
 				require.Contains(t, r.status(), "fwd-status="+from)
-				require.Equal(t, fmt.Sprint("n=", n), r.gets())
+				require.Equal(t, fmt.Sprint("n=", n), r.setCookies())
 				require.Equal(t, fmt.Sprint(n), r.Header.Get("X-Revision"))
 				require.Equal(t, "1", r.Header.Get(fmt.Sprint("X-New-", n)))
 				require.Equal(t, `"e"`, r.Header.Get("Etag"))
@@ -76,38 +75,37 @@ func TestNotModifiedCarriesTheOriginsFields(t *testing.T) {
 					require.Empty(t, r.Header[name], name)
 				}
 				if from == "200" {
-					// Of the representation's metadata a 304 has no more than it needs.
+					// A 304 made from a 200 has only the metadata that it needs.
 					require.Empty(t, r.Header["Content-Language"])
 					require.Empty(t, r.Header["Last-Modified"])
 				}
 				require.NoError(t, h.cache.Wait(t.Context()))
 				next := h.get("/")
 				require.Contains(t, next.status(), "; hit")
-				require.Empty(t, next.gets())
+				require.Empty(t, next.setCookies())
 				require.Equal(t, "content", next.body)
 				require.Equal(t, fmt.Sprint(n), next.Header.Get("X-Revision"))
 				require.Equal(t, "1", next.Header.Get(fmt.Sprint("X-New-", n)))
-				require.Empty(t, h.get("/", "If-None-Match", `"e"`).gets())
+				require.Empty(t, h.get("/", "If-None-Match", `"e"`).setCookies())
 			})
 		})
 	}
 }
 
-// Two caches in a row, with a server between them: what a validation brings to the upstream one
-// reaches what the downstream one has stored, new fields and freshness, and a cookie reaches the
-// client who asked.
+// Two caches in a row, with a server between them. A validation that the upstream cache makes
+// brings new fields and freshness to the entry of the downstream one, and a cookie to the client of
+// the request.
 func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 	for _, upstreamDoor := range []string{"handler", "transport"} {
 		t.Run("upstream "+upstreamDoor, func(t *testing.T) {
-			origin := new(revising)
+			origin := new(revisingOrigin)
 			server := httptest.NewServer(origin)
 			t.Cleanup(server.Close)
-			upstream, err := middleware.New(middleware.Config{Name: "Upstream"})
-			require.NoError(t, err)
+			upstream := newCache(t, middleware.Config{Name: "Upstream"})
 			transport := &http.Transport{DisableCompression: true}
 			t.Cleanup(transport.CloseIdleConnections)
 			up := newFront(upstream, upstreamDoor, server.URL, transport, t)
-			eachDoor(t, middleware.Config{Name: "Downstream"}, func(http.ResponseWriter, *http.Request) {}, func(t *testing.T, h *house) {
+			eachDoor(t, middleware.Config{Name: "Downstream"}, func(http.ResponseWriter, *http.Request) {}, func(t *testing.T, h *harness) {
 				h.front.Close()
 				h.front = newFront(h.cache, h.door, up.URL, transport, t)
 				origin.asked.Store(0)
@@ -118,33 +116,33 @@ func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 				}
 				path := "/" + h.door
 				h.get(path)
-				settle() // stale in both
+				settle() // The entries of both are stale now.
 				origin.old.Store(false)
 				r := h.get(path)
 				require.Equal(t, "content", r.body)
-				require.Equal(t, "n=2", r.gets())
+				require.Equal(t, "n=2", r.setCookies())
 				require.Equal(t, "1", r.Header.Get("X-New-2"))
 				require.Contains(t, r.status(), "Upstream; fwd=stale; fwd-status=304; stored")
 				require.Contains(t, strings.Join(r.Header["Cache-Status"], ", "), "Downstream; fwd=stale; fwd-status=304; stored")
-				require.Equal(t, int32(2), origin.asked.Load(), "validated once, all the way")
+				require.Equal(t, int32(2), origin.asked.Load(), "both caches must share one validation")
 				settle()
 				for range 2 {
 					hit := h.get(path)
 					require.Contains(t, strings.Join(hit.Header["Cache-Status"], ", "), "Downstream; hit")
 					require.Equal(t, "content", hit.body)
-					require.Empty(t, hit.gets())
+					require.Empty(t, hit.setCookies())
 					require.Equal(t, "2", hit.Header.Get("X-Revision"))
 					require.Equal(t, "1", hit.Header.Get("X-New-2"))
 					require.Equal(t, "max-age=3600", hit.Header.Get("Cache-Control"))
 				}
 				require.Equal(t, int32(2), origin.asked.Load())
-				// A reload, past both.
+				// A reload passes both.
 				r = h.get(path, "Cache-Control", "no-cache")
-				require.Equal(t, "n=3", r.gets())
+				require.Equal(t, "n=3", r.setCookies())
 				settle()
 				require.Equal(t, "3", h.get(path).Header.Get("X-Revision"))
 				require.Equal(t, int32(3), origin.asked.Load())
-				// The upstream one has lost the entry: its 200 is a 304 downstream.
+				// The upstream cache has lost the entry: its 200 becomes a 304 downstream.
 				target := h.front.URL
 				if upstreamDoor == "transport" {
 					target = server.URL
@@ -155,10 +153,10 @@ func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 				require.NoError(t, upstream.Purge(t.Context(), lost))
 				r = h.get(path, "Cache-Control", "no-cache")
 				require.Equal(t, "content", r.body)
-				require.Equal(t, "n=4", r.gets())
+				require.Equal(t, "n=4", r.setCookies())
 				settle()
 				hit := h.get(path)
-				require.Empty(t, hit.gets())
+				require.Empty(t, hit.setCookies())
 				require.Equal(t, "4", hit.Header.Get("X-Revision"))
 				require.Equal(t, "1", hit.Header.Get("X-New-4"))
 				require.Equal(t, int32(4), origin.asked.Load())
@@ -167,11 +165,11 @@ func TestTwoCachesInARowKeepEachOtherFresh(t *testing.T) {
 	}
 }
 
-// What a 304 forbids to keep is kept no longer, whoever asked (RFC 9111 §4.3.4); what this client's
-// request forbids alone stays for the others.
-func TestNotModifiedThatEndsWhatIsStored(t *testing.T) {
+// A 304 that forbids storing ends the stored response, whoever asked (RFC 9111 §4.3.4). A refusal
+// that only this client's request caused leaves it stored for others.
+func TestNotModifiedThatForbidsStoringEndsTheEntry(t *testing.T) {
 	for name, c := range map[string]struct {
-		update  string // the 304's Cache-Control
+		update  string // the Cache-Control of the 304
 		request []string
 		ended   bool
 	}{
@@ -197,7 +195,8 @@ func TestNotModifiedThatEndsWhatIsStored(t *testing.T) {
 							w.Header().Del("Content-Length")
 							w.WriteHeader(http.StatusNotModified)
 						}
-						w.WriteHeader(http.StatusOK) // of a handler that says nothing at all nothing is taken
+						// Without this call nothing would be taken from the answer to HEAD.
+						w.WriteHeader(http.StatusOK)
 						return
 					}
 					io.WriteString(w, "public")
@@ -212,7 +211,7 @@ func TestNotModifiedThatEndsWhatIsStored(t *testing.T) {
 					require.NoError(t, err)
 					response.Body.Close()
 					if method == http.MethodGet {
-						require.Equal(t, "public", string(body), "it was validated")
+						require.Equal(t, "public", string(body), "the stored body must answer the validated request")
 					}
 					require.Equal(t, "1", response.Header.Get("X-Update"))
 					require.NoError(t, b.cache.Wait(t.Context()))
@@ -222,57 +221,5 @@ func TestNotModifiedThatEndsWhatIsStored(t *testing.T) {
 				})
 			})
 		}
-	}
-}
-
-// Users with credentials who validate at once what may not be stored for them do not take turns.
-func TestValidationsThatAreNotStoredAreMadeTogether(t *testing.T) {
-	for _, update := range []string{"max-age=10", "private"} {
-		origin := func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Etag", `"e"`)
-			w.Header().Set("Cache-Control", "max-age=10")
-			if r.Header.Get("If-None-Match") != "" {
-				time.Sleep(time.Second)
-				w.Header().Set("Cache-Control", update)
-				w.WriteHeader(http.StatusNotModified)
-				return
-			}
-			io.WriteString(w, "public")
-		}
-		eachBubble(t, middleware.Config{}, origin, func(t *testing.T, b *bubble) {
-			b.get("/")
-			require.NoError(t, b.cache.Wait(t.Context()))
-			time.Sleep(11 * time.Second)
-			began := time.Now()
-			bodies, _ := b.crowd("/", func(n int) []string { return []string{"Authorization", fmt.Sprint(n)} })
-			for _, body := range bodies {
-				require.Equal(t, "public", body)
-			}
-			require.LessOrEqual(t, time.Since(began), 2*time.Second)
-			synctest.Wait()
-		})
-	}
-}
-
-// A client's own no-store says nothing about what others with credentials get: these go on sharing
-// one answer.
-func TestNoStoreOfOneWithCredentialsIsNoNews(t *testing.T) {
-	origin := func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(time.Second)
-		w.Header().Set("Cache-Control", "public, max-age=10")
-		io.WriteString(w, "page")
-	}
-	for _, path := range []string{"/", "/stored"} {
-		asked := 0
-		eachBubble(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) { asked++; origin(w, r) }, func(t *testing.T, b *bubble) {
-			if path == "/stored" {
-				b.get(path)
-				time.Sleep(time.Minute) // stale
-			}
-			require.Equal(t, "page", b.get(path, "Authorization", "x", "Cache-Control", "no-store").body)
-			asked = 0
-			b.crowd(path, func(int) []string { return []string{"Authorization", "y"} })
-			require.Equal(t, 1, asked)
-		})
 	}
 }

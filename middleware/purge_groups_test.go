@@ -18,8 +18,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// groupedOrigin answers with the group g, by a clock that is an hour ahead, and invalidates it on
-// POST.
+// groupedOrigin answers with the group g and a Date an hour ahead. A POST invalidates the group.
 func groupedOrigin(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "max-age=600")
 	if r.Method == http.MethodPost {
@@ -31,27 +30,27 @@ func groupedOrigin(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "body")
 }
 
-// host is what all requests of these tests ask for, whichever server is in front.
+// host is the Host of all requests in these tests, whichever server is in front.
 var host = []string{"Host", "example.com"}
 
-// purgesOfMany are the purges of everything and of groups.
-var purgesOfMany = map[string]func(t *testing.T, h *house){
-	"all": func(t *testing.T, h *house) { require.NoError(t, h.cache.PurgeAll(t.Context())) },
-	"group": func(t *testing.T, h *house) {
-		r := h.keyed("/")
+// widePurges are the purges of everything and of groups.
+var widePurges = map[string]func(t *testing.T, h *harness){
+	"all": func(t *testing.T, h *harness) { require.NoError(t, h.cache.PurgeAll(t.Context())) },
+	"group": func(t *testing.T, h *harness) {
+		r := h.requestFor("/")
 		r.Host = "example.com"
 		require.NoError(t, h.cache.PurgeGroup(t.Context(), r, "g"))
 	},
-	"answer to POST": func(t *testing.T, h *house) { h.do(http.MethodPost, "/other", host...) },
+	"answer to POST": func(t *testing.T, h *harness) { h.do(http.MethodPost, "/other", host...) },
 }
 
-func TestPurgesOutliveARestart(t *testing.T) {
-	for name, purge := range purgesOfMany {
+func TestPurgesOfAllAndOfGroupsOutliveARestart(t *testing.T) {
+	for name, purge := range widePurges {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			disk, err := diskcache.Open(dir, nil)
 			require.NoError(t, err)
-			h := newHouse(t, "handler", middleware.Config{Storage: disk}, groupedOrigin)
+			h := newHarness(t, "handler", middleware.Config{Storage: disk}, groupedOrigin)
 			h.get("/", host...)
 			require.Contains(t, h.get("/", host...).status(), "; hit")
 			purge(t, h)
@@ -68,19 +67,19 @@ func TestPurgesOutliveARestart(t *testing.T) {
 	}
 }
 
-// secondHouse is another cache on the Storage of the first.
-func secondHouse(t *testing.T, h *house, cfg middleware.Config) *house {
-	second := &house{t: t, door: h.door, origin: h.origin}
+// newCacheOnSameStorage returns another cache on the Storage of the first.
+func newCacheOnSameStorage(t *testing.T, h *harness, cfg middleware.Config) *harness {
+	second := &harness{t: t, door: h.door, origin: h.origin}
 	second.open(cfg, nil)
 	return second
 }
 
-// Two caches on one Storage have one content: what one purges neither serves, nor stores if it was
-// being fetched.
+// Two caches on one Storage have the same content. What one purges, the other neither serves nor
+// stores if it was being fetched.
 func TestCachesOnOneStorageSeeEachOthersPurges(t *testing.T) {
-	purges := map[string]func(t *testing.T, h *house){
-		"key": func(t *testing.T, h *house) {
-			r := h.keyed("/")
+	purges := map[string]func(t *testing.T, h *harness){
+		"key": func(t *testing.T, h *harness) {
+			r := h.requestFor("/")
 			r.Host = "example.com"
 			if h.door == "handler" {
 				r.URL.Host = r.Host
@@ -90,7 +89,7 @@ func TestCachesOnOneStorageSeeEachOthersPurges(t *testing.T) {
 			}
 		},
 	}
-	for name, purge := range purgesOfMany {
+	for name, purge := range widePurges {
 		purges[name] = purge
 	}
 	eachStorage(t, func(t *testing.T, open func(t *testing.T) cirque.Storage) {
@@ -111,8 +110,8 @@ func TestCachesOnOneStorageSeeEachOthersPurges(t *testing.T) {
 					if wait := hold.Load(); wait != nil {
 						<-*wait
 					}
-				}, func(t *testing.T, one *house) {
-					other := secondHouse(t, one, cfg)
+				}, func(t *testing.T, one *harness) {
+					other := newCacheOnSameStorage(t, one, cfg)
 					version.Store(1)
 					one.get("/", host...)
 					require.NoError(t, one.cache.Wait(t.Context()))
@@ -124,15 +123,15 @@ func TestCachesOnOneStorageSeeEachOthersPurges(t *testing.T) {
 					hold.Store(&wait)
 					first := make(chan reply, 1)
 					before := one.requests()
-					go func() { first <- one.getHost("/") }()
-					eventually(t, func() bool { return one.requests() > before }, "the request")
+					go func() { first <- one.try(http.MethodGet, "/", host...) }()
+					eventually(t, func() bool { return one.requests() > before }, "the request reaches the origin")
 					time.Sleep(10 * time.Millisecond)
 					version.Store(3)
 					purge(t, other)
 					hold.Store(nil)
 					require.Equal(t, "v3", other.get("/", host...).body)
 					release()
-					require.Equal(t, "v2", (<-first).body, "who asked before the purge")
+					require.Equal(t, "v2", (<-first).body, "a request from before the purge must get its own answer")
 					require.NoError(t, one.cache.Wait(t.Context()))
 					require.NoError(t, other.cache.Wait(t.Context()))
 					require.Equal(t, "v3", one.get("/", host...).body)
@@ -143,27 +142,11 @@ func TestCachesOnOneStorageSeeEachOthersPurges(t *testing.T) {
 	})
 }
 
-// getHost is get for the host of these tests, from any goroutine.
-func (h *house) getHost(path string) reply {
-	r, err := http.NewRequest(http.MethodGet, h.front.URL+path, nil)
-	if err != nil {
-		return reply{Response: &http.Response{}, err: err}
-	}
-	r.Host = host[1]
-	resp, err := h.client.Do(r)
-	if err != nil {
-		return reply{Response: &http.Response{}, err: err}
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return reply{resp, string(body), err}
-}
-
-// What the origin dates an hour ahead is purged like everything else.
-func TestDatesAheadDoNotSurviveAPurge(t *testing.T) {
-	for name, purge := range purgesOfMany {
+// A response with a Date an hour ahead is purged like any other.
+func TestResponseDatedAheadDoesNotSurviveAPurge(t *testing.T) {
+	for name, purge := range widePurges {
 		t.Run(name, func(t *testing.T) {
-			eachDoor(t, middleware.Config{}, groupedOrigin, func(t *testing.T, h *house) {
+			eachDoor(t, middleware.Config{}, groupedOrigin, func(t *testing.T, h *harness) {
 				for range 2 {
 					h.get("/", host...)
 					require.Contains(t, h.get("/", host...).status(), "; hit")
@@ -175,12 +158,11 @@ func TestDatesAheadDoNotSurviveAPurge(t *testing.T) {
 	}
 }
 
-func TestPurgeThatTheStorageDoesNotTakeIsAnError(t *testing.T) {
+func TestPurgeThatTheStorageRefusesIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	disk, err := diskcache.Open(dir, nil)
 	require.NoError(t, err)
-	cache, err := middleware.New(middleware.Config{Storage: disk})
-	require.NoError(t, err)
+	cache := newCache(t, middleware.Config{Storage: disk})
 	require.NoError(t, cache.PurgeAll(t.Context()))
 	require.NoError(t, disk.Close())
 	require.ErrorIs(t, cache.PurgeAll(t.Context()), diskcache.ErrClosed)
@@ -189,16 +171,16 @@ func TestPurgeThatTheStorageDoesNotTakeIsAnError(t *testing.T) {
 	require.ErrorIs(t, cache.PurgeGroup(t.Context(), r, "g"), diskcache.ErrClosed)
 }
 
-// An answer to a POST, which may be stored for later GETs, was asked for before a purge that came
+// The answer to a POST, which could be stored for later GETs, is not stored after a purge that came
 // meanwhile.
-func TestPurgeOfAllVoidsTheAnswerToAPost(t *testing.T) {
-	for name, purge := range purgesOfMany {
+func TestPurgeOfAllKeepsTheAnswerToAPostFromBeingStored(t *testing.T) {
+	for name, purge := range widePurges {
 		if name == "answer to POST" {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			wait, release := gate(t)
-			h := newHouse(t, "handler", middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+			h := newHarness(t, "handler", middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Cache-Control", "max-age=600")
 				w.Header().Set("Cache-Groups", `"g"`)
 				if r.Method == http.MethodPost {
@@ -208,19 +190,8 @@ func TestPurgeOfAllVoidsTheAnswerToAPost(t *testing.T) {
 				io.WriteString(w, r.Method)
 			})
 			posted := make(chan reply, 1)
-			go func() {
-				r, _ := http.NewRequest(http.MethodPost, h.front.URL+"/", nil)
-				r.Host = host[1]
-				resp, err := h.client.Do(r)
-				if err != nil {
-					posted <- reply{err: err}
-					return
-				}
-				defer resp.Body.Close()
-				body, err := io.ReadAll(resp.Body)
-				posted <- reply{resp, string(body), err}
-			}()
-			eventually(t, func() bool { return h.requests() == 1 }, "the POST")
+			go func() { posted <- h.try(http.MethodPost, "/", host...) }()
+			eventually(t, func() bool { return h.requests() == 1 }, "the POST reaches the origin")
 			purge(t, h)
 			release()
 			require.Equal(t, "POST", (<-posted).body)
@@ -230,10 +201,10 @@ func TestPurgeOfAllVoidsTheAnswerToAPost(t *testing.T) {
 	}
 }
 
-// A background revalidation that a purge came upon brings nothing back.
-func TestPurgeDuringABackgroundRevalidation(t *testing.T) {
+// A background revalidation does not bring back an entry that was purged meanwhile.
+func TestPurgeDuringABackgroundRevalidationHolds(t *testing.T) {
 	wait, release := gate(t)
-	h := newHouse(t, "handler", middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+	h := newHarness(t, "handler", middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=600")
 		w.Header().Set("Etag", `"e"`)
 		w.Header().Set("Cache-Groups", `"g"`)
@@ -247,16 +218,16 @@ func TestPurgeDuringABackgroundRevalidation(t *testing.T) {
 	})
 	h.get("/", host...)
 	require.Contains(t, h.get("/", host...).status(), "; hit")
-	eventually(t, func() bool { return h.requests() == 2 }, "the revalidation")
+	eventually(t, func() bool { return h.requests() == 2 }, "the revalidation reaches the origin")
 	require.NoError(t, h.cache.PurgeAll(t.Context()))
 	release()
 	require.NoError(t, h.cache.Wait(t.Context()))
 	require.Contains(t, h.get("/", host...).status(), "fwd=uri-miss")
 }
 
-// Names of groups are not kept: however long they are, and however many, they take the few bytes of
-// their hashes.
-func TestMemoryOfGroupNames(t *testing.T) {
+// Group names are not kept. However many and however long they are, each takes the few bytes of its
+// hash.
+func TestMemoryIsBoundedForGroupNames(t *testing.T) {
 	count := 400
 	long := strings.Repeat("g", 30_000)
 	var next atomic.Int64
@@ -267,7 +238,7 @@ func TestMemoryOfGroupNames(t *testing.T) {
 		}
 		return faulty.Answer{Body: "body"}
 	}
-	h, _ := newFaultyHouse(t, "handler", middleware.Config{MaxBytes: 1 << 20}, script)
+	h, _ := newFaultyHarness(t, "handler", middleware.Config{MaxBytes: 1 << 20}, script)
 	h.do(http.MethodPost, "/")
 	before := heapInUse()
 	for range count {

@@ -12,7 +12,6 @@ import (
 	"math/rand/v2"
 	"mime"
 	"mime/multipart"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -30,10 +29,10 @@ import (
 	"github.com/cirquecache/cirque/tiered"
 )
 
-// A body whose file is truncated while it is being sent, and perhaps written anew, reaches the
-// client as it was stored or ends in an error. What waits in the buffers of the connection counts
-// too: sendfile would fill that with the file's pages, which a truncation turns into zeros.
-func TestTruncatedWhileSent(t *testing.T) {
+// A file of the disk store is truncated while its body is being sent, and perhaps filled again. The
+// client gets the body as it was stored, or an error. Bytes in the connection's buffers count too:
+// sendfile would put the file's pages there, and truncation turns those into zeros.
+func TestFileTruncatedWhileSentGivesNoWrongBytes(t *testing.T) {
 	bodies := map[string][]byte{}
 	for path, size := range map[string]int{"/1": 1 << 20, "/12": 12 << 20} {
 		body := make([]byte, size)
@@ -57,7 +56,7 @@ func TestTruncatedWhileSent(t *testing.T) {
 			if storage == "tier" {
 				cfg.Storage = tiered.New(memcache.New(memcache.Config{}), store, tiered.Config{MaxUpperBytes: 100_000})
 			}
-			eachDoor(t, cfg, origin, func(t *testing.T, h *house) {
+			eachDoor(t, cfg, origin, func(t *testing.T, h *harness) {
 				for _, path := range []string{"/1", "/12"} {
 					for _, ranges := range []string{"", "bytes=1000-", "bytes=0-99,300-700000"} {
 						for _, cut := range []int{0, 5000, 600_000} {
@@ -75,9 +74,10 @@ func TestTruncatedWhileSent(t *testing.T) {
 	}
 }
 
-func truncatedWhileSent(t *testing.T, h *house, dir, path string, body []byte, ranges string, cut int, anew bool) {
+func truncatedWhileSent(t *testing.T, h *harness, dir, path string, body []byte, ranges string, cut int, anew bool) {
 	t.Helper()
-	for range 3 { // until every byte was compared with its checksum, and the file is old enough for that to be remembered
+	// Until every byte was checked and the file is old enough for the check to be remembered.
+	for range 3 {
 		require.NoError(t, h.get(path).err)
 		time.Sleep(25 * time.Millisecond)
 	}
@@ -87,16 +87,7 @@ func truncatedWhileSent(t *testing.T, h *house, dir, path string, body []byte, r
 	if ranges != "" {
 		r.Header.Set("Range", ranges)
 	}
-	// On a connection of its own, which has little room for what is not read yet.
-	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		if err == nil {
-			err = conn.(*net.TCPConn).SetReadBuffer(64 << 10)
-		}
-		return conn, err
-	}
-	transport := &http.Transport{DisableCompression: true, DisableKeepAlives: true, DialContext: dial}
-	resp, err := transport.RoundTrip(r)
+	resp, err := oneRequestTransport.RoundTrip(r)
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	first := make([]byte, 100)
@@ -104,15 +95,17 @@ func truncatedWhileSent(t *testing.T, h *house, dir, path string, body []byte, r
 	require.NoError(t, err)
 	time.Sleep(5 * time.Millisecond) // the buffers fill
 
-	for _, file := range entryFiles(t, dir, len(body)) {
-		err := os.Truncate(file, int64(cut))
+	for _, path := range entryFiles(t, dir, len(body)) {
+		file, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // a damaged one of before, that was just removed
+			continue // a damaged file of an earlier round, which was just removed
 		}
 		require.NoError(t, err)
-		if anew {
-			require.NoError(t, os.Truncate(file, int64(len(body)+10_000)))
+		require.NoError(t, file.Truncate(int64(cut)))
+		if anew { // through the open file, which the store may remove meanwhile
+			require.NoError(t, file.Truncate(int64(len(body)+10_000)))
 		}
+		require.NoError(t, file.Close())
 	}
 	rest, err := io.ReadAll(resp.Body)
 	got := append(first, rest...)
@@ -121,13 +114,13 @@ func truncatedWhileSent(t *testing.T, h *house, dir, path string, body []byte, r
 		case strings.Contains(ranges, ","):
 			wantParts(t, resp, got, body)
 		case ranges != "":
-			require.True(t, bytes.Equal(body[1000:], got), "a clean end of other bytes")
+			require.True(t, bytes.Equal(body[1000:], got), "the body ended without an error but differs")
 		default:
-			require.True(t, bytes.Equal(body, got), "a clean end of other bytes")
+			require.True(t, bytes.Equal(body, got), "the body ended without an error but differs")
 		}
 	}
 	if len(body) > 8<<20 && !strings.Contains(ranges, ",") {
-		require.Error(t, err, "the file was truncated in the midst of it")
+		require.Error(t, err, "a body that was truncated while it was sent must end in an error")
 	}
 	again := h.get(path)
 	require.NoError(t, again.err)
@@ -135,15 +128,15 @@ func truncatedWhileSent(t *testing.T, h *house, dir, path string, body []byte, r
 	require.NoError(t, h.cache.Wait(context.Background()))
 }
 
-// Something that opens only when somebody writes to it, in the place of an entry, holds nobody up:
-// the entry is fetched anew, and is a hit from then on.
-func TestFIFOInAnEntrysPlace(t *testing.T) {
+// A named pipe in the place of an entry's file opens only when somebody writes to it. It blocks
+// nobody: the entry is fetched again, and is a hit from then on.
+func TestNamedPipeInPlaceOfAnEntryBlocksNobody(t *testing.T) {
 	dir := t.TempDir()
 	store, err := diskcache.Open(dir, nil)
 	require.NoError(t, err)
 	defer store.Close()
 	cfg := middleware.Config{Storage: store, Eviction: store.Eviction()}
-	eachDoor(t, cfg, fresh(strings.Repeat("a body ", 20_000)), func(t *testing.T, h *house) {
+	eachDoor(t, cfg, fresh(strings.Repeat("a body ", 20_000)), func(t *testing.T, h *harness) {
 		h.get("/")
 		require.NoError(t, h.cache.Wait(t.Context()))
 		for _, file := range entryFiles(t, dir, 140_000) {
@@ -169,11 +162,11 @@ func wantParts(t *testing.T, resp *http.Response, got, body []byte) {
 		require.NoError(t, err)
 		b, err := io.ReadAll(part)
 		require.NoError(t, err)
-		require.True(t, bytes.Equal(want, b), "a clean end of other bytes")
+		require.True(t, bytes.Equal(want, b), "the body ended without an error but differs")
 	}
 }
 
-// entryFiles returns the files of the entries whose body is that long: each door has its own.
+// entryFiles returns the files of entries with a body of size bytes. Each door has its own.
 func entryFiles(t *testing.T, dir string, size int) (files []string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {

@@ -17,8 +17,7 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// streamBody is the body of an HTTP/3 request: what comes of it comes after wait, and its end if it
-// has one.
+// streamBody is the body of an HTTP/3 request. Its first bytes, or its end, come after wait.
 type streamBody struct {
 	wait   time.Duration
 	rest   io.Reader
@@ -43,13 +42,14 @@ func (s *streamBody) Read(p []byte) (int, error) {
 
 func (s *streamBody) Close() error { close(s.closed); return nil }
 
-type panicking struct{}
+type panickingReader struct{}
 
-func (panicking) Read([]byte) (int, error) { panic("broken body") }
+func (panickingReader) Read([]byte) (int, error) { panic("broken body") }
 
-// An HTTP/3 request does not say whether it has content. One without is cached like any other, one
-// that has, or may have, is not, and its content arrives whole.
-func TestHTTP3RequestsShowWhetherTheyHaveContent(t *testing.T) {
+// An HTTP/3 request does not say whether it has content. A request without content is cached like
+// any other. A request that has, or may have, content is not cached, and its content arrives
+// complete.
+func TestHTTP3RequestIsCachedOnlyWithoutContent(t *testing.T) {
 	broken := errors.New("stream reset")
 	for name, c := range map[string]struct {
 		wait   time.Duration
@@ -61,24 +61,23 @@ func TestHTTP3RequestsShowWhetherTheyHaveContent(t *testing.T) {
 		read   string // what the handler reads
 		err    error
 	}{
-		"none":                 {body: func() io.Reader { return strings.NewReader("") }, cached: true},
-		"none, HEAD":           {body: func() io.Reader { return strings.NewReader("") }, method: "HEAD", cached: true},
-		"none, its end late":   {wait: 100 * time.Millisecond, body: func() io.Reader { return strings.NewReader("") }, cached: true, took: 100 * time.Millisecond},
-		"some":                 {body: func() io.Reader { return strings.NewReader("content") }, read: "content"},
-		"a single byte":        {body: func() io.Reader { return strings.NewReader("c") }, read: "c"},
-		"some, soon":           {wait: 100 * time.Millisecond, body: func() io.Reader { return strings.NewReader("content") }, took: 100 * time.Millisecond, read: "content"},
-		"some, late":           {wait: time.Hour, body: func() io.Reader { return strings.NewReader("content") }, took: time.Hour, read: "content"},
-		"none, its end later":  {wait: time.Hour, body: func() io.Reader { return strings.NewReader("") }, took: time.Hour},
-		"some, with its error": {body: func() io.Reader { return io.MultiReader(strings.NewReader("con"), errorReader{broken}) }, read: "con", err: broken},
-		"an error":             {body: func() io.Reader { return errorReader{broken} }, err: broken},
-		"a panic":              {body: func() io.Reader { return panicking{} }, err: errors.New("broken body")},
-		"expects 100":          {body: func() io.Reader { return strings.NewReader("") }, header: "Expect"},
+		"none":                        {body: func() io.Reader { return strings.NewReader("") }, cached: true},
+		"none, HEAD":                  {body: func() io.Reader { return strings.NewReader("") }, method: "HEAD", cached: true},
+		"none, its end after 100 ms":  {wait: 100 * time.Millisecond, body: func() io.Reader { return strings.NewReader("") }, cached: true, took: 100 * time.Millisecond},
+		"some":                        {body: func() io.Reader { return strings.NewReader("content") }, read: "content"},
+		"a single byte":               {body: func() io.Reader { return strings.NewReader("c") }, read: "c"},
+		"some, after 100 ms":          {wait: 100 * time.Millisecond, body: func() io.Reader { return strings.NewReader("content") }, took: 100 * time.Millisecond, read: "content"},
+		"some, after an hour":         {wait: time.Hour, body: func() io.Reader { return strings.NewReader("content") }, took: time.Hour, read: "content"},
+		"none, its end after an hour": {wait: time.Hour, body: func() io.Reader { return strings.NewReader("") }, took: time.Hour},
+		"some, then an error":         {body: func() io.Reader { return io.MultiReader(strings.NewReader("con"), errorReader{broken}) }, read: "con", err: broken},
+		"an error":                    {body: func() io.Reader { return errorReader{broken} }, err: broken},
+		"a panic":                     {body: func() io.Reader { return panickingReader{} }, err: errors.New("broken body")},
+		"none, Expect: 100-continue":  {body: func() io.Reader { return strings.NewReader("") }, header: "Expect"},
 	} {
 		for _, door := range []string{"handler", "transport"} {
 			t.Run(name+" "+door, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					cache, err := middleware.New(middleware.Config{})
-					require.NoError(t, err)
+					cache := newCache(t, middleware.Config{})
 					read := make(chan string, 2)
 					next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						if r.Body == nil {
@@ -86,7 +85,7 @@ func TestHTTP3RequestsShowWhetherTheyHaveContent(t *testing.T) {
 						}
 						body, err := io.ReadAll(r.Body)
 						if c.err == nil && err != nil || c.err != nil && (err == nil || !strings.Contains(err.Error(), c.err.Error())) {
-							t.Error("read error", err)
+							t.Error("the handler's read returned", err)
 						}
 						read <- string(body)
 						fresh("x")(w, r)
@@ -125,11 +124,10 @@ type errorReader struct{ err error }
 
 func (e errorReader) Read([]byte) (int, error) { return 0, e.err }
 
-// A request that never shows is answered all the same.
-func TestHTTP3RequestThatStaysOpen(t *testing.T) {
+// A request whose body neither yields a byte nor ends is answered after a second, uncached.
+func TestHTTP3RequestThatStaysOpenIsAnsweredUncached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache, err := middleware.New(middleware.Config{})
-		require.NoError(t, err)
+		cache := newCache(t, middleware.Config{})
 		r := httptest.NewRequest("GET", "/", nil)
 		body := newStreamBody(1000*time.Hour, nil)
 		r.Body, r.Proto, r.ProtoMajor, r.ContentLength = body, "HTTP/3.0", 3, -1
@@ -143,11 +141,10 @@ func TestHTTP3RequestThatStaysOpen(t *testing.T) {
 	})
 }
 
-// The same goes for HTTP/2, where the end of a stream may come after the header, as Go's own client
-// sends it for a Body whose length it does not know.
-func TestHTTP2RequestsShowWhetherTheyHaveContent(t *testing.T) {
-	cache, err := middleware.New(middleware.Config{})
-	require.NoError(t, err)
+// HTTP/2 may also send the end of a stream after the header. Go's own client does so for a Body of
+// unknown length.
+func TestHTTP2RequestIsCachedOnlyWithoutContent(t *testing.T) {
+	cache := newCache(t, middleware.Config{})
 	front := httptest.NewUnstartedServer(cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Cache-Control", "max-age=60")

@@ -2,13 +2,15 @@ package middleware_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -19,22 +21,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// plain hides that a storage streams, so that bodies are spooled beside it.
-type plain struct{ cirque.Storage }
-
-// Lookup implements cirque.Storage. It does not show writes under way, as a Storage that does not
-// stream cannot.
-func (p plain) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
-	meta, hit, err := p.Storage.Lookup(ctx, key)
-	if err == nil && !hit.CountsAccess() {
-		_ = hit.Close()
-		return nil, nil, cirque.ErrNotFound
-	}
-	return meta, hit, err
-}
-
-// storageScript answers by path: pages with and without variants, that are fresh, stale, or served
-// while they are revalidated.
+// storageScript answers by path: pages with and without variants, which are fresh, stale, or may be
+// served while they are revalidated.
 func storageScript(w http.ResponseWriter, r *http.Request) {
 	variant := ""
 	if r.URL.Path == "/vary" {
@@ -60,7 +48,7 @@ func storageScript(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, storedBody(r.URL.Path, variant))
 }
 
-// storedBody is larger than what an entry has room for beside its meta.
+// storedBody is longer than the room that an entry has beside its meta.
 func storedBody(path, variant string) string {
 	if path != "/vary" {
 		variant = ""
@@ -68,9 +56,8 @@ func storedBody(path, variant string) string {
 	return strings.Repeat(path+" "+variant+"\n", 8<<10/len(path))
 }
 
-// visit asks for everything there is, in every way. Answers may be missing, or break off; they must
-// not be wrong.
-func (h *house) visit(rounds int) {
+// visit sends requests of every kind. Answers may be missing or break off; they must not be wrong.
+func (h *harness) visit(rounds int) {
 	for range rounds {
 		for _, path := range []string{"/fresh", "/stale", "/swr", "/vary", "/uncacheable"} {
 			for _, v := range []string{"1", "2"} {
@@ -93,9 +80,8 @@ func (h *house) visit(rounds int) {
 	}
 }
 
-// check asks, and fails the test if the answer is neither an error, nor what was wanted, nor the
-// whole of that.
-func (h *house) check(method, path, variant, want string, header ...string) {
+// check sends a request. It fails the test unless the answer is an error, want, or the whole body.
+func (h *harness) check(method, path, variant, want string, header ...string) {
 	h.t.Helper()
 	got := h.try(method, path, append(header, "X-V", variant)...)
 	whole := storedBody(path, variant)
@@ -108,40 +94,38 @@ func (h *house) check(method, path, variant, want string, header ...string) {
 	}
 }
 
-// purgeAnyhow purges, whatever comes of it: a panic of the storage is the caller's.
-func (h *house) purgeAnyhow(path string, purge func(context.Context, *http.Request) error) {
+// purgeAnyhow purges and ignores the outcome: a panic of the Storage reaches the caller.
+func (h *harness) purgeAnyhow(path string, purge func(context.Context, *http.Request) error) {
 	defer func() { _ = recover() }()
-	_ = purge(context.Background(), h.keyed(path))
+	_ = purge(context.Background(), h.requestFor(path))
 }
 
-var errDisk = errors.New("disk on fire")
-
-// A storage that fails, delays or panics at any call of any method never makes the cache crash,
-// hang or serve wrong bytes; nothing that it handed out stays open, and when the fault is over all
-// is well again.
+// A Storage may fail, delay or panic at any call of any method. The cache never crashes, hangs or
+// serves wrong bytes, nothing that the Storage handed out stays open, and afterwards the cache
+// works.
 //
-// It keeps: whoever begins a flight ends it, exactly once, on every path.
-func TestFaultyStorage(t *testing.T) {
+// Invariant: every flight that begins ends exactly once, on every path.
+func TestFaultyStorageNeverGivesAWrongAnswer(t *testing.T) {
 	faults := map[string]faultystorage.Fault{
 		"fails":  {Err: errDisk},
 		"delays": {Delay: time.Millisecond},
 		"panics": {Panic: "storage broken"},
 		"tears":  {Err: errDisk, Partial: 10},
 	}
-	// The calls that fail, by door; 0: all.
+	// which call of the method fails, by door; 0 is every call
 	nths, rounds := map[string][]int{"handler": {0}, "transport": {2}}, 1
-	if long() {
+	if longTests() {
 		every := []int{0, 1, 2, 3, 4, 7}
 		nths, rounds = map[string][]int{"handler": every, "transport": every}, 3
 	}
-	for _, stores := range []string{"streaming", "plain"} {
+	for _, stores := range []string{"streaming", "not streaming"} {
 		for name, fault := range faults {
 			for _, op := range faultystorage.Ops() {
 				if name == "tears" && op != faultystorage.HitRead && op != faultystorage.MissWrite && op != faultystorage.HitWriteTo {
 					continue
 				}
-				if stores == "plain" && !long() && !strings.HasPrefix(op.String(), "Miss") {
-					continue // it differs in how it is written
+				if stores == "not streaming" && !longTests() && !strings.HasPrefix(op.String(), "Miss") {
+					continue // Only the writing differs.
 				}
 				t.Run(fmt.Sprintf("%s/%s/%v", stores, name, op), func(t *testing.T) {
 					for door, nths := range nths {
@@ -152,7 +136,7 @@ func TestFaultyStorage(t *testing.T) {
 				})
 			}
 		}
-		// The other way round.
+		// The two doors swap their calls.
 		nths["handler"], nths["transport"] = nths["transport"], nths["handler"]
 	}
 }
@@ -162,8 +146,8 @@ func testFaultyStorage(t *testing.T, door, stores string, op faultystorage.Op, n
 		var over atomic.Bool
 		script := faultystorage.Nth(op, nth, fault)
 		var base cirque.Storage = memcache.New(memcache.Config{})
-		if stores == "plain" {
-			base = plain{base}
+		if stores == "not streaming" {
+			base = notStreaming{base}
 		}
 		store, tally := faultystorage.Wrap(base, func(op faultystorage.Op, call int) faultystorage.Fault {
 			if over.Load() {
@@ -171,18 +155,74 @@ func testFaultyStorage(t *testing.T, door, stores string, op faultystorage.Op, n
 			}
 			return script(op, call)
 		})
-		h := newHouse(t, door, middleware.Config{Storage: store, LockWait: time.Second}, storageScript)
+		h := newHarness(t, door, middleware.Config{Storage: store, LockWait: time.Second}, storageScript)
 		h.client.Timeout = 20 * time.Second
 		h.visit(rounds)
 		over.Store(true)
 		for _, path := range []string{"/fresh", "/vary"} {
 			for range 2 {
-				require.True(t, storedBody(path, "1") == h.get(path, "X-V", "1").body, "after the fault")
+				require.True(t, storedBody(path, "1") == h.get(path, "X-V", "1").body, "the cache must serve the right body after the fault")
 			}
 		}
 		if fault.Panic != nil && door == "transport" && (op == faultystorage.HitRead || op == faultystorage.HitWriteTo || op == faultystorage.HitSeekRange) {
-			return // httputil.ReverseProxy, whose the body is, does not close one that panics
+			return // httputil.ReverseProxy owns the body and does not close one that panics.
 		}
-		eventually(t, func() bool { return len(tally.Open()) == 0 }, "handlers are closed")
+		eventually(t, func() bool { return len(tally.Open()) == 0 }, "all hit and miss handlers are closed")
 	})
+}
+
+// If nothing can be stored, the clients of a hot key do not go to the origin one after the other.
+// After two failed turns in a row, all waiters are released.
+func TestFailedWritesReleaseAllWaiters(t *testing.T) {
+	failing := func(streams bool, op faultystorage.Op) middleware.Config {
+		var base cirque.Storage = memcache.New(memcache.Config{})
+		if !streams {
+			base = notStreaming{base}
+		}
+		store, _ := faultystorage.Wrap(base, faultystorage.Nth(op, 0, faultystorage.Fault{Err: errDisk}))
+		return middleware.Config{Storage: store}
+	}
+	for name, cfg := range map[string]middleware.Config{
+		"no write begins":                  failing(true, faultystorage.MissHandler),
+		"no write begins, not streaming":   failing(false, faultystorage.MissHandler),
+		"writes break off, not streaming":  failing(false, faultystorage.MissWrite),
+		"no write finishes, not streaming": failing(false, faultystorage.MissFinish),
+		"too many fills":                   {MaxFills: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const fetch = 100 * time.Millisecond
+				cache := newCache(t, cfg)
+				end := make(chan struct{})
+				door := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					time.Sleep(fetch)
+					w.Header().Set("Cache-Control", "max-age=60")
+					io.WriteString(w, strings.Repeat(r.URL.Path, 1000))
+					if r.URL.Path == "/busy" {
+						<-end
+					}
+				}))
+				get := func(path string) string {
+					w := httptest.NewRecorder()
+					door.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+					return w.Body.String()
+				}
+				var clients sync.WaitGroup
+				if name == "too many fills" {
+					clients.Go(func() { get("/busy") })
+					time.Sleep(fetch)
+				}
+				start := time.Now()
+				var hot sync.WaitGroup
+				for range 30 {
+					hot.Go(func() { require.Equal(t, strings.Repeat("/hot", 1000), get("/hot")) })
+				}
+				hot.Wait()
+				require.LessOrEqual(t, time.Since(start), 3*fetch)
+				close(end)
+				clients.Wait()
+				require.NoError(t, cache.Wait(t.Context()))
+			})
+		})
+	}
 }
