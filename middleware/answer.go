@@ -13,24 +13,24 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// answer is a response served from the Storage, or from a fill on its way there. Its header is
-// filled in by transaction.answer; the body is the caller's to send and to close.
+// answer is a response that is served from the Storage, or from a fill. transaction.answer fills in
+// its header. The caller must send the body and close it.
 type answer struct {
 	status int
-	length int64         // of the body sent; negative where unknown
-	body   io.ReadCloser // nil where there is none to send
-	flight *flight       // the fill behind the body, whose trailer is sent after it; nil where there is none
+	length int64         // of the body that is sent; negative if unknown
+	body   io.ReadCloser // nil if no body is sent
+	flight *flight       // behind the body, if there is one: its trailer is sent after the body
 	live   bool          // the body is still being written
 }
 
-// answer turns what the walk found into a response to this request, and fills header, which must be
+// answer makes a response to this request of what the walk found, and fills header, which must be
 // empty.
 func (x *transaction) answer(header http.Header) answer {
 	meta := x.hc.Meta()
 	room := meta.Header().CopyWithRoom(header, finishHeaderFields)
 	x.addFromOrigin(header, nil)
 	x.finishHeader(header, meta, room)
-	current := x.upstream.as != storePost && rules.HasPreconditions(x.req.Header) && x.notModified(meta) // before the hit is taken: the hook may panic
+	current := x.upstream.as != storePost && rules.HasPreconditions(x.req.Header) && x.notModified(meta) // before TakeHit, because the hook may panic
 	hit := x.hc.TakeHit()
 	a := answer{status: meta.StatusCode(), length: -1, flight: x.flight}
 	if a.flight == nil || a.flight.fill.Load() == nil {
@@ -55,7 +55,7 @@ func (x *transaction) answer(header http.Header) answer {
 	}
 	a.length = size
 	if known && len(a.flight.trailers()) > 0 {
-		known, a.live = false, true // a trailer needs a body whose length is not announced (RFC 9112 §7.1.2)
+		known, a.live = false, true // a trailer needs a body without Content-Length (RFC 9112 §7.1.2)
 		delete(header, "Content-Length")
 	}
 	if !known {
@@ -71,24 +71,24 @@ func (x *transaction) answer(header http.Header) answer {
 	return a
 }
 
-// notOurs are the fields of an answer that are not handed through: about its framing or its age, or
-// in a 304 about a content that it doesn't have (RFC 9110 §15.4.5).
+// notFromOrigin lists fields that addFromOrigin never copies. They describe the framing or the age
+// of an answer, or, in a 304, a content that the 304 does not have (RFC 9110 §15.4.5).
 var notFromOrigin = []string{"Age", "Content-Length", "Content-Range", "Content-Encoding", "Content-Type", "Trailer", "Vary"}
 
-// ofTheContent are, beside notOurs, the fields that describe the content of the response they came
-// in (RFC 9110 §8, RFC 9530). A 304 that is made of a 200 does not have them (RFC 9110 §15.4.5).
+// contentFields lists further fields that describe the content of the response in which they came
+// (RFC 9110 §8, RFC 9530). A 304 that is made of a 200 does not have them (RFC 9110 §15.4.5).
 var contentFields = []string{
 	"Accept-Ranges", "Content-Digest", "Content-Disposition", "Content-Language", "Content-Md5", "Digest", "Last-Modified", "Repr-Digest",
 }
 
-// addFromOrigin adds the fields that the origin sent with its answer to this very request and that header
-// does not have, except for those in notOurs and in except: they are for this client, and for
-// nobody after it (RFC 9111 §5.2.2.4 and §5.2.2.7, RFC 6265 §3).
+// addFromOrigin adds to header the fields of the origin's answer to this very request that header
+// lacks, except for those in notFromOrigin and in except. They are for this client, and for nobody
+// after it (RFC 9111 §5.2.2.4 and §5.2.2.7, RFC 6265 §3).
 func (x *transaction) addFromOrigin(header http.Header, except []string) {
 	if x.answerHeader == nil || x.background {
 		return
 	}
-	var own http.Header // less what concerns the connection alone; made for the first field that is missing, if any is
+	var own http.Header // without the fields of the connection; made when the first missing field is found
 	for name, values := range x.answerHeader {
 		if header[name] != nil || len(values) == 0 || slices.Contains(notFromOrigin, name) || slices.Contains(except, name) {
 			continue
@@ -103,15 +103,16 @@ func (x *transaction) addFromOrigin(header http.Header, except []string) {
 	}
 }
 
-// ownFields is how many fields finishHeader sets.
+// finishHeaderFields is how many fields finishHeader sets.
 const finishHeaderFields = 2
 
-// finishHeader sets the fields that belong to this answer rather than to the stored response. Their
-// values go into room.
+// finishHeader sets the fields that belong to this answer and not to the stored response. Their
+// values are stored in room.
 func (x *transaction) finishHeader(header http.Header, meta *cirque.CacheMeta, room []string) {
 	if x.answerHeader == nil || x.answerHeader["Age"] != nil {
-		// RFC 9111 §5.1: Age says that the origin did not generate or validate the response for
-		// this request, here or further up.
+		// RFC 9111 §5.1: Age means that the origin did not generate or validate the response for
+		// this request. So it is left out if the origin did so, unless a cache further up has set
+		// it.
 		age := int64(meta.Age(x.now) / time.Second)
 		room[0] = strconv.FormatInt(min(age, 1<<31), 10)
 		header["Age"] = room[:1:1]
@@ -122,8 +123,8 @@ func (x *transaction) finishHeader(header http.Header, meta *cirque.CacheMeta, r
 	x.setCacheStatus(header, room[1:1:2])
 }
 
-// weaken makes a strong entity tag weak: the bytes that went out are not those it was given for
-// (RFC 9110 §8.8.1).
+// weaken makes a strong entity tag weak: the bytes that are sent are not those for which the origin
+// gave it (RFC 9110 §8.8.1).
 func weaken(header http.Header) {
 	if tag := header.Get("Etag"); tag != "" {
 		header["Etag"] = []string{rules.WeakTag(tag)}
@@ -141,12 +142,13 @@ func (x *transaction) notModified(meta *cirque.CacheMeta) bool {
 	return rules.EvaluatePreconditions(x.req.Method, x.req.Header, meta) == rules.PreconditionNotModified
 }
 
+// notModifiedAnswer makes a the 304 that stands for hit, and closes hit.
 func (x *transaction) notModifiedAnswer(a answer, header http.Header, meta *cirque.CacheMeta, hit cirque.HitHandler) answer {
 	_ = hit.Close()
 	clear(header)
 	rules.NotModifiedHeader(meta, header)
-	// What the origin said to this very request reaches the client, known or not (RFC 9110 §5.1): a
-	// cache there brings its stored response up to date with it (RFC 9111 §3.2).
+	// The client gets the fields of the origin's answer to this very request, known or not (RFC
+	// 9110 §5.1): a cache there updates its stored response with them (RFC 9111 §3.2).
 	if x.status.fwdStatus == http.StatusNotModified {
 		x.addFromOrigin(header, nil)
 	} else {

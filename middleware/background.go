@@ -10,10 +10,10 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// revalidateInBackground asks the origin about a stale entry that is served, independently of the
-// request it is served to (RFC 5861 §3). The write permit of x goes there. chain is the handler
-// that the request goes through; nil at the Transport door, whose requests need nothing around
-// them.
+// revalidateInBackground asks the origin about a stale entry that is served now. It does not depend
+// on the request to which the entry is served (RFC 5861 §3). It takes the write permit of x. chain
+// is the handler to which the request is sent; nil at the Transport door, where it goes straight to
+// the base.
 func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http.Handler) {
 	c := x.cache
 	var wants selection
@@ -38,7 +38,7 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 	}
 	key := x.hc.Key().WithVariance(cirque.HashBinary{})
 	b.enable(key)
-	b.hc.SetWriteLock(x.hc.TakeWriteLock()) // now that no hook can panic any more
+	b.hc.SetWriteLock(x.hc.TakeWriteLock()) // from here on no hook can panic
 	turn := c.revalidations.enter(cancel)
 	if turn == nil {
 		b.hc.Release()
@@ -67,12 +67,13 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 	}()
 }
 
-// revalidate is the walk of a background revalidation of what was last updated at served.
+// revalidate is the walk of a background revalidation. served is when the stale entry was last
+// updated.
 func (x *transaction) revalidate(served time.Time) {
 	meta, hit, err := x.lookup()
 	switch {
 	case err == nil && meta.Updated().After(served):
-		// Another request has seen to it between this one's lookup and its lock.
+		// Another request updated the entry between the lookup and the lock of this one.
 		_ = hit.Close()
 		x.hc.ReleaseWriteLock("")
 		return

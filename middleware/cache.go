@@ -14,7 +14,7 @@ import (
 )
 
 // Cache is an HTTP cache with two front doors, Handler and Transport. It is safe for concurrent
-// use. New makes one; the zero Cache panics when it is used.
+// use. It must be made by New; the zero Cache panics when it is used.
 type Cache struct {
 	cfg        Config
 	opts       *cirque.CacheOptions
@@ -22,16 +22,15 @@ type Cache struct {
 	namespaces [doorCount]string
 	public     publicOrigin
 
-	limit         int64 // of the Storage; zero or less: none is known
+	limit         int64 // of the Storage, in bytes; zero or less if none is known
 	fills         places
 	revalidations revalidations
 	flights       flights
 	sends         sends
 	unreached     unreached
-	noChainLogged sync.Once // that there is no background revalidation
+	noChainLogged sync.Once // for the warning that background revalidation is not possible
 
-	// background is done when Close gives up waiting: everything that outlives its request ends
-	// then.
+	// background ends when Close stops waiting. Then everything that outlives its request ends.
 	background context.Context
 	abort      context.CancelCauseFunc
 
@@ -39,7 +38,8 @@ type Cache struct {
 	counters *counters
 }
 
-// New returns a cache. The zero Config is a shared cache of 256 MiB in memory.
+// New returns a cache, or an error that lists what is wrong with cfg. The zero Config is a shared
+// cache with 256 MiB of memory.
 func New(cfg Config) (*Cache, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -79,26 +79,27 @@ func (c *Cache) mustBeNew() {
 	}
 }
 
-// Options returns what the cache drives its HttpCaches with, for those who want to drive one
-// themselves beside it, or to put responses into the cache (package put).
+// Options returns the options with which the cache drives each HttpCache. They are for programs
+// that drive an HttpCache themselves beside this cache, or put responses into it (package put).
 func (c *Cache) Options() *cirque.CacheOptions {
 	c.mustBeNew()
 	return c.opts
 }
 
-// Policy returns the rules that the cache goes by.
+// Policy returns the rules that the cache follows.
 func (c *Cache) Policy() *rules.Policy {
 	c.mustBeNew()
 	return c.policy
 }
 
-// ErrClosed is why fills and revalidations end that were under way when Close ran out of time.
+// ErrClosed is the error of fills and revalidations that Close ended because its context ended.
 var ErrClosed = errors.New("middleware: cache closed")
 
-// Close lets the fills and background revalidations under way come to their end, or aborts them
-// when ctx ends, and returns when none is left; its error is ctx's. From Close on nothing more is
-// stored: hits are still served, and what else is asked for passes through. The Storage stays open:
-// who made it closes it.
+// Close waits until the fills and background revalidations under way have ended. If ctx ends first,
+// Close aborts them, waits until none is left, and returns the error of ctx.
+//
+// As soon as Close is called, no new fill begins: hits are still served, and all other requests go
+// to the origin. Close does not close the Storage; its owner does.
 func (c *Cache) Close(ctx context.Context) error {
 	c.mustBeNew()
 	c.underWay.close()
@@ -115,10 +116,12 @@ func (c *Cache) Close(ctx context.Context) error {
 	}
 }
 
-// Wait returns when the fills and background revalidations have ended that are under way now, or
-// when ctx ends, with its error. A client can have the whole of a response before the Storage has;
-// after Wait the next request finds what became of it. It is for tests above all, and must not be
-// called from inside a fill: by a handler behind the cache, or a hook.
+// Wait returns when the fills and background revalidations that are under way now have ended. If
+// ctx ends first, it returns the error of ctx.
+//
+// A client can have the whole of a response before the Storage has it; after Wait the next request
+// finds what was stored. Wait is meant for tests. It must not be called from inside a fill, which
+// is by a handler behind the cache or by a hook.
 func (c *Cache) Wait(ctx context.Context) error {
 	c.mustBeNew()
 	select {
@@ -129,7 +132,7 @@ func (c *Cache) Wait(ctx context.Context) error {
 	}
 }
 
-// logger returns Config.Logger, or what stands for it now.
+// logger returns Config.Logger, or the default logger of this moment.
 func (c *Cache) logger() *slog.Logger {
 	if c.cfg.Logger == nil {
 		return slog.Default()
@@ -137,22 +140,23 @@ func (c *Cache) logger() *slog.Logger {
 	return c.cfg.Logger
 }
 
-// storageFailed reports a failing Storage. The request goes on without it.
+// storageFailed logs that the Storage failed. The request continues without it.
 func (c *Cache) storageFailed(op string, err error) {
 	c.counters.storageErrors.add(op)
 	c.logger().Error("cirque: storage failed", slog.String("op", op), slog.Any("err", err))
 }
 
-// recoverBackground is the one recover boundary of a background goroutine: it reports.
+// recoverBackground is the only recover boundary of a background goroutine. It logs the panic.
 //
-// INVARIANT: it is the goroutine's first defer, and so the last to run: what the goroutine held is
-// released by the others, where a broken Storage can panic once more.
+// INVARIANT: it is the first defer of the goroutine, so it runs last. The other defers release what
+// the goroutine holds, and a broken Storage can panic there once more.
 func (c *Cache) recoverBackground(what string) {
 	if p := recover(); p != nil && p != http.ErrAbortHandler {
 		c.reportPanic(what, p)
 	}
 }
 
+// reportPanic logs a panic, with its stack.
 func (c *Cache) reportPanic(what string, p any) {
 	c.counters.failures.Add(1)
 	c.logger().Error("cirque: panic in background", slog.String("in", what),

@@ -11,16 +11,16 @@ import (
 // cacheStatus collects what this cache did with a request, for the Cache-Status field (RFC 9211).
 type cacheStatus struct {
 	hit       bool
-	fwd       string // why the request went forward (RFC 9211 §2.2); empty on a hit
+	fwd       string // why the request was forwarded (RFC 9211 §2.2); empty on a hit
 	fwdStatus int
 	stored    bool
 	collapsed bool
-	ttl       time.Duration // remaining freshness; negative when stale
+	ttl       time.Duration // remaining freshness; negative if stale
 	hasTTL    bool
 	detail    string
 }
 
-// The values of fwd that are not a ReuseDecision's.
+// Values of fwd that do not come from a rules.ReuseDecision.
 const (
 	fwdBypass   = "bypass"
 	fwdMethod   = "method"
@@ -29,19 +29,19 @@ const (
 	fwdPartial  = "partial"
 )
 
-// setTTL notes how long meta is still fresh at now.
+// setTTL notes how long meta is still fresh, counted from now.
 func (s *cacheStatus) setTTL(meta *cirque.CacheMeta, now time.Time) {
 	s.ttl, s.hasTTL = -meta.Staleness(now), true
 }
 
-// setStale notes that meta, which is stale at now, is the answer, and why.
+// setStale notes that the answer is meta although it is stale at now; detail says why.
 func (s *cacheStatus) setStale(meta *cirque.CacheMeta, now time.Time, detail string) {
 	s.setTTL(meta, now)
 	s.hit, s.fwd, s.detail = true, "", detail
 }
 
-// append returns this cache's member of the field, a Structured Fields item (RFC 9211 §2). key is
-// empty where it is not wanted.
+// append appends this cache's member of the field, a Structured Fields item (RFC 9211 §2). key is
+// empty if it is not wanted.
 func (s *cacheStatus) append(b []byte, name, key string) []byte {
 	b = append(b, name...)
 	if s.hit {
@@ -60,7 +60,7 @@ func (s *cacheStatus) append(b []byte, name, key string) []byte {
 		b = append(b, "; collapsed"...)
 	}
 	if s.hasTTL {
-		// Rounded down, so that a response that is stale by a fraction says -1 rather than 0.
+		// Rounded down, so that a response that is stale by less than a second has -1 and not 0.
 		seconds := s.ttl / time.Second
 		if s.ttl < 0 && s.ttl%time.Second != 0 {
 			seconds--
@@ -76,8 +76,8 @@ func (s *cacheStatus) append(b []byte, name, key string) []byte {
 	return b
 }
 
-// appendSFString appends s as a Structured Fields string (RFC 9651 §3.3.3), which has no room for
-// bytes beyond printable ASCII: they go in as "%xx".
+// appendSFString appends s as a Structured Fields string (RFC 9651 §3.3.3). Such a string holds
+// printable ASCII only; other bytes are written as "%xx".
 func appendSFString(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
@@ -94,8 +94,8 @@ func appendSFString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// setCacheStatus adds this cache's member to what caches further up said (RFC 9211 §2). room, if
-// not nil, is an empty slice for where they said nothing.
+// setCacheStatus adds this cache's member after those of the caches further up (RFC 9211 §2). room,
+// if not nil, is an empty slice that is used if there are none.
 func (x *transaction) setCacheStatus(header http.Header, room []string) {
 	var stack [128]byte
 	var key string

@@ -1,6 +1,6 @@
 package middleware
 
-//lint:file-ignore SA1019 http.Client sets Cancel for its Timeout: a RoundTripper has to know it
+//lint:file-ignore SA1019 http.Client sets Cancel for its Timeout: a RoundTripper must heed it
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 // hasCancel reports whether r has a Cancel channel.
 func hasCancel(r *http.Request) bool { return r.Cancel != nil }
 
-// roundTripCancellable is roundTrip for a request with a Cancel channel, which http.Client uses for its
-// Timeout. The channel is its client's: it ends the client's waiting and reading. What is fetched,
-// which may be for others too, does not get it.
+// roundTripCancellable is roundTrip for a request with a Cancel channel, which http.Client uses for
+// its Timeout. The channel ends the waiting and the reading of this client. The fetch, which may be
+// for others too, does not get the channel.
 func roundTripCancellable(r *http.Request, roundTrip func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	ctx := &cancelContext{Context: r.Context(), cancel: r.Cancel}
 	handedOn := false
@@ -45,16 +45,16 @@ func roundTripCancellable(r *http.Request, roundTrip func(*http.Request) (*http.
 	return response, err
 }
 
-// cancelContext is a context that a channel ends too. Only somebody who waits for that costs a
-// goroutine: hits do not.
+// cancelContext is a context that a channel ends too. It costs a goroutine only if somebody waits
+// for its end; hits do not.
 type cancelContext struct {
 	context.Context
 	cancel <-chan struct{}
 	mu     struct {
 		sync.Mutex
 		released bool
-		done     chan struct{} // nil until somebody waits
-		stop     chan struct{} // made with done
+		done     chan struct{} // nil until Done is called
+		stop     chan struct{} // closed by release; made with done
 	}
 }
 
@@ -72,6 +72,7 @@ func (c *cancelContext) Done() <-chan struct{} {
 	return c.mu.done
 }
 
+// watch closes done when the context ends, or returns when nobody waits any more.
 func (c *cancelContext) watch(done, ended chan struct{}) {
 	select {
 	case <-ended:
@@ -94,7 +95,7 @@ func (c *cancelContext) Err() error {
 	}
 }
 
-// release says that nobody waits any more. Done may still be asked for, and is closed if the context
+// release says that nobody waits any more. Done may still be called, and is closed if the context
 // has ended by then.
 func (c *cancelContext) release() {
 	c.mu.Lock()
@@ -105,7 +106,7 @@ func (c *cancelContext) release() {
 	c.mu.released = true
 }
 
-// cancelBody is a response body whose end is that of its cancelContext.
+// cancelBody is a response body that releases its cancelContext when it ends or is closed.
 type cancelBody struct {
 	io.ReadCloser
 	ctx *cancelContext
@@ -120,7 +121,7 @@ func (b *cancelBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo implements io.WriterTo: w gets the stored bytes themselves.
+// WriteTo implements io.WriterTo, so that w gets the stored bytes without a copy.
 func (b *cancelBody) WriteTo(w io.Writer) (int64, error) {
 	defer b.ctx.release()
 	return io.Copy(w, b.ReadCloser)

@@ -6,8 +6,8 @@ import (
 	"net/url"
 )
 
-// revalidationChain returns the handler that a background revalidation of r goes through; nil where
-// there is none, and clients wait, which is logged once.
+// revalidationChain returns the handler to which a background revalidation of r is sent. It is nil
+// if there is none; then clients wait, and this is logged once.
 func (c *Cache) revalidationChain(r *http.Request) http.Handler {
 	chain, why := c.chainOf(r)
 	if why != "" {
@@ -16,9 +16,9 @@ func (c *Cache) revalidationChain(r *http.Request) http.Handler {
 	return chain
 }
 
-// chainOf returns the handler that a request like r goes through from the start. It is nil where r
-// has no such handler, or the server adds values to its contexts that only Config.BackgroundContext
-// can add to a new one.
+// chainOf returns the handler through which a request like r comes from the start. It is nil if r
+// has no such handler, or if the server adds values to its contexts that only
+// Config.BackgroundContext can add to a new context; why says which.
 func (c *Cache) chainOf(r *http.Request) (chain http.Handler, why string) {
 	if c.cfg.Refresh != nil {
 		return c.cfg.Refresh(r), ""
@@ -36,16 +36,18 @@ func (c *Cache) chainOf(r *http.Request) (chain http.Handler, why string) {
 }
 
 // newRefreshRequest returns a GET like the one that the client of r sent, before routers and
-// handlers around the cache changed its URL. Its header must have lost the client's own wishes.
+// handlers around the cache changed its URL. header must already lack what only concerns this
+// client.
 func newRefreshRequest(ctx context.Context, r *http.Request, header http.Header) *http.Request {
 	request := newBackgroundRequest(ctx, r, header)
-	if original, err := url.ParseRequestURI(r.RequestURI); err == nil { // as servers do
+	if original, err := url.ParseRequestURI(r.RequestURI); err == nil { // as a server parses it
 		request.URL = original
 	}
 	return request
 }
 
-// newBackgroundRequest returns a GET like r, without what r's caller has in it for itself.
+// newBackgroundRequest returns a GET like r, with the given header, and without the body and the
+// context of r.
 func newBackgroundRequest(ctx context.Context, r *http.Request, header http.Header) *http.Request {
 	u := *r.URL
 	request := &http.Request{
@@ -55,21 +57,22 @@ func newBackgroundRequest(ctx context.Context, r *http.Request, header http.Head
 	return request.WithContext(ctx)
 }
 
-// backgroundContext returns the context of work that outlives r.
+// backgroundContext returns the context of work that outlives r. It ends with the cache.
 func (c *Cache) backgroundContext(r *http.Request) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(c.newContext(r))
 	stop := context.AfterFunc(c.background, func() { cancel(ErrClosed) })
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// newContext returns a context with what a server gives its requests, for a request like r.
+// newContext returns a context with the values that a server gives its requests, for a request like
+// r.
 func (c *Cache) newContext(r *http.Request) context.Context {
 	ctx := context.Background()
 	if c.cfg.BackgroundContext != nil {
 		ctx = c.cfg.BackgroundContext(r)
 	}
 	if server := r.Context().Value(http.ServerContextKey); server != nil {
-		// Without it, httputil.ReverseProxy would not abort on a truncated answer.
+		// Without this value, httputil.ReverseProxy would not abort a truncated answer.
 		ctx = context.WithValue(ctx, http.ServerContextKey, server)
 	}
 	if addr := r.Context().Value(http.LocalAddrContextKey); addr != nil {
@@ -79,11 +82,11 @@ func (c *Cache) newContext(r *http.Request) context.Context {
 }
 
 // noServer stands for a server that is not an http.Server, in the contexts of requests that
-// handlers get from the cache: httputil.ReverseProxy ends an answer that broke off as if it were
-// whole, unless its request names a server.
+// handlers get from the cache. Without a server in the context, httputil.ReverseProxy ends a
+// truncated answer as if it were whole.
 var noServer = &http.Server{}
 
-// withServer returns ctx with a value for http.ServerContextKey.
+// withServer returns ctx with a value for http.ServerContextKey: its own, or noServer.
 func withServer(ctx context.Context) context.Context {
 	if ctx.Value(http.ServerContextKey) != nil {
 		return ctx
@@ -91,7 +94,7 @@ func withServer(ctx context.Context) context.Context {
 	return context.WithValue(ctx, http.ServerContextKey, noServer)
 }
 
-// endingWith is a context that ends with one context, and has the values of another.
+// endingWith is a context that ends with one context and has the values of another.
 type endingWith struct {
 	context.Context
 	values context.Context

@@ -31,186 +31,211 @@ const (
 	DefaultName             = "Cirque"
 )
 
-// MinMaxBytes is the least that Config.MaxBytes may be, in bytes: enough for one small response.
+// MinMaxBytes is the least value of Config.MaxBytes, in bytes. It is enough for one small response.
 const MinMaxBytes = 4 << 10
 
-// Ranges says what to do with a Range request that the cache cannot answer.
+// Ranges says what the cache does with a Range request that it cannot answer from what is stored.
 type Ranges uint8
 
 const (
-	// RangesWhole fetches the whole representation, stores it, and answers the range from it as it
-	// comes. If Content-Length announces more than MaxObjectBytes, that fetch is given up and the
-	// range is sent on, uncached.
+	// RangesWhole fetches the whole representation, stores it, and answers the range from it while
+	// it arrives. If Content-Length announces more than MaxObjectBytes, the cache cancels that
+	// fetch, sends the range to the origin, and stores nothing.
 	RangesWhole Ranges = iota
-	// RangesForward sends the range on, for large media, and stores the part that comes back if it
-	// has a strong validator; parts of one representation are combined (RFC 9111 §3.3 and §3.4).
+	// RangesForward sends the range to the origin. It is meant for large media. The cache stores
+	// the part that comes back if it has a strong validator, and combines parts of one
+	// representation (RFC 9111 §3.3 and §3.4).
 	RangesForward
 )
 
 // Config configures New. The zero Config is a shared cache in memory. Every limit has a default,
-// which zero selects; negative values are errors. A Config may be used for several caches as long
-// as they do not share a Storage that is not meant to be shared.
+// which zero selects; a negative limit is an error. Several caches may be made from one Config.
+// They then share its Storage, if it has one, which must be made for that.
 type Config struct {
-	// MaxBytes is the hard limit on the memory the cache holds: bodies, headers, bookkeeping and
-	// writes in flight. Default 256 MiB; less than MinMaxBytes is an error, as nothing would fit.
-	// With a Storage of your own it bounds the bodies that are read while that stores them.
+	// MaxBytes is the hard limit on the memory of the cache, in bytes: bodies, headers, bookkeeping
+	// and responses that are being stored. Default 256 MiB. Less than MinMaxBytes is an error,
+	// because nothing would fit. With a Storage of your own, MaxBytes bounds the bodies that
+	// clients read while the Storage is storing them.
 	MaxBytes int64
-	// MaxObjectBytes is the largest body stored. Larger ones pass through whole. Default: the
-	// lesser of 32 MiB and MaxBytes/8. More than half of MaxBytes counts as that half, unless there
-	// is a Storage of your own: nothing is evicted for a larger body, so it would find no room.
+	// MaxObjectBytes is the largest body that is stored, in bytes. Clients get larger ones in full,
+	// but they are not stored. Default: 32 MiB or MaxBytes/8, whichever is less. With the default
+	// Storage, more than MaxBytes/2 counts as MaxBytes/2: nothing is evicted for a larger body, so
+	// it would find no room.
 	MaxObjectBytes int64
-	// MaxHeaderBytes is the largest header section stored. Default 64 KiB.
+	// MaxHeaderBytes is the largest header section that is stored, in bytes. Default 64 KiB.
 	MaxHeaderBytes int
 
-	// Namespace sets this cache's keys apart from those of others in the same Storage.
+	// Namespace is part of all keys. It separates this cache from others in the same Storage.
 	Namespace string
-	// Private makes the cache a private one (RFC 9111 §1): it stores what is meant for one user,
-	// and the keys hold hashes of Authorization and Cookie, so that one client that carries many
-	// users' credentials never mixes them. What one user's request purges or invalidates is that
-	// user's.
+	// Private makes the cache a private one (RFC 9111 §1), which also stores responses meant for
+	// one user. Its keys contain hashes of Authorization and Cookie. So a client that sends the
+	// credentials of many users never gets the response of another user. A request of one user can
+	// only purge or invalidate the responses of that user.
 	Private bool
-	// SingleUser leaves the credentials out of a private cache's keys: everything belongs to one
-	// user.
+	// SingleUser leaves the credentials out of the keys of a private cache: all responses belong to
+	// one user. It needs Private.
 	SingleUser bool
-	// Ranges says what becomes of Range requests on a miss. Default RangesWhole.
+	// Ranges says what the cache does with Range requests on a miss. Default RangesWhole.
 	Ranges Ranges
-	// SetCookie says what becomes of responses that set cookies. By default they are stored without
-	// Set-Cookie, which reaches the client whose request fetched them and no other, in a private
-	// cache too. A shared cache does not store them at all unless the origin gives them explicit
-	// freshness.
+	// SetCookie says what the cache does with responses that set cookies. By default it stores them
+	// without Set-Cookie. The client whose request fetched the response gets the field, and no
+	// other client does, in a private cache too. A shared cache stores such a response only if the
+	// origin gives it explicit freshness.
 	SetCookie rules.SetCookie
-	// HeadAsGet fetches with GET what a HEAD request misses, so that it can be stored.
+	// HeadAsGet sends a GET to the origin when a HEAD request is a miss, so that the answer can be
+	// stored.
 	HeadAsGet bool
 
-	// Storage keeps the responses. Nil: a memcache.MemCache within MaxBytes. With a Storage of your
-	// own, Eviction says what leaves; nil means that the Storage looks after itself.
+	// Storage keeps the responses. Nil: a memcache.MemCache of MaxBytes. With a Storage of your
+	// own, Eviction decides which entries are removed; a nil Eviction means that the Storage does
+	// so itself.
 	Storage  cirque.Storage
 	Eviction cirque.EvictionManager
-	// EvictionPolicy names the policy of the default storage, one of eviction.Names. Default
-	// eviction.Default.
+	// EvictionPolicy names the eviction policy of the default Storage, one of eviction.Names.
+	// Default eviction.Default.
 	EvictionPolicy string
-	// Lock coalesces concurrent misses. Nil: a cirque.CacheLock with LockAge.
+	// Lock makes one of several simultaneous misses fetch while the others wait. Nil: a
+	// cirque.CacheLock with LockAge.
 	Lock cirque.CacheKeyLock
-	// Predictor remembers what is uncacheable. Nil: a predictor.Predictor.
+	// Predictor remembers which keys are uncacheable. Nil: a predictor.Predictor.
 	Predictor cirque.CacheablePredictor
 
-	// LockWait is how long a request may wait, altogether, for another's fill to yield a header,
-	// before it fetches uncached. Default 5 s.
+	// LockWait is how long a request may wait, in total, until another request's fill has a header.
+	// After that it goes to the origin, and its answer is not stored. Default 5 s.
 	LockWait time.Duration
-	// LockAge is how long a fill may keep others waiting before one of them begins another. Default
-	// 30 s.
+	// LockAge is how long one fill may keep others waiting. After that, one of those who wait
+	// begins another fill. Default 30 s.
 	LockAge time.Duration
-	// FillIdle ends a fill that makes no progress. Default 60 s.
+	// FillIdle is how long a fill may make no progress before it is ended. Default 60 s.
 	FillIdle time.Duration
-	// FillUnread ends a fill that has had no reader for this long, or that the Storage or a slow
-	// reader holds up for so long at one write. Default 5 min.
+	// FillUnread is how long a fill may have no reader, or be held up at one write by the Storage
+	// or a slow reader, before it is ended. Default 5 min.
 	FillUnread time.Duration
-	// StallTimeout is how long a client may not read on, when memory is wanted that a body of 64
-	// KiB or more takes which is being sent to it: then its connection is cut, or the error of its
-	// Read wraps cirque.ErrSlowReader. It has as long for each 256 KiB that it was given at once.
-	// As long as there is room it may take its time. Default 30 s.
+	// StallTimeout is how long a client may stop reading a body of 64 KiB or more while others need
+	// the memory of that body. The client has this time for each 256 KiB that it was given at once.
+	// A client that exceeds it is dropped: its connection is cut, or the error of its Read wraps
+	// cirque.ErrSlowReader. While there is enough memory, clients may read as slowly as they like.
+	// Default 30 s.
 	StallTimeout time.Duration
-	// MaxFills bounds the fills at one time. When there are as many, those that nobody reads or
-	// waits for give way to new ones; an eighth is for clients, and URLs, that hold less than a
-	// quarter. Further misses pass through uncached, those that waited for one of them as well:
-	// Cache-Status says too-many-fills. Default 256.
+	// MaxFills bounds the number of fills at one time. When it is reached, a fill that nobody reads
+	// or waits for gives its place to a new one. An eighth of the places is reserved for clients,
+	// and URLs, that hold less than a quarter. If there is no place, a miss goes to the origin and
+	// is not stored, and so do the requests that wait for it; their Cache-Status says
+	// too-many-fills. Default 256.
 	MaxFills int
-	// MaxRevalidations bounds the background revalidations at one time; one that has not had an
-	// answer for LockAge gives way to a new one. Default 64.
+	// MaxRevalidations bounds the number of background revalidations at one time. When it is
+	// reached, one that has run for more than LockAge gives its place to a new one. Default 64.
 	MaxRevalidations int
 
-	// FreshFor gives responses without explicit freshness a lifetime by status. Nil: only the
-	// heuristic of RFC 9111 §4.2.2. For a 5xx it is also the most that its own directives can get
-	// it, and no window of RFC 5861 adds to it; see StoreServerErrors.
+	// FreshFor returns the lifetime of responses without explicit freshness, by status. Nil: only
+	// the heuristic of RFC 9111 §4.2.2. For a 5xx, it is also the upper limit of the lifetime that
+	// the response itself gives, and the windows of RFC 5861 do not extend it; see
+	// StoreServerErrors.
 	FreshFor func(status int) time.Duration
-	// StoreServerErrors lets a 5xx be stored for as long as it says itself. By default it is not
-	// stored, unless FreshFor grants its status a lifetime: handlers set Cache-Control for the
-	// page, and an error that comes about later goes out with it.
+	// StoreServerErrors stores a 5xx for as long as the response itself says. By default a 5xx is
+	// stored only if FreshFor gives its status a lifetime: handlers often set Cache-Control for the
+	// page first, and send it with an error that occurs later.
 	StoreServerErrors bool
-	// StaleWhileRevalidate and StaleIfError are the windows of RFC 5861 where a response names
-	// none. Default zero: stale responses are served only as responses allow.
+	// StaleWhileRevalidate and StaleIfError are the windows of RFC 5861 for responses that do not
+	// name their own. Default zero: a stale response is served only if the response itself allows
+	// it.
 	StaleWhileRevalidate, StaleIfError time.Duration
-	// TargetedFields are the response fields that take precedence over Cache-Control, in order (RFC
-	// 9213 §2.2). Nil: CDN-Cache-Control for a shared cache, none for a private one.
+	// TargetedFields are the response fields that the cache obeys instead of Cache-Control, the
+	// most important first (RFC 9213 §2.2). Nil: CDN-Cache-Control for a shared cache, none for a
+	// private one.
 	TargetedFields []string
-	// FractionalSeconds accepts max-age=0.5 and the like.
+	// FractionalSeconds accepts fractions of seconds, such as max-age=0.5.
 	FractionalSeconds bool
 
-	// PublicOrigin is the origin that clients ask, where a Handler's server stands behind a proxy
-	// that ends their TLS connections: "https://www.example.com". Its scheme and host take the
-	// place of those of every request in keys, purges, invalidations and cache groups. Requests
-	// that reach the Handler with another Host have answers of their own under it. "https://*"
-	// fixes the scheme and leaves the Host as it is, for servers of several hosts. It does not
-	// concern Transports, whose requests say where they go. Empty: the connection tells the scheme,
-	// and Host the host.
+	// PublicOrigin is the origin in the URLs that clients use, such as "https://www.example.com".
+	// It is for a Handler whose server is behind a proxy that ends TLS connections. Keys, purges,
+	// invalidations and cache groups use its scheme and host instead of those of the request.
+	// Requests that reach the Handler with different Hosts still get different answers.
+	//
+	// "https://*" sets the scheme and keeps the Host of the request, for servers of several hosts.
+	// PublicOrigin does not apply to Transports: their requests say where they go. Empty: the
+	// scheme is that of the connection, and the host is Host.
 	PublicOrigin string
 	// TrustForwarded reports whether a Handler's request comes from a proxy whose X-Forwarded-Proto
-	// and X-Forwarded-Host are true. Their scheme and host are then the public ones, as with
-	// PublicOrigin; one that PublicOrigin has fixed stays. Such a proxy must set or remove both
-	// fields, whatever its client sends. A field that is missing, invalid, or has several values,
-	// counts for nothing. Nil: no request is trusted, since any client can send these fields.
+	// and X-Forwarded-Host fields can be trusted. If so, they are the public scheme and host, as
+	// with PublicOrigin. A scheme in PublicOrigin has precedence; TrustForwarded cannot be set if
+	// PublicOrigin names a host.
+	//
+	// Such a proxy must set or remove both fields, whatever its client sends. A field that is
+	// missing, invalid, or has several values is ignored. Nil: no request is trusted, because any
+	// client can send these fields.
 	TrustForwarded func(*http.Request) bool
-	// Key returns the primary key of a request, or false if the request is not to be cached. It
-	// must depend on nothing but the request line and Host, and is called with a synthetic GET for
-	// invalidations. URL, RequestURI, Host and TLS of the request it is given say what the client
-	// asked for: see PublicOrigin. Where the handler behind the cache sees another URL or Host, as
-	// under http.StripPrefix, that is a variance under the key; query and Host only where they are
-	// not the client's, so that a key may leave them out. Nil: DefaultKey.
+	// Key returns the primary key of a request, or false if the request must not be cached. The
+	// result must depend on the request line and Host only. Key is also called with a GET made by
+	// the cache, for invalidations. URL, RequestURI, Host and TLS of its request show what the
+	// client asked for: see PublicOrigin.
+	//
+	// The handler behind the cache may see another URL or Host, for example under http.StripPrefix.
+	// That is a variance under the key. Its query and Host are part of that variance only if they
+	// differ from those of the client, so a key may leave them out. Nil: DefaultKey.
 	Key func(*http.Request) (key string, ok bool)
-	// UserTag returns whose entry a request's response becomes, for accounting. Nil: nobody's.
+	// UserTag returns the user to whom the response to a request is counted. Nil: nobody.
 	UserTag func(*http.Request) string
-	// RequestFilter reports whether the cache takes part in a request. It is asked in addition to
+	// RequestFilter reports whether the cache may be used for a request. It applies in addition to
 	// the rules. Nil: always.
 	RequestFilter func(*http.Request) bool
-	// HitFilter may override the freshness of what was found. Nil: the entry's own freshness.
+	// HitFilter may override the freshness of the entry that was found. Nil: the entry's own
+	// freshness.
 	HitFilter func(*http.Request, *cirque.CacheMeta) cirque.ForcedFreshness
-	// ResponseFilter may refuse to store a response that the rules would store, by returning a
-	// reason. Nil: never.
+	// ResponseFilter returns a reason if a response must not be stored although the rules allow it,
+	// and "" otherwise. Nil: it refuses nothing.
 	ResponseFilter func(r *http.Request, status int, header http.Header) cirque.NoCacheReason
-	// Normalize gives request fields another value before responses are selected by them: for
-	// languages, codings or devices that are to share a response. The rule of a field gets its
-	// lines, none where it is absent, and returns its value; "" removes it. The origin gets that
-	// value too, so that what is stored was made for the class and not for one client's spelling of
-	// it. Without a rule, requests that differ in a field named by Vary never share a response (RFC
-	// 9111 §4.1). See LanguageClass and EncodingClass. Requests that the cache takes no part in
-	// keep their fields. Rules may be called concurrently, and must not change the lines.
+	// Normalize gives request fields other values before the cache selects a response, so that
+	// groups of languages, codings or devices share a response. It maps the name of a field to its
+	// rule. The rule gets the lines of the field, none if it is absent, and returns the new value;
+	// "" removes the field. The origin gets the new value too, so a stored response was made for
+	// the whole group and not for one client's spelling.
+	//
+	// Without a rule, requests that differ in a field named by Vary never share a response (RFC
+	// 9111 §4.1). LanguageClass and EncodingClass return common rules. A request for which the
+	// cache is not used keeps its fields. Rules may be called concurrently, and must not change the
+	// lines.
 	Normalize map[string]func(lines []string) string
-	// Variance adds dimensions to the variance of a request, beyond what Vary names. It must
+	// Variance adds dimensions to the variance of a request, in addition to Vary. It must always
 	// add the same ones for the same request. Nil: none.
 	Variance func(*http.Request, *cirque.VarianceBuilder)
-	// ServeStale decides whether a stale entry stands in for an error: a status of the origin, or
-	// an error that kept it from answering. It is asked only where the rules allow it. Nil: always.
+	// ServeStale decides whether a stale entry is served in place of an error. status is the error
+	// status of the origin; it is zero if err kept the origin from answering. ServeStale is called
+	// only if the rules allow the stale entry. Nil: always.
 	ServeStale func(r *http.Request, meta *cirque.CacheMeta, status int, err error) bool
 	// NotModified decides whether a conditional request is answered with 304. Nil: RFC 9110
 	// §13.2.2.
 	NotModified func(*http.Request, *cirque.CacheMeta) bool
-	// AuthorizePurge reports whether a PURGE request may purge. Nil: nobody may.
+	// AuthorizePurge reports whether a PURGE request is allowed. Nil: none is.
 	AuthorizePurge func(*http.Request) bool
 
-	// Refresh returns the handler that is given the request of a background revalidation that r
-	// caused, at the Handler door: the outermost one, so that the request passes what r passed on
-	// its way to the cache. With nil there is no such handler, and r's client waits for the
-	// revalidation. A nil Refresh: the Handler of the *http.Server that r's context names, or
-	// http.DefaultServeMux where that is nil; none if there is no such server, as with HTTP/3, or
-	// if the server has a BaseContext or ConnContext while BackgroundContext is nil, because their
-	// values would be missing.
+	// Refresh returns the handler to which the cache sends the request of a background
+	// revalidation, at the Handler door. r is the request that caused it. The result should be the
+	// outermost handler, so that the new request passes through everything that r passed through on
+	// its way to the cache. If it is nil, the client of r waits for the revalidation.
+	//
+	// A nil Refresh means the Handler of the *http.Server in the context of r, or
+	// http.DefaultServeMux if that Handler is nil. Then clients wait if there is no such server, as
+	// with HTTP/3. They also wait if the server has a BaseContext or ConnContext and
+	// BackgroundContext is nil, because the values of these contexts would be missing.
 	Refresh func(r *http.Request) http.Handler
-	// BackgroundContext returns the context of a revalidation in the background that r caused, with
-	// the values that the server's BaseContext and ConnContext add; r's own context has ended by
-	// then. http.ServerContextKey and http.LocalAddrContextKey are added to it. Nil:
+	// BackgroundContext returns the context of a background revalidation that r caused, with the
+	// values that the server's BaseContext and ConnContext add. The context of r itself has ended
+	// by then. The cache adds http.ServerContextKey and http.LocalAddrContextKey. Nil:
 	// context.Background.
 	BackgroundContext func(r *http.Request) context.Context
-	// Name is the cache's name in Cache-Status (RFC 9211 §2). Default "Cirque".
+	// Name is the name of the cache in Cache-Status (RFC 9211 §2), a token. Default "Cirque".
 	Name string
-	// CacheStatusKey adds the key to Cache-Status. It tells clients what the key is made of.
+	// CacheStatusKey adds the key to Cache-Status. Then clients can see what the key consists of.
 	CacheStatusKey bool
-	// Logger receives what no response can tell: failures of the Storage, panics in the background.
-	// Nil: slog.Default(), as it is when something is logged. For silence use
+	// Logger gets what no response can show: failures of the Storage, and panics in the background.
+	// Nil: slog.Default() at the time of logging. To log nothing, use
 	// slog.New(slog.DiscardHandler).
 	Logger *slog.Logger
 }
 
-// withDefaults returns a copy of cfg with the defaults filled in, or what is wrong with it.
+// withDefaults returns a copy of cfg with the defaults set, or an error that lists everything that
+// is wrong with cfg.
 func (cfg Config) withDefaults() (Config, error) {
 	errs := cfg.setLimits()
 	errs = append(errs, cfg.checkChoices()...)
@@ -228,7 +253,8 @@ func (cfg Config) withDefaults() (Config, error) {
 	return cfg, nil
 }
 
-// setLimits sets every size, duration and count that is zero to its default. Negative ones are errors.
+// setLimits sets every size, duration and count that is zero to its default. Negative ones are
+// errors.
 func (cfg *Config) setLimits() (errs []error) {
 	limit := func(name string, value *int64, fallback int64) {
 		switch {
@@ -264,8 +290,8 @@ func (cfg *Config) setLimits() (errs []error) {
 	return errs
 }
 
-// checkChoices returns an error for each value that does not exist, and for each pair of fields that
-// cannot be set together.
+// checkChoices returns an error for each value that does not exist, and for each pair of fields
+// that cannot be set together.
 func (cfg *Config) checkChoices() (errs []error) {
 	if cfg.Ranges > RangesForward {
 		errs = append(errs, fmt.Errorf("unknown Ranges(%d)", cfg.Ranges))
@@ -313,7 +339,7 @@ func (cfg *Config) checkPublicOrigin() []error {
 	return nil
 }
 
-// validToken reports whether s can stand as a token in a Structured Field (RFC 9651 §3.3.4).
+// validToken reports whether s is a token of Structured Fields (RFC 9651 §3.3.4).
 func validToken(s string) bool {
 	for i, r := range s {
 		alpha := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || r == '*'
@@ -324,7 +350,7 @@ func validToken(s string) bool {
 	return s != ""
 }
 
-// options builds what the requests of the cache share.
+// options builds what the requests of the cache share. The Config has its defaults.
 func (cfg *Config) options() (*cirque.CacheOptions, error) {
 	opts := &cirque.CacheOptions{
 		Storage:        cfg.Storage,
@@ -363,7 +389,7 @@ func (cfg *Config) options() (*cirque.CacheOptions, error) {
 	return opts, nil
 }
 
-// policy returns the rules that suit the Config.
+// policy returns the rules with the choices of the Config.
 func (cfg *Config) policy() *rules.Policy {
 	return &rules.Policy{
 		Private:           cfg.Private,

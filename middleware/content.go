@@ -7,12 +7,13 @@ import (
 	"time"
 )
 
-// contentWait is how long a request may take to show whether it has content.
+// contentWait is how long the cache waits for a request to show whether it has content.
 const contentWait = time.Second
 
-// undeclared reports whether only reading tells that r has content. HTTP/1.1 says so in the header
-// (RFC 9112 §6.3). In HTTP/2 and HTTP/3 the end of the stream says it (RFC 9113 §8.1, RFC 9114
-// §4.1), and servers may hand over requests before they have come to that: in HTTP/3 all of them.
+// undeclared reports whether one must read the body to know whether r has content. An HTTP/1.1
+// request says so in its header (RFC 9112 §6.3). In HTTP/2 and HTTP/3 the end of the stream shows
+// it (RFC 9113 §8.1, RFC 9114 §4.1), and a server may hand over a request before that arrives. In
+// HTTP/3 it always does.
 func undeclared(r *http.Request) bool {
 	if r.ContentLength >= 0 || r.ProtoMajor < 2 || r.Body == nil || r.Body == http.NoBody {
 		return false
@@ -22,12 +23,13 @@ func undeclared(r *http.Request) bool {
 		r.Header["Content-Length"] == nil && r.Header["Transfer-Encoding"] == nil && r.Header["Expect"] == nil
 }
 
-// declareContent finds out whether r, which is undeclared, has content, and changes r to say so: a
-// request without has no Body and the ContentLength 0. What was read is in the new Body of one with
-// content. A request that shows neither for contentWait counts as one with content.
+// declareContent finds out whether r, which is undeclared, has content, and changes r accordingly.
+// Without content, r gets no Body and the ContentLength 0. With content, r gets a Body that still
+// yields the byte that was read here. If neither is known after contentWait, r counts as a request
+// with content.
 //
-// It changes r in place: a handler around the cache that reads the Body after it must not miss what
-// was read here.
+// It changes r in place: a handler around the cache may read the Body after the cache, and must not
+// miss that byte.
 func declareContent(r *http.Request) {
 	body := &peekedBody{ReadCloser: r.Body, first: make(chan firstByte, 1)}
 	go body.peek()
@@ -47,28 +49,28 @@ func declareContent(r *http.Request) {
 	r.Body = body
 }
 
-// peekedBody is a body whose first byte a goroutine reads ahead.
+// peekedBody is a body whose first byte is read ahead by a goroutine.
 type peekedBody struct {
 	io.ReadCloser
 	first  chan firstByte
 	got    firstByte
-	waited bool // for first, which is in got
+	waited bool // first was received, and is in got
 }
 
-// firstByte is what the first Read yielded.
+// firstByte is what the first Read returned.
 type firstByte struct {
 	n    int
 	data [1]byte
 	err  error
 }
 
-// peek reads the first byte. It ends when there is one, or with the request, whose server then ends
-// the body.
+// peek reads the first byte. It ends when it has one, or with the request, because the server then
+// ends the body.
 func (b *peekedBody) peek() {
 	var f firstByte
 	defer func() {
 		if p := recover(); p != nil {
-			f.n, f.err = 0, fmt.Errorf("middleware: panic in the request's body: %v", p)
+			f.n, f.err = 0, fmt.Errorf("middleware: reading the request's body panicked: %v", p)
 		}
 		b.first <- f
 	}()

@@ -72,7 +72,7 @@ func (x *transaction) refuse(e *rules.Exchange, refusal *rules.Refusal) fate {
 	case rules.StaleMayStandInFor(e.Status):
 		return x.pass(x.failureReason(cirque.UpstreamError))
 	case e.Status == http.StatusNotModified, e.Status == http.StatusPartialContent, e.Status == http.StatusRequestedRangeNotSatisfiable:
-		return x.pass(cirque.Deferred) // it answers this client's conditions or range, and says nothing about the whole
+		return x.pass(cirque.Deferred) // it answers conditions or a range, and says nothing about the whole
 	case refusal.ByResponse:
 		x.hc.ResponseBecameUncacheable(refusal.Reason)
 		if e.Status < 500 && x.hc.HitStatus() != 0 {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// discardedResponse is the http.ResponseWriter of a refresh. It can do what a server's can, but for
-// hijacking.
+// discardedResponse is the http.ResponseWriter of a refresh. It supports what a server's
+// ResponseWriter supports, except hijacking.
 type discardedResponse struct {
 	ctx    context.Context
 	header http.Header
@@ -51,7 +51,7 @@ func (*discardedResponse) SetWriteDeadline(time.Time) error { return nil }
 // EnableFullDuplex does nothing: there is nothing to read.
 func (*discardedResponse) EnableFullDuplex() error { return nil }
 
-// closeNotify returns what http.CloseNotifier's method does, for a request whose context is ctx.
+// closeNotify returns the channel of http.CloseNotifier for a request whose context is ctx.
 func closeNotify(ctx context.Context) <-chan bool {
 	gone := make(chan bool, 1)
 	context.AfterFunc(ctx, func() { gone <- true })

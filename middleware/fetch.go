@@ -11,8 +11,8 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// How the Transport door asks the origin on behalf of the cache: on a goroutine that outlives a
-// client who leaves.
+// This file is how the Transport door asks the origin on behalf of the cache: on a goroutine that
+// goes on if the client leaves.
 
 // result is what RoundTrip returns.
 type result struct {
@@ -21,7 +21,7 @@ type result struct {
 	meter    meter
 }
 
-// discard closes the response, which nobody wants.
+// discard closes the response, because nobody wants it.
 func (a result) discard() {
 	if a.response != nil && a.response.Body != nil {
 		if b, ok := a.response.Body.(*clientBody); ok {
@@ -31,11 +31,11 @@ func (a result) discard() {
 	}
 }
 
-// fetch asks the origin on behalf of the cache, and returns what x's client gets.
+// fetch asks the origin on behalf of the cache, and returns what the client of x gets.
 func (t *transportDoor) fetch(x *transaction, r *http.Request) result {
 	m := x.meter
 	answers := make(chan result)
-	// A caller who leaves may do with the request what it likes.
+	// After RoundTrip returns, its caller may change the request.
 	x.req = x.req.Clone(x.client)
 	go func() {
 		growStack()
@@ -63,7 +63,8 @@ func (t *transportDoor) fetch(x *transaction, r *http.Request) result {
 // revalidate implements origin.
 func (t *transportDoor) revalidate(x *transaction) { t.run(x, result.discard) }
 
-// run asks the origin, delivers the answer exactly once, and sees a fill through to its end.
+// run asks the origin, delivers the answer exactly once, and returns when the fill, if there is
+// one, has ended.
 func (t *transportDoor) run(x *transaction, deliver func(result)) {
 	delivered := false
 	once := func(a result) {
@@ -76,7 +77,7 @@ func (t *transportDoor) run(x *transaction, deliver func(result)) {
 				t.cache.reportPanic("fetch", p)
 			}
 			if !delivered {
-				deliver(result{err: fmt.Errorf("middleware: panic behind the cache: %v", p), meter: x.meter})
+				deliver(result{err: fmt.Errorf("middleware: panic during the fetch: %v", p), meter: x.meter})
 			}
 			x.hc.Release()
 		}
@@ -85,10 +86,10 @@ func (t *transportDoor) run(x *transaction, deliver func(result)) {
 	}
 }
 
-// fly is one fetch. It reports whether the origin is to be asked again.
+// fly is one fetch. It returns true if the origin has to be asked again.
 func (t *transportDoor) fly(x *transaction, deliver func(result)) (retry bool) {
 	flight := x.startFlight()
-	ours := true // until the body of a response that is passed on takes the flight over
+	ours := true // until the body of a passed response owns the flight
 	defer func() {
 		if ours {
 			flight.end()
@@ -124,7 +125,7 @@ func (t *transportDoor) fly(x *transaction, deliver func(result)) (retry bool) {
 		}
 		deliver(x.passedResult(passed))
 	case fateFill:
-		defer flight.fill.Load().Abort(cirque.UpstreamError) // nothing, after Finish
+		defer flight.fill.Load().Abort(cirque.UpstreamError) // does nothing after Finish
 		deliver(x.fetchedResult(response))
 		t.pump(x, response)
 	case fateDiscard:
@@ -133,8 +134,8 @@ func (t *transportDoor) fly(x *transaction, deliver func(result)) (retry bool) {
 	return d.fate == fateRetry
 }
 
-// roundTrip asks base. Its answers need not be as complete as a server's: like http.Client,
-// roundTrip accepts those that have no body, and a ContentLength that nobody set.
+// roundTrip asks base. Like http.Client, it also accepts a response without a Body, and one whose
+// ContentLength was not set.
 func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.base.RoundTrip(r)
 	switch {
@@ -150,7 +151,7 @@ func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// passedResult returns what x's client gets where response is passed on.
+// passedResult returns what the client of x gets if response is passed on.
 func (x *transaction) passedResult(response *http.Response) result {
 	x.headerSent()
 	_, upgraded := response.Body.(io.Writer)
@@ -160,7 +161,8 @@ func (x *transaction) passedResult(response *http.Response) result {
 	return result{response: response, meter: x.meter}
 }
 
-// fetchedResult returns what x's client gets where from is stored, or validates what is.
+// fetchedResult returns what the client of x gets if the response from is stored, or validates what
+// is stored.
 func (x *transaction) fetchedResult(from *http.Response) result {
 	if x.background {
 		return result{}
@@ -168,7 +170,7 @@ func (x *transaction) fetchedResult(from *http.Response) result {
 	return result{response: x.fetchedResponse(from), meter: x.meter}
 }
 
-// failedResult returns what x's client gets where the origin could not be asked.
+// failedResult returns what the client of x gets if the origin could not be asked.
 func (x *transaction) failedResult(err error) result {
 	if x.endFailedFetch(err) {
 		return result{response: x.response(x.req), meter: x.meter}
@@ -179,8 +181,8 @@ func (x *transaction) failedResult(err error) result {
 	return result{err: err, meter: x.meter}
 }
 
-// pump carries the origin's body into the fill. A body that ends early, or is not as long as
-// declared, is left for the caller to abort.
+// pump copies the origin's body into the fill. The caller must abort the fill if the body ends
+// early, or does not have the declared length.
 func (t *transportDoor) pump(x *transaction, response *http.Response) {
 	fill := x.flight.fill.Load()
 	if part := x.upstream.part; part != nil {
@@ -196,7 +198,8 @@ func (t *transportDoor) pump(x *transaction, response *http.Response) {
 	}
 }
 
-// fetchedBody is the origin's body on its way into a fill, which is at work between two reads.
+// fetchedBody is the origin's body on its way into a fill. Between two reads the flight waits for
+// the Storage.
 type fetchedBody struct {
 	io.Reader
 	flight *flight

@@ -30,8 +30,8 @@ type flight struct {
 	waited bool // a client waits for the header; false for a revalidation in the background
 
 	owner           owner
-	stopClose       func() bool // stops listening to Cache.Close; nil if the flight does not listen
-	stopClient      func() bool // stops listening to the client's context; nil if the flight does not listen
+	stopClose       func() bool // stops listening to Cache.Close; nil if it does not
+	stopClient      func() bool // stops listening to the client's context; nil if it does not
 	number          uint64      // of the flight in Cache.underWay; zero if Close need not wait for it
 	landing         sync.Once
 	ending          sync.Once
@@ -40,7 +40,7 @@ type flight struct {
 	trailer         atomic.Pointer[http.Header]
 	fill            atomic.Pointer[cirque.Fill]
 	progress        atomic.Int64 // when bytes last came or were stored, in Unix nanoseconds
-	waitsForStorage atomic.Bool  // what is slow now is the Storage, or a reader who paces it, and not the origin
+	waitsForStorage atomic.Bool  // for it, or for a reader who paces it, and not for the origin
 	timer           *time.Timer  // calls watch
 	unreadSince     time.Time    // zero while there is a reader; used by the timer only
 }

@@ -5,19 +5,24 @@ import (
 	"time"
 )
 
-// Handler returns a handler that serves from the cache what it may, and asks next for the rest. A
+// Handler returns a handler that answers from the cache what it may, and calls next for the rest. A
 // nil next is http.DefaultServeMux.
 //
-// next runs on the goroutine of the request that caused it, with a request of its own whose context
-// keeps its values; cancellation, a deadline included, reaches it only once its answer has proved
-// uncacheable, or from the start where nobody else can be waiting for it: what was uncacheable
-// before, a request with no-store, a HEAD. ServeHTTP returns after next has; where a deadline has
-// passed by then, and nothing was sent, the answer is 504. What next may do with its ResponseWriter
-// is what net/http allows, but for hijacking: requests that ask for an upgrade, and CONNECT, get
-// the server's own writer and no cache. Those whose method is unsafe get a writer around the
-// server's that can do the same, and invalidate what is stored as any unsafe request does (RFC 9111
-// §4.4). A next that returns without having written anything, not even a status, has nothing
-// stored; handlers around the cache may still answer then.
+// next runs on the goroutine of the request that caused it. It gets a request of its own, whose
+// context has the values of the original one. Cancellation, a deadline included, reaches next only
+// after its answer has proved uncacheable. It reaches next from the start if nobody else can be
+// waiting for the answer: the key was uncacheable before, or the request is a HEAD or has no-store.
+//
+// ServeHTTP returns after next has returned. If a deadline has passed by then and nothing was sent,
+// the answer is 504.
+//
+// next may use its ResponseWriter in every way that net/http allows, except hijacking. CONNECT, and
+// requests that ask for an upgrade, get the server's own writer and no cache. If their method is
+// unsafe, they get a writer around the server's that can do the same; their answers invalidate what
+// is stored like those to any unsafe request (RFC 9111 §4.4).
+//
+// If next returns without having written anything, not even a status, nothing is stored. Handlers
+// around the cache can still answer then.
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	c.mustBeNew()
 	if next == nil {
@@ -26,6 +31,7 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 	return &handlerDoor{c, next}
 }
 
+// handlerDoor is the Handler door, in front of next.
 type handlerDoor struct {
 	cache *Cache
 	next  http.Handler
@@ -53,7 +59,7 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	from, err := x.plan()
 	if err != nil {
 		if !x.answerTimedOut(w) {
-			panic(http.ErrAbortHandler) // the client is gone
+			panic(http.ErrAbortHandler) // the client has left
 		}
 		return
 	}
@@ -63,14 +69,14 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			cutShort(w)
 		}
 	case fromNowhere:
-		// RFC 9211 §2: nothing is said about what the cache makes up itself.
-		http.Error(w, "not in the cache, and the request asks for nothing else", http.StatusGatewayTimeout)
+		// RFC 9211 §2: no Cache-Status, because the cache itself makes this answer.
+		http.Error(w, "not in the cache, and the request has only-if-cached", http.StatusGatewayTimeout)
 	default:
 		h.serveFromOrigin(x.heap(), from, w, r)
 	}
 }
 
-// serveFromOrigin asks next, on behalf of the cache or of this client alone.
+// serveFromOrigin calls next, on behalf of the cache or of this client alone.
 func (h *handlerDoor) serveFromOrigin(x *transaction, from source, w http.ResponseWriter, r *http.Request) {
 	defer x.end()
 	if x.mayStore(from) {
@@ -78,12 +84,12 @@ func (h *handlerDoor) serveFromOrigin(x *transaction, from source, w http.Respon
 		return
 	}
 	if r.Header["Upgrade"] != nil {
-		r = x.req // without an upgrade that the cache must not pass on
+		r = x.req // without the Upgrade field, which the cache must not forward here
 	}
 	h.ask(x, w, r)
 }
 
-// fetch asks next on behalf of the cache, again where the first answer is of no use.
+// fetch calls next on behalf of the cache, and again if the first answer cannot be used.
 func (h *handlerDoor) fetch(x *transaction, w http.ResponseWriter) {
 	for h.fly(x, w) {
 		if h.askThroughChain(x, w) {
@@ -92,7 +98,7 @@ func (h *handlerDoor) fetch(x *transaction, w http.ResponseWriter) {
 	}
 }
 
-// fly is one fetch; it reports whether next is to be asked again.
+// fly is one fetch. It returns true if next has to be called again.
 func (h *handlerDoor) fly(x *transaction, w http.ResponseWriter) (retry bool) {
 	flight := x.startFlight()
 	defer flight.end()
@@ -102,7 +108,8 @@ func (h *handlerDoor) fly(x *transaction, w http.ResponseWriter) (retry bool) {
 // revalidate implements origin.
 func (h *handlerDoor) revalidate(x *transaction) { h.fetch(x, nil) }
 
-// ask runs next and carries its answer to where it belongs. A nil w is a client that is not there.
+// ask calls next, and takes its answer to the client, into a fill, or both. w is nil if there is no
+// client.
 func (h *handlerDoor) ask(x *transaction, w http.ResponseWriter, r *http.Request) (retry bool) {
 	x.noteAsked()
 	rw := &responseWriter{x: x, client: w, ctx: r.Context(), method: r.Method, header: make(http.Header), declared: -1}
@@ -112,13 +119,13 @@ func (h *handlerDoor) ask(x *transaction, w http.ResponseWriter, r *http.Request
 	return rw.fate == fateRetry
 }
 
-// call runs next. If the answer is discarded, http.ErrAbortHandler counts as a return. If the answer
-// goes into a fill, http.ErrAbortHandler ends the fill; the client's reader finds out whether that
-// cuts the client's own answer short.
+// call calls next. If the answer is discarded, http.ErrAbortHandler counts as a return. If the
+// answer goes into a fill, http.ErrAbortHandler ends the fill; the client's reader then finds out
+// whether the client's own answer must be cut short.
 func (h *handlerDoor) call(rw *responseWriter, r *http.Request) {
 	defer func() {
 		if rw.fate == undecided || rw.fate == fatePass {
-			return // whatever next panics with goes on its way
+			return // a panic of next goes on to the server
 		}
 		if p := recover(); p == http.ErrAbortHandler {
 			rw.broken = true

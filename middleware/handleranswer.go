@@ -11,13 +11,14 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// decide decides what becomes of the handler's answer, whose header is complete, and begins with it.
+// decide decides the fate of the handler's answer, whose header is complete, and begins to carry it
+// out.
 func (rw *responseWriter) decide() {
 	x := rw.x
 	defer func() {
 		if p := recover(); p != nil {
-			// A hook's or the Storage's. The handler is to end its answer in order; then the server
-			// hears of it.
+			// A hook or the Storage panicked. The handler may finish its answer; then waitForServed
+			// raises the panic again.
 			rw.fate, rw.servePanicked = fateDiscard, p
 			rw.cancel(errDiscarded)
 		}
@@ -40,7 +41,7 @@ func (rw *responseWriter) decide() {
 		}
 		rw.passHeader()
 		if x.req.Method == http.MethodHead && rw.method != http.MethodHead {
-			// Config.HeadAsGet made a GET of a HEAD: nobody wants the body.
+			// Config.HeadAsGet turned a HEAD into a GET: nobody wants the body.
 			rw.fate = fateDiscard
 			rw.cancel(errDiscarded)
 		}
@@ -51,14 +52,15 @@ func (rw *responseWriter) decide() {
 	}
 }
 
-// cancel ends the fetch, where that is not the client's own request.
+// cancel ends the fetch, if there is one. Without a fetch, the handler works on the client's own
+// request.
 func (rw *responseWriter) cancel(cause error) {
 	if rw.x.flight != nil {
 		rw.x.flight.cancel(cause)
 	}
 }
 
-// expected is the length of the body to come; negative where unknown.
+// expected is the length of the body to come; negative if unknown.
 func (rw *responseWriter) expected() int64 {
 	if !bodyAllowed(rw.status) {
 		return 0
@@ -66,7 +68,7 @@ func (rw *responseWriter) expected() int64 {
 	return rw.declared
 }
 
-// passHeader sends the header on to the client.
+// passHeader sends the header to the client, for an answer that is passed on.
 func (rw *responseWriter) passHeader() {
 	if rw.client == nil {
 		rw.x.flight.cancel(errDiscarded)
@@ -74,7 +76,7 @@ func (rw *responseWriter) passHeader() {
 	}
 	out := rw.client.Header()
 	if rw.silent {
-		rw.x.uncached(cirque.OriginNotCache) // those who wait for it ask by themselves
+		rw.x.uncached(cirque.OriginNotCache) // those who wait for the answer ask for themselves
 		rw.outer = maps.Clone(out)
 	}
 	merge(out, rw.snapshot)
@@ -85,13 +87,13 @@ func (rw *responseWriter) passHeader() {
 	rw.x.headerSent() // by the server, if nobody writes one
 }
 
-// serve sends the client its answer from the cache, on a goroutine of its own.
+// serve sends the client its answer from the cache, on another goroutine.
 func (rw *responseWriter) serve() {
 	if rw.client == nil {
 		return
 	}
 	if rw.x.answerTimedOut(rw.client) {
-		rw.x.hc.Release() // a reader that does not read would hold the fill up
+		rw.x.hc.Release() // a reader that does not read would delay the fill
 		return
 	}
 	rw.served = make(chan struct{})
@@ -104,7 +106,7 @@ func (rw *responseWriter) serve() {
 }
 
 // endCancelled ends a fetch that was cancelled before the handler wrote a header. What the handler
-// writes now is neither stored nor sent: it is not the resource, and may not be whole.
+// writes now is neither stored nor sent: it does not represent the resource, and may be incomplete.
 func (rw *responseWriter) endCancelled() {
 	rw.fate = fateDiscard
 	switch x := rw.x; {
@@ -116,9 +118,9 @@ func (rw *responseWriter) endCancelled() {
 }
 
 // endSilent ends the answer of a handler that has returned without having written anything.
-// For net/http that is an empty 200. But routers whose handlers return errors answer these after all
-// middleware has returned, to this very ResponseWriter: so nothing is stored, and the server, or
-// whoever still writes, answers.
+// net/http would send an empty 200. But some routers have handlers that return errors, and write
+// the answer to this very ResponseWriter after all middleware has returned. So nothing is stored,
+// and the answer is left to the server, or to whoever still writes.
 func (rw *responseWriter) endSilent() {
 	rw.silent = true
 	rw.status, rw.snapshot, rw.declared = http.StatusOK, canonicalHeader(rw.header), -1
@@ -126,8 +128,7 @@ func (rw *responseWriter) endSilent() {
 	rw.silent = rw.fate == fatePass && rw.client != nil
 }
 
-// answerLate passes on a header that is written after the handler has returned without having
-// written anything.
+// answerLate passes on a header that is written after a silent handler has returned.
 func (rw *responseWriter) answerLate(status int) {
 	rw.silent = false
 	rw.status, rw.snapshot = status, canonicalHeader(rw.header)
@@ -136,7 +137,7 @@ func (rw *responseWriter) answerLate(status int) {
 	rw.passHeader()
 }
 
-// trailer returns the trailer fields that the handler set: those it had announced, and those with
+// trailer returns the trailer fields that the handler set: those that it announced, and those with
 // http.TrailerPrefix.
 func (rw *responseWriter) trailer() http.Header {
 	var trailer http.Header
@@ -159,7 +160,7 @@ func (rw *responseWriter) trailer() http.Header {
 	return trailer
 }
 
-// passTrailer lets the server have the trailer fields that the handler set after the header.
+// passTrailer gives the server the trailer fields that the handler set after the header.
 func (rw *responseWriter) passTrailer() {
 	if rw.client == nil {
 		return

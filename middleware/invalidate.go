@@ -9,9 +9,9 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// invalidate removes what an answer to an unsafe request makes invalid (RFC 9111 §4.4, RFC 9875
-// §3). It returns how often that was what the answer itself might be stored as, which is watched;
-// nil if it cannot be stored.
+// invalidate removes what the answer to an unsafe request makes invalid (RFC 9111 §4.4, RFC 9875
+// §3). watched is what the answer itself may be stored as, or nil. purged counts how often that was
+// purged here.
 func (q *clientRequest) invalidate(a *reply, watched *post) (purged int) {
 	if !rules.IsUnsafe(q.req.Method) {
 		return 0
@@ -20,7 +20,7 @@ func (q *clientRequest) invalidate(a *reply, watched *post) (purged int) {
 	for i, u := range rules.Invalidates(asked, a.status, a.header) {
 		t := q.target.at(u)
 		if i == 0 && t != q.target {
-			// The target is spelt in a way that a URL is not. What it would be as a URL goes too.
+			// The target is spelt in a way that no URL is. Its spelling as a URL is invalid too.
 			purged += q.invalidateTarget(&q.target, asked, watched)
 		}
 		purged += q.invalidateTarget(&t, asked, watched)
@@ -34,7 +34,7 @@ func (q *clientRequest) invalidate(a *reply, watched *post) (purged int) {
 	return purged
 }
 
-// invalidateTarget removes what a GET for t would find. It returns 1 if that is what is watched.
+// invalidateTarget removes what a GET for t would find. It returns 1 if that is what watched names.
 func (q *clientRequest) invalidateTarget(t *target, asked *http.Request, watched *post) (purged int) {
 	key, ok := q.cache.keyOfGet(q.door, t, asked)
 	if !ok {
@@ -50,9 +50,9 @@ func (q *clientRequest) invalidateTarget(t *target, asked *http.Request, watched
 	return 0
 }
 
-// invalidateUnseen is invalidate for an answer that the cache keeps out of. What follows a switch of
-// protocols is the actual answer (RFC 9110 §7.8): the cache does not see its status, which may be a
-// success.
+// invalidateUnseen is invalidate for an answer in which the cache takes no part. After a switch of
+// protocols the actual answer follows (RFC 9110 §7.8). The cache does not see its status, so it
+// assumes a success.
 func (q *clientRequest) invalidateUnseen(status int, header http.Header) {
 	if status == http.StatusSwitchingProtocols {
 		status = http.StatusOK

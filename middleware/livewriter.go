@@ -9,31 +9,35 @@ import (
 )
 
 // liveWriter sends a client a body that is still being fetched. It flushes where the handler behind
-// the cache did, so that what that wants to be seen is seen, and a middleware that compresses does
-// it as well as without the cache. Where nothing is known of the fetch it flushes whatever comes.
+// the cache flushed. So the client sees what the handler wants it to see, and a middleware that
+// compresses does so as well as without the cache. If the flight is not known, liveWriter flushes
+// after each write.
 //
-// The client's goroutine writes. It may be waiting for more of the body when the handler flushes:
-// then another goroutine flushes, as the handler must not wait for the client.
+// access is a channel and not a mutex because a slow client holds it for long, and a mutex would
+// stop the clock of synctest then.
+//
+// The client's goroutine writes. When the handler flushes, that goroutine may be waiting for more
+// of the body. Then another goroutine flushes, because the handler must not wait for the client.
 type liveWriter struct {
 	w       io.Writer // to the client
 	control *http.ResponseController
-	flight  *flight // nil where it is not known
-	err     error   // of the client, as opposed to the body's; for the client's goroutine
+	flight  *flight // nil if it is not known
+	err     error   // of writing to the client, not of reading the body; used by the client's goroutine
 
-	writtenTo atomic.Int64 // where in the body of the fill w has got to
-	flushedTo atomic.Int64 // what of it is flushed, plus one; zero: not even the header
+	writtenTo atomic.Int64 // how far in the body of the fill w has written
+	flushedTo atomic.Int64 // how much of that is flushed, plus one; zero if not even the header is
 	closed    atomic.Bool  // w must not be used any more
-	idle      atomic.Bool  // no goroutine but the client's is using w: another may begin to
+	idle      atomic.Bool  // no background flush is running, so one may start
 
-	access   chan struct{} // guards w; a slow client holds it for long, so no mutex, which would stop the clock of synctest
-	flushErr error         // of another goroutine's flush; guarded by turn
-	panicked any           // what that panicked with; guarded by turn
+	access   chan struct{} // guards w: its holder has sent to it
+	flushErr error         // of a background flush; guarded by access
+	panicked any           // what a background flush panicked with; guarded by access
 
 	next, prev *liveWriter // guarded by flushes.mu
 }
 
-// newLiveWriter returns the writer for a's body: it writes to "to", and flushes w, which that
-// writes to. a's header must have been written to w.
+// newLiveWriter returns the writer for the body of a. It writes by way of to, which writes to w,
+// and flushes w. The header of a must have been written to w.
 func newLiveWriter(w http.ResponseWriter, to io.Writer, a *answer) *liveWriter {
 	l := &liveWriter{w: to, control: http.NewResponseController(w), flight: a.flight, access: make(chan struct{}, 1)}
 	l.idle.Store(true)
@@ -71,6 +75,7 @@ func (l *liveWriter) Write(p []byte) (n int, err error) {
 	return n, l.err
 }
 
+// release gives up access.
 func (l *liveWriter) release() { <-l.access }
 
 // flush flushes what was written.
@@ -82,8 +87,8 @@ func (l *liveWriter) flush() {
 	}
 }
 
-// flushIfDue flushes if the client has what the handler has flushed, and that was not flushed yet.
-// the caller has the turn.
+// flushIfDue flushes if the client has all that the handler has flushed, and that is not flushed
+// yet. The caller has access.
 func (l *liveWriter) flushIfDue() error {
 	if l.flight != nil && !l.flushDue() {
 		return nil
@@ -91,14 +96,14 @@ func (l *liveWriter) flushIfDue() error {
 	return l.flushNow()
 }
 
-// flushDue reports whether there is something to flush. What the client has not come to yet is flushed
-// when it has.
+// flushDue reports whether there is something to flush. What the handler has flushed is due as soon
+// as all of it is written to the client.
 func (l *liveWriter) flushDue() bool {
 	mark := l.flight.flushes.mark.Load()
 	return mark > l.flushedTo.Load() && l.writtenTo.Load() >= mark-1 && !l.closed.Load()
 }
 
-// flushNow flushes. the caller has the turn.
+// flushNow flushes. The caller has access.
 func (l *liveWriter) flushNow() error {
 	err := l.control.Flush()
 	l.flushedTo.Store(l.writtenTo.Load() + 1)
@@ -108,20 +113,23 @@ func (l *liveWriter) flushNow() error {
 	return err
 }
 
-// flushInBackground flushes on a goroutine of its own, if that is due: then the client's goroutine is likely to
-// be waiting for the body.
+// flushInBackground flushes on another goroutine, if that is due: the client's goroutine is
+// probably waiting for the body then.
 func (l *liveWriter) flushInBackground() {
 	if l.flushDue() && l.idle.CompareAndSwap(true, false) {
 		go l.runBackgroundFlush()
 	}
 }
 
+// runBackgroundFlush is that goroutine.
 func (l *liveWriter) runBackgroundFlush() {
 	l.backgroundFlush()
 	l.idle.Store(true)
-	l.flushInBackground() // the handler may have flushed again meanwhile
+	l.flushInBackground() // the handler may have flushed again in the meantime
 }
 
+// backgroundFlush flushes if that is still due, and keeps an error or a panic for the client's
+// goroutine.
 func (l *liveWriter) backgroundFlush() {
 	l.access <- struct{}{}
 	defer l.release()
@@ -136,7 +144,7 @@ func (l *liveWriter) backgroundFlush() {
 	}
 }
 
-// close says that w is not to be used any more, and waits for who is using it.
+// close ends the use of w, and waits for a goroutine that still uses it.
 func (l *liveWriter) close() {
 	if l.flight != nil {
 		l.flight.flushes.remove(l)
@@ -150,14 +158,14 @@ func (l *liveWriter) close() {
 	}
 }
 
-// flushes is how far the handler of a flight has flushed, and who has to do as it did.
+// flushes says how far the handler of a flight has flushed, and which writers have to flush as far.
 type flushes struct {
-	mark atomic.Int64 // bytes of the fill's body, plus one; zero: it has not flushed
+	mark atomic.Int64 // bytes of the fill's body, plus one; zero if it has not flushed
 	mu   sync.Mutex
-	live *liveWriter // the first of those who send the body on; guarded by mu
+	live *liveWriter // the first of the writers that send the body; guarded by mu
 }
 
-// flushed says that the handler has flushed the first n bytes of the body.
+// flushed notes that the handler has flushed the first n bytes of the body.
 func (f *flushes) flushed(n int64) {
 	f.mark.Store(n + 1)
 	f.mu.Lock()
@@ -176,7 +184,7 @@ func (f *flushes) add(l *liveWriter) {
 	f.live = l
 }
 
-// remove removes l, which may be gone already.
+// remove removes l. It may be called again.
 func (f *flushes) remove(l *liveWriter) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// setMultipart makes a the multipart/byteranges answer of several ranges (RFC 9110 §14.6).
+// setMultipart makes a the multipart/byteranges answer with several ranges (RFC 9110 §14.6).
 func (a *answer) setMultipart(header http.Header, hit cirque.HitHandler, ranges []rules.ByteRange, size int64) {
 	boundary := rand.Text()
 	m := &multipartReader{hit: hit}
@@ -31,19 +31,20 @@ func (a *answer) setMultipart(header http.Header, hit cirque.HitHandler, ranges 
 		a.length += int64(head.Len()) + r.End - r.Start
 	}
 	m.tail = fmt.Appendf(nil, "\r\n--%s--\r\n", boundary)
-	a.length += int64(len(m.tail)) + 1 // it began at "unknown", which is -1
+	a.length += int64(len(m.tail)) + 1 // it began at -1, which is "unknown"
 	a.body = m
 	// RFC 9110 §15.3.7.2: the ranges are in the parts, not in the header.
 	header["Content-Type"] = []string{"multipart/byteranges; boundary=" + boundary}
 	header["Content-Length"] = []string{strconv.FormatInt(a.length, 10)}
 }
 
+// part is one range: the lines before it, and its bytes.
 type part struct {
 	head []byte
 	section
 }
 
-// multipartReader reads the parts of a multipart/byteranges body out of a hit, which it owns.
+// multipartReader reads the parts of a multipart/byteranges body from a hit, which it owns.
 type multipartReader struct {
 	hit     cirque.HitHandler
 	parts   []part
@@ -71,7 +72,7 @@ func (m *multipartReader) Read(p []byte) (int, error) {
 	return 0, m.err
 }
 
-// advance moves on to the next part, the tail, or the end.
+// advance goes to the next part, the tail, or the end.
 func (m *multipartReader) advance() {
 	switch {
 	case len(m.parts) > 0:

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// normalized returns r, or a copy of it with other values in the fields that Config.Normalize
-// names.
+// normalized returns r with the values that the rules of Config.Normalize give its fields: r itself
+// if they change nothing, else a copy.
 func (c *Cache) normalized(r *http.Request) *http.Request {
 	if len(c.cfg.Normalize) == 0 {
 		return r
@@ -22,7 +22,7 @@ func (c *Cache) normalized(r *http.Request) *http.Request {
 		}
 		if own.Header == nil {
 			if own.Header = r.Header.Clone(); own.Header == nil {
-				own.Header = make(http.Header) // of a request made by hand
+				own.Header = make(http.Header) // a request made by hand may have no header
 			}
 		}
 		if value == "" {
@@ -37,13 +37,13 @@ func (c *Cache) normalized(r *http.Request) *http.Request {
 	return &own
 }
 
-// LanguageClass returns a rule of Config.Normalize for Accept-Language: it puts the language that a
-// request likes best in place of the whole field. languages are those that the origin has. The
-// first of them is for requests that accept none, or whose field cannot be read.
+// LanguageClass returns a rule of Config.Normalize for Accept-Language. It replaces the field by
+// the one language that the request prefers. languages are those that the origin has. A request
+// gets the first of them if it accepts none, or if its field cannot be parsed.
 //
-// A language matches the range that is the longest prefix of it (RFC 9110 §12.5.4). Among languages
-// of equal weight, the one that languages names first is chosen. LanguageClass panics if languages
-// is empty.
+// A language matches the longest range that is a prefix of it (RFC 9110 §12.5.4). If several
+// languages have the same weight, the first of them in languages is chosen. LanguageClass panics if
+// languages is empty.
 func LanguageClass(languages ...string) func(lines []string) string {
 	if len(languages) == 0 {
 		panic("middleware: LanguageClass needs a language")
@@ -61,12 +61,13 @@ func LanguageClass(languages ...string) func(lines []string) string {
 	}
 }
 
-// EncodingClass returns a rule of Config.Normalize for Accept-Encoding: it puts the content coding
-// that a request likes best in place of the whole field. codings are those that the origin has, the
-// best one first, such as "br" and "gzip". A request that names none of them, or whose field cannot
-// be read, gets "identity".
+// EncodingClass returns a rule of Config.Normalize for Accept-Encoding. It replaces the field by
+// the one content coding that the request prefers. codings are those that the origin has, the best
+// one first, such as "br" and "gzip". A request gets "identity" if it accepts none of them, or if
+// its field cannot be parsed.
 //
-// Among codings of equal weight, the one that codings names first is chosen (RFC 9110 §12.5.3).
+// If several codings have the same weight, the first of them in codings is chosen (RFC 9110
+// §12.5.3).
 func EncodingClass(codings ...string) func(lines []string) string {
 	codings = slices.Clone(codings)
 	return func(lines []string) string {

@@ -8,29 +8,29 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// Parts of representations (RFC 9111 §3.3 and §3.4), under Config.Ranges = RangesForward. An entry
-// marked partial answers the ranges within it. For more, the cache asks for what is missing, and
-// writes the entry anew, with old and new bytes put together. Once it has all bytes it is an
-// ordinary entry.
+// This file stores parts of representations (RFC 9111 §3.3 and §3.4), with Config.Ranges =
+// RangesForward. An entry marked partial answers the ranges that it contains. For other ranges the
+// cache asks the origin for the missing bytes, and writes the entry anew, with old and new bytes
+// combined. When it has all bytes, it is an ordinary entry.
 
-// partFill is a stored part that is being added to.
+// partFill is a stored part to which bytes are being added.
 type partFill struct {
 	meta   *cirque.CacheMeta
 	hit    cirque.HitHandler // the stored part; read by the flight
 	held   *rules.Partial
-	wanted rules.ByteRange // what the origin is asked for
-	before []section       // of the stored body: what goes into the new one ahead of the answer
-	after  []section       // and behind it
+	wanted rules.ByteRange // the bytes that the origin is asked for
+	before []section       // of the stored body: those that go before the answer in the new body
+	after  []section       // those that go after it
 	err    error           // of reading the stored part
 }
 
-// requestMissing makes h the header of a request for the missing bytes of the very representation that is
-// stored.
+// requestMissing makes h the header of a request for the missing bytes of exactly the stored
+// representation.
 func (p *partFill) requestMissing(h http.Header) {
 	rules.UpstreamHeader(h, nil, false)
 	h.Set("Range", rules.RangeField(p.wanted))
 	stored := p.meta.Header()
-	// RFC 9110 §13.1.5: anything else than that representation comes whole.
+	// RFC 9110 §13.1.5: if the origin has another representation, it sends that one whole.
 	if tag := stored.Get("Etag"); tag != "" {
 		h.Set("If-Range", tag)
 	} else {
@@ -39,7 +39,7 @@ func (p *partFill) requestMissing(h http.Header) {
 }
 
 // splice works out which sections of the stored body go before and after the bytes got. It returns
-// the length of the whole.
+// the length of the combined body.
 func (p *partFill) splice(got rules.ByteRange) (size int64) {
 	size = got.Len()
 	var at int64 // where in the stored body the interval begins
@@ -57,11 +57,11 @@ func (p *partFill) splice(got rules.ByteRange) (size int64) {
 	return size
 }
 
-// writeBefore writes what comes ahead of the answer. Attach the client's reader first: when the window
+// writeBefore writes the bytes before the answer. Attach the client's reader first: when the window
 // of an unlinked body is full, the write waits for that reader.
 func (p *partFill) writeBefore(w io.Writer) error { return p.writeSections(w, &p.before) }
 
-// writeAfter writes what comes behind the answer.
+// writeAfter writes the bytes after the answer.
 func (p *partFill) writeAfter(w io.Writer) error {
 	defer p.close()
 	return p.writeSections(w, &p.after)
@@ -87,8 +87,8 @@ func (p *partFill) close() {
 	}
 }
 
-// section is a half-open piece of a stored body.
+// section is a half-open interval of a stored body.
 type section struct{ start, end int64 }
 
-// writerOnly hides all but Write.
+// writerOnly hides all methods except Write.
 type writerOnly struct{ io.Writer }

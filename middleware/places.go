@@ -10,32 +10,32 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// ErrFillYielded is why a fill ends that nobody read when others wanted its place.
-var ErrFillYielded = errors.New("middleware: nobody read the response, and another wanted its place")
+// ErrFillYielded is the error of a fill that gave up its place to another because nobody read it.
+var ErrFillYielded = errors.New("middleware: the response had no reader, and its place was given to another")
 
-// places are those of the fills, Config.MaxFills of them. A flight takes one when its answer is to
-// be stored.
+// places are the places of the fills; there are Config.MaxFills. A flight takes one when its answer
+// is to be stored.
 //
-// When all are taken, a fill that nobody reads and nobody waits for gives up its own: it is
-// cancelled; of several, the one that began first. The place is free at once, however long the
-// origin needs to notice. A background revalidation has Config.LockAge before that happens to it.
+// When all places are taken, a fill that nobody reads and nobody waits for gives up its place: the
+// one that began first. It is cancelled, and its place is free at once, however long the origin
+// takes to notice. A background revalidation gives up its place only after Config.LockAge.
 //
-// An eighth of the places is for those who hold less than a quarter: one client, or one URL in its
-// variants, cannot take them all. Where all requests come from one address, a proxy's, that costs
-// this eighth and no more.
+// An eighth of the places is reserved for clients, and URLs, that hold less than a quarter of all.
+// So one client, or one URL with its variants, cannot take all of them. If all requests come from
+// one address, such as that of a proxy, they cannot use this eighth, and lose nothing else.
 //
-// Lock order: mu before what Fill.Readers and Fill.Awaited take.
+// Lock order: mu comes before the locks of Fill.Readers and Fill.Awaited.
 type places struct {
 	max      int
-	patience time.Duration // with background revalidations, which nobody reads in any case
+	patience time.Duration // with background revalidations, which nobody reads anyway
 
 	mu      sync.Mutex
 	holders map[*flight]holder
 }
 
-// holder is for whom a flight has its place.
+// holder says for whom a flight has its place.
 type holder struct {
-	client string // the address; empty where it is not known, and for what no client waits for
+	client string // its address; empty if that is not known, or if no client waits
 	key    cirque.HashBinary
 	begun  time.Time // when its header came
 }
@@ -55,13 +55,13 @@ func (p *places) now() (fills, readers int) {
 // holder returns for whom x's flight takes a place.
 func (x *transaction) holder() holder {
 	h := holder{key: x.hc.Key().PrimaryHash(), begun: x.now}
-	if !x.background && x.req.RemoteAddr != "" { // at the Transport door nobody knows the client
+	if !x.background && x.req.RemoteAddr != "" { // at the Transport door the client is not known
 		h.client, _, _ = net.SplitHostPort(x.req.RemoteAddr)
 	}
 	return h
 }
 
-// take takes a place for f, which is for h, and reports whether there was one.
+// take takes a place for f, on behalf of h, and reports whether there was one.
 func (p *places) take(f *flight, h holder) bool {
 	victim, ok := p.assign(f, h)
 	if victim != nil {
@@ -70,7 +70,7 @@ func (p *places) take(f *flight, h holder) bool {
 	return ok
 }
 
-// assign is take, and returns the flight whose place it was if that has to yield.
+// assign does the work of take. victim is the flight that lost its place and has to yield, if any.
 func (p *places) assign(f *flight, h holder) (victim *flight, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,8 +79,8 @@ func (p *places) assign(f *flight, h holder) (victim *flight, ok bool) {
 			return nil, false
 		}
 		delete(p.holders, victim)
-		// What is taken from the abandoned is no smaller a share for the others: whoever comes
-		// first has it.
+		// A place that an unwanted fill gave up makes nobody's share smaller, so h gets it whatever
+		// h holds already.
 	}
 	if p.holders == nil {
 		p.holders = make(map[*flight]holder)
@@ -89,7 +89,7 @@ func (p *places) assign(f *flight, h holder) (victim *flight, ok bool) {
 	return victim, true
 }
 
-// hasRoomFor reports whether there is a place for h. Called with mu held.
+// hasRoomFor reports whether there is a place for h. The caller holds mu.
 func (p *places) hasRoomFor(h holder) bool {
 	taken := len(p.holders)
 	if taken < p.max-p.max/8 {
@@ -110,8 +110,8 @@ func (p *places) hasRoomFor(h holder) bool {
 	return max(byClient, byKey) < p.max/4
 }
 
-// oldestUnwanted returns the flight that nobody reads or waits for, of several the one that began first;
-// nil if there is none. Called with mu held.
+// oldestUnwanted returns the flight that nobody reads or waits for: of several, the one that began
+// first; nil if there is none. The caller holds mu.
 func (p *places) oldestUnwanted() (oldest *flight) {
 	for f, h := range p.holders {
 		if oldest != nil && !h.begun.Before(p.holders[oldest].begun) {
@@ -137,31 +137,32 @@ func (f *flight) unwanted() bool {
 	return fill != nil && fill.Readers() == 0 && !fill.Awaited()
 }
 
-// yield ends a flight whose place was taken away. Its key is free at once: a cancelled write takes
-// no readers, and the next request that asks for it has the turn.
+// yield ends a flight that has lost its place. Its key is free at once: a cancelled write takes no
+// readers, and the next request for the key gets the permit.
 func (f *flight) yield() {
 	f.cancel(ErrFillYielded)
 	f.fill.Load().Yield()
 }
 
-// turns bound the background revalidations, Config.MaxRevalidations of them. When all are taken,
-// the one gives way that began first, if that is more than patience ago: an origin that does not
-// answer for some URLs does not keep all others from being revalidated.
+// revalidations bounds the background revalidations to Config.MaxRevalidations. When there are as
+// many, the one that began first gives way to a new one, if it began more than patience ago. So
+// URLs for which the origin does not answer cannot keep all others from being revalidated.
 type revalidations struct {
 	max      int
 	patience time.Duration
 
 	mu   sync.Mutex
-	list []*revalidation // in order of their beginning
+	list []*revalidation // in the order in which they began
 }
 
-// turn is one background revalidation.
+// revalidation is one background revalidation.
 type revalidation struct {
 	began  time.Time
 	cancel context.CancelFunc
 }
 
-// enter returns a turn, which release ends, or nil. cancel ends the revalidation.
+// enter counts a revalidation, and returns it for leave. It returns nil if there is no room. cancel
+// must end the revalidation.
 func (t *revalidations) enter(cancel context.CancelFunc) *revalidation {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -179,7 +180,7 @@ func (t *revalidations) enter(cancel context.CancelFunc) *revalidation {
 	return mine
 }
 
-// leave ends a turn. Ending one again, or one that was taken away, does nothing.
+// leave removes a revalidation. It does nothing if that was removed before, or gave way to another.
 func (t *revalidations) leave(mine *revalidation) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -8,20 +8,21 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// preference is a member of a field of content negotiation, with its weight (RFC 9110 §12.4.2).
+// preference is one member of a field for content negotiation, with its weight (RFC 9110 §12.4.2).
 type preference struct {
 	value  string // in lower case
 	weight int    // in thousandths
 }
 
+// preferences are the members of a field, in order.
 type preferences []preference
 
-// maxPreferences bounds the members of a field that is read. Clients name a dozen at most.
+// maxPreferences bounds the number of members of a field. Clients send a dozen at most.
 const maxPreferences = 64
 
-// parsePreferences reads the lines of a field such as Accept-Language. ok is false, and the list
-// empty, where there are more than maxPreferences members, or one that is no value with an optional
-// weight.
+// parsePreferences parses the lines of a field such as Accept-Language. If there are more than
+// maxPreferences members, or a member is not a value with an optional weight, ok is false and the
+// list is empty.
 func parsePreferences(lines []string) (list preferences, ok bool) {
 	for element := range field.Tokens(lines) {
 		p, ok := parsePreference(element)
@@ -33,6 +34,7 @@ func parsePreferences(lines []string) (list preferences, ok bool) {
 	return list, true
 }
 
+// parsePreference parses one member.
 func parsePreference(s string) (p preference, ok bool) {
 	value, parameter, weighted := strings.Cut(s, ";")
 	p = preference{value: strings.ToLower(strings.TrimSpace(value)), weight: 1000}
@@ -50,7 +52,7 @@ func parsePreference(s string) (p preference, ok bool) {
 	return p, ok
 }
 
-// parseWeight reads a qvalue: 0 or 1, with up to three decimals.
+// parseWeight parses a qvalue: 0 or 1, with up to three decimals.
 func parseWeight(s string) (thousandths int, ok bool) {
 	whole, decimals, _ := strings.Cut(s, ".")
 	if whole != "0" && whole != "1" || len(decimals) > 3 {
@@ -60,7 +62,7 @@ func parseWeight(s string) (thousandths int, ok bool) {
 	return int(n), err == nil && n <= 1000
 }
 
-// weightOf returns the weight of a value in lower case, or -1 where the list does not mention it.
+// weightOf returns the weight of a value in lower case, or -1 if the list does not contain it.
 func (list preferences) weightOf(value string) int {
 	if i := slices.IndexFunc(list, func(p preference) bool { return p.value == value }); i >= 0 {
 		return list[i].weight
@@ -69,7 +71,7 @@ func (list preferences) weightOf(value string) int {
 }
 
 // languageWeight returns the weight of the longest range that matches tag by basic filtering, or
-// that of a wildcard (RFC 9110 §12.5.4); -1 where none does.
+// else that of a wildcard (RFC 9110 §12.5.4). It returns -1 if neither is there.
 func (list preferences) languageWeight(tag string) int {
 	for {
 		if weight := list.weightOf(tag); weight >= 0 {

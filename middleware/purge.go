@@ -10,41 +10,45 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// Purge removes what a GET for r's URL would find through either door, with all of its variants.
-// What was being fetched before is not served after it. It returns cirque.ErrNotFound if there was
-// nothing.
+// Purge removes what a GET for r's URL would find through either door, with all of its variants. A
+// response that is being fetched is not served after it. Purge returns cirque.ErrNotFound if
+// nothing was stored.
 //
-// The URL of a server's request, one with a RequestURI, is the public one: what its client asked
-// for, as Config.PublicOrigin and Config.TrustForwarded see it. Of a request that was made by
-// http.NewRequest, it is the public URL as it stands.
+// If r has a RequestURI, it is a server's request, and its URL is the public one: what its client
+// asked for, with Config.PublicOrigin and Config.TrustForwarded applied. If r was made by
+// http.NewRequest, its URL is the public URL as it stands.
 //
-// In a private cache of many users it reaches the entries of one: of whom r's Authorization and
-// Cookie are. The same goes for SoftPurge, and for PURGE requests.
+// In a private cache that is not SingleUser, Purge only reaches the entries of one user: the one
+// whose Authorization and Cookie fields are in r. The same holds for SoftPurge, and for PURGE
+// requests.
 func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
 	err := c.purge(r, func(key cirque.CacheKey) error { return c.opts.Purge(ctx, key) })
 	return c.counters.purged(purgeOfKey, false, err)
 }
 
-// SoftPurge marks stale what Purge would remove. It is validated before it is used again, and may
-// be served stale where its response allows that, so that the origin is not flooded.
+// SoftPurge marks as stale what Purge would remove. It is validated before it is used again. If the
+// response allows it, it may be served stale meanwhile, so that the origin does not get many
+// requests at once.
 func (c *Cache) SoftPurge(ctx context.Context, r *http.Request) error {
 	now := time.Now()
 	err := c.purge(r, func(key cirque.CacheKey) error { return c.opts.MarkStale(ctx, key, now) })
 	return c.counters.purged(purgeOfKey, true, err)
 }
 
-// PurgeAll makes everything that is in the Storage count as not found, whatever its namespace, and
-// everything that is being fetched: for all Caches on the Storage, and after a restart too where
-// the Storage outlives it. An error says that the Storage did not keep the purge. It takes no time
-// for each entry; the room is given back as new responses need it.
+// PurgeAll makes the whole content of the Storage count as not found, whatever its namespace,
+// together with all responses that are being fetched. It holds for all Caches on the Storage, and
+// after a restart if the Storage outlives the process.
+//
+// An error means that the Storage did not keep the purge. PurgeAll does not visit the entries, so
+// its time does not depend on their number; their space is reused as new responses need it.
 func (c *Cache) PurgeAll(ctx context.Context) error {
 	c.mustBeNew()
 	return c.counters.purged(purgeOfAll, false, c.opts.PurgeAll(ctx))
 }
 
-// PurgeGroup does the same for every response of r's origin that is in the cache group (RFC 9875
-// §2). It covers http and https of the host: behind a proxy that ends TLS connections, and without
-// Config.PublicOrigin, what clients got by https is stored as http.
+// PurgeGroup does the same as PurgeAll, for all responses of r's origin that are in the cache group
+// (RFC 9875 §2). It covers both http and https of the host: behind a proxy that ends TLS
+// connections, and without Config.PublicOrigin, responses for https clients are stored as http.
 func (c *Cache) PurgeGroup(ctx context.Context, r *http.Request, group string) error {
 	c.mustBeNew()
 	var errs []error
@@ -61,9 +65,9 @@ func (c *Cache) PurgeGroup(ctx context.Context, r *http.Request, group string) e
 	return c.counters.purged(purgeOfGroup, false, errors.Join(errs...))
 }
 
-// targets returns what r's URL is behind each door. A server's request, one with a RequestURI, is
-// for what its client asked for. Where its URL says where it is to be sent, as a reverse proxy
-// makes it, that is what it is for behind a Transport.
+// targets returns the target of r's URL behind each door. If r has a RequestURI, it is a server's
+// request, and its target is what its client asked for. If its URL also has a host, as after a
+// reverse proxy has set it, the target behind a Transport is that URL.
 func (c *Cache) targets(r *http.Request) [doorCount]target {
 	t := c.target(doorHandler, r)
 	targets := [doorCount]target{doorHandler: t, doorTransport: t}
@@ -73,9 +77,11 @@ func (c *Cache) targets(r *http.Request) [doorCount]target {
 	return targets
 }
 
+// purge calls purge with the key of r behind each door. It returns cirque.ErrNotFound if that found
+// nothing behind either.
 func (c *Cache) purge(r *http.Request, purge func(cirque.CacheKey) error) error {
 	c.mustBeNew()
-	r = c.normalized(r) // as the requests whose entries it is for
+	r = c.normalized(r) // as requests are, before their entries are looked up
 	found, failed := false, error(nil)
 	for d, t := range c.targets(r) {
 		key, ok := c.keyOfGet(door(d), &t, r)
@@ -100,7 +106,7 @@ func (c *Cache) purge(r *http.Request, purge func(cirque.CacheKey) error) error 
 
 const (
 	methodPurge    = "PURGE"
-	softPurgeField = "Soft-Purge" // makes a PURGE request a soft one
+	softPurgeField = "Soft-Purge" // a PURGE request with this field is a SoftPurge
 )
 
 // servePurge answers a PURGE request.
@@ -113,7 +119,7 @@ func (c *Cache) servePurge(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get(softPurgeField) != "" {
 		purge = c.SoftPurge
 	}
-	err := purge(context.WithoutCancel(r.Context()), r) // whoever asked may leave before the answer
+	err := purge(context.WithoutCancel(r.Context()), r) // the client may leave before the answer
 	switch {
 	case err == nil:
 		w.WriteHeader(http.StatusOK)

@@ -11,8 +11,8 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// wantedRange returns the one range that the request wants of a representation: all of it where no
-// range applies.
+// wantedRange returns the one range that the request wants of a representation: the whole if no
+// range applies. It returns false if there are several ranges, or none that can be satisfied.
 func (x *transaction) wantedRange(meta *cirque.CacheMeta, held *rules.Partial) (rules.ByteRange, bool) {
 	if held == nil {
 		return rules.ByteRange{}, false
@@ -32,8 +32,8 @@ func (x *transaction) wantedRange(meta *cirque.CacheMeta, held *rules.Partial) (
 	return rules.ByteRange{}, false
 }
 
-// rangeAnswer answers a Range request from the whole body (RFC 9110 §14.2). It reports false if the
-// range is to be ignored.
+// rangeAnswer answers a Range request from the whole body (RFC 9110 §14.2). It returns false if the
+// Range field has to be ignored.
 func (x *transaction) rangeAnswer(a *answer, header http.Header, meta *cirque.CacheMeta, hit cirque.HitHandler, size int64) bool {
 	lines := x.req.Header["Range"]
 	if len(lines) == 0 || !rules.IfRangeHolds(x.req.Header, meta) {
@@ -46,7 +46,7 @@ func (x *transaction) rangeAnswer(a *answer, header http.Header, meta *cirque.Ca
 		_ = hit.Close()
 		kept := map[string][]string{"Cache-Status": header["Cache-Status"]}
 		if x.answerHeader["Set-Cookie"] != nil && header["Set-Cookie"] != nil {
-			kept["Set-Cookie"] = header["Set-Cookie"] // it came for this client
+			kept["Set-Cookie"] = header["Set-Cookie"] // it was set for this client
 		}
 		clear(header)
 		maps.Copy(header, kept)
@@ -56,7 +56,7 @@ func (x *transaction) rangeAnswer(a *answer, header http.Header, meta *cirque.Ca
 		return true
 	case rules.RangeSatisfiable:
 		if len(ranges) > 1 && !hit.CanSeek() {
-			return false // still being written: who wants it in pieces gets it in one
+			return false // still being written: the client gets the whole instead of several ranges
 		}
 	default:
 		return false
@@ -65,8 +65,8 @@ func (x *transaction) rangeAnswer(a *answer, header http.Header, meta *cirque.Ca
 	return true
 }
 
-// setRanges makes a the 206 that sends ranges out of body, in which the representation's byte `at`
-// is the first.
+// setRanges makes a the 206 that sends ranges from hit. hit begins with byte at of the
+// representation.
 func (a *answer) setRanges(header http.Header, hit cirque.HitHandler, ranges []rules.ByteRange, size, at int64) {
 	a.status = http.StatusPartialContent
 	if len(ranges) > 1 {
@@ -85,7 +85,8 @@ func (x *transaction) partAnswer(a answer, header http.Header, meta *cirque.Cach
 	held, ok := rules.PartialOf(meta)
 	wanted, ranged := x.wantedRange(meta, held)
 	if !ok || !ranged || !held.Covers(wanted) {
-		// The first answer to a range that was sent on: what the origin chose to send of it.
+		// This is the first answer to a forwarded range: the part of it that the origin chose to
+		// send.
 		if !ok || len(held.Intervals) != 1 {
 			a.body, a.status = brokenBody{hit}, http.StatusBadGateway
 			return a
@@ -99,16 +100,16 @@ func (x *transaction) partAnswer(a answer, header http.Header, meta *cirque.Cach
 	return a
 }
 
-// brokenBody is the body of an entry that contradicts itself.
+// brokenBody is the body of an entry whose meta contradicts itself.
 type brokenBody struct{ io.Closer }
 
-var errBroken = errors.New("middleware: damaged entry")
+var errBroken = errors.New("middleware: the entry is damaged")
 
 // Read implements io.Reader.
 func (brokenBody) Read([]byte) (int, error) { return 0, errBroken }
 
-// sectionReader reads one section of a hit, which it owns. A hit that cannot seek, a body still
-// being written above all, is read up to the section.
+// sectionReader reads one section of a hit, which it owns. If the hit cannot seek, as when the body
+// is still being written, it reads and drops the bytes before the section.
 type sectionReader struct {
 	hit     cirque.HitHandler
 	next    section
@@ -146,6 +147,7 @@ func (s *sectionReader) WriteTo(w io.Writer) (int64, error) {
 // plainReader hides WriteTo.
 type plainReader struct{ io.Reader }
 
+// prepare goes to the beginning of the section.
 func (s *sectionReader) prepare() error {
 	if s.ready {
 		return nil

@@ -5,16 +5,16 @@ import (
 	"slices"
 )
 
-// reply is what the origin said before the body. It is only read.
+// reply is what the origin sent before the body. It is never changed.
 type reply struct {
 	status  int
 	header  http.Header
-	length  int64    // of the body, from Content-Length; negative where unknown
-	decoded bool     // the transport took a content coding away
-	changed []string // request fields that were added or replaced below the cache
+	length  int64    // of the body, from Content-Length; negative if unknown
+	decoded bool     // the transport has removed a content coding
+	changed []string // request fields that the base transport added or replaced
 }
 
-// replyOf returns what response says.
+// replyOf returns the reply that response is.
 func replyOf(response *http.Response) *reply {
 	header := response.Header
 	if !isCanonical(header) {
@@ -25,17 +25,17 @@ func replyOf(response *http.Response) *reply {
 	}
 }
 
-// changedHere are the fields that say nothing about the user if base's request has others than ours.
+// changedHere are fields that the cache itself changes, or that say nothing about the user. It does
+// not matter if the base's request has other values for them.
 var changedHere = []string{"Accept-Encoding", "If-Modified-Since", "If-None-Match", "If-Range", "Range"}
 
-// changedBelow returns the fields that a base transport added to the request, or replaced the values
-// of, before it sent it on, as far as its response tells: a token of its own, or the cookies of a
-// jar. A field that it took away does not count, as the origin cannot have gone by it. Nor do the
-// fields that the cache itself changes, or Accept-Encoding, which is between the transport and the
-// next hop. sent is the header of which the transport got a copy.
+// changedBelow returns the request fields that the base transport added, or replaced the values of,
+// as far as its response shows: a token of its own, or the cookies of a jar. Fields that it removed
+// do not count, because the origin cannot have used them. The fields in changedHere do not count
+// either. sent is the header of which the transport got a copy.
 func changedBelow(sent http.Header, request *http.Request) (changed []string) {
 	if request == nil {
-		return nil // the transport does not tell
+		return nil // the transport does not show it
 	}
 	header := request.Header // only read
 	if !isCanonical(header) {
@@ -49,8 +49,7 @@ func changedBelow(sent http.Header, request *http.Request) (changed []string) {
 	return changed
 }
 
-// canonical returns r with the names of its fields in canonical form, which is how the rules know
-// them.
+// canonical returns r with the names of its fields in canonical form, which the rules need.
 func canonical(r *http.Request) *http.Request {
 	if isCanonical(r.Header) {
 		return r
@@ -60,6 +59,7 @@ func canonical(r *http.Request) *http.Request {
 	return &own
 }
 
+// isCanonical reports whether all names in header are canonical.
 func isCanonical(header http.Header) bool {
 	for name := range header {
 		if !canonicalName(name) {
@@ -69,14 +69,14 @@ func isCanonical(header http.Header) bool {
 	return true
 }
 
-// canonicalName reports whether http.CanonicalHeaderKey leaves name as it is.
+// canonicalName reports whether http.CanonicalHeaderKey leaves name unchanged.
 func canonicalName(name string) bool {
 	return plainlyCanonical(name) || http.CanonicalHeaderKey(name) == name
 }
 
-// plainlyCanonical reports whether name's letters are upper case where a word begins, and lower case
-// elsewhere. Then http.CanonicalHeaderKey changes nothing, whether name is the name of a field or
-// not. It is called for every field of every request.
+// plainlyCanonical reports whether the letters of name are upper case where a word begins, and
+// lower case elsewhere. Then http.CanonicalHeaderKey changes nothing, even if name is no valid
+// field name. It is called for every field of every request, so it is cheap.
 func plainlyCanonical(name string) bool {
 	wrong := byte('a') // the first letter of the case that is out of place
 	for i := range len(name) {
@@ -92,7 +92,7 @@ func plainlyCanonical(name string) bool {
 }
 
 // canonicalHeader returns a copy of header with canonical names. Names that differ only in case
-// ("ETag" is common) are one field on the wire, and become one here.
+// ("ETag" is common) are one field in HTTP, and become one here.
 func canonicalHeader(header http.Header) http.Header {
 	lines := 0
 	for _, values := range header {
@@ -105,7 +105,7 @@ func canonicalHeader(header http.Header) http.Header {
 		case !canonicalName(name):
 			odd = append(odd, name)
 		case len(values) == 0:
-			s[name] = nil // stays suppressed
+			s[name] = nil // nil tells net/http not to set the field
 		default:
 			from := len(room)
 			room = append(room, values...)

@@ -12,7 +12,7 @@ import (
 type clientRequest struct {
 	cache        *Cache
 	door         door
-	req          *http.Request   // without the fields of its connection, and with the values of Config.Normalize
+	req          *http.Request   // without fields of its connection; Config.Normalize was applied
 	clientHeader http.Header     // the header of req before Config.Normalize
 	stripped     bool            // fields were removed that the origin may use
 	target       target          // the URL that the client asked for

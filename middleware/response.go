@@ -9,7 +9,7 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// response builds the answer that the walk found.
+// response builds the response that the walk found.
 func (x *transaction) response(r *http.Request) *http.Response {
 	header := make(http.Header, x.hc.Meta().Header().Len()+2)
 	a := x.answer(header)
@@ -37,12 +37,12 @@ func (x *transaction) response(r *http.Request) *http.Response {
 	return response
 }
 
-// fetchedResponse builds the answer that the walk found after from, the origin's response to this
-// very request, was stored or has validated what is stored. Its protocol and TLS state are those of
-// from, unless it is a stale response that stands in for an error.
+// fetchedResponse builds the response that the walk found, after from was stored, or has validated
+// what is stored. from is the origin's response to this very request. The result has the protocol
+// and the TLS state of from, unless it is a stale response in place of an error.
 //
-// How from's body was framed (Close, TransferEncoding) is not handed through: the caller reads
-// another body.
+// Close and TransferEncoding of from are not copied: they describe how its body was framed, and the
+// caller reads another body.
 func (x *transaction) fetchedResponse(from *http.Response) *http.Response {
 	response := x.response(nil)
 	if x.hc.Phase() == cirque.PhaseStale {
@@ -63,9 +63,10 @@ func (x *transaction) fetchedResponse(from *http.Response) *http.Response {
 	return response
 }
 
-// withCacheStatus returns the origin's response, which is passed on, with this cache's Cache-Status.
+// withCacheStatus returns the origin's response with the Cache-Status of this cache, for an answer
+// that is passed on.
 func (x *transaction) withCacheStatus(response *http.Response, r *http.Request) *http.Response {
-	// In place: net/http puts the trailer into the response that it returned.
+	// It changes response itself: net/http writes the trailer into the response that it returned.
 	response.Request = r
 	if response.Header = response.Header.Clone(); response.Header == nil {
 		response.Header = make(http.Header)
@@ -88,6 +89,7 @@ func fillResponse(response *http.Response, r *http.Request, status int, header h
 	}
 }
 
+// statusLine returns the text of Response.Status. 200 is the common case, and allocates nothing.
 func statusLine(status int) string {
 	if status == http.StatusOK {
 		return "200 OK"
@@ -95,14 +97,14 @@ func statusLine(status int) string {
 	return strconv.Itoa(status) + " " + http.StatusText(status)
 }
 
-// unavailable is the answer to only-if-cached where there is nothing (RFC 9111 §5.2.1.7).
+// unavailable is the answer to only-if-cached if nothing is stored (RFC 9111 §5.2.1.7).
 func unavailable(r *http.Request) *http.Response {
 	response := new(http.Response)
 	fillResponse(response, r, http.StatusGatewayTimeout, make(http.Header))
 	return response
 }
 
-// liveBody is a body that is still being fetched; its trailer is known at its end.
+// liveBody is a body that is still being fetched. Its trailer is known at its end.
 type liveBody struct {
 	io.ReadCloser
 	flight  *flight
@@ -118,7 +120,7 @@ func (b *liveBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo implements io.WriterTo: w gets the stored bytes themselves.
+// WriteTo implements io.WriterTo, so that w gets the stored bytes without a copy.
 func (b *liveBody) WriteTo(w io.Writer) (int64, error) {
 	n, err := io.Copy(w, b.ReadCloser)
 	if err == nil {
@@ -127,16 +129,18 @@ func (b *liveBody) WriteTo(w io.Writer) (int64, error) {
 	return n, err
 }
 
+// ended copies the trailer, which is known now.
 func (b *liveBody) ended() {
 	for name, values := range b.flight.trailers() {
-		b.trailer[name] = slices.Clone(values) // each caller's own
+		b.trailer[name] = slices.Clone(values) // each caller gets a copy of its own
 	}
 }
 
-// passedBody is the body of a response that is the client's alone; its end is the flight's.
+// passedBody returns the body of a response that belongs to its client alone. The flight ends when
+// the body is closed.
 func passedBody(flight *flight, body io.ReadCloser) io.ReadCloser {
 	if w, ok := body.(io.Writer); ok {
-		// An upgraded connection (RFC 9110 §7.8) is written to as well.
+		// An upgraded connection can also be written to (RFC 9110 §7.8).
 		return struct {
 			endingBody
 			io.Writer
@@ -145,6 +149,7 @@ func passedBody(flight *flight, body io.ReadCloser) io.ReadCloser {
 	return &endingBody{body, flight}
 }
 
+// endingBody ends the flight when it is closed.
 type endingBody struct {
 	io.ReadCloser
 	flight *flight

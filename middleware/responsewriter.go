@@ -13,45 +13,47 @@ import (
 	"github.com/cirquecache/cirque/internal/field"
 )
 
-// maxDiscarded is how much of a body that nobody wants is waited for, rather than broken off.
+// maxDiscarded is how much of an unwanted body is read to its end, in bytes; a longer one is broken
+// off.
 const maxDiscarded = 64 << 10
 
 var (
-	errDiscarded       = errors.New("middleware: this response is not wanted any more")
-	errStoragePanicked = errors.New("middleware: the storage panicked")
+	errDiscarded       = errors.New("middleware: this response is no longer wanted")
+	errStoragePanicked = errors.New("middleware: the Storage panicked")
 )
 
-// responseWriter is the http.ResponseWriter that the handler behind the cache writes to. When the
-// header is complete, it decides what becomes of the answer (handleranswer.go). A body that is stored
-// goes into a fill, and a second goroutine sends the client its answer at the client's pace. All
-// else goes to the client on the spot.
+// responseWriter is the http.ResponseWriter to which the handler behind the cache writes. When the
+// header is complete, it decides the fate of the answer (handleranswer.go). A body that is stored
+// goes into a fill, and a second goroutine sends the client its answer at the client's pace. Any
+// other answer goes straight to the client.
 //
-// It has no Unwrap: http.ResponseController would reach past it and the cache miss what is written.
+// It has no Unwrap: http.ResponseController would reach past it, and the cache would miss what is
+// written.
 //
-// INVARIANT: only one goroutine at a time uses client: this one until the decision; from then on the
-// second one, if there is one. release waits for it.
+// INVARIANT: only one goroutine at a time uses client: this one until the decision, and after it
+// the second one, if there is one. release waits for the second one.
 type responseWriter struct {
 	x      *transaction
-	client http.ResponseWriter // nil: nobody is there
+	client http.ResponseWriter // nil if there is no client
 	ctx    context.Context     // of the request that the handler gets
-	method string              // what the handler is asked
-	header http.Header         // the handler's own
+	method string              // of the request that the handler gets
+	header http.Header         // the one that the handler sets
 
 	fate        fate
-	sniffing    bool // there is a status, but the content type is still to be told from the body
+	sniffing    bool // there is a status; the body still has to tell the content type
 	status      int
-	snapshot    http.Header // header when the status was written
-	sniffBuffer []byte      // what the body begins with, while sniffing
-	declared    int64       // Content-Length; negative where there is none
+	snapshot    http.Header // a copy of header, made when the status was written
+	sniffBuffer []byte      // the beginning of the body, while sniffing
+	declared    int64       // Content-Length; negative if there is none
 	written     int64
-	broken      bool        // the body is not what it was declared to be
+	broken      bool        // the body does not have the declared length, or could not be stored
 	returned    bool        // the handler returned
-	silent      bool        // without a word: there is no status, and nobody has written one since
-	outer       http.Header // the client's header then
+	silent      bool        // it returned without a status, and nobody has written one since
+	outer       http.Header // with silent: the client's header without what the handler set
 
-	served        chan struct{} // closed when the second goroutine is done
+	served        chan struct{} // closed when the second goroutine has ended
 	serveErr      error         // of serveHTTP
-	servePanicked any           // what it panicked with
+	servePanicked any           // what the second goroutine, or the decision, panicked with
 }
 
 // Header implements http.ResponseWriter.
@@ -86,8 +88,8 @@ func (rw *responseWriter) WriteHeader(status int) {
 	}
 }
 
-// interim passes a 1xx on at once (RFC 9110 §15.2). It is not stored, and lends nothing to the final
-// answer.
+// interim passes a 1xx to the client at once (RFC 9110 §15.2). It is not stored, and its fields do
+// not become part of the final answer.
 func (rw *responseWriter) interim(status int) {
 	if !rw.awaitsStatus() || rw.client == nil || status == http.StatusSwitchingProtocols {
 		return
@@ -107,7 +109,8 @@ func (rw *responseWriter) mustSniff() bool {
 		rw.method != http.MethodHead && bodyAllowed(rw.status) && rw.declared != 0
 }
 
-// endSniffing settles the content type by the body's first bytes, decides, and sends them on their way.
+// endSniffing sets the content type according to the first bytes of the body, decides, and writes
+// these bytes.
 func (rw *responseWriter) endSniffing() error {
 	p := rw.sniffBuffer
 	rw.sniffing, rw.sniffBuffer = false, nil
@@ -122,14 +125,14 @@ func (rw *responseWriter) endSniffing() error {
 	return err
 }
 
-// ensureStatus makes sure that there is a status.
+// ensureStatus writes status 200 if there is no status yet.
 func (rw *responseWriter) ensureStatus() {
 	if rw.awaitsStatus() || rw.silent {
 		rw.WriteHeader(http.StatusOK)
 	}
 }
 
-// ensureDecided makes sure that it is decided what becomes of the answer.
+// ensureDecided makes sure that the fate of the answer is decided.
 func (rw *responseWriter) ensureDecided() error {
 	rw.ensureStatus()
 	if rw.sniffing {
@@ -138,7 +141,7 @@ func (rw *responseWriter) ensureDecided() error {
 	return nil
 }
 
-// sniffBytes is how much of a body its content type is told by, as with net/http.
+// sniffBytes is how much of a body is used to tell its content type, as in net/http.
 const sniffBytes = 512
 
 // Write implements io.Writer.
@@ -193,11 +196,10 @@ func (rw *responseWriter) passed(n int64) {
 	}
 }
 
-// storedAtOnce bounds what one write to a fill holds, where a slow reader may pace it.
+// storedAtOnce bounds one write to a fill, in bytes, because a slow reader may pace it.
 const storedAtOnce = 256 << 10
 
-// store writes to the fill. A panic of the Storage ends the fill, and is none of the handler's
-// business.
+// store writes to the fill. A panic of the Storage ends the fill; it does not reach the handler.
 func (rw *responseWriter) store(p []byte) (n int, err error) {
 	flight := rw.x.flight
 	flight.nowStoring()
@@ -229,11 +231,11 @@ func (rw *responseWriter) store(p []byte) (n int, err error) {
 // WriteString implements io.StringWriter.
 func (rw *responseWriter) WriteString(s string) (int, error) { return rw.Write([]byte(s)) }
 
-// ReadFrom implements io.ReaderFrom: an uncacheable file goes to the client by sendfile, as without
-// the cache.
+// ReadFrom implements io.ReaderFrom, so that an uncacheable file goes to the client by sendfile, as
+// it would without the cache.
 func (rw *responseWriter) ReadFrom(r io.Reader) (total int64, err error) {
 	if rw.fate == undecided {
-		// The first bytes may settle the content type, and with it the decision.
+		// The first bytes may decide the content type, and with it the fate.
 		first := make([]byte, sniffBytes)
 		n, err := io.ReadFull(r, first)
 		if n > 0 {
@@ -265,8 +267,9 @@ func (rw *responseWriter) ReadFrom(r io.Reader) (total int64, err error) {
 // Flush implements http.Flusher.
 func (rw *responseWriter) Flush() { _ = rw.FlushError() }
 
-// FlushError makes the decision fall, and flushes what goes to the client directly. What goes through
-// the cache is flushed to the clients who read along, each at its own pace.
+// FlushError makes sure that the fate is decided, and flushes what goes straight to the client.
+// What goes through the cache is flushed by the writers of the clients that read along, each at its
+// own pace.
 func (rw *responseWriter) FlushError() error {
 	if err := rw.ensureDecided(); err != nil {
 		return err
@@ -280,9 +283,9 @@ func (rw *responseWriter) FlushError() error {
 	return nil
 }
 
-// CloseNotify implements http.CloseNotifier, for handlers that do not know contexts. Like the context
-// of the request that the handler got, the channel tells of the fetch: a client who leaves does not
-// end one that is the cache's.
+// CloseNotify implements http.CloseNotifier, for handlers that do not use contexts. Like the
+// context of the handler's request, the channel says that the fetch has ended. A fetch that belongs
+// to the cache does not end when a client leaves.
 func (rw *responseWriter) CloseNotify() <-chan bool { return closeNotify(rw.ctx) }
 
 // SetReadDeadline, SetWriteDeadline and EnableFullDuplex are for http.ResponseController.
@@ -302,15 +305,15 @@ func (rw *responseWriter) EnableFullDuplex() error {
 	return rw.control((*http.ResponseController).EnableFullDuplex)
 }
 
+// control calls set with the controller of the client's writer, if there is a client.
 func (rw *responseWriter) control(set func(*http.ResponseController) error) error {
 	if rw.client == nil {
-		return nil // nobody is there, as behind a discardedResponse
+		return nil // there is no client, as in a background revalidation
 	}
 	return set(http.NewResponseController(rw.client))
 }
 
-// finish is called when the handler has returned: the response is complete, or it is not what it was
-// declared to be.
+// finish is called when the handler has returned. The response is complete now, or it is broken.
 func (rw *responseWriter) finish() {
 	rw.returned = true
 	if rw.awaitsStatus() {
@@ -329,8 +332,8 @@ func (rw *responseWriter) finish() {
 	}
 }
 
-// release ends what the request holds, whether the handler returned or panicked, and makes sure that
-// a client does not take half a response for a whole one.
+// release releases what the request holds, whether the handler returned or panicked. It also makes
+// sure that no client takes half a response for a whole one.
 func (rw *responseWriter) release() {
 	defer rw.waitForServed() // even if the Storage panics
 	flight := rw.x.flight
@@ -338,14 +341,14 @@ func (rw *responseWriter) release() {
 		if part := rw.x.upstream.part; part != nil {
 			defer part.close()
 		}
-		flight.fill.Load().Abort(cirque.UpstreamError) // nothing, after Finish
+		flight.fill.Load().Abort(cirque.UpstreamError) // does nothing after Finish
 	}
 	if flight != nil && rw.fate != fateRetry {
 		flight.land()
 	}
 }
 
-// waitForServed waits for the second goroutine, and passes on how that ended.
+// waitForServed waits for the second goroutine. If that failed or panicked, waitForServed panics.
 func (rw *responseWriter) waitForServed() {
 	if rw.served == nil {
 		if rw.returned && rw.servePanicked != nil {
@@ -354,7 +357,8 @@ func (rw *responseWriter) waitForServed() {
 		return
 	}
 	if !rw.returned {
-		// The handler panicked, which the server will hear of. Its client does not hold that up.
+		// The handler panicked, and the server will get that panic. A slow client must not delay
+		// it.
 		_ = rw.SetWriteDeadline(time.Now())
 	}
 	<-rw.served

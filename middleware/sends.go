@@ -11,38 +11,40 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// errStalled is what the reader of a body gets that did not read on while its memory was wanted.
-var errStalled = fmt.Errorf("middleware: the reader of a response stalled while there was no room for others: %w", cirque.ErrSlowReader)
+// errStalled is the error that the reader of a body gets if it did not read on while its memory was
+// needed.
+var errStalled = fmt.Errorf("middleware: the reader of a response stalled while others needed its memory: %w", cirque.ErrSlowReader)
 
 const (
-	// sendMin is from which length on the sending of a body is watched. Smaller ones fit into the
-	// buffers of a connection.
+	// minWatched is the length from which the sending of a body is watched, in bytes. Smaller
+	// bodies fit into the buffers of a connection.
 	minWatched = 64 << 10
 
-	// sendUnit is how much a client may take Config.StallTimeout for.
+	// stallUnit is how many bytes a client must take within Config.StallTimeout.
 	stallUnit = 256 << 10
 
-	// sendLook is how long a look at the clients serves.
+	// sendCheckInterval is the least time between two checks of the clients.
 	sendCheckInterval = 100 * time.Millisecond
 )
 
-// sends are the large bodies on their way to clients. What a client has open cannot be evicted,
-// however long it does not read. So when the Storage finds no room, the clients that have stalled
-// for Config.StallTimeout are dropped, as many as there are; as long as there is room they may take
+// sends are the large bodies that are being sent to clients. What a client has open cannot be
+// evicted, however long the client does not read. So when the Storage finds no room, all clients
+// that have stalled for Config.StallTimeout are dropped. While there is room, clients may take
 // their time.
 //
-// Lock order: mu before pulled.mu. drop is called with mu held: after remove it is not called.
+// Lock order: mu comes before pulledBody.mu. drop is called with mu held, and is not called after
+// remove.
 type sends struct {
 	stall     time.Duration
 	count     atomic.Int64
-	nextCheck atomic.Int64 // when to look again, Unix nanoseconds
+	nextCheck atomic.Int64 // when to check again, in Unix nanoseconds
 
 	mu    sync.Mutex
 	first *send
-	stop  []func() // end the calls of press; nil once the cache is closed
+	stop  []func() // each ends the calls of onRefusal by one Budget; nil after close
 }
 
-// close ends the calls of press by Budgets that live on.
+// close ends the calls of onRefusal by the Budgets, which may outlive the cache.
 func (s *sends) close() {
 	s.mu.Lock()
 	stop := s.stop
@@ -53,8 +55,8 @@ func (s *sends) close() {
 	}
 }
 
-// send is one of them. due is when the client has to have taken what it was given, Unix
-// nanoseconds; zero while it is not the client that is waited for.
+// send is one such body. due is when the client must have taken what it was given, in Unix
+// nanoseconds. It is zero while the client is not what is waited for.
 type send struct {
 	sends      *sends
 	prev, next *send
@@ -62,6 +64,7 @@ type send struct {
 	drop       func() // must not block
 }
 
+// add adds a send. drop must end it.
 func (s *sends) add(drop func()) *send {
 	one := &send{sends: s, drop: drop}
 	s.mu.Lock()
@@ -74,12 +77,13 @@ func (s *sends) add(drop func()) *send {
 	return one
 }
 
+// remove removes the send. It may be called again.
 func (one *send) remove() {
 	s := one.sends
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if one.prev == nil && s.first != one {
-		return // removed already
+		return // it was removed before
 	}
 	if one.next != nil {
 		one.next.prev = one.prev
@@ -93,17 +97,17 @@ func (one *send) remove() {
 	s.count.Add(-1)
 }
 
-// setDue notes that the client has got, or is being given, n bytes.
+// setDue notes that the client is being given n bytes, or was just given them.
 func (one *send) setDue(n int) {
 	allowed := one.sends.stall * time.Duration(max(1, (n+stallUnit-1)/stallUnit))
 	one.due.Store(time.Now().Add(allowed).UnixNano())
 }
 
-// clearDue notes that it is not the client that is waited for.
+// clearDue notes that what is waited for is not the client.
 func (one *send) clearDue() { one.due.Store(0) }
 
-// onRefusal drops the clients that have stalled, on a goroutine of its own: the caller may hold any
-// lock.
+// onRefusal drops the clients that have stalled. A Budget calls it when it has refused a
+// reservation. It uses another goroutine, because its caller may hold any lock.
 func (s *sends) onRefusal() {
 	if s.count.Load() == 0 {
 		return
@@ -115,6 +119,7 @@ func (s *sends) onRefusal() {
 	go s.dropStalled(now.UnixNano())
 }
 
+// dropStalled drops the clients that are past due.
 func (s *sends) dropStalled(now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,7 +130,7 @@ func (s *sends) dropStalled(now int64) {
 	}
 }
 
-// watchedWriter writes what a client is sent.
+// watchedWriter writes what is sent to a client, and notes when the client has to have taken it.
 type watchedWriter struct {
 	w    io.Writer
 	send *send
@@ -140,17 +145,17 @@ func (w *watchedWriter) Write(p []byte) (int, error) {
 
 var watchedBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// ReadFrom implements io.ReaderFrom, for bodies that are no io.WriterTo, as net/http does: through
-// a buffer that is used again.
+// ReadFrom implements io.ReaderFrom, for bodies that do not implement io.WriterTo. Like net/http it
+// uses a pooled buffer.
 func (w *watchedWriter) ReadFrom(r io.Reader) (int64, error) {
 	buf := watchedBuffers.Get().(*[32 << 10]byte)
 	defer watchedBuffers.Put(buf)
 	return io.CopyBuffer(writerOnly{w}, r, buf[:])
 }
 
-// watched returns w, or if the body is large a writer that has the client dropped should it stall
-// while room is wanted, and what ends that. A ResponseWriter whose write deadline cannot be set
-// keeps its client.
+// watched returns w, or for a large body a writer whose client is dropped if it stalls while room
+// is needed. The function, if not nil, ends that. If the write deadline of w cannot be set, the
+// client is never dropped.
 func (c *Cache) watched(w http.ResponseWriter, a *answer) (io.Writer, func()) {
 	if 0 <= a.length && a.length < minWatched {
 		return w, nil
@@ -160,17 +165,17 @@ func (c *Cache) watched(w http.ResponseWriter, a *answer) (io.Writer, func()) {
 	return &watchedWriter{w, one}, one.remove
 }
 
-// pulled is a large body that a caller of the Transport reads as it likes.
+// pulledBody is a large body that the caller of a Transport reads at its own pace.
 type pulledBody struct {
 	send *send
 
-	mu     sync.Mutex // held while body is at work
+	mu     sync.Mutex // held while body is being read
 	body   io.ReadCloser
 	failed error
 }
 
-// pulledBody returns body, or if it is large one that fails should its reader stall while room is
-// wanted.
+// pulledBody returns the body of a, or for a large one a body that fails if its reader stalls while
+// room is needed.
 func (c *Cache) pulledBody(a *answer) io.ReadCloser {
 	if 0 <= a.length && a.length < minWatched {
 		return a.body
@@ -181,6 +186,7 @@ func (c *Cache) pulledBody(a *answer) io.ReadCloser {
 	return p
 }
 
+// drop closes a body whose reader has stalled.
 func (p *pulledBody) drop() {
 	if !p.mu.TryLock() {
 		return // it is being read
@@ -205,8 +211,8 @@ func (p *pulledBody) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo implements io.WriterTo: w gets the stored bytes themselves. What is in w's hands cannot
-// be taken back, so the body stays open until w has returned.
+// WriteTo implements io.WriterTo, so that w gets the stored bytes without a copy. w may hold those
+// bytes until it returns, so the body stays open until then.
 func (p *pulledBody) WriteTo(w io.Writer) (int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// serveHTTP sends the answer that the walk found. An error means that the client must not take what
-// it got for a complete response.
+// serveHTTP sends the answer that the walk found. After an error the client must not take what it
+// got for a complete response.
 func (x *transaction) serveHTTP(w http.ResponseWriter) error {
 	header := w.Header()
 	var a answer
@@ -24,13 +24,14 @@ func (x *transaction) serveHTTP(w http.ResponseWriter) error {
 		defer a.body.Close()
 	}
 	if header["Content-Type"] == nil {
-		header["Content-Type"] = nil // what was stored without a type is not given one now
+		header["Content-Type"] = nil // a response that was stored without a type must not get one now
 	}
 	w.WriteHeader(a.status)
 	x.headerSent()
 	if a.body == nil {
 		if x.flight != nil && x.flight.fill.Load() != nil {
-			_ = http.NewResponseController(w).Flush() // the fetch, and with it the request, may go on for long
+			// The request ends after the fetch, which may go on for long.
+			_ = http.NewResponseController(w).Flush()
 		}
 		return nil
 	}
@@ -39,12 +40,12 @@ func (x *transaction) serveHTTP(w http.ResponseWriter) error {
 		defer done()
 	}
 	if !a.live {
-		// A body of known length: should the client be what failed, aborting changes nothing for
-		// it.
+		// The body has a known length. If the error is that of the client, an abort changes nothing
+		// for the client.
 		n, err := io.Copy(to, a.body)
 		x.bytes = n
 		if err == nil && n < a.length {
-			err = io.ErrUnexpectedEOF // the Storage has less than it said
+			err = io.ErrUnexpectedEOF // the Storage has fewer bytes than it announced
 		}
 		return err
 	}
@@ -55,7 +56,7 @@ func (x *transaction) serveHTTP(w http.ResponseWriter) error {
 		return err
 	}
 	if _, part := a.body.(*sectionReader); part {
-		out.flush() // the fetch, and with it the request, may go on for long
+		out.flush() // the request ends after the fetch, which may go on for long
 	}
 	out.close() // before the header changes
 	for name, values := range a.flight.trailers() {
@@ -64,8 +65,8 @@ func (x *transaction) serveHTTP(w http.ResponseWriter) error {
 	return nil
 }
 
-// merge puts an answer's fields among those that handlers around the cache have set for the client
-// already. Of what is a list, theirs stay too.
+// merge adds an answer's fields to those that handlers around the cache have already set for the
+// client. It keeps their values of fields that are lists, and replaces those of all others.
 func merge(header, answer http.Header) {
 	for name, values := range answer {
 		switch name {
@@ -76,20 +77,20 @@ func merge(header, answer http.Header) {
 	}
 }
 
-// answerTimedOut answers a request whose deadline, which a handler around the cache has set, passed before
-// there was an answer (RFC 9110 §15.6.5). It reports false where that is not so. A client who is
-// gone cancels, and has no deadline.
+// answerTimedOut answers a request whose deadline passed before there was an answer (RFC 9110
+// §15.6.5), and reports whether that is so. A handler around the cache has set such a deadline; a
+// client that leaves causes a cancellation, not a deadline.
 func (x *transaction) answerTimedOut(w http.ResponseWriter) bool {
 	if !errors.Is(x.client.Err(), context.DeadlineExceeded) {
 		return false
 	}
-	http.Error(w, "the time for an answer is over", http.StatusGatewayTimeout)
+	http.Error(w, "no answer before the deadline", http.StatusGatewayTimeout)
 	return true
 }
 
-// cutShort panics with what makes a server cut an answer short. Some handlers around the cache take
-// that for a panic like any other and return, and the server would end the answer in order: so
-// nothing more can be written before.
+// cutShort makes the server cut an answer short, by a panic. Some handlers around the cache recover
+// from it like from any other panic and return, and the server would then end the answer normally.
+// So the write deadline is set first, and nothing more can be written.
 func cutShort(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0))
 	panic(http.ErrAbortHandler)

@@ -8,7 +8,8 @@ import (
 	"github.com/cirquecache/cirque"
 )
 
-// takeOver makes h drive the walk, if that is for what r is for here.
+// takeOver makes h drive the walk, if r selects here what the walk is for. It reports whether it
+// did.
 func (f *refresh) takeOver(h *handlerDoor, r *http.Request) bool {
 	c := h.cache
 	if f.cache != c || f.ctx.Err() != nil {
@@ -22,7 +23,8 @@ func (f *refresh) takeOver(h *handlerDoor, r *http.Request) bool {
 		return false
 	}
 	if q.selectionFor(f.wants.record) != f.wants {
-		return false // rewritten to another resource, by what is gone from the request: a Host, say
+		// The request was rewritten to another resource, because it lacks something, such as a Host.
+		return false
 	}
 	if !f.state.CompareAndSwap(refreshPending, refreshTaken) {
 		return false
@@ -38,12 +40,12 @@ func (f *refresh) takeOver(h *handlerDoor, r *http.Request) bool {
 	return true
 }
 
-// refresh takes the request of a refresh, which may be on its way to another door.
+// refresh answers the request of a refresh. If that is for another door, it goes on to next.
 func (h *handlerDoor) refresh(f *refresh, w http.ResponseWriter, r *http.Request) {
 	switch {
 	case f.takeOver(h, r):
 	case f.ctx.Err() != nil || f.state.Load() == refreshOver:
-		http.Error(w, "too late for a revalidation", http.StatusServiceUnavailable)
+		http.Error(w, "the time for this revalidation is over", http.StatusServiceUnavailable)
 		return
 	default:
 		h.next.ServeHTTP(w, r)
@@ -59,16 +61,16 @@ func (h *handlerDoor) refresh(f *refresh, w http.ResponseWriter, r *http.Request
 	w.WriteHeader(http.StatusNoContent) // for logs around the cache
 }
 
-// secondAsking is a request that goes through the chain because the answer to the first one was of
-// no use. A router's state has moved on with that: asked with it again, next would be another
-// handler, or none.
+// secondAsking is a request that goes through the whole chain because the answer to the first one
+// could not be used. The first one has changed the state of the router: asked again in that state,
+// next could be another handler, or none.
 type secondAsking struct {
-	client   http.ResponseWriter // of the walk; nil: nobody is there
-	done     chan struct{}       // closed when the door is done
-	panicked any                 // what the door panicked with; to be read after done
+	client   http.ResponseWriter // the client of the walk; nil if there is none
+	done     chan struct{}       // closed when the door has finished
+	panicked any                 // what the door panicked with; read after done is closed
 }
 
-// fetch asks h's next, for the walk's client.
+// fetch calls the next of h, for the client of the walk.
 func (s *secondAsking) fetch(h *handlerDoor, x *transaction) {
 	defer func() {
 		if s.panicked = recover(); s.panicked != nil {
@@ -79,13 +81,13 @@ func (s *secondAsking) fetch(h *handlerDoor, x *transaction) {
 	}
 }
 
-// askThroughChain asks for the second time, on behalf of x, whose client w is. It reports false where no
-// request of the cache's own comes to the door: then next can only be asked with the request that
-// it got before.
+// askThroughChain asks for the second time, on behalf of x, whose client is w. It returns false if
+// no request of the cache's own reaches the door. Then next can only be called with the request
+// that it got before.
 func (h *handlerDoor) askThroughChain(x *transaction, w http.ResponseWriter) bool {
 	c, first := h.cache, x.client
 	chain, _ := c.chainOf(x.req)
-	if chain == nil || x.upstream.as == storePost { // a POST is not made twice
+	if chain == nil || x.upstream.as == storePost { // a POST is not repeated
 		return false
 	}
 	ctx, cancel := context.WithCancel(endingWith{first, c.newContext(x.req)})
@@ -107,20 +109,20 @@ func (h *handlerDoor) askThroughChain(x *transaction, w http.ResponseWriter) boo
 	select {
 	case <-f.second.done:
 	case <-returned:
-	case <-timer.C: // the first request may hold what the second one waits for
+	case <-timer.C: // the first request may hold something for which the second one waits
 	}
 	if f.state.CompareAndSwap(refreshPending, refreshOver) {
 		return false
 	}
-	<-f.second.done // next has returned; what handlers around it do until they return is for nobody
+	<-f.second.done // next has returned; the handlers around it may still be running
 	if f.second.panicked != nil {
 		panic(f.second.panicked)
 	}
 	return true
 }
 
-// recoverChain reports what the chain panicked with, unless that is the door's: then it is raised
-// again where the client is.
+// recoverChain logs a panic of the chain. It does not log the door's panic: that is raised again on
+// the client's goroutine.
 func (s *secondAsking) recoverChain(c *Cache) {
 	p := recover()
 	if p == nil || p == http.ErrAbortHandler {
@@ -133,5 +135,5 @@ func (s *secondAsking) recoverChain(c *Cache) {
 		}
 	default:
 	}
-	c.reportPanic("second asking", p)
+	c.reportPanic("second request", p)
 }

@@ -13,25 +13,26 @@ import (
 )
 
 // target is what a request asks for, as its client sees it (RFC 9110 §7.1). Keys, invalidations,
-// cache groups and purges all go by it. Behind a Handler, other handlers may have rewritten the
-// request's URL before the cache sees it, and a proxy may have ended its client's TLS connection.
+// cache groups and purges are all made from it. Behind a Handler, r.URL need not be what the client
+// asked for: handlers around the cache may have rewritten it, and a proxy may have ended the TLS
+// connection of the client.
 type target struct {
 	scheme string
 	host   string // with its port, in lower case
-	server string // the host of the URL where it is not host: another server is asked
-	path   string // escaped, as it was sent; after a NUL where it is no path (RFC 9112 §3.2)
+	server string // the host of the URL if that differs from host: another server is asked
+	path   string // escaped, as it was sent; preceded by NUL if it is no path (RFC 9112 §3.2)
 	query  string // as it was sent
 
 	hasQuery  bool // there is a query, which may be empty
-	outbound  bool // it is a client's, and its URL says all
-	shown     bool // the request itself says the same: no handler, no proxy and no Config made it another
-	rewritten bool // next sees another URL, or another Host, than the client asked for
-	unkeyable bool // next sees what any client can say, and no key tells: the request is not for the cache
-	secured   bool // next sees a TLS connection, where the scheme need not be the connection's
+	outbound  bool // the request is a client's, and its URL is the target
+	shown     bool // the request itself shows this target: no handler, proxy or Config has changed it
+	rewritten bool // next sees a URL or Host that the client did not ask for
+	unkeyable bool // next sees something that any client can set and no key contains: no caching
+	secured   bool // next sees a TLS connection, and the scheme may differ from the connection's
 }
 
-// target returns the target of a request that came in by d. A request without a RequestURI is no
-// server's: its URL and Host decide, by both doors.
+// target returns the target of a request that came in through d. A request without a RequestURI is
+// not a server's: its URL and Host are the target, through either door.
 func (c *Cache) target(d door, r *http.Request) (t target) {
 	if d == doorTransport || r.RequestURI == "" {
 		return outbound(r)
@@ -41,22 +42,22 @@ func (c *Cache) target(d door, r *http.Request) (t target) {
 		c.applyPublicOrigin(&t, r)
 	}
 	if u := r.URL; u.Scheme != "" && u.Scheme != t.scheme || u.User != nil {
-		// Set by a handler around the cache, or chosen by the client; next may go by it.
+		// A handler around the cache, or the client, has set this; next may use it.
 		t.rewritten, t.shown = true, false
 		t.unkeyable = t.hasUnkeyableForm(r)
 	}
 	return t
 }
 
-// hasUnkeyableForm reports whether r's absolute form has user information, or a scheme that is neither the
-// connection's nor the public one.
+// hasUnkeyableForm reports whether r has an absolute form with user information, or with a scheme
+// that is neither the connection's nor the public one.
 func (t *target) hasUnkeyableForm(r *http.Request) bool {
 	scheme, user, _, _ := splitRequestURI(r.RequestURI)
 	scheme = strings.ToLower(scheme)
 	return user != "" || scheme != "" && scheme != t.scheme && scheme != connectionScheme(r)
 }
 
-// targetOf is the target of a request that no Config is known for.
+// targetOf is the target of a request if there is no Config.
 func targetOf(r *http.Request) target {
 	if r.RequestURI == "" {
 		return outbound(r)
@@ -64,8 +65,8 @@ func targetOf(r *http.Request) target {
 	return inbound(r)
 }
 
-// outbound returns the target of a client's request. What a server's request had, and a proxy left
-// in it, does not count.
+// outbound returns the target of a client's request. RequestURI does not count: a proxy leaves
+// there what a server's request had.
 func outbound(r *http.Request) (t target) {
 	u := r.URL
 	t.outbound, t.shown = true, r.RequestURI == ""
@@ -77,7 +78,7 @@ func outbound(r *http.Request) (t target) {
 	return t
 }
 
-// inbound returns the target of a server's request, as its request line and Host say.
+// inbound returns the target of a server's request, according to its request line and Host.
 func inbound(r *http.Request) (t target) {
 	t.scheme, t.shown = connectionScheme(r), true
 	scheme, user, authority, rest := splitRequestURI(r.RequestURI)
@@ -92,7 +93,7 @@ func inbound(r *http.Request) (t target) {
 	asked, err := url.ParseRequestURI(r.RequestURI)
 	switch {
 	case err != nil || r.Method == http.MethodConnect && r.RequestURI[0] != '/':
-		// Nobody can tell what the client asked for.
+		// It is not known what the client asked for.
 		t.host, t.server = hosts(t.scheme, r.Host, r.URL.Host)
 		t.path, t.query, t.hasQuery = pathAndQuery(r.URL)
 		return t
@@ -106,6 +107,7 @@ func inbound(r *http.Request) (t target) {
 	return t
 }
 
+// connectionScheme returns the scheme of the connection on which r came in.
 func connectionScheme(r *http.Request) string {
 	if r.TLS != nil {
 		return "https"
@@ -114,7 +116,7 @@ func connectionScheme(r *http.Request) string {
 }
 
 // splitRequestURI splits the target of a request line (RFC 9112 §3.2). Only an absolute form has a
-// scheme, user information and an authority. rest is path and query, or what has neither.
+// scheme, user information and an authority. rest is path and query, or a target that has neither.
 func splitRequestURI(uri string) (scheme, user, authority, rest string) {
 	if uri[0] == '/' {
 		return "", "", "", uri
@@ -137,8 +139,8 @@ func splitRequestURI(uri string) (scheme, user, authority, rest string) {
 	return scheme, user, authority, rest
 }
 
-// hosts returns a target's host, and its server where the URL names another. The origin that is
-// asked and the one that is meant may differ in more than spelling.
+// hosts returns the host of a target, and its server if the URL names another host. The two may be
+// different origins, not only different spellings.
 func hosts(scheme, host, server string) (meant, asked string) {
 	if host == "" {
 		host = server
@@ -152,7 +154,7 @@ func hosts(scheme, host, server string) (meant, asked string) {
 	return host, ""
 }
 
-// pathAndQuery returns u's, as a target has them.
+// pathAndQuery returns the path and the query of u in the form that a target has.
 func pathAndQuery(u *url.URL) (path, query string, hasQuery bool) {
 	path = u.EscapedPath()
 	if u.Opaque != "" {
@@ -164,8 +166,8 @@ func pathAndQuery(u *url.URL) (path, query string, hasQuery bool) {
 	return path, u.RawQuery, u.RawQuery != "" || u.ForceQuery
 }
 
-// unchanged reports whether u is what net/http made of this request line. It costs next to nothing,
-// and may be false for what has not changed but is spelt in a rare way.
+// unchanged reports whether u is what net/http has made of this request line. It is cheap, and may
+// return false for a URL that was not changed but has a rare spelling.
 func (t *target) unchanged(u *url.URL, scheme, user, authority string) bool {
 	switch {
 	case u.Opaque != "" || u.Fragment != "" || u.Host != authority || u.Scheme != scheme,
@@ -179,7 +181,7 @@ func (t *target) unchanged(u *url.URL, scheme, user, authority string) bool {
 	return t.path == u.Path || u.EscapedPath() == t.path
 }
 
-// unescapesTo reports whether path is escaped without its escapes.
+// unescapesTo reports whether unescaping escaped gives path.
 func unescapesTo(escaped, path string) bool {
 	if len(escaped) == len(path) {
 		return escaped == path && strings.IndexByte(escaped, '%') < 0
@@ -205,7 +207,7 @@ func unescapesTo(escaped, path string) bool {
 	return path == ""
 }
 
-// fromHex returns the value of a hexadecimal digit; more than 15 where c is none.
+// fromHex returns the value of a hexadecimal digit, or more than 15 if c is none.
 func fromHex(c byte) byte {
 	switch {
 	case '0' <= c && c <= '9':
@@ -218,13 +220,14 @@ func fromHex(c byte) byte {
 	return 0xff
 }
 
+// sameURL reports whether a and b are equal in all fields.
 func sameURL(a, b *url.URL) bool {
 	x, y := *a, *b
 	x.User, y.User = nil, nil
 	return x == y && (a.User == nil) == (b.User == nil) && (a.User == nil || a.User.String() == b.User.String())
 }
 
-// key returns the primary key; ok is false where there is none.
+// key returns the primary key; ok is false if there is none.
 //
 // Scheme, host and server each end in NUL. "?" separates path and query; an escaped path has none.
 // So no two targets share a key, and one with a NUL in its host has none.
@@ -239,7 +242,7 @@ func (t *target) key() (key string, ok bool) {
 	return string(t.appendPathAndQuery(b)), true
 }
 
-// appendPathAndQuery appends what an origin form says (RFC 9112 §3.2.1).
+// appendPathAndQuery appends path and query, as in an origin form (RFC 9112 §3.2.1).
 func (t *target) appendPathAndQuery(b []byte) []byte {
 	b = append(b, t.path...)
 	if t.hasQuery {
@@ -248,7 +251,7 @@ func (t *target) appendPathAndQuery(b []byte) []byte {
 	return b
 }
 
-// origin names the origin (RFC 6454 §4): what a cache group is valid within.
+// origin names the origin (RFC 6454 §4). A cache group belongs to one origin.
 func (t *target) origin() string { return t.scheme + "://" + t.host }
 
 // at returns the target of a GET for u, a URI of the same origin.
@@ -258,9 +261,9 @@ func (t *target) at(u *url.URL) target {
 	return other
 }
 
-// present returns r, whose target t is, as a server would have got it that its client reaches
-// directly, or as a client sends it: its URL, Host, RequestURI and TLS say what t says. It is r
-// itself where they do.
+// present returns r, whose target is t, in the form in which its client sees it: URL, Host,
+// RequestURI and TLS show t. It is the request that a server would have got if the client had
+// reached it directly, or that a client sends. It is r itself if that shows t already.
 func (t *target) present(r *http.Request) *http.Request {
 	switch {
 	case t.shown:
@@ -273,8 +276,7 @@ func (t *target) present(r *http.Request) *http.Request {
 	return t.applyTo(*r)
 }
 
-// get returns a GET for t, with nothing else from r than where it came from. It stands for a
-// request that nobody sent.
+// get returns a GET for t, which nobody sent. Of r it only has the protocol and where r came from.
 func (t *target) get(r *http.Request) *http.Request {
 	get := http.Request{
 		Method: http.MethodGet, URL: r.URL, Host: r.Host, TLS: r.TLS, Header: http.Header{},
@@ -283,7 +285,7 @@ func (t *target) get(r *http.Request) *http.Request {
 	return t.applyTo(*get.WithContext(r.Context()))
 }
 
-// applyTo returns r with what t says.
+// applyTo returns r with URL, Host, RequestURI and TLS according to t.
 func (t *target) applyTo(r http.Request) *http.Request {
 	u := &url.URL{Scheme: t.scheme, Host: r.URL.Host}
 	form := strings.TrimPrefix(string(t.appendPathAndQuery(nil)), "\x00")
@@ -311,12 +313,12 @@ func (t *target) applyTo(r http.Request) *http.Request {
 	return &r
 }
 
-// addDimensions adds what next sees of r beside its target. Two requests for one public URL that
-// are rewritten to two URLs get two answers. Names that begin with a colon are nobody else's: no
-// field has such a name.
+// addDimensions adds what next sees of r apart from its target. If two requests for one public URL
+// are rewritten to two URLs, they get two answers. The names begin with a colon, so no field can
+// have the same name.
 //
-// Query and Host are none where they are the target's: the key goes by them, or a Config.Key has
-// left them out on purpose.
+// Query and Host are only added if they differ from those of the target. Otherwise they are in the
+// key, or a Config.Key has left them out on purpose.
 func (t *target) addDimensions(b *cirque.VarianceBuilder, r *http.Request) {
 	if t.secured {
 		b.AddResource(":tls", "")
@@ -350,10 +352,10 @@ func (t *target) addDimensions(b *cirque.VarianceBuilder, r *http.Request) {
 // hasDimensions reports whether addDimensions adds any.
 func (t *target) hasDimensions() bool { return t.rewritten || t.secured }
 
-// publicOrigin is a parsed Config.PublicOrigin. The zero value is none.
+// publicOrigin is a parsed Config.PublicOrigin. The zero value means that there is none.
 type publicOrigin struct {
 	scheme string
-	host   string // empty: the one that the request names
+	host   string // empty if the request names it
 }
 
 // parsePublicOrigin parses an origin such as https://www.example.com, or https://* for any host.
@@ -374,14 +376,14 @@ func parsePublicOrigin(s string) (publicOrigin, error) {
 	return publicOrigin{scheme, rules.NormalHost(scheme, host)}, nil
 }
 
-// validHost reports whether s can be a host with or without a port (RFC 9110 §7.2).
+// validHost reports whether s can be a host, with or without a port (RFC 9110 §7.2).
 func validHost(s string) bool {
 	u, err := url.Parse("http://" + s)
 	return err == nil && u.Host == s && u.Hostname() != ""
 }
 
-// applyPublicOrigin makes t what the client of a server's request sees who is not connected to this server
-// itself.
+// applyPublicOrigin changes t to what a client sees that is connected to a proxy and not to this
+// server.
 func (c *Cache) applyPublicOrigin(t *target, r *http.Request) {
 	scheme, host := c.public.scheme, c.public.host
 	if host == "" && c.cfg.TrustForwarded != nil && c.cfg.TrustForwarded(r) {
@@ -407,8 +409,8 @@ func (c *Cache) applyPublicOrigin(t *target, r *http.Request) {
 	t.shown = before.shown && t.host == before.host && t.scheme == before.scheme
 }
 
-// forwardedScheme returns what X-Forwarded-Proto says; empty where it says nothing, or more than
-// one thing: who said which cannot be told.
+// forwardedScheme returns the scheme in X-Forwarded-Proto. It returns "" if the field has no valid
+// value, or several: it is not known which of them the proxy has set.
 func forwardedScheme(h http.Header) string {
 	if lines := h["X-Forwarded-Proto"]; len(lines) == 1 {
 		for _, scheme := range [...]string{"https", "http"} {
@@ -420,7 +422,7 @@ func forwardedScheme(h http.Header) string {
 	return ""
 }
 
-// forwardedHost is forwardedScheme for X-Forwarded-Host.
+// forwardedHost does the same for the host in X-Forwarded-Host.
 func forwardedHost(h http.Header) string {
 	if lines := h["X-Forwarded-Host"]; len(lines) == 1 && !strings.ContainsAny(lines[0], ", ") && validHost(lines[0]) {
 		return lines[0]

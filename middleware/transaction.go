@@ -31,7 +31,7 @@ type transaction struct {
 	upstream         upstream // what to ask the origin, if it is asked
 	flight           *flight  // the fetch, once it began
 
-	answerHeader http.Header // of the origin's answer to this very request, if the cache stores that answer or freshens an entry with it
+	answerHeader http.Header // of the origin's answer to this request, if that is stored or freshens an entry
 	status       cacheStatus
 }
 
@@ -49,7 +49,7 @@ const (
 	fromCache   source = iota + 1 // from the stored response that was found
 	fromOrigin                    // from the origin; it may be stored
 	pastCache                     // from the origin, for this client alone
-	fromNowhere                   // 504: nothing is stored, and the request has only-if-cached (RFC 9111 §5.2.1.7)
+	fromNowhere                   // 504, for only-if-cached if nothing is stored (RFC 9111 §5.2.1.7)
 )
 
 // failure says how the fill failed for which a request waited.

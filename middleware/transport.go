@@ -9,24 +9,27 @@ import (
 // rest. A nil base is http.DefaultTransport.
 //
 // It keeps the RoundTripper contract: requests are not modified, their bodies are closed on every
-// path, responses and their headers are the caller's. Cancelling a request, by its context or its
-// Cancel channel, fails the caller's reading; a fill that it caused goes on for the others. A fetch
-// that nobody else can be waiting for ends with its caller. A fetch keeps the values of its
-// caller's context, even if it outlives the call.
+// path, and responses with their headers belong to the caller.
 //
-// A response that was fetched or validated for the request has the protocol and TLS state of base's
-// response. One from the store says HTTP/1.1 and has no TLS state.
+// If a request is cancelled, by its context or its Cancel channel, the caller's reading fails; a
+// fill that the request caused goes on for the others. A fetch for which nobody else can be waiting
+// ends with its caller. A fetch keeps the values of its caller's context, even if it outlives the
+// call.
 //
-// A request's URL and Host say where it goes. What a server's request had, and a reverse proxy left
-// in it, does not count: RequestURI and TLS.
+// A response that was fetched or validated for the request has the protocol and the TLS state of
+// base's response. A response from the Storage has the protocol HTTP/1.1 and no TLS state.
 //
-// A transport that adds credentials goes outside the cache, which then sees them: an
-// oauth2.Transport whose Base is the cache's, and not the reverse. Requests to which base adds
-// Authorization, or a Cookie, look alike to the cache, whosever they are. Where the Request of
-// base's responses shows what it added, an Authorization counts as if the caller had sent it (RFC
-// 9111 §3.5), and in a Private cache without SingleUser such responses are not stored. Neither is
-// what varies by a field that base added or replaced. A base whose responses have no Request, or
-// that of the caller, tells nothing.
+// The URL and Host of a request say where it goes. RequestURI and TLS do not count: a reverse proxy
+// leaves there what a server's request had.
+//
+// A transport that adds credentials belongs outside the cache, so that the cache sees them: make
+// the cache's transport the Base of an oauth2.Transport, not the reverse. If base adds
+// Authorization, or a Cookie, the requests of all users look alike to the cache.
+//
+// The Request of base's responses can show what base has added. Then an added Authorization counts
+// as if the caller had sent it (RFC 9111 §3.5), and in a Private cache without SingleUser such
+// responses are not stored. A response is not stored either if it varies by a field that base added
+// or replaced. If the Request of base's responses is nil, or is the caller's, it shows nothing.
 func (c *Cache) Transport(base http.RoundTripper) http.RoundTripper {
 	c.mustBeNew()
 	if base == nil {
@@ -35,6 +38,7 @@ func (c *Cache) Transport(base http.RoundTripper) http.RoundTripper {
 	return &transportDoor{c, base}
 }
 
+// transportDoor is the Transport door, in front of base.
 type transportDoor struct {
 	cache *Cache
 	base  http.RoundTripper
@@ -43,7 +47,7 @@ type transportDoor struct {
 // RoundTrip implements http.RoundTripper.
 func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL == nil || r.Header == nil {
-		return t.base.RoundTrip(r) // whose error it is
+		return t.base.RoundTrip(r) // base returns the error
 	}
 	own := canonical(r)
 	switch {
@@ -55,7 +59,7 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 		return t.roundTripCompleted(r)
 	}
 	x := transaction{clientRequest: newClientRequest(t.cache, doorTransport, own), origin: t, meter: meter{arrived: time.Now()}}
-	done := true // with the request's body, unless the origin gets it
+	done := true // the request's body can be closed; false if the origin gets it
 	defer func() {
 		x.hc.Release()
 		if done && r.Body != nil {
@@ -90,7 +94,7 @@ func (t *transportDoor) handOn(a result) (*http.Response, error) {
 	return a.response, a.err
 }
 
-// roundTripCompleted is RoundTrip for a request that does not say all that the rules have to know: its
+// roundTripCompleted is RoundTrip for a request that lacks something that the rules need: its
 // method, or whether it has content.
 func (t *transportDoor) roundTripCompleted(r *http.Request) (*http.Response, error) {
 	own := *r
@@ -107,7 +111,7 @@ func (t *transportDoor) roundTripCompleted(r *http.Request) (*http.Response, err
 	return response, err
 }
 
-// askUncached sends the request on for its client alone, and only looks at the answer.
+// askUncached sends the request for its client alone, and only looks at the answer.
 func (t *transportDoor) askUncached(x *transaction, r *http.Request) result {
 	defer x.hc.Release()
 	x.noteAsked()

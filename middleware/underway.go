@@ -6,24 +6,24 @@ import (
 )
 
 // underWay counts what outlives the requests that caused it: fills and background revalidations.
-// The zero value is ready for use.
+// Its zero value is ready for use.
 type underWay struct {
 	mu      sync.Mutex
 	closing bool
-	last    uint64 // number of the last one that entered
+	last    uint64 // the number that enter returned last
 	running int
 	waits   []*wait
 }
 
-// wait is for those that were under way when it began.
+// wait waits for all that were under way when it began.
 type wait struct {
-	last uint64 // the last one that it is for
+	last uint64 // the number of the last one for which it waits
 	left int
 	done chan struct{}
 }
 
-// enter counts one more, and returns its number, for leave; zero when the cache is closing, which
-// needs no leave.
+// enter counts one more, and returns its number, which leave needs. It returns zero if the cache is
+// closing; then leave need not be called.
 func (u *underWay) enter() uint64 {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -35,7 +35,7 @@ func (u *underWay) enter() uint64 {
 	return u.last
 }
 
-// leave says that the one with that number is over. Zero is none.
+// leave notes that the one with that number has ended. It does nothing with zero.
 func (u *underWay) leave(number uint64) {
 	if number == 0 {
 		return
@@ -55,7 +55,7 @@ func (u *underWay) leave(number uint64) {
 	})
 }
 
-// ended returns a channel that is closed when all that is now under way has ended.
+// ended returns a channel that is closed when everything that is under way now has ended.
 func (u *underWay) ended() <-chan struct{} {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -68,13 +68,14 @@ func (u *underWay) ended() <-chan struct{} {
 	return w.done
 }
 
-// close makes enter refuse from now on.
+// close makes enter return zero from now on.
 func (u *underWay) close() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.closing = true
 }
 
+// closed reports whether close was called.
 func (u *underWay) closed() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -11,13 +11,13 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// keepsOut reports whether the cache keeps out of r: its connection may become something else than
-// HTTP.
+// keepsOut reports whether the cache takes no part in r, because its connection may be used for
+// something other than HTTP.
 func keepsOut(r *http.Request) bool { return r.Method == http.MethodConnect || upgrades(r.Header) }
 
-// upgrades reports whether the connection may become something else than HTTP (RFC 9110 §7.8). The
-// upgrade to HTTP/2, which some clients offer with whatever they ask for, is obsolete (RFC 9113
-// §3.1) and ignored: it must not lead past the cache.
+// upgrades reports whether the connection may be used for something other than HTTP (RFC 9110
+// §7.8). The upgrade to HTTP/2 is obsolete (RFC 9113 §3.1), and some clients offer it in every
+// request. It is ignored: it must not lead past the cache.
 func upgrades(header http.Header) bool {
 	lines := header["Upgrade"]
 	if len(lines) == 0 {
@@ -27,14 +27,14 @@ func upgrades(header http.Header) bool {
 	return offered != "" && !strings.EqualFold(offered, "h2c") && field.Contains(header["Connection"], "upgrade")
 }
 
-// mayInvalidate reports whether the answer to r, which the cache keeps out of, can make something
-// invalid (RFC 9111 §4.4). A tunnel's target is no resource (RFC 9110 §9.3.6), but CONNECT can also
-// name a path (RFC 8441 §4).
+// mayInvalidate reports whether the answer to r can make something invalid (RFC 9111 §4.4) although
+// the cache takes no part in it. The target of a tunnel is no resource (RFC 9110 §9.3.6), but
+// CONNECT can also have a path (RFC 8441 §4).
 func mayInvalidate(r *http.Request) bool {
 	return rules.IsUnsafe(r.Method) && (r.Method != http.MethodConnect || strings.HasPrefix(r.URL.Path, "/"))
 }
 
-// keepOut hands r to next with the server's own writer, or with one that only watches the status.
+// keepOut calls next with the server's own writer, or with one that only looks at the status.
 func (h *handlerDoor) keepOut(w http.ResponseWriter, r *http.Request) {
 	h.cache.counters.keptOut(doorHandler)
 	if !mayInvalidate(r) {
@@ -52,7 +52,7 @@ func (h *handlerDoor) keepOut(w http.ResponseWriter, r *http.Request) {
 	o.noteStatus(http.StatusOK)
 }
 
-// keepOut sends r, which own is the canonical form of, and returns the answer as it is.
+// keepOut sends r and returns the answer unchanged. own is r in canonical form.
 func (t *transportDoor) keepOut(r, own *http.Request) (*http.Response, error) {
 	t.cache.counters.keptOut(doorTransport)
 	response, err := t.base.RoundTrip(r)
@@ -71,7 +71,7 @@ func (t *transportDoor) keepOut(r, own *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// canHijack reports whether http.ResponseController can hijack w's connection.
+// canHijack reports whether http.ResponseController can hijack the connection of w.
 func canHijack(w http.ResponseWriter) bool {
 	for {
 		switch t := w.(type) {
@@ -85,20 +85,20 @@ func canHijack(w http.ResponseWriter) bool {
 	}
 }
 
-// observer is the server's ResponseWriter for a request that the cache keeps out of. It takes
-// nothing away, and invalidates what the answer makes invalid, before the client has it. For one
-// goroutine at a time, as any ResponseWriter.
+// observer is the server's ResponseWriter for a request in which the cache takes no part. It hides
+// nothing of that writer. It invalidates what the answer makes invalid, before the client gets the
+// answer. Like any ResponseWriter it is for one goroutine at a time.
 type observer struct {
 	http.ResponseWriter
 	request  *clientRequest
-	status   int // zero before there is one
+	status   int // zero until there is one
 	hijacked bool
 }
 
 // Unwrap lets http.ResponseController reach the server's writer.
 func (o *observer) Unwrap() http.ResponseWriter { return o.ResponseWriter }
 
-// noteStatus takes the final status, if it is the first.
+// noteStatus takes the final status, if it is the first one.
 func (o *observer) noteStatus(status int) {
 	if o.status != 0 || status < 200 && status != http.StatusSwitchingProtocols {
 		return
@@ -107,8 +107,8 @@ func (o *observer) noteStatus(status int) {
 	o.request.invalidateUnseen(status, canonicalHeader(o.Header()))
 }
 
-// hijackEnded is called when next is done. What it answered on a hijacked connection, and when, is
-// not known, so what was stored meanwhile may be outdated.
+// hijackEnded is called when next has returned. The cache does not know what next answered on a
+// hijacked connection, nor when. So what was stored in the meantime may be outdated.
 func (o *observer) hijackEnded() {
 	if o.hijacked {
 		o.request.invalidateUnseen(http.StatusOK, canonicalHeader(o.Header()))
@@ -148,8 +148,9 @@ func (o *observer) FlushError() error {
 	return http.NewResponseController(o.ResponseWriter).Flush()
 }
 
-// CloseNotify implements http.CloseNotifier, which is deprecated and which some frameworks still
-// call without asking. Where the writer below has none, nothing is ever notified.
+// CloseNotify implements http.CloseNotifier, which is deprecated. Some frameworks still call it
+// without checking that it exists. If the writer below does not have it, the channel never receives
+// anything.
 func (o *observer) CloseNotify() <-chan bool {
 	//lint:ignore SA1019 for those frameworks
 	if below, ok := o.ResponseWriter.(http.CloseNotifier); ok {
