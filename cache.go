@@ -41,9 +41,6 @@ type HttpCache struct {
 	lockDuration   time.Duration
 }
 
-// Reset makes c ready for another request. The walk before must have been released.
-func (c *HttpCache) Reset() { *c = HttpCache{} }
-
 // Phase returns the phase.
 func (c *HttpCache) Phase() CachePhase { return c.phase }
 
@@ -105,8 +102,8 @@ func (c *HttpCache) SetValidAfter(t time.Time) { c.validAfter = t }
 
 // SetPurgeEpoch says that the origin was asked at epoch e of [CacheOptions.PurgeEpoch]: its answer
 // is newer than the purges of everything and of groups up to e. It must be called after the last
-// Lookup. Without it, the epoch of that Lookup counts. A stored
-// response that the answer validates or adds to counts as of that Lookup in any case.
+// Lookup. Without it, the epoch of that Lookup counts. A stored response that the answer validates
+// or adds to counts as of that Lookup in any case.
 func (c *HttpCache) SetPurgeEpoch(e PurgeEpoch) { c.purges.asked = e }
 
 // SetMaxObjectBytes overrides CacheOptions.MaxObjectBytes for this request. Zero or less means no

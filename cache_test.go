@@ -44,7 +44,7 @@ func TestZeroHttpCacheIsDisabled(t *testing.T) {
 	require.Equal(t, cirque.Deferred, c.NoCacheReason())
 	c.Release()
 	c.Release()
-	c.Reset()
+	c = cirque.HttpCache{}
 	require.Equal(t, cirque.NeverEnabled, c.NoCacheReason())
 }
 

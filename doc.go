@@ -8,7 +8,7 @@
 //
 // An [HttpCache] is one request's walk through the cache. The caller decides, and the HttpCache
 // keeps the state; [CachePhase] says where the walk stands. [CacheOptions] holds what all requests
-// of one cache share. A [Fill] writes one response to the store, and may outlive the request that
+// of one cache share. A [Fill] writes one response to the Storage, and may outlive the request that
 // began it.
 //
 // # Parts

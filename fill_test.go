@@ -461,7 +461,7 @@ func TestFillOutlivesItsRequest(t *testing.T) {
 		_, err = reading()
 		require.ErrorIs(t, err, context.Canceled)
 		c.Release()
-		c.Reset()
+		*c = cirque.HttpCache{}
 		h.write(f, " and half")
 		require.NoError(t, f.Finish())
 		h.wantStored(keyA, "half and half")

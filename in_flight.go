@@ -216,7 +216,7 @@ func (f *inFlight) settle(ctx context.Context, key CacheKey) ([]HashBinary, erro
 		case <-begun:
 		case <-ctx.Done():
 			f.void(key)
-			return variances, fmt.Errorf("cirque: a write to what is purged does not begin: %w", ctx.Err())
+			return variances, fmt.Errorf("cirque: a write to the purged key has not begun: %w", ctx.Err())
 		}
 	}
 	return variances, nil

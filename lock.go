@@ -64,8 +64,8 @@ const (
 //
 // The waiters of a key queue in one channel, in order of arrival. When a writer fails, one waiter
 // is elected: it wakes and should call Lock, while the others sleep until the next writer ends. If
-// all woke each time, n waiters at a failing origin would wake about n² times. A newcomer who
-// calls Lock before the elected waiter gets the turn, and the elected waiter queues again.
+// all woke each time, n waiters at a failing origin would wake about n² times. A newcomer who calls
+// Lock before the elected waiter gets the turn, and the elected waiter queues again.
 //
 // A lock starts no goroutine. A key without waiters has neither channel nor timer.
 type CacheLock struct {

@@ -134,7 +134,7 @@ func (m *CacheMeta) UnmarshalBinary(data []byte) error {
 	}
 	le := binary.LittleEndian
 	if le.Uint64(data[2:]) != xxhash.Sum64(data[metaPrefix:]) {
-		return fmt.Errorf("%w: checksum", ErrBadMeta)
+		return fmt.Errorf("%w: wrong checksum", ErrBadMeta)
 	}
 	if fixed := int(le.Uint16(data[metaPrefix:])); fixed < fixedV1 || metaFixedAt+fixed > len(data) {
 		return fmt.Errorf("%w: fixed part of %d bytes", ErrBadMeta, fixed)
@@ -168,11 +168,11 @@ func (m *CacheMeta) decode(s string, check bool) error {
 	for rest != "" {
 		id, after, ok := checkedUvarint(rest)
 		if !ok {
-			return fmt.Errorf("%w: section id", ErrBadMeta)
+			return fmt.Errorf("%w: damaged section id", ErrBadMeta)
 		}
 		size, after, ok := checkedUvarint(after)
 		if !ok || size > uint64(len(after)) {
-			return fmt.Errorf("%w: section length", ErrBadMeta)
+			return fmt.Errorf("%w: damaged section length", ErrBadMeta)
 		}
 		switch id {
 		case sectionHeader:
@@ -189,7 +189,7 @@ func (m *CacheMeta) decode(s string, check bool) error {
 			m.purgeEpoch = d.uvarint()
 			asked := d.uvarint()
 			if d.failed || asked > math.MaxInt64 {
-				return fmt.Errorf("%w: fetch", ErrBadMeta)
+				return fmt.Errorf("%w: damaged fetch section", ErrBadMeta)
 			}
 			m.asked = int64(asked)
 		}

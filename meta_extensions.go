@@ -59,7 +59,7 @@ func checkExtensions(s string) error {
 	for part := 0; s != "" || part%2 != 0; part++ {
 		n, rest, ok := checkedUvarint(s)
 		if !ok || n > uint64(len(rest)) {
-			return fmt.Errorf("%w: extensions", ErrBadMeta)
+			return fmt.Errorf("%w: damaged extensions", ErrBadMeta)
 		}
 		s = rest[n:]
 	}

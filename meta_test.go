@@ -2,7 +2,6 @@ package cirque
 
 import (
 	"math"
-	"net/http"
 	"testing"
 	"time"
 
@@ -123,16 +122,4 @@ func TestMetaExtensions(t *testing.T) {
 	require.Equal(t, "two", value)
 	_, ok = m.Extension("c")
 	require.False(t, ok)
-}
-
-func TestCacheMetaDefaults(t *testing.T) {
-	var none CacheMetaDefaults
-	require.Zero(t, none.FreshDuration(200))
-	d := CacheMetaDefaults{FreshFor: func(status int) time.Duration {
-		return map[int]time.Duration{200: time.Minute, 404: -1}[status]
-	}}
-	require.Equal(t, time.Minute, d.FreshDuration(200))
-	require.Equal(t, time.Minute, d.FreshDuration(http.StatusNotModified), "304 freshens a 200")
-	require.Zero(t, d.FreshDuration(404))
-	require.Zero(t, d.FreshDuration(500))
 }

@@ -40,10 +40,8 @@ func (o *CacheOptions) lockWait() time.Duration {
 	return o.LockWait
 }
 
+// lockStatus returns the status that the waiters get when a fill ended for reason.
 func (o *CacheOptions) lockStatus(reason NoCacheReason) LockStatus {
-	if reason == "" {
-		return LockDone
-	}
 	return lockStatusFor(reason, o.CustomLockStatus)
 }
 

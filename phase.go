@@ -123,32 +123,3 @@ func (s HitStatus) IsFresh() bool { return s == HitFresh || s == HitForceFresh }
 
 // isMiss reports whether the entry must be treated as absent.
 func (s HitStatus) isMiss() bool { return s == HitForceMiss || s == HitFailedFilter }
-
-// ForcedFreshness is a hit filter's decision about an entry. With the zero value the entry's own
-// freshness decides.
-type ForcedFreshness uint8
-
-// The decisions.
-const (
-	// ForceExpired: revalidate; never serve stale.
-	ForceExpired ForcedFreshness = iota + 1
-	// ForceMiss: fetch it again.
-	ForceMiss
-	// ForceFresh: serve as fresh.
-	ForceFresh
-)
-
-// HitStatus returns the status of an entry under f; fresh is the entry's own freshness.
-func (f ForcedFreshness) HitStatus(fresh bool) HitStatus {
-	switch {
-	case f == ForceExpired:
-		return HitForceExpired
-	case f == ForceMiss:
-		return HitForceMiss
-	case f == ForceFresh:
-		return HitForceFresh
-	case fresh:
-		return HitFresh
-	}
-	return HitExpired
-}

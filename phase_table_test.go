@@ -405,7 +405,7 @@ var steps = map[string]func(s *stage){
 	},
 	"Reset": func(s *stage) {
 		s.c.Release()
-		s.c.Reset()
+		*s.c = cirque.HttpCache{}
 		require.Equal(s.t, cirque.HttpCache{}, *s.c)
 	},
 }

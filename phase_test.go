@@ -60,16 +60,3 @@ func TestHitStatus(t *testing.T) {
 		require.Equal(t, c.miss, status.isMiss(), status)
 	}
 }
-
-func TestForcedFreshness(t *testing.T) {
-	for forced, c := range map[ForcedFreshness]struct{ ofFresh, ofExpired HitStatus }{
-		0:            {HitFresh, HitExpired},
-		ForceExpired: {HitForceExpired, HitForceExpired},
-		ForceMiss:    {HitForceMiss, HitForceMiss},
-		ForceFresh:   {HitForceFresh, HitForceFresh},
-		9:            {HitFresh, HitExpired},
-	} {
-		require.Equal(t, c.ofFresh, forced.HitStatus(true), forced)
-		require.Equal(t, c.ofExpired, forced.HitStatus(false), forced)
-	}
-}

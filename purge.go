@@ -21,7 +21,7 @@ func (c *HttpCache) PurgeInBackground(ctx context.Context, report func(error)) {
 	c.require(opPurgeInBackground)
 	opts, trace, key := c.opts, c.trace, c.key
 	go func() {
-		err := errors.New("cirque: panic in a purge") // unless it is replaced
+		err := errors.New("cirque: a purge panicked") // replaced if it returns
 		defer func() {
 			if p := recover(); p != nil {
 				err = fmt.Errorf("%w: %v", err, p)
@@ -170,14 +170,6 @@ func (o *CacheOptions) markSlotStale(ctx context.Context, key CacheKey, now time
 	stale.freshUntil = now.UnixNano()
 	return o.Storage.UpdateMeta(ctx, key, stale, hit.Tag())
 }
-
-// PurgeEpoch returns the epoch of the Storage: see [HttpCache.SetPurgeEpoch].
-func (o *CacheOptions) PurgeEpoch() PurgeEpoch { return o.Storage.Purges().Epoch() }
-
-// PurgeAll voids everything in the Storage, in all namespaces, and every fetch under way. After it,
-// no cache on the Storage serves a response that was asked for before it. An error means that the
-// Storage did not keep the purge.
-func (o *CacheOptions) PurgeAll(ctx context.Context) error { return o.Storage.Purges().PurgeAll(ctx) }
 
 // PurgeGroups does the same as PurgeAll for the responses in the groups of origin with these names
 // (RFC 9875 §2).

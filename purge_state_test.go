@@ -223,7 +223,7 @@ func TestPurgeStateUnderConcurrency(t *testing.T) {
 func TestPurgeVoidsTheFetchesOfOtherCachesOnTheStorage(t *testing.T) {
 	for name, purge := range map[string]func(o *cirque.CacheOptions) error{
 		"key": func(o *cirque.CacheOptions) error { return o.Purge(context.Background(), keyA) },
-		"all": func(o *cirque.CacheOptions) error { return o.PurgeAll(context.Background()) },
+		"all": func(o *cirque.CacheOptions) error { return o.Storage.Purges().PurgeAll(context.Background()) },
 		"group": func(o *cirque.CacheOptions) error {
 			return o.PurgeGroups(context.Background(), "https://example.com", "g")
 		},
@@ -300,8 +300,8 @@ func TestValidationDoesNotUndoAPurge(t *testing.T) {
 	meta, hit, err := c.Lookup(t.Context())
 	require.NoError(t, err)
 	c.Found(meta, hit, cirque.HitExpired)
-	require.NoError(t, opts.PurgeAll(t.Context()))
-	c.SetPurgeEpoch(opts.PurgeEpoch()) // the origin is asked now
+	require.NoError(t, opts.Storage.Purges().PurgeAll(t.Context()))
+	c.SetPurgeEpoch(opts.Storage.Purges().Epoch()) // the origin is asked now
 	require.ErrorIs(t, c.Revalidate(t.Context(), freshMeta("a")), cirque.ErrNotFound)
 	require.False(t, finds(t, opts, keyA))
 }
@@ -310,7 +310,7 @@ func TestValidationDoesNotUndoAPurge(t *testing.T) {
 func TestRequestAfterAPurgeOfAllDoesNotWaitForAnOlderFetch(t *testing.T) {
 	h := inMemory(t)
 	before := h.miss(keyA)
-	require.NoError(t, h.PurgeAll(t.Context()))
+	require.NoError(t, h.Storage.Purges().PurgeAll(t.Context()))
 	after := h.miss(keyA)
 	require.True(t, before.IsWriter() && after.IsWriter())
 	third := h.begin(keyA)

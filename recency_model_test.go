@@ -64,7 +64,7 @@ func (m *model) begin() {
 		c.Found(meta, hit, cirque.HitForceExpired)
 	}
 	f.asked = time.Now()
-	c.SetPurgeEpoch(m.caches[0].PurgeEpoch())
+	c.SetPurgeEpoch(m.caches[0].Storage.Purges().Epoch())
 	m.fetches = append(m.fetches, f)
 }
 
@@ -150,7 +150,7 @@ func (m *model) purge() {
 			require.ErrorIs(m.t, err, cirque.ErrNotFound)
 		}
 	case 1:
-		require.NoError(m.t, o.PurgeAll(m.t.Context()))
+		require.NoError(m.t, o.Storage.Purges().PurgeAll(m.t.Context()))
 	case 2:
 		require.NoError(m.t, o.PurgeGroups(m.t.Context(), "https://example.com", "g"))
 	}

@@ -41,14 +41,14 @@ func (s *slot) purged(meta *CacheMeta) bool {
 	return s.state.purgedSince(s.key.primaryHash, s.purges) || s.state.Voids(meta)
 }
 
-// storedEntry is the entry that a walk found. The answer of the origin validates or replaces it.
-type storedEntry struct {
-	variance HashBinary
-	tag      Tag // zero: nothing was found
-}
-
 // newerThan reports whether stored, the meta of a response that is or was stored, is more recent
 // than meta. stored may be nil.
 func (s *slot) newerThan(meta, stored *CacheMeta) bool {
 	return stored != nil && !s.state.Voids(stored) && moreRecent(stored, meta, time.Now())
+}
+
+// storedEntry is the entry that a walk found. The answer of the origin validates or replaces it.
+type storedEntry struct {
+	variance HashBinary
+	tag      Tag // zero: nothing was found
 }

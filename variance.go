@@ -35,9 +35,6 @@ type variancePair struct {
 	missing     bool
 }
 
-// NewVarianceBuilder returns a builder without variance.
-func NewVarianceBuilder() *VarianceBuilder { return new(VarianceBuilder) }
-
 // AddNameValue adds a dimension and the request's value in it. The case of ASCII letters in names
 // does not count, as in field names (RFC 9110 §5.1).
 func (b *VarianceBuilder) AddNameValue(name, value string) {

@@ -14,7 +14,7 @@ import (
 // variance hashes pairs written "name=value", or "name" for a missing field.
 func variance(t testing.TB, pairs ...string) HashBinary {
 	t.Helper()
-	b := NewVarianceBuilder()
+	b := new(VarianceBuilder)
 	for _, p := range pairs {
 		if name, value, ok := strings.Cut(p, "="); ok {
 			b.AddNameValue(name, value)
@@ -75,7 +75,7 @@ func TestVarianceOfManyPairs(t *testing.T) {
 }
 
 func TestVarianceGrowsAfterFinalize(t *testing.T) {
-	b := NewVarianceBuilder()
+	b := new(VarianceBuilder)
 	for i := range 20 {
 		b.AddNameValue(fmt.Sprint(20-i), "v")
 		got, _ := b.Finalize()
@@ -96,7 +96,7 @@ func FuzzVariance(f *testing.F) {
 	f.Add("a", "", "", "a", "", "", "a", "a")
 	f.Fuzz(func(t *testing.T, n1, v1, n2, v2, n3, v3, n4, v4 string) {
 		build := func(nv ...string) (HashBinary, map[string]bool) {
-			b, set := NewVarianceBuilder(), map[string]bool{}
+			b, set := new(VarianceBuilder), map[string]bool{}
 			for i := 0; i < len(nv); i += 2 {
 				name := strings.Map(func(r rune) rune {
 					if 'A' <= r && r <= 'Z' {
@@ -123,7 +123,7 @@ func FuzzVariance(f *testing.F) {
 
 func TestVarianceDoesNotAllocate(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(100, func() {
-		b := NewVarianceBuilder()
+		b := new(VarianceBuilder)
 		b.AddNameValue("Accept-Encoding", "gzip, deflate, br")
 		b.AddNameValue("Accept-Language", "de-CH, fr;q=0.9")
 		b.addNameMissing("Cookie")
@@ -142,7 +142,7 @@ func BenchmarkVariance(b *testing.B) {
 		b.Run(fmt.Sprintf("pairs=%d", n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				v := NewVarianceBuilder()
+				v := new(VarianceBuilder)
 				for _, name := range names {
 					v.AddNameValue(name, "gzip, deflate, br")
 				}

@@ -83,7 +83,7 @@ func addsVariance(extra func(*VarianceBuilder)) (varies, resources bool) {
 	if extra == nil {
 		return false, false
 	}
-	b := NewVarianceBuilder()
+	b := new(VarianceBuilder)
 	extra(b)
 	return b.HasVariance(), b.resources
 }

@@ -151,7 +151,7 @@ func decodeVaryRecord(s string) (*VaryRecord, error) {
 		r.Variants = append(r.Variants, v)
 	}
 	if d.failed || d.rest != "" {
-		return nil, fmt.Errorf("%w: vary record", ErrBadMeta)
+		return nil, fmt.Errorf("%w: damaged vary record", ErrBadMeta)
 	}
 	return r, nil
 }

@@ -120,8 +120,8 @@ func (c *Cache) Close(ctx context.Context) error {
 // ctx ends first, it returns the error of ctx.
 //
 // A client can have the whole of a response before the Storage has it; after Wait the next request
-// finds what was stored. Wait is meant for tests. It must not be called from inside a fill, which
-// is by a handler behind the cache or by a hook.
+// finds what was stored. Wait is meant for tests. A handler behind the cache and a hook must not
+// call it: they can run inside a fill.
 func (c *Cache) Wait(ctx context.Context) error {
 	c.mustBeNew()
 	select {

@@ -17,6 +17,7 @@ import (
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/verify/faulty/faultystorage"
 	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // chaos is one cache with faults around it, drawn from a seeded source until calm is set.
@@ -88,10 +89,10 @@ func newChaos(t *testing.T, seed int64, door string, streams bool) *chaos {
 	c.cfg.LockWait, c.cfg.LockAge = time.Second+c.upTo(5000), time.Second+c.upTo(5000)
 	c.cfg.FillIdle, c.cfg.FillUnread = 2*time.Second, 10*time.Second
 	c.cfg.Ranges, c.cfg.HeadAsGet = middleware.Ranges(c.roll(2)), c.roll(2) == 0
-	c.cfg.HitFilter = func(*http.Request, *cirque.CacheMeta) cirque.ForcedFreshness {
+	c.cfg.HitFilter = func(*http.Request, *cirque.CacheMeta) rules.ForcedFreshness {
 		hook()
 		if c.happens(5) {
-			return []cirque.ForcedFreshness{cirque.ForceMiss, cirque.ForceExpired, cirque.ForceFresh}[c.roll(3)]
+			return []rules.ForcedFreshness{rules.ForceMiss, rules.ForceExpired, rules.ForceFresh}[c.roll(3)]
 		}
 		return 0
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // Two hundred clients ask for one URL that is not stored. The origin is asked once, and every
@@ -229,9 +230,9 @@ func TestWaiterThatFetchesItselfIsNotReportedCollapsed(t *testing.T) {
 		}
 		io.WriteString(w, "for "+r.Header.Get("X-V"))
 	}
-	cfg := middleware.Config{HitFilter: func(r *http.Request, _ *cirque.CacheMeta) cirque.ForcedFreshness {
+	cfg := middleware.Config{HitFilter: func(r *http.Request, _ *cirque.CacheMeta) rules.ForcedFreshness {
 		if r.Header.Get("X-V") == "picky" {
-			return cirque.ForceMiss
+			return rules.ForceMiss
 		}
 		return 0
 	}}

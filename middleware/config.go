@@ -181,7 +181,7 @@ type Config struct {
 	RequestFilter func(*http.Request) bool
 	// HitFilter may override the freshness of the entry that was found. Nil: the entry's own
 	// freshness.
-	HitFilter func(*http.Request, *cirque.CacheMeta) cirque.ForcedFreshness
+	HitFilter func(*http.Request, *cirque.CacheMeta) rules.ForcedFreshness
 	// ResponseFilter returns a reason if a response must not be stored although the rules allow it,
 	// and "" otherwise. Nil: it refuses nothing.
 	ResponseFilter func(r *http.Request, status int, header http.Header) cirque.NoCacheReason
@@ -303,7 +303,7 @@ func (cfg *Config) checkChoices() (errs []error) {
 		errs = append(errs, errors.New("SingleUser needs Private"))
 	}
 	if cfg.Eviction != nil && cfg.Storage == nil {
-		errs = append(errs, errors.New("Eviction needs Storage; for the default Storage set EvictionPolicy"))
+		errs = append(errs, errors.New("an Eviction needs a Storage; for the default Storage set EvictionPolicy"))
 	}
 	if cfg.EvictionPolicy != "" && cfg.Storage != nil {
 		errs = append(errs, errors.New("EvictionPolicy is for the default Storage only; for yours set Eviction"))
@@ -398,7 +398,7 @@ func (cfg *Config) policy() *rules.Policy {
 		FractionalSeconds: cfg.FractionalSeconds,
 		MaxHeaderBytes:    cfg.MaxHeaderBytes,
 		StoreServerErrors: cfg.StoreServerErrors,
-		Defaults: cirque.CacheMetaDefaults{
+		Defaults: rules.CacheMetaDefaults{
 			FreshFor:             cfg.FreshFor,
 			StaleWhileRevalidate: cfg.StaleWhileRevalidate,
 			StaleIfError:         cfg.StaleIfError,

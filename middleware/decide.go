@@ -47,7 +47,7 @@ func (x *transaction) decideFate(a *reply) decision {
 	if x.upstream.as == storePost {
 		// The walk begins here, after the invalidations by this answer: they do not prevent storing
 		// it.
-		x.hc.Reset()
+		x.hc = cirque.HttpCache{}
 		x.enable(x.upstream.post.key)
 		x.hc.Bypass()
 		if x.upstream.post.timesPurged() > purged {

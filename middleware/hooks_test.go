@@ -16,6 +16,7 @@ import (
 	"github.com/cirquecache/cirque/internal/verify/faulty/faultystorage"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // panickingHooks has a Config for each hook; every hook calls panics first.
@@ -24,7 +25,7 @@ func panickingHooks(panics func()) map[string]middleware.Config {
 		"Key":           {Key: func(r *http.Request) (string, bool) { panics(); return middleware.DefaultKey(r) }},
 		"UserTag":       {UserTag: func(*http.Request) string { panics(); return "" }},
 		"RequestFilter": {RequestFilter: func(*http.Request) bool { panics(); return true }},
-		"HitFilter": {HitFilter: func(*http.Request, *cirque.CacheMeta) cirque.ForcedFreshness {
+		"HitFilter": {HitFilter: func(*http.Request, *cirque.CacheMeta) rules.ForcedFreshness {
 			panics()
 			return 0
 		}},

@@ -42,9 +42,9 @@ func DefaultKey(r *http.Request) (key string, ok bool) {
 // it has none. If r has a RequestURI, it is a server's request, and the URL is the one for which
 // its client asked.
 //
-// It is for responses that are put into the cache by hand. Requests whose URL or Host was rewritten
-// on the way to the Handler do not find such a response: see Config.Key. If the response varies by
-// fields in Config.Normalize, it must be put for the values that the rules return.
+// A response that is put under the key by hand is not found by requests whose URL or Host was
+// rewritten on the way to the Handler: see Config.Key. If the response varies by fields in
+// Config.Normalize, it must be put for the values that the rules return.
 func (c *Cache) HandlerKey(r *http.Request) (key cirque.CacheKey, ok bool) {
 	c.mustBeNew()
 	r = c.normalized(r)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // rangedOrigin serves parts of numbers. send writes the answer to a request for bytes start to end.
@@ -102,7 +103,7 @@ func TestOriginMaySendLessOfARange(t *testing.T) {
 func TestPartPurgedBetweenTwoLookupsIsFetched(t *testing.T) {
 	var purge atomic.Pointer[func()]
 	cfg := middleware.Config{Ranges: middleware.RangesForward}
-	cfg.HitFilter = func(*http.Request, *cirque.CacheMeta) cirque.ForcedFreshness {
+	cfg.HitFilter = func(*http.Request, *cirque.CacheMeta) rules.ForcedFreshness {
 		if p := purge.Swap(nil); p != nil {
 			(*p)()
 		}

@@ -187,7 +187,7 @@ func (x *transaction) lookup() (*cirque.CacheMeta, cirque.HitHandler, error) {
 
 // addsVariance reports whether extra adds any dimension.
 func addsVariance(extra func(*cirque.VarianceBuilder)) bool {
-	b := cirque.NewVarianceBuilder()
+	b := new(cirque.VarianceBuilder)
 	extra(b)
 	return b.HasVariance()
 }

@@ -11,8 +11,8 @@ import (
 )
 
 // Purge removes what a GET for r's URL would find through either door, with all of its variants. A
-// response that is being fetched is not served after it. Purge returns cirque.ErrNotFound if
-// nothing was stored.
+// response whose fetch began before the purge is not served after it. Purge returns
+// cirque.ErrNotFound if nothing was stored.
 //
 // If r has a RequestURI, it is a server's request, and its URL is the public one: what its client
 // asked for, with Config.PublicOrigin and Config.TrustForwarded applied. If r was made by
@@ -43,7 +43,7 @@ func (c *Cache) SoftPurge(ctx context.Context, r *http.Request) error {
 // its time does not depend on their number; their space is reused as new responses need it.
 func (c *Cache) PurgeAll(ctx context.Context) error {
 	c.mustBeNew()
-	return c.counters.purged(purgeOfAll, false, c.opts.PurgeAll(ctx))
+	return c.counters.purged(purgeOfAll, false, c.opts.Storage.Purges().PurgeAll(ctx))
 }
 
 // PurgeGroup does the same as PurgeAll, for all responses of r's origin that are in the cache group

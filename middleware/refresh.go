@@ -39,7 +39,7 @@ type refresh struct {
 	number uint64      // of the revalidation in Cache.underWay; zero if it has none
 	left   sync.Once
 
-	second *secondAsking // nil for a background revalidation
+	second *secondRequest // nil for a background revalidation
 }
 
 // States of a refresh.

@@ -86,7 +86,7 @@ type selection struct {
 
 // selectionFor returns what the request selects when record is the vary record under its key.
 func (q *clientRequest) selectionFor(record *cirque.VaryRecord) selection {
-	b := cirque.NewVarianceBuilder()
+	b := new(cirque.VarianceBuilder)
 	if record != nil {
 		b = cirque.VaryVariance(record.Fields, q.req.Header, record.Epoch)
 	}

@@ -13,9 +13,9 @@ import (
 // be validated, or at CacheKey, without an entry.
 func (p *planner) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
 	x := p.transaction
-	var forced cirque.ForcedFreshness
+	var forced rules.ForcedFreshness
 	if x.cache.cfg.HitFilter != nil {
-		forced = guarded(hit, func() cirque.ForcedFreshness { return x.cache.cfg.HitFilter(x.req, meta) })
+		forced = guarded(hit, func() rules.ForcedFreshness { return x.cache.cfg.HitFilter(x.req, meta) })
 	}
 	if x.status.collapsed {
 		p.unshared = forced != 0 || !rules.Shareable(meta, x.now)
@@ -23,7 +23,7 @@ func (p *planner) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
 			// RFC 9111 §4 (collapsed requests): the origin answered or validated after this request
 			// had come in. So the response is as good as one that was fetched for this request,
 			// even if its freshness ended during the wait.
-			forced = cirque.ForceFresh
+			forced = rules.ForceFresh
 		}
 	}
 	d := x.cache.policy.Reuse(meta, &x.directives, x.now, forced)

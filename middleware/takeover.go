@@ -23,7 +23,8 @@ func (f *refresh) takeOver(h *handlerDoor, r *http.Request) bool {
 		return false
 	}
 	if q.selectionFor(f.wants.record) != f.wants {
-		// The request was rewritten to another resource, because it lacks something, such as a Host.
+		// The request was rewritten to another resource, because it lacks something, such as a
+		// Host.
 		return false
 	}
 	if !f.state.CompareAndSwap(refreshPending, refreshTaken) {
@@ -61,17 +62,17 @@ func (h *handlerDoor) refresh(f *refresh, w http.ResponseWriter, r *http.Request
 	w.WriteHeader(http.StatusNoContent) // for logs around the cache
 }
 
-// secondAsking is a request that goes through the whole chain because the answer to the first one
-// could not be used. The first one has changed the state of the router: asked again in that state,
+// secondRequest is a request that goes through the whole chain because the answer to the first one
+// could not be used. The first one has changed the state of the router: called again in that state,
 // next could be another handler, or none.
-type secondAsking struct {
+type secondRequest struct {
 	client   http.ResponseWriter // the client of the walk; nil if there is none
 	done     chan struct{}       // closed when the door has finished
 	panicked any                 // what the door panicked with; read after done is closed
 }
 
 // fetch calls the next of h, for the client of the walk.
-func (s *secondAsking) fetch(h *handlerDoor, x *transaction) {
+func (s *secondRequest) fetch(h *handlerDoor, x *transaction) {
 	defer func() {
 		if s.panicked = recover(); s.panicked != nil {
 			panic(s.panicked)
@@ -94,7 +95,7 @@ func (h *handlerDoor) askThroughChain(x *transaction, w http.ResponseWriter) boo
 	defer cancel()
 	f := &refresh{
 		cache: c, walk: x, key: x.hc.Key(), wants: x.selectionFor(x.hc.VaryRecord()), ctx: ctx, cancel: cancel,
-		second: &secondAsking{client: w, done: make(chan struct{})},
+		second: &secondRequest{client: w, done: make(chan struct{})},
 	}
 	r := newRefreshRequest(context.WithValue(ctx, refreshKey{}, f), x.req, x.clientHeader.Clone())
 	r.Method = x.req.Method
@@ -123,7 +124,7 @@ func (h *handlerDoor) askThroughChain(x *transaction, w http.ResponseWriter) boo
 
 // recoverChain logs a panic of the chain. It does not log the door's panic: that is raised again on
 // the client's goroutine.
-func (s *secondAsking) recoverChain(c *Cache) {
+func (s *secondRequest) recoverChain(c *Cache) {
 	p := recover()
 	if p == nil || p == http.ErrAbortHandler {
 		return

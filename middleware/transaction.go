@@ -27,7 +27,7 @@ type transaction struct {
 	now   time.Time // the time that decisions use: read once on a hit, and again after each wait
 
 	staleIfError     bool     // the stale entry may be served in place of an error of the origin
-	precedingFailure failure  // how the fill ended for which the request waited
+	precedingFailure failure  // how the fill failed for which the request waited
 	upstream         upstream // what to ask the origin, if it is asked
 	flight           *flight  // the fetch, once it began
 
@@ -52,7 +52,7 @@ const (
 	fromNowhere                   // 504, for only-if-cached if nothing is stored (RFC 9111 §5.2.1.7)
 )
 
-// failure says how the fill failed for which a request waited.
+// failure says how the fill of another request failed, for which this one waited.
 type failure uint8
 
 const (

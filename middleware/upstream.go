@@ -167,5 +167,5 @@ func (x *transaction) upstreamRequest(ctx context.Context) *http.Request {
 // noteAsked notes that the origin is asked now. This time decides which of two answers is more
 // recent, and the epoch decides which purges came later.
 func (x *transaction) noteAsked() {
-	x.upstream.askedAt, x.upstream.epoch = time.Now(), x.cache.opts.PurgeEpoch()
+	x.upstream.askedAt, x.upstream.epoch = time.Now(), x.cache.opts.Storage.Purges().Epoch()
 }

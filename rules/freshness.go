@@ -145,3 +145,26 @@ func ageValue(lines []string) time.Duration {
 
 // withinSeconds limits d to maxDelta in both directions.
 func withinSeconds(d time.Duration) time.Duration { return min(max(d, -maxDelta), maxDelta) }
+
+// CacheMetaDefaults gives responses without explicit freshness a lifetime by their status code, and
+// stale windows where the response names none. The zero value gives none.
+type CacheMetaDefaults struct {
+	// FreshFor returns the lifetime for a status. Nil, or a result of zero or less, means that such
+	// a response has no default lifetime.
+	FreshFor func(status int) time.Duration
+
+	// StaleWhileRevalidate and StaleIfError are the windows of RFC 5861 for responses that name
+	// none.
+	StaleWhileRevalidate, StaleIfError time.Duration
+}
+
+// FreshDuration returns the default lifetime for status. 304 has that of 200, which it freshens.
+func (d CacheMetaDefaults) FreshDuration(status int) time.Duration {
+	if d.FreshFor == nil {
+		return 0
+	}
+	if status == 304 {
+		status = 200
+	}
+	return max(0, d.FreshFor(status))
+}

@@ -1,12 +1,11 @@
 package rules
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/cirquecache/cirque"
 )
 
 // RFC 9111 §4.2.1: the first match counts.
@@ -15,7 +14,7 @@ func TestFreshnessLifetimeOrder(t *testing.T) {
 		"CDN-Cache-Control: max-age=1", "Cache-Control: s-maxage=2", "Cache-Control: max-age=3",
 		"Expires: " + at(4*time.Second), "Last-Modified: " + at(-60*time.Second),
 	}
-	defaults := &Policy{Defaults: cirque.CacheMetaDefaults{FreshFor: func(int) time.Duration { return 5 * time.Second }}}
+	defaults := &Policy{Defaults: CacheMetaDefaults{FreshFor: func(int) time.Duration { return 5 * time.Second }}}
 	for i, want := range []Freshness{
 		{Lifetime: 1 * time.Second, Explicit: true, Source: "max-age"},
 		{Lifetime: 2 * time.Second, Explicit: true, Source: "s-maxage"},
@@ -122,7 +121,7 @@ func TestHeuristicallyCacheableStatuses(t *testing.T) {
 }
 
 func TestDefaultFreshnessIsByStatus(t *testing.T) {
-	p := &Policy{Defaults: cirque.CacheMetaDefaults{FreshFor: func(status int) time.Duration {
+	p := &Policy{Defaults: CacheMetaDefaults{FreshFor: func(status int) time.Duration {
 		if status == 503 {
 			return time.Second
 		}
@@ -181,4 +180,16 @@ func TestFreshAtTheEdge(t *testing.T) {
 	require.True(t, shared.Freshness(get("Cache-Control: max-age=60", "Age: 59")).Fresh())
 	require.False(t, shared.Freshness(get("Cache-Control: max-age=60", "Age: 60")).Fresh())
 	require.False(t, shared.Freshness(get("Cache-Control: max-age=2147483648", "Age: 2147483648")).Fresh())
+}
+
+func TestCacheMetaDefaults(t *testing.T) {
+	var none CacheMetaDefaults
+	require.Zero(t, none.FreshDuration(200))
+	d := CacheMetaDefaults{FreshFor: func(status int) time.Duration {
+		return map[int]time.Duration{200: time.Minute, 404: -1}[status]
+	}}
+	require.Equal(t, time.Minute, d.FreshDuration(200))
+	require.Equal(t, time.Minute, d.FreshDuration(http.StatusNotModified), "304 freshens a 200")
+	require.Zero(t, d.FreshDuration(404))
+	require.Zero(t, d.FreshDuration(500))
 }

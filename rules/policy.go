@@ -38,7 +38,7 @@ type Policy struct {
 	StoreServerErrors bool
 
 	// Defaults gives the lifetime and the stale windows of responses that state none.
-	Defaults cirque.CacheMetaDefaults
+	Defaults CacheMetaDefaults
 
 	// MaxHeaderBytes is the largest header section that is stored, in bytes. Zero or less means 64
 	// KiB.

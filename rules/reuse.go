@@ -71,13 +71,13 @@ func StaleMayStandInFor(status int) bool {
 //
 // The caller must have checked that the stored response matches the request in method, URI and the
 // fields of Vary.
-func (p *Policy) Reuse(meta *cirque.CacheMeta, rd *RequestDirectives, now time.Time, forced cirque.ForcedFreshness) ReuseDecision {
+func (p *Policy) Reuse(meta *cirque.CacheMeta, rd *RequestDirectives, now time.Time, forced ForcedFreshness) ReuseDecision {
 	switch forced {
-	case cirque.ForceFresh:
+	case ForceFresh:
 		return ReuseDecision{Reuse: ReuseFresh, Detail: "forced"}
-	case cirque.ForceExpired:
+	case ForceExpired:
 		return ReuseDecision{Reuse: ReuseValidate, Fwd: "stale", Detail: "forced"}
-	case cirque.ForceMiss:
+	case ForceMiss:
 		return ReuseDecision{Reuse: ReuseValidate, Fwd: "miss", Detail: "forced"}
 	}
 	if rd != nil && rd.Present {
@@ -162,4 +162,33 @@ func (d ReuseDecision) validate(fresh bool, detail string) ReuseDecision {
 // requires validation at any age, because clients send it for that purpose.
 func youngEnough(meta *cirque.CacheMeta, maxAge time.Duration, now time.Time) bool {
 	return maxAge > 0 && meta.Age(now) <= maxAge
+}
+
+// ForcedFreshness is a hit filter's decision about an entry. With the zero value the entry's own
+// freshness decides.
+type ForcedFreshness uint8
+
+// The decisions.
+const (
+	// ForceExpired: revalidate; never serve stale.
+	ForceExpired ForcedFreshness = iota + 1
+	// ForceMiss: fetch it again.
+	ForceMiss
+	// ForceFresh: serve as fresh.
+	ForceFresh
+)
+
+// HitStatus returns the status of an entry under f; fresh is the entry's own freshness.
+func (f ForcedFreshness) HitStatus(fresh bool) cirque.HitStatus {
+	switch {
+	case f == ForceExpired:
+		return cirque.HitForceExpired
+	case f == ForceMiss:
+		return cirque.HitForceMiss
+	case f == ForceFresh:
+		return cirque.HitForceFresh
+	case fresh:
+		return cirque.HitFresh
+	}
+	return cirque.HitExpired
 }

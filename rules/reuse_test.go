@@ -142,11 +142,11 @@ func TestReuseForced(t *testing.T) {
 	fresh := aged(5*s, 10*s, 9*s, 9*s, 0)
 	gone := aged(99*s, 10*s, 0, 0, cirque.MetaNoCache|cirque.MetaNoStale)
 	for _, rd := range []*RequestDirectives{nil, asked("max-stale"), asked("no-cache, stale-if-error=9")} {
-		for forced, fwd := range map[cirque.ForcedFreshness]string{cirque.ForceExpired: "stale", cirque.ForceMiss: "miss"} {
+		for forced, fwd := range map[ForcedFreshness]string{ForceExpired: "stale", ForceMiss: "miss"} {
 			require.Equal(t, ReuseDecision{Reuse: ReuseValidate, Fwd: fwd, Detail: "forced"},
 				shared.Reuse(fresh, rd, testNow, forced))
 		}
-		require.Equal(t, ReuseDecision{Reuse: ReuseFresh, Detail: "forced"}, shared.Reuse(gone, rd, testNow, cirque.ForceFresh))
+		require.Equal(t, ReuseDecision{Reuse: ReuseFresh, Detail: "forced"}, shared.Reuse(gone, rd, testNow, ForceFresh))
 	}
 }
 
@@ -232,5 +232,18 @@ func TestStaleMayStandInFor(t *testing.T) {
 	for status := 100; status < 600; status++ {
 		want := status == 500 || status == 502 || status == 503 || status == 504
 		require.Equal(t, want, StaleMayStandInFor(status), status)
+	}
+}
+
+func TestForcedFreshness(t *testing.T) {
+	for forced, c := range map[ForcedFreshness]struct{ ofFresh, ofExpired cirque.HitStatus }{
+		0:            {cirque.HitFresh, cirque.HitExpired},
+		ForceExpired: {cirque.HitForceExpired, cirque.HitForceExpired},
+		ForceMiss:    {cirque.HitForceMiss, cirque.HitForceMiss},
+		ForceFresh:   {cirque.HitForceFresh, cirque.HitForceFresh},
+		9:            {cirque.HitFresh, cirque.HitExpired},
+	} {
+		require.Equal(t, c.ofFresh, forced.HitStatus(true), forced)
+		require.Equal(t, c.ofExpired, forced.HitStatus(false), forced)
 	}
 }

@@ -101,7 +101,7 @@ func TestPrivateCacheTrustsImmutableOverHTTPSOnly(t *testing.T) {
 
 // RFC 5861.
 func TestStaleWindows(t *testing.T) {
-	p := &Policy{Defaults: cirque.CacheMetaDefaults{StaleWhileRevalidate: time.Second, StaleIfError: 2 * time.Second}}
+	p := &Policy{Defaults: CacheMetaDefaults{StaleWhileRevalidate: time.Second, StaleIfError: 2 * time.Second}}
 	for name, c := range map[string]struct {
 		lines    []string
 		swr, sie time.Duration

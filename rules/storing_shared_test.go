@@ -74,7 +74,7 @@ func TestStoreSetCookie(t *testing.T) {
 			require.Empty(t, detail(t, private, get(c.lines...)), name)
 		}
 	}
-	defaults := &Policy{Defaults: cirque.CacheMetaDefaults{FreshFor: func(int) time.Duration { return time.Hour }}}
+	defaults := &Policy{Defaults: CacheMetaDefaults{FreshFor: func(int) time.Duration { return time.Hour }}}
 	require.Equal(t, "set-cookie", detail(t, defaults, get(cookie)), "a configured lifetime is not the origin's")
 }
 

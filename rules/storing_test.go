@@ -33,7 +33,7 @@ func TestStoreByStatus(t *testing.T) {
 
 // A server error is stored for at most the lifetime that Defaults gives its status.
 func TestStoreServerErrorsForTheDefaultLifetime(t *testing.T) {
-	p := &Policy{Defaults: cirque.CacheMetaDefaults{StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute, FreshFor: func(status int) time.Duration {
+	p := &Policy{Defaults: CacheMetaDefaults{StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute, FreshFor: func(status int) time.Duration {
 		if status == 503 || status == 404 {
 			return 10 * time.Second
 		}
@@ -131,7 +131,7 @@ func TestStoreNeedsFreshnessOrAValidator(t *testing.T) {
 	require.Empty(t, detail(t, private, get("Cache-Control: private", etag).withStatus(299)))
 	require.Equal(t, "no-freshness", detail(t, private, get("Cache-Control: s-maxage=60", etag).withStatus(299)))
 
-	defaults := &Policy{Defaults: cirque.CacheMetaDefaults{FreshFor: func(int) time.Duration { return time.Second }}}
+	defaults := &Policy{Defaults: CacheMetaDefaults{FreshFor: func(int) time.Duration { return time.Second }}}
 	require.Empty(t, detail(t, defaults, get().withStatus(503)))
 }
 

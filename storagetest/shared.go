@@ -17,7 +17,7 @@ const origin = "https://example.com"
 // sharedPurges are the purges that hold for all users of a Storage.
 var sharedPurges = map[string]func(e *env, o *cirque.CacheOptions) error{
 	"key":   func(e *env, o *cirque.CacheOptions) error { return o.Purge(e.ctx, key("a")) },
-	"all":   func(e *env, o *cirque.CacheOptions) error { return o.PurgeAll(e.ctx) },
+	"all":   func(e *env, o *cirque.CacheOptions) error { return o.Storage.Purges().PurgeAll(e.ctx) },
 	"group": func(e *env, o *cirque.CacheOptions) error { return o.PurgeGroups(e.ctx, origin, "other", "g") },
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // breakage is a fault of the caches. It is made by wrapping their parts.
@@ -30,9 +31,9 @@ var breakages = map[string]func(*world) *breakage{
 	// gather treats a response as fresh for one second after its receipt, even if the origin
 	// demands validation.
 	"gather": func(w *world) *breakage {
-		return &breakage{rules: []string{ruleWhose, ruleUnvalidated}, config: hitFilter(func(_ *http.Request, meta *cirque.CacheMeta) cirque.ForcedFreshness {
+		return &breakage{rules: []string{ruleWhose, ruleUnvalidated}, config: hitFilter(func(_ *http.Request, meta *cirque.CacheMeta) rules.ForcedFreshness {
 			if time.Since(meta.Updated()) < time.Second {
-				return cirque.ForceFresh
+				return rules.ForceFresh
 			}
 			return 0
 		})}
@@ -78,9 +79,9 @@ var breakages = map[string]func(*world) *breakage{
 
 	// overstay serves entries as fresh for two seconds after their lifetime.
 	"overstay": func(*world) *breakage {
-		return &breakage{rules: []string{ruleLifetime}, config: hitFilter(func(_ *http.Request, meta *cirque.CacheMeta) cirque.ForcedFreshness {
+		return &breakage{rules: []string{ruleLifetime}, config: hitFilter(func(_ *http.Request, meta *cirque.CacheMeta) rules.ForcedFreshness {
 			if late := meta.Staleness(time.Now()); late > 0 && late < 2*time.Second {
-				return cirque.ForceFresh
+				return rules.ForceFresh
 			}
 			return 0
 		})}
@@ -184,7 +185,7 @@ var breakages = map[string]func(*world) *breakage{
 	},
 }
 
-type filter = func(*http.Request, *cirque.CacheMeta) cirque.ForcedFreshness
+type filter = func(*http.Request, *cirque.CacheMeta) rules.ForcedFreshness
 
 func hitFilter(f filter) func(*middleware.Config, int) {
 	return func(cfg *middleware.Config, _ int) { cfg.HitFilter = f }
@@ -222,7 +223,7 @@ func (l *purgeLog) config(cfg *middleware.Config, cache int) {
 	} else {
 		cache = 0
 	}
-	cfg.HitFilter = func(_ *http.Request, meta *cirque.CacheMeta) cirque.ForcedFreshness {
+	cfg.HitFilter = func(_ *http.Request, meta *cirque.CacheMeta) rules.ForcedFreshness {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		at := meta.Updated()
@@ -232,7 +233,7 @@ func (l *purgeLog) config(cfg *middleware.Config, cache int) {
 			}
 		}
 		if !at.After(l.all[cache]) || meta.Header().Get("Cache-Groups") != "" && !at.After(l.group[cache]) {
-			return cirque.ForceMiss
+			return rules.ForceMiss
 		}
 		return 0
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/rules"
 )
 
 // breakage is a fault of the caches. It is made by wrapping their parts.
@@ -35,9 +36,9 @@ var breakages = map[string]func(*world) *breakage{
 	// overstay serves entries as fresh for one second after their lifetime.
 	"overstay": func(*world) *breakage {
 		return &breakage{breaks: []string{"too old"}, config: func(cfg *middleware.Config, _ int) {
-			cfg.HitFilter = func(_ *http.Request, meta *cirque.CacheMeta) cirque.ForcedFreshness {
+			cfg.HitFilter = func(_ *http.Request, meta *cirque.CacheMeta) rules.ForcedFreshness {
 				if late := meta.Staleness(time.Now()); late > 0 && late < time.Second {
-					return cirque.ForceFresh
+					return rules.ForceFresh
 				}
 				return 0
 			}
@@ -97,9 +98,9 @@ var breakages = map[string]func(*world) *breakage{
 	// validation.
 	"gather": func(*world) *breakage {
 		return &breakage{breaks: []string{"whose:"}, config: func(cfg *middleware.Config, _ int) {
-			cfg.HitFilter = func(_ *http.Request, meta *cirque.CacheMeta) cirque.ForcedFreshness {
+			cfg.HitFilter = func(_ *http.Request, meta *cirque.CacheMeta) rules.ForcedFreshness {
 				if time.Since(meta.Updated()) < 100*time.Millisecond {
-					return cirque.ForceFresh
+					return rules.ForceFresh
 				}
 				return 0
 			}
@@ -172,11 +173,11 @@ var breakages = map[string]func(*world) *breakage{
 				mu.Lock()
 				defer mu.Unlock()
 				delete(purged, cache)
-				cfg.HitFilter = func(_ *http.Request, meta *cirque.CacheMeta) cirque.ForcedFreshness {
+				cfg.HitFilter = func(_ *http.Request, meta *cirque.CacheMeta) rules.ForcedFreshness {
 					mu.Lock()
 					defer mu.Unlock()
 					if !meta.Updated().After(purged[cache]) {
-						return cirque.ForceMiss
+						return rules.ForceMiss
 					}
 					return 0
 				}
