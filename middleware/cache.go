@@ -132,6 +132,18 @@ func (c *Cache) Wait(ctx context.Context) error {
 	}
 }
 
+// traceOf returns the hooks for a request with this context: those of the context, and Config.Trace.
+func (c *Cache) traceOf(ctx context.Context) *cirque.CacheTrace {
+	trace := cirque.ContextCacheTrace(ctx)
+	switch {
+	case trace == nil:
+		return c.cfg.Trace
+	case c.cfg.Trace == nil:
+		return trace
+	}
+	return cirque.ContextCacheTrace(cirque.WithCacheTrace(ctx, c.cfg.Trace))
+}
+
 // logger returns Config.Logger, or the default logger of this moment.
 func (c *Cache) logger() *slog.Logger {
 	if c.cfg.Logger == nil {

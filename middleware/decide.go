@@ -30,6 +30,7 @@ type decision struct {
 // holds no lock that outlives the flight.
 func (x *transaction) decide(a *reply) decision {
 	x.now = time.Now()
+	x.upstream.answeredAt = x.now
 	validates := len(x.upstream.validators) > 0
 	d := x.decideFate(a)
 	if d.fate == fatePass && x.result != stats.Bypass {

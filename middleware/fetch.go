@@ -153,10 +153,10 @@ func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
 
 // passedResult returns what the client of x gets if response is passed on.
 func (x *transaction) passedResult(response *http.Response) result {
-	x.headerSent()
+	x.headerSent(response.StatusCode)
 	_, upgraded := response.Body.(io.Writer)
 	if counting && response.Body != http.NoBody && !upgraded {
-		response.Body = &clientBody{ReadCloser: response.Body, cache: x.cache, door: x.door, meter: x.meter}
+		response.Body = &clientBody{ReadCloser: response.Body, cache: x.cache, meter: x.meter}
 	}
 	return result{response: response, meter: x.meter}
 }

@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"net/http"
-	"time"
 )
 
 // Handler returns a handler that answers from the cache what it may, and calls next for the rest. A
@@ -54,7 +53,7 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if undeclared(r) {
 		declareContent(r)
 	}
-	x := transaction{clientRequest: newClientRequest(h.cache, doorHandler, r), origin: h, meter: meter{arrived: time.Now()}}
+	x := transaction{clientRequest: newClientRequest(h.cache, doorHandler, r), origin: h, meter: h.cache.newMeter(doorHandler, r)}
 	defer x.end()
 	from, err := x.plan()
 	if err != nil {

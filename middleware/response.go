@@ -21,7 +21,7 @@ func (x *transaction) response(r *http.Request) *http.Response {
 	fillResponse(response, r, a.status, header)
 	response.ContentLength = a.length
 	response.Uncompressed = x.hc.Meta().Has(cirque.MetaDecoded)
-	x.headerSent()
+	x.headerSent(a.status)
 	if a.body == nil {
 		return response
 	}
@@ -31,7 +31,7 @@ func (x *transaction) response(r *http.Request) *http.Response {
 		response.Body = &liveBody{ReadCloser: response.Body, flight: a.flight, trailer: response.Trailer}
 	}
 	if counting {
-		both.body.ReadCloser, both.body.cache, both.body.door, both.body.meter = response.Body, x.cache, x.door, x.meter
+		both.body.ReadCloser, both.body.cache, both.body.meter = response.Body, x.cache, x.meter
 		response.Body = &both.body
 	}
 	return response

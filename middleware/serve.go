@@ -27,7 +27,7 @@ func (x *transaction) serveHTTP(w http.ResponseWriter) error {
 		header["Content-Type"] = nil // a response that was stored without a type must not get one now
 	}
 	w.WriteHeader(a.status)
-	x.headerSent()
+	x.headerSent(a.status)
 	if a.body == nil {
 		if x.flight != nil && x.flight.fill.Load() != nil {
 			// The request ends after the fetch, which may go on for long.

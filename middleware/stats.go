@@ -141,14 +141,16 @@ func (n *counters) addTo(s *stats.Snapshot) {
 }
 
 // request counts a request that is over.
-func (n *counters) request(d door, m *meter, duration time.Duration) {
+func (n *counters) request(m *meter, duration time.Duration) {
 	shard := n.requests.Any()
-	shard.door[d][m.result].Add(1)
+	shard.door[m.cameBy][m.result].Add(1)
 	by := &shard.by[m.result]
 	if m.bytes > 0 {
 		by.bytes.Add(uint64(m.bytes))
 	}
-	by.firstByte.Observe(m.firstByte)
+	if m.firstByte > 0 {
+		by.firstByte.Observe(m.firstByte)
+	}
 	by.duration.Observe(duration)
 }
 

@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"net/http"
-	"time"
 )
 
 // Transport returns a RoundTripper that answers from the cache what it may, and asks base for the
@@ -58,7 +57,7 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	case r.Method == "" || undeclared(r):
 		return t.roundTripCompleted(r)
 	}
-	x := transaction{clientRequest: newClientRequest(t.cache, doorTransport, own), origin: t, meter: meter{arrived: time.Now()}}
+	x := transaction{clientRequest: newClientRequest(t.cache, doorTransport, own), origin: t, meter: t.cache.newMeter(doorTransport, r)}
 	done := true // the request's body can be closed; false if the origin gets it
 	defer func() {
 		x.hc.Release()
@@ -87,9 +86,9 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 // request.
 func (t *transportDoor) handOn(a result) (*http.Response, error) {
 	if a.response == nil {
-		a.meter.count(t.cache, doorTransport)
+		a.meter.count(t.cache)
 	} else if _, counts := a.response.Body.(*clientBody); !counts {
-		a.meter.count(t.cache, doorTransport)
+		a.meter.count(t.cache)
 	}
 	return a.response, a.err
 }

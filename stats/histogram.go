@@ -26,7 +26,7 @@ func UpperBound(index int) float64 { return math.Exp2(float64(index) / BucketsPe
 
 // Quantile returns the upper bound of the bucket that the share q of all values, 0 to 1, does not go
 // beyond; zero for an empty histogram.
-func (h *Histogram) Quantile(q float64) float64 {
+func (h Histogram) Quantile(q float64) float64 {
 	if h.Count == 0 {
 		return 0
 	}
@@ -42,12 +42,12 @@ func (h *Histogram) Quantile(q float64) float64 {
 }
 
 // Seconds returns Quantile as a duration, of a histogram in seconds.
-func (h *Histogram) Seconds(q float64) time.Duration {
+func (h Histogram) Seconds(q float64) time.Duration {
 	return time.Duration(h.Quantile(q) * float64(time.Second))
 }
 
 // Mean returns the mean; zero for an empty histogram.
-func (h *Histogram) Mean() float64 {
+func (h Histogram) Mean() float64 {
 	if h.Count == 0 {
 		return 0
 	}

@@ -14,5 +14,5 @@ func TestHistogramsAddAndSubtract(t *testing.T) {
 	require.Equal(t, Histogram{Count: 3, Sum: 3, First: -6, Counts: []uint64{0, 0, 1, 2}}, sum.Minus(b))
 	require.Equal(t, a, a.Plus(Histogram{}))
 	require.Equal(t, a, Histogram{}.Plus(a))
-	require.Zero(t, (&Histogram{}).Quantile(0.5))
+	require.Zero(t, Histogram{}.Quantile(0.5))
 }

@@ -8,6 +8,7 @@ package stats
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -107,6 +108,31 @@ func all[E ~uint8](n E) []E {
 // FromCache reports whether the body of an answer with this result came from the cache.
 func (r Result) FromCache() bool { return r <= Collapsed }
 
+// Request is a request that is over: what its client got, and why.
+type Request struct {
+	// Request is the request as it came to the cache. It must not be changed, nor used after the
+	// hook that is given it has returned.
+	Request    *http.Request
+	Door       Door
+	Background bool // the cache made the request, to revalidate what it has served stale
+	Result     Result
+	Key        string // the key in readable form; empty if the request has none
+	Status     int    // of the answer; zero if there was none
+
+	// Fwd, FwdStatus, Stored and Detail are what Cache-Status says (RFC 9211 §2). Detail is why the
+	// response was not stored, or another note. TTL and Age are the answer's.
+	Fwd       string
+	FwdStatus int
+	Stored    bool
+	Detail    string
+	TTL, Age  time.Duration
+
+	FirstByte time.Duration // until the header was sent; zero if there was no answer
+	Duration  time.Duration // until the answer was over
+	Origin    time.Duration // from asking the origin to its header; zero if it was not asked
+	Bytes     int64         // of the body that the client got
+}
+
 // Snapshot is what one cache has done, and has, at one moment. The counts in it are taken one after
 // the other while requests go on, so that two that depend on each other may differ by what came
 // between.
@@ -165,7 +191,8 @@ type LockWaits struct {
 	Time   Histogram `json:"time"` // seconds
 }
 
-// Revalidations are the requests to the origin that validate what is stored, by their outcome.
+// Revalidations are the requests to the origin for which a stored response was at hand that had to
+// be validated first, by their outcome.
 type Revalidations struct {
 	Foreground Outcomes `json:"foreground"` // a client waited
 	Background Outcomes `json:"background"`
