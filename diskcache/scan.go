@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/cirquecache/cirque"
 )
 
@@ -61,21 +63,18 @@ func (s *Store) rescan(ctx context.Context) {
 // scan scans all directories.
 func (s *Store) scan(ctx context.Context) {
 	began := time.Now()
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range scanWorkers {
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				shard := int(next.Add(1)) - 1
-				if shard >= shardCount {
-					return
-				}
+	var workers errgroup.Group
+	workers.SetLimit(scanWorkers)
+	for shard := range shardCount {
+		workers.Go(func() error {
+			if ctx.Err() == nil {
 				// If this fails, requests fail as well and handle the failure.
 				_ = s.scanDir(ctx, shard)
 			}
+			return nil
 		})
 	}
-	wg.Wait()
+	_ = workers.Wait()
 	if ctx.Err() == nil {
 		s.ledger.lost(s.ledger.budget.Limit())
 		s.scanner.took.Store(int64(time.Since(began)))

@@ -17,7 +17,7 @@ func (x *transaction) decideNotModified(e *rules.Exchange) fate {
 		return x.retryOrPass() // it names no stored response
 	}
 	x.answerHeader, x.result = e.Header, stats.Revalidated
-	fresh, refusal := x.freshen(e)
+	fresh, refusal := x.cache.policy.Freshen(x.hc.Meta(), e)
 	if refusal != nil {
 		x.dropFreshened(e, fresh, refusal)
 		return fateDiscard
@@ -103,7 +103,7 @@ func (x *transaction) decideHead(a *reply, e *rules.Exchange) fate {
 	case rules.HeadUnknown:
 		return x.pass(cirque.OriginNotCache)
 	}
-	fresh, refusal := x.freshen(e)
+	fresh, refusal := x.cache.policy.Freshen(x.hc.Meta(), e)
 	if refusal != nil {
 		if refusal.Ends && !refusal.ByResponse { // otherwise refuse does it
 			x.supersede(e)

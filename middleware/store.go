@@ -49,7 +49,6 @@ func (x *transaction) fill(meta *cirque.CacheMeta, src fillSource) fate {
 			c.fills.release(x.flight)
 		}
 	}()
-	x.setGroups(meta)
 	unshared := !x.noteShareable(meta)
 	x.hc.SetMeta(meta)
 	fields, _ := cirque.VaryFields(http.Header{"Vary": meta.Header().Values("Vary")})
@@ -109,14 +108,6 @@ func (x *transaction) noteShareable(meta *cirque.CacheMeta) bool {
 	return shared
 }
 
-// setGroups notes in meta the groups that the response is in. They belong to the origin that
-// clients see.
-func (x *transaction) setGroups(meta *cirque.CacheMeta) {
-	if meta.Header().Has("Cache-Groups") {
-		meta.SetGroups(x.target.origin())
-	}
-}
-
 // finishFill ends the fill after its body has arrived whole. If the fill cannot be finished, the
 // caller has to abort it.
 func (x *transaction) finishFill(trailer http.Header) {
@@ -137,14 +128,7 @@ func (x *transaction) finishFill(trailer http.Header) {
 	}
 }
 
-// freshen merges an answer that validates the walk's stale entry into the meta of that entry.
-func (x *transaction) freshen(e *rules.Exchange) (*cirque.CacheMeta, *rules.Refusal) {
-	fresh, refusal := x.cache.policy.Freshen(x.hc.Meta(), e)
-	x.setGroups(fresh)
-	return fresh, refusal
-}
-
-// storeFreshened stores the meta that freshen returned, and releases those who wait for it.
+// storeFreshened stores the updated meta of a validated entry, and releases those who wait for it.
 func (x *transaction) storeFreshened(fresh *cirque.CacheMeta) error {
 	if x.noteShareable(fresh) { // before the waiters are released, so that nobody queues behind them
 		x.hc.ResponseBecameCacheable()

@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/cirquecache/cirque/internal/field"
 )
 
 // RFC 9110 §7.6.1.
@@ -63,14 +61,4 @@ func TestStoredHeaderLeavesOutConnectionProxyAndTrailerFields(t *testing.T) {
 func TestHeaderSizeCountsLinesAsHTTP1(t *testing.T) {
 	h := lines("A: 12", "A: 3", "Bc: ", "Cookie: "+strings.Repeat("x", 100))
 	require.Equal(t, len("A: 12\r\nA: 3\r\nBc: \r\n"), headerSize(h, []string{"Cookie"}))
-}
-
-func TestValidHeader(t *testing.T) {
-	require.True(t, field.ValidHeader(lines("A: b\tc \x80\xff", "B:")))
-	for _, value := range []string{"a\rb", "a\nb", "a\x00b", "a\x01b", "a\x7fb"} {
-		require.False(t, field.ValidHeader(http.Header{"A": {"fine", value}}), "%q", value)
-	}
-	for _, name := range []string{"", "a b", "a:b", "a\n", "ä"} {
-		require.False(t, field.ValidHeader(http.Header{name: {"x"}}), "%q", name)
-	}
 }

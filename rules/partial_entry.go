@@ -189,6 +189,7 @@ func (p *Policy) StorePartial(x *Exchange) (*cirque.CacheMeta, ByteRange, *Refus
 		return nil, ByteRange{}, refusal
 	}
 	m := c.meta()
+	setGroups(m, x.Request)
 	setPartial(m, &Partial{Size: size, Intervals: []ByteRange{r}})
 	return m, r, nil
 }

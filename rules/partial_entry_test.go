@@ -322,3 +322,9 @@ func TestCombinePartial(t *testing.T) {
 	_, _, refusal = shared.CombinePartial(full, part("bytes 500-509/1000", tag))
 	require.Equal(t, &Refusal{Reason: cirque.OriginNotCache, Detail: "too-many-ranges"}, refusal)
 }
+
+func TestPartBelongsToTheGroupsOfItsResponse(t *testing.T) {
+	meta, _, refusal := shared.StorePartial(part("bytes 10-14/100", "Cache-Control: max-age=60", `ETag: "a"`, "Content-Length: 5", `Cache-Groups: "g"`))
+	require.Nil(t, refusal)
+	require.True(t, meta.HasGroups())
+}

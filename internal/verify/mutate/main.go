@@ -27,6 +27,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
 func main() {
@@ -127,41 +129,26 @@ func sample(all []mutant, seed uint64, n int) []mutant {
 // run.
 func try(ctx context.Context, r *runner, jobs int, verbose bool) (*report, error) {
 	rep := &report{files: map[string]*tally{}}
-	next := make(chan int)
-	errs := make(chan error, jobs)
 	var mu sync.Mutex
-	var workers sync.WaitGroup
-	for range jobs {
-		workers.Go(func() {
-			for i := range next {
-				f, pkg, err := r.run(ctx, i)
-				if err != nil {
-					errs <- err
-					return
-				}
-				mu.Lock()
-				rep.add(&r.mutants[i], f, pkg)
-				if verbose {
-					fmt.Printf("%s %s\n", []string{"survived", "killed", "stillborn"}[f], &r.mutants[i])
-				}
-				mu.Unlock()
+	workers, ctx := errgroup.WithContext(ctx)
+	workers.SetLimit(jobs)
+	for i := range r.mutants {
+		workers.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
+			f, pkg, err := r.run(ctx, i)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			rep.add(&r.mutants[i], f, pkg)
+			if verbose {
+				fmt.Printf("%s %s\n", []string{"survived", "killed", "stillborn"}[f], &r.mutants[i])
+			}
+			return nil
 		})
 	}
-	var err error
-feed:
-	for i := range r.mutants {
-		select {
-		case next <- i:
-		case err = <-errs:
-			break feed
-		}
-	}
-	close(next)
-	workers.Wait()
-	select {
-	case err = <-errs:
-	default:
-	}
-	return rep, err
+	return rep, workers.Wait()
 }
