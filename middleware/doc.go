@@ -97,6 +97,7 @@
 //	serve.go             answer: to a ResponseWriter
 //	response.go          answer: as an http.Response
 //	livewriter.go        answer: a body that is still being fetched, and its flushes
+//	copying.go           answer: a writer that keeps the Storage's memory to itself
 //	sends.go             answer: clients that stop reading a large body
 //
 // Work without a client, and helpers:

@@ -101,9 +101,12 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo implements io.WriterTo: w gets the stored bytes themselves.
+// WriteTo implements io.WriterTo. w gets a copy of the stored bytes, since it may be the
+// ResponseWriter of an HTTP/2 server.
 func (b *clientBody) WriteTo(w io.Writer) (int64, error) {
-	n, err := io.Copy(w, b.ReadCloser)
+	own := newCopyingWriter(w)
+	defer own.release()
+	n, err := io.Copy(own, b.ReadCloser)
 	b.bytes.Add(n)
 	b.over()
 	return n, err

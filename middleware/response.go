@@ -120,7 +120,7 @@ func (b *liveBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo implements io.WriterTo, so that w gets the stored bytes without a copy.
+// WriteTo implements io.WriterTo, so that the body is not read into a buffer first.
 func (b *liveBody) WriteTo(w io.Writer) (int64, error) {
 	n, err := io.Copy(w, b.ReadCloser)
 	if err == nil {

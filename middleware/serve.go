@@ -35,7 +35,13 @@ func (x *transaction) serveHTTP(w http.ResponseWriter) error {
 		}
 		return nil
 	}
-	to, done := x.cache.watched(w, &a)
+	to := io.Writer(w)
+	if x.req.ProtoMajor != 1 {
+		own := newCopyingWriter(w)
+		defer own.release()
+		to = own
+	}
+	to, done := x.cache.watched(w, to, &a)
 	if done != nil {
 		defer done()
 	}
