@@ -105,6 +105,9 @@ func (c *HttpCache) Found(meta *CacheMeta, hit HitHandler, status HitStatus) {
 	c.meta, c.hit, c.hitStatus = meta, hit, status
 	c.countAccess(meta, hit)
 	c.trace.hit(&c.key, status, meta)
+	if !hit.CountsAccess() {
+		c.trace.readerJoined(&c.key, meta)
+	}
 }
 
 func (c *HttpCache) countAccess(meta *CacheMeta, hit HitHandler) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"github.com/cirquecache/cirque/stats"
 )
 
 // CacheTrace is a set of hooks that are called during a walk, in the manner of net/http/httptrace.
@@ -29,6 +31,10 @@ type CacheTrace struct {
 	// Miss is called when nothing usable was found. It sets only Key.
 	Miss func(TraceEvent)
 
+	// ReaderJoined is called after Hit when the body that was found is still being written: the
+	// request reads along with another's fill. It sets Meta.
+	ReaderJoined func(TraceEvent)
+
 	// LockWait is called when a wait for another request's fill has ended. It sets LockStatus and
 	// Duration.
 	LockWait func(TraceEvent)
@@ -49,6 +55,11 @@ type CacheTrace struct {
 	// Purged is called when a purge has ended. It sets Duration and Err: the Storage's error, or
 	// ErrNotFound if there was nothing.
 	Purged func(TraceEvent)
+
+	// RequestDone is called when a request is over: by a Handler when the answer was written, by a
+	// Transport when its body was closed, and by both when a revalidation in the background has
+	// ended. Package middleware calls it; HttpCache does not know the request.
+	RequestDone func(stats.Request)
 }
 
 // TraceEvent is what a hook of a CacheTrace is told. The doc of each hook says which fields it sets
@@ -77,11 +88,15 @@ func WithCacheTrace(ctx context.Context, trace *CacheTrace) context.Context {
 			LookupDone: inTurn(trace.LookupDone, earlier.LookupDone),
 			Hit:        inTurn(trace.Hit, earlier.Hit),
 			Miss:       inTurn(trace.Miss, earlier.Miss),
-			LockWait:   inTurn(trace.LockWait, earlier.LockWait),
-			FillStart:  inTurn(trace.FillStart, earlier.FillStart),
-			FillDone:   inTurn(trace.FillDone, earlier.FillDone),
-			Evicted:    evictedInTurn(trace.Evicted, earlier.Evicted),
-			Purged:     inTurn(trace.Purged, earlier.Purged),
+
+			ReaderJoined: inTurn(trace.ReaderJoined, earlier.ReaderJoined),
+			RequestDone:  inTurn(trace.RequestDone, earlier.RequestDone),
+
+			LockWait:  inTurn(trace.LockWait, earlier.LockWait),
+			FillStart: inTurn(trace.FillStart, earlier.FillStart),
+			FillDone:  inTurn(trace.FillDone, earlier.FillDone),
+			Evicted:   evictedInTurn(trace.Evicted, earlier.Evicted),
+			Purged:    inTurn(trace.Purged, earlier.Purged),
 		}
 	}
 	return withTrace(ctx, trace)
@@ -113,14 +128,14 @@ func (t *CacheTrace) in(ctx context.Context) context.Context {
 	return withTrace(ctx, t)
 }
 
-func inTurn(first, second func(TraceEvent)) func(TraceEvent) {
+func inTurn[Event any](first, second func(Event)) func(Event) {
 	switch {
 	case first == nil:
 		return second
 	case second == nil:
 		return first
 	}
-	return func(e TraceEvent) {
+	return func(e Event) {
 		first(e)
 		second(e)
 	}
@@ -150,6 +165,12 @@ func (t *CacheTrace) lookupDone(key *CacheKey, meta *CacheMeta, spent time.Durat
 func (t *CacheTrace) hit(key *CacheKey, status HitStatus, meta *CacheMeta) {
 	if t != nil && t.Hit != nil {
 		t.Hit(TraceEvent{Key: *key, HitStatus: status, Meta: meta})
+	}
+}
+
+func (t *CacheTrace) readerJoined(key *CacheKey, meta *CacheMeta) {
+	if t != nil && t.ReaderJoined != nil {
+		t.ReaderJoined(TraceEvent{Key: *key, Meta: meta})
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/stats"
 )
 
 var (
@@ -47,6 +49,10 @@ func reportAll(t *CacheTrace) {
 	t.fillDone(traceKey, traceMeta, 42, time.Second, StorageError, errTraced)
 	t.evicted(traceKey.Compact(), errTraced)
 	t.purged(traceKey, time.Second, errTraced)
+	t.readerJoined(&traceKey, traceMeta)
+	if t != nil && t.RequestDone != nil {
+		t.RequestDone(stats.Request{Status: 200})
+	}
 }
 
 func TestTraceEvents(t *testing.T) {
@@ -65,6 +71,9 @@ func TestTraceEvents(t *testing.T) {
 		FillDone:   see,
 		Evicted:    func(key CompactCacheKey, err error) { got = append(got, eviction{key, err}) },
 		Purged:     see,
+
+		ReaderJoined: see,
+		RequestDone:  func(r stats.Request) { got = append(got, r) },
 	})
 	require.Equal(t, []any{
 		TraceEvent{Key: traceKey, Meta: traceMeta, Duration: time.Second},
@@ -75,6 +84,8 @@ func TestTraceEvents(t *testing.T) {
 		TraceEvent{Key: traceKey, Meta: traceMeta, Size: 42, Duration: time.Second, Reason: StorageError, Err: errTraced},
 		eviction{traceKey.Compact(), errTraced},
 		TraceEvent{Key: traceKey, Duration: time.Second, Err: errTraced},
+		TraceEvent{Key: traceKey, Meta: traceMeta},
+		stats.Request{Status: 200},
 	}, got)
 }
 
@@ -105,7 +116,7 @@ func TestTracesAreCalledInTurn(t *testing.T) {
 
 	reportAll(ContextCacheTrace(ctx))
 	var want []string
-	for _, hook := range []string{"LookupDone", "Hit", "Miss", "LockWait", "FillStart", "FillDone", "Evicted", "Purged"} {
+	for _, hook := range []string{"LookupDone", "Hit", "Miss", "LockWait", "FillStart", "FillDone", "Evicted", "Purged", "ReaderJoined", "RequestDone"} {
 		want = append(want, "inner "+hook, "outer "+hook)
 	}
 	require.Equal(t, want, log)

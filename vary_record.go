@@ -124,8 +124,8 @@ func (r *VaryRecord) with(v Variant) (with *VaryRecord, dropped *Variant) {
 //	version  1 byte
 //	epoch    8 bytes, little-endian
 //	fields   count, then each
-//	variants count, then of each the hash (16 bytes), creation time (8 bytes, little-endian Unix nanoseconds),
-//	         ETag, Last-Modified
+//	variants count, then of each the hash (16 bytes), the time of creation (8 bytes,
+//	         little-endian Unix nanoseconds), ETag, Last-Modified
 //
 // Counts are uvarints, as are the lengths that strings are prefixed with.
 func (r *VaryRecord) encode() string {

@@ -53,8 +53,8 @@ var errNotLocked = errors.New("cirque: no lock to wait for")
 // a stale entry that was found is closed. The status says how to go on:
 //
 //   - LockDone: look up again.
-//   - LockTransientError, LockUpstreamError, LockDangling, LockAgeTimeout: look up again, and try to
-//     become the writer.
+//   - LockTransientError, LockUpstreamError, LockDangling, LockAgeTimeout: look up again, and try
+//     to become the writer.
 //   - LockGiveUp, LockWaitTimeout: fetch without the cache.
 //
 // The error is ctx's. If IsLocked is false, WaitLock returns another error and changes nothing.

@@ -22,6 +22,7 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 	}
 	b := &transaction{clientRequest: x.clientRequest, origin: x.origin}
 	b.background = true
+	b.meter = c.newMeter(x.door, x.req)
 	b.status.fwd = "stale" // RFC 9211 §2.2
 	ctx, cancel := c.backgroundContext(x.req)
 	b.client = context.WithValue(ctx, refreshKey{}, (*refresh)(nil))
@@ -85,6 +86,7 @@ func (x *transaction) revalidate(served time.Time) {
 		}
 		return
 	}
+	defer x.reportRefresh()
 	x.askOrigin()
 	x.origin.revalidate(x)
 }

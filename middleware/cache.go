@@ -35,6 +35,7 @@ type Cache struct {
 	abort      context.CancelCauseFunc
 
 	underWay underWay
+	counters *counters
 }
 
 // New returns a cache, or an error that lists what is wrong with cfg. The zero Config is a shared
@@ -62,6 +63,7 @@ func New(cfg Config) (*Cache, error) {
 		fills:         places{max: cfg.MaxFills, patience: cfg.LockAge},
 		revalidations: revalidations{max: cfg.MaxRevalidations, patience: cfg.LockAge},
 		namespaces:    namespaces(cfg.Namespace),
+		counters:      newCounters(),
 	}
 	c.sends.stall = cfg.StallTimeout
 	for _, budget := range append(budgets, opts.Spool) {
@@ -142,6 +144,18 @@ func (c *Cache) Wait(ctx context.Context) error {
 	}
 }
 
+// traceOf returns the hooks for a request with this context: those of the context, and Config.Trace.
+func (c *Cache) traceOf(ctx context.Context) *cirque.CacheTrace {
+	trace := cirque.ContextCacheTrace(ctx)
+	switch {
+	case trace == nil:
+		return c.cfg.Trace
+	case c.cfg.Trace == nil:
+		return trace
+	}
+	return cirque.ContextCacheTrace(cirque.WithCacheTrace(ctx, c.cfg.Trace))
+}
+
 // logger returns Config.Logger, or the default logger of this moment.
 func (c *Cache) logger() *slog.Logger {
 	if c.cfg.Logger == nil {
@@ -152,6 +166,7 @@ func (c *Cache) logger() *slog.Logger {
 
 // storageFailed logs that the Storage failed. The request continues without it.
 func (c *Cache) storageFailed(op string, err error) {
+	c.counters.storageErrors.add(op)
 	c.logger().Error("cirque: storage failed", slog.String("op", op), slog.Any("err", err))
 }
 
@@ -167,6 +182,7 @@ func (c *Cache) recoverBackground(what string) {
 
 // reportPanic logs a panic, with its stack.
 func (c *Cache) reportPanic(what string, p any) {
+	c.counters.failures.Add(1)
 	c.logger().Error("cirque: panic in background", slog.String("in", what),
 		slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
 }

@@ -121,7 +121,7 @@ func (b *cancelBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo implements io.WriterTo, so that w gets the stored bytes without a copy.
+// WriteTo implements io.WriterTo, so that the body is not read into a buffer first.
 func (b *cancelBody) WriteTo(w io.Writer) (int64, error) {
 	defer b.ctx.release()
 	return io.Copy(w, b.ReadCloser)

@@ -224,6 +224,10 @@ type Config struct {
 	// by then. The cache adds http.ServerContextKey and http.LocalAddrContextKey. Nil:
 	// context.Background.
 	BackgroundContext func(r *http.Request) context.Context
+	// Trace is called at the events of all requests, beside the trace in a request's context
+	// ([cirque.WithCacheTrace]). Its hooks must be quick, must not panic, and may be called
+	// concurrently. Nil: none.
+	Trace *cirque.CacheTrace
 	// Name is the name of the cache in Cache-Status (RFC 9211 §2), a token. Default "Cirque".
 	Name string
 	// CacheStatusKey adds the key to Cache-Status. Then clients can see what the key consists of.

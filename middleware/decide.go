@@ -6,6 +6,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/rules"
+	"github.com/cirquecache/cirque/stats"
 )
 
 // fate is what becomes of an answer from the origin.
@@ -29,6 +30,17 @@ type decision struct {
 // holds no lock that outlives the flight.
 func (x *transaction) decide(a *reply) decision {
 	x.now = time.Now()
+	x.upstream.answeredAt = x.now
+	validates := len(x.upstream.validators) > 0
+	d := x.decideFate(a)
+	if d.fate == fatePass && x.result != stats.Bypass {
+		x.result = stats.Pass
+	}
+	x.cache.counters.decided(x, a.status, d.fate, validates)
+	return d
+}
+
+func (x *transaction) decideFate(a *reply) decision {
 	purged := x.invalidate(a, x.upstream.post)
 	if x.upstream.as == storeNothing {
 		return decision{fatePass, a.length}

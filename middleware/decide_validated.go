@@ -6,6 +6,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/rules"
+	"github.com/cirquecache/cirque/stats"
 )
 
 // decideNotModified freshens the stored response that a 304 names, and serves it (RFC 9111 §4.3.3
@@ -15,7 +16,7 @@ func (x *transaction) decideNotModified(e *rules.Exchange) fate {
 	if i < 0 || !x.select304(x.upstream.validators[i]) {
 		return x.retryOrPass() // it names no stored response
 	}
-	x.answerHeader = e.Header
+	x.answerHeader, x.result = e.Header, stats.Revalidated
 	fresh, refusal := x.cache.policy.Freshen(x.hc.Meta(), e)
 	if refusal != nil {
 		x.dropFreshened(e, fresh, refusal)
@@ -112,7 +113,7 @@ func (x *transaction) decideHead(a *reply, e *rules.Exchange) fate {
 		}
 		return x.refuse(e, refusal)
 	}
-	x.answerHeader = a.header
+	x.answerHeader, x.result = a.header, stats.Revalidated
 	if err := x.storeFreshened(fresh); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 		x.cache.storageFailed("update", err)
 	}

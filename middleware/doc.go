@@ -48,6 +48,10 @@
 //
 //	config.go            what the owner of a service can set
 //	cache.go             New, Close and what all requests share
+//	stats.go             Stats: what the cache counts
+//	outcome.go           what Cache-Status says, for programs
+//	stats_on.go          whether it counts
+//	stats_off.go         the same, in a build for benchmarks
 //	handler.go           door: Handler, in front of a handler
 //	transport.go         door: Transport, around a RoundTripper
 //	cancel.go            door: requests with a Cancel channel
@@ -89,9 +93,11 @@
 //	cachestatus.go       answer: the Cache-Status field
 //	ranges.go            answer: 206 and 416
 //	multipart.go         answer: 206 with several ranges
+//	meter.go             answer: what the client got, and when
 //	serve.go             answer: to a ResponseWriter
 //	response.go          answer: as an http.Response
 //	livewriter.go        answer: a body that is still being fetched, and its flushes
+//	copying.go           answer: a writer that keeps the Storage's memory to itself
 //	sends.go             answer: clients that stop reading a large body
 //
 // Work without a client, and helpers:

@@ -18,17 +18,22 @@ import (
 type result struct {
 	response *http.Response
 	err      error
+	meter    meter
 }
 
 // discard closes the response, because nobody wants it.
 func (a result) discard() {
 	if a.response != nil && a.response.Body != nil {
+		if b, ok := a.response.Body.(*clientBody); ok {
+			b.once.Do(func() {}) // whoever left was counted, or nobody was there
+		}
 		_ = a.response.Body.Close()
 	}
 }
 
 // fetch asks the origin on behalf of the cache, and returns what the client of x gets.
-func (t *transportDoor) fetch(x *transaction, r *http.Request) (*http.Response, error) {
+func (t *transportDoor) fetch(x *transaction, r *http.Request) result {
+	m := x.meter
 	answers := make(chan result)
 	// After RoundTrip returns, its caller may change the request.
 	x.req = x.req.Clone(x.client)
@@ -49,9 +54,9 @@ func (t *transportDoor) fetch(x *transaction, r *http.Request) (*http.Response, 
 	}()
 	select {
 	case a := <-answers:
-		return a.response, a.err
+		return a
 	case <-x.client.Done():
-		return nil, context.Cause(x.client)
+		return result{err: context.Cause(x.client), meter: m}
 	}
 }
 
@@ -72,7 +77,7 @@ func (t *transportDoor) run(x *transaction, deliver func(result)) {
 				t.cache.reportPanic("fetch", p)
 			}
 			if !delivered {
-				deliver(result{err: fmt.Errorf("middleware: panic during the fetch: %v", p)})
+				deliver(result{err: fmt.Errorf("middleware: panic during the fetch: %v", p), meter: x.meter})
 			}
 			x.hc.Release()
 		}
@@ -118,7 +123,7 @@ func (t *transportDoor) fly(x *transaction, deliver func(result)) (retry bool) {
 			ours = false
 			passed.Body = passedBody(flight, body)
 		}
-		deliver(result{response: passed})
+		deliver(x.passedResult(passed))
 	case fateFill:
 		defer flight.fill.Load().Abort(cirque.UpstreamError) // does nothing after Finish
 		deliver(x.fetchedResult(response))
@@ -146,24 +151,34 @@ func (t *transportDoor) roundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
+// passedResult returns what the client of x gets if response is passed on.
+func (x *transaction) passedResult(response *http.Response) result {
+	x.headerSent(response.StatusCode)
+	_, upgraded := response.Body.(io.Writer)
+	if counting && response.Body != http.NoBody && !upgraded {
+		response.Body = &clientBody{ReadCloser: response.Body, cache: x.cache, meter: x.meter}
+	}
+	return result{response: response, meter: x.meter}
+}
+
 // fetchedResult returns what the client of x gets if the response from is stored, or validates what
 // is stored.
 func (x *transaction) fetchedResult(from *http.Response) result {
 	if x.background {
 		return result{}
 	}
-	return result{response: x.fetchedResponse(from)}
+	return result{response: x.fetchedResponse(from), meter: x.meter}
 }
 
 // failedResult returns what the client of x gets if the origin could not be asked.
 func (x *transaction) failedResult(err error) result {
 	if x.endFailedFetch(err) {
-		return result{response: x.response(x.req)}
+		return result{response: x.response(x.req), meter: x.meter}
 	}
 	if cause := context.Cause(x.flight.ctx); cause != nil && errors.Is(err, context.Canceled) {
 		err = cause
 	}
-	return result{err: err}
+	return result{err: err, meter: x.meter}
 }
 
 // pump copies the origin's body into the fill. The caller must abort the fill if the body ends

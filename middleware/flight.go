@@ -118,6 +118,7 @@ func (f *flight) claim() bool {
 // place in Cache.fills.
 func (f *flight) carry(fill *cirque.Fill) {
 	f.setOwner(ownedByCache)
+	f.cache.counters.fillsStarted.Add(1)
 	f.fill.Store(fill)
 	f.cache.flights.Store(fill.Tag(), f)
 	f.progressed()
@@ -135,6 +136,7 @@ func (f *flight) land() {
 	f.landing.Do(func() {
 		f.timer.Stop()
 		if fill := f.fill.Load(); fill != nil {
+			f.cache.counters.fillDone(fill)
 			f.cache.flights.Delete(fill.Tag())
 			f.cache.fills.release(f)
 		}

@@ -53,8 +53,8 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if undeclared(r) {
 		declareContent(r)
 	}
-	x := transaction{clientRequest: newClientRequest(h.cache, doorHandler, r), origin: h}
-	defer x.hc.Release()
+	x := transaction{clientRequest: newClientRequest(h.cache, doorHandler, r), origin: h, meter: h.cache.newMeter(doorHandler, r)}
+	defer x.end()
 	from, err := x.plan()
 	if err != nil {
 		if !x.answerTimedOut(w) {
@@ -77,7 +77,7 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serveFromOrigin calls next, on behalf of the cache or of this client alone.
 func (h *handlerDoor) serveFromOrigin(x *transaction, from source, w http.ResponseWriter, r *http.Request) {
-	defer x.hc.Release()
+	defer x.end()
 	if x.mayStore(from) {
 		h.fetch(x, w)
 		return

@@ -84,6 +84,7 @@ func (rw *responseWriter) passHeader() {
 	if !rw.silent {
 		rw.client.WriteHeader(rw.status)
 	}
+	rw.x.headerSent(rw.status) // by the server, if nobody writes one
 }
 
 // serve sends the client its answer from the cache, on another goroutine.

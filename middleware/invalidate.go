@@ -27,7 +27,7 @@ func (q *clientRequest) invalidate(a *reply, watched *post) (purged int) {
 	}
 	if groups := rules.InvalidatedGroups(asked, a.status, a.header); len(groups) > 0 {
 		err := q.cache.opts.Storage.Purges().PurgeGroups(context.WithoutCancel(q.client), q.target.origin(), groups...)
-		if err != nil {
+		if q.cache.counters.purged(purgeByRequest, false, err) != nil {
 			q.cache.storageFailed("purge", err)
 		}
 	}
@@ -40,7 +40,8 @@ func (q *clientRequest) invalidateTarget(t *target, asked *http.Request, watched
 	if !ok {
 		return 0
 	}
-	if err := q.cache.opts.Purge(context.WithoutCancel(q.client), key); err != nil && !errors.Is(err, cirque.ErrNotFound) {
+	err := q.cache.counters.purged(purgeByRequest, false, q.cache.opts.Purge(context.WithoutCancel(q.client), key))
+	if err != nil && !errors.Is(err, cirque.ErrNotFound) {
 		q.cache.storageFailed("purge", err)
 	}
 	if watched != nil && key.PrimaryHash() == watched.key.PrimaryHash() {

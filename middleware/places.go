@@ -40,6 +40,18 @@ type holder struct {
 	begun  time.Time // when its header came
 }
 
+// now returns how many fills have a place, and how many clients read along with them.
+func (p *places) now() (fills, readers int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for f := range p.holders {
+		if fill := f.fill.Load(); fill != nil {
+			readers += fill.Readers()
+		}
+	}
+	return len(p.holders), readers
+}
+
 // holder returns for whom x's flight takes a place.
 func (x *transaction) holder() holder {
 	h := holder{key: x.hc.Key().PrimaryHash(), begun: x.now}
@@ -178,4 +190,11 @@ func (t *revalidations) leave(mine *revalidation) {
 			return
 		}
 	}
+}
+
+// now returns how many revalidations are under way.
+func (t *revalidations) now() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.list)
 }

@@ -21,7 +21,6 @@ type planner struct {
 // plan finds out where the answer comes from (RFC 9111 §4). If it comes from the origin, x.upstream
 // says what to ask. The error is that of the client's context, if that ended in the meantime.
 func (x *transaction) plan() (source, error) {
-	x.arrived = time.Now()
 	x.now = x.arrived
 	if ok, why := x.cacheable(); !ok {
 		return x.planUncacheable(why), nil
@@ -124,8 +123,10 @@ func (p *planner) takeTurn() (s source, ok bool, err error) {
 	if !x.hc.IsLocked() {
 		return x.askOrigin(), true, nil
 	}
+	began := time.Now()
 	status, err := x.hc.WaitLock(x.client)
 	x.now = time.Now()
+	x.cache.counters.lockWait(status, x.now.Sub(began))
 	if err != nil {
 		return 0, false, context.Cause(x.client)
 	}

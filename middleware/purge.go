@@ -22,7 +22,8 @@ import (
 // whose Authorization and Cookie fields are in r. The same holds for SoftPurge, and for PURGE
 // requests.
 func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
-	return c.purge(r, func(key cirque.CacheKey) error { return c.opts.Purge(ctx, key) })
+	err := c.purge(r, func(key cirque.CacheKey) error { return c.opts.Purge(ctx, key) })
+	return c.counters.purged(purgeOfKey, false, err)
 }
 
 // SoftPurge marks as stale what Purge would remove. It is validated before it is used again. If the
@@ -30,7 +31,8 @@ func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
 // requests at once.
 func (c *Cache) SoftPurge(ctx context.Context, r *http.Request) error {
 	now := time.Now()
-	return c.purge(r, func(key cirque.CacheKey) error { return c.opts.MarkStale(ctx, key, now) })
+	err := c.purge(r, func(key cirque.CacheKey) error { return c.opts.MarkStale(ctx, key, now) })
+	return c.counters.purged(purgeOfKey, true, err)
 }
 
 // PurgeAll makes the whole content of the Storage count as not found, whatever its namespace,
@@ -41,7 +43,7 @@ func (c *Cache) SoftPurge(ctx context.Context, r *http.Request) error {
 // its time does not depend on their number; their space is reused as new responses need it.
 func (c *Cache) PurgeAll(ctx context.Context) error {
 	c.mustBeNew()
-	return c.opts.Storage.Purges().PurgeAll(ctx)
+	return c.counters.purged(purgeOfAll, false, c.opts.Storage.Purges().PurgeAll(ctx))
 }
 
 // PurgeGroup does the same as PurgeAll, for all responses of r's origin that are in the cache group
@@ -60,7 +62,7 @@ func (c *Cache) PurgeGroup(ctx context.Context, r *http.Request, group string) e
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return c.counters.purged(purgeOfGroup, false, errors.Join(errs...))
 }
 
 // targets returns the target of r's URL behind each door. If r has a RequestURI, it is a server's

@@ -13,16 +13,26 @@ import (
 func (x *transaction) response(r *http.Request) *http.Response {
 	header := make(http.Header, x.hc.Meta().Header().Len()+2)
 	a := x.answer(header)
-	response := newResponse(r, a.status, header)
+	both := new(struct { // in one allocation
+		http.Response
+		body clientBody
+	})
+	response := &both.Response
+	fillResponse(response, r, a.status, header)
 	response.ContentLength = a.length
 	response.Uncompressed = x.hc.Meta().Has(cirque.MetaDecoded)
-	switch {
-	case a.body == nil:
-	case a.flight == nil:
-		response.Body = x.cache.pulledBody(&a)
-	default:
+	x.headerSent(a.status)
+	if a.body == nil {
+		return response
+	}
+	response.Body = x.cache.pulledBody(&a)
+	if a.flight != nil {
 		response.Trailer = make(http.Header)
-		response.Body = &liveBody{ReadCloser: x.cache.pulledBody(&a), flight: a.flight, trailer: response.Trailer}
+		response.Body = &liveBody{ReadCloser: response.Body, flight: a.flight, trailer: response.Trailer}
+	}
+	if counting {
+		both.body.ReadCloser, both.body.cache, both.body.meter = response.Body, x.cache, x.meter
+		response.Body = &both.body
 	}
 	return response
 }
@@ -65,9 +75,9 @@ func (x *transaction) withCacheStatus(response *http.Response, r *http.Request) 
 	return response
 }
 
-// newResponse returns a response without a body.
-func newResponse(r *http.Request, status int, header http.Header) *http.Response {
-	return &http.Response{
+// fillResponse makes response an answer without a body.
+func fillResponse(response *http.Response, r *http.Request, status int, header http.Header) {
+	*response = http.Response{
 		Status:     statusLine(status),
 		StatusCode: status,
 		Proto:      "HTTP/1.1",
@@ -89,7 +99,9 @@ func statusLine(status int) string {
 
 // unavailable is the answer to only-if-cached if nothing is stored (RFC 9111 §5.2.1.7).
 func unavailable(r *http.Request) *http.Response {
-	return newResponse(r, http.StatusGatewayTimeout, make(http.Header))
+	response := new(http.Response)
+	fillResponse(response, r, http.StatusGatewayTimeout, make(http.Header))
+	return response
 }
 
 // liveBody is a body that is still being fetched. Its trailer is known at its end.
@@ -108,7 +120,7 @@ func (b *liveBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo implements io.WriterTo, so that w gets the stored bytes without a copy.
+// WriteTo implements io.WriterTo, so that the body is not read into a buffer first.
 func (b *liveBody) WriteTo(w io.Writer) (int64, error) {
 	n, err := io.Copy(w, b.ReadCloser)
 	if err == nil {

@@ -165,7 +165,9 @@ func (rw *responseWriter) Write(p []byte) (int, error) {
 		if rw.client == nil {
 			return 0, errDiscarded
 		}
-		return rw.client.Write(p)
+		n, err := rw.client.Write(p)
+		rw.passed(int64(n))
+		return n, err
 	case fateDiscard:
 		if rw.written += int64(len(p)); rw.written <= maxDiscarded {
 			return len(p), nil
@@ -185,6 +187,13 @@ func (rw *responseWriter) Write(p []byte) (int, error) {
 		rw.x.flight.cancel(err)
 	}
 	return n, err
+}
+
+// passed counts n bytes of a body that the client gets.
+func (rw *responseWriter) passed(n int64) {
+	if rw.x.req.Method != http.MethodHead { // the server drops the body of an answer to HEAD
+		rw.x.bytes += n
+	}
 }
 
 // storedAtOnce bounds one write to a fill, in bytes, because a slow reader may pace it.
@@ -248,6 +257,7 @@ func (rw *responseWriter) ReadFrom(r io.Reader) (total int64, err error) {
 	var rest int64
 	if direct, ok := rw.client.(io.ReaderFrom); ok && rw.fate == fatePass {
 		rest, err = direct.ReadFrom(r)
+		rw.passed(rest)
 	} else {
 		rest, err = io.Copy(writerOnly{rw}, r)
 	}

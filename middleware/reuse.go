@@ -5,6 +5,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/rules"
+	"github.com/cirquecache/cirque/stats"
 )
 
 // reusable decides whether the entry that was found answers the request without asking the origin
@@ -33,15 +34,15 @@ func (p *planner) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
 	case rules.ReuseFresh:
 		x.hc.Found(meta, hit, forced.HitStatus(true))
 		x.status.setTTL(meta, x.now)
-		x.status.hit = !x.status.collapsed
-		if x.status.hit {
-			x.status.fwd = ""
+		x.result = stats.Collapsed
+		if x.status.hit = !x.status.collapsed; x.status.hit {
+			x.status.fwd, x.result = "", stats.Hit
 		}
 		return true
 	case rules.ReuseStale:
 		x.hc.Found(meta, hit, cirque.HitExpired)
 		x.hc.StaleUpdating()
-		x.status.setStale(meta, x.now, d.Detail)
+		x.servesStale(meta, d.Detail)
 		return true
 	case rules.ReuseWhileRevalidate:
 		if p.servesWhileRevalidated(meta, hit, d.Detail) {
@@ -54,7 +55,7 @@ func (p *planner) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
 	x.status.fwd, x.status.detail = d.Fwd, d.Detail
 	x.staleIfError = d.StaleIfError
 	if x.precedingFailure == originFailed && d.StaleIfError && x.mayServeStale(meta, 0, errPrecededByFailure) {
-		x.status.setStale(meta, x.now, "stale-if-error")
+		x.servesStale(meta, "stale-if-error")
 		return true
 	}
 	return false
@@ -77,7 +78,7 @@ func (p *planner) servesWhileRevalidated(meta *cirque.CacheMeta, hit cirque.HitH
 		case ok:
 			x.hc.StaleUpdating()
 			x.revalidateInBackground(meta, chain)
-			x.status.setStale(meta, x.now, detail)
+			x.servesStale(meta, detail)
 			return true
 		case !x.acceptsStale(meta):
 			p.validatesItself = true
@@ -90,7 +91,7 @@ func (p *planner) servesWhileRevalidated(meta *cirque.CacheMeta, hit cirque.HitH
 		detail = "request-max-stale"
 	}
 	x.hc.StaleUpdating()
-	x.status.setStale(meta, x.now, detail)
+	x.servesStale(meta, detail)
 	return true
 }
 

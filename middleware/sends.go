@@ -143,26 +143,24 @@ func (w *watchedWriter) Write(p []byte) (int, error) {
 	return w.w.Write(p)
 }
 
-var watchedBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
-
 // ReadFrom implements io.ReaderFrom, for bodies that do not implement io.WriterTo. Like net/http it
 // uses a pooled buffer.
 func (w *watchedWriter) ReadFrom(r io.Reader) (int64, error) {
-	buf := watchedBuffers.Get().(*[32 << 10]byte)
-	defer watchedBuffers.Put(buf)
-	return io.CopyBuffer(writerOnly{w}, r, buf[:])
+	own := newCopyingWriter(writerOnly{w})
+	defer own.release()
+	return own.ReadFrom(r)
 }
 
-// watched returns w, or for a large body a writer whose client is dropped if it stalls while room
-// is needed. The function, if not nil, ends that. If the write deadline of w cannot be set, the
-// client is never dropped.
-func (c *Cache) watched(w http.ResponseWriter, a *answer) (io.Writer, func()) {
+// watched returns to, which writes to w, or for a large body a writer whose client is dropped if it
+// stalls while room is needed. The function, if not nil, ends that. If the write deadline of w
+// cannot be set, the client is never dropped.
+func (c *Cache) watched(w http.ResponseWriter, to io.Writer, a *answer) (io.Writer, func()) {
 	if 0 <= a.length && a.length < minWatched {
-		return w, nil
+		return to, nil
 	}
 	control := http.NewResponseController(w)
 	one := c.sends.add(func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) })
-	return &watchedWriter{w, one}, one.remove
+	return &watchedWriter{to, one}, one.remove
 }
 
 // pulledBody is a large body that the caller of a Transport reads at its own pace.
@@ -211,8 +209,8 @@ func (p *pulledBody) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo implements io.WriterTo, so that w gets the stored bytes without a copy. w may hold those
-// bytes until it returns, so the body stays open until then.
+// WriteTo implements io.WriterTo, so that the body is not read into a buffer first. w may hold
+// those bytes until it returns, so the body stays open until then.
 func (p *pulledBody) WriteTo(w io.Writer) (int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

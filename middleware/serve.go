@@ -27,6 +27,7 @@ func (x *transaction) serveHTTP(w http.ResponseWriter) error {
 		header["Content-Type"] = nil // a response that was stored without a type must not get one now
 	}
 	w.WriteHeader(a.status)
+	x.headerSent(a.status)
 	if a.body == nil {
 		if x.flight != nil && x.flight.fill.Load() != nil {
 			// The request ends after the fetch, which may go on for long.
@@ -34,7 +35,13 @@ func (x *transaction) serveHTTP(w http.ResponseWriter) error {
 		}
 		return nil
 	}
-	to, done := x.cache.watched(w, &a)
+	to := io.Writer(w)
+	if x.req.ProtoMajor != 1 {
+		own := newCopyingWriter(w)
+		defer own.release()
+		to = own
+	}
+	to, done := x.cache.watched(w, to, &a)
 	if done != nil {
 		defer done()
 	}
@@ -42,6 +49,7 @@ func (x *transaction) serveHTTP(w http.ResponseWriter) error {
 		// The body has a known length. If the error is that of the client, an abort changes nothing
 		// for the client.
 		n, err := io.Copy(to, a.body)
+		x.bytes = n
 		if err == nil && n < a.length {
 			err = io.ErrUnexpectedEOF // the Storage has fewer bytes than it announced
 		}
@@ -49,7 +57,8 @@ func (x *transaction) serveHTTP(w http.ResponseWriter) error {
 	}
 	out := newLiveWriter(w, to, &a)
 	defer out.close()
-	if _, err := io.Copy(out, a.body); err != nil && out.err == nil {
+	n, err := io.Copy(out, a.body)
+	if x.bytes = n; err != nil && out.err == nil {
 		return err
 	}
 	if _, part := a.body.(*sectionReader); part {

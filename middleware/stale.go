@@ -6,6 +6,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/rules"
+	"github.com/cirquecache/cirque/stats"
 )
 
 // errPrecededByFailure is what Config.ServeStale is given when the origin failed another request,
@@ -31,6 +32,7 @@ func (x *transaction) standInFor(status int, err error) bool {
 	x.hc.ReleaseWriteLock(cirque.UpstreamError)
 	x.status.setTTL(x.hc.Meta(), x.now)
 	x.status.detail = "stale-if-error"
+	x.result = stats.Stale
 	return true
 }
 
@@ -38,6 +40,7 @@ func (x *transaction) standInFor(status int, err error) bool {
 // connection broke. It reports whether a stale entry is the answer. If not, the walk has ended.
 func (x *transaction) endFailedFetch(err error) bool {
 	x.now = time.Now()
+	x.cache.counters.fetchFailed(x)
 	if x.upstream.as != storeNothing && x.standInFor(0, err) {
 		return true
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/rules"
+	"github.com/cirquecache/cirque/stats"
 )
 
 // bookkeeping is what a Storage needs beside a response that is being written, with its vary
@@ -67,6 +68,7 @@ func (x *transaction) fill(meta *cirque.CacheMeta, src fillSource) fate {
 	}
 	begun = true
 	x.flight.carry(fill)
+	x.result = stats.Miss
 	switch fill.NoCacheReason() {
 	case "":
 		x.status.stored = true

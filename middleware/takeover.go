@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 	"time"
-
-	"github.com/cirquecache/cirque"
 )
 
 // takeOver makes h drive the walk, if r selects here what the walk is for. It reports whether it
@@ -37,7 +35,7 @@ func (f *refresh) takeOver(h *handlerDoor, r *http.Request) bool {
 	q.stripped = q.stripped || x.stripped
 	q.background = x.background
 	x.clientRequest, x.origin = q, h
-	x.hc.SetTrace(cirque.ContextCacheTrace(x.client))
+	x.hc.SetTrace(f.cache.traceOf(x.client))
 	return true
 }
 

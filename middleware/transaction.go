@@ -6,6 +6,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/rules"
+	"github.com/cirquecache/cirque/stats"
 )
 
 // transaction is the handling of one client request, from its door to its answer. The request
@@ -22,8 +23,8 @@ type transaction struct {
 	directives rules.RequestDirectives
 	hc         cirque.HttpCache // the walk
 
-	arrived time.Time // when the request came in
-	now     time.Time // the time that decisions use: read once on a hit, and again after each wait
+	meter           // what the client gets
+	now   time.Time // the time that decisions use: read once on a hit, and again after each wait
 
 	staleIfError     bool     // the stale entry may be served in place of an error of the origin
 	precedingFailure failure  // how the fill failed for which the request waited
@@ -74,7 +75,7 @@ func (x *transaction) heap() *transaction {
 // enable begins the walk with key.
 func (x *transaction) enable(key cirque.CacheKey) {
 	x.hc.Enable(x.cache.opts)
-	x.hc.SetTrace(cirque.ContextCacheTrace(x.client))
+	x.hc.SetTrace(x.cache.traceOf(x.client))
 	if !x.cache.cfg.Private && x.req.Header["Authorization"] != nil {
 		// Authorization can decide whether the response may be stored (RFC 9111 §3.5). So requests
 		// with that field have a lock and a prediction of their own.
@@ -85,6 +86,10 @@ func (x *transaction) enable(key cirque.CacheKey) {
 
 // bypass sends the request past the cache.
 func (x *transaction) bypass(fwd, detail string) source {
+	x.result = stats.Pass
+	if fwd == fwdBypass || fwd == fwdMethod {
+		x.result = stats.Bypass
+	}
 	x.status.fwd, x.status.detail = fwd, detail
 	x.upstream.askAsClient()
 	return pastCache
@@ -95,6 +100,12 @@ func (x *transaction) uncached(reason cirque.NoCacheReason) {
 	if x.hc.Phase() != cirque.PhaseDisabled {
 		x.hc.Disable(reason)
 	}
+}
+
+// servesStale notes that the stale response meta is the answer, and why.
+func (x *transaction) servesStale(meta *cirque.CacheMeta, detail string) {
+	x.result = stats.Stale
+	x.status.setStale(meta, x.now, detail)
 }
 
 // pass does the same as uncached, after the origin has answered.
@@ -120,6 +131,14 @@ func (x *transaction) mayStore(s source) bool {
 		return false
 	}
 	return true
+}
+
+// end releases what the walk holds, and counts the request.
+func (x *transaction) end() {
+	x.hc.Release()
+	if x.cache != nil { // else it was moved to the heap
+		x.count(x.cache)
+	}
 }
 
 // startFlight begins a fetch on behalf of x. If the cache is closing, the fetch belongs to the

@@ -1,6 +1,8 @@
 package middleware
 
-import "net/http"
+import (
+	"net/http"
+)
 
 // Transport returns a RoundTripper that answers from the cache what it may, and asks base for the
 // rest. A nil base is http.DefaultTransport.
@@ -55,7 +57,7 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	case r.Method == "" || undeclared(r):
 		return t.roundTripCompleted(r)
 	}
-	x := transaction{clientRequest: newClientRequest(t.cache, doorTransport, own), origin: t}
+	x := transaction{clientRequest: newClientRequest(t.cache, doorTransport, own), origin: t, meter: t.cache.newMeter(doorTransport, r)}
 	done := true // the request's body can be closed; false if the origin gets it
 	defer func() {
 		x.hc.Release()
@@ -66,18 +68,29 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	from, err := x.plan()
 	switch {
 	case err != nil:
-		return nil, err
+		return t.handOn(result{err: err, meter: x.meter})
 	case from == fromCache:
-		return x.response(r), nil
+		return t.handOn(result{response: x.response(r), meter: x.meter})
 	case from == fromNowhere:
-		return unavailable(r), nil
+		return t.handOn(result{response: unavailable(r), meter: x.meter})
 	}
 	done = false
 	y := x.heap()
 	if y.mayStore(from) {
-		return t.fetch(y, r)
+		return t.handOn(t.fetch(y, r))
 	}
-	return t.askUncached(y, r)
+	return t.handOn(t.askUncached(y, r))
+}
+
+// handOn returns what the caller gets. If no body of the answer does so later, it counts the
+// request.
+func (t *transportDoor) handOn(a result) (*http.Response, error) {
+	if a.response == nil {
+		a.meter.count(t.cache)
+	} else if _, counts := a.response.Body.(*clientBody); !counts {
+		a.meter.count(t.cache)
+	}
+	return a.response, a.err
 }
 
 // roundTripCompleted is RoundTrip for a request that lacks something that the rules need: its
@@ -98,12 +111,12 @@ func (t *transportDoor) roundTripCompleted(r *http.Request) (*http.Response, err
 }
 
 // askUncached sends the request for its client alone, and only looks at the answer.
-func (t *transportDoor) askUncached(x *transaction, r *http.Request) (*http.Response, error) {
+func (t *transportDoor) askUncached(x *transaction, r *http.Request) result {
 	defer x.hc.Release()
 	x.noteAsked()
 	response, err := t.roundTrip(r)
 	if err != nil {
-		return nil, err
+		return result{err: err, meter: x.meter}
 	}
 	handedOn := false
 	defer func() {
@@ -113,5 +126,5 @@ func (t *transportDoor) askUncached(x *transaction, r *http.Request) (*http.Resp
 	}()
 	x.decide(replyOf(response))
 	handedOn = true
-	return x.withCacheStatus(response, r), nil
+	return x.passedResult(x.withCacheStatus(response, r))
 }

@@ -36,6 +36,7 @@ func mayInvalidate(r *http.Request) bool {
 
 // keepOut calls next with the server's own writer, or with one that only looks at the status.
 func (h *handlerDoor) keepOut(w http.ResponseWriter, r *http.Request) {
+	h.cache.counters.keptOut(doorHandler)
 	if !mayInvalidate(r) {
 		h.next.ServeHTTP(w, r)
 		return
@@ -53,6 +54,7 @@ func (h *handlerDoor) keepOut(w http.ResponseWriter, r *http.Request) {
 
 // keepOut sends r and returns the answer unchanged. own is r in canonical form.
 func (t *transportDoor) keepOut(r, own *http.Request) (*http.Response, error) {
+	t.cache.counters.keptOut(doorTransport)
 	response, err := t.base.RoundTrip(r)
 	if err != nil || response == nil || !mayInvalidate(r) {
 		return response, err

@@ -21,8 +21,9 @@ type upstream struct {
 	validators []cirque.Variant // of stored responses; the origin gets them instead
 	secondTime bool             // the origin is asked for the second time
 
-	askedAt time.Time         // when the origin was asked
-	epoch   cirque.PurgeEpoch // of the Storage at that time
+	askedAt    time.Time         // when the origin was asked
+	answeredAt time.Time         // when its header came
+	epoch      cirque.PurgeEpoch // of the Storage at that time
 }
 
 // storeAs says what the answer of the origin may be stored as.

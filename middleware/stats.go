@@ -1,0 +1,285 @@
+package middleware
+
+import (
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/metric"
+	"github.com/cirquecache/cirque/stats"
+)
+
+// Stats returns what the cache has done since it was made, and what it has now. A snapshot costs
+// requests nothing, and itself less than a millisecond: it may be taken every second.
+func (c *Cache) Stats() stats.Snapshot {
+	c.mustBeNew()
+	s := stats.Snapshot{
+		Name: c.cfg.Name, Since: c.counters.since, At: time.Now(),
+		Requests:  make(map[stats.Door]map[stats.Result]uint64),
+		FirstByte: make(map[stats.Result]stats.Histogram), Duration: make(map[stats.Result]stats.Histogram),
+		Bytes: make(map[stats.Result]uint64),
+	}
+	c.counters.addTo(&s)
+	s.Fills.InFlight, s.Fills.Readers = c.fills.now()
+	s.Fills.Max = c.cfg.MaxFills
+	if r, ok := c.opts.Storage.(stats.StorageReporter); ok {
+		s.Storage = r.StorageStats()
+	}
+	if r, ok := c.opts.Eviction.(stats.EvictionReporter); ok {
+		e := r.EvictionStats()
+		s.Eviction = &e
+	}
+	s.Revalidations.InFlight, s.Revalidations.Max = c.revalidations.now(), c.cfg.MaxRevalidations
+	return s
+}
+
+// counters are what a cache counts.
+type counters struct {
+	since    time.Time
+	requests *metric.Sharded[requestCounters]
+
+	uncached named
+
+	fillsStarted atomic.Uint64
+	fillBytes    atomic.Uint64
+	fillsDone    named
+
+	storageErrors named // by operation
+	purges        [purgeKinds][2]purgeCounters
+
+	lockWaits sync.Map // of *metric.Histogram by cirque.LockStatus
+
+	foreground, background outcomes
+	failures               atomic.Uint64 // in the background
+}
+
+// requestCounters are what each request counts.
+type requestCounters struct {
+	door [doorCount][stats.Unanswered + 1]atomic.Uint64
+	by   [stats.Unanswered + 1]struct {
+		bytes               atomic.Uint64
+		firstByte, duration metric.Histogram
+	}
+}
+
+type outcomes struct{ notModified, replaced, failed atomic.Uint64 }
+
+func (o *outcomes) snapshot() stats.Outcomes {
+	return stats.Outcomes{NotModified: o.notModified.Load(), Replaced: o.replaced.Load(), Failed: o.failed.Load()}
+}
+
+// named are counts by name. Names beyond maxNames count as "other": what names them is code, a
+// filter's above all, and its names have no bound.
+type named struct {
+	mu     sync.Mutex
+	counts map[string]uint64
+}
+
+const maxNames = 64
+
+func (n *named) add(name string) {
+	if !counting {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.counts == nil {
+		n.counts = make(map[string]uint64)
+	}
+	if _, known := n.counts[name]; !known && len(n.counts) >= maxNames {
+		name = "other"
+	}
+	n.counts[name]++
+}
+
+func (n *named) snapshot() map[string]uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	counts := make(map[string]uint64, len(n.counts))
+	for name, count := range n.counts {
+		counts[name] = count
+	}
+	return counts
+}
+
+func newCounters() *counters {
+	return &counters{since: time.Now(), requests: metric.NewSharded[requestCounters]()}
+}
+
+func (n *counters) addTo(s *stats.Snapshot) {
+	for _, d := range stats.Doors() {
+		s.Requests[d] = make(map[stats.Result]uint64)
+	}
+	for _, r := range stats.Results() {
+		var firstByte, duration stats.Histogram
+		for shard := range n.requests.All() {
+			for _, d := range stats.Doors() {
+				s.Requests[d][r] += shard.door[d][r].Load()
+			}
+			s.Bytes[r] += shard.by[r].bytes.Load()
+			shard.by[r].firstByte.AddTo(&firstByte)
+			shard.by[r].duration.AddTo(&duration)
+		}
+		s.FirstByte[r], s.Duration[r] = firstByte, duration
+	}
+	s.Uncached = n.uncached.snapshot()
+	s.Fills.Started, s.Fills.Bytes, s.Fills.Done = n.fillsStarted.Load(), n.fillBytes.Load(), n.fillsDone.snapshot()
+	for status := cirque.LockDone; status <= cirque.LockWaitTimeout; status++ {
+		if h, ok := n.lockWaits.Load(status); ok {
+			w := stats.LockWaits{Status: status.String()}
+			h.(*metric.Histogram).AddTo(&w.Time)
+			s.LockWaits = append(s.LockWaits, w)
+		}
+	}
+	s.Revalidations.Foreground, s.Revalidations.Background = n.foreground.snapshot(), n.background.snapshot()
+	s.BackgroundFailures = n.failures.Load()
+	s.Purges = n.purgeStats()
+	s.StorageErrors = n.storageErrors.snapshot()
+}
+
+// request counts a request that is over.
+func (n *counters) request(m *meter, duration time.Duration) {
+	shard := n.requests.Any()
+	shard.door[m.cameBy][m.result].Add(1)
+	by := &shard.by[m.result]
+	if m.bytes > 0 {
+		by.bytes.Add(uint64(m.bytes))
+	}
+	if m.firstByte > 0 {
+		by.firstByte.Observe(m.firstByte)
+	}
+	by.duration.Observe(duration)
+}
+
+// keptOut counts a request that the cache keeps out of, such as an upgrade, which may take hours: it
+// has no times.
+func (n *counters) keptOut(d door) { n.requests.Any().door[d][stats.Bypass].Add(1) }
+
+// decided counts what was decided about an answer of the origin.
+func (n *counters) decided(x *transaction, status int, f fate, validates bool) {
+	if !counting {
+		return
+	}
+	if f == fatePass {
+		reason := x.status.detail
+		if reason == "" {
+			reason = x.status.fwd
+		}
+		n.uncached.add(reason)
+	}
+	if !validates {
+		return
+	}
+	switch o := n.outcomes(x); {
+	case status == http.StatusNotModified:
+		o.notModified.Add(1)
+	case status >= 500:
+		o.failed.Add(1)
+	default:
+		o.replaced.Add(1)
+	}
+}
+
+// failed counts a fetch that brought no answer.
+func (n *counters) fetchFailed(x *transaction) {
+	if counting && len(x.upstream.validators) > 0 {
+		n.outcomes(x).failed.Add(1)
+	}
+}
+
+func (n *counters) outcomes(x *transaction) *outcomes {
+	if x.background {
+		return &n.background
+	}
+	return &n.foreground
+}
+
+// lockWait counts a wait.
+func (n *counters) lockWait(status cirque.LockStatus, spent time.Duration) {
+	if !counting {
+		return
+	}
+	h, ok := n.lockWaits.Load(status)
+	if !ok {
+		h, _ = n.lockWaits.LoadOrStore(status, new(metric.Histogram))
+	}
+	h.(*metric.Histogram).Observe(spent)
+}
+
+// fillDone counts a fill that has ended.
+func (n *counters) fillDone(fill *cirque.Fill) {
+	n.fillBytes.Add(uint64(max(fill.Written(), 0)))
+	n.fillsDone.add(fillOutcome(fill))
+}
+
+// fillOutcome says in a word how a fill ended.
+func fillOutcome(fill *cirque.Fill) string {
+	err, reason := fill.Err(), fill.NoCacheReason()
+	switch {
+	case errors.Is(err, cirque.ErrSuperseded):
+		return "superseded"
+	case errors.Is(err, cirque.ErrPurged):
+		return "purged"
+	case reason == "" && err == nil:
+		return "stored"
+	case reason == cirque.ResponseTooLarge:
+		return "too-large"
+	case reason == cirque.StorageError:
+		return "storage-error"
+	case reason == cirque.UpstreamError:
+		return "upstream-error"
+	}
+	return "other"
+}
+
+// purgeKind is what a purge is of.
+type purgeKind uint8
+
+const (
+	purgeOfKey purgeKind = iota
+	purgeOfGroup
+	purgeOfAll
+	purgeByRequest // an invalidation (RFC 9111 §4.4)
+	purgeKinds
+)
+
+var purgeKindNames = [purgeKinds]string{"key", "group", "all", "invalidation"}
+
+type purgeCounters struct{ done, notFound, failed atomic.Uint64 }
+
+// purged counts a purge, and returns its error.
+func (n *counters) purged(kind purgeKind, soft bool, err error) error {
+	p := &n.purges[kind][0]
+	if soft {
+		p = &n.purges[kind][1]
+	}
+	switch {
+	case err == nil:
+		p.done.Add(1)
+	case errors.Is(err, cirque.ErrNotFound):
+		p.notFound.Add(1)
+	default:
+		p.failed.Add(1)
+	}
+	return err
+}
+
+// purgeStats returns the purges of all kinds, soft ones where there can be any.
+func (n *counters) purgeStats() (all []stats.Purges) {
+	for kind := range n.purges {
+		for soft := range n.purges[kind] {
+			if soft == 1 && purgeKind(kind) != purgeOfKey {
+				continue
+			}
+			p := &n.purges[kind][soft]
+			all = append(all, stats.Purges{
+				Kind: purgeKindNames[kind], Soft: soft == 1,
+				Done: p.done.Load(), NotFound: p.notFound.Load(), Failed: p.failed.Load(),
+			})
+		}
+	}
+	return all
+}

@@ -1,0 +1,5 @@
+//go:build cirque_nostats
+
+package middleware
+
+const counting = false
