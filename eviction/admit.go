@@ -14,13 +14,15 @@ import (
 func (m *manager) Admit(key cirque.CompactCacheKey, weight int64, freshUntil time.Time, cost time.Duration) (evicted []cirque.CompactCacheKey) {
 	c := newCandidate(&key, weight, freshUntil)
 	c.cost = max(float32(cost.Seconds()), 0)
+	c.stored = m.left.now()
 	weight, used := c.weight, false
 	return m.change(key, c, func(s *shard, n *table.Node, id uint32) int64 {
 		if n != nil && !used {
 			used = true // change may call this again; the hit counts once, before others make room
 			s.hit(n, id, c.freshUntil)
-			if tag := n.Tag; m.tags.text(tag) != key.UserTag {
-				n.Tag = m.tags.acquire(key.UserTag)
+			n.Stored.Store(c.stored) // another response, which nobody has read yet
+			if tag := s.table.Tag(id); m.tags.text(tag) != key.UserTag {
+				s.table.SetTag(id, m.tags.acquire(key.UserTag))
 				m.tags.release(tag)
 			}
 		}
@@ -104,10 +106,15 @@ func (m *manager) change(key cirque.CompactCacheKey, c *candidate, weigh func(*s
 
 // refuse makes sure that c, which is returned as evicted, is not tracked in s, which is locked.
 func (m *manager) refuse(s *shard, c *candidate) {
-	if n, id := s.table.Find(c.hash, &c.key); n != nil {
+	n, id := s.table.Find(c.hash, &c.key)
+	if n != nil && c.stored == 0 { // it has grown too heavy
+		m.left.evicted(c.weight, n.Stored.Load())
+	} else {
+		m.left.decline(c.weight)
+	}
+	if n != nil {
 		m.drop(s, n, id, false)
 	}
-	m.ledger.evicted(c.weight)
 }
 
 // makeRoom reserves need for c and evicts entries that rank no higher. It returns false, with
@@ -151,9 +158,10 @@ func (m *manager) evictOne(rank uint64, c *candidate) (key cirque.CompactCacheKe
 		}
 		n := s.table.At(id)
 		weight = n.Weight
+		stored := n.Stored.Load()
 		key = m.drop(s, n, id, true)
 		s.mu.Unlock()
-		m.ledger.evicted(weight)
+		m.left.evicted(weight, stored)
 		return key, weight, true
 	}
 	return key, 0, false

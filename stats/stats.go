@@ -224,12 +224,18 @@ type Eviction struct {
 	Bytes   int64  `json:"bytes"`
 	Limit   int64  `json:"limit"`
 
+	// Evicted are the entries that had to leave. Purged and replaced ones are none of them.
 	Evicted      uint64 `json:"evicted"`
 	EvictedBytes uint64 `json:"evicted_bytes"`
+	// Declined are the responses that were fetched and not kept, because they were larger than the
+	// limit, or worth less to the policy than what would have had to leave for them.
+	Declined      uint64 `json:"declined"`
+	DeclinedBytes uint64 `json:"declined_bytes"`
 	// Unused are those of the evicted that were never read after they had been stored.
 	Unused uint64 `json:"unused"`
 	// Age is the time from the storing of what was evicted to its eviction, in seconds. Where it is
-	// short there is too little memory.
+	// short there is too little memory. Its Count is less than Evicted where entries are from before
+	// a restart: when they were stored is not known, and they are not Unused either.
 	Age Histogram `json:"age"`
 }
 
