@@ -30,22 +30,32 @@ const (
 	storedBefore = table.Read
 )
 
-// now returns the Node.Stored of an entry that is stored now.
-func (d *departures) now() uint32 { return min(d.ticks(), maxTick) << 1 }
+// stored returns the Node.Stored of an entry that is stored at that time.
+func (d *departures) stored(now time.Time) uint32 { return d.ticks(now) << 1 }
 
 // ticks returns the ticks since the manager was made, beginning with one.
-func (d *departures) ticks() uint32 { return uint32(time.Since(d.start)/tick) + 1 }
+func (d *departures) ticks(now time.Time) uint32 {
+	return uint32(min(max(now.Sub(d.start)/tick, 0)+1, maxTick))
+}
 
-// evicted counts an entry that was tracked, with its Node.Stored.
-func (d *departures) evicted(weight int64, stored uint32) {
+// evicted counts an entry that was tracked, with its Node.Stored and the ticks at its eviction.
+func (d *departures) evicted(weight int64, stored, now uint32) {
 	d.items.Add(1)
 	d.bytes.Add(weight)
 	if stored&table.Read == 0 {
 		d.unused.Add(1)
 	}
 	if since := stored >> 1; since > 0 {
-		d.ages.Observe(time.Duration(max(d.ticks(), since)-since) * tick)
+		d.ages.Observe(time.Duration(max(now, since)-since) * tick)
 	}
+}
+
+// ticks returns the time, as departures counts it, for an eviction that makes room for c.
+func (m *manager) ticks(c *candidate) uint32 {
+	if c.stored>>1 > 0 {
+		return c.stored >> 1
+	}
+	return m.left.ticks(time.Now())
 }
 
 // decline counts an entry that was never tracked.
