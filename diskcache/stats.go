@@ -47,16 +47,16 @@ func (s *Store) Stats() Stats {
 // StorageStats implements [stats.StorageReporter]. It is safe for concurrent use, and locks one
 // shard of the index after the other for reading.
 //
-// All bytes are of disk space, as MaxBytes counts it. The index part is the bookkeeping of 512 bytes
-// for each entry; [Stats] has the memory of the index. Until a scan has ended, entries are those that
-// were found, while the bytes of those that are yet to be found are in Entries. A write counts as in
-// flight until Finish or Abort, and if it has left no entry, until its last reader has left. An entry
-// that was purged or replaced is open until the last hit on its file is closed.
+// All bytes are of disk space, as MaxBytes counts it. The index part is the bookkeeping of 512
+// bytes for each entry; [Stats] has the memory of the index. Until a scan has ended, entries are
+// those that were found, while the bytes of those that are yet to be found are in Entries. A write
+// counts as in flight until Finish or Abort, and if it has left no entry, until its last reader has
+// left. An entry that was purged or replaced is open until the last hit on its file is closed.
 //
-// Refused are writes and new metas that found no room. One of 64 lookups is measured, and each other
-// operation. The time of a write is that of all its operations on the disk together. An error is a
-// failure of the disk, or that the store makes nobody wait for it; ErrNotFound and a lack of room
-// are none.
+// Refused are writes and new metas that found no room. One of 64 lookups is measured, and each
+// other operation. The time of a write is that of all its operations on the disk together. An error
+// is a failure of the disk, or that the store makes nobody wait for it; ErrNotFound and a lack of
+// room are none.
 func (s *Store) StorageStats() []stats.Storage {
 	entries, _ := s.index.stats()
 	counted, weight := s.index.weigh()

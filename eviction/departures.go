@@ -69,9 +69,9 @@ func (d *departures) decline(weight int64) {
 //
 // Evicted entries are those that were tracked and had to leave, for others or because they grew
 // beyond the limit. Declined ones were never tracked; EvictedItems and EvictedWeight count both. An
-// entry is unused if there was no Access between its last Admit and its eviction. Its age is the time
-// since that Admit, to an eighth of a second. An entry that came by Load, or by an Access when it
-// was unknown, has no age and is never unused.
+// entry is unused if there was no Access between its last Admit and its eviction. Its age is the
+// time since that Admit, to an eighth of a second. An entry that came by Load, or by an Access when
+// it was unknown, has no age and is never unused.
 func (m *manager) EvictionStats() stats.Eviction {
 	e := stats.Eviction{Policy: m.name, Limit: m.ledger.limit}
 	// An eviction is counted before its age is, so the ages are read first.

@@ -2,13 +2,13 @@
 // would answer with less memory, and with more.
 //
 // For each size of the curve there is a small cache, which holds keys and weights and no bodies. It
-// sees the requests for a sample of the keys, chosen by hash, and its limit is scaled down by the
-// same rate (SHARDS: Carl Waldspurger et al., Efficient MRC Construction with SHARDS, FAST 2015). It
-// runs the policy of the cache. As each size has a rate of its own, each small cache holds about
-// as many keys as the others.
+// runs the policy of the cache, and sees the requests for a sample of the keys, chosen by hash. Each
+// entry in it weighs as much as all those that it stands for (SHARDS: Carl Waldspurger et al.,
+// Efficient MRC Construction with SHARDS, FAST 2015). As each size has a rate of its own, each small
+// cache holds about as many keys as the others.
 //
-// The rates begin at one and fall as keys come in, so that an [Estimator] takes about a megabyte
-// and little time, whatever the size of the cache and the number of requests.
+// The rates begin at one and fall as keys come in, so that an [Estimator] takes half a megabyte and
+// little time, whatever the size of the cache and the number of requests.
 //
 // The estimate is for the policies of package eviction with their default settings, and for requests
 // like those of the past.
@@ -32,7 +32,7 @@ var ratios = [...]float64{1. / 8, 1. / 4, 1. / 2, 1, 2, 4, 8}
 
 // The defaults of Config.
 const (
-	DefaultMaxKeys      = 800
+	DefaultMaxKeys      = 400
 	DefaultMaxPerSecond = 10_000
 )
 
@@ -51,7 +51,7 @@ type Config struct {
 	// which are several times less exact: a sample may lack a popular key, or a large one.
 	Totals func() Totals
 
-	// MaxKeys is the most keys that each of seven small caches holds; a key takes about 140 bytes.
+	// MaxKeys is the most keys that each of seven small caches holds; a key takes about 150 bytes.
 	// Zero or less means DefaultMaxKeys.
 	MaxKeys int
 

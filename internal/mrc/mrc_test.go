@@ -83,6 +83,7 @@ func observe(t testing.TB, trace []request, config Config) *Estimator {
 	}
 	e, err := New(config)
 	require.NoError(t, err)
+	e.seed = [2]uint64{0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9} // the same sample each time
 	for _, r := range trace {
 		e.Observe(e.Hash(&r.key), Request{Outcome: c.request(r), Weight: r.weight, Bytes: r.weight})
 	}
@@ -110,7 +111,7 @@ func worst(t testing.TB, e *Estimator, trace []request, policy string) (most, me
 
 // Where all keys are in the sample, the small caches are caches of the sizes of the curve.
 func TestCurveOfASmallCacheIsThatOfItsPolicy(t *testing.T) {
-	trace := zipf(10_000, 700, logNormal)
+	trace := zipf(10_000, 350, logNormal)
 	for _, policy := range []string{"fifo", "gdsf", "s3-fifo", "sieve", "simple-lru"} {
 		e := observe(t, trace, Config{Policy: policy, Limit: 1 << 20, MaxPerSecond: math.MaxInt})
 		most, _ := worst(t, e, trace, policy)
@@ -176,7 +177,7 @@ func TestAMillionKeysTakeAMegabyte(t *testing.T) {
 	grown := heap() - before
 	t.Logf("%d bytes", grown)
 	if !raceEnabled {
-		require.Less(t, grown, int64(1_200_000))
+		require.Less(t, grown, int64(1_000_000))
 	}
 	runtime.KeepAlive(e)
 }
@@ -228,7 +229,7 @@ func TestCacheThatIsNotEmptyAtFirst(t *testing.T) {
 
 func TestRatesFollowTheNumberOfRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		trace := zipf(10_000, 500, unit)
+		trace := zipf(10_000, 300, unit)
 		e, err := New(Config{Limit: 100, MaxPerSecond: 1000})
 		require.NoError(t, err)
 		minute := func(perSecond int) (seen float64) {

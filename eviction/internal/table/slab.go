@@ -19,8 +19,8 @@ type Node struct {
 	// FreshUntil is in Unix seconds. It is zero if unknown.
 	FreshUntil atomic.Uint32
 
-	// Stored says when the entry was stored, and in its lowest bit, [Read], whether it was read since.
-	// The unit of the time is the manager's. A time of zero is unknown.
+	// Stored says when the entry was stored, and in its lowest bit, [Read], whether it was read
+	// since. The unit of the time is the manager's. A time of zero is unknown.
 	Stored atomic.Uint32
 
 	// Aux belongs to the policy; it can hold the links of a list, for example.
