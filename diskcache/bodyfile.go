@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -30,7 +31,8 @@ type bodyFile struct {
 	sums     []uint64 // of whole chunks
 	digest   xxhash.Digest
 	reserved int64
-	failure  error // the disk's last error
+	failure  error         // the disk's last error
+	took     time.Duration // of all operations on the disk
 
 	// placed is the generation that the file has become. It is nil while the file is temporary.
 	placed *generation
@@ -63,6 +65,7 @@ func (b *bodyFile) do(operation func() error) error {
 		return err
 	}
 	err = operation()
+	b.took += time.Duration(b.store.updates.now() - began.began)
 	b.store.updates.leave(began, diskFailure(err))
 	if err == nil || errors.Is(err, cirque.ErrNotFound) {
 		return err
@@ -88,11 +91,12 @@ func (b *bodyFile) reserve(weight int64) bool {
 		ahead = min(ahead, whole)
 	}
 	for _, n := range [...]int64{max(need, ahead), need} {
-		if b.store.ledger.reserve(n) {
+		if b.store.ledger.begin(n) {
 			b.reserved += n
 			return true
 		}
 	}
+	b.store.ledger.refuse()
 	b.store.trackAll()
 	return false
 }
@@ -102,7 +106,7 @@ func (b *bodyFile) reserveExactly(weight int64) bool {
 	if !b.reserve(weight) {
 		return false
 	}
-	b.store.ledger.release(b.reserved - weight)
+	b.store.ledger.end(b.reserved - weight)
 	b.reserved = weight
 	return true
 }
@@ -195,5 +199,5 @@ func (b *bodyFile) Drop() {
 		// If this fails, the next scan removes the file.
 		_ = os.Remove(b.temp())
 	}
-	b.store.ledger.release(b.reserved)
+	b.store.ledger.end(b.reserved)
 }

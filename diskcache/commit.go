@@ -117,6 +117,7 @@ func (w *write) placeLocked(st *stripe, blocks uint32) (release int64, err error
 	if err := rename(w.file.temp(), s.path(w.hash)); err != nil {
 		return 0, err
 	}
+	s.ledger.settle(w.file.reserved)
 	before := s.index.put(record{hash: w.hash, blocks: blocks, flags: flagSeen})
 	if before.blocks != 0 {
 		release = st.vacate(w.hash, before.weight())

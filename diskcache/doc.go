@@ -44,7 +44,7 @@
 //	store.go           Store, its stripes, and its small methods
 //	open.go            Open and Close
 //	config.go          Config and its defaults
-//	stats.go           Stats
+//	stats.go           Stats and StorageStats, and how operations are measured
 //	probe.go           how the store finds that a disk that failed works again
 //	write.go           a write under way: MissHandler, Write, Finish, Abort
 //	commit.go          how a finished write becomes the entry of its key

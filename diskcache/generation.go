@@ -40,6 +40,7 @@ func (st *stripe) vacate(hash cirque.HashBinary, weight int64) int64 {
 	delete(st.open, hash)
 	st.held.Add(-g.held)
 	g.owed += weight
+	st.owed.Add(weight)
 	return 0
 }
 
@@ -54,5 +55,6 @@ func (st *stripe) drop(hash cirque.HashBinary, g *generation) int64 {
 		delete(st.open, hash)
 		st.held.Add(-g.held)
 	}
+	st.owed.Add(-g.owed)
 	return g.owed
 }

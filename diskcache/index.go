@@ -21,6 +21,9 @@ type indexShard struct {
 	mu    sync.RWMutex
 	table table
 
+	counted int   // number of records that the budget counts
+	weight  int64 // what they weigh
+
 	// complete is true once the directory was scanned. Then an entry that is not in the table is
 	// not on disk.
 	complete bool
@@ -48,9 +51,10 @@ func (x *index) put(r record) (before record) {
 	defer s.mu.Unlock()
 	if p := s.table.find(&r.hash); p != nil {
 		before, *p = *p, r
+		s.changed(&before, &r)
 		return before
 	}
-	s.table.insert(r)
+	s.insert(r)
 	return record{}
 }
 
@@ -62,8 +66,28 @@ func (x *index) add(r record) bool {
 	if s.table.find(&r.hash) != nil {
 		return false
 	}
-	s.table.insert(r)
+	s.insert(r)
 	return true
+}
+
+// insert adds r, of whose hash there must be no record. Called with mu held.
+func (s *indexShard) insert(r record) {
+	s.table.insert(r)
+	s.changed(new(record), &r)
+}
+
+// changed takes note of what a record was and is. The zero record stands for none. Called with mu
+// held.
+func (s *indexShard) changed(before, after *record) {
+	for _, change := range [...]struct {
+		sign int
+		of   *record
+	}{{-1, before}, {1, after}} {
+		if weight := change.of.weight(); weight > 0 {
+			s.counted += change.sign
+			s.weight += int64(change.sign) * weight
+		}
+	}
 }
 
 // update lets f change the record of hash and reports whether there is one. f must leave blocks
@@ -74,7 +98,9 @@ func (x *index) update(hash cirque.HashBinary, f func(*record)) bool {
 	defer s.mu.Unlock()
 	p := s.table.find(&hash)
 	if p != nil {
+		before := *p
 		f(p)
+		s.changed(&before, p)
 	}
 	return p != nil
 }
@@ -87,6 +113,7 @@ func (x *index) remove(hash cirque.HashBinary) (r record) {
 	if p := s.table.find(&hash); p != nil {
 		r = *p
 		s.table.remove(p)
+		s.changed(&r, new(record))
 	}
 	return r
 }
@@ -135,4 +162,16 @@ func (x *index) stats() (entries int, bytes int64) {
 		s.mu.RUnlock()
 	}
 	return entries, bytes
+}
+
+// weigh returns the number of records that the budget counts, and what they weigh together.
+func (x *index) weigh() (counted int, weight int64) {
+	for i := range x.shards {
+		s := &x.shards[i]
+		s.mu.RLock()
+		counted += s.counted
+		weight += s.weight
+		s.mu.RUnlock()
+	}
+	return counted, weight
 }

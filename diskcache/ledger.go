@@ -22,6 +22,10 @@ type ledger struct {
 	// the last owner recorded, less what the scan has found.
 	unscanned atomic.Int64
 
+	inFlight atomic.Int64 // bytes reserved for writes and new metas under way
+	owed     atomic.Int64 // bytes of entries that have left, whose files are open
+	refused  atomic.Uint64
+
 	step     int64        // the precision of recorded
 	recorded atomic.Int64 // in the lock file: an upper limit of the reserved bytes
 	mu       sync.Mutex   // held while recorded changes
@@ -51,6 +55,27 @@ func (l *ledger) release(n int64) {
 	l.budget.Release(n)
 	l.note()
 }
+
+// begin reserves n bytes for a write or a new meta under way.
+func (l *ledger) begin(n int64) bool {
+	if !l.reserve(n) {
+		return false
+	}
+	l.inFlight.Add(n)
+	return true
+}
+
+// end releases n bytes of a write or a new meta under way.
+func (l *ledger) end(n int64) {
+	l.inFlight.Add(-n)
+	l.release(n)
+}
+
+// settle takes n bytes of a write or a new meta under way for its entry. They stay reserved.
+func (l *ledger) settle(n int64) { l.inFlight.Add(-n) }
+
+// refuse counts something that found no room.
+func (l *ledger) refuse() { l.refused.Add(1) }
 
 // found reserves n bytes for an entry that the scan has found on disk. It takes them from unscanned
 // as far as possible.

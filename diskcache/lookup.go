@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/metric"
 )
 
 const (
@@ -24,7 +25,13 @@ const (
 // Hits on entries implement io.WriterTo. If the file of a body above 64 KiB was truncated or
 // rewritten since it was opened, the hit does not hand out its last bytes: the read fails.
 func (s *Store) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
-	return s.lookup(ctx, &key, 0)
+	var began time.Time
+	if metric.Sampled() {
+		began = time.Now()
+	}
+	meta, hit, err := s.lookup(ctx, &key, 0)
+	s.measure(&s.operations.Lookup, began, &err)
+	return meta, hit, err
 }
 
 // LookupStreaming implements [cirque.StreamingStorage].

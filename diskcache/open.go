@@ -51,7 +51,7 @@ func open(dir string, config *Config, budget *cirque.Budget) (*Store, error) {
 	s.firstTag = cirque.Tag(rand.Uint64())
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for i := range s.stripes {
-		s.stripes[i].held = &s.held
+		s.stripes[i].held, s.stripes[i].owed = &s.held, &s.ledger.owed
 	}
 	now := time.Now()
 	s.reads = gate{slow: c.SlowAfter, tolerate: 2, probe: s.probeReads, report: c.OnHealth, spawn: s.spawn, start: now}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"github.com/cirquecache/cirque"
 )
@@ -12,14 +13,15 @@ import (
 // as a removal. If the disk refuses to remove the file, Purge returns that error. Lookups do not
 // find the entry any more all the same, and the file is removed when the disk is writable again.
 // The entry comes back only if the process ends before that.
-func (s *Store) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.PurgeType) error {
+func (s *Store) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.PurgeType) (err error) {
+	defer s.measure(&s.operations.Purge, time.Now(), &err)
 	if s.closed.Load() {
 		return ErrClosed
 	}
 	// A write that was voided too late has put its entry in place before the stripe is locked
 	// below, so remove finds it.
 	voided := typ != cirque.PurgeEviction && s.writes.void(key)
-	if err := s.remove(key.Combined()); err != cirque.ErrNotFound || !voided {
+	if err = s.remove(key.Combined()); err != cirque.ErrNotFound || !voided {
 		return err
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/metric"
 )
 
 // ErrClosed is the error that the methods of a closed Store return.
@@ -40,6 +41,8 @@ type Store struct {
 	journal  journal // of purges
 	counts   counts
 
+	operations metric.Operations
+
 	closed atomic.Bool
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -63,6 +66,7 @@ type stripe struct {
 	mu   sync.Mutex
 	open map[cirque.HashBinary]*generation
 	held *atomic.Int64 // Store.held
+	owed *atomic.Int64 // ledger.owed
 }
 
 func (s *Store) stripe(hash cirque.HashBinary) *stripe {

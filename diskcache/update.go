@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/cirquecache/cirque"
 )
@@ -16,7 +17,8 @@ var (
 
 // UpdateMeta implements [cirque.Storage]. If the budget has no room for a larger meta, the error
 // wraps ErrUnlinked and the entry stays as it is.
-func (s *Store) UpdateMeta(_ context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) error {
+func (s *Store) UpdateMeta(_ context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) (err error) {
+	defer s.measure(&s.operations.Update, time.Now(), &err)
 	if s.closed.Load() {
 		return ErrClosed
 	}
@@ -25,7 +27,7 @@ func (s *Store) UpdateMeta(_ context.Context, key cirque.CacheKey, meta *cirque.
 	}
 	u := update{store: s, key: &key, tag: tag}
 	u.encoded, _ = meta.AppendBinary(nil) // never fails
-	defer func() { s.ledger.release(u.held) }()
+	defer func() { s.ledger.end(u.held) }()
 	for {
 		began, err := s.updates.enter()
 		if err != nil {
@@ -37,7 +39,8 @@ func (s *Store) UpdateMeta(_ context.Context, key cirque.CacheKey, meta *cirque.
 			return err
 		}
 		// The stripe is not locked here, because a reservation may call Purge.
-		if !s.ledger.reserve(lacking) {
+		if !s.ledger.begin(lacking) {
+			s.ledger.refuse()
 			return errNoRoomForMeta
 		}
 		u.held += lacking
@@ -103,6 +106,7 @@ func (u *update) try() (lacking int64, err error) {
 		return 0, err
 	}
 	u.held -= growth
+	s.ledger.settle(growth)
 	return 0, s.updated(st, hash, f, info, blocks)
 }
 

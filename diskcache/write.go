@@ -45,6 +45,7 @@ func (s *Store) MissHandler(ctx context.Context, key cirque.CacheKey, meta *cirq
 	}
 	if err := s.updates.err(); err != nil {
 		s.updates.turned.Add(1)
+		s.operations.Write.Failed()
 		return nil, err
 	}
 	w := &write{
@@ -115,5 +116,11 @@ func (w *write) Abort() {
 func (w *write) end() {
 	w.store.writes.remove(w)
 	w.ended.Store(true)
+	if w.file.took > 0 {
+		w.store.operations.Write.Took(w.file.took)
+	}
+	if w.file.failure != nil {
+		w.store.operations.Write.Failed()
+	}
 	w.buffer.Close()
 }

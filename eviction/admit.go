@@ -14,13 +14,16 @@ import (
 func (m *manager) Admit(key cirque.CompactCacheKey, weight int64, freshUntil time.Time, cost time.Duration) (evicted []cirque.CompactCacheKey) {
 	c := newCandidate(&key, weight, freshUntil)
 	c.cost = max(float32(cost.Seconds()), 0)
+	now := time.Now()
+	c.stored, c.now = m.left.stored(now), uint32(now.Unix())
 	weight, used := c.weight, false
 	return m.change(key, c, func(s *shard, n *table.Node, id uint32) int64 {
 		if n != nil && !used {
 			used = true // change may call this again; the hit counts once, before others make room
 			s.hit(n, id, c.freshUntil)
-			if tag := n.Tag; m.tags.text(tag) != key.UserTag {
-				n.Tag = m.tags.acquire(key.UserTag)
+			n.Stored.Store(c.stored) // another response, which nobody has read yet
+			if tag := s.table.Tag(id); m.tags.text(tag) != key.UserTag {
+				s.table.SetTag(id, m.tags.acquire(key.UserTag))
 				m.tags.release(tag)
 			}
 		}
@@ -104,17 +107,22 @@ func (m *manager) change(key cirque.CompactCacheKey, c *candidate, weigh func(*s
 
 // refuse makes sure that c, which is returned as evicted, is not tracked in s, which is locked.
 func (m *manager) refuse(s *shard, c *candidate) {
-	if n, id := s.table.Find(c.hash, &c.key); n != nil {
+	n, id := s.table.Find(c.hash, &c.key)
+	if n != nil && c.stored == 0 { // it has grown too heavy
+		m.left.evicted(c.weight, n.Stored.Load(), m.ticks(c))
+	} else {
+		m.left.decline(c.weight)
+	}
+	if n != nil {
 		m.drop(s, n, id, false)
 	}
-	m.ledger.evicted(c.weight)
 }
 
 // makeRoom reserves need for c and evicts entries that rank no higher. It returns false, with
 // nothing reserved, if c itself must leave.
 func (m *manager) makeRoom(need room, rank uint64, c *candidate, evicted *[]cirque.CompactCacheKey) bool {
 	for !m.ledger.reserve(need) {
-		victim, _, ok := m.evictOne(rank, c)
+		victim, _, ok := m.evictOne(rank, c, m.ticks(c))
 		if !ok {
 			return false
 		}
@@ -126,7 +134,7 @@ func (m *manager) makeRoom(need room, rank uint64, c *candidate, evicted *[]cirq
 // enforce evicts until the limits hold again: an Access of an unknown key may have exceeded them.
 func (m *manager) enforce(evicted []cirque.CompactCacheKey) []cirque.CompactCacheKey {
 	for m.ledger.over() {
-		victim, _, ok := m.evictOne(unbeatable, nil)
+		victim, _, ok := m.evictOne(unbeatable, nil, m.left.ticks(time.Now()))
 		if !ok {
 			break
 		}
@@ -135,9 +143,9 @@ func (m *manager) enforce(evicted []cirque.CompactCacheKey) []cirque.CompactCach
 	return evicted
 }
 
-// evictOne evicts the next victim. ok is false if there is none, if it ranks higher than rank, or
-// if it is c.
-func (m *manager) evictOne(rank uint64, c *candidate) (key cirque.CompactCacheKey, weight int64, ok bool) {
+// evictOne evicts the next victim, at a time in ticks. ok is false if there is none, if it ranks
+// higher than rank, or if it is c.
+func (m *manager) evictOne(rank uint64, c *candidate, now uint32) (key cirque.CompactCacheKey, weight int64, ok bool) {
 	for s := m.pickShard(); s != nil; s = m.pickShard() {
 		s.mu.Lock()
 		id, r := s.order.victim()
@@ -151,9 +159,10 @@ func (m *manager) evictOne(rank uint64, c *candidate) (key cirque.CompactCacheKe
 		}
 		n := s.table.At(id)
 		weight = n.Weight
+		stored := n.Stored.Load()
 		key = m.drop(s, n, id, true)
 		s.mu.Unlock()
-		m.ledger.evicted(weight)
+		m.left.evicted(weight, stored, now)
 		return key, weight, true
 	}
 	return key, 0, false
@@ -193,8 +202,9 @@ func (s *shard) victim() (id uint32, rank uint64) {
 
 // Evict implements [cirque.EvictionManager].
 func (m *manager) Evict(weight int64) (evicted []cirque.CompactCacheKey) {
+	now := m.left.ticks(time.Now())
 	for given := int64(0); given < weight; {
-		victim, w, ok := m.evictOne(unbeatable, nil)
+		victim, w, ok := m.evictOne(unbeatable, nil, now)
 		if !ok {
 			return evicted
 		}

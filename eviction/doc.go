@@ -41,6 +41,7 @@
 //	admit.go        the calls that may evict: Admit, IncrementWeight, Evict
 //	save.go         Save and Load
 //	manager.go      the part that all policies share: shards, hits, tracking, totals
+//	departures.go   what was evicted or declined, and EvictionStats
 //	config.go       the settings that all policies share
 //	priority.go     GDSF's order
 //	heap.go         the heap of GDSF's order

@@ -17,8 +17,7 @@ type ledger struct {
 	limit    int64
 	maxItems int64 // zero: no limit
 
-	weight, items               atomic.Int64
-	evictedWeight, evictedItems atomic.Int64
+	weight, items atomic.Int64
 }
 
 // reserve takes all of r, or takes nothing and returns false.
@@ -63,10 +62,4 @@ func (l *ledger) release(r room) {
 // over reports whether a limit is exceeded.
 func (l *ledger) over() bool {
 	return l.weight.Load() > l.limit || l.maxItems > 0 && l.items.Load() > l.maxItems
-}
-
-// evicted counts an entry that is returned as evicted.
-func (l *ledger) evicted(weight int64) {
-	l.evictedWeight.Add(weight)
-	l.evictedItems.Add(1)
 }

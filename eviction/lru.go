@@ -62,5 +62,5 @@ func (l *LRU) PeekLRU(shard int) (key cirque.CompactCacheKey, weight int64, ok b
 		return key, 0, false
 	}
 	n := s.table.At(id)
-	return n.Key().Compact(l.tags.text(n.Tag)), n.Weight, true
+	return n.Key().Compact(l.tags.text(s.table.Tag(id))), n.Weight, true
 }

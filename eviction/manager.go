@@ -16,6 +16,7 @@ import (
 // locks again, and looks up its entry again.
 type manager struct {
 	ledger ledger
+	left   departures
 	tags   tags
 	shards []shard // their number is a power of two
 
@@ -41,6 +42,7 @@ func (m *manager) init(c Config, n int, newOrder func(*table.Table) order) error
 		return err
 	}
 	m.ledger.limit, m.ledger.maxItems = c.Limit, int64(c.MaxItems)
+	m.left.start = time.Now()
 	m.shards = make([]shard, n)
 	for i := range m.shards {
 		s := &m.shards[i]
@@ -71,6 +73,7 @@ func (m *manager) Access(key cirque.CompactCacheKey, weight int64, freshUntil ti
 		return true
 	}
 	c := newCandidate(&key, weight, freshUntil)
+	c.stored = storedBefore
 	m.ledger.force(room{weight: c.weight, items: 1})
 	m.insert(s, c, key.UserTag)
 	return false
@@ -80,6 +83,7 @@ func (s *shard) hit(n *table.Node, id uint32, freshUntil uint32) {
 	if freshUntil != 0 && n.FreshUntil.Load() != freshUntil {
 		n.FreshUntil.Store(freshUntil)
 	}
+	n.MarkRead()
 	s.order.hit(n, id)
 }
 
@@ -121,15 +125,17 @@ func (m *manager) track(s *shard, c *candidate, userTag string) (n *table.Node, 
 	n, id = s.table.Insert(c.hash, &c.key)
 	n.Weight = c.weight
 	n.FreshUntil.Store(c.freshUntil)
-	n.Tag = m.tags.acquire(userTag)
+	n.Stored.Store(c.stored)
+	s.table.SetTag(id, m.tags.acquire(userTag))
 	return n, id
 }
 
 // drop ends the tracking of a node of s, which is locked, and returns its key.
 func (m *manager) drop(s *shard, n *table.Node, id uint32, victim bool) cirque.CompactCacheKey {
-	key := n.Key().Compact(m.tags.text(n.Tag))
+	tag := s.table.Tag(id)
+	key := n.Key().Compact(m.tags.text(tag))
 	m.ledger.release(room{weight: n.Weight, items: 1})
-	m.tags.release(n.Tag)
+	m.tags.release(tag)
 	parked := s.order.unlink(n, id, victim)
 	s.table.Delete(id)
 	if !parked {
@@ -145,7 +151,7 @@ func (m *manager) TotalWeight() int64 { return m.ledger.weight.Load() }
 func (m *manager) TotalItems() int { return int(m.ledger.items.Load()) }
 
 // EvictedWeight implements [cirque.EvictionManager]. Declined entries count too.
-func (m *manager) EvictedWeight() int64 { return m.ledger.evictedWeight.Load() }
+func (m *manager) EvictedWeight() int64 { return m.left.bytes.Load() + m.left.declinedBytes.Load() }
 
 // EvictedItems implements [cirque.EvictionManager]. Declined entries count too.
-func (m *manager) EvictedItems() int64 { return m.ledger.evictedItems.Load() }
+func (m *manager) EvictedItems() int64 { return m.left.items.Load() + m.left.declined.Load() }

@@ -54,6 +54,8 @@ type candidate struct {
 	freshUntil uint32  // Unix seconds; zero: unknown
 	cost       float32 // seconds; zero: unknown
 	worth      float32 // of one use, set by GDSF; zero: not yet computed
+	stored     uint32  // what Node.Stored is to be; zero: it is tracked already, and no new entry
+	now        uint32  // Unix seconds; zero: to be found out
 }
 
 func newCandidate(key *cirque.CompactCacheKey, weight int64, freshUntil time.Time) *candidate {

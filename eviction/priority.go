@@ -98,12 +98,19 @@ func isStale(freshUntil uint32, now uint32) bool { return freshUntil != 0 && fre
 
 func unixNow() uint32 { return uint32(time.Now().Unix()) }
 
+func (c *candidate) unix() uint32 {
+	if c.now == 0 {
+		c.now = unixNow()
+	}
+	return c.now
+}
+
 func oneMore(uses uint8) uint8 { return min(uses+1, maxUses) }
 
 func (p *priority) contend(c *candidate) uint64 {
 	c.worth = p.worth(c.weight, c.cost)
 	mark := markOf(p.clock.Load(), oneMore(p.ghost.Uses(c.hash)))
-	return p.rank(mark, c.worth, isStale(c.freshUntil, unixNow()))
+	return p.rank(mark, c.worth, isStale(c.freshUntil, c.unix()))
 }
 
 func (p *priority) decline(c *candidate, rank uint64) {
@@ -124,7 +131,7 @@ func (p *priority) link(n *table.Node, id uint32, c *candidate) {
 	n.Aux[auxCost] = math.Float32bits(c.cost)
 	n.Aux[auxWorth] = math.Float32bits(c.worth)
 	n.Mark.Store(markOf(p.clock.Load(), oneMore(p.ghost.Take(c.hash))))
-	p.heap.push(newHeapEntry(id, p.rankOf(n, unixNow())))
+	p.heap.push(newHeapEntry(id, p.rankOf(n, c.unix())))
 }
 
 func (p *priority) hit(n *table.Node, _ uint32) {

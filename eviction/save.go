@@ -115,7 +115,7 @@ func (m *manager) describe(s *shard, places []place, records []state.Record) []s
 		}
 		r := state.Record{
 			Key:        n.Key(),
-			UserTag:    m.tags.text(n.Tag),
+			UserTag:    m.tags.text(s.table.Tag(p.id)),
 			Weight:     n.Weight,
 			FreshUntil: n.FreshUntil.Load(),
 			Rank:       p.rank,
@@ -129,7 +129,8 @@ func (m *manager) describe(s *shard, places []place, records []state.Record) []s
 // Load implements [cirque.EvictionManager]. It also loads the state that another policy saved, and
 // keeps the order in which that policy would have evicted. Entries that are already tracked stay as
 // they are. If the policy has an order of time, loaded entries leave before them. If there is no
-// more room, the rest is left out.
+// more room, the rest is left out. When the loaded entries were stored, and whether they were read
+// since, is not known: see EvictionStats.
 func (m *manager) Load(ctx context.Context, dir string) error {
 	saved, err := state.OpenAll(dir)
 	if err != nil {
@@ -149,7 +150,7 @@ func (m *manager) Load(ctx context.Context, dir string) error {
 
 // restore tracks a saved entry and reports whether there was room.
 func (m *manager) restore(r *state.Record, own bool) bool {
-	c := candidate{key: r.Key, hash: r.Key.Hash(), weight: r.Weight, freshUntil: r.FreshUntil}
+	c := candidate{key: r.Key, hash: r.Key.Hash(), weight: r.Weight, freshUntil: r.FreshUntil, stored: storedBefore}
 	s := m.shard(c.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -141,7 +141,7 @@ func (b *body) leave() {
 }
 
 // release gives up one reference.
-func (b *body) release(budget *cirque.Budget) {
+func (b *body) release(budget *account) {
 	if b.refs.Add(-1) == 0 {
 		budget.Release(b.charged)
 	}

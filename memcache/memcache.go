@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/metric"
 	"github.com/cirquecache/cirque/internal/stream"
 )
 
@@ -58,12 +59,14 @@ var (
 // MemCache is a [cirque.StreamingStorage] in memory. It is safe for concurrent use, starts no
 // goroutines and needs no closing. Use New.
 type MemCache struct {
-	budget *cirque.Budget
+	budget *account
 	bodies stream.Options // for every write under way, without its SizeHint
 	tags   atomic.Uint64  // the last tag that was used
 	purges cirque.PurgeState
 	held   atomic.Int64 // see Held
 	shards [shardCount]shard
+
+	operations metric.Operations
 }
 
 var (
@@ -74,17 +77,18 @@ var (
 
 // New returns an empty MemCache.
 func New(config Config) *MemCache {
+	budget := &account{Budget: config.Budget}
 	c := &MemCache{
-		budget: config.Budget,
+		budget: budget,
 		bodies: stream.Options{
-			Reserve:      func(n int64) bool { return config.Budget.Reserve(nil, n) },
-			Release:      config.Budget.Release,
+			Reserve:      func(n int64) bool { return budget.begin(nil, n) },
+			Release:      budget.end,
 			Window:       config.Window,
 			StallTimeout: config.StallTimeout,
 		},
 	}
 	for i := range c.shards {
-		c.shards[i].init(config.Budget)
+		c.shards[i].init(budget)
 	}
 	return c
 }
@@ -113,11 +117,14 @@ func (c *MemCache) Len() int {
 func (c *MemCache) Held() int64 { return c.held.Load() }
 
 // Budgets implements [cirque.BudgetedStorage].
-func (c *MemCache) Budgets() []*cirque.Budget { return []*cirque.Budget{c.budget} }
+func (c *MemCache) Budgets() []*cirque.Budget { return []*cirque.Budget{c.budget.Budget} }
 
 // Lookup implements [cirque.Storage]. It prefers a linked write under way to the entry in place if
 // the write began after that entry was stored.
 func (c *MemCache) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
+	if metric.Sampled() {
+		return c.timedLookup(ctx, key)
+	}
 	return c.shard(key.PrimaryHash()).lookup(ctx, &key, 0)
 }
 
@@ -143,6 +150,7 @@ func (c *MemCache) MissHandler(ctx context.Context, key cirque.CacheKey, meta *c
 // Purge implements [cirque.Storage]. An invalidation that voids a linked write under way has
 // removed something, because Lookup could find that write.
 func (c *MemCache) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirque.PurgeType) error {
+	defer c.operations.Purge.Since(time.Now())
 	s := c.shard(key.Primary)
 	combined := key.Combined()
 	s.mu.Lock()
@@ -160,6 +168,7 @@ func (c *MemCache) Purge(_ context.Context, key cirque.CompactCacheKey, typ cirq
 // UpdateMeta implements [cirque.Storage], for linked writes under way too. Where the budget has no
 // room for the new meta, it returns an error that wraps ErrUnlinked and changes nothing.
 func (c *MemCache) UpdateMeta(_ context.Context, key cirque.CacheKey, meta *cirque.CacheMeta, tag cirque.Tag) error {
+	defer c.operations.Update.Since(time.Now())
 	s := c.shard(key.PrimaryHash())
 	if found, err := c.updateWrite(s, &key, meta, tag); found || err != nil {
 		return err
@@ -204,7 +213,7 @@ func (c *MemCache) updateWrite(s *shard, key *cirque.CacheKey, meta *cirque.Cach
 		return false, nil
 	}
 	size := int64(meta.MetaSize())
-	if !c.budget.Reserve(nil, size) {
+	if !c.budget.begin(nil, size) {
 		return true, errNoRoomForMeta
 	}
 	s.mu.Lock()
@@ -215,6 +224,6 @@ func (c *MemCache) updateWrite(s *shard, key *cirque.CacheKey, meta *cirque.Cach
 		found, size = true, old
 	}
 	s.mu.Unlock()
-	c.budget.Release(size)
+	c.budget.end(size)
 	return found, nil
 }

@@ -56,7 +56,7 @@ func (w *write) release() {
 	if w.refs.Add(-1) > 0 {
 		return
 	}
-	w.cache.budget.Release(w.overhead)
+	w.cache.budget.end(w.overhead)
 	if w.body != nil {
 		if w.stored {
 			w.body.letGo()

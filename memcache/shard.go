@@ -19,10 +19,11 @@ type shard struct {
 	// it. Unlinked writes are, but refuse readers.
 	writes map[cirque.HashBinary]*write
 
-	budget *cirque.Budget
+	budget *account
+	placed int64 // what the entries in the table weigh
 }
 
-func (s *shard) init(budget *cirque.Budget) {
+func (s *shard) init(budget *account) {
 	s.bodies = make(map[uint32]*body)
 	s.writes = make(map[cirque.HashBinary]*write)
 	s.pages.current = noPage
@@ -47,6 +48,14 @@ func (s *shard) inPlace(combined cirque.HashBinary, tag cirque.Tag) bool {
 	return r != nil && r.tag == tag
 }
 
+// charge returns what the entry of r weighs, with its body. Called with mu held.
+func (s *shard) charge(i uint32, r *record) int64 {
+	if r.inline == outside {
+		return r.weight() + s.bodies[i].charged
+	}
+	return r.weight()
+}
+
 // block returns the block of r: key text, meta and inline body.
 func (s *shard) block(r *record) []byte    { return s.pages.block(r.page, r.offset, r.blockSize()) }
 func (s *shard) identity(r *record) []byte { return s.block(r)[:r.identity] }
@@ -64,6 +73,7 @@ func (s *shard) insert(key *cirque.CacheKey, identity []byte, meta *cirque.Cache
 		s.bodies[i] = b
 		b.enter()
 	}
+	s.placed += s.charge(i, r)
 	r.refs.Store(inTable)
 	block := append(s.place(i, r), identity...)
 	block, _ = meta.AppendBinary(block) // never fails
@@ -90,6 +100,7 @@ func (s *shard) update(i uint32, r *record, meta *cirque.CacheMeta) {
 	identity, inline := s.identity(r), s.inline(r)
 	page := r.page
 	s.pages.release(page, r.blockSize())
+	s.placed += int64(meta.MetaSize()) - int64(r.meta)
 	r.meta = uint32(meta.MetaSize())
 	block := append(s.place(i, r), identity...)
 	block, _ = meta.AppendBinary(block) // never fails
@@ -122,6 +133,7 @@ func (s *shard) remove(combined cirque.HashBinary) bool {
 	if r == nil {
 		return false
 	}
+	s.placed -= s.charge(i, r)
 	if r.inline == outside {
 		s.bodies[i].leave()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/stream"
@@ -57,7 +58,7 @@ func newWrite(ctx context.Context, c *MemCache, s *shard, key cirque.CacheKey, m
 	body, trace := c.bodies, cirque.ContextCacheTrace(ctx)
 	body.SizeHint = opts.SizeHint
 	if trace != nil {
-		body.Reserve = func(n int64) bool { return c.budget.Reserve(trace, n) }
+		body.Reserve = func(n int64) bool { return c.budget.begin(trace, n) }
 	}
 	w := &write{
 		cache:    c,
@@ -71,7 +72,11 @@ func newWrite(ctx context.Context, c *MemCache, s *shard, key cirque.CacheKey, m
 		buffer:   stream.New(ctx, body),
 	}
 	w.refs.Store(1)
-	if limit := c.budget.Limit(); limit > 0 && opts.SizeHint > limit-w.overhead || !c.budget.Reserve(trace, w.overhead) {
+	if limit := c.budget.Limit(); limit > 0 && opts.SizeHint > limit-w.overhead {
+		c.budget.refused.Add(1)
+		return nil, errNoRoomForWrite
+	}
+	if !c.budget.begin(trace, w.overhead) {
 		return nil, errNoRoomForWrite
 	}
 	s.begin(w)
@@ -109,6 +114,7 @@ func (w *write) Finish() (cirque.MissFinish, error) {
 	if w.ended {
 		return cirque.MissFinish{}, errEnded
 	}
+	defer w.cache.operations.Write.Since(time.Now())
 	defer w.end()
 	if err := w.buffer.Finish(); err != nil {
 		return cirque.MissFinish{}, err
@@ -149,6 +155,7 @@ func (w *write) store() (cirque.MissFinish, error) {
 // the bookkeeping.
 func (w *write) takeBody() bool {
 	segments, charged := w.buffer.Take()
+	w.cache.budget.settle(charged)
 	w.body = &body{segments: segments, size: w.buffer.Size(), charged: charged}
 	if w.body.size >= heldMin {
 		w.body.held = &w.cache.held

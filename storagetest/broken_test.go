@@ -107,6 +107,11 @@ var streamerBugs = map[string][]string{
 	"ignores the context of Lookup":          {"StreamCancelRead"},
 	"ignores Unlink":                         {"Unlink", "UnlinkLeavesTheEntryBefore", "UnlinkWithoutReaders", "UnlinkPacesWrite", "BudgetUnlink", "StreamPurge", "SharedPurges", "SharedOrder"},
 	"keeps all that is unlinked":             {"UnlinkPacesWrite"},
+	"reports writes as entries":              {"StatsEntries"},
+	"reports nothing that is open":           {"StatsAddUp"},
+	"reports writes under way as open":       {"StatsAddUp"},
+	"reports no refusals":                    {"StatsRefused"},
+	"reports misses as errors":               {"StatsOperations"},
 }
 
 func TestBugsOfPlainStoresAreFound(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/stats"
 )
 
 // streamer is a MemCache that has the bug with the name bug; none if that is empty.
@@ -202,3 +203,26 @@ func (h *streamerHit) Size() (int64, bool) {
 }
 
 func (h *streamerHit) CountsAccess() bool { return h.s.has("counts accesses of partial hits") }
+
+// StorageStats implements stats.StorageReporter.
+func (s *streamer) StorageStats() []stats.Storage {
+	all := s.MemCache.StorageStats()
+	m := &all[0]
+	switch {
+	case s.has("reports writes as entries"):
+		s.mu.Lock()
+		m.Entries = int64(len(s.writes))
+		s.mu.Unlock()
+	case s.has("reports nothing that is open"):
+		m.Bytes.Open = 0
+	case s.has("reports writes under way as open"):
+		m.Bytes.Open, m.Bytes.InFlight = m.Bytes.Open+m.Bytes.InFlight, 0
+	case s.has("reports no refusals"):
+		m.Refused = 0
+	case s.has("reports misses as errors"):
+		o := m.Operations["purge"]
+		o.Errors = 1
+		m.Operations["purge"] = o
+	}
+	return all
+}

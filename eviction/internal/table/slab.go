@@ -5,8 +5,8 @@ import "sync/atomic"
 // Node is what an eviction manager knows about one tracked entry. It takes 64 bytes, a cache line,
 // and has no pointers, so a million nodes cost the garbage collector nothing.
 //
-// A hit that holds no lock may read atomic fields and write Mark and FreshUntil. All other access
-// needs the lock of the shard.
+// A hit that holds no lock may read atomic fields, write Mark and FreshUntil, and set [Read]. All
+// other access needs the lock of the shard.
 type Node struct {
 	key [4]atomic.Uint64
 
@@ -19,11 +19,22 @@ type Node struct {
 	// FreshUntil is in Unix seconds. It is zero if unknown.
 	FreshUntil atomic.Uint32
 
-	// Tag is the number of the user tag, zero for none.
-	Tag uint32
+	// Stored says when the entry was stored, and in its lowest bit, [Read], whether it was read
+	// since. The unit of the time is the manager's. A time of zero is unknown.
+	Stored atomic.Uint32
 
 	// Aux belongs to the policy; it can hold the links of a list, for example.
 	Aux [2]uint32
+}
+
+// Read is the bit of Node.Stored that the first hit sets.
+const Read = 1
+
+// MarkRead notes that the entry was read.
+func (n *Node) MarkRead() {
+	if n.Stored.Load()&Read == 0 {
+		n.Stored.Or(Read)
+	}
 }
 
 // Key returns the identity of the entry.
@@ -57,6 +68,10 @@ type slab struct {
 	chunks atomic.Pointer[[]*chunk]
 	used   uint32 // numbers up to this one are in use or in the free list
 	free   uint32 // head of the free list, linked through Aux[0]
+
+	// tags holds the numbers of user tags, by chunk. Few caches have user tags, so a chunk without
+	// any has nil, or nothing at all.
+	tags []*[chunkSize]uint32
 }
 
 func (s *slab) at(id uint32) *Node {
@@ -89,7 +104,30 @@ func (s *slab) release(id uint32) {
 	n.Mark.Store(0)
 	n.Weight = 0
 	n.FreshUntil.Store(0)
-	n.Tag = 0
+	n.Stored.Store(0)
+	s.setTag(id, 0)
 	n.Aux = [2]uint32{s.free, 0}
 	s.free = id
+}
+
+// tag returns the number of a node's user tag; zero: it has none.
+func (s *slab) tag(id uint32) uint32 {
+	if i := id >> chunkBits; int(i) < len(s.tags) && s.tags[i] != nil {
+		return s.tags[i][id%chunkSize]
+	}
+	return 0
+}
+
+func (s *slab) setTag(id, tag uint32) {
+	if s.tag(id) == tag {
+		return
+	}
+	i := int(id >> chunkBits)
+	if i >= len(s.tags) {
+		s.tags = append(s.tags, make([]*[chunkSize]uint32, i+1-len(s.tags))...)
+	}
+	if s.tags[i] == nil {
+		s.tags[i] = new([chunkSize]uint32)
+	}
+	s.tags[i][id%chunkSize] = tag
 }

@@ -23,6 +23,12 @@ func (t *Table) Cap() uint32 { return t.slab.used }
 // At returns the node with number id.
 func (t *Table) At(id uint32) *Node { return t.slab.at(id) }
 
+// Tag returns the number of the user tag of the node with number id; zero means none.
+func (t *Table) Tag(id uint32) uint32 { return t.slab.tag(id) }
+
+// SetTag sets it. The first tag of 256 nodes takes a kilobyte.
+func (t *Table) SetTag(id, tag uint32) { t.slab.setTag(id, tag) }
+
 // segment chooses by bits 16 and up of hash; the lowest bits choose the shard.
 func (t *Table) segment(hash uint64) *segment {
 	return &t.segments[int(hash>>16)&(len(t.segments)-1)]

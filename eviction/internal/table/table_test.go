@@ -40,12 +40,15 @@ func TestTableAgainstMap(t *testing.T) {
 				require.Zero(t, n.Weight)
 				require.Zero(t, n.Mark.Load())
 				require.Zero(t, n.FreshUntil.Load())
-				require.Zero(t, n.Tag)
+				require.Zero(t, n.Stored.Load())
+				require.Zero(t, table.Tag(id))
 				require.Zero(t, n.Aux)
 				require.Same(t, n, table.At(id))
-				n.Weight, n.Tag, n.Aux = 1, 2, [2]uint32{3, 4}
+				n.Weight, n.Aux = 1, [2]uint32{3, 4}
+				table.SetTag(id, uint32(rnd.IntN(3)))
 				n.Mark.Store(5)
 				n.FreshUntil.Store(6)
+				n.Stored.Store(7)
 				want[key] = id
 			case there:
 				require.Equal(t, key, n.Key())
