@@ -36,6 +36,7 @@ type Cache struct {
 
 	underWay underWay
 	counters *counters
+	curve    *curve
 }
 
 // New returns a cache, or an error that lists what is wrong with cfg. The zero Config is a shared
@@ -64,6 +65,7 @@ func New(cfg Config) (*Cache, error) {
 		revalidations: revalidations{max: cfg.MaxRevalidations, patience: cfg.LockAge},
 		namespaces:    namespaces(cfg.Namespace),
 		counters:      newCounters(),
+		curve:         newCurve(opts),
 	}
 	c.sends.stall = cfg.StallTimeout
 	for _, budget := range append(budgets, opts.Spool) {

@@ -48,6 +48,7 @@
 //
 //	config.go            what the owner of a service can set
 //	cache.go             New, Close and what all requests share
+//	curve.go             what other limits would do
 //	stats.go             Stats: what the cache counts
 //	outcome.go           what Cache-Status says, for programs
 //	stats_on.go          whether it counts

@@ -19,6 +19,9 @@ type meter struct {
 	firstByte time.Duration // until the header was sent; zero: it was not
 	bytes     int64         // of the body
 
+	entry    entrySeen // that answers the request
+	replaced bool      // a miss: what was stored could not be used
+
 	report func(stats.Request) // the hook that hears of the request; nil: none does
 	about  *stats.Request      // what it hears; nil if report is
 }
@@ -66,6 +69,9 @@ func (m *meter) count(c *Cache) {
 		m.result = stats.Unanswered
 	}
 	c.counters.request(m, spent)
+	if m.entry.hash != 0 {
+		c.curve.observe(m)
+	}
 	if m.about != nil {
 		m.about.Result, m.about.FirstByte, m.about.Duration, m.about.Bytes = m.result, m.firstByte, spent, m.bytes
 		m.report(*m.about)

@@ -28,6 +28,9 @@ func (c *Cache) Stats() stats.Snapshot {
 	if r, ok := c.opts.Storage.(stats.StorageReporter); ok {
 		s.Storage = r.StorageStats()
 	}
+	if c.curve != nil {
+		s.Curve = c.curve.estimator.Curve()
+	}
 	if r, ok := c.opts.Eviction.(stats.EvictionReporter); ok {
 		e := r.EvictionStats()
 		s.Eviction = &e

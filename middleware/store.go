@@ -68,7 +68,7 @@ func (x *transaction) fill(meta *cirque.CacheMeta, src fillSource) fate {
 	}
 	begun = true
 	x.flight.carry(fill)
-	x.result = stats.Miss
+	x.result, x.replaced = stats.Miss, x.hc.HitStatus() != 0
 	switch fill.NoCacheReason() {
 	case "":
 		x.status.stored = true

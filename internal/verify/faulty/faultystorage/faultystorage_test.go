@@ -142,14 +142,20 @@ func TestEveryCallWaits(t *testing.T) {
 }
 
 func TestContextEndsTheWait(t *testing.T) {
-	for _, fault := range []faultystorage.Fault{{Delay: time.Hour}, {Hold: make(chan struct{})}} {
-		storage, tally := faultystorage.Wrap(memcache.New(memcache.Config{}),
-			faultystorage.Nth(faultystorage.HitRead, 0, fault))
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(time.Millisecond, cancel)
-		_, err := callAll(ctx, storage)
-		require.ErrorIs(t, err, context.Canceled)
-		require.Empty(t, tally.Open())
+	for _, held := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			fault := faultystorage.Fault{Delay: time.Hour}
+			if held {
+				fault = faultystorage.Fault{Hold: make(chan struct{})}
+			}
+			storage, tally := faultystorage.Wrap(memcache.New(memcache.Config{}),
+				faultystorage.Nth(faultystorage.HitRead, 0, fault))
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Millisecond, cancel)
+			_, err := callAll(ctx, storage)
+			require.ErrorIs(t, err, context.Canceled)
+			require.Empty(t, tally.Open())
+		})
 	}
 }
 

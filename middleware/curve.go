@@ -1,0 +1,96 @@
+package middleware
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/metric"
+	"github.com/cirquecache/cirque/internal/mrc"
+	"github.com/cirquecache/cirque/stats"
+)
+
+// curve estimates what other limits would do. It is nil where the policy is not one of package
+// eviction, or there is no limit.
+type curve struct {
+	estimator *mrc.Estimator
+	observed  *metric.Sharded[observed]
+}
+
+// observed counts the requests that the estimator has observed.
+type observed struct{ requests, bytes, missed, missedBytes atomic.Uint64 }
+
+// newCurve returns the curve of a cache with these options.
+func newCurve(opts *cirque.CacheOptions) *curve {
+	reporter, ok := opts.Eviction.(stats.EvictionReporter)
+	if !counting || !ok {
+		return nil
+	}
+	c := &curve{observed: metric.NewSharded[observed]()}
+	e := reporter.EvictionStats()
+	estimator, err := mrc.New(mrc.Config{Policy: e.Policy, Limit: e.Limit, Totals: c.totals})
+	if err != nil {
+		return nil // another policy, or a limit that is too small to be scaled down
+	}
+	c.estimator = estimator
+	return c
+}
+
+func (c *curve) totals() (sum mrc.Totals) {
+	for shard := range c.observed.All() {
+		sum.Requests += shard.requests.Load()
+		sum.Bytes += shard.bytes.Load()
+		sum.Missed += shard.missed.Load()
+		sum.MissedBytes += shard.missedBytes.Load()
+	}
+	return sum
+}
+
+// entrySeen is what the curve has to know of the entry that answers a request.
+type entrySeen struct {
+	hash       uint64 // of the key; zero: the request is not observed
+	weight     int64
+	freshUntil int64        // Unix nanoseconds
+	fill       *cirque.Fill // whose body counts too, once it is complete; nil where it counts already
+}
+
+// seen returns what the curve has to know of the entry that answers x.
+func (c *curve) seen(x *transaction, hit cirque.HitHandler, meta *cirque.CacheMeta) entrySeen {
+	key := x.hc.Key().Compact()
+	s := entrySeen{hash: c.estimator.Hash(&key) | 1, weight: hit.Weight(), freshUntil: meta.FreshUntil().UnixNano()}
+	if x.flight != nil {
+		if s.fill = x.flight.fill.Load(); s.fill != nil {
+			s.weight -= s.fill.Written()
+		}
+	}
+	return s
+}
+
+// observe takes note of a request that is over.
+func (c *curve) observe(m *meter) {
+	r := mrc.Request{Weight: m.entry.weight, Bytes: m.bytes, FreshUntil: time.Unix(0, m.entry.freshUntil)}
+	switch m.result {
+	case stats.Hit, stats.Stale, stats.Collapsed:
+		r.Outcome = mrc.Hit
+	case stats.Revalidated:
+		r.Outcome = mrc.Revalidated
+	case stats.Miss:
+		r.Outcome = mrc.Missed
+		if m.replaced {
+			r.Outcome = mrc.Replaced
+		}
+	default:
+		return
+	}
+	if m.entry.fill != nil {
+		r.Weight += m.entry.fill.Written()
+	}
+	shard := c.observed.Any()
+	shard.requests.Add(1)
+	shard.bytes.Add(uint64(m.bytes))
+	if r.Outcome == mrc.Missed || r.Outcome == mrc.Replaced {
+		shard.missed.Add(1)
+		shard.missedBytes.Add(uint64(m.bytes))
+	}
+	c.estimator.Observe(m.entry.hash, r)
+}
