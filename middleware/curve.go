@@ -1,10 +1,12 @@
 package middleware
 
 import (
+	"net/http"
 	"sync/atomic"
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/field"
 	"github.com/cirquecache/cirque/internal/metric"
 	"github.com/cirquecache/cirque/internal/mrc"
 	"github.com/cirquecache/cirque/stats"
@@ -50,19 +52,24 @@ func (c *curve) totals() (sum mrc.Totals) {
 type entrySeen struct {
 	hash       uint64 // of the key; zero: the request is not observed
 	weight     int64
-	freshUntil int64        // Unix nanoseconds
-	fill       *cirque.Fill // whose body counts too, once it is complete; nil where it counts already
+	freshUntil int64 // Unix nanoseconds
+	unweighed  bool  // weight is without the body, which is still coming
+	length     int64 // what that body was announced to have; negative if unknown
 }
+
+// entryWeight is about what an entry weighs beyond its key, meta and body.
+const entryWeight = 192
 
 // seen returns what the curve has to know of the entry that answers x.
 func (c *curve) seen(x *transaction, hit cirque.HitHandler, meta *cirque.CacheMeta) entrySeen {
 	key := x.hc.Key().Compact()
-	s := entrySeen{hash: c.estimator.Hash(&key) | 1, weight: hit.Weight(), freshUntil: meta.FreshUntil().UnixNano()}
-	if x.flight != nil {
-		if s.fill = x.flight.fill.Load(); s.fill != nil {
-			s.weight -= s.fill.Written()
-		}
+	s := entrySeen{hash: c.estimator.Hash(&key) | 1, freshUntil: meta.FreshUntil().UnixNano()}
+	if x.result != stats.Miss {
+		s.weight = hit.Weight()
+		return s
 	}
+	s.weight = int64(entryWeight + len(x.hc.Key().Primary()) + meta.MetaSize())
+	s.unweighed, s.length = true, field.Length(http.Header{"Content-Length": meta.Header().Values("Content-Length")})
 	return s
 }
 
@@ -82,8 +89,8 @@ func (c *curve) observe(m *meter) {
 	default:
 		return
 	}
-	if m.entry.fill != nil {
-		r.Weight += m.entry.fill.Written()
+	if m.entry.unweighed {
+		r.Weight += max(m.entry.length, m.bytes)
 	}
 	shard := c.observed.Any()
 	shard.requests.Add(1)
