@@ -213,32 +213,44 @@ func (s *PurgeState) Snapshot() []PurgeEvent {
 // up before Voids is called.
 func (s *PurgeState) Voids(m *CacheMeta) bool {
 	now := s.epoch.Load()
-	return m.purgeEpoch != now && s.voidsOlder(m, now)
+	return m.purgeEpoch != now && s.voidsOlder(m, now) != 0
 }
 
-// voidsOlder is Voids for an m from before the latest purge.
-func (s *PurgeState) voidsOlder(m *CacheMeta, now uint64) bool {
+// VoidedBy returns the scope of the purge for which Voids is true, or zero.
+func (s *PurgeState) VoidedBy(m *CacheMeta) PurgeScope {
+	now := s.epoch.Load()
+	if m.purgeEpoch == now {
+		return 0
+	}
+	return s.voidsOlder(m, now)
+}
+
+// voidsOlder is VoidedBy for an m from before the latest purge.
+func (s *PurgeState) voidsOlder(m *CacheMeta, now uint64) PurgeScope {
 	if m.purgeEpoch > now || m.purgeEpoch < s.all.Load() {
-		return true
+		return PurgeScopeAll
 	}
 	groups := m.groups()
 	if groups == "" {
-		return false
+		return 0
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	// The lock must be held, because enter raises floor when it forgets groups.
-	if m.purgeEpoch < max(s.all.Load(), s.floor.Load()) {
-		return true
+	switch {
+	case m.purgeEpoch < s.all.Load():
+		return PurgeScopeAll
+	case m.purgeEpoch < s.floor.Load():
+		return PurgeScopeEveryGroup
 	}
 	var group HashBinary
 	for ; len(groups) >= len(group); groups = groups[len(group):] {
 		copy(group[:], groups)
 		if max(s.mu.newer.at[group], s.mu.older.at[group]) > m.PurgeEpoch() {
-			return true
+			return PurgeScopeGroups
 		}
 	}
-	return false
+	return 0
 }
 
 // log returns the log of purges of keys. It is large, so it is made for the first purge.
