@@ -37,6 +37,9 @@ func (x *transaction) decide(a *reply) decision {
 		x.result = stats.Pass
 	}
 	x.cache.counters.decided(x, a.status, d.fate, validates)
+	if d.fate == fatePass {
+		x.noteRefusal(a.status)
+	}
 	return d
 }
 

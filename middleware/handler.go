@@ -27,6 +27,7 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 	if next == nil {
 		next = http.DefaultServeMux
 	}
+	c.has[doorHandler].Store(true)
 	return &handlerDoor{c, next}
 }
 

@@ -89,7 +89,11 @@ func (p *planner) look() (s source, ok bool, err error) {
 	case x.client.Err() != nil:
 		return 0, false, context.Cause(x.client)
 	default:
-		x.cache.storageFailed("lookup", err)
+		if x.dry == nil {
+			x.cache.storageFailed("lookup", err)
+		} else {
+			x.dry.failure = err
+		}
 		x.hc.Disable(cirque.StorageError)
 		return x.bypass(fwdBypass, "storage-error"), true, nil
 	}
@@ -122,6 +126,10 @@ func (p *planner) takeTurn() (s source, ok bool, err error) {
 	}
 	if !x.hc.IsLocked() {
 		return x.askOrigin(), true, nil
+	}
+	if x.dry != nil {
+		x.dry.waits = true
+		return fromOrigin, true, nil
 	}
 	began := time.Now()
 	status, err := x.hc.WaitLock(x.client)

@@ -67,7 +67,7 @@ func (x *transaction) fill(meta *cirque.CacheMeta, src fillSource) fate {
 		return x.notFilled("storage-error", x.failureReason(cirque.StorageError))
 	}
 	begun = true
-	x.flight.carry(fill)
+	x.flight.carry(fill, x.hc.Key().PrimaryHash())
 	x.result = stats.Miss
 	switch fill.NoCacheReason() {
 	case "":

@@ -34,6 +34,7 @@ func (c *Cache) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
+	c.has[doorTransport].Store(true)
 	return &transportDoor{c, base}
 }
 

@@ -155,14 +155,20 @@ func (x *transaction) upstreamRequest(ctx context.Context) *http.Request {
 		ctx = &x.flight.fetchContext
 	}
 	r := x.sent().Clone(ctx)
-	switch u := &x.upstream; {
+	x.upstream.setConditions(r.Header)
+	return r
+}
+
+// setConditions gives h, which is the client's, the Range and the preconditions that the origin
+// gets.
+func (u *upstream) setConditions(h http.Header) {
+	switch {
 	case u.as == storePost, u.keeps == keepAll:
 	case u.as == storePart:
-		u.part.requestMissing(r.Header)
+		u.part.requestMissing(h)
 	default:
-		rules.UpstreamHeader(r.Header, u.validators, u.keeps == keepRange)
+		rules.UpstreamHeader(h, u.validators, u.keeps == keepRange)
 	}
-	return r
 }
 
 // noteAsked notes that the origin is asked now. This time decides which of two answers is more

@@ -307,7 +307,7 @@ func TestPredictorRemembersWhyAndSince(t *testing.T) {
 	_, _, ok = p.Marked(testKey(1))
 	require.False(t, ok)
 	for n := range 300 { // custom reasons have no bound
-		p.MarkUncacheable(testKey(n), cirque.NoCacheReason(fmt.Sprintf("custom-%d", n)))
+		p.MarkUncacheable(testKey(n), cirque.Custom(fmt.Sprint("reason", n)))
 	}
 	reason, _, ok = p.Marked(testKey(299))
 	require.True(t, ok)

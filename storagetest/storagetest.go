@@ -92,7 +92,7 @@ func cases() []testCase {
 	var all []testCase
 	for _, group := range [][]testCase{
 		writeCases, abortCases, keyCases, metaCases, purgeCases, replaceCases, readCases, concurrencyCases,
-		streamingCases, unlinkCases, budgetCases, reopenCases, sharedCases,
+		streamingCases, unlinkCases, budgetCases, reopenCases, sharedCases, listCases,
 	} {
 		all = append(all, group...)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/cirquecache/cirque/internal/verify/conformance"
 	"github.com/cirquecache/cirque/internal/verify/conformance/conformancetest"
 	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/middleware"
 	"github.com/cirquecache/cirque/tiered"
 )
 
@@ -22,6 +23,28 @@ func TestConformance(t *testing.T) {
 		doors = conformancetest.OneOfEach
 	}
 	conformancetest.Run(t, conformancetest.Options{Doors: doors})
+}
+
+// TestExplainForetellsEachRequest compares what Explain says of a request with what the request
+// then gets, for all requests of all cases.
+func TestExplainForetellsEachRequest(t *testing.T) {
+	t.Parallel()
+	doors := conformance.Doors()
+	if testing.Short() {
+		doors = conformancetest.OneOfEach
+	}
+	var explained conformancetest.Explained
+	t.Run("cases", func(t *testing.T) {
+		conformancetest.Run(t, conformancetest.Options{Doors: doors, Explained: &explained})
+	})
+	for _, p := range []middleware.Prospect{
+		middleware.WouldHit, middleware.WouldBeStale, middleware.WouldRevalidate, middleware.WouldValidate, middleware.WouldFetch,
+		middleware.WouldFetchPart, middleware.WouldBypass, middleware.WouldFail,
+	} {
+		n := explained.Count(p)
+		t.Logf("%s: %d", p, n)
+		require.Positive(t, n, "no request was %s", p)
+	}
 }
 
 // TestConformanceOverPlainStorage uses a Storage whose writes cannot be read while they are under

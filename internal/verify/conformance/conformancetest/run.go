@@ -25,6 +25,10 @@ type Options struct {
 	// Storage.
 	Storage func() (cirque.Storage, error)
 
+	// Explained, if not nil, makes the cache explain each request before it comes, and compares that
+	// with what happens.
+	Explained *Explained
+
 	// NoSeek skips the cases that need hits that can seek.
 	NoSeek bool
 }
@@ -42,7 +46,13 @@ func Run(t *testing.T, opts Options) {
 		lock := newLock()
 		cfg.Lock = lock
 		cache, err := middleware.New(cfg)
-		return &subject{cache, lock}, err
+		if s := (&subject{cache, lock}); err != nil || opts.Explained == nil {
+			return s, err
+		}
+		return &explainedSubject{
+			subject: &subject{cache, lock}, count: opts.Explained, busy: make(map[string]int), came: make(map[string]int),
+			sent: make(map[string][]string),
+		}, nil
 	})
 	t.Cleanup(func() { require.NoError(t, suite.Close()) })
 	var doors sync.WaitGroup
