@@ -221,12 +221,9 @@ func (ex explainer) prospectOfFetch() Prospect {
 // keyText returns key in readable form. DefaultKey parts scheme, host and server by NUL, and a
 // private cache appends a hash of the credentials; other keys are the program's own.
 func (c *Cache) keyText(key cirque.CacheKey) string {
-	primary := key.Primary()
-	var user string
-	if c.keyedByCredentials() {
-		if i := strings.LastIndexByte(primary, 0); i >= 0 {
-			primary, user = primary[:i], " of the user with the credentials "+primary[i+1:]
-		}
+	primary, user := c.withoutUser(key.Primary())
+	if user != "" {
+		user = " of the user with the credentials " + user
 	}
 	if c.cfg.Key == nil {
 		if parts := strings.SplitN(primary, "\x00", 4); len(parts) == 4 {
