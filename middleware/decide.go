@@ -33,6 +33,7 @@ func (x *transaction) decide(a *reply) decision {
 	x.upstream.answeredAt = x.now
 	validates := len(x.upstream.validators) > 0
 	d := x.decideFate(a)
+	x.upstream.decided = true
 	if d.fate == fatePass && x.result != stats.Bypass {
 		x.result = stats.Pass
 	}

@@ -40,6 +40,7 @@ type flight struct {
 	trailer         atomic.Pointer[http.Header]
 	fill            atomic.Pointer[cirque.Fill]
 	key             cirque.HashBinary // the primary one, of the fill; set before it
+	reused          atomic.Int64      // bytes of a stored part that went into the fill
 	progress        atomic.Int64      // when bytes last came or were stored, in Unix nanoseconds
 	waitsForStorage atomic.Bool       // for it, or for a reader who paces it, and not for the origin
 	timer           *time.Timer       // calls watch
@@ -138,7 +139,7 @@ func (f *flight) land() {
 	f.landing.Do(func() {
 		f.timer.Stop()
 		if fill := f.fill.Load(); fill != nil {
-			f.cache.counters.fillDone(fill)
+			f.cache.counters.fillDone(fill, f.reused.Load())
 			if outcome := fillOutcome(fill); outcome != "stored" {
 				f.cache.refusals.note(refusal{key: f.key, detail: outcome, status: fill.Meta().StatusCode(), at: time.Now()})
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/stats"
 )
 
 // planner finds out where the answer to a request comes from. Its fields keep what it must remember
@@ -55,7 +56,7 @@ func (x *transaction) planUncacheable(why string) source {
 			// RFC 9110 §9.3.3: the answer may be one that can be stored for later GETs.
 			x.upstream.as = storePost
 			x.upstream.post = &post{key, x.cache.opts.WatchPurges(key)}
-			x.status.fwd = fwdMethod
+			x.status.fwd, x.result = fwdMethod, stats.Bypass // unless it is stored
 			return fromOrigin
 		}
 	}

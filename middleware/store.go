@@ -68,10 +68,12 @@ func (x *transaction) fill(meta *cirque.CacheMeta, src fillSource) fate {
 	}
 	begun = true
 	x.flight.carry(fill, x.hc.Key().PrimaryHash())
-	x.result = stats.Miss
+	if x.result != stats.Bypass {
+		x.result = stats.Pass // unless it is stored
+	}
 	switch fill.NoCacheReason() {
 	case "":
-		x.status.stored = true
+		x.result, x.status.stored = stats.Miss, true
 		x.status.setTTL(meta, x.now)
 	case cirque.ResponseTooLarge:
 		x.status.detail = "too-large"

@@ -115,6 +115,7 @@ func (t *transportDoor) roundTripCompleted(r *http.Request) (*http.Response, err
 func (t *transportDoor) askUncached(x *transaction, r *http.Request) result {
 	defer x.hc.Release()
 	x.noteAsked()
+	defer x.countUndecided()
 	response, err := t.roundTrip(r)
 	if err != nil {
 		return result{err: err, meter: x.meter}

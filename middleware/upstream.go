@@ -21,6 +21,7 @@ type upstream struct {
 	validators []cirque.Variant // of stored responses; the origin gets them instead
 	secondTime bool             // the origin is asked for the second time
 
+	decided    bool              // the fate of the latest answer was decided
 	askedAt    time.Time         // when the origin was asked
 	answeredAt time.Time         // when its header came
 	epoch      cirque.PurgeEpoch // of the Storage at that time
@@ -174,5 +175,15 @@ func (u *upstream) setConditions(h http.Header) {
 // noteAsked notes that the origin is asked now. This time decides which of two answers is more
 // recent, and the epoch decides which purges came later.
 func (x *transaction) noteAsked() {
+	x.upstream.decided = false
+	x.cache.counters.origin.requests.Add(1)
 	x.upstream.askedAt, x.upstream.epoch = time.Now(), x.cache.opts.Storage.Purges().Epoch()
+}
+
+// countUndecided counts a request to the origin that has brought no answer. It is called when the
+// request is over.
+func (x *transaction) countUndecided() {
+	if !x.upstream.decided {
+		x.cache.counters.origin.failed.Add(1)
+	}
 }

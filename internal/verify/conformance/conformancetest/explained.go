@@ -124,7 +124,7 @@ func (s *explainedSubject) noteSent(r *http.Request) {
 
 // Handler implements conformance.Subject.
 func (s *explainedSubject) Handler(next http.Handler) http.Handler {
-	h := s.Cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := s.subject.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.noteSent(r)
 		next.ServeHTTP(w, r)
 	}))
@@ -142,7 +142,7 @@ func (s *explainedSubject) Handler(next http.Handler) http.Handler {
 
 // Transport implements conformance.Subject.
 func (s *explainedSubject) Transport(base http.RoundTripper) http.RoundTripper {
-	t := s.Cache.Transport(roundTripper(func(r *http.Request) (*http.Response, error) {
+	t := s.subject.Transport(roundTripper(func(r *http.Request) (*http.Response, error) {
 		s.noteSent(r)
 		return base.RoundTrip(r)
 	}))
