@@ -183,7 +183,7 @@ func (n *counters) decided(x *transaction, status int, f fate, validates bool) {
 	case f == fateDiscard && status >= 500:
 		n.origin.stoodIn.Add(1)
 	}
-	if !validates {
+	if !validates && f != fateDiscard { // an answer to a second HEAD, without conditions, can confirm too
 		return
 	}
 	switch o := n.outcomes(x); {

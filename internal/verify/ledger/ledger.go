@@ -141,8 +141,8 @@ func resultOf(method string, o middleware.Outcome, said bool) stats.Result {
 		return stats.Stale
 	case o.Collapsed:
 		return stats.Collapsed
-	case o.FwdStatus == http.StatusNotModified && o.Detail != "status":
-		return stats.Revalidated
+	case o.FwdStatus == http.StatusNotModified && (o.Stored || o.Detail != "" && o.Detail != "status"):
+		return stats.Revalidated // what was validated is stored anew, or the detail says why not
 	case method == http.MethodHead && o.FwdStatus == http.StatusOK && o.HasTTL && !o.Stored:
 		return stats.Revalidated // RFC 9111 §4.3.5
 	case o.Stored:
