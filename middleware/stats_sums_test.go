@@ -128,6 +128,14 @@ func TestSumsAgreeWithWhatCameAndWent(t *testing.T) {
 					}
 					s.ask(t, "GET", "/upgrade", "Connection", "upgrade", "Upgrade", "test")
 				}
+				good := s.url
+				s.url = "http://127.0.0.1:1" // nobody listens there
+				if door == "transport" {
+					s.ask(t, "GET", "/")
+					s.ask(t, "DELETE", "/")
+					s.ask(t, "GET", "/", "Connection", "upgrade", "Upgrade", "test")
+				}
+				s.url = good
 				counted := s.check(t)
 				require.EqualValues(t, 2, counted.Uncached["upgrade"])
 				require.Positive(t, counted.Origin.Failed)
