@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/rules"
@@ -37,6 +38,8 @@ type Cache struct {
 	underWay underWay
 	counters *counters
 	curve    *curve
+	refusals refusals
+	has      [doorCount]atomic.Bool // the doors that were made
 }
 
 // New returns a cache, or an error that lists what is wrong with cfg. The zero Config is a shared
