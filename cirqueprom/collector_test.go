@@ -164,7 +164,7 @@ func TestNativeAndClassicHistogramsSayTheSame(t *testing.T) {
 			require.Equal(t, want.Count, got.GetSampleCount())
 			require.Equal(t, want.Sum, got.GetSampleSum())
 			require.EqualValues(t, 2, got.GetSchema())
-			require.NotEmpty(t, got.PositiveSpan, "without a span it is no native histogram")
+			require.Positive(t, got.GetZeroThreshold(), "else Prometheus 2.42 takes an empty histogram, and all of its family, for classic ones")
 			if want.Count > 0 {
 				for _, q := range []float64{0.01, 0.1, 0.5, 0.9, 1} {
 					require.Equal(t, want.Quantile(q), quantile(got, q), "quantile %v", q)
