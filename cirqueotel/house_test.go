@@ -192,7 +192,7 @@ type span struct{ tracetest.SpanStub }
 func (s span) get(key string) string {
 	for _, kv := range s.Attributes {
 		if kv.Key == attribute.Key(key) {
-			return kv.Value.Emit()
+			return kv.Value.String()
 		}
 	}
 	return ""

@@ -48,7 +48,7 @@ func points(m metricdata.Metrics) map[string]float64 {
 	values := make(map[string]float64)
 	text := func(set attribute.Set) (s string) {
 		for _, kv := range set.ToSlice() { // ordered by key
-			s += fmt.Sprint(" ", kv.Value.Emit())
+			s += fmt.Sprint(" ", kv.Value.String())
 		}
 		return s
 	}

@@ -34,9 +34,9 @@ func RequestTrace(provider metric.MeterProvider, cache string) (*cirque.CacheTra
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
-	var by []metric.MeasurementOption // by result, made once
+	var by [][]metric.RecordOption // by result, made once
 	for _, result := range stats.Results() {
-		by = append(by, attributesOf(cache, "result", result.String()))
+		by = append(by, []metric.RecordOption{attributesOf(cache, "result", result.String())})
 	}
 	return &cirque.CacheTrace{
 		RequestDone: func(r stats.Request) {
@@ -44,9 +44,9 @@ func RequestTrace(provider metric.MeterProvider, cache string) (*cirque.CacheTra
 				return
 			}
 			ctx := r.Request.Context()
-			duration.Record(ctx, r.Duration.Seconds(), by[r.Result])
+			duration.Record(ctx, r.Duration.Seconds(), by[r.Result]...)
 			if r.FirstByte > 0 {
-				firstByte.Record(ctx, r.FirstByte.Seconds(), by[r.Result])
+				firstByte.Record(ctx, r.FirstByte.Seconds(), by[r.Result]...)
 			}
 		},
 		LockWait: func(e cirque.TraceEvent) {

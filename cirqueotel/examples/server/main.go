@@ -113,7 +113,7 @@ func (p printer) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) e
 			fmt.Fprintf(&line, " linked to %s", link.SpanContext.SpanID())
 		}
 		for _, kv := range s.Attributes() {
-			fmt.Fprintf(&line, " %s=%s", kv.Key, kv.Value.Emit())
+			fmt.Fprintf(&line, " %s=%s", kv.Key, kv.Value.String())
 		}
 		if _, err := fmt.Fprintln(p.w, line.String()); err != nil {
 			return err
