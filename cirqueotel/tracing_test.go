@@ -176,6 +176,35 @@ func TestSpanOfARevalidationInTheBackground(t *testing.T) {
 	})
 }
 
+// Whatever context the revalidation is given, its events are reported once.
+func TestBackgroundContextWithValuesOfTheRequest(t *testing.T) {
+	for name, keep := range map[string]func(ctx context.Context) context.Context{
+		"the span": func(ctx context.Context) context.Context {
+			return trace.ContextWithSpan(context.Background(), trace.SpanFromContext(ctx))
+		},
+		"all": context.WithoutCancel,
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := middleware.Config{BackgroundContext: func(r *http.Request) context.Context { return keep(r.Context()) }}
+			eachDoor(t, cfg, validated("max-age=10, stale-while-revalidate=600"), func(t *testing.T, h *house) {
+				h.ask("GET", "/")
+				h.spans()
+				client, _ := h.ask("GET", "/")
+				spans := h.spans()
+				s := one(t, spans, "cache.revalidate")
+				if name == "all" {
+					requireChild(t, s, client)
+				} else {
+					requireLinked(t, s, client)
+				}
+				require.Equal(t, "background", s.get("cirque.where"))
+				require.Equal(t, "stale", one(t, spans, "request").get("cirque.result"))
+				require.Len(t, named(spans, "cache.lookup"), 2)
+			})
+		})
+	}
+}
+
 // A response that replaces the stale one in the background is a fill, linked to the revalidation.
 func TestFillInTheBackgroundIsLinkedToTheRevalidation(t *testing.T) {
 	eachDoor(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {

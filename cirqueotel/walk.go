@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -21,6 +22,8 @@ type walk struct {
 	ctx        context.Context // its span is the parent of the others
 	span       trace.Span      // that span: of the request, or of the background revalidation
 	background bool            // span is that of a background revalidation, which the walk ends
+
+	refreshes atomic.Bool // a background revalidation reports to this walk, as its context is that of the request
 
 	mu     sync.Mutex // the fill runs beside the request
 	lookup *lookup    // the last one, until it is known what it led to
@@ -153,7 +156,11 @@ func (w *walk) revalidated(e cirque.TraceEvent) {
 	w.endLookup()
 	span, now := w.span, time.Time{}
 	if !w.background {
-		span, now = w.began("cache.revalidate", e.Duration, keyWhere.String("foreground"))
+		where := "foreground"
+		if w.refreshes.Load() {
+			where = "background"
+		}
+		span, now = w.began("cache.revalidate", e.Duration, keyWhere.String(where))
 		defer func() { span.End(trace.WithTimestamp(now)) }()
 	}
 	if e.Status != 0 {
@@ -164,7 +171,14 @@ func (w *walk) revalidated(e cirque.TraceEvent) {
 
 // inBackground returns the context of a background revalidation, with the span for it. If the
 // revalidation does not come about, the span is never ended, and so never exported.
+//
+// If Config.BackgroundContext kept the values of the request, its walk hears of the revalidation
+// anyway. Then there is no span beside those that this walk makes.
 func (w *walk) inBackground(ctx context.Context) context.Context {
+	if ctx.Value(walkKey{}) != nil {
+		w.refreshes.Store(true)
+		return ctx
+	}
 	ctx, span := w.tracing.tracer.Start(ctx, "cache.revalidate", trace.WithNewRoot(),
 		trace.WithLinks(trace.Link{SpanContext: w.span.SpanContext()}), trace.WithAttributes(keyWhere.String("background")))
 	b := &walk{tracing: w.tracing, ctx: ctx, span: span, background: true}
@@ -173,10 +187,13 @@ func (w *walk) inBackground(ctx context.Context) context.Context {
 
 func (w *walk) requestDone(r stats.Request) {
 	w.endLookup()
+	if r.Background != w.background {
+		return // a background revalidation that has the values of the request; the span is not its own
+	}
 	if w.span.IsRecording() {
 		w.span.SetAttributes(requestAttributes(&r)...)
 	}
-	if r.Background && w.background {
+	if w.background {
 		w.span.End()
 	}
 }
