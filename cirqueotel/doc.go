@@ -8,13 +8,14 @@
 // What only the cache itself measures (the times of a store's operations, the age of what is
 // evicted, the variants of a URL) is there as a count and a sum, which give the mean.
 //
-// Names begin with "cirque.", those of attributes too. No attribute of a metric comes from a request.
+// Names begin with "cirque.", those of attributes too. No attribute of a metric comes from a
+// request.
 //
 // # Spans
 //
-// [Tracing] wraps a cache at its Handler or its Transport. The span of the request is made by others,
-// such as otelhttp, around the wrapper; it gets attributes that say what the cache did. Its children
-// are:
+// [Tracing] wraps a cache at its Handler or its Transport. The span of the request is made by
+// others, such as otelhttp, around the wrapper; it gets attributes that say what the cache did. Its
+// children are:
 //
 //   - cache.lookup: a lookup in the Storage;
 //   - cache.lock_wait: a wait for the fill of another request;

@@ -22,8 +22,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// house is a cache with spans around and below it, as a program has them: a span for each request of
-// a client, in the context of which the cache gets it, and a client of the origin that sends the
+// house is a cache with spans around and below it, as a program has them: a span for each request
+// of a client, in the context of which the cache gets it, and a client of the origin that sends the
 // span of its context along.
 type house struct {
 	t        *testing.T
@@ -167,8 +167,8 @@ func (h *house) twoAsk(atOrigin <-chan struct{}, then func()) (first, second tra
 	return first, second
 }
 
-// spans returns the spans that ended since the last call, in their order of beginning, but for those
-// of the origin's client.
+// spans returns the spans that ended since the last call, in their order of beginning, but for
+// those of the origin's client.
 func (h *house) spans() (all []span) {
 	for _, stub := range h.exporter.GetSpans() {
 		all = append(all, span{stub})

@@ -164,7 +164,8 @@ func putKnown(value int64, put put, pairs ...string) {
 	}
 }
 
-// eachStore returns what reads all stores of a Snapshot by read. The attribute store has their names.
+// eachStore returns what reads all stores of a Snapshot by read. The attribute store has their
+// names.
 func eachStore(read func(store *stats.Storage, put put)) func(*stats.Snapshot, put) {
 	return func(s *stats.Snapshot, put put) {
 		known := make(map[string]bool)

@@ -17,8 +17,8 @@ import (
 // middleware.Config.Trace of the cache with this name. A nil provider is otel.GetMeterProvider().
 //
 // The histograms are cirque.request.duration and cirque.request.first_byte with the attribute
-// cirque.result, and cirque.lock_wait.duration with cirque.status, all in seconds. Requests that the
-// cache makes in the background are not recorded.
+// cirque.result, and cirque.lock_wait.duration with cirque.status, all in seconds. Requests that
+// the cache makes in the background are not recorded.
 func RequestTrace(provider metric.MeterProvider, cache string) (*cirque.CacheTrace, error) {
 	if provider == nil {
 		provider = otel.GetMeterProvider()

@@ -24,9 +24,10 @@ func NewTracing(provider trace.TracerProvider) *Tracing {
 	return &Tracing{provider.Tracer(scope)}
 }
 
-// Handler returns a handler that calls next, which must be the Handler of a cache or have one inside,
-// with a context that makes spans. What makes the span of the request, such as otelhttp.NewHandler,
-// must be around it: without a span in the context, each span of the cache is a trace of its own.
+// Handler returns a handler that calls next, which must be the Handler of a cache or have one
+// inside, with a context that makes spans. What makes the span of the request, such as
+// otelhttp.NewHandler, must be around it: without a span in the context, each span of the cache is
+// a trace of its own.
 func (t *Tracing) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := t.Context(r.Context())

@@ -15,8 +15,8 @@ import (
 	"github.com/cirquecache/cirque/stats"
 )
 
-// walk makes the spans of one request, or of one background revalidation. Its methods are hooks of a
-// CacheTrace.
+// walk makes the spans of one request, or of one background revalidation. Its methods are hooks of
+// a CacheTrace.
 type walk struct {
 	tracing    *Tracing
 	ctx        context.Context // its span is the parent of the others

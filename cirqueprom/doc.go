@@ -1,6 +1,6 @@
 // Package cirqueprom shows Prometheus what caches do: a prometheus.Collector over the numbers of
-// middleware.Cache.Stats. It is a module of its own, so that Cirque does not need the client library
-// of Prometheus.
+// middleware.Cache.Stats. It is a module of its own, so that Cirque does not need the client
+// library of Prometheus.
 //
 //	collector, err := cirqueprom.New(pages, assets)
 //	…

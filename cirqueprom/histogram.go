@@ -52,8 +52,8 @@ func newHistogram(desc *prometheus.Desc, h stats.Histogram, bounds []int, since 
 			count += n
 		}
 	}
-	// The threshold shows that an empty histogram is a native one: Prometheus 2.42 sees no other sign,
-	// and takes the kind of the first one of a family for that of all. No value is below it.
+	// The threshold shows that an empty histogram is a native one: Prometheus 2.42 sees no other
+	// sign, and takes the kind of the first one of a family for that of all. No value is below it.
 	m, err := prometheus.NewConstNativeHistogram(desc, count, h.Sum, native, nil, 0, schema, prometheus.DefNativeHistogramZeroThreshold, since, labels...)
 	if err != nil {
 		return nil, err

@@ -58,9 +58,13 @@ func TestPromtoolAcceptsTheRules(t *testing.T) {
 }
 
 func TestEachAlertFiresWhenItShouldAndOnlyThen(t *testing.T) {
-	promtool(t, nil, "test", "rules", "alerts_test.yml")
-	tests, err := os.ReadFile("alerts_test.yml")
-	require.NoError(t, err)
+	var tests []byte
+	for _, file := range []string{"alerts_test.yml", "alerts_day_test.yml"} {
+		promtool(t, nil, "test", "rules", file)
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		tests = append(tests, text...)
+	}
 	for _, alert := range alerts(t) {
 		fires := regexp.MustCompile(`alertname: ` + alert + "\n +exp_alerts:\n").Match(tests)
 		require.True(t, fires, "%s fires in no test", alert)

@@ -102,8 +102,8 @@ func eachStore(read func(store *stats.Storage, name string, put putNumber)) func
 	}
 }
 
-// storeNames returns the names of the stores of s. The second store of a name has a number after it:
-// no two series may have the same labels.
+// storeNames returns the names of the stores of s. The second store of a name has a number after
+// it: no two series may have the same labels.
 func storeNames(s *stats.Snapshot) []string {
 	names, known := make([]string, len(s.Storage)), make(map[string]bool)
 	for i := range s.Storage {

@@ -1,5 +1,5 @@
-// Server is a small website with a cache in front of it. It prints the spans of each request, and has
-// its metrics as JSON at a second address.
+// Server is a small website with a cache in front of it. It prints the spans of each request, and
+// has its metrics as JSON at a second address.
 //
 // Try, in a clone of the repository:
 //
