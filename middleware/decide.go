@@ -32,6 +32,9 @@ func (x *transaction) decide(a *reply) decision {
 	x.now = time.Now()
 	x.upstream.answeredAt = x.now
 	validates := len(x.upstream.validators) > 0
+	if validates {
+		x.validated(a.status, nil)
+	}
 	d := x.decideFate(a)
 	x.upstream.decided = true
 	if d.fate == fatePass && x.result != stats.Bypass {

@@ -134,7 +134,7 @@ func (n *counters) addTo(s *stats.Snapshot) {
 		Requests: n.origin.requests.Load(), Failed: n.origin.failed.Load(), Again: n.origin.again.Load(), StoodIn: n.origin.stoodIn.Load(),
 	}
 	s.Fills.Started, s.Fills.Bytes, s.Fills.Done = n.fillsStarted.Load(), n.fillBytes.Load(), n.fillsDone.snapshot()
-	for status := cirque.LockDone; status <= cirque.LockWaitTimeout; status++ {
+	for status := cirque.LockWaiting; status <= cirque.LockUpstreamError; status++ {
 		if h, ok := n.lockWaits.Load(status); ok {
 			w := stats.LockWaits{Status: status.String()}
 			h.(*metric.Histogram).AddTo(&w.Time)
