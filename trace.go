@@ -13,22 +13,27 @@ import (
 //
 // Hooks run where the event happens, so they should be quick and must not panic. A hook must not
 // purge on its own goroutine, because a purge may wait for the write that called the hook. Hooks
-// may run concurrently, and after the request was answered: a fill or a background revalidation
-// reports to the trace of the request that began it. A request that reads along with a fill reports
-// a hit or a lock wait of its own.
+// may run concurrently, and after the request was answered: a fill reports to the trace of the
+// request that began it. A background revalidation of package middleware only reports RequestDone
+// there. It reports everything else to middleware's Config.Trace, and at a Handler to the trace
+// that the revalidation's own request has. A request that reads along with a fill reports a hit or
+// a lock wait of its own.
 //
 // A CacheTrace must not be changed once it is in use. It may serve any number of requests.
 type CacheTrace struct {
 	// LookupDone is called after each lookup in the Storage: for a response that varies, once for
-	// the vary record (its Meta has MetaVaryRecord) and once for the variant. It sets Meta,
-	// Duration and Err: nil if an entry was found, ErrNotFound if not, else the Storage failed.
+	// the vary record (its Meta has MetaVaryRecord) and once for the variant. Package middleware
+	// looks up again with the write permit and after each wait, so a plain miss calls LookupDone
+	// twice. It sets Meta, Duration and Err: nil if an entry was found, ErrNotFound if not, else
+	// the Storage failed.
 	LookupDone func(TraceEvent)
 
 	// Hit is called when a usable stored response was found, fresh or stale. It sets Meta and
 	// HitStatus.
 	Hit func(TraceEvent)
 
-	// Miss is called when nothing usable was found. It sets only Key.
+	// Miss is called when nothing usable was found. It sets only Key. A request can call it twice:
+	// package middleware does, if Config.HitFilter returns rules.ForceMiss at both its lookups.
 	Miss func(TraceEvent)
 
 	// ReaderJoined is called after Hit when the body that was found is still being written: the
@@ -52,8 +57,9 @@ type CacheTrace struct {
 	// request needed it.
 	Evicted func(key CompactCacheKey, err error)
 
-	// Purged is called when a purge has ended. It sets Duration and Err: the Storage's error, or
-	// ErrNotFound if there was nothing.
+	// Purged is called when the purge of a key has ended. It sets Duration and Err: the Storage's
+	// error, or ErrNotFound if there was nothing. A purge by package middleware calls it twice,
+	// because a URL has one key for each door.
 	Purged func(TraceEvent)
 
 	// RequestDone is called when a request is over: by a Handler when the answer was written, by a
