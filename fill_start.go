@@ -98,7 +98,7 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	case f.pending.void:
 		f.err = ErrPurged
 		f.refuse(Deferred)
-	case f.tracker.exceeds(opts.SizeHint):
+	case f.tracker.exceeds(opts.SizeHint): // unless the caller has checked that, as package middleware does
 		f.refuse(ResponseTooLarge)
 	case f.streams:
 		f.publish()

@@ -75,8 +75,16 @@ func (c *Cache) newFlight(client context.Context, waited bool, number uint64) *f
 	return f
 }
 
-// setOwner makes o the owner. It returns false, and changes nothing, if Close has stopped waiting
-// for a client's flight that is to become the cache's.
+// setOwner makes o the owner, and begins or stops to listen for what ends the flight:
+//
+//	owner          when the client leaves  when the context of Close ends
+//	ownedByClient  the flight ends         Close stops waiting for it
+//	ownedClaimed   the flight ends         the flight ends
+//	ownedByCache   nothing                 the flight ends
+//	ownedPassed    the flight ends         nothing: Close does not wait for it
+//
+// It returns false, and changes nothing, if Close has stopped waiting for a client's flight that is
+// to become the cache's.
 func (f *flight) setOwner(o owner) bool {
 	endsWithClient, endsWithClose := o != ownedByCache, o == ownedClaimed || o == ownedByCache
 	if f.stopClose != nil && (o == ownedPassed || f.owner == ownedByClient) {
