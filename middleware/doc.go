@@ -42,6 +42,13 @@
 // that Config.AuthorizePurge allows; by default it allows none. A response that is being fetched
 // during a purge is not stored.
 //
+// # Watching it, and ending it
+//
+// [Cache.Stats] returns counts and histograms. [Config].Trace is called at the events of all
+// requests, and [cirque.WithCacheTrace] gives one request a trace of its own. [Outcomes] reads what
+// Cache-Status says of one response. At shutdown, call [Cache.Close] after the Shutdown of the
+// server.
+//
 // # Files
 //
 // The files of a room are together, and the rooms are in the order in which a request first meets

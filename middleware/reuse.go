@@ -14,19 +14,7 @@ import (
 // stored part does not suffice.
 func (p *planner) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
 	x := p.transaction
-	var forced rules.ForcedFreshness
-	if x.cache.cfg.HitFilter != nil {
-		forced = guarded(hit, func() rules.ForcedFreshness { return x.cache.cfg.HitFilter(x.req, meta) })
-	}
-	if x.status.collapsed { // see noteShareable, which releases at once the waiters that may not share
-		p.unshared = forced != 0 || !rules.Shareable(meta, x.now)
-		if !p.unshared && !meta.Updated().Before(x.arrived) {
-			// RFC 9111 §4 (collapsed requests): the origin answered or validated after this request
-			// had come in. So the response is as good as one that was fetched for this request,
-			// even if its freshness ended during the wait.
-			forced = rules.ForceFresh
-		}
-	}
+	forced := p.forcedFreshness(meta, hit)
 	d := x.cache.policy.Reuse(meta, &x.directives, x.now, forced)
 	if meta.Has(cirque.MetaPartial) && !x.partSuffices(meta, hit, d) {
 		return false
@@ -60,6 +48,28 @@ func (p *planner) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
 		return true
 	}
 	return false
+}
+
+// forcedFreshness returns what overrides the entry's own freshness: the word of Config.HitFilter,
+// or ForceFresh if the request waited for this response and may share it. It notes in p.unshared
+// whether a request that waited may not share it; see noteShareable, which has then released all
+// who waited at once.
+func (p *planner) forcedFreshness(meta *cirque.CacheMeta, hit cirque.HitHandler) (forced rules.ForcedFreshness) {
+	x := p.transaction
+	if x.cache.cfg.HitFilter != nil {
+		forced = guarded(hit, func() rules.ForcedFreshness { return x.cache.cfg.HitFilter(x.req, meta) })
+	}
+	if !x.status.collapsed {
+		return forced
+	}
+	p.unshared = forced != 0 || !rules.Shareable(meta, x.now)
+	if !p.unshared && !meta.Updated().Before(x.arrived) {
+		// RFC 9111 §4 (collapsed requests): the origin answered or validated after this request had
+		// come in. So the response is as good as one that was fetched for this request, even if its
+		// freshness ended during the wait.
+		return rules.ForceFresh
+	}
+	return forced
 }
 
 // servesWhileRevalidated serves a stale entry that is revalidated in the background in the meantime
