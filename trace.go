@@ -58,7 +58,8 @@ type CacheTrace struct {
 
 	// RequestDone is called when a request is over: by a Handler when the answer was written, by a
 	// Transport when its body was closed, and by both when a revalidation in the background has
-	// ended. Package middleware calls it; HttpCache does not know the request.
+	// ended. It is not called for PURGE, upgrades and CONNECT. Package middleware calls it;
+	// HttpCache does not know the request.
 	RequestDone func(stats.Request)
 }
 

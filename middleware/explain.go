@@ -51,8 +51,8 @@ type Explanation struct {
 	Epoch   cirque.PurgeEpoch `json:"epoch"`          // of the latest purge of everything or of groups
 
 	Now Prospect `json:"now"`
-	// CacheStatus is what the cache knows of its member of that field so far (RFC 9211). It is empty
-	// if the answer would have none.
+	// CacheStatus is what the cache knows of its member of that field so far (RFC 9211). It is
+	// empty if the answer would have none.
 	CacheStatus string `json:"cacheStatus,omitempty"`
 	// Status is that of the answer, if it would come from the cache; else zero.
 	Status int `json:"status,omitempty"`
