@@ -68,6 +68,7 @@ TrackBodyBytes             .        .        .        .        .        .       
 ExceedsMaxObject           .        .        .        .        .        .        .        .        .        .        .
 SetLockClass               .        .        .        .        .        .        .        .        .        .        .
 PredictCacheable           .        .        .        .        .        .        .        .        .        .        .
+PredictionKey              .        .        .        .        .        .        .        .        .        .        .
 ResponseBecameUncacheable  .        .        .        .        .        .        .        .        .        .        .
 ResponseBecameCacheable    .        .        .        .        .        .        .        .        .        .        .
 Release                    .        .        .        .        .        .        .        .        .        .        .
@@ -389,6 +390,7 @@ var steps = map[string]func(s *stage){
 	"TrackBodyBytes":    func(s *stage) { require.True(s.t, s.c.TrackBodyBytes(1)) },
 	"ExceedsMaxObject":  func(s *stage) { require.False(s.t, s.c.ExceedsMaxObject(1)) },
 	"SetLockClass":      func(s *stage) { s.c.SetLockClass("other") },
+	"PredictionKey":     func(s *stage) { s.c.PredictionKey() },
 	"PredictCacheable":  func(s *stage) { require.True(s.t, s.c.PredictCacheable()) },
 	"ResponseBecameUncacheable": func(s *stage) {
 		s.c.ResponseBecameUncacheable(cirque.OriginNotCache)
