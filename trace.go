@@ -75,7 +75,7 @@ type CacheTrace struct {
 
 	// RequestDone is called when a request is over: by a Handler when the answer was written, by a
 	// Transport when its body was closed, and by both when a revalidation in the background has
-	// ended.
+	// ended. It is not called for PURGE, upgrades and CONNECT.
 	RequestDone func(stats.Request)
 }
 

@@ -17,7 +17,7 @@ func (p *planner) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
 	forced := p.forcedFreshness(meta, hit)
 	d := x.cache.policy.Reuse(meta, &x.directives, x.now, forced)
 	if x.dry != nil {
-		x.dry.decision, x.dry.forced = &d, forced
+		x.dry.decided, x.dry.decision = true, d
 	}
 	if meta.Has(cirque.MetaPartial) && !x.partSuffices(meta, hit, d) {
 		return false
