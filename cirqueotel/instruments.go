@@ -61,6 +61,14 @@ func requestInstruments() []instrument {
 
 func fillInstruments() []instrument {
 	return []instrument{
+		{name: "cirque.origin.requests", unit: "{request}", help: "Requests that the cache sent to the origin.",
+			read: func(s *stats.Snapshot, put put) { put(float64(s.Origin.Requests)) }},
+		{name: "cirque.origin.unused", unit: "{request}", help: "Requests to the origin that brought no answer for a client, by the reason.",
+			read: func(s *stats.Snapshot, put put) {
+				put(float64(s.Origin.Failed), "outcome", "failed")
+				put(float64(s.Origin.Again), "outcome", "again")
+				put(float64(s.Origin.StoodIn), "outcome", "stood-in")
+			}},
 		{name: "cirque.fills.started", unit: "{fill}", help: "Responses that the cache began to store.",
 			read: func(s *stats.Snapshot, put put) { put(float64(s.Fills.Started)) }},
 		{name: "cirque.fills.ended", unit: "{fill}", help: "Responses that the cache began to store, by how that ended.",

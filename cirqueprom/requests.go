@@ -35,6 +35,14 @@ func requestFamilies() []*family {
 					put(float64(n), source, result.String())
 				}
 			}),
+		counter("origin_requests_total", "Requests that the cache sent to the origin.", nil,
+			func(s *stats.Snapshot, put putNumber) { put(float64(s.Origin.Requests)) }),
+		counter("origin_unused_total", "Requests to the origin that brought no answer for a client, by the reason.", labels{"outcome"},
+			func(s *stats.Snapshot, put putNumber) {
+				put(float64(s.Origin.Failed), "failed")
+				put(float64(s.Origin.Again), "again")
+				put(float64(s.Origin.StoodIn), "stood-in")
+			}),
 		counter("uncached_total", "Responses of the origin that were not stored, by the reason.", labels{"reason"},
 			func(s *stats.Snapshot, put putNumber) { putByName(s.Uncached, nil, put) }),
 		counter("fills_started_total", "Responses that the cache began to store.", nil,
