@@ -82,7 +82,7 @@ type ExplainedVary struct {
 // VaryValue is a request field that the response varies by.
 type VaryValue struct {
 	Name    string   `json:"name"`
-	Values  []string `json:"values"`            // its lines; none if it is missing
+	Values  []string `json:"values"`             // its lines; none if it is missing
 	AsAsked []string `json:"as_asked,omitempty"` // what Config.Normalize made them of, if it changed them
 }
 
