@@ -26,6 +26,7 @@ func (l *Ledger) Compare(s stats.Snapshot) error {
 		same("durations, "+r.String(), s.Duration[r].Count, l.timed[r])
 		same("first bytes, "+r.String(), s.FirstByte[r].Count, l.answered[r])
 	}
+	l.compareTold(same)
 	same("requests to the origin", s.Origin.Requests, l.asked.Load())
 	same("fills that began, and fills that ended", s.Fills.Started, sum(s.Fills.Done))
 	for what, now := range map[string]int{
@@ -46,6 +47,26 @@ func (l *Ledger) Compare(s stats.Snapshot) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// compareTold compares what the hooks were told, if there are hooks.
+func (l *Ledger) compareTold(same func(what string, counted, seen uint64)) {
+	if l.told == nil {
+		return
+	}
+	var toldBypasses, seenBypasses uint64
+	for _, r := range stats.Results() {
+		for _, d := range stats.Doors() {
+			if r == stats.Bypass {
+				toldBypasses += l.told[told{d, r}]
+				seenBypasses += l.requests[d][r]
+				continue
+			}
+			same(fmt.Sprintf("requests at the %s that RequestDone was told of as %s", d, r), l.told[told{d, r}], l.requests[d][r])
+		}
+		same("bytes that RequestDone was told of, "+r.String(), l.toldOf[r], l.bytes[r])
+	}
+	same("bypasses that RequestDone was told of", toldBypasses, seenBypasses-l.kept)
 }
 
 // sumOf returns the right side of the equation in the doc of stats.Origin.

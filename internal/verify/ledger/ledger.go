@@ -3,7 +3,7 @@
 //
 // A Ledger stands on both sides of a door: around it, where the requests and answers of clients
 // pass, and behind it, where the origin is asked. Of each answer it knows the Cache-Status, from
-// which it tells the result. It does not use the counters or hooks of the cache.
+// which it tells the result. For that it uses neither counters nor hooks of the cache.
 package ledger
 
 import (
@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/middleware"
 	"github.com/cirquecache/cirque/stats"
 )
@@ -23,12 +24,36 @@ type Ledger struct {
 	requests map[stats.Door]map[stats.Result]uint64
 	timed    map[stats.Result]uint64 // those whose time is taken
 	answered map[stats.Result]uint64 // of these, those that had a header
+	kept     uint64                  // requests in which the cache took no part
 	bytes    map[stats.Result]uint64
-	purges   map[string]uint64 // by stats.Purges field
+	purges   map[string]uint64       // by stats.Purges field
+	told     map[told]uint64         // what RequestDone was told; nil: Trace was not called
+	toldOf   map[stats.Result]uint64 // the bytes in that
 
 	asked      atomic.Uint64 // requests to the origin
 	fetched    atomic.Uint64 // bytes of their bodies
 	unanswered atomic.Uint64 // without an answer, as a RoundTripper told
+}
+
+// told is what RequestDone says of a request.
+type told struct {
+	door   stats.Door
+	result stats.Result
+}
+
+// Trace returns hooks for the cache. Compare then also compares what they were told with what came
+// and went.
+func (l *Ledger) Trace() *cirque.CacheTrace {
+	l.told, l.toldOf = make(map[told]uint64), make(map[stats.Result]uint64)
+	return &cirque.CacheTrace{RequestDone: func(r stats.Request) {
+		if r.Background {
+			return
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.told[told{r.Door, r.Result}]++
+		l.toldOf[r.Result] += uint64(r.Bytes)
+	}}
 }
 
 // Handler returns cache.Handler(next) with the Ledger on both sides.
@@ -109,6 +134,7 @@ func (l *Ledger) note(cache *middleware.Cache, door stats.Door, r *http.Request,
 	}
 	if keptOut(r) {
 		l.requests[door][stats.Bypass]++
+		l.kept++
 		return
 	}
 	outcome, said := cache.Outcome(header)

@@ -66,12 +66,14 @@ func NewSuite(opts Options) *conformance.Suite {
 		}
 		lock := newLock()
 		cfg.Lock = lock
-		var miscount func(*stats.Snapshot)
+		s := &subject{lock: lock}
 		if opts.Miscount != nil {
-			miscount = opts.Miscount(&cfg)
+			s.miscount = opts.Miscount(&cfg)
+		} else {
+			cfg.Trace = s.ledger.Trace()
 		}
-		cache, err := middleware.New(cfg)
-		s := &subject{Cache: cache, lock: lock, miscount: miscount}
+		var err error
+		s.Cache, err = middleware.New(cfg)
 		if err != nil || opts.Explained == nil {
 			return s, err
 		}
