@@ -17,8 +17,8 @@ var ErrPurged = errors.New("cirque: purged while being fetched")
 // tracker, and tells the predictor how it ended. It outlives the request that began it. Either
 // Finish or Abort must be called; Abort after either does nothing.
 //
-// One goroutine at a time may write and end it. Readers, Awaited, Yield, Meta and Tag may be called
-// from others.
+// One goroutine at a time may write and end it. Readers, Awaited, Yield, Meta, Tag, Key and Written
+// may be called from others.
 type Fill struct {
 	slot
 	ctx     context.Context
@@ -33,6 +33,7 @@ type Fill struct {
 	unshared      bool
 	predictionKey CacheKey
 	tracker       sizeTracker
+	written       atomic.Int64 // tracker.seen, for other goroutines
 	cost          time.Duration
 	started       time.Time
 	older         storedEntry // the entry that the response is more recent than
@@ -51,8 +52,11 @@ func (f *Fill) Tag() Tag { return f.writer.Tag() }
 // Readers returns how many readers are attached to the body.
 func (f *Fill) Readers() int { return f.writer.Readers() }
 
+// Key returns the key under which the response is being stored.
+func (f *Fill) Key() CacheKey { return f.key }
+
 // Written returns the bytes of the body so far.
-func (f *Fill) Written() int64 { return f.tracker.seen }
+func (f *Fill) Written() int64 { return f.written.Load() }
 
 // NoCacheReason returns why nothing was or will be stored. It is empty as long as nothing prevents
 // that.
@@ -91,7 +95,9 @@ func (r *countedReader) Read(p []byte) (int, error) {
 
 // count counts n bytes that will be appended next.
 func (f *Fill) count(n int) {
-	if !f.tracker.add(int64(n)) && f.reason == "" {
+	within := f.tracker.add(int64(n))
+	f.written.Store(f.tracker.seen)
+	if !within && f.reason == "" {
 		f.refuse(ResponseTooLarge)
 	}
 }

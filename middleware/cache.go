@@ -36,6 +36,7 @@ type Cache struct {
 
 	underWay underWay
 	counters *counters
+	watchers watchers
 }
 
 // New returns a cache, or an error that lists what is wrong with cfg. The zero Config is a shared

@@ -50,6 +50,7 @@
 //	cache.go             New, Close and what all requests share
 //	stats.go             Stats: what the cache counts
 //	outcome.go           what Cache-Status says, for programs
+//	watch.go             hooks that are added while the cache runs; the fills under way
 //	stats_on.go          whether it counts
 //	stats_off.go         the same, in a build for benchmarks
 //	handler.go           door: Handler, in front of a handler
