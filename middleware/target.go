@@ -251,13 +251,17 @@ func (t *target) appendPathAndQuery(b []byte) []byte {
 	return b
 }
 
+// url returns the target as a URL, for people.
+func (t *target) url() string {
+	path := strings.TrimPrefix(t.path, "\x00") // of a target that is no path
+	if t.hasQuery {
+		path += "?" + t.query
+	}
+	return t.scheme + "://" + t.host + path
+}
+
 // origin names the origin (RFC 6454 §4). A cache group belongs to one origin.
 func (t *target) origin() string { return t.scheme + "://" + t.host }
-
-// url returns the target as a URL.
-func (t *target) url() string {
-	return t.origin() + strings.TrimPrefix(string(t.appendPathAndQuery(nil)), "\x00")
-}
 
 // at returns the target of a GET for u, a URI of the same origin.
 func (t *target) at(u *url.URL) target {

@@ -170,6 +170,8 @@ type Snapshot struct {
 	StorageErrors map[string]uint64 `json:"storage_errors"`
 	// Eviction is of the policy; nil where the Storage looks after itself.
 	Eviction *Eviction `json:"eviction,omitempty"`
+	// Curve is what other limits would do; empty where it is not estimated, or not known yet.
+	Curve []CurvePoint `json:"curve,omitempty"`
 	// BackgroundFailures are panics and errors of what no client waits for.
 	BackgroundFailures uint64 `json:"background_failures"`
 }
@@ -264,6 +266,17 @@ type Eviction struct {
 	// Age is the time from the storing of what was evicted to its eviction, in seconds. Where it is
 	// short there is too little memory.
 	Age Histogram `json:"age"`
+}
+
+// CurvePoint is the estimate for one limit. The points of a curve go from an eighth of today's limit
+// to eight times it, each twice the one before.
+type CurvePoint struct {
+	Size int64 `json:"size"` // bytes
+	// HitRatio is the share of the requests that what is stored would answer, ByteHitRatio that of
+	// the bytes: 0 to 1. Requests that are not for the cache, and those for what may not be stored,
+	// are not among them.
+	HitRatio     float64 `json:"hit_ratio"`
+	ByteHitRatio float64 `json:"byte_hit_ratio"`
 }
 
 // StorageReporter is a Storage that knows what it has. A tiered one has several elements.
