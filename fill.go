@@ -17,8 +17,8 @@ var ErrPurged = errors.New("cirque: purged while being fetched")
 // tracker, and tells the predictor how it ended. It outlives the request that began it. Either
 // Finish or Abort must be called; Abort after either does nothing.
 //
-// One goroutine at a time may write and end it. Readers, Awaited, Yield, Meta, Tag, Key and Written
-// may be called from others.
+// One goroutine at a time may write and end it. Readers, Awaited, Yield, Meta, Tag and Written may
+// be called from others.
 type Fill struct {
 	slot
 	ctx     context.Context
@@ -51,9 +51,6 @@ func (f *Fill) Tag() Tag { return f.writer.Tag() }
 
 // Readers returns how many readers are attached to the body.
 func (f *Fill) Readers() int { return f.writer.Readers() }
-
-// Key returns the key under which the response is being stored.
-func (f *Fill) Key() CacheKey { return f.key }
 
 // Written returns the bytes of the body so far.
 func (f *Fill) Written() int64 { return f.written.Load() }

@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
-	"github.com/cirquecache/cirque/internal/field"
 	"github.com/cirquecache/cirque/stats"
 )
 
@@ -121,10 +119,9 @@ func (p *places) list() []stats.Fill {
 		if fill == nil {
 			continue // it is about to begin
 		}
-		meta := fill.Meta()
 		all = append(all, stats.Fill{
-			URL: readableKey(fill.Key().Primary()), Began: h.begun, Status: meta.StatusCode(),
-			Written: fill.Written(), Length: field.Length(http.Header{"Content-Length": meta.Header().Values("Content-Length")}), Readers: fill.Readers(), Background: !f.waited,
+			URL: readableKey(h.primary), Began: h.begun, Status: h.status,
+			Written: fill.Written(), Length: h.length, Readers: fill.Readers(), Background: !f.waited,
 		})
 	}
 	slices.SortFunc(all, func(a, b stats.Fill) int { return a.Began.Compare(b.Began) })
