@@ -186,7 +186,8 @@ func (c *Console) route(w http.ResponseWriter, r *http.Request, name string) {
 		http.NotFound(w, r)
 		return
 	}
-	if r.Method != method && (method != http.MethodGet || r.Method != http.MethodHead) {
+	headToo := method == http.MethodGet && name != "events"
+	if r.Method != method && !(headToo && r.Method == http.MethodHead) {
 		w.Header().Set("Allow", method)
 		http.Error(w, "the method must be "+method, http.StatusMethodNotAllowed)
 		return

@@ -58,7 +58,7 @@ const askAbout = (one) => {
 	const form = $("ask");
 	form.elements.url.value = one.url;
 	form.elements.fields.value = "";
-	if (one.server) {
+	if (one.server && URL.canParse(one.url)) {
 		const url = new URL(one.url);
 		form.elements.fields.value = "Host: " + url.host;
 		form.elements.url.value = url.protocol + "//" + one.server + one.url.slice(one.url.indexOf("/", url.protocol.length + 2));

@@ -26,7 +26,7 @@ const exact = new Intl.NumberFormat("en");
 
 // count is a number of things, rate one a second.
 const count = (n) => (!known(n) ? "–" : n < 10000 ? exact.format(Math.round(n)) : compact.format(n));
-const rate = (n) => (!known(n) ? "–" : n === 0 ? "0" : n < 0.1 ? n.toFixed(2) : n < 10 ? n.toFixed(1) : count(n));
+const rate = (n) => (!known(n) ? "–" : n < 0.005 ? "0" : n < 0.1 ? n.toFixed(2) : n < 10 ? n.toFixed(1) : count(n));
 const percent = (n) => (!known(n) ? "–" : n > 0.9995 && n < 1 ? ">99.9\u00a0%" : (n * 100).toFixed(1) + "\u00a0%");
 
 const bytes = (n) => {
