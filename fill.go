@@ -35,8 +35,8 @@ var ErrPurged = errors.New("cirque: purged while being fetched")
 // (1) The EvictionManager evicts the new entry at once. (2) If only the vary record could not be
 // written, the readers get all of the body. Yield releases the waiters ahead of Abort.
 //
-// One goroutine at a time may write and end it. Readers, Awaited, Yield and Tag may be called
-// from others.
+// One goroutine at a time may write and end it. Readers, Awaited, Yield, Meta, Tag and Written may
+// be called from others.
 type Fill struct {
 	slot
 	ctx     context.Context
@@ -51,6 +51,7 @@ type Fill struct {
 	unshared      bool
 	predictionKey CacheKey
 	tracker       sizeTracker
+	written       atomic.Int64 // tracker.seen, for other goroutines
 	cost          time.Duration
 	started       time.Time
 	older         storedEntry // the entry that the response is more recent than
@@ -70,7 +71,7 @@ func (f *Fill) Tag() Tag { return f.writer.Tag() }
 func (f *Fill) Readers() int { return f.writer.Readers() }
 
 // Written returns the bytes of the body so far.
-func (f *Fill) Written() int64 { return f.tracker.seen }
+func (f *Fill) Written() int64 { return f.written.Load() }
 
 // NoCacheReason returns why nothing was or will be stored. It is empty as long as nothing prevents
 // that.
@@ -109,7 +110,9 @@ func (r *countedReader) Read(p []byte) (int, error) {
 
 // count counts n bytes that will be appended next.
 func (f *Fill) count(n int) {
-	if !f.tracker.add(int64(n)) && f.reason == "" {
+	within := f.tracker.add(int64(n))
+	f.written.Store(f.tracker.seen)
+	if !within && f.reason == "" {
 		f.refuse(ResponseTooLarge)
 	}
 }

@@ -29,7 +29,7 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 		ctx = trace.Background(ctx)
 		trace = c.traceOf(ctx)
 	}
-	b.meter = meterFor(x.door, x.req, trace)
+	b.meter = c.meterFor(x.door, x.req, trace)
 	b.client = context.WithValue(ctx, refreshKey{}, (*refresh)(nil)) // for IsRefresh: the value is not nil, only the pointer in it
 	fields := x.req.Header
 	if chain != nil {

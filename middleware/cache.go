@@ -40,6 +40,7 @@ type Cache struct {
 	curve    *curve
 	refusals refusals
 	has      [doorCount]atomic.Bool // the doors that were made
+	watchers watchers
 }
 
 // New returns a cache, or an error that lists what is wrong with cfg. The zero Config is a shared

@@ -69,6 +69,7 @@
 //	explain_text.go      Explain: the same in sentences
 //	entries.go           Entries: what is stored
 //	refusals.go          why the latest answers were not stored
+//	watch.go             hooks that are added while the cache runs; the fills under way
 //	stats_on.go          whether it counts
 //	stats_off.go         the same, in a build for benchmarks
 //	handler.go           door: Handler, in front of a handler

@@ -27,7 +27,7 @@ func (q *clientRequest) invalidate(a *reply, watched *post) (purged int) {
 	}
 	if groups := rules.InvalidatedGroups(asked, a.status, a.header); len(groups) > 0 {
 		err := q.cache.opts.Storage.Purges().PurgeGroups(context.WithoutCancel(q.client), q.target.origin(), groups...)
-		if q.cache.counters.purged(purgeByRequest, false, err) != nil {
+		if q.cache.purged(purgeByRequest, false, err, q.target.url, groups...) != nil {
 			q.cache.storageFailed("purge", err)
 		}
 	}
@@ -40,7 +40,7 @@ func (q *clientRequest) invalidateTarget(t *target, asked *http.Request, watched
 	if !ok {
 		return 0
 	}
-	err := q.cache.counters.purged(purgeByRequest, false, q.cache.opts.Purge(context.WithoutCancel(q.client), key))
+	err := q.cache.purged(purgeByRequest, false, q.cache.opts.Purge(context.WithoutCancel(q.client), key), t.url)
 	if err != nil && !errors.Is(err, cirque.ErrNotFound) {
 		q.cache.storageFailed("purge", err)
 	}

@@ -28,14 +28,20 @@ type meter struct {
 
 // newMeter returns the meter of r, which came in by d just now.
 func (c *Cache) newMeter(d door, r *http.Request) meter {
-	return meterFor(d, r, c.traceOf(r.Context()))
+	return c.meterFor(d, r, c.traceOf(r.Context()))
 }
 
 // meterFor is newMeter with the trace that hears of the request.
-func meterFor(d door, r *http.Request, trace *cirque.CacheTrace) meter {
+func (c *Cache) meterFor(d door, r *http.Request, trace *cirque.CacheTrace) meter {
 	m := meter{cameBy: d, arrived: time.Now()}
-	if trace != nil && trace.RequestDone != nil {
-		m.report, m.about = trace.RequestDone, &stats.Request{Request: r, Door: stats.Door(d)}
+	if trace != nil {
+		m.report = trace.RequestDone
+	}
+	if all := c.watchers.list.Load(); all != nil {
+		m.report = all.reportTo(m.report)
+	}
+	if m.report != nil {
+		m.about = &stats.Request{Request: r, Door: stats.Door(d)}
 	}
 	return m
 }
@@ -52,9 +58,10 @@ func (x *transaction) headerSent(status int) {
 	about := x.about
 	about.Background, about.Status = x.background, status
 	about.Fwd, about.FwdStatus, about.Stored, about.Detail = x.status.fwd, x.status.fwdStatus, x.status.stored, x.status.detail
-	about.TTL = x.status.ttl
+	about.TTL, about.URL = x.status.ttl, x.target.url()
 	if x.hc.Phase() != cirque.PhaseDisabled {
-		about.Key = x.hc.Key().String()
+		about.Key, about.Phase = x.hc.Key().String(), x.hc.Phase().String()
+		about.Lookup, about.LockWait = x.hc.Durations()
 	}
 	if meta := x.hc.Meta(); meta != nil && x.result.FromCache() {
 		about.Age = meta.Age(x.now)

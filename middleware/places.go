@@ -38,6 +38,10 @@ type holder struct {
 	client string // its address; empty if that is not known, or if no client waits
 	key    cirque.HashBinary
 	begun  time.Time // when its header came
+
+	primary string // the text of the key
+	status  int    // of the response
+	length  int64  // of its body; negative if unknown
 }
 
 // now returns how many fills have a place, and how many clients read along with them.
@@ -65,9 +69,11 @@ func (p *places) of(key cirque.HashBinary) (fills, readers int) {
 	return fills, readers
 }
 
-// holder returns for whom x's flight takes a place.
-func (x *transaction) holder() holder {
-	h := holder{key: x.hc.Key().PrimaryHash(), begun: x.now}
+// holder returns for whom x's flight takes a place, and for what: a response with this meta and a
+// body of this length.
+func (x *transaction) holder(meta *cirque.CacheMeta, length int64) holder {
+	key := x.hc.Key()
+	h := holder{key: key.PrimaryHash(), begun: x.now, primary: key.Primary(), status: meta.StatusCode(), length: length}
 	if !x.background && x.req.RemoteAddr != "" { // at the Transport door the client is not known
 		h.client, _, _ = net.SplitHostPort(x.req.RemoteAddr)
 	}

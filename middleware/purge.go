@@ -23,7 +23,7 @@ import (
 // requests.
 func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
 	err := c.purge(r, func(key cirque.CacheKey) error { return c.opts.Purge(ctx, key) })
-	return c.counters.purged(purgeOfKey, false, err)
+	return c.purged(purgeOfKey, false, err, c.publicURL(r))
 }
 
 // SoftPurge marks as stale what Purge would remove. It is validated before it is used again. If the
@@ -32,7 +32,7 @@ func (c *Cache) Purge(ctx context.Context, r *http.Request) error {
 func (c *Cache) SoftPurge(ctx context.Context, r *http.Request) error {
 	now := time.Now()
 	err := c.purge(r, func(key cirque.CacheKey) error { return c.opts.MarkStale(ctx, key, now) })
-	return c.counters.purged(purgeOfKey, true, err)
+	return c.purged(purgeOfKey, true, err, c.publicURL(r))
 }
 
 // PurgeAll makes the whole content of the Storage count as not found, whatever its namespace,
@@ -43,7 +43,7 @@ func (c *Cache) SoftPurge(ctx context.Context, r *http.Request) error {
 // its time does not depend on their number; their space is reused as new responses need it.
 func (c *Cache) PurgeAll(ctx context.Context) error {
 	c.mustBeNew()
-	return c.counters.purged(purgeOfAll, false, c.opts.Storage.Purges().PurgeAll(ctx))
+	return c.purged(purgeOfAll, false, c.opts.Storage.Purges().PurgeAll(ctx), nil)
 }
 
 // PurgeGroup does the same as PurgeAll, for all responses of r's origin that are in the cache group
@@ -62,7 +62,7 @@ func (c *Cache) PurgeGroup(ctx context.Context, r *http.Request, group string) e
 			}
 		}
 	}
-	return c.counters.purged(purgeOfGroup, false, errors.Join(errs...))
+	return c.purged(purgeOfGroup, false, errors.Join(errs...), c.publicURL(r), group)
 }
 
 // targets returns the target of r's URL behind each door. If r has a RequestURI, it is a server's
@@ -75,6 +75,14 @@ func (c *Cache) targets(r *http.Request) [doorCount]target {
 		targets[doorTransport] = c.target(doorTransport, r)
 	}
 	return targets
+}
+
+// publicURL returns a function that returns the URL that a purge by r is of.
+func (c *Cache) publicURL(r *http.Request) func() string {
+	return func() string {
+		t := c.target(doorHandler, r)
+		return t.url()
+	}
 }
 
 // purge calls purge with the key of r behind each door. It returns cirque.ErrNotFound if that found

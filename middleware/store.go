@@ -38,7 +38,7 @@ func (x *transaction) fill(meta *cirque.CacheMeta, src fillSource) fate {
 	if !x.flight.claim() {
 		return x.notFilled("closing", cirque.Deferred)
 	}
-	if !c.fills.take(x.flight, x.holder()) {
+	if !c.fills.take(x.flight, x.holder(meta, src.size)) {
 		// Those who wait go to the origin at once and together. If they went one by one, each of
 		// them would find no place.
 		return x.notFilled("too-many-fills", cirque.OriginNotCache)

@@ -35,7 +35,7 @@ func (f *refresh) takeOver(h *handlerDoor, r *http.Request) bool {
 	q.stripped = q.stripped || x.stripped
 	q.background = x.background
 	x.clientRequest, x.revalidator = q, h
-	x.hc.SetTrace(f.cache.traceOf(x.client))
+	x.hc.SetTrace(x.trace())
 	return true
 }
 

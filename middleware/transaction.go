@@ -80,7 +80,7 @@ func (x *transaction) enable(key cirque.CacheKey) {
 		x.hc.Enable(x.dry.options)
 	} else {
 		x.hc.Enable(x.cache.opts)
-		x.hc.SetTrace(x.cache.traceOf(x.client))
+		x.hc.SetTrace(x.trace())
 	}
 	if !x.cache.cfg.Private && x.req.Header["Authorization"] != nil {
 		// Authorization can decide whether the response may be stored (RFC 9111 §3.5). So requests

@@ -119,6 +119,8 @@ type Request struct {
 	Background bool // the cache made the request, to revalidate what it has served stale
 	Result     Result
 	Key        string // the key in readable form; empty if the request has none
+	URL        string // the public URL, as the cache sees it; empty if there was no answer
+	Phase      string // in which the walk ended: a cirque.CachePhase
 	Status     int    // of the answer; zero if there was none
 
 	// Fwd, FwdStatus, Stored and Detail are what Cache-Status says (RFC 9211 §2). Detail is why the
@@ -129,6 +131,8 @@ type Request struct {
 	Detail    string
 	TTL, Age  time.Duration
 
+	Lookup    time.Duration // spent in lookups
+	LockWait  time.Duration // spent waiting for another request's fill
 	FirstByte time.Duration // until the header was sent; zero if there was no answer
 	Duration  time.Duration // until the answer was over
 	Origin    time.Duration // from asking the origin to its header; zero if it was not asked

@@ -9,9 +9,14 @@
 //
 //	go run ./examples/reverseproxy -origin http://127.0.0.1:9000 -memory 64MiB -v
 //
+// To look at it while it works:
+//
+//	go run ./examples/reverseproxy -demo -console 127.0.0.1:8081
+//
 // -h lists the flags. The files, in the order in which a request meets them: options.go and size.go
-// (flags), cache.go (the parts of the cache), log.go, proxy.go and gateway.go (what is forwarded,
-// and through which front door of the cache), origin.go (the website).
+// (flags), cache.go (the parts of the cache), log.go and accesslog.go, proxy.go and gateway.go
+// (what is forwarded, and through which front door of the cache), origin.go and demo.go (the
+// website, and its visitors), console.go (the live page).
 package main
 
 import (
@@ -83,9 +88,48 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 	transport := newTransport()
 	defer transport.CloseIdleConnections()
 
-	handler := newProxy(origin, o.public, o.front, cache, transport)
+	announcements := stdout
+	if o.accessLog != "" {
+		announcements = stderr // standard output has the log, and nothing else
+	}
+	server := newServer(o, newProxy(origin, o.public, o.front, cache, transport), stdout, logger)
+	page, err := startConsole(o, cache, logger)
+	if err != nil {
+		return errors.Join(err, closeStore())
+	}
+	defer page.close()
+
+	announce(announcements, listener.Addr(), origin, demo)
+	page.announce(announcements)
+	var visitors visitors
+	if o.demo {
+		fmt.Fprintln(announcements, "The demo website has visitors now.")
+		visitors.come(siteURL(listener.Addr()))
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	visitors.leave()
+
+	grace, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+	defer cancel()
+	if server.Shutdown(grace) != nil {
+		_ = server.Close() // cuts responses that stream without end
+	}
+	_ = cache.Close(grace) // fills that do not end in time are aborted
+	return errors.Join(err, closeStore())
+}
+
+// newServer returns the server for the clients, with the logs that the flags want around handler.
+func newServer(o *options, handler http.Handler, stdout io.Writer, logger *slog.Logger) *http.Server {
 	if o.verbose {
 		handler = logRequests(handler, logger)
+	}
+	if o.accessLog != "" {
+		handler = logAccess(handler, o.accessLog, stdout)
 	}
 	server := &http.Server{
 		Handler: handler,
@@ -98,31 +142,21 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 	}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
-
-	announce(stdout, listener.Addr(), origin, demo)
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err = <-failed:
-	case <-ctx.Done():
-	}
-
-	grace, cancel := context.WithTimeout(context.Background(), shutdownGrace)
-	defer cancel()
-	if server.Shutdown(grace) != nil {
-		_ = server.Close() // cuts responses that stream without end
-	}
-	_ = cache.Close(grace) // fills that do not end in time are aborted
-	return errors.Join(err, closeStore())
+	return server
 }
 
-// announce prints where the cache listens and, for the demo, what to try.
-func announce(w io.Writer, listening net.Addr, origin fmt.Stringer, demo bool) {
+// siteURL returns the URL of what listens there, for clients on this machine.
+func siteURL(listening net.Addr) string {
 	host, port, _ := net.SplitHostPort(listening.String())
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
-	url := "http://" + net.JoinHostPort(host, port)
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// announce prints where the cache listens and, for the demo, what to try.
+func announce(w io.Writer, listening net.Addr, origin fmt.Stringer, demo bool) {
+	url := siteURL(listening)
 	fmt.Fprintf(w, "serving %s from the cache at %s\n", origin, url)
 	if !demo {
 		return

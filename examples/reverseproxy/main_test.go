@@ -24,6 +24,7 @@ const patience = 10 * time.Second
 type running struct {
 	url  string
 	log  *logBuffer
+	rest chan string // what it prints after the first line
 	stop func() (exit int)
 }
 
@@ -47,7 +48,16 @@ func start(t *testing.T, args ...string) *running {
 	lines := bufio.NewReader(stdout)
 	first, err := lines.ReadString('\n')
 	require.NoError(t, err, "the program ended: %s", p.log)
-	go io.Copy(io.Discard, lines)
+	p.rest = make(chan string, 100)
+	go func() {
+		defer close(p.rest)
+		for line, err := lines.ReadString('\n'); err == nil; line, err = lines.ReadString('\n') {
+			select {
+			case p.rest <- line:
+			default: // nobody reads them
+			}
+		}
+	}()
 	p.url = regexp.MustCompile(`at (http://\S+)\n`).FindStringSubmatch(first)[1]
 	return p
 }

@@ -62,6 +62,7 @@ func newDemoSite(pause time.Duration) http.Handler {
 		w.Header().Set("Cache-Control", "private, no-store")
 		fmt.Fprintf(w, "answer %d, for you alone\n", answers.Add(1))
 	})
+	addDemoPages(mux, pause/10)
 	// Server-sent events, without end.
 	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
