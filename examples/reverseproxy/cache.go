@@ -78,11 +78,10 @@ func inFront(disk cirque.Storage, limit int64, policy string) (cirque.Storage, e
 	return tiered.New(memory, disk, tiered.Config{UpperEviction: manager}), nil
 }
 
-// limitGarbage makes the collector work harder before the process grows past about twice the cache.
-// That is where it would usually stop by itself; a burst of requests could carry it further. The
-// soft limit leaves room for the connections, and a GOMEMLIMIT in the environment stands.
-func limitGarbage(memory size) {
+// limitGarbage makes the garbage collector keep the process near the size of its cache. Without a
+// limit, the heap doubles before it is collected. A GOMEMLIMIT in the environment takes precedence.
+func limitGarbage(cache *middleware.Cache) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(memory)/4*9 + 48<<20)
+		debug.SetMemoryLimit(middleware.SoftMemoryLimit(cache))
 	}
 }

@@ -79,7 +79,7 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	limitGarbage(o.memory)
+	limitGarbage(cache)
 	transport := newTransport()
 	defer transport.CloseIdleConnections()
 
