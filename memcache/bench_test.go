@@ -57,8 +57,8 @@ func BenchmarkHit(b *testing.B) {
 	})
 }
 
-// BenchmarkWrite replaces an entry by a body of known or of unknown length, which comes in pieces of
-// 32 KiB.
+// BenchmarkWrite replaces an entry by a body of known or of unknown length, which comes in pieces
+// of 32 KiB.
 func BenchmarkWrite(b *testing.B) {
 	for _, size := range []int{1 << 10, 32 << 10, 1 << 20} {
 		for name, hint := range map[string]int64{"Known": int64(size), "Unknown": -1} {

@@ -2,8 +2,6 @@ package memcache
 
 import (
 	"encoding/binary"
-	"sync/atomic"
-	"unsafe"
 
 	"github.com/cirquecache/cirque"
 )
@@ -24,13 +22,12 @@ const (
 )
 
 // record is what a shard knows of an entry. It has no pointers, so that the garbage collector never
-// scans a million of them. The shard's lock guards all but refs.
+// scans a million of them. The shard's lock guards it.
 //
 // The block of an entry is one piece of a page: key text, encoded meta, and the body if that is
 // inline.
 //
-// INVARIANT: while refs is above zero, weight() bytes of the budget are reserved for the entry. The
-// reference of the table counts inTable, that of each open hit one.
+// INVARIANT: while a record is in the index, weight() bytes of the budget are reserved for it.
 type record struct {
 	hash         cirque.HashBinary // the combined one
 	tag          cirque.Tag
@@ -38,13 +35,7 @@ type record struct {
 
 	identity, meta uint32 // lengths of the first two parts of the block
 	inline         uint32 // length of the third; outside: the body is in shard.bodies
-
-	refs atomic.Int32
 }
-
-// inTable is the count of the table's reference. It lets the last hit to close see whether the
-// entry is still in the table.
-const inTable = 1 << 30
 
 // outside is the length of the inline part of a body that is not inline.
 const outside = 1<<32 - 1
@@ -88,67 +79,6 @@ func (s *records) put(i uint32) {
 	s.at(i).page = noPage
 	s.free = append(s.free, i)
 }
-
-// body is a finished body outside of the block of its entry.
-//
-// INVARIANT: while refs is above zero, charged bytes of the budget are reserved for the body. The
-// entry has one reference. The write that the body came from has another while readers are attached
-// to it.
-type body struct {
-	segments [][]byte // none is empty
-	size     int64
-	charged  int64
-	refs     atomic.Int32
-
-	// held points to MemCache.held. Nil: the body is too small to be counted there.
-	held *atomic.Int64
-	// holds counts inTable while the entry is in the table, one while its record is open, and one
-	// while readers of the write that it came from are attached.
-	holds atomic.Int32
-}
-
-// heldMin is the least size of a body that counts as held while it is read. A hit on a smaller one
-// is soon over, and need not change a counter that all hits share.
-const heldMin = 64 << 10
-
-// hold says that somebody has begun to read the body. The entry must not leave the table during the
-// call.
-func (b *body) hold() {
-	if b != nil && b.held != nil && b.holds.Add(1) == inTable+1 {
-		b.held.Add(b.charged)
-	}
-}
-
-// letGo ends a hold.
-func (b *body) letGo() {
-	if b != nil && b.held != nil && b.holds.Add(-1) == inTable {
-		b.held.Add(-b.charged)
-	}
-}
-
-// enter says that the entry is in the table now.
-func (b *body) enter() {
-	if b.held != nil {
-		b.holds.Add(inTable)
-	}
-}
-
-// leave says that the entry is no longer in the table.
-func (b *body) leave() {
-	if b.held != nil && b.holds.Add(-inTable) > 0 {
-		b.held.Add(-b.charged)
-	}
-}
-
-// release gives up one reference.
-func (b *body) release(budget *cirque.Budget) {
-	if b.refs.Add(-1) == 0 {
-		budget.Release(b.charged)
-	}
-}
-
-// text returns b as a string. b must never change again.
-func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // readBlockHeader reads the header of the block at the start of b: the number of its record, and
 // its length.

@@ -3,9 +3,16 @@
 //
 // # Memory
 //
-// Key text, meta and small bodies lie one after the other in pointer-free pages. The records of the
-// table are pointer-free too, so that a million entries are little work for the garbage collector.
-// A larger body is a few pointer-free segments. A hit copies neither header nor body.
+// Key text, meta and bodies up to 4 KiB lie one after the other in pages. A larger body is a few
+// segments. Both are outside of the Go heap where the system has anonymous mappings (Linux),
+// because the garbage collector lets a heap double before it collects. The records of the table are
+// on the heap and without pointers, so that a million entries are little work for the collector.
+//
+// A hit copies the header, and a body of up to 4 KiB, so nothing refers to a page outside of its
+// shard's lock. A larger body is counted: its segments are freed when it is out of the table and
+// the last hit on it is closed. Whoever gets its bytes from an io.WriterTo must not keep them, as
+// io.Writer says. A hit that is not closed is found by the garbage collector, reported, and gives
+// back what it held. The build tag cirque_check makes every use of freed memory a fault.
 //
 // Everything is reserved from the Budget before it is allocated: the segments of writes under way,
 // and entries until they are out of the table and their last reader has closed. Not counted are:
@@ -13,7 +20,8 @@
 //   - released blocks in pages that are still in use, at most an eighth of these pages;
 //   - one page of at most 64 KiB for each of 256 shards;
 //   - the table itself, which does not shrink when entries leave;
-//   - the old bytes of an entry with a new meta, while a hit still reads them.
+//   - free memory that is kept for later: 4 MiB, or a thirty-second of what is in use if that is more;
+//   - the copies that open hits have of headers and small bodies.
 //
 // # Locking
 //
@@ -26,10 +34,12 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/offheap"
 	"github.com/cirquecache/cirque/internal/stream"
 )
 
@@ -46,6 +56,14 @@ type Config struct {
 	// StallTimeout is how long one reader of an unlinked write may delay the others. Zero or less:
 	// 30 seconds.
 	StallTimeout time.Duration
+
+	// Heap keeps all memory on the Go heap. By default pages and bodies are outside of it, where
+	// the system has anonymous mappings (Linux): the garbage collector would let them take twice
+	// their size.
+	Heap bool
+
+	// Logger is told, once, that a hit was not closed. Nil: slog.Default().
+	Logger *slog.Logger
 }
 
 const shardCount = 256
@@ -59,11 +77,14 @@ var (
 // goroutines and needs no closing. Use New.
 type MemCache struct {
 	budget *cirque.Budget
+	memory *offheap.Memory
 	bodies stream.Options // for every write under way, without its SizeHint
 	tags   atomic.Uint64  // the last tag that was used
 	purges cirque.PurgeState
 	held   atomic.Int64 // see Held
 	shards [shardCount]shard
+
+	forgotten forgotten
 }
 
 var (
@@ -75,17 +96,21 @@ var (
 
 // New returns an empty MemCache.
 func New(config Config) *MemCache {
+	memory := offheap.New(config.Heap)
 	c := &MemCache{
 		budget: config.Budget,
+		memory: memory,
 		bodies: stream.Options{
+			Memory:       memory,
 			Reserve:      config.Budget.Reserve,
 			Release:      config.Budget.Release,
 			Window:       config.Window,
 			StallTimeout: config.StallTimeout,
 		},
 	}
+	c.forgotten.logger = config.Logger
 	for i := range c.shards {
-		c.shards[i].init(config.Budget)
+		c.shards[i].init(config.Budget, memory)
 	}
 	return c
 }
@@ -109,6 +134,10 @@ func (c *MemCache) Len() int {
 	}
 	return n
 }
+
+// Forgotten returns how many hits were found by the garbage collector instead of being closed. Each
+// has kept its memory until then.
+func (c *MemCache) Forgotten() int64 { return c.forgotten.count.Load() }
 
 // Held implements [cirque.HoldingStorage], for bodies of 64 KiB and more.
 func (c *MemCache) Held() int64 { return c.held.Load() }
