@@ -22,8 +22,9 @@ import (
 //
 // INVARIANT: used never exceeds limit.
 type Budget struct {
-	limit int64
-	used  atomic.Int64
+	limit  int64
+	used   atomic.Int64
+	medium atomic.Uint32 // a Medium
 
 	// Written once, by EvictWith, before the Budget is shared. evict gives up entries worth at
 	// least the bytes asked for, tells the trace, and reports whether there were any. evictable
@@ -64,6 +65,33 @@ type LimitedStorage interface {
 	// Limit returns how many bytes of responses it can hold altogether; zero or less where there is
 	// no limit.
 	Limit() int64
+}
+
+// Medium says where a Storage keeps what it reserves from a Budget.
+type Medium uint8
+
+const (
+	// MediumHeap is the Go heap, which the garbage collector lets grow beyond the limit.
+	MediumHeap Medium = iota
+	// MediumOffHeap is memory that the garbage collector does not count, apart from bookkeeping.
+	MediumOffHeap
+	// MediumDisk is a file system.
+	MediumDisk
+)
+
+// SetMedium is called by the Storage that uses b, when it is made.
+func (b *Budget) SetMedium(m Medium) {
+	if b != nil {
+		b.medium.Store(uint32(m))
+	}
+}
+
+// Medium returns what SetMedium has set: by default MediumHeap.
+func (b *Budget) Medium() Medium {
+	if b == nil {
+		return MediumHeap
+	}
+	return Medium(b.medium.Load())
 }
 
 // NewBudget returns a Budget of limit bytes. Until EvictWith is called, a reservation that does not

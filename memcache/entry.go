@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/offheap"
 )
 
 const (
@@ -50,11 +51,13 @@ func (r *record) blockSize() uint32 {
 // weight returns the bytes reserved for the entry without a body outside.
 func (r *record) weight() int64 { return entryOverhead + int64(r.blockSize()) }
 
-// recordsPerChunk records are one object, which never moves.
-const recordsPerChunk = 64
+// recordsPerChunk records are one allocation, which never moves. It is large enough to be outside of
+// the heap.
+const recordsPerChunk = 128
 
 // records are those of a shard. Its methods are called with the shard's lock held.
 type records struct {
+	memory *offheap.Memory
 	chunks []*[recordsPerChunk]record
 	free   []uint32
 }
@@ -64,7 +67,7 @@ func (s *records) at(i uint32) *record { return &s.chunks[i/recordsPerChunk][i%r
 // take returns the number of a free record.
 func (s *records) take() uint32 {
 	if len(s.free) == 0 {
-		s.chunks = append(s.chunks, new([recordsPerChunk]record))
+		s.chunks = append(s.chunks, recordsIn(s.memory.Alloc(chunkSize)[:chunkSize]))
 		for n := range uint32(recordsPerChunk) {
 			s.free = append(s.free, uint32(len(s.chunks))*recordsPerChunk-1-n)
 		}

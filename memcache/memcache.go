@@ -4,9 +4,8 @@
 // # Memory
 //
 // Key text, meta and bodies up to 4 KiB lie one after the other in pages. A larger body is a few
-// segments. Both are outside of the Go heap where the system has anonymous mappings (Linux),
-// because the garbage collector lets a heap double before it collects. The records of the table are
-// on the heap and without pointers, so that a million entries are little work for the collector.
+// segments. These and the table are outside of the Go heap where the system has anonymous mappings
+// (Linux), because the garbage collector lets a heap double before it collects.
 //
 // A hit copies the header, and a body of up to 4 KiB, so nothing refers to a page outside of its
 // shard's lock. A larger body is counted: its segments are freed when it is out of the table and
@@ -20,7 +19,7 @@
 //   - released blocks in pages that are still in use, at most an eighth of these pages;
 //   - one page of at most 64 KiB for each of 256 shards;
 //   - the table itself, which does not shrink when entries leave;
-//   - free memory that is kept for later: 4 MiB, or a thirty-second of what is in use if that is more;
+//   - free memory kept for later: 4 MiB, or a 64th of what is in use if that is more;
 //   - the copies that open hits have of headers and small bodies.
 //
 // # Locking
@@ -45,8 +44,9 @@ import (
 
 // Config configures a MemCache. The zero Config is a cache without limit: give it a Budget.
 type Config struct {
-	// Budget limits the memory. Other users of memory may share it. Without a call of its EvictWith
-	// with the MemCache and an EvictionManager, it can refuse but not evict. Nil: no limit.
+	// Budget limits the memory. New sets its Medium. Other users of memory may share it. Without a
+	// call of its EvictWith with the MemCache and an EvictionManager, it can refuse but not evict.
+	// Nil: no limit.
 	Budget *cirque.Budget
 
 	// Window is how many bytes of its body an unlinked write keeps for its readers. Zero or less:
@@ -109,6 +109,9 @@ func New(config Config) *MemCache {
 		},
 	}
 	c.forgotten.logger = config.Logger
+	if !memory.OnHeap() {
+		c.budget.SetMedium(cirque.MediumOffHeap)
+	}
 	for i := range c.shards {
 		c.shards[i].init(config.Budget, memory)
 	}

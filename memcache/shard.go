@@ -27,7 +27,7 @@ func (s *shard) init(budget *cirque.Budget, memory *offheap.Memory) {
 	s.bodies = make(map[uint32]*body)
 	s.writes = make(map[cirque.HashBinary]*write)
 	s.pages.current = noPage
-	s.pages.memory = memory
+	s.index.memory, s.records.memory, s.pages.memory = memory, memory, memory
 	s.budget = budget
 }
 

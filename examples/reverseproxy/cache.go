@@ -2,8 +2,6 @@ package main
 
 import (
 	"log/slog"
-	"os"
-	"runtime/debug"
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/diskcache"
@@ -76,12 +74,4 @@ func inFront(disk cirque.Storage, limit int64, policy string) (cirque.Storage, e
 	memory := memcache.New(memcache.Config{Budget: budget})
 	budget.EvictWith(manager, memory)
 	return tiered.New(memory, disk, tiered.Config{UpperEviction: manager}), nil
-}
-
-// limitGarbage makes the garbage collector keep the process near the size of its cache. Without a
-// limit, the heap doubles before it is collected. A GOMEMLIMIT in the environment takes precedence.
-func limitGarbage(cache *middleware.Cache) {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(middleware.SoftMemoryLimit(cache))
-	}
 }

@@ -10,8 +10,8 @@
 //	go run ./examples/reverseproxy -origin http://127.0.0.1:9000 -memory 64MiB -v
 //
 // -h lists the flags. The parts are in the order of a request's way: options.go (flags), cache.go (what
-// the cache is made of), log.go, proxy.go (what is forwarded, and by which of the cache's front
-// doors), origin.go (the website).
+// the cache is made of), memory.go (the heap), log.go, proxy.go (what is forwarded, and by which of
+// the cache's front doors), origin.go (the website).
 package main
 
 import (
@@ -79,7 +79,7 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	limitGarbage(cache)
+	limit := newHeapLimit(cache)
 	transport := newTransport()
 	defer transport.CloseIdleConnections()
 
@@ -93,6 +93,7 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 		// is no WriteTimeout: a response may be long, or an endless stream of events.
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
+		ConnState:         limit.connState,
 		Protocols:         new(http.Protocols),
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}

@@ -12,7 +12,7 @@
 // run of eight slots of one size. See run.go and slab.go.
 //
 // A freed run stays resident for the next allocation. When the resident free runs are more than a
-// thirty-second of what is in use, the largest of them go back to the system. The addresses stay
+// 64th of what is in use, the largest of them go back to the system. The addresses stay
 // reserved, so fragmentation takes address space and no memory.
 //
 // # Where there are no mappings
@@ -157,7 +157,7 @@ func (m *Memory) Free(b []byte) {
 }
 
 // slack returns how many free pages may stay resident. Called with mu held.
-func (m *Memory) slack() int { return max(m.used/32, minSlack) }
+func (m *Memory) slack() int { return max(m.used/64, minSlack) }
 
 // minSlack is the slack of a Memory with little in use, in pages.
 const minSlack = 4 << 20 / pageSize

@@ -86,7 +86,7 @@ func TestAllocationsDoNotOverlap(t *testing.T) {
 					stats := m.Stats()
 					require.LessOrEqual(t, int64(sum), stats.Used)
 					require.LessOrEqual(t, stats.Used, int64(sum)+classes*slabSlots*maxSlot)
-					require.LessOrEqual(t, stats.Free, max(stats.Used/32, minSlack*pageSize))
+					require.LessOrEqual(t, stats.Free, max(stats.Used/64, minSlack*pageSize))
 				}
 			}
 		}
