@@ -138,6 +138,25 @@ func (c *MemCache) Len() int {
 	return n
 }
 
+// Stats says what a MemCache holds. The bytes are those of the process, apart from the Go heap; see
+// [cirque.Budget.Used] for what is reserved.
+type Stats struct {
+	Entries     int   // as Len
+	OffHeapUsed int64 // bytes of pages, bodies and table, with what allocations round up to
+	OffHeapFree int64 // bytes that are free and not yet given back to the system
+	Held        int64 // as Held
+	Forgotten   int64 // as Forgotten
+}
+
+// Stats returns what c holds now.
+func (c *MemCache) Stats() Stats {
+	memory := c.memory.Stats()
+	return Stats{
+		Entries: c.Len(), OffHeapUsed: memory.Used, OffHeapFree: memory.Free,
+		Held: c.Held(), Forgotten: c.Forgotten(),
+	}
+}
+
 // Forgotten returns how many hits were found by the garbage collector instead of being closed. Each
 // has kept its memory until then.
 func (c *MemCache) Forgotten() int64 { return c.forgotten.count.Load() }

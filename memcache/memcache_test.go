@@ -5,10 +5,12 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/eviction"
 	"github.com/cirquecache/cirque/storagetest"
 )
 
@@ -112,4 +114,40 @@ func TestUpdateMetaWithoutRoomChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	defer h.Close()
 	require.Equal(t, old, got)
+}
+
+// A lower limit gives memory back, not only room for others.
+func TestMemoryFollowsTheLimit(t *testing.T) {
+	const high, low = 64 << 20, 8 << 20
+	budget := cirque.NewBudget(high)
+	c := New(Config{Budget: budget})
+	if c.memory.OnHeap() || checksUse {
+		t.Skip("the collector frees the memory, or it is kept for a while")
+	}
+	manager, err := eviction.New("lru", high)
+	require.NoError(t, err)
+	budget.EvictWith(manager, c)
+	fill := func() {
+		for i := range 20_000 {
+			key := keyOf(i)
+			weight := put(t, c, key, newMeta(), make([]byte, 1+i*7919%20_000))
+			for _, victim := range manager.Admit(key.Compact(), weight, time.Time{}, 0) {
+				require.NoError(t, c.Purge(t.Context(), victim, cirque.PurgeEviction))
+			}
+		}
+	}
+	within := func(limit int64) {
+		t.Helper()
+		stats := c.Stats()
+		require.LessOrEqual(t, stats.OffHeapUsed+stats.OffHeapFree, limit+limit/8+shardCount*maxPage/2)
+		require.Greater(t, stats.OffHeapUsed, limit/2)
+		require.Equal(t, c.Len(), stats.Entries)
+	}
+	fill()
+	within(high)
+	budget.SetLimit(low)
+	within(low)
+	budget.SetLimit(high)
+	fill()
+	within(high)
 }

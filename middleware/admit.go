@@ -111,7 +111,8 @@ func (c *Cache) holds(key cirque.CacheKey, meta *cirque.CacheMeta, length int64)
 		length *= 2
 	}
 	about := 2 * int64(len(key.Primary())+meta.MetaSize())
-	return c.limit <= 0 || max(length, 0)+about+bookkeeping <= c.limit
+	limit := cirque.StorageLimit(c.opts.Storage)
+	return limit <= 0 || max(length, 0)+about+bookkeeping <= limit
 }
 
 // storable applies the rules and the response filter.

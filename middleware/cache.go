@@ -19,7 +19,6 @@ type Cache struct {
 	namespaces [doorCount]string
 	public     publicOrigin
 
-	limit         int64 // of the Storage; zero or less: none is known
 	fills         places
 	revalidations turns
 	flights       flights
@@ -54,7 +53,6 @@ func New(cfg Config) (*Cache, error) {
 		public:        public,
 		opts:          opts,
 		policy:        cfg.policy(),
-		limit:         cirque.StorageLimit(opts.Storage),
 		fills:         places{max: cfg.MaxFills, patience: cfg.LockAge},
 		revalidations: turns{max: cfg.MaxRevalidations, patience: cfg.LockAge},
 		namespaces:    namespaces(cfg.Namespace),

@@ -162,17 +162,6 @@ func (m *Memory) slack() int { return max(m.used/64, minSlack) }
 // minSlack is the slack of a Memory with little in use, in pages.
 const minSlack = 4 << 20 / pageSize
 
-// Trim gives all free memory back to the system.
-func (m *Memory) Trim() {
-	if m.heap {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.giveBack(0)
-	m.count()
-}
-
 func (m *Memory) count() {
 	m.usedBytes.Store(int64(m.used) * pageSize)
 	m.freeBytes.Store(int64(m.regions.dirty.pages) * pageSize)

@@ -95,8 +95,8 @@ func TestAllocationsDoNotOverlap(t *testing.T) {
 			m.Free(a.b)
 		}
 		requireConsistent(t, m)
-		m.Trim()
-		require.Zero(t, m.Stats())
+		require.Zero(t, m.Stats().Used)
+		require.LessOrEqual(t, m.Stats().Free, int64(minSlack*pageSize))
 	}
 }
 
@@ -193,8 +193,7 @@ func TestFreedMemoryGoesBackToTheSystem(t *testing.T) {
 		m.Free(b)
 	}
 	require.Less(t, resident(t), before+20<<20)
-	m.Trim()
-	require.Zero(t, m.Stats())
+	require.Zero(t, m.Stats().Used)
 }
 
 func TestMappingsGoWithTheirMemory(t *testing.T) {
