@@ -19,7 +19,7 @@
 //   - released blocks in pages that are still in use, at most an eighth of these pages;
 //   - one page of at most 64 KiB for each of 256 shards;
 //   - the table itself, which does not shrink when entries leave;
-//   - free memory kept for later: 4 MiB, or a 64th of what is in use if that is more;
+//   - free memory kept for later: 4 MiB, or a 32nd of what is in use if that is more;
 //   - the copies that open hits have of headers and small bodies.
 //
 // # Locking

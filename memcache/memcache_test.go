@@ -139,7 +139,7 @@ func TestMemoryFollowsTheLimit(t *testing.T) {
 	within := func(limit int64) {
 		t.Helper()
 		stats := c.Stats()
-		require.LessOrEqual(t, stats.OffHeapUsed+stats.OffHeapFree, limit+limit/8+shardCount*maxPage/2)
+		require.LessOrEqual(t, stats.OffHeapUsed+stats.OffHeapFree, limit+limit/8+shardCount*maxPage/2+4<<20)
 		require.Greater(t, stats.OffHeapUsed, limit/2)
 		require.Equal(t, c.Len(), stats.Entries)
 	}

@@ -11,9 +11,9 @@
 // some consecutive pages. A large allocation is a run. A small one is a slot of a slab, which is a
 // run of eight slots of one size. See run.go and slab.go.
 //
-// A freed run stays resident for the next allocation. When the resident free runs are more than a
-// 64th of what is in use, the largest of them go back to the system. The addresses stay
-// reserved, so fragmentation takes address space and no memory.
+// Free runs, and free slots, stay resident for the next allocation. When there are more of one kind
+// than a 64th of what is in use, the largest runs, or the slots of the slab, go back to the system.
+// The addresses stay reserved, so fragmentation takes address space and no memory.
 //
 // # Where there are no mappings
 //
@@ -58,14 +58,18 @@ type Memory struct {
 	regions regions
 	slabs   [classes]uint32 // by class: the first slab with a free slot
 	used    int             // pages in runs that are allocated
-	check   checker
+
+	freeSlots   int // bytes of free slots that are not hollow
+	hollowPages int // within hollow slots
+
+	check checker
 
 	usedBytes, freeBytes atomic.Int64 // see Stats
 }
 
 // Stats says what a Memory holds, in bytes.
 type Stats struct {
-	Used int64 // allocated, with what allocations round up to
+	Used int64 // allocated, with what allocations round up to and the resident free slots of slabs
 	Free int64 // free and resident
 }
 
@@ -160,9 +164,9 @@ func (m *Memory) Free(b []byte) {
 func (m *Memory) slack() int { return max(m.used/64, minSlack) }
 
 // minSlack is the slack of a Memory with little in use, in pages.
-const minSlack = 4 << 20 / pageSize
+const minSlack = 2 << 20 / pageSize
 
 func (m *Memory) count() {
-	m.usedBytes.Store(int64(m.used) * pageSize)
+	m.usedBytes.Store(int64(m.used-m.hollowPages) * pageSize)
 	m.freeBytes.Store(int64(m.regions.dirty.pages) * pageSize)
 }

@@ -1,9 +1,11 @@
 package offheap
 
 import (
+	"math/bits"
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -129,6 +131,21 @@ func requireConsistent(t *testing.T, m *Memory) {
 			i += int(p.n)
 		}
 	}
+	free, hollow := 0, 0
+	for number := range r.all {
+		for _, p := range r.all[number].pages {
+			if p.kind != slabRun {
+				continue
+			}
+			require.Zero(t, p.taken&p.hollow)
+			free += bits.OnesCount8(^p.taken&^p.hollow) * slotSize(int(p.class))
+			for from, to := range freePages(p.hollow, slotSize(int(p.class))) {
+				hollow += to - from
+			}
+		}
+	}
+	require.Equal(t, m.freeSlots, free)
+	require.Equal(t, m.hollowPages, hollow)
 	require.Equal(t, m.used, used)
 	require.Equal(t, r.dirty.pages, dirty)
 	require.Equal(t, r.clean.pages, clean)
@@ -178,6 +195,7 @@ func TestFreedMemoryGoesBackToTheSystem(t *testing.T) {
 		t.Skip("the memory is heap, or kept")
 	}
 	const size = 100 << 10
+	debug.FreeOSMemory()
 	before := resident(t)
 	var all [][]byte
 	for range (128 << 20) / size {
@@ -188,12 +206,78 @@ func TestFreedMemoryGoesBackToTheSystem(t *testing.T) {
 		}
 		all = append(all, b)
 	}
-	require.Greater(t, resident(t), before+100<<20)
+	require.Greater(t, m.Stats().Used, int64(100<<20))
 	for _, b := range all {
 		m.Free(b)
 	}
 	require.Less(t, resident(t), before+20<<20)
 	require.Zero(t, m.Stats().Used)
+}
+
+func TestFreePagesLieWithinTheSlots(t *testing.T) {
+	for class := range classes {
+		size := slotSize(class)
+		for slots := range 256 {
+			within := func(page int) bool {
+				for at := page * pageSize; at < (page+1)*pageSize; at++ {
+					if slots&(1<<(at/size)) == 0 {
+						return false
+					}
+				}
+				return true
+			}
+			if class > 2 && class%5 != 0 {
+				continue
+			}
+			var got []int
+			for from, to := range freePages(uint8(slots), size) {
+				for page := from; page < to; page++ {
+					got = append(got, page)
+				}
+			}
+			var want []int
+			for page := range slabSlots * size / pageSize {
+				if within(page) {
+					want = append(want, page)
+				}
+			}
+			require.Equal(t, want, got, "slots %08b of %d", slots, size)
+		}
+	}
+}
+
+// One slot in use of each slab does not keep the others resident.
+func TestSparseSlabsGoBackToTheSystem(t *testing.T) {
+	m := New(false)
+	if m.OnHeap() || checking {
+		t.Skip("the memory is heap, or kept")
+	}
+	const size = 20 << 10
+	debug.FreeOSMemory()
+	before := resident(t)
+	var all [][]byte
+	for i := range (128 << 20) / size {
+		b := m.Alloc(size)[:size]
+		for j := range b {
+			b[j] = byte(i)
+		}
+		all = append(all, b)
+	}
+	for i, b := range all {
+		if i%slabSlots != 3 {
+			m.Free(b)
+		}
+	}
+	requireConsistent(t, m)
+	require.Less(t, resident(t), before+32<<20)
+	require.Less(t, m.Stats().Used, int64(32<<20))
+	for i := 3; i < len(all); i += slabSlots {
+		allocation{all[i], byte(i)}.check(t)
+	}
+	for range all {
+		m.Alloc(size)
+	}
+	requireConsistent(t, m)
 }
 
 func TestMappingsGoWithTheirMemory(t *testing.T) {

@@ -33,6 +33,7 @@ type page struct {
 	kind       kind
 	class      uint8 // of a slab
 	taken      uint8 // of a slab: a bit for each slot in use
+	hollow     uint8 // of a slab: a bit for each free slot whose pages went back to the system
 	back       uint8 // in a slab: distance to its first page
 }
 

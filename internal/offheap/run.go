@@ -164,6 +164,7 @@ func (m *Memory) takeRun(n int) (at uint32, ok bool) {
 // freeRun is called with mu held.
 func (m *Memory) freeRun(at uint32) {
 	n := m.regions.page(at).n
+	*m.regions.page(at) = page{}
 	m.used -= int(n)
 	if checking {
 		m.hold(at, n)

@@ -2,11 +2,16 @@ package offheap
 
 import (
 	"fmt"
+	"iter"
 	"math/bits"
 )
 
 // A slab is a run of slabSlots slots of one size. The sizes are multiples of 512 bytes, so that the
 // slots fill the run. A slot is at most an eighth larger than what is in it.
+//
+// Free slots stay resident like free runs. When there are too many, the free slots of a slab become
+// hollow: the pages that lie within them go back to the system. Otherwise one slot in use could keep
+// eight resident, after a cache has become smaller.
 const (
 	slabSlots = 8
 	maxSlot   = 32 << 10
@@ -45,7 +50,8 @@ func (m *Memory) allocateSlot(class, n int) []byte {
 			return nil
 		}
 		p := m.regions.page(at)
-		p.kind, p.class, p.taken, p.next, p.prev = slabRun, uint8(class), 0, noPage, noPage
+		p.kind, p.class, p.taken, p.hollow, p.next, p.prev = slabRun, uint8(class), 0, 0, noPage, noPage
+		m.freeSlots += slabSlots * slotSize(class)
 		for i := uint32(1); i < p.n; i++ {
 			*m.regions.page(at + i) = page{back: uint8(i)}
 		}
@@ -53,8 +59,14 @@ func (m *Memory) allocateSlot(class, n int) []byte {
 	}
 	at := m.slabs[class] - 1
 	p := m.regions.page(at)
-	slot := bits.TrailingZeros8(^p.taken)
+	free := ^p.taken
+	if resident := free &^ p.hollow; resident != 0 {
+		free = resident
+		m.freeSlots -= slotSize(class)
+	}
+	slot := bits.TrailingZeros8(free)
 	p.taken |= 1 << slot
+	m.setHollow(p, p.hollow&^(1<<slot))
 	if p.taken == 1<<slabSlots-1 {
 		m.unlistSlab(at)
 	}
@@ -71,8 +83,11 @@ func (m *Memory) freeSlot(at uint32, offset int) {
 	}
 	full := p.taken == 1<<slabSlots-1
 	p.taken &^= 1 << slot
+	m.freeSlots += size
 	switch {
 	case p.taken == 0:
+		m.freeSlots -= bits.OnesCount8(^p.hollow) * size
+		m.setHollow(p, 0)
 		if !full {
 			m.unlistSlab(at)
 		}
@@ -88,6 +103,51 @@ func (m *Memory) freeSlot(at uint32, offset int) {
 			m.regions.page(first - 1).prev = at
 		}
 		m.slabs[p.class] = at + 1
+	}
+	if p.kind == slabRun && m.freeSlots > m.slack()*pageSize {
+		m.hollowOut(at)
+	}
+}
+
+// hollowOut gives the pages that lie within free slots of a slab back to the system. Called with mu
+// held.
+func (m *Memory) hollowOut(at uint32) {
+	p := m.regions.page(at)
+	size := slotSize(int(p.class))
+	m.freeSlots -= bits.OnesCount8(^p.taken&^p.hollow) * size
+	for from, to := range freePages(^p.taken, size) {
+		discardMemory(fullSlice(m.regions.bytes(at, from*pageSize, (to-from)*pageSize)))
+	}
+	m.setHollow(p, ^p.taken)
+}
+
+// setHollow is called with mu held.
+func (m *Memory) setHollow(p *page, hollow uint8) {
+	if p.hollow == hollow {
+		return
+	}
+	size := slotSize(int(p.class))
+	for from, to := range freePages(p.hollow, size) {
+		m.hollowPages -= to - from
+	}
+	p.hollow = hollow
+	for from, to := range freePages(p.hollow, size) {
+		m.hollowPages += to - from
+	}
+}
+
+// freePages yields the ranges of pages in a slab that lie within the slots of a set.
+func freePages(slots uint8, size int) iter.Seq2[int, int] {
+	return func(yield func(from, to int) bool) {
+		for rest := uint16(slots); rest != 0; {
+			first := bits.TrailingZeros16(rest)
+			end := first + bits.TrailingZeros16(^(rest >> first))
+			rest = rest >> end << end
+			from, to := (first*size+pageSize-1)/pageSize, end*size/pageSize
+			if from < to && !yield(from, to) {
+				return
+			}
+		}
 	}
 }
 
