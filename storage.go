@@ -107,8 +107,9 @@ type MissOptions struct {
 // HitHandler reads one stored body. One goroutine at a time uses it; Close is the last call, and is
 // owed.
 //
-// A hit may also be an io.WriterTo, which io.Copy finds; stores should offer it to
-// hand out what they hold without copying.
+// A hit may also be an io.WriterTo, which io.Copy finds; stores should offer it to hand out what they
+// hold without copying. Its writer must not keep what it gets, as io.Writer says: the memory may
+// belong to another entry after Close. The meta that came with the hit outlives it.
 type HitHandler interface {
 	// Read reads on from the current position. On a write still under way it blocks for more; it
 	// ends with io.EOF only where the body ended well, and with an error that wraps ErrAborted

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )
 
@@ -46,6 +47,15 @@ func inUse() float64 {
 	runtime.GC()
 	runtime.GC() // frees what the first one finalized or took out of pools
 	return readMetrics(heapObjects)[heapObjects]
+}
+
+// offHeap returns the bytes that the cache has outside of the heap.
+func offHeap(cache *middleware.Cache) float64 {
+	store, ok := cache.Options().Storage.(*memcache.MemCache)
+	if !ok {
+		return 0
+	}
+	return float64(store.Stats().OffHeapUsed)
 }
 
 // The figures of a memory rig.
@@ -91,7 +101,7 @@ func measureEntries(entries int) (map[string]float64, error) {
 	}
 	h = cache.Handler(origin)
 	fill(h, keys)
-	total := inUse() - before
+	total := inUse() - before + offHeap(cache)
 	if err := profileHeap("memory"); err != nil {
 		return nil, err
 	}
