@@ -31,8 +31,11 @@ func (m *Memory) hold(at, n uint32) {
 	m.regions.release(at, n, dirtyRun)
 }
 
-// protectMemory makes every use of mem a fault, or ends that.
+// protectMemory makes every use of the system's pages within mem a fault, or ends that.
 func protectMemory(mem []byte, protect bool) bool {
+	if mem = wholePages(mem, systemPage); len(mem) == 0 {
+		return true
+	}
 	access := syscall.PROT_READ | syscall.PROT_WRITE
 	if protect {
 		access = syscall.PROT_NONE

@@ -21,6 +21,12 @@ func mapMemory(n int) []byte {
 
 func unmapMemory(mem []byte) { _ = syscall.Munmap(mem) }
 
-// discardMemory gives the pages of mem back to the system, and reports whether it could. They read
-// as zero afterwards.
-func discardMemory(mem []byte) bool { return syscall.Madvise(mem, syscall.MADV_DONTNEED) == nil }
+// systemPage is the size of the system's pages. It is larger than pageSize on some machines.
+var systemPage = uintptr(syscall.Getpagesize())
+
+// discardMemory gives the system's pages that lie within mem back to it, and reports whether it
+// could. They read as zero afterwards.
+func discardMemory(mem []byte) bool {
+	mem = wholePages(mem, systemPage)
+	return len(mem) == 0 || syscall.Madvise(mem, syscall.MADV_DONTNEED) == nil
+}

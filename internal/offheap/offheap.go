@@ -160,12 +160,6 @@ func (m *Memory) Free(b []byte) {
 	m.count()
 }
 
-// slack returns how many free pages may stay resident. Called with mu held.
-func (m *Memory) slack() int { return max(m.used/64, minSlack) }
-
-// minSlack is the slack of a Memory with little in use, in pages.
-const minSlack = 2 << 20 / pageSize
-
 func (m *Memory) count() {
 	m.usedBytes.Store(int64(m.used-m.hollowPages) * pageSize)
 	m.freeBytes.Store(int64(m.regions.dirty.pages) * pageSize)

@@ -280,6 +280,27 @@ func TestSparseSlabsGoBackToTheSystem(t *testing.T) {
 	requireConsistent(t, m)
 }
 
+func TestWholePagesLieWithinTheMemory(t *testing.T) {
+	mem := make([]byte, 300<<10)
+	for _, size := range []uintptr{4 << 10, 16 << 10, 64 << 10} {
+		for from := 0; from < 100<<10; from += 4<<10 - 512 {
+			for _, n := range []int{1, 4 << 10, 10_000, 130_000} {
+				b := mem[from : from+n]
+				got := wholePages(b, size)
+				if len(got) == 0 {
+					require.Less(t, n, int(2*size), "there is a whole page in any so many bytes")
+					continue
+				}
+				require.Zero(t, address(got)%size)
+				require.Zero(t, uintptr(len(got))%size)
+				require.GreaterOrEqual(t, address(got), address(b))
+				require.LessOrEqual(t, address(got)+uintptr(len(got)), address(b)+uintptr(n))
+				require.Greater(t, uintptr(len(got)), uintptr(n)-min(2*size, uintptr(n)))
+			}
+		}
+	}
+}
+
 func TestMappingsGoWithTheirMemory(t *testing.T) {
 	var gone *mappings
 	func() {

@@ -173,6 +173,12 @@ func (m *Memory) freeRun(at uint32) {
 	m.regions.release(at, n, dirtyRun)
 }
 
+// slack returns how many free pages may stay resident. Called with mu held.
+func (m *Memory) slack() int { return max(m.used/64, minSlack) }
+
+// minSlack is the slack of a Memory with little in use, in pages.
+const minSlack = 2 << 20 / pageSize
+
 // giveBack gives free runs back to the system, the longest first, if more than limit pages are
 // resident, until half as many are. Called with mu held.
 func (m *Memory) giveBack(limit int) {
