@@ -10,8 +10,9 @@
 //	go run ./examples/reverseproxy -origin http://127.0.0.1:9000 -memory 64MiB -v
 //
 // -h lists the flags. The files, in the order in which a request meets them: options.go and size.go
-// (flags), cache.go (the parts of the cache), log.go, proxy.go and gateway.go (what is forwarded,
-// and through which front door of the cache), origin.go (the website).
+// (flags), cache.go (the parts of the cache), memory.go (limits of the heap), log.go, proxy.go and
+// gateway.go (what is forwarded, and through which front door of the cache), origin.go (the
+// website).
 package main
 
 import (
@@ -79,7 +80,7 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	limitGarbage(o.memory)
+	limit := newHeapLimit(cache)
 	transport := newTransport()
 	defer transport.CloseIdleConnections()
 
@@ -93,6 +94,7 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 		// There is no WriteTimeout, because a response may be long, or an endless stream of events.
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
+		ConnState:         limit.connState,
 		Protocols:         new(http.Protocols),
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
