@@ -122,26 +122,26 @@ func (c *HttpCache) Durations() (lookup, lock time.Duration) {
 	return c.lookupDuration, c.lockDuration
 }
 
-// predictionKey returns the request's key for the predictor.
-func (c *HttpCache) predictionKey() CacheKey { return c.inClass(0, 0) }
+// PredictionKey returns the key that stands for the request in the predictor.
+func (c *HttpCache) PredictionKey() CacheKey { return c.inClass(0, 0) }
 
 // PredictCacheable reports whether the response is likely to be cacheable. Without a predictor it
 // is true.
 func (c *HttpCache) PredictCacheable() bool {
-	return c.opts == nil || c.opts.Predictor == nil || c.opts.Predictor.CacheablePrediction(c.predictionKey())
+	return c.opts == nil || c.opts.Predictor == nil || c.opts.Predictor.CacheablePrediction(c.PredictionKey())
 }
 
 // ResponseBecameUncacheable tells the predictor that the response could not be stored, and why.
 func (c *HttpCache) ResponseBecameUncacheable(reason NoCacheReason) {
 	if c.opts != nil && c.opts.Predictor != nil {
-		c.opts.Predictor.MarkUncacheable(c.predictionKey(), reason)
+		c.opts.Predictor.MarkUncacheable(c.PredictionKey(), reason)
 	}
 }
 
 // ResponseBecameCacheable tells the predictor that the response can be stored.
 func (c *HttpCache) ResponseBecameCacheable() {
 	if c.opts != nil && c.opts.Predictor != nil {
-		c.opts.Predictor.MarkCacheable(c.predictionKey())
+		c.opts.Predictor.MarkCacheable(c.PredictionKey())
 	}
 }
 

@@ -12,6 +12,4 @@ const (
 	MaxVariants     = maxVariants
 )
 
-func (m *CacheMeta) VaryRecord() (*VaryRecord, bool) { return m.varyRecord() }
-
 func (r *VaryRecord) Epoch() uint64 { return r.epoch }

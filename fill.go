@@ -42,6 +42,9 @@ type Fill struct {
 	ended  bool
 }
 
+// Meta returns the meta that is being stored.
+func (f *Fill) Meta() *CacheMeta { return f.meta }
+
 // Tag returns the tag that the entry will have.
 func (f *Fill) Tag() Tag { return f.writer.Tag() }
 

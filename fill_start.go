@@ -59,7 +59,7 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 		c.meta.SetPurgeEpoch(epoch)
 	}
 	f := &Fill{
-		slot: c.slot, ctx: ctx, meta: c.meta, lockKey: c.lockKey, predictionKey: c.predictionKey(),
+		slot: c.slot, ctx: ctx, meta: c.meta, lockKey: c.lockKey, predictionKey: c.PredictionKey(),
 		tracker: sizeTracker{max: c.tracker.max}, cost: opts.Cost, lastTurn: opts.LastTurn, unshared: opts.Unshared,
 		started: time.Now(),
 	}

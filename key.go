@@ -138,6 +138,35 @@ func (k CacheKey) AppendIdentity(dst []byte) []byte {
 	return dst
 }
 
+// ParseIdentity is the inverse of [CacheKey.AppendIdentity]. The key has neither a user tag nor
+// extensions, and its primary hash is the computed one.
+func ParseIdentity(text []byte) (CacheKey, error) {
+	part := func() (string, bool) {
+		n, size := binary.Uvarint(text)
+		if size <= 0 || n > uint64(len(text)-size) {
+			return "", false
+		}
+		s := string(text[size:][:n])
+		text = text[size+int(n):]
+		return s, true
+	}
+	namespace, ok := part()
+	if !ok {
+		return CacheKey{}, errBadIdentity
+	}
+	primary, ok := part()
+	if !ok || len(text) != 0 && len(text) != len(HashBinary{}) {
+		return CacheKey{}, errBadIdentity
+	}
+	key := NewCacheKey(namespace, primary, "")
+	if len(text) > 0 {
+		key = key.WithVariance(HashBinary(text))
+	}
+	return key, nil
+}
+
+var errBadIdentity = errors.New("cirque: damaged text of a key")
+
 // Compact returns the parts of the key that accounting needs.
 func (k CacheKey) Compact() CompactCacheKey {
 	return CompactCacheKey{Primary: k.primaryHash, Variance: k.variance, UserTag: k.userTag}

@@ -100,7 +100,7 @@ func (l *cacheLock) Lock(key CacheKey, staleWriter bool) (*WritePermit, *ReadLoc
 	if r == nil {
 		r = &ReadLock{shard: shard, hash: hash, ageTimeout: l.ageTimeout}
 		shard.mu.keys[hash] = r
-	} else if r.status == LockWaiting && !r.overdue(now) {
+	} else if r.heldAt(now) {
 		shard.mu.Unlock()
 		return nil, r
 	}

@@ -80,6 +80,10 @@ func (r *ReadLock) StaleWriter() bool {
 	return r.stale
 }
 
+// heldAt reports whether the key has a writer whose time is not over. It is called with shard.mu
+// held.
+func (r *ReadLock) heldAt(now time.Time) bool { return r.status == LockWaiting && !r.overdue(now) }
+
 // join enters the queue. If the key has no writer, wake is nil and status says how the last one
 // ended.
 func (r *ReadLock) join() (wake <-chan LockStatus, status LockStatus) {

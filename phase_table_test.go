@@ -54,6 +54,7 @@ Phase                      .        .        .        .        .        .       
 NoCacheReason              .        .        .        .        .        .        .        .        .        .        .
 UpstreamUsed               .        .        .        .        .        .        .        .        .        .        .
 Key                        .        .        .        .        .        .        .        .        .        .        .
+PredictionKey              .        .        .        .        .        .        .        .        .        .        .
 Meta                       .        .        .        .        .        .        .        .        .        .        .
 Hit                        .        .        .        .        .        .        .        .        .        .        .
 HitStatus                  .        .        .        .        .        .        .        .        .        .        .
@@ -90,6 +91,9 @@ var facts = map[string][]any{
 		cirque.HitExpired, cirque.HitExpired, cirque.HitExpired, cirque.HitExpired, cirque.HitExpired,
 	},
 	"Key": {
+		cirque.CacheKey{}, cirque.CacheKey{}, keyA, keyA, keyA, keyA, keyA, keyA, keyA, keyA, keyA,
+	},
+	"PredictionKey": { // without a class, it is the key
 		cirque.CacheKey{}, cirque.CacheKey{}, keyA, keyA, keyA, keyA, keyA, keyA, keyA, keyA, keyA,
 	},
 }
@@ -370,6 +374,7 @@ var steps = map[string]func(s *stage){
 	"NoCacheReason":    func(s *stage) { s.fact("NoCacheReason", s.c.NoCacheReason()) },
 	"UpstreamUsed":     func(s *stage) { s.fact("UpstreamUsed", s.c.UpstreamUsed()) },
 	"Key":              func(s *stage) { s.fact("Key", s.c.Key()) },
+	"PredictionKey":    func(s *stage) { s.fact("PredictionKey", s.c.PredictionKey()) },
 	"HitStatus":        func(s *stage) { s.fact("HitStatus", s.c.HitStatus()) },
 	"Meta":             func(s *stage) { require.Equal(s.t, s.meta, s.c.Meta()) },
 	"Hit":              func(s *stage) { require.Equal(s.t, s.open, s.c.Hit() != nil) },

@@ -89,7 +89,7 @@ func (o *CacheOptions) variants(ctx context.Context, key CacheKey) ([]Variant, e
 		return nil, err
 	}
 	defer hit.Close()
-	record, ok := meta.varyRecord()
+	record, ok := meta.VaryRecord()
 	if !ok {
 		return nil, nil
 	}

@@ -201,32 +201,82 @@ func (s *PurgeState) Snapshot() []PurgeEvent {
 // up before Voids is called.
 func (s *PurgeState) Voids(m *CacheMeta) bool {
 	now := s.epoch.Load()
-	return m.purgeEpoch != now && s.voidsOlder(m, now)
+	return m.purgeEpoch != now && s.voidsOlder(m, now) != notVoided
 }
 
-// voidsOlder is Voids for an m from before the latest purge.
-func (s *PurgeState) voidsOlder(m *CacheMeta, now uint64) bool {
+// VoidedBy returns what a purge was of for which Voids is true; its epoch is not set. ok is false
+// where Voids is.
+func (s *PurgeState) VoidedBy(m *CacheMeta) (e PurgeEvent, ok bool) {
+	now := s.epoch.Load()
+	if m.purgeEpoch == now {
+		return PurgeEvent{}, false
+	}
+	switch s.voidsOlder(m, now) {
+	case voidedByAll:
+		return PurgeEvent{All: true}, true
+	case voidedByEveryGroup:
+		return PurgeEvent{EveryGroup: true}, true
+	case voidedByGroup:
+		return PurgeEvent{Groups: s.purgedGroupsOf(m)}, true
+	}
+	return PurgeEvent{}, false
+}
+
+// voidance says which kind of purge voids a response.
+type voidance uint8
+
+const (
+	notVoided voidance = iota
+	voidedByAll
+	voidedByEveryGroup
+	voidedByGroup
+)
+
+// voidsOlder is for an m from before the latest purge.
+func (s *PurgeState) voidsOlder(m *CacheMeta, now uint64) voidance {
 	if m.purgeEpoch > now || m.purgeEpoch < s.all.Load() {
-		return true
+		return voidedByAll
 	}
 	groups := m.groups()
 	if groups == "" {
-		return false
+		return notVoided
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	// The lock must be held, because enter raises floor when it forgets groups.
-	if m.purgeEpoch < max(s.all.Load(), s.floor.Load()) {
-		return true
+	switch {
+	case m.purgeEpoch < s.all.Load():
+		return voidedByAll
+	case m.purgeEpoch < s.floor.Load():
+		return voidedByEveryGroup
 	}
 	var group HashBinary
 	for ; len(groups) >= len(group); groups = groups[len(group):] {
 		copy(group[:], groups)
-		if max(s.mu.newer.at[group], s.mu.older.at[group]) > m.PurgeEpoch() {
-			return true
+		if s.groupPurgedAfter(group, m.PurgeEpoch()) {
+			return voidedByGroup
 		}
 	}
-	return false
+	return notVoided
+}
+
+// purgedGroupsOf returns the groups of m that were purged after its epoch.
+func (s *PurgeState) purgedGroupsOf(m *CacheMeta) (purged []HashBinary) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var group HashBinary
+	for groups := m.groups(); len(groups) >= len(group); groups = groups[len(group):] {
+		copy(group[:], groups)
+		if s.groupPurgedAfter(group, m.PurgeEpoch()) {
+			purged = append(purged, group)
+		}
+	}
+	return purged
+}
+
+// groupPurgedAfter is called with mu held.
+func (s *PurgeState) groupPurgedAfter(group HashBinary, epoch PurgeEpoch) bool {
+	return max(s.mu.newer.at[group], s.mu.older.at[group]) > epoch
 }
 
 // log returns the log of purges of keys. It is large, so it is made for the first purge.

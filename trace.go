@@ -13,9 +13,10 @@ import (
 //
 // Hooks run where the event happens, so they should be quick and must not panic. A hook must not
 // purge on its own goroutine, because a purge may wait for the write that called the hook. Hooks
-// may run concurrently, and after the request was answered: a fill or a background revalidation
-// reports to the trace of the request that began it. A request that reads along with a fill reports
-// a hit or a lock wait of its own.
+// may run concurrently, and after the request was answered: a fill reports to the trace of the
+// request that began it. A background revalidation has a context of its own, and reports to the
+// trace in that; see Background. A request that reads along with a fill reports a hit or a lock wait
+// of its own.
 //
 // A CacheTrace must not be changed once it is in use. It may serve any number of requests.
 type CacheTrace struct {
@@ -56,9 +57,21 @@ type CacheTrace struct {
 	// ErrNotFound if there was nothing.
 	Purged func(TraceEvent)
 
+	// Revalidated is called when the origin has answered a request that validates a stored response,
+	// or has not answered. It sets Meta of the stale response, if that was found, Status, Duration
+	// until the header, and Err, if there was no answer. Package middleware calls it, like the two hooks that follow.
+	Revalidated func(TraceEvent)
+
+	// Background is called when a request got a stale response, and the cache is to revalidate that
+	// in the background. It returns the context of the revalidation: ctx, which does not have the
+	// values of the request, or one that is derived from it. The revalidation reports all its events
+	// to the trace in that context. Without this hook, the trace of the request is told RequestDone.
+	// The revalidation may still not come about; then nothing is reported.
+	Background func(ctx context.Context) context.Context
+
 	// RequestDone is called when a request is over: by a Handler when the answer was written, by a
 	// Transport when its body was closed, and by both when a revalidation in the background has
-	// ended. Package middleware calls it; HttpCache does not know the request.
+	// ended.
 	RequestDone func(stats.Request)
 }
 
@@ -70,6 +83,7 @@ type TraceEvent struct {
 	HitStatus  HitStatus
 	LockStatus LockStatus
 	Size       int64 // body bytes received
+	Status     int   // of the origin's answer; zero if there was none
 	Duration   time.Duration
 	Reason     NoCacheReason // why nothing was stored; empty if it was stored
 	Err        error
@@ -91,6 +105,8 @@ func WithCacheTrace(ctx context.Context, trace *CacheTrace) context.Context {
 
 			ReaderJoined: inTurn(trace.ReaderJoined, earlier.ReaderJoined),
 			RequestDone:  inTurn(trace.RequestDone, earlier.RequestDone),
+			Revalidated:  inTurn(trace.Revalidated, earlier.Revalidated),
+			Background:   oneAfterTheOther(trace.Background, earlier.Background),
 
 			LockWait:  inTurn(trace.LockWait, earlier.LockWait),
 			FillStart: inTurn(trace.FillStart, earlier.FillStart),
@@ -139,6 +155,16 @@ func inTurn[Event any](first, second func(Event)) func(Event) {
 		first(e)
 		second(e)
 	}
+}
+
+func oneAfterTheOther(first, second func(context.Context) context.Context) func(context.Context) context.Context {
+	switch {
+	case first == nil:
+		return second
+	case second == nil:
+		return first
+	}
+	return func(ctx context.Context) context.Context { return second(first(ctx)) }
 }
 
 func evictedInTurn(first, second func(CompactCacheKey, error)) func(CompactCacheKey, error) {

@@ -33,7 +33,7 @@ func recordingTrace(name string, log *[]string) *CacheTrace {
 		hook := v.Type().Field(i)
 		v.Field(i).Set(reflect.MakeFunc(hook.Type, func(args []reflect.Value) []reflect.Value {
 			*log = append(*log, fmt.Sprintf("%s %s", name, hook.Name))
-			return nil
+			return args[:hook.Type.NumOut()] // Background returns its context
 		}))
 	}
 	return trace
@@ -52,6 +52,12 @@ func reportAll(t *CacheTrace) {
 	t.readerJoined(&traceKey, traceMeta)
 	if t != nil && t.RequestDone != nil {
 		t.RequestDone(stats.Request{Status: 200})
+	}
+	if t != nil && t.Revalidated != nil {
+		t.Revalidated(TraceEvent{Status: 304})
+	}
+	if t != nil && t.Background != nil {
+		t.Background(context.Background())
 	}
 }
 
@@ -74,6 +80,7 @@ func TestTraceEvents(t *testing.T) {
 
 		ReaderJoined: see,
 		RequestDone:  func(r stats.Request) { got = append(got, r) },
+		Revalidated:  see,
 	})
 	require.Equal(t, []any{
 		TraceEvent{Key: traceKey, Meta: traceMeta, Duration: time.Second},
@@ -86,6 +93,7 @@ func TestTraceEvents(t *testing.T) {
 		TraceEvent{Key: traceKey, Duration: time.Second, Err: errTraced},
 		TraceEvent{Key: traceKey, Meta: traceMeta},
 		stats.Request{Status: 200},
+		TraceEvent{Status: 304},
 	}, got)
 }
 
@@ -116,7 +124,7 @@ func TestTracesAreCalledInTurn(t *testing.T) {
 
 	reportAll(ContextCacheTrace(ctx))
 	var want []string
-	for _, hook := range []string{"LookupDone", "Hit", "Miss", "LockWait", "FillStart", "FillDone", "Evicted", "Purged", "ReaderJoined", "RequestDone"} {
+	for _, hook := range []string{"LookupDone", "Hit", "Miss", "LockWait", "FillStart", "FillDone", "Evicted", "Purged", "ReaderJoined", "RequestDone", "Revalidated", "Background"} {
 		want = append(want, "inner "+hook, "outer "+hook)
 	}
 	require.Equal(t, want, log)
@@ -127,6 +135,16 @@ func TestTracesAreCalledInTurn(t *testing.T) {
 	reportAll(inner)
 	reportAll(outer)
 	require.Len(t, log, 2*hooks)
+}
+
+func TestContextOfTheBackgroundIsMadeByBothTraces(t *testing.T) {
+	type value int
+	with := func(v value) *CacheTrace {
+		return &CacheTrace{Background: func(ctx context.Context) context.Context { return context.WithValue(ctx, v, true) }}
+	}
+	made := ContextCacheTrace(WithCacheTrace(WithCacheTrace(t.Context(), with(1)), with(2))).Background(t.Context())
+	require.Equal(t, true, made.Value(value(1)))
+	require.Equal(t, true, made.Value(value(2)))
 }
 
 func TestTracesWithNilHooksAreCalledInTurn(t *testing.T) {

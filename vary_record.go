@@ -199,9 +199,9 @@ func newVaryMeta(r *VaryRecord, now time.Time) *CacheMeta {
 	return m
 }
 
-// varyRecord returns the vary record that m holds. ok is false if m is the meta of a response, or
+// VaryRecord returns the vary record that m holds. ok is false if m is the meta of a response, or
 // the record is damaged.
-func (m *CacheMeta) varyRecord() (r *VaryRecord, ok bool) {
+func (m *CacheMeta) VaryRecord() (r *VaryRecord, ok bool) {
 	r, err := decodeVaryRecord(m.packedVaryRecord())
 	return r, err == nil
 }

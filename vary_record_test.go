@@ -105,7 +105,7 @@ func TestVaryMetaHoldsTheRecord(t *testing.T) {
 	require.True(t, m.Has(MetaVaryRecord))
 	require.Zero(t, m.StatusCode(), "the entry is not a response")
 	require.True(t, m.IsFresh(testNow.Add(20*365*day)), "it must outlive its variants")
-	r, ok := m.varyRecord()
+	r, ok := m.VaryRecord()
 	require.True(t, ok)
 	require.Equal(t, record(3), r)
 
@@ -113,19 +113,19 @@ func TestVaryMetaHoldsTheRecord(t *testing.T) {
 	require.NoError(t, err)
 	var decoded CacheMeta
 	require.NoError(t, decoded.UnmarshalBinary(data))
-	r, ok = decoded.varyRecord()
+	r, ok = decoded.VaryRecord()
 	require.True(t, ok)
 	require.Equal(t, record(3), r)
 
 	m.SetFlags(0)
-	_, ok = m.varyRecord()
+	_, ok = m.VaryRecord()
 	require.False(t, ok, "a response's meta holds no record")
 	m.SetFlags(MetaVaryRecord)
 	m.SetExtension("cirque.vary", "x")
-	_, ok = m.varyRecord()
+	_, ok = m.VaryRecord()
 	require.False(t, ok)
 	m.SetExtension("cirque.vary", "")
-	_, ok = m.varyRecord()
+	_, ok = m.VaryRecord()
 	require.False(t, ok)
 }
 

@@ -66,7 +66,7 @@ func (c *HttpCache) currentRecord(ctx context.Context) *VaryRecord {
 		return nil
 	}
 	defer hit.Close()
-	record, _ := meta.varyRecord()
+	record, _ := meta.VaryRecord()
 	return record
 }
 
@@ -111,7 +111,7 @@ func (s *slot) enterVariant(ctx context.Context, meta *CacheMeta) error {
 	old, hit, err := s.opts.Storage.Lookup(ctx, primary)
 	if err == nil {
 		defer hit.Close()
-		record, ok := old.varyRecord()
+		record, ok := old.VaryRecord()
 		if ok && record.epoch == found.epoch {
 			return s.updateRecord(ctx, primary, record, variant, meta, old, hit.Tag())
 		}

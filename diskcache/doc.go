@@ -50,6 +50,7 @@
 //	commit.go          how a finished write becomes the entry of its key
 //	bodyfile.go        the file of a write under way
 //	lookup.go          Lookup: from a key to a hit
+//	list.go            List: what is stored, for people
 //	hit.go             hits on entries: body in memory, body in a file
 //	update.go          UpdateMeta: a new meta in an entry file
 //	journal.go         the journal of purges of everything and of groups

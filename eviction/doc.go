@@ -40,6 +40,7 @@
 //	simple_lru.go   SimpleLRU, and the order of last use, which LRU shares
 //	admit.go        the calls that may evict: Admit, IncrementWeight, Evict
 //	save.go         Save and Load
+//	uses.go         how often an entry was used, for people
 //	manager.go      the part that all policies share: shards, hits, tracking, totals
 //	departures.go   what was evicted or declined, and EvictionStats
 //	config.go       the settings that all policies share

@@ -67,8 +67,10 @@ func (s *records) at(i uint32) *record { return &s.chunks[i/recordsPerChunk][i%r
 // take returns the number of a free record.
 func (s *records) take() uint32 {
 	if len(s.free) == 0 {
-		s.chunks = append(s.chunks, recordsIn(s.memory.Alloc(chunkSize)[:chunkSize]))
+		chunk := recordsIn(s.memory.Alloc(chunkSize)[:chunkSize])
+		s.chunks = append(s.chunks, chunk)
 		for n := range uint32(recordsPerChunk) {
+			chunk[n].page = noPage
 			s.free = append(s.free, uint32(len(s.chunks))*recordsPerChunk-1-n)
 		}
 	}

@@ -22,9 +22,14 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 	}
 	b := &transaction{clientRequest: x.clientRequest, origin: x.origin}
 	b.background = true
-	b.meter = c.newMeter(x.door, x.req)
 	b.status.fwd = "stale" // RFC 9211 §2.2
 	ctx, cancel := c.backgroundContext(x.req)
+	trace := c.traceOf(x.req.Context())
+	if trace != nil && trace.Background != nil {
+		ctx = trace.Background(ctx)
+		trace = c.traceOf(ctx)
+	}
+	b.meter = meterFor(x.door, x.req, trace)
 	b.client = context.WithValue(ctx, refreshKey{}, (*refresh)(nil))
 	fields := x.req.Header
 	if chain != nil {

@@ -40,6 +40,8 @@ type Cache struct {
 	counters *counters
 	curve    atomic.Pointer[curve] // nil: there is none
 	resizing sync.Mutex            // held by SetMaxBytes
+	refusals refusals
+	has      [doorCount]atomic.Bool // the doors that were made
 }
 
 // New returns a cache, or an error that lists what is wrong with cfg. The zero Config is a shared

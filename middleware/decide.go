@@ -32,11 +32,18 @@ func (x *transaction) decide(a *reply) decision {
 	x.now = time.Now()
 	x.upstream.answeredAt = x.now
 	validates := len(x.upstream.validators) > 0
+	if validates {
+		x.validated(a.status, nil)
+	}
 	d := x.decideFate(a)
+	x.upstream.decided = true
 	if d.fate == fatePass && x.result != stats.Bypass {
 		x.result = stats.Pass
 	}
 	x.cache.counters.decided(x, a.status, d.fate, validates)
+	if d.fate == fatePass {
+		x.noteRefusal(a.status)
+	}
 	return d
 }
 

@@ -29,7 +29,7 @@ func (x *transaction) decidePart(a *reply, e *rules.Exchange) decision {
 		return decision{x.retryAsMiss(), a.length}
 	}
 	tag := x.hc.Hit().Tag()
-	part.hit = x.hc.TakeHit()
+	part.hit, part.reused = x.hc.TakeHit(), &x.flight.reused
 	size := part.splice(got)
 	x.answerHeader = a.header
 	f := guarded(part.hit, func() fate { return x.fill(meta, fillSource{size: size, replaces: tag}) })

@@ -54,6 +54,13 @@
 //	curve.go             what other limits would do
 //	stats.go             Stats: what the cache counts
 //	outcome.go           what Cache-Status says, for programs
+//	explain.go           Explain: what the cache would do with a request
+//	explain_walk.go      Explain: a plan that changes nothing
+//	explain_describe.go  Explain: what there is, and what would happen
+//	explain_rules.go     Explain: the rules that decided
+//	explain_text.go      Explain: the same in sentences
+//	entries.go           Entries: what is stored
+//	refusals.go          why the latest answers were not stored
 //	stats_on.go          whether it counts
 //	stats_off.go         the same, in a build for benchmarks
 //	handler.go           door: Handler, in front of a handler

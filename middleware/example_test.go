@@ -186,3 +186,27 @@ func ExampleConfig_storage() {
 	// Output:
 	// 2 stored, some bytes used: true
 }
+
+// Why is this URL not cached?
+func ExampleCache_Explain() {
+	cache, err := middleware.New(middleware.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	page := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "private, max-age=60")
+		fmt.Fprint(w, "Hello")
+	}))
+	page.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "https://www.example.com/hello", nil))
+
+	r, err := http.NewRequest("GET", "https://www.example.com/hello", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	why := cache.Explain(r) // changes nothing, and asks nobody
+	fmt.Println(why.Now)
+	fmt.Println(why.Refused.Text, why.Refused.Section)
+	// Output:
+	// fetch
+	// The response is private, and this cache is shared. RFC 9111 §5.2.2.7
+}

@@ -96,6 +96,7 @@ func (t *transportDoor) fly(x *transaction, deliver func(result)) (retry bool) {
 		}
 	}()
 	x.noteAsked()
+	defer x.countUndecided()
 	response, err := t.roundTrip(x.upstreamRequest(flight.ctx))
 	if err != nil {
 		deliver(x.failedResult(err))

@@ -39,10 +39,12 @@ type flight struct {
 	flushes         flushes
 	trailer         atomic.Pointer[http.Header]
 	fill            atomic.Pointer[cirque.Fill]
-	progress        atomic.Int64 // when bytes last came or were stored, in Unix nanoseconds
-	waitsForStorage atomic.Bool  // for it, or for a reader who paces it, and not for the origin
-	timer           *time.Timer  // calls watch
-	unreadSince     time.Time    // zero while there is a reader; used by the timer only
+	key             cirque.HashBinary // the primary one, of the fill; set before it
+	reused          atomic.Int64      // bytes of a stored part that went into the fill
+	progress        atomic.Int64      // when bytes last came or were stored, in Unix nanoseconds
+	waitsForStorage atomic.Bool       // for it, or for a reader who paces it, and not for the origin
+	timer           *time.Timer       // calls watch
+	unreadSince     time.Time         // zero while there is a reader; used by the timer only
 }
 
 // owner says to whom a flight belongs. It changes as the answer comes:
@@ -114,11 +116,12 @@ func (f *flight) claim() bool {
 	return true
 }
 
-// carry makes the flight the cache's: it carries a fill from now on. The caller must have taken a
-// place in Cache.fills.
-func (f *flight) carry(fill *cirque.Fill) {
+// carry makes the flight the cache's: it carries a fill from now on, of key and its variants. The
+// caller must have taken a place in Cache.fills.
+func (f *flight) carry(fill *cirque.Fill, key cirque.HashBinary) {
 	f.setOwner(ownedByCache)
 	f.cache.counters.fillsStarted.Add(1)
+	f.key = key
 	f.fill.Store(fill)
 	f.cache.flights.Store(fill.Tag(), f)
 	f.progressed()
@@ -136,7 +139,10 @@ func (f *flight) land() {
 	f.landing.Do(func() {
 		f.timer.Stop()
 		if fill := f.fill.Load(); fill != nil {
-			f.cache.counters.fillDone(fill)
+			f.cache.counters.fillDone(fill, f.reused.Load())
+			if outcome := fillOutcome(fill); outcome != "stored" {
+				f.cache.refusals.note(refusal{key: f.key, detail: outcome, status: fill.Meta().StatusCode(), at: time.Now()})
+			}
 			f.cache.flights.Delete(fill.Tag())
 			f.cache.fills.release(f)
 		}

@@ -27,6 +27,7 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 	if next == nil {
 		next = http.DefaultServeMux
 	}
+	c.has[doorHandler].Store(true)
 	return &handlerDoor{c, next}
 }
 
@@ -111,6 +112,7 @@ func (h *handlerDoor) revalidate(x *transaction) { h.fetch(x, nil) }
 // client.
 func (h *handlerDoor) ask(x *transaction, w http.ResponseWriter, r *http.Request) (retry bool) {
 	x.noteAsked()
+	defer x.countUndecided()
 	rw := &responseWriter{x: x, client: w, ctx: r.Context(), method: r.Method, header: make(http.Header), declared: -1}
 	defer rw.release()
 	h.call(rw, r)

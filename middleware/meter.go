@@ -28,8 +28,13 @@ type meter struct {
 
 // newMeter returns the meter of r, which came in by d just now.
 func (c *Cache) newMeter(d door, r *http.Request) meter {
+	return meterFor(d, r, c.traceOf(r.Context()))
+}
+
+// meterFor is newMeter with the trace that hears of the request.
+func meterFor(d door, r *http.Request, trace *cirque.CacheTrace) meter {
 	m := meter{cameBy: d, arrived: time.Now()}
-	if trace := c.traceOf(r.Context()); trace != nil && trace.RequestDone != nil {
+	if trace != nil && trace.RequestDone != nil {
 		m.report, m.about = trace.RequestDone, &stats.Request{Request: r, Door: stats.Door(d)}
 	}
 	return m
@@ -76,6 +81,20 @@ func (m *meter) count(c *Cache) {
 		m.about.Result, m.about.FirstByte, m.about.Duration, m.about.Bytes = m.result, m.firstByte, spent, m.bytes
 		m.report(*m.about)
 	}
+}
+
+// validated reports that the origin answered, or failed with err, a request that validates what is
+// stored.
+func (x *transaction) validated(status int, err error) {
+	trace := x.cache.traceOf(x.client)
+	if trace == nil || trace.Revalidated == nil {
+		return
+	}
+	e := cirque.TraceEvent{Status: status, Duration: x.now.Sub(x.upstream.askedAt), Err: err}
+	if x.hc.Phase() != cirque.PhaseDisabled {
+		e.Key, e.Meta = x.hc.Key(), x.hc.Meta()
+	}
+	trace.Revalidated(e)
 }
 
 // reportRefresh reports a revalidation in the background, which is over. No client counts it.

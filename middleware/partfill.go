@@ -3,6 +3,7 @@ package middleware
 import (
 	"io"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/rules"
@@ -22,6 +23,7 @@ type partFill struct {
 	before []section       // of the stored body: those that go before the answer in the new body
 	after  []section       // those that go after it
 	err    error           // of reading the stored part
+	reused *atomic.Int64   // counts the bytes of the stored part that were written
 }
 
 // requestMissing makes h the header of a request for the missing bytes of exactly the stored
@@ -73,7 +75,9 @@ func (p *partFill) writeSections(w io.Writer, sections *[]section) error {
 			p.err = p.hit.SeekRange(s.start, s.end)
 		}
 		if p.err == nil {
-			_, p.err = io.Copy(writerOnly{w}, p.hit)
+			var n int64
+			n, p.err = io.Copy(writerOnly{w}, p.hit)
+			p.reused.Add(n)
 		}
 	}
 	*sections = nil

@@ -52,6 +52,19 @@ func (p *places) now() (fills, readers int) {
 	return len(p.holders), readers
 }
 
+// of returns how many fills for key and its variants have a place, and their readers.
+func (p *places) of(key cirque.HashBinary) (fills, readers int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for f, h := range p.holders {
+		if fill := f.fill.Load(); fill != nil && h.key == key {
+			fills++
+			readers += fill.Readers()
+		}
+	}
+	return fills, readers
+}
+
 // holder returns for whom x's flight takes a place.
 func (x *transaction) holder() holder {
 	h := holder{key: x.hc.Key().PrimaryHash(), begun: x.now}

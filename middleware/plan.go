@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/stats"
 )
 
 // planner finds out where the answer to a request comes from. Its fields keep what it must remember
@@ -55,7 +56,7 @@ func (x *transaction) planUncacheable(why string) source {
 			// RFC 9110 §9.3.3: the answer may be one that can be stored for later GETs.
 			x.upstream.as = storePost
 			x.upstream.post = &post{key, x.cache.opts.WatchPurges(key)}
-			x.status.fwd = fwdMethod
+			x.status.fwd, x.result = fwdMethod, stats.Bypass // unless it is stored
 			return fromOrigin
 		}
 	}
@@ -89,7 +90,11 @@ func (p *planner) look() (s source, ok bool, err error) {
 	case x.client.Err() != nil:
 		return 0, false, context.Cause(x.client)
 	default:
-		x.cache.storageFailed("lookup", err)
+		if x.dry == nil {
+			x.cache.storageFailed("lookup", err)
+		} else {
+			x.dry.failure = err
+		}
 		x.hc.Disable(cirque.StorageError)
 		return x.bypass(fwdBypass, "storage-error"), true, nil
 	}
@@ -122,6 +127,10 @@ func (p *planner) takeTurn() (s source, ok bool, err error) {
 	}
 	if !x.hc.IsLocked() {
 		return x.askOrigin(), true, nil
+	}
+	if x.dry != nil {
+		x.dry.waits = true
+		return fromOrigin, true, nil
 	}
 	began := time.Now()
 	status, err := x.hc.WaitLock(x.client)

@@ -125,3 +125,9 @@ func (u *unreached) remove(key cirque.CacheKey) bool {
 	place, mark := u.cell(key)
 	return place.Load() == mark && place.CompareAndSwap(mark, 0)
 }
+
+// has reports whether key is there.
+func (u *unreached) has(key cirque.CacheKey) bool {
+	place, mark := u.cell(key)
+	return place.Load() == mark
+}

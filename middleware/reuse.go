@@ -27,6 +27,9 @@ func (p *planner) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
 		}
 	}
 	d := x.cache.policy.Reuse(meta, &x.directives, x.now, forced)
+	if x.dry != nil {
+		x.dry.decision, x.dry.forced = &d, forced
+	}
 	if meta.Has(cirque.MetaPartial) && !x.partSuffices(meta, hit, d) {
 		return false
 	}
@@ -77,7 +80,9 @@ func (p *planner) servesWhileRevalidated(meta *cirque.CacheMeta, hit cirque.HitH
 		switch {
 		case ok:
 			x.hc.StaleUpdating()
-			x.revalidateInBackground(meta, chain)
+			if x.dry == nil {
+				x.revalidateInBackground(meta, chain)
+			}
 			x.servesStale(meta, detail)
 			return true
 		case !x.acceptsStale(meta):
@@ -98,8 +103,11 @@ func (p *planner) servesWhileRevalidated(meta *cirque.CacheMeta, hit cirque.HitH
 // revalidatedBy returns the handler to which a background revalidation is sent; nil at the
 // Transport door. ok is false if no background revalidation is possible.
 func (x *transaction) revalidatedBy() (chain http.Handler, ok bool) {
-	if x.door == doorTransport {
+	switch {
+	case x.door == doorTransport:
 		return nil, true
+	case x.dry != nil:
+		return nil, x.dry.canRefresh(x)
 	}
 	if x.cache.unreached.remove(x.hc.Key()) {
 		return nil, false

@@ -41,6 +41,9 @@ func (x *transaction) standInFor(status int, err error) bool {
 func (x *transaction) endFailedFetch(err error) bool {
 	x.now = time.Now()
 	x.cache.counters.fetchFailed(x)
+	if len(x.upstream.validators) > 0 {
+		x.validated(0, err)
+	}
 	if x.upstream.as != storeNothing && x.standInFor(0, err) {
 		return true
 	}

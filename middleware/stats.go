@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"errors"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +44,8 @@ type counters struct {
 	requests *metric.Sharded[requestCounters]
 
 	uncached named
+
+	origin struct{ requests, failed, again, stoodIn atomic.Uint64 }
 
 	fillsStarted atomic.Uint64
 	fillBytes    atomic.Uint64
@@ -129,8 +130,11 @@ func (n *counters) addTo(s *stats.Snapshot) {
 		s.FirstByte[r], s.Duration[r] = firstByte, duration
 	}
 	s.Uncached = n.uncached.snapshot()
+	s.Origin = stats.Origin{
+		Requests: n.origin.requests.Load(), Failed: n.origin.failed.Load(), Again: n.origin.again.Load(), StoodIn: n.origin.stoodIn.Load(),
+	}
 	s.Fills.Started, s.Fills.Bytes, s.Fills.Done = n.fillsStarted.Load(), n.fillBytes.Load(), n.fillsDone.snapshot()
-	for status := cirque.LockDone; status <= cirque.LockWaitTimeout; status++ {
+	for status := cirque.LockWaiting; status <= cirque.LockUpstreamError; status++ {
 		if h, ok := n.lockWaits.Load(status); ok {
 			w := stats.LockWaits{Status: status.String()}
 			h.(*metric.Histogram).AddTo(&w.Time)
@@ -159,7 +163,10 @@ func (n *counters) request(m *meter, duration time.Duration) {
 
 // keptOut counts a request that the cache keeps out of, such as an upgrade, which may take hours: it
 // has no times.
-func (n *counters) keptOut(d door) { n.requests.Any().door[d][stats.Bypass].Add(1) }
+func (n *counters) keptOut(d door) {
+	n.requests.Any().door[d][stats.Bypass].Add(1)
+	n.origin.requests.Add(1)
+}
 
 // decided counts what was decided about an answer of the origin.
 func (n *counters) decided(x *transaction, status int, f fate, validates bool) {
@@ -173,14 +180,20 @@ func (n *counters) decided(x *transaction, status int, f fate, validates bool) {
 		}
 		n.uncached.add(reason)
 	}
-	if !validates {
+	switch {
+	case f == fateRetry:
+		n.origin.again.Add(1)
+	case f == fateDiscard && status >= 500:
+		n.origin.stoodIn.Add(1)
+	}
+	if !validates && f != fateDiscard { // an answer to a second HEAD, without conditions, can confirm too
 		return
 	}
 	switch o := n.outcomes(x); {
-	case status == http.StatusNotModified:
-		o.notModified.Add(1)
 	case status >= 500:
 		o.failed.Add(1)
+	case f == fateDiscard: // a 304, or a 200 to a HEAD
+		o.notModified.Add(1)
 	default:
 		o.replaced.Add(1)
 	}
@@ -212,9 +225,9 @@ func (n *counters) lockWait(status cirque.LockStatus, spent time.Duration) {
 	h.(*metric.Histogram).Observe(spent)
 }
 
-// fillDone counts a fill that has ended.
-func (n *counters) fillDone(fill *cirque.Fill) {
-	n.fillBytes.Add(uint64(max(fill.Written(), 0)))
+// fillDone counts a fill that has ended. reused bytes of it did not come from the origin.
+func (n *counters) fillDone(fill *cirque.Fill, reused int64) {
+	n.fillBytes.Add(uint64(max(fill.Written()-reused, 0)))
 	n.fillsDone.add(fillOutcome(fill))
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -223,6 +224,78 @@ func TestBackgroundRevalidationIsNoRequest(t *testing.T) {
 			}
 		}
 		require.Equal(t, 1, background)
+	})
+}
+
+// A trace hears of revalidations, and can give those in the background a context, whose trace then
+// hears of them in place of the request's.
+func TestTraceOfTheBackgroundHearsOfTheRevalidation(t *testing.T) {
+	type value struct{}
+	var mu sync.Mutex
+	var heard []string
+	var values []any
+	reports := func(who string) *cirque.CacheTrace {
+		say := func(what string) { // the hooks run on several goroutines
+			mu.Lock()
+			defer mu.Unlock()
+			heard = append(heard, who+" "+what)
+		}
+		return &cirque.CacheTrace{
+			LookupDone: func(cirque.TraceEvent) { say("lookup") },
+			Revalidated: func(e cirque.TraceEvent) {
+				say(fmt.Sprint("revalidated ", e.Status, " ", e.Err != nil, " ", e.Duration, " ", e.Meta.StatusCode()))
+			},
+			RequestDone: func(r stats.Request) { say(fmt.Sprint("done ", r.Background)) },
+		}
+	}
+	client := reports("client")
+	client.Background = func(ctx context.Context) context.Context {
+		return context.WithValue(cirque.WithCacheTrace(ctx, reports("background")), value{}, "value")
+	}
+	var fail func(http.ResponseWriter)
+	eachBubble(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		values = append(values, r.Context().Value(value{}))
+		time.Sleep(time.Second)
+		if fail != nil {
+			fail(w)
+			return
+		}
+		w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=60, stale-if-error=600")
+		w.Header().Set("Etag", `"1"`)
+		if r.Header.Get("If-None-Match") != "" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		io.WriteString(w, "body")
+	}, func(t *testing.T, b *bubble) {
+		values, fail = nil, nil
+		ask := func(want ...string) {
+			t.Helper()
+			heard = nil
+			response, err := b.ask(cirque.WithCacheTrace(t.Context(), client), "GET", "/")
+			require.NoError(t, err)
+			_, err = io.Copy(io.Discard, response.Body)
+			require.NoError(t, err)
+			response.Body.Close()
+			require.NoError(t, b.cache.Wait(t.Context()))
+			mu.Lock()
+			defer mu.Unlock()
+			slices.Sort(heard)
+			require.Equal(t, want, heard)
+		}
+		ask("client done false", "client lookup", "client lookup")
+		time.Sleep(2 * time.Second)
+		ask("background done true", "background lookup", "background revalidated 304 false 1s 200", "client done false", "client lookup")
+		require.Equal(t, []any{nil, "value"}, values)
+		time.Sleep(90 * time.Second)
+		ask("client done false", "client lookup", "client lookup", "client revalidated 304 false 1s 200")
+		time.Sleep(90 * time.Second)
+		fail = func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) }
+		ask("client done false", "client lookup", "client lookup", "client revalidated 502 false 1s 200")
+		if strings.HasSuffix(t.Name(), "/transport") { // a Handler's panic is for its server
+			fail = func(http.ResponseWriter) { panic(http.ErrAbortHandler) }
+			ask("client done false", "client lookup", "client lookup", "client revalidated 0 true 1s 200")
+		}
 	})
 }
 

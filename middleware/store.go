@@ -68,11 +68,14 @@ func (x *transaction) fill(meta *cirque.CacheMeta, src fillSource) fate {
 		return x.notFilled("storage-error", x.failureReason(cirque.StorageError))
 	}
 	begun = true
-	x.flight.carry(fill)
-	x.result, x.replaced = stats.Miss, x.hc.HitStatus() != 0
+	x.flight.carry(fill, x.hc.Key().PrimaryHash())
+	x.replaced = x.hc.HitStatus() != 0
+	if x.result != stats.Bypass {
+		x.result = stats.Pass // unless it is stored
+	}
 	switch fill.NoCacheReason() {
 	case "":
-		x.status.stored = true
+		x.result, x.status.stored = stats.Miss, true
 		x.status.setTTL(meta, x.now)
 	case cirque.ResponseTooLarge:
 		x.status.detail = "too-large"

@@ -251,6 +251,15 @@ func (t *target) appendPathAndQuery(b []byte) []byte {
 	return b
 }
 
+// url returns the target as a URL, for people.
+func (t *target) url() string {
+	path := strings.TrimPrefix(t.path, "\x00") // of a target that is no path
+	if t.hasQuery {
+		path += "?" + t.query
+	}
+	return t.scheme + "://" + t.host + path
+}
+
 // origin names the origin (RFC 6454 §4). A cache group belongs to one origin.
 func (t *target) origin() string { return t.scheme + "://" + t.host }
 

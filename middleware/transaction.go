@@ -33,6 +33,8 @@ type transaction struct {
 
 	answerHeader http.Header // of the origin's answer to this request, if that is stored or freshens an entry
 	status       cacheStatus
+
+	dry *dryRun // what the plan comes by, if the request is only explained; else nil
 }
 
 // origin is how a door asks the origin when there is no client: in a background revalidation.
@@ -74,8 +76,12 @@ func (x *transaction) heap() *transaction {
 
 // enable begins the walk with key.
 func (x *transaction) enable(key cirque.CacheKey) {
-	x.hc.Enable(x.cache.opts)
-	x.hc.SetTrace(x.cache.traceOf(x.client))
+	if x.dry != nil {
+		x.hc.Enable(x.dry.options)
+	} else {
+		x.hc.Enable(x.cache.opts)
+		x.hc.SetTrace(x.cache.traceOf(x.client))
+	}
 	if !x.cache.cfg.Private && x.req.Header["Authorization"] != nil {
 		// Authorization can decide whether the response may be stored (RFC 9111 §3.5). So requests
 		// with that field have a lock and a prediction of their own.

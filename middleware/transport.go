@@ -34,6 +34,7 @@ func (c *Cache) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
+	c.has[doorTransport].Store(true)
 	return &transportDoor{c, base}
 }
 
@@ -114,6 +115,7 @@ func (t *transportDoor) roundTripCompleted(r *http.Request) (*http.Response, err
 func (t *transportDoor) askUncached(x *transaction, r *http.Request) result {
 	defer x.hc.Release()
 	x.noteAsked()
+	defer x.countUndecided()
 	response, err := t.roundTrip(r)
 	if err != nil {
 		return result{err: err, meter: x.meter}

@@ -37,6 +37,7 @@ func mayInvalidate(r *http.Request) bool {
 // keepOut calls next with the server's own writer, or with one that only looks at the status.
 func (h *handlerDoor) keepOut(w http.ResponseWriter, r *http.Request) {
 	h.cache.counters.keptOut(doorHandler)
+	h.cache.counters.uncached.add("upgrade")
 	if !mayInvalidate(r) {
 		h.next.ServeHTTP(w, r)
 		return
@@ -56,7 +57,12 @@ func (h *handlerDoor) keepOut(w http.ResponseWriter, r *http.Request) {
 func (t *transportDoor) keepOut(r, own *http.Request) (*http.Response, error) {
 	t.cache.counters.keptOut(doorTransport)
 	response, err := t.base.RoundTrip(r)
-	if err != nil || response == nil || !mayInvalidate(r) {
+	if err != nil || response == nil {
+		t.cache.counters.origin.failed.Add(1)
+		return response, err
+	}
+	t.cache.counters.uncached.add("upgrade")
+	if !mayInvalidate(r) {
 		return response, err
 	}
 	returned := false

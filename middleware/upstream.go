@@ -21,6 +21,7 @@ type upstream struct {
 	validators []cirque.Variant // of stored responses; the origin gets them instead
 	secondTime bool             // the origin is asked for the second time
 
+	decided    bool              // the fate of the latest answer was decided
 	askedAt    time.Time         // when the origin was asked
 	answeredAt time.Time         // when its header came
 	epoch      cirque.PurgeEpoch // of the Storage at that time
@@ -155,18 +156,34 @@ func (x *transaction) upstreamRequest(ctx context.Context) *http.Request {
 		ctx = &x.flight.fetchContext
 	}
 	r := x.sent().Clone(ctx)
-	switch u := &x.upstream; {
+	x.upstream.setConditions(r.Header)
+	return r
+}
+
+// setConditions gives h, which is the client's, the Range and the preconditions that the origin
+// gets.
+func (u *upstream) setConditions(h http.Header) {
+	switch {
 	case u.as == storePost, u.keeps == keepAll:
 	case u.as == storePart:
-		u.part.requestMissing(r.Header)
+		u.part.requestMissing(h)
 	default:
-		rules.UpstreamHeader(r.Header, u.validators, u.keeps == keepRange)
+		rules.UpstreamHeader(h, u.validators, u.keeps == keepRange)
 	}
-	return r
 }
 
 // noteAsked notes that the origin is asked now. This time decides which of two answers is more
 // recent, and the epoch decides which purges came later.
 func (x *transaction) noteAsked() {
+	x.upstream.decided = false
+	x.cache.counters.origin.requests.Add(1)
 	x.upstream.askedAt, x.upstream.epoch = time.Now(), x.cache.opts.Storage.Purges().Epoch()
+}
+
+// countUndecided counts a request to the origin that has brought no answer. It is called when the
+// request is over.
+func (x *transaction) countUndecided() {
+	if !x.upstream.decided {
+		x.cache.counters.origin.failed.Add(1)
+	}
 }

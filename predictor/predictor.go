@@ -26,7 +26,7 @@ import (
 
 // Config configures a Predictor. The zero value means the defaults.
 type Config struct {
-	// MaxKeys is the most keys that are remembered, 16 bytes each. It is rounded up to a power of
+	// MaxKeys is the most keys that are remembered, 17 bytes each. It is rounded up to a power of
 	// two and kept within [8, 2^24]. Zero or less means 65,536.
 	MaxKeys int
 
@@ -62,10 +62,12 @@ type Predictor struct {
 	size   int // of the table, in buckets
 	taking sync.Once
 	table  atomic.Pointer[[]bucket] // nil: nothing was ever marked
+	why    []reasons                // of the slots, by bucket; set before table
 	locks  [stripes]sync.Mutex      // bucket i changes under locks[i%stripes]
+	names  names
 }
 
-var _ cirque.CacheablePredictor = (*Predictor)(nil)
+var _ cirque.ExplainingPredictor = (*Predictor)(nil)
 
 // bucket holds the keys whose hashes agree in the bits that choose the bucket, in any order.
 //
@@ -109,6 +111,21 @@ func (p *Predictor) CacheablePrediction(key cirque.CacheKey) bool {
 	return s == nil || !p.remembers(s.marked.Load(), p.now())
 }
 
+// Marked implements [cirque.ExplainingPredictor].
+func (p *Predictor) Marked(key cirque.CacheKey) (reason cirque.NoCacheReason, at time.Time, ok bool) {
+	b, index, half := p.locate(key)
+	if b == nil {
+		return "", time.Time{}, false
+	}
+	lock := p.lock(index)
+	defer lock.Unlock()
+	s := b.find(half)
+	if s == nil || !p.remembers(s.marked.Load(), p.now()) {
+		return "", time.Time{}, false
+	}
+	return p.names.name(*p.why[index].of(b, s)), p.start.Add(time.Duration(s.marked.Load() - 1)), true
+}
+
 // MarkCacheable implements [cirque.CacheablePredictor]: it forgets key.
 func (p *Predictor) MarkCacheable(key cirque.CacheKey) (changed bool) {
 	b, index, half := p.locate(key)
@@ -129,6 +146,7 @@ func (p *Predictor) MarkUncacheable(key cirque.CacheKey, reason cirque.NoCacheRe
 	}
 	p.taking.Do(func() {
 		table := make([]bucket, p.size)
+		p.why = make([]reasons, p.size)
 		p.table.Store(&table)
 	})
 	b, index, half := p.locate(key)
@@ -141,6 +159,7 @@ func (p *Predictor) MarkUncacheable(key cirque.CacheKey, reason cirque.NoCacheRe
 		s.marked.Store(0)
 		s.half.Store(half)
 	}
+	*p.why[index].of(b, s) = p.names.code(reason)
 	return !p.remembers(s.marked.Swap(now), now)
 }
 

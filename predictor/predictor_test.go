@@ -288,3 +288,28 @@ func BenchmarkPredictor(b *testing.B) {
 		})
 	}
 }
+
+func TestPredictorRemembersWhyAndSince(t *testing.T) {
+	p := New(Config{})
+	_, _, ok := p.Marked(testKey(1))
+	require.False(t, ok)
+	before := time.Now()
+	p.MarkUncacheable(testKey(1), cirque.OriginNotCache)
+	p.MarkUncacheable(testKey(2), cirque.ResponseTooLarge)
+	reason, at, ok := p.Marked(testKey(1))
+	require.True(t, ok)
+	require.Equal(t, cirque.OriginNotCache, reason)
+	require.WithinDuration(t, before, at, time.Minute)
+	p.MarkUncacheable(testKey(1), cirque.ResponseTooLarge)
+	reason, _, _ = p.Marked(testKey(1))
+	require.Equal(t, cirque.ResponseTooLarge, reason, "the latest reason counts")
+	p.MarkCacheable(testKey(1))
+	_, _, ok = p.Marked(testKey(1))
+	require.False(t, ok)
+	for n := range 300 { // custom reasons have no bound
+		p.MarkUncacheable(testKey(n), cirque.Custom(fmt.Sprint("reason", n)))
+	}
+	reason, _, ok = p.Marked(testKey(299))
+	require.True(t, ok)
+	require.Empty(t, reason)
+}

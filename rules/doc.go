@@ -19,6 +19,7 @@
 //	validation.go     preconditions, of clients and for the origin (§4.3.1, §4.3.2, RFC 9110 §13)
 //	freshening.go     what a 304 or the answer to a HEAD updates (§3.2, §4.3.4, §4.3.5)
 //	invalidation.go   what the answer to an unsafe request makes invalid (§4.4, RFC 9875)
+//	reasons.go        what the reasons of all these rules mean, in words
 //
 // Vary (§4.1) is in the root package, because the state machine selects variants by it.
 package rules

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/field"
 )
 
@@ -29,8 +30,10 @@ type Freshness struct {
 	Delay time.Duration
 
 	// Source names where the lifetime comes from: "s-maxage", "max-age", "expires", "default",
-	// "heuristic" or "" for none.
-	Source string
+	// "heuristic" or "" for none. Field is the response field that has it: "Cache-Control", a
+	// targeted field (RFC 9213), "Expires", or "Last-Modified" for a heuristic lifetime; it is empty
+	// for "default" and "".
+	Source, Field string
 }
 
 // Fresh reports whether the response was fresh when it was received (RFC 9111 §4.2).
@@ -52,16 +55,17 @@ func (p *Policy) freshness(x *Exchange, status int, h http.Header, d responseDir
 	f := Freshness{InitialAge: initialAge(x, h, date), Delay: withinSeconds(responseDelay(x))}
 	switch {
 	case d.SMaxAge.Present: // RFC 9111 §4.2.1; applicable removes it for a private cache
-		f.Lifetime, f.Explicit, f.Source = d.SMaxAge.Duration, true, "s-maxage"
+		f.Lifetime, f.Explicit, f.Source, f.Field = d.SMaxAge.Duration, true, "s-maxage", d.field
 	case d.MaxAge.Present:
-		f.Lifetime, f.Explicit, f.Source = d.MaxAge.Duration, true, "max-age"
+		f.Lifetime, f.Explicit, f.Source, f.Field = d.MaxAge.Duration, true, "max-age", d.field
 	case len(h["Expires"]) > 0 && !d.targeted: // RFC 9213 §2.2: Expires is ignored too
-		f.Lifetime, f.Explicit, f.Source = expiresLifetime(h["Expires"], date, x.ResponseTime), true, "expires"
+		f.Lifetime, f.Explicit = expiresLifetime(h["Expires"], date, x.ResponseTime), true
+		f.Source, f.Field = "expires", "Expires"
 	case p.Defaults.FreshDuration(status) > 0:
 		f.Lifetime, f.Heuristic, f.Source = p.Defaults.FreshDuration(status), true, "default"
 	case heuristicallyCacheable(status) || d.Public || d.Private && p.Private: // RFC 9111 §4.2.2, §5.2.2.7
 		if f.Lifetime = heuristicLifetime(h, date, x.ResponseTime); f.Lifetime > 0 {
-			f.Heuristic, f.Source = true, "heuristic"
+			f.Heuristic, f.Source, f.Field = true, "heuristic", "Last-Modified"
 		}
 	}
 	if p.boundsServerError(status) {
@@ -69,6 +73,16 @@ func (p *Policy) freshness(x *Exchange, status int, h http.Header, d responseDir
 	}
 	f.Lifetime = withinSeconds(f.Lifetime)
 	return f
+}
+
+// StoredFreshness computes the freshness of a stored response from its header, as when it was
+// received or last validated. It tells where the lifetime came from: what holds is meta.FreshUntil,
+// which a soft purge or a program may have changed since.
+func (p *Policy) StoredFreshness(meta *cirque.CacheMeta) Freshness {
+	return p.Freshness(&Exchange{
+		Request: &http.Request{}, Status: meta.StatusCode(), Header: meta.Header().Header(),
+		RequestTime: meta.Asked(), ResponseTime: meta.Updated(),
+	})
 }
 
 // expiresLifetime returns the value of Expires minus date. A value that is not a date means expired

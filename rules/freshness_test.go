@@ -8,6 +8,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// What is stored tells where its lifetime came from.
+func TestStoredFreshnessIsThatOfTheResponse(t *testing.T) {
+	for _, fields := range [][]string{
+		{"CDN-Cache-Control: max-age=1"}, {"Cache-Control: s-maxage=2"}, {"Cache-Control: max-age=3", "Age: 1"},
+		{"Expires: " + at(4*time.Second)}, {"Last-Modified: " + at(-60*time.Second)},
+	} {
+		x := get(fields...)
+		meta, refusal := shared.Store(x)
+		require.Nil(t, refusal, fields)
+		require.Equal(t, shared.Freshness(x), shared.StoredFreshness(meta), fields)
+	}
+}
+
 // RFC 9111 §4.2.1: the first match counts.
 func TestFreshnessLifetimeOrder(t *testing.T) {
 	all := []string{
@@ -16,15 +29,15 @@ func TestFreshnessLifetimeOrder(t *testing.T) {
 	}
 	defaults := &Policy{Defaults: CacheMetaDefaults{FreshFor: func(int) time.Duration { return 5 * time.Second }}}
 	for i, want := range []Freshness{
-		{Lifetime: 1 * time.Second, Explicit: true, Source: "max-age"},
-		{Lifetime: 2 * time.Second, Explicit: true, Source: "s-maxage"},
-		{Lifetime: 3 * time.Second, Explicit: true, Source: "max-age"},
-		{Lifetime: 4 * time.Second, Explicit: true, Source: "expires"},
+		{Lifetime: 1 * time.Second, Explicit: true, Source: "max-age", Field: "Cdn-Cache-Control"},
+		{Lifetime: 2 * time.Second, Explicit: true, Source: "s-maxage", Field: "Cache-Control"},
+		{Lifetime: 3 * time.Second, Explicit: true, Source: "max-age", Field: "Cache-Control"},
+		{Lifetime: 4 * time.Second, Explicit: true, Source: "expires", Field: "Expires"},
 		{Lifetime: 5 * time.Second, Heuristic: true, Source: "default"},
 	} {
 		require.Equal(t, want, defaults.Freshness(get(all[i:]...)), all[i])
 	}
-	require.Equal(t, Freshness{Lifetime: 6 * time.Second, Heuristic: true, Source: "heuristic"}, shared.Freshness(get(all[4])))
+	require.Equal(t, Freshness{Lifetime: 6 * time.Second, Heuristic: true, Source: "heuristic", Field: "Last-Modified"}, shared.Freshness(get(all[4])))
 	require.Equal(t, Freshness{}, shared.Freshness(get()))
 	// RFC 9111 §5.2.2.10.
 	require.Equal(t, "max-age", private.Freshness(get(all[1:]...)).Source)

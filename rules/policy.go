@@ -183,7 +183,8 @@ func (p *Policy) maxHeaderBytes() int {
 // responseDirectives are the directives that apply to one response in this cache.
 type responseDirectives struct {
 	cachecontrol.Response
-	targeted bool // they come from a targeted field, so Expires is ignored
+	field    string // where they come from
+	targeted bool   // that is a targeted field, so Expires is ignored
 }
 
 // directives returns the directives that apply to a response with header h: those of the first
@@ -191,10 +192,10 @@ type responseDirectives struct {
 func (p *Policy) directives(h http.Header) responseDirectives {
 	for _, name := range p.targetedFields() {
 		if targeted, ok := cachecontrol.ParseTargeted(h.Values(name)); ok {
-			return responseDirectives{Response: p.applicable(targeted), targeted: true}
+			return responseDirectives{p.applicable(targeted), name, true}
 		}
 	}
-	return responseDirectives{Response: p.applicable(cachecontrol.ParseResponse(h["Cache-Control"], p.options()))}
+	return responseDirectives{p.applicable(cachecontrol.ParseResponse(h["Cache-Control"], p.options())), "Cache-Control", false}
 }
 
 // applicable removes from d the directives that do not apply to this kind of cache, so that the

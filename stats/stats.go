@@ -29,8 +29,8 @@ type Result uint8
 const (
 	// Hit: a fresh stored response, without asking the origin.
 	Hit Result = iota
-	// Stale: a stale stored response, as RFC 5861 or the request allows: while it is revalidated, in
-	// place of an error, or because the client takes stale ones.
+	// Stale: a stale stored response, as RFC 5861 or the request allows: while it is revalidated,
+	// in place of an error, or because the client takes stale ones.
 	Stale
 	// Revalidated: a stored response that the origin confirmed for this request (304).
 	Revalidated
@@ -144,14 +144,17 @@ type Snapshot struct {
 
 	// Requests are all that came in by a door, but for PURGE. Background revalidations are none.
 	Requests map[Door]map[Result]uint64 `json:"requests"`
-	// FirstByte is the time until the header of the answer was written, Duration until its body was,
-	// in seconds. The Transport's ends when the body is closed.
+	// FirstByte is the time until the header of the answer was written, Duration until its body
+	// was, in seconds. The Transport's ends when the body is closed.
 	FirstByte map[Result]Histogram `json:"first_byte"`
 	Duration  map[Result]Histogram `json:"duration"`
 	// Bytes are the bytes of bodies that clients were sent, by result.
 	Bytes map[Result]uint64 `json:"bytes"`
-	// Uncached says of how many responses of the origin why they were not stored, in the words of
-	// Cache-Status' detail. Reasons of filters are "response-filter".
+	// Origin is what the cache asked of the origin.
+	Origin Origin `json:"origin"`
+	// Uncached says of how many responses of the origin why they went into no fill, in the words of
+	// Cache-Status' detail. Reasons of filters are "response-filter"; a response for which the
+	// cache took no part in the connection is "upgrade".
 	Uncached map[string]uint64 `json:"uncached"`
 
 	Fills         Fills         `json:"fills"`
@@ -173,10 +176,24 @@ type Snapshot struct {
 	BackgroundFailures uint64 `json:"background_failures"`
 }
 
+// Origin are the requests that a cache sent to the origin, for clients and in the background. When
+// none is under way,
+//
+//	Requests = Failed + Again + StoodIn
+//	         + Revalidations.Foreground.NotModified + Revalidations.Background.NotModified
+//	         + Fills.Started + the sum of Uncached
+type Origin struct {
+	Requests uint64 `json:"requests"`
+	Failed   uint64 `json:"failed"`   // without an answer: an error, or the client left first
+	Again    uint64 `json:"again"`    // with an answer that could not be used; the origin was asked once more
+	StoodIn  uint64 `json:"stood_in"` // with an error of the server, in whose place a stored response was served
+}
+
 // Fills are the responses that were stored while they were fetched.
 type Fills struct {
-	// Started is the number of fills that began. Done says how they ended: "stored", or a
-	// cirque.NoCacheReason in lower case words, or "superseded", "purged".
+	// Started is the number of fills that began, and when none is under way the sum of Done. Done
+	// says how they ended: "stored", or a cirque.NoCacheReason in lower case words, or
+	// "superseded", "purged".
 	Started uint64            `json:"started"`
 	Done    map[string]uint64 `json:"done"`
 	// Bytes came into fills from the origin, stored or not.
@@ -205,7 +222,7 @@ type Revalidations struct {
 
 // Outcomes are what came of validations.
 type Outcomes struct {
-	NotModified uint64 `json:"not_modified"` // the stored response is good
+	NotModified uint64 `json:"not_modified"` // the stored response is good: 304, or the same 200 to a HEAD
 	Replaced    uint64 `json:"replaced"`     // another response came
 	Failed      uint64 `json:"failed"`       // no answer, or an error of the server
 }

@@ -79,6 +79,12 @@ var plainBugs = map[string][]string{
 	"reopens what was unfinished":               {"ReopenDropsUnfinished"},
 	"makes a state for each call":               {"Purges", "SharedPurges", "PurgesGoByEvents", "SharedOrder", "ReopenKeepsPurges"},
 	"forgets purges when reopened":              {"ReopenKeepsPurges"},
+	"lists what was purged":                     {"List"},
+	"lists writes under way":                    {"List"},
+	"lists all at once":                         {"ListPages"},
+	"loses an entry between two pages":          {"ListPages"},
+	"lists what nobody wants":                   {"ListPages"},
+	"takes any cursor":                          {"ListBadCursor"},
 }
 
 // streamerBugs lists all cases that find a bug, for each bug of streamer. The bug "" is none.
@@ -98,7 +104,7 @@ var streamerBugs = map[string][]string{
 	"ends aborted reads cleanly":             {"StreamAbort", "UnlinkAbort"},
 	"ends aborted WriteTo cleanly":           {"StreamAbortWriteTo"},
 	"prefers the entry":                      {"StreamNewest", "StreamReplacesGone"},
-	"keys by hash":                           {"StreamCollidingHash", "CollidingHash", "CollidingHashOfVariants"},
+	"keys by hash":                           {"StreamCollidingHash", "CollidingHash", "CollidingHashOfVariants", "List", "ListPages"},
 	"finds what was voided":                  {"StreamVoided"},
 	"aborts what was voided":                 {"StreamVoided"},
 	"updates entries only":                   {"StreamUpdateMeta"},

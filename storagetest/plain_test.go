@@ -26,6 +26,7 @@ type plain struct {
 	entries map[cirque.HashBinary]*plainEntry
 	writes  map[*plainWrite]bool
 	purges  cirque.PurgeState
+	listed  []*plainEntry // what was purged
 }
 
 func (s *plain) Purges() *cirque.PurgeState {
@@ -226,6 +227,7 @@ func (s *plain) Purge(_ context.Context, k cirque.CompactCacheKey, typ cirque.Pu
 	if s.has("purge cuts readers short") {
 		clear(e.body)
 	}
+	s.listed = append(s.listed, e)
 	delete(s.entries, s.slot(e.key))
 	if !s.has("keeps the charge of purged entries") {
 		s.drop(e)

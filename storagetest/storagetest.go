@@ -92,7 +92,7 @@ func cases() []testCase {
 	var all []testCase
 	for _, group := range [][]testCase{
 		writeCases, abortCases, keyCases, metaCases, purgeCases, replaceCases, readCases, concurrencyCases,
-		streamingCases, unlinkCases, budgetCases, reopenCases, sharedCases, statsCases,
+		streamingCases, unlinkCases, budgetCases, reopenCases, sharedCases, statsCases, listCases,
 	} {
 		all = append(all, group...)
 	}

@@ -224,7 +224,7 @@ func validated(name string, header ...string) Case {
 // SuitsDoor reports whether the case makes sense at door.
 func (c *Case) SuitsDoor(door string) bool { return c.Doors == nil || slices.Contains(c.Doors, door) }
 
-// slow reports whether an answer of the origin has a Delay.
-func (c *Case) slow() bool {
+// Slow reports whether an answer of the origin has a Delay.
+func (c *Case) Slow() bool {
 	return slices.ContainsFunc(c.Steps, func(st Step) bool { return st.Answer != nil && st.Answer.Delay > 0 })
 }

@@ -11,7 +11,9 @@ import (
 	"github.com/cirquecache/cirque/diskcache"
 	"github.com/cirquecache/cirque/internal/verify/conformance"
 	"github.com/cirquecache/cirque/internal/verify/conformance/conformancetest"
+	"github.com/cirquecache/cirque/internal/verify/ledger"
 	"github.com/cirquecache/cirque/memcache"
+	"github.com/cirquecache/cirque/middleware"
 	"github.com/cirquecache/cirque/tiered"
 )
 
@@ -22,6 +24,48 @@ func TestConformance(t *testing.T) {
 		doors = conformancetest.OneOfEach
 	}
 	conformancetest.Run(t, conformancetest.Options{Doors: doors})
+}
+
+// TestMiscountsAreFound shows that the numbers of a cache are compared with what goes in and out,
+// with caches that count wrongly.
+func TestMiscountsAreFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("only a change of the counters or of the comparison can change the result")
+	}
+	t.Parallel()
+	for name, miscount := range ledger.Miscounts {
+		t.Run(name, func(t *testing.T) {
+			suite := conformancetest.NewSuite(conformancetest.Options{Miscount: miscount})
+			for _, c := range conformance.Cases() {
+				if c.SuitsDoor(conformance.InFrontOfProxy) && !c.Slow() {
+					_ = suite.Run(t.Context(), &c, conformance.InFrontOfProxy)
+				}
+			}
+			require.ErrorContains(t, suite.Close(), "count: ")
+		})
+	}
+}
+
+// TestExplainForetellsEachRequest compares what Explain says of a request with what the request
+// then gets, for all requests of all cases.
+func TestExplainForetellsEachRequest(t *testing.T) {
+	t.Parallel()
+	doors := conformance.Doors()
+	if testing.Short() {
+		doors = conformancetest.OneOfEach
+	}
+	var explained conformancetest.Explained
+	t.Run("cases", func(t *testing.T) {
+		conformancetest.Run(t, conformancetest.Options{Doors: doors, Explained: &explained})
+	})
+	for _, p := range []middleware.Prospect{
+		middleware.WouldHit, middleware.WouldBeStale, middleware.WouldRevalidate, middleware.WouldValidate, middleware.WouldFetch,
+		middleware.WouldFetchPart, middleware.WouldBypass, middleware.WouldFail,
+	} {
+		n := explained.Count(p)
+		t.Logf("%s: %d", p, n)
+		require.Positive(t, n, "no request was %s", p)
+	}
 }
 
 // TestConformanceOverPlainStorage uses a Storage whose writes cannot be read while they are under

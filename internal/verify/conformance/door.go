@@ -121,7 +121,7 @@ func (s *Suite) bench(door string, c *Case) (*bench, error) {
 	defer s.mu.Unlock()
 	setup := c.Setup
 	key := benchKey{door: door, setup: setup}
-	if c.slow() {
+	if c.Slow() {
 		key.slow = c.Name
 	}
 	if b := s.mu.benches[key]; b != nil {

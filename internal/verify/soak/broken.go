@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/verify/ledger"
 	"github.com/cirquecache/cirque/middleware"
 	"github.com/cirquecache/cirque/rules"
+	"github.com/cirquecache/cirque/stats"
 )
 
 // breakage is a fault of the caches. It is made by wrapping their parts.
@@ -26,6 +28,7 @@ type breakage struct {
 	purger   func(p purger, cache int) purger
 	upstream func(http.RoundTripper) http.RoundTripper
 	front    func(http.Handler) http.Handler
+	miscount func(*middleware.Config) func(*stats.Snapshot) // one of ledger.Miscounts
 }
 
 // breakages are the faults that -broken names. Each breaks one promise. Some break it only now and
@@ -190,6 +193,21 @@ var breakages = map[string]func(*world) *breakage{
 				}}
 			},
 		}
+	},
+
+	// headless does not count HEAD requests.
+	"headless": func(*world) *breakage {
+		return &breakage{breaks: []string{"count:"}, miscount: ledger.Miscounts["forgets HEAD"]}
+	},
+
+	// again counts a request to the origin twice if its answer could not be used.
+	"again": func(*world) *breakage {
+		return &breakage{breaks: []string{"count:"}, miscount: ledger.Miscounts["counts a retry twice"]}
+	},
+
+	// pieces does not count the bytes of ranges.
+	"pieces": func(*world) *breakage {
+		return &breakage{breaks: []string{"count:"}, miscount: ledger.Miscounts["forgets bytes of ranges"]}
 	},
 
 	// unframed reports to the origin that validating requests lack the values of outer middleware.

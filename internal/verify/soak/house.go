@@ -20,7 +20,9 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque/internal/verify/faulty"
+	"github.com/cirquecache/cirque/internal/verify/ledger"
 	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/stats"
 )
 
 // The front doors.
@@ -45,11 +47,21 @@ type house struct {
 
 	// Client requests and purges hold using for reading. A restart holds it for writing.
 	using  sync.RWMutex
-	caches []*middleware.Cache
+	caches []*counted
 	doors  atomic.Pointer[[]http.Handler] // one for each cache
 	came   [1 << 16]atomic.Uint64         // recent request numbers, indexed by their last bits
 	purger purger
 	close  func() error // closes the Storage
+
+	miscounts []string       // what the caches counted wrongly
+	purges    map[string]int // that the caches counted, by kind
+}
+
+// counted is a cache with what goes in and out of it.
+type counted struct {
+	*middleware.Cache
+	ledger   ledger.Ledger
+	miscount func(*stats.Snapshot) // nil: the numbers stay as they are
 }
 
 // newHouse builds the house that o describes.
@@ -64,7 +76,7 @@ func newHouse(o *options, w *world) (*house, error) {
 	if broken == nil {
 		return nil, fmt.Errorf("unknown breakage %q", o.broken)
 	}
-	h := &house{options: o, world: w, broken: broken(w)}
+	h := &house{options: o, world: w, broken: broken(w), purges: make(map[string]int)}
 	var err error
 	if h.dir, err = os.MkdirTemp("", "cirque-soak-"); err != nil {
 		return nil, err
@@ -112,8 +124,11 @@ func (h *house) open() error {
 		if h.broken.config != nil {
 			h.broken.config(&own, n)
 		}
-		cache, err := middleware.New(own)
-		if err != nil {
+		cache := new(counted)
+		if h.broken.miscount != nil {
+			cache.miscount = h.broken.miscount(&own)
+		}
+		if cache.Cache, err = middleware.New(own); err != nil {
 			return errors.Join(err, closer())
 		}
 		h.caches = append(h.caches, cache)
@@ -162,12 +177,31 @@ func (h *house) closeCaches() error {
 		if err := cache.Close(ctx); err != nil {
 			return fmt.Errorf("closing the cache: %w", err)
 		}
+		h.audit(cache)
 	}
 	return h.close()
 }
 
+// audit compares what the cache has counted with what went in and out.
+func (h *house) audit(cache *counted) {
+	s := cache.Stats()
+	if cache.miscount != nil {
+		cache.miscount(&s)
+	}
+	if err := cache.ledger.Compare(s); err != nil {
+		h.miscounts = append(h.miscounts, err.Error())
+	}
+	for _, p := range s.Purges {
+		kind := p.Kind
+		if p.Soft {
+			kind = "soft " + kind
+		}
+		h.purges[kind] += int(p.Done + p.NotFound)
+	}
+}
+
 // door puts the cache before or behind a reverse proxy.
-func (h *house) door(cache *middleware.Cache) http.Handler {
+func (h *house) door(cache *counted) http.Handler {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			target, _ := url.Parse(h.originURL(r.In.URL.Path))
@@ -181,10 +215,10 @@ func (h *house) door(cache *middleware.Cache) http.Handler {
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	if h.options.front == frontTransport {
-		proxy.Transport = cache.Transport(h.behind)
+		proxy.Transport = cache.ledger.Transport(cache.Cache, h.behind)
 		return proxy
 	}
-	return cache.Handler(sendItem(proxy))
+	return cache.ledger.Handler(cache.Cache, sendItem(proxy))
 }
 
 // surroundings is a value that middleware around the cache puts into a request's context. As some
@@ -241,7 +275,10 @@ func (h *house) keyed(front string, res *resource) *http.Request {
 
 // shut closes everything, the caches first.
 func (h *house) shut() error {
-	if err := h.closeCaches(); err != nil {
+	h.using.Lock() // until the last answer is written
+	err := h.closeCaches()
+	h.using.Unlock()
+	if err != nil {
 		return err
 	}
 	h.front.Close()

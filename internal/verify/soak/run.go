@@ -47,6 +47,7 @@ func run(ctx context.Context, o *options, out io.Writer) (ok bool, err error) {
 	if err := house.shut(); err != nil {
 		s.tally.tell("run", fmt.Sprintf("at the end: %v\n", err))
 	}
+	s.tellMiscounts()
 	if open := house.bodies.Open(); len(open) > 0 {
 		s.tally.tell("run", fmt.Sprintf("at the end: %d bodies of the origin were never closed: %.500q\n", len(open), open))
 	}
@@ -64,6 +65,24 @@ func run(ctx context.Context, o *options, out io.Writer) (ok bool, err error) {
 	s.tally.print(out, s, elapsed)
 	fmt.Fprintf(out, "goroutines %d left\n", len(goroutines))
 	return s.tally.violations == 0, nil
+}
+
+// tellMiscounts tells what the caches have counted wrongly.
+func (s *soak) tellMiscounts() {
+	for _, wrong := range s.miscounts {
+		if s.counts(wrong) {
+			s.tally.tell("count", wrong+"\n")
+		}
+	}
+	s.miscounts = nil
+	if s.broken.purger != nil || s.options.broken == "" && s.tally.violations > 0 {
+		return
+	}
+	for what, kind := range map[string]string{"purges": "key", "soft purges": "soft key", "purges of groups": "group", "purges of all": "all"} {
+		if done := s.tally.counts[what]; done != s.purges[kind] {
+			s.tally.tell("count", fmt.Sprintf("count: %s: %d counted, %d done\n", what, s.purges[kind], done))
+		}
+	}
 }
 
 // idle returns the names of required counts that are zero. A run of few requests has no required
@@ -125,6 +144,9 @@ func (s *soak) restarts(ctx context.Context) {
 			return
 		}
 		s.tally.count("restarts", 1)
+		if s.options.first && len(s.miscounts) > 0 {
+			s.stop()
+		}
 	}
 }
 

@@ -30,6 +30,11 @@ func (l *lock) Lock(key cirque.CacheKey, staleWriter bool) (*cirque.WritePermit,
 	return write, read
 }
 
+// Held implements cirque.ObservableLock.
+func (l *lock) Held(key cirque.CacheKey) (held, staleWriter bool) {
+	return l.CacheKeyLock.(cirque.ObservableLock).Held(key)
+}
+
 // Waiting implements conformance.Subject.
 func (l *lock) Waiting(path string) (n int) {
 	l.mu.Lock()
