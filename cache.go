@@ -53,7 +53,9 @@ func (c *HttpCache) NoCacheReason() NoCacheReason {
 	return c.reason
 }
 
-// UpstreamUsed reports whether the answer had to come from the origin, or be validated by it.
+// UpstreamUsed reports whether the phase is one in which the origin is asked for the answer, or to
+// validate it. At PhaseDisabled it is true, also if the caller chose not to ask the origin
+// (DeclinedToUpstream).
 func (c *HttpCache) UpstreamUsed() bool {
 	return !in(PhaseUninit, PhaseCacheKey, PhaseHit, PhaseStale, PhaseStaleUpdating).has(c.phase)
 }
@@ -97,11 +99,11 @@ func (c *HttpCache) Meta() *CacheMeta { return c.meta }
 // SetValidAfter makes entries first stored before t count as not found. The zero Time lifts that.
 func (c *HttpCache) SetValidAfter(t time.Time) { c.validAfter = t }
 
-// SetPurgeEpoch says that the origin was asked at epoch e of [PurgeState.Epoch]: its answer
-// is newer than the purges of everything and of groups up to e. It must be called after the last
-// Lookup. Without it, the epoch of that Lookup counts. A stored response that the answer validates
-// or adds to counts as of that Lookup in any case.
-func (c *HttpCache) SetPurgeEpoch(e PurgeEpoch) { c.purges.asked = e }
+// SetPurgeEpoch says that the origin was asked at epoch e of [PurgeState.Epoch]: its answer is
+// newer than the purges of everything and of groups up to e. It must be called after the last
+// Lookup; SelectVariant may follow. Without it, the epoch of that Lookup counts. A stored response
+// that the answer validates or adds to counts as of that Lookup in any case.
+func (c *HttpCache) SetPurgeEpoch(e PurgeEpoch) { c.purges.askedEpoch = e }
 
 // SetMaxObjectBytes overrides CacheOptions.MaxObjectBytes for this request. Zero or less means no
 // maximum.

@@ -17,6 +17,24 @@ var ErrPurged = errors.New("cirque: purged while being fetched")
 // tracker, and tells the predictor how it ended. It outlives the request that began it. Either
 // Finish or Abort must be called; Abort after either does nothing.
 //
+// A fill ends in one of these ways. The waiters are told as soon as it is known; with
+// FillOptions.LastTurn they get LockGiveUp instead of each status but LockDone.
+//
+//	how it ends         readers    waiters             predictor    the slot
+//	stored              clean end  LockDone            cacheable    has the response
+//	stored, Unshared    clean end  LockDone, GiveUp    not told     has the response
+//	too large           all of it  LockGiveUp          uncacheable  an older entry is removed
+//	no room at first    all of it  LockGiveUp          not told     keeps its entry
+//	no room later       all of it  LockGiveUp          uncacheable  an older entry is removed
+//	declined (1)        clean end  LockGiveUp          not told     is empty
+//	superseded          all of it  LockTransientError  not told     has the more recent response
+//	purged              all of it  LockTransientError  not told     is as the purge left it
+//	Storage failed (2)  an error   LockTransientError  not told     keeps its entry
+//	aborted             an error   for its reason      not told     keeps its entry
+//
+// (1) The EvictionManager evicts the new entry at once. (2) If only the vary record could not be
+// written, the readers get all of the body. Yield releases the waiters ahead of Abort.
+//
 // One goroutine at a time may write and end it. Readers, Awaited, Yield and Tag may be called
 // from others.
 type Fill struct {
@@ -122,7 +140,7 @@ func (f *Fill) supersede() {
 		return
 	}
 	defer f.state.inFlight.unlock(f.key.primaryHash)
-	f.state.inFlight.outrun(&f.key, f.meta, 0, &f.pending, false)
+	f.state.inFlight.outrun(&f.key, arrival{meta: f.meta, own: &f.pending})
 	if f.older.tag == 0 {
 		return
 	}
@@ -140,11 +158,11 @@ func (f *Fill) supersede() {
 
 // Finish ends a body that is complete. It returns
 //
-//   - nil if the response is stored now,
+//   - nil if the response is stored now, or if Finish or Abort was called before,
 //   - ErrUnlinked if it was too large, there was no room, or NoCacheReason gives another reason,
 //   - ErrNotFound if a purge voided it or its vary record, or if a more recent response was stored
 //     meanwhile (ErrSuperseded),
-//   - else the Storage's error.
+//   - else the Storage's error, or that of the context.
 //
 // Except in the last case, readers see the clean end of the body.
 func (f *Fill) Finish() error {
@@ -210,9 +228,9 @@ func (f *Fill) finishWrite() (MissFinish, error) {
 	}
 	defer f.state.inFlight.unlock(f.key.primaryHash)
 	if f.reason == "" {
-		late, hidden := f.state.inFlight.tooLate(&f.pending)
+		late, outrunByWrite := f.state.inFlight.tooLate(&f.pending)
 		switch {
-		case late || hidden:
+		case late || outrunByWrite:
 			f.reason, f.err = Deferred, ErrSuperseded
 			if !late {
 				f.dropOlder()
@@ -226,21 +244,21 @@ func (f *Fill) finishWrite() (MissFinish, error) {
 	}
 	done, err := f.writer.Finish()
 	if err == nil {
-		f.state.inFlight.outrun(&f.key, f.meta, f.Tag(), &f.pending, false)
+		f.state.inFlight.outrun(&f.key, arrival{meta: f.meta, tag: f.Tag(), own: &f.pending})
 	}
 	return done, err
 }
 
 // dropOlder removes an entry that is older than f. It is called when f is not stored because a more
 // recent write is under way: if that write fails too, the older entry must not remain. It is called
-// with the slot locked.
+// with the slots locked.
 func (f *Fill) dropOlder() {
 	found, hit, err := f.opts.Storage.Lookup(f.trace.in(f.ctx), f.key)
 	if err != nil {
 		return
 	}
 	defer hit.Close()
-	if inPlace := hit.CountsAccess(); !inPlace || !moreRecent(found, f.meta, time.Now()) {
+	if underWay(hit) || !moreRecent(found, f.meta, time.Now()) {
 		_ = f.opts.drop(f.ctx, f.key, PurgeEviction)
 	}
 }

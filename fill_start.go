@@ -29,7 +29,8 @@ type FillOptions struct {
 	Cost time.Duration
 	// LastTurn says that the request got the write permit because the fill before it failed. If
 	// this fill fails too, all waiters are released, because each further attempt could take as
-	// long.
+	// long. A failure before StartFill is the caller's to report: with OriginNotCache, as package
+	// middleware does, it releases all of them too.
 	LastTurn bool
 	// Unshared says that the waiters may not share the response, because it must be validated
 	// before each use (see rules.Shareable). They are released at once: with LockDone if they find
@@ -50,7 +51,7 @@ type FillOptions struct {
 // response uncached.
 func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, error) {
 	c.require(opStartFill)
-	epoch := c.purges.asked
+	epoch := c.purges.askedEpoch
 	if opts.Replaces != 0 {
 		epoch = min(epoch, c.purges.epoch) // as old as the entry that it is based on
 	}
@@ -97,7 +98,7 @@ func (c *HttpCache) StartFill(ctx context.Context, opts FillOptions) (*Fill, err
 	case f.pending.void:
 		f.err = ErrPurged
 		f.refuse(Deferred)
-	case f.tracker.exceeds(opts.SizeHint):
+	case f.tracker.exceeds(opts.SizeHint): // unless the caller has checked that, as package middleware does
 		f.refuse(ResponseTooLarge)
 	case f.streams:
 		f.publish()
@@ -150,7 +151,7 @@ func (f *Fill) open(opts FillOptions) (reader HitHandler, err error) {
 	}
 	f.state.inFlight.begun(&f.pending, handler.Tag())
 	if f.writer, f.streams = f.opts.asStreaming(f.ctx, handler); f.streams {
-		f.state.inFlight.outrun(&f.key, f.meta, f.Tag(), &f.pending, true)
+		f.state.inFlight.outrun(&f.key, arrival{meta: f.meta, tag: f.Tag(), own: &f.pending, linked: true})
 	}
 	if opts.Reader == nil {
 		return nil, nil

@@ -20,26 +20,26 @@ type inFlight struct {
 	mu struct {
 		sync.Mutex
 		writes map[HashBinary][]*pendingWrite // by primary hash
-		slots  map[HashBinary][]chan struct{} // the waiters for each locked resource, by primary hash
+		queues map[HashBinary][]chan struct{} // those who wait for the lock of a resource that is locked, by primary hash
 	}
 }
 
-// lock locks the slots of a resource, so that the caller can compare and change them, or returns an
+// lock locks all slots of a resource, so that the caller can compare and change them, or returns an
 // error when ctx ends. Reading the slots takes no lock. The lock is held around calls of the
 // Storage, never while waiting for the origin, and is never taken inside a call of the Storage.
 func (f *inFlight) lock(ctx context.Context, primary HashBinary) error {
 	f.mu.Lock()
-	waits, held := f.mu.slots[primary]
+	waits, held := f.mu.queues[primary]
 	if !held {
 		defer f.mu.Unlock()
-		if f.mu.slots == nil {
-			f.mu.slots = make(map[HashBinary][]chan struct{})
+		if f.mu.queues == nil {
+			f.mu.queues = make(map[HashBinary][]chan struct{})
 		}
-		f.mu.slots[primary] = nil
+		f.mu.queues[primary] = nil
 		return nil
 	}
 	turn := make(chan struct{})
-	f.mu.slots[primary] = append(waits, turn)
+	f.mu.queues[primary] = append(waits, turn)
 	f.mu.Unlock()
 	select {
 	case <-turn:
@@ -56,12 +56,12 @@ func (f *inFlight) lock(ctx context.Context, primary HashBinary) error {
 func (f *inFlight) leaveQueue(primary HashBinary, turn chan struct{}) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	waits := f.mu.slots[primary]
+	waits := f.mu.queues[primary]
 	i := slices.Index(waits, turn)
 	if i < 0 {
 		return false
 	}
-	f.mu.slots[primary] = slices.Delete(waits, i, i+1)
+	f.mu.queues[primary] = slices.Delete(waits, i, i+1)
 	return true
 }
 
@@ -69,50 +69,57 @@ func (f *inFlight) leaveQueue(primary HashBinary, turn chan struct{}) bool {
 func (f *inFlight) unlock(primary HashBinary) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	waits := f.mu.slots[primary]
+	waits := f.mu.queues[primary]
 	if len(waits) == 0 {
-		delete(f.mu.slots, primary)
+		delete(f.mu.queues, primary)
 		return
 	}
-	f.mu.slots[primary] = waits[1:]
+	f.mu.queues[primary] = waits[1:]
 	close(waits[0])
 }
 
-// outrun marks the writes of older responses to key's slot as too late. meta and tag are those of
-// the more recent response: it is in the slot, or being written if linked is true, or was refused
-// if tag is zero. own is its write, or nil. outrun reports whether all other writes that an
-// invalidation of key would void are older. It is called with the slot locked.
-func (f *inFlight) outrun(key *CacheKey, meta *CacheMeta, tag Tag, own *pendingWrite, linked bool) (all bool) {
+// arrival is a response that has come to a slot: it is stored, it was refused, or it is being
+// written.
+type arrival struct {
+	meta   *CacheMeta
+	tag    Tag           // of its entry or its write; zero if it was refused
+	own    *pendingWrite // its place in the list; nil if it has none
+	linked bool          // it is being written, and can be read
+}
+
+// outrun marks the writes to key's slot whose responses are older than a as too late. It reports
+// whether all other writes that an invalidation of key would void are older. It is called with the
+// slots locked.
+func (f *inFlight) outrun(key *CacheKey, a arrival) (all bool) {
 	now := time.Now()
 	all = true
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, w := range f.mu.writes[key.primaryHash] {
 		switch {
-		case w == own || w.meta == nil:
-		case tag != 0 && w.tag == tag:
-			w.meta = meta // w is the write of this response
+		case w == a.own || w.meta == nil:
+			// w is a's own, or not a response.
+		case a.tag != 0 && w.tag == a.tag:
+			w.meta = a.meta // a validates what w writes
 		case w.variance != key.variance && !w.variance.IsZero() && !key.variance.IsZero():
-			// w is of another variant, which meta says nothing about.
-		case !moreRecent(meta, w.meta, now):
+			// w is of another variant, which a says nothing about.
+		case !moreRecent(a.meta, w.meta, now):
 			all = false
-		case linked:
-			w.hidden = true
-		default:
-			if w.late == nil || moreRecent(meta, w.late, now) {
-				w.late = meta
-			}
+		case a.linked:
+			w.outrunByWrite = true // that write may still fail
+		case w.outrunBy == nil || moreRecent(a.meta, w.outrunBy, now):
+			w.outrunBy = a.meta
 		}
 	}
 	return all
 }
 
 // tooLate reports whether a more recent response came to w's slot: late if it was stored, validated
-// or refused, linked if it is being written and can be read.
-func (f *inFlight) tooLate(w *pendingWrite) (late, linked bool) {
+// or refused, outrunByWrite if it is being written and can be read.
+func (f *inFlight) tooLate(w *pendingWrite) (late, outrunByWrite bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return w.late != nil, w.hidden
+	return w.outrunBy != nil, w.outrunByWrite
 }
 
 // isLate reports whether the write with this tag, which can still be read, is older than a response
@@ -122,7 +129,7 @@ func (f *inFlight) isLate(key *CacheKey, tag Tag) bool {
 	defer f.mu.Unlock()
 	for _, w := range f.mu.writes[key.primaryHash] {
 		if w.tag == tag {
-			return w.late != nil
+			return w.outrunBy != nil
 		}
 	}
 	return false
@@ -135,8 +142,8 @@ func (f *inFlight) outranks(key *CacheKey) (latest *CacheMeta) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, w := range f.mu.writes[key.primaryHash] {
-		if w.late != nil && w.variance == key.variance && (latest == nil || moreRecent(w.late, latest, now)) {
-			latest = w.late
+		if w.outrunBy != nil && w.variance == key.variance && (latest == nil || moreRecent(w.outrunBy, latest, now)) {
+			latest = w.outrunBy
 		}
 	}
 	return latest
@@ -144,14 +151,14 @@ func (f *inFlight) outranks(key *CacheKey) (latest *CacheMeta) {
 
 // pendingWrite is one write to a slot. inFlight's lock guards it.
 type pendingWrite struct {
-	variance HashBinary
-	begun    bool
-	tag      Tag           // set once it has begun
-	void     bool          // a purge could not wait for it to begin; does not change once it has begun
-	meta     *CacheMeta    // of the response; nil: it is not a response
-	late     *CacheMeta    // of a more recent response that was stored, validated or refused; nil: none
-	hidden   bool          // a more recent response is being written, and can be read
-	awaited  chan struct{} // closed when the write has begun or was given up; nil: nobody waits for that
+	variance      HashBinary
+	begun         bool
+	tag           Tag           // set once it has begun
+	void          bool          // a purge could not wait for it to begin; does not change once it has begun
+	meta          *CacheMeta    // of the response; nil: it is not a response
+	outrunBy      *CacheMeta    // of a more recent response that was stored, validated or refused; nil: none
+	outrunByWrite bool          // a more recent response is being written, and can be read
+	awaited       chan struct{} // closed when the write has begun or was given up; nil: nobody waits for that
 }
 
 // begin wakes those who wait for the write to begin.

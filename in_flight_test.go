@@ -35,6 +35,6 @@ func TestSlotLockGoesToTheWaitersInOrder(t *testing.T) {
 	require.Eventually(t, func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		return len(f.mu.slots) == 0
+		return len(f.mu.queues) == 0
 	}, time.Second, time.Millisecond)
 }

@@ -25,8 +25,8 @@ type ListingStorage interface {
 	// empty cursor is the beginning.
 	//
 	// Entries may come and go between two calls. An entry that stays in place is visited exactly
-	// once. Writes under way are not visited. A cursor that List did not return is an error. want and
-	// visit must not call the Storage.
+	// once. Writes under way are not visited. A cursor that List did not return is an error. want
+	// and visit must not call the Storage.
 	List(ctx context.Context, cursor string, look int, want func(CacheKey) bool, visit func(StoredEntry)) (next string, err error)
 }
 

@@ -52,9 +52,9 @@ type CacheKey struct {
 	extensions map[string]string
 }
 
-// NewCacheKey returns the key of primary within namespace. Different pairs have different texts, of
-// which the key has the hash. The user tag is not part of the hash. It says whose entry this is,
-// for accounting, and comes back with evicted keys.
+// NewCacheKey returns the key of primary within namespace. The primary hash is that of the key's
+// text (see AppendIdentity), and different pairs have different texts. The user tag is not part of
+// the hash. It says whose entry this is, for accounting, and comes back with evicted keys.
 func NewCacheKey(namespace, primary, userTag string) CacheKey {
 	k := CacheKey{namespace: namespace, primary: primary, userTag: userTag}
 	var stack [256]byte

@@ -7,9 +7,10 @@ import (
 )
 
 // Lookup looks the key up in the Storage. It returns ErrNotFound if there is no entry, if a purge
-// of everything or of a group voids it, or if it is from before SetValidAfter; any other error is
-// the Storage's. If the meta has MetaVaryRecord, it is no response: go on with VaryLookup. The
-// caller must pass the results to Found, or close the HitHandler.
+// of everything or of a group voids it, if it is from before SetValidAfter, or if it is a write
+// under way that is older than what was stored meanwhile; any other error is the Storage's. If the
+// meta has MetaVaryRecord, it is no response: go on with VaryLookup. The caller must pass the
+// results to Found, or close the HitHandler.
 //
 // ctx lives as long as the HitHandler.
 func (c *HttpCache) Lookup(ctx context.Context) (*CacheMeta, HitHandler, error) {
@@ -33,12 +34,11 @@ func (c *HttpCache) lookup(ctx context.Context) (*CacheMeta, HitHandler, error) 
 	return meta, hit, err
 }
 
-// find returns the entry of key in the Storage, unless a purge of everything or of a group, or
-// SetValidAfter, voids it.
+// find returns the entry of key in the Storage, or ErrNotFound for the reasons that Lookup names.
 func (c *HttpCache) find(ctx context.Context, key *CacheKey) (*CacheMeta, HitHandler, error) {
 	meta, hit, err := c.opts.Storage.Lookup(ctx, *key)
 	if err == nil && (c.state.Voids(meta) || !c.validAfter.IsZero() && meta.Created().Before(c.validAfter) ||
-		!hit.CountsAccess() && c.state.inFlight.isLate(key, hit.Tag())) {
+		underWay(hit) && c.state.inFlight.isLate(key, hit.Tag())) {
 		_ = hit.Close()
 		return nil, nil, ErrNotFound
 	}
@@ -105,10 +105,14 @@ func (c *HttpCache) Found(meta *CacheMeta, hit HitHandler, status HitStatus) {
 	c.meta, c.hit, c.hitStatus = meta, hit, status
 	c.countAccess(meta, hit)
 	c.trace.hit(&c.key, status, meta)
-	if !hit.CountsAccess() {
+	if underWay(hit) {
 		c.trace.readerJoined(&c.key, meta)
 	}
 }
+
+// underWay reports whether hit reads a write that is not finished: only those do not count as an
+// access (see HitHandler.CountsAccess).
+func underWay(hit HitHandler) bool { return !hit.CountsAccess() }
 
 func (c *HttpCache) countAccess(meta *CacheMeta, hit HitHandler) {
 	if c.opts.Eviction != nil && hit.CountsAccess() {

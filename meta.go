@@ -45,7 +45,7 @@ type CacheMeta struct {
 	updated    int64
 	freshUntil int64
 	epoch      int64 // zero: the age counts from updated
-	asked      int64 // how long before updated the origin was asked, in nanoseconds
+	askedAgo   int64 // how long before updated the origin was asked, in nanoseconds
 	purgeEpoch uint64
 	variance   HashBinary
 	header     HeaderSection
@@ -106,10 +106,10 @@ func (m *CacheMeta) Updated() time.Time { return time.Unix(0, m.updated) }
 // Asked returns when the origin was asked for the response, or to validate it. It is Updated unless
 // SetAsked was called. Together with Updated it says which of two responses is the more recent one
 // (RFC 9111 §4).
-func (m *CacheMeta) Asked() time.Time { return time.Unix(0, m.updated-m.asked) }
+func (m *CacheMeta) Asked() time.Time { return time.Unix(0, m.updated-m.askedAgo) }
 
 // SetAsked sets Asked to t, or to Updated if t is later.
-func (m *CacheMeta) SetAsked(t time.Time) { m.asked = max(0, m.updated-t.UnixNano()) }
+func (m *CacheMeta) SetAsked(t time.Time) { m.askedAgo = max(0, m.updated-t.UnixNano()) }
 
 // FreshUntil returns the end of the freshness lifetime (RFC 9111 §4.2).
 func (m *CacheMeta) FreshUntil() time.Time { return time.Unix(0, m.freshUntil) }

@@ -31,7 +31,7 @@ const (
 	sectionHeader     = 1
 	sectionExtensions = 2
 	sectionVariance   = 3 // none where it is zero
-	sectionFetch      = 4 // purge epoch, then asked, as uvarints; none where both are zero
+	sectionFetch      = 4 // purge epoch, then askedAgo, as uvarints; none where both are zero
 )
 
 // Offsets within the fixed part. It is read by position, so that decoding costs a hit little.
@@ -57,10 +57,10 @@ func (m *CacheMeta) encodedSize() int {
 
 // fetchSize returns the length of the section about the fetch.
 func (m *CacheMeta) fetchSize() int {
-	if m.purgeEpoch == 0 && m.asked == 0 {
+	if m.purgeEpoch == 0 && m.askedAgo == 0 {
 		return 0
 	}
-	return uvarintSize(m.purgeEpoch) + uvarintSize(uint64(m.asked))
+	return uvarintSize(m.purgeEpoch) + uvarintSize(uint64(m.askedAgo))
 }
 
 // encodedVariance returns the variance, or nothing where it is zero.
@@ -107,7 +107,7 @@ func (m *CacheMeta) AppendBinary(dst []byte) ([]byte, error) {
 	if n := m.fetchSize(); n > 0 {
 		dst = append(dst, sectionFetch, byte(n)) // two numbers of at most ten bytes
 		dst = binary.AppendUvarint(dst, m.purgeEpoch)
-		dst = binary.AppendUvarint(dst, uint64(m.asked))
+		dst = binary.AppendUvarint(dst, uint64(m.askedAgo))
 	}
 	le.PutUint64(dst[start+2:], xxhash.Sum64(dst[start+metaPrefix:]))
 	return dst, nil
@@ -162,7 +162,7 @@ func (m *CacheMeta) decode(s string, check bool) error {
 	m.freshUntil = int64(uint64At(fixed, offFreshUntil))
 	m.epoch = int64(uint64At(fixed, offEpoch))
 	m.variance, m.header, m.extensions = HashBinary{}, HeaderSection{}, ""
-	m.asked, m.purgeEpoch = 0, 0
+	m.askedAgo, m.purgeEpoch = 0, 0
 
 	rest := s[metaFixedAt+int(uint16(s[metaPrefix])|uint16(s[metaPrefix+1])<<8):]
 	for rest != "" {
@@ -187,11 +187,11 @@ func (m *CacheMeta) decode(s string, check bool) error {
 		case sectionFetch:
 			d := decoder{rest: after[:size]}
 			m.purgeEpoch = d.uvarint()
-			asked := d.uvarint()
-			if d.failed || asked > math.MaxInt64 {
+			askedAgo := d.uvarint()
+			if d.failed || askedAgo > math.MaxInt64 {
 				return fmt.Errorf("%w: damaged fetch section", ErrBadMeta)
 			}
-			m.asked = int64(asked)
+			m.askedAgo = int64(askedAgo)
 		}
 		rest = after[size:]
 	}

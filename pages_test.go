@@ -135,6 +135,48 @@ func TestReferenceIsComplete(t *testing.T) {
 	}
 }
 
+// docs/reference.md explains every token that the rules and the middleware put into the detail
+// parameter of Cache-Status, and no other.
+func TestReferenceExplainsEveryDetail(t *testing.T) {
+	_, tables, found := strings.Cut(pages(t)["docs/reference.md"], "\n## What detail says\n")
+	require.True(t, found)
+	tables, _, _ = strings.Cut(tables, "\n## ")
+	explained := make(map[string]bool)
+	for _, row := range regexp.MustCompile("(?m)^\\| (`[a-z][^|]*`) \\| [^|]*\\|$").FindAllStringSubmatch(tables, -1) {
+		for _, name := range strings.Split(row[1], ", ") {
+			explained[strings.Trim(name, "`")] = true
+		}
+	}
+	delete(explained, "detail") // in the heads of the tables
+	var source strings.Builder
+	for _, pattern := range []string{"rules/*.go", "middleware/*.go"} {
+		paths, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, path := range paths {
+			if !strings.HasSuffix(path, "_test.go") {
+				text, err := os.ReadFile(path)
+				require.NoError(t, err)
+				source.Write(text)
+			}
+		}
+	}
+	used := make(map[string]bool)
+	for _, use := range []string{
+		`refuse(?:Response|Request)\(`, `Detail: +`, `detail = `, `refusedCookie = `,
+		`validate\(\w+, `, `return false, `, `bypass\([\w.]+, `, `notFilled\(`, `servesStale\(meta, `,
+	} {
+		tokens := regexp.MustCompile(use+`"([a-z][a-z-]+)"`).FindAllStringSubmatch(source.String(), -1)
+		require.NotEmpty(t, tokens, use)
+		for _, token := range tokens {
+			used[token[1]] = true
+			require.Contains(t, explained, token[1], "docs/reference.md does not explain it")
+		}
+	}
+	for name := range explained {
+		require.True(t, used[name] || strings.Contains(source.String(), `return "`+name+`"`), "docs/reference.md explains %s, which nothing sets", name)
+	}
+}
+
 // The table of files in docs/design.md has every file of this package and every directory of Go
 // code: by its own name, or by that of a directory around it. Whatever the table names exists.
 func TestDesignNamesEveryFileAndPackage(t *testing.T) {

@@ -17,7 +17,8 @@ const (
 	// PhaseBypass: nothing is looked up, but the response may be stored, and then replaces the
 	// entry.
 	PhaseBypass
-	// PhaseCacheKey: the key is set, and nothing was looked up yet.
+	// PhaseCacheKey: the key is set, and no entry is taken: nothing was looked up yet, Found was
+	// not called yet, or a wait for the lock has ended.
 	PhaseCacheKey
 	// PhaseHit: a fresh response was found.
 	PhaseHit
@@ -58,7 +59,9 @@ type NoCacheReason string
 const (
 	// NeverEnabled: the cache was not enabled for this request.
 	NeverEnabled NoCacheReason = "NeverEnabled"
-	// OriginNotCache: RFC 9111 §3 does not allow the response to be stored.
+	// OriginNotCache: RFC 9111 §3 does not allow the response to be stored. It also releases all
+	// waiters, so callers give it for other causes that would keep them waiting in turn: a response
+	// that they may not share, no place for a fill, a second failure in a row.
 	OriginNotCache NoCacheReason = "OriginNotCache"
 	// ResponseTooLarge: the body exceeded the maximum size.
 	ResponseTooLarge NoCacheReason = "ResponseTooLarge"
@@ -68,8 +71,9 @@ const (
 	StorageError NoCacheReason = "StorageError"
 	// InternalError: the cache itself failed.
 	InternalError NoCacheReason = "InternalError"
-	// Deferred: the cache is not used this time. It was not decided whether the response is
-	// cacheable.
+	// Deferred: the cache is not used this time, and that says nothing about the next response: it
+	// was not decided whether the response is cacheable, a purge voided it, or a more recent one
+	// came first.
 	Deferred NoCacheReason = "Deferred"
 	// DeclinedToUpstream: the proxy chose to answer without a request to the origin.
 	DeclinedToUpstream NoCacheReason = "DeclinedToUpstream"
@@ -95,7 +99,8 @@ type HitStatus uint8
 
 // The statuses.
 const (
-	// HitExpired: stale by its own freshness lifetime.
+	// HitExpired: to be validated or completed before use: stale by its own freshness lifetime, a
+	// part of which bytes are missing, or a variant that a 304 has selected.
 	HitExpired HitStatus = iota + 1
 	// HitForceExpired: stale because the caller says so; it must not be served stale.
 	HitForceExpired

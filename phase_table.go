@@ -58,7 +58,7 @@ const anyPhase phaseSet = 1<<phaseCount - 1
 
 var (
 	withKey = anyPhase &^ in(PhaseDisabled, PhaseUninit)
-	served  = in(PhaseHit, PhaseMiss, PhaseStale, PhaseStaleUpdating, PhaseExpired, PhaseRevalidated, PhaseRevalidatedNoCache)
+	serving = in(PhaseHit, PhaseMiss, PhaseStale, PhaseStaleUpdating, PhaseExpired, PhaseRevalidated, PhaseRevalidatedNoCache)
 )
 
 // need is what a step needs beside the right phase.
@@ -96,8 +96,8 @@ var legalMoves = [opCount]struct {
 	opRevalidate:            {in(PhaseStale), in(PhaseRevalidated), nothing},
 	opRevalidateUncacheable: {in(PhaseStale), in(PhaseRevalidatedNoCache), nothing},
 	opSupersede:             {withKey, 0, nothing},
-	opFinishHit:             {served, 0, nothing},
-	opTakeHit:               {served, 0, nothing},
+	opFinishHit:             {serving, 0, nothing},
+	opTakeHit:               {serving, 0, nothing},
 	opPurge:                 {withKey, 0, nothing},
 	opPurgeInBackground:     {withKey, 0, nothing},
 }

@@ -38,10 +38,11 @@ func (c *HttpCache) PurgeInBackground(ctx context.Context, report func(error)) {
 // returns ErrNotFound if nothing was stored. It may be called from any goroutine. The trace in ctx
 // is told of it.
 //
-// Purge waits until writes to the key that are just beginning have begun. If ctx ends first, or
-// that takes more than five seconds, these writes are void too, but other requests may read them
-// until they have begun: then the purge is done and Purge returns an error. Responses that are
-// fetched for the key during a purge are not stored.
+// A write to the key may be starting: its fill has started, but the Storage has not opened it yet.
+// Purge waits until the Storage has. If ctx ends first, or that takes more than five seconds, the
+// purge is done all the same, but Purge returns an error: such a write will not be stored, but
+// other requests may read it until the fill finds out. Responses that are fetched for the key
+// during a purge are not stored.
 func (o *CacheOptions) Purge(ctx context.Context, key CacheKey) error {
 	return o.purge(ctx, ContextCacheTrace(ctx), key)
 }
@@ -61,7 +62,7 @@ func (o *CacheOptions) dropAll(ctx context.Context, key CacheKey) error {
 	log := state.log()
 	log.begin(key.PrimaryHash())
 	defer log.end(key.PrimaryHash())
-	variances, late := state.inFlight.settle(ctx, key)
+	variances, unsettled := state.inFlight.settle(ctx, key)
 	variants, _ := o.variants(ctx, key) // after an error, the variants are out of reach without their record
 	for _, v := range variants {
 		variances = append(variances, v.Hash)
@@ -75,8 +76,8 @@ func (o *CacheOptions) dropAll(ctx context.Context, key CacheKey) error {
 			err = failed
 		}
 	}
-	if late != nil {
-		return late
+	if unsettled != nil {
+		return unsettled
 	}
 	return err
 }
@@ -99,7 +100,7 @@ func (o *CacheOptions) variants(ctx context.Context, key CacheKey) ([]Variant, e
 // MarkStale makes the response of key and all its variants stale at now, so that they are validated
 // before they are used again. This is a soft purge: the origin need not send everything again.
 // Writes under way are voided, and the entries that they would have replaced are removed. It
-// returns ErrNotFound if nothing was stored. For writes that are just beginning, and for responses
+// returns ErrNotFound if nothing was stored. For writes that are just starting, and for responses
 // that are fetched meanwhile, see Purge. After any other error some variants may be unchanged.
 //
 // INVARIANT: after MarkStale, no response that was fetched or validated before it is served as
@@ -119,9 +120,9 @@ func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Tim
 			failed = err
 		}
 	}
-	underWay, late := state.inFlight.settle(ctx, key)
+	variances, unsettled := state.inFlight.settle(ctx, key)
 	variants, err := o.variants(ctx, key)
-	for _, variance := range underWay {
+	for _, variance := range variances {
 		collect(o.drop(ctx, key.WithVariance(variance), PurgeInvalidation))
 	}
 	switch {
@@ -134,8 +135,8 @@ func (o *CacheOptions) MarkStale(ctx context.Context, key CacheKey, now time.Tim
 		collect(o.markSlotStale(ctx, key.WithVariance(v.Hash), now))
 	}
 	switch {
-	case late != nil:
-		return late
+	case unsettled != nil:
+		return unsettled
 	case failed != nil:
 		return failed
 	case !found:

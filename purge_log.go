@@ -25,8 +25,8 @@ type purgeLog struct {
 }
 
 // purgedSet has the number of the latest purge of each of a few keys. The number of a key can be
-// wrong once, when another key takes its place, or while it is written. That is good enough to tell
-// locks apart.
+// wrong once, when another key takes its place, or while it is written. Such a number only selects
+// another lock: requests that could wait for one fetch then make two.
 type purgedSet [4]struct{ key, number atomic.Uint64 }
 
 // purgeMark is a point in a purgeLog, as a walk saw it.
@@ -35,7 +35,7 @@ type purgeMark struct {
 	latest uint64 // number of the key's latest purge; zero: none is known
 
 	epoch      PurgeEpoch // of the latest purge of everything or of groups
-	asked      PurgeEpoch // the same, at the time when the origin was asked
+	askedEpoch PurgeEpoch // the same, at the time when the origin was asked
 	generation uint64     // see PurgeState.generation
 }
 

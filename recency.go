@@ -20,7 +20,7 @@ var ErrSuperseded = fmt.Errorf("%w: superseded by a more recent response", ErrNo
 // moreRecent reports whether a is more recent than b at now. The exchange that fetched or last
 // validated a response counts.
 func moreRecent(a, b *CacheMeta, now time.Time) bool {
-	askedA, askedB := a.updated-a.asked, b.updated-b.asked
+	askedA, askedB := a.updated-a.askedAgo, b.updated-b.askedAgo
 	switch {
 	case a.updated > now.UnixNano():
 		return false // our clock was set back; else a would keep out everything newer
@@ -49,7 +49,7 @@ func (m *CacheMeta) cappedDate() int64 {
 // orderAs gives m, which holds a vary record, the place of one of its variants in the order of
 // exchanges.
 func (m *CacheMeta) orderAs(variant *CacheMeta) {
-	m.updated, m.asked, m.purgeEpoch = variant.updated, variant.asked, variant.purgeEpoch
+	m.updated, m.askedAgo, m.purgeEpoch = variant.updated, variant.askedAgo, variant.purgeEpoch
 	if date := variant.header.Get("Date"); date != "" {
 		m.header = packHeader(http.Header{"Date": {date}})
 	}

@@ -62,7 +62,7 @@ func (c *HttpCache) updateFound(ctx context.Context, old, fresh *CacheMeta, own 
 	if err := c.opts.updateMeta(ctx, c.trace, c.key, old, fresh, c.found.tag); err != nil {
 		return err
 	}
-	c.state.inFlight.outrun(&c.key, fresh, c.found.tag, own, false)
+	c.state.inFlight.outrun(&c.key, arrival{meta: fresh, tag: c.found.tag, own: own})
 	return nil
 }
 
@@ -81,8 +81,9 @@ func (c *HttpCache) validatedSince(ctx context.Context, fresh *CacheMeta) bool {
 
 // RevalidateUncacheable says that the stale entry was validated by an answer that forbids storing
 // it any longer. The entry is removed, and can be served once more with the meta fresh. The write
-// permit is released. The reason Deferred means that this request forbids it, not the answer: then
-// the entry stays.
+// permit is released. With the reason Deferred the entry stays as it is, and nothing is written:
+// the caller has a reason not to remove what others can use, such as an answer that may not be
+// stored only because of this request, or of its cookie.
 func (c *HttpCache) RevalidateUncacheable(ctx context.Context, fresh *CacheMeta, reason NoCacheReason) error {
 	c.transition(opRevalidateUncacheable, PhaseRevalidatedNoCache)
 	c.meta, c.reason = fresh, reason
@@ -109,7 +110,7 @@ func (c *HttpCache) supersede(ctx context.Context, by *CacheMeta) error {
 	}
 	defer c.state.inFlight.unlock(c.key.primaryHash)
 	how := PurgeInvalidation
-	if !c.state.inFlight.outrun(&c.key, by, 0, nil, false) {
+	if !c.state.inFlight.outrun(&c.key, arrival{meta: by}) {
 		how = PurgeEviction // an invalidation would void more recent writes too
 	}
 	found, hit, err := c.opts.Storage.Lookup(ctx, c.key)

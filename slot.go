@@ -32,7 +32,7 @@ func (s *slot) setVaryRecord(r *VaryRecord) { s.record, s.packed = r, "" }
 func (s *slot) notePurges() {
 	s.purges = s.state.mark(s.key.primaryHash)
 	s.purges.epoch, s.purges.generation = s.state.Epoch(), s.state.generation()
-	s.purges.asked = s.purges.epoch
+	s.purges.askedEpoch = s.purges.epoch
 }
 
 // purged reports whether a purge of the key began since its last lookup, or a purge of everything

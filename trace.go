@@ -21,15 +21,18 @@ import (
 // A CacheTrace must not be changed once it is in use. It may serve any number of requests.
 type CacheTrace struct {
 	// LookupDone is called after each lookup in the Storage: for a response that varies, once for
-	// the vary record (its Meta has MetaVaryRecord) and once for the variant. It sets Meta,
-	// Duration and Err: nil if an entry was found, ErrNotFound if not, else the Storage failed.
+	// the vary record (its Meta has MetaVaryRecord) and once for the variant. Package middleware
+	// looks up again with the write permit and after each wait, so a plain miss calls LookupDone
+	// twice. It sets Meta, Duration and Err: nil if an entry was found, ErrNotFound if not, else
+	// the Storage failed.
 	LookupDone func(TraceEvent)
 
 	// Hit is called when a usable stored response was found, fresh or stale. It sets Meta and
 	// HitStatus.
 	Hit func(TraceEvent)
 
-	// Miss is called when nothing usable was found. It sets only Key.
+	// Miss is called when nothing usable was found. It sets only Key. A request can call it twice:
+	// package middleware does, if Config.HitFilter returns rules.ForceMiss at both its lookups.
 	Miss func(TraceEvent)
 
 	// ReaderJoined is called after Hit when the body that was found is still being written: the
@@ -53,8 +56,9 @@ type CacheTrace struct {
 	// request needed it.
 	Evicted func(key CompactCacheKey, err error)
 
-	// Purged is called when a purge has ended. It sets Duration and Err: the Storage's error, or
-	// ErrNotFound if there was nothing.
+	// Purged is called when the purge of a key has ended. It sets Duration and Err: the Storage's
+	// error, or ErrNotFound if there was nothing. A purge by package middleware calls it twice,
+	// because a URL has one key for each door.
 	Purged func(TraceEvent)
 
 	// Revalidated is called when the origin has answered a request that validates a stored response,
@@ -71,7 +75,7 @@ type CacheTrace struct {
 
 	// RequestDone is called when a request is over: by a Handler when the answer was written, by a
 	// Transport when its body was closed, and by both when a revalidation in the background has
-	// ended.
+	// ended. It is not called for PURGE, upgrades and CONNECT.
 	RequestDone func(stats.Request)
 }
 

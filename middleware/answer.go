@@ -20,7 +20,7 @@ type answer struct {
 	length int64         // of the body that is sent; negative if unknown
 	body   io.ReadCloser // nil if no body is sent
 	flight *flight       // behind the body, if there is one: its trailer is sent after the body
-	live   bool          // the body is still being written
+	live   bool          // the fill may still be writing the body, or a trailer follows it
 }
 
 // answer makes a response to this request of what the walk found, and fills header, which must be
@@ -46,7 +46,7 @@ func (x *transaction) answer(header http.Header) answer {
 		return x.partAnswer(a, header, meta, hit)
 	}
 	size, known := hit.Size()
-	if !known {
+	if !known { // the fill is still writing the body; the origin may have announced its length
 		size = field.Length(header)
 		known = size >= 0
 		a.live = true
@@ -88,16 +88,16 @@ var contentFields = []string{
 // lacks, except for those in notFromOrigin and in except. They are for this client, and for nobody
 // after it (RFC 9111 §5.2.2.4 and §5.2.2.7, RFC 6265 §3).
 func (x *transaction) addFromOrigin(header http.Header, except []string) {
-	if x.answerHeader == nil || x.background {
+	if x.replyHeader == nil || x.background {
 		return
 	}
 	var own http.Header // without the fields of the connection; made when the first missing field is found
-	for name, values := range x.answerHeader {
+	for name, values := range x.replyHeader {
 		if header[name] != nil || len(values) == 0 || slices.Contains(notFromOrigin, name) || slices.Contains(except, name) {
 			continue
 		}
 		if own == nil {
-			own = maps.Clone(x.answerHeader)
+			own = maps.Clone(x.replyHeader)
 			rules.RemoveConnectionFields(own)
 		}
 		if own[name] != nil {
@@ -112,7 +112,7 @@ const finishHeaderFields = 2
 // finishHeader sets the fields that belong to this answer and not to the stored response. Their
 // values are stored in room.
 func (x *transaction) finishHeader(header http.Header, meta *cirque.CacheMeta, room []string) {
-	if x.answerHeader == nil || x.answerHeader["Age"] != nil {
+	if x.replyHeader == nil || x.replyHeader["Age"] != nil {
 		// RFC 9111 §5.1: Age means that the origin did not generate or validate the response for
 		// this request. So it is left out if the origin did so, unless a cache further up has set
 		// it.

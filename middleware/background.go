@@ -20,7 +20,7 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 	if chain != nil {
 		wants = x.selectionFor(x.hc.VaryRecord())
 	}
-	b := &transaction{clientRequest: x.clientRequest, origin: x.origin}
+	b := &transaction{clientRequest: x.clientRequest, revalidator: x.revalidator}
 	b.background = true
 	b.status.fwd = "stale" // RFC 9211 §2.2
 	ctx, cancel := c.backgroundContext(x.req)
@@ -30,7 +30,7 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 		trace = c.traceOf(ctx)
 	}
 	b.meter = meterFor(x.door, x.req, trace)
-	b.client = context.WithValue(ctx, refreshKey{}, (*refresh)(nil))
+	b.client = context.WithValue(ctx, refreshKey{}, (*refresh)(nil)) // for IsRefresh: the value is not nil, only the pointer in it
 	fields := x.req.Header
 	if chain != nil {
 		fields = x.clientHeader // the door that it reaches normalises it
@@ -58,7 +58,7 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 		cancel()
 		return
 	}
-	f := &refresh{cache: c, walk: b, key: key, wants: wants, served: stale.Updated(), ctx: ctx, cancel: cancel, number: number}
+	f := &refresh{cache: c, walk: b, key: key, wants: wants, updated: stale.Updated(), ctx: ctx, cancel: cancel, number: number}
 	go func() {
 		defer c.recoverBackground("revalidation")
 		defer f.leaveUnderWay()
@@ -69,16 +69,16 @@ func (x *transaction) revalidateInBackground(stale *cirque.CacheMeta, chain http
 			return
 		}
 		defer b.hc.Release()
-		b.revalidate(f.served)
+		b.revalidate(f.updated)
 	}()
 }
 
-// revalidate is the walk of a background revalidation. served is when the stale entry was last
-// updated.
-func (x *transaction) revalidate(served time.Time) {
+// revalidate is the walk of a background revalidation. updated is when the entry that was served
+// stale was last updated.
+func (x *transaction) revalidate(updated time.Time) {
 	meta, hit, err := x.lookup()
 	switch {
-	case err == nil && meta.Updated().After(served):
+	case err == nil && meta.Updated().After(updated):
 		// Another request updated the entry between the lookup and the lock of this one.
 		_ = hit.Close()
 		x.hc.ReleaseWriteLock("")
@@ -92,6 +92,6 @@ func (x *transaction) revalidate(served time.Time) {
 		return
 	}
 	defer x.reportRefresh()
-	x.askOrigin()
-	x.origin.revalidate(x)
+	x.planOrigin()
+	x.revalidator.revalidate(x)
 }

@@ -106,7 +106,9 @@ type Config struct {
 	// LockAge is how long one fill may keep others waiting. After that, one of those who wait
 	// begins another fill. Default 30 s.
 	LockAge time.Duration
-	// FillIdle is how long a fill may make no progress before it is ended. Default 60 s.
+	// FillIdle is how long a fill may make no progress before it is ended. It also ends a fetch
+	// that has no header yet and no client any more. While a client waits for the header, the
+	// client decides how long. Default 60 s.
 	FillIdle time.Duration
 	// FillUnread is how long a fill may have no reader, or be held up at one write by the Storage
 	// or a slow reader, before it is ended. Default 5 min.

@@ -9,7 +9,7 @@ import (
 	"github.com/cirquecache/cirque/stats"
 )
 
-// fate is what becomes of an answer from the origin.
+// fate is what becomes of a reply of the origin.
 type fate uint8
 
 const (
@@ -20,17 +20,18 @@ const (
 	fateRetry        // its body is dropped: the origin is asked again
 )
 
-// decision is what decide returns about one answer from the origin.
+// decision is what decide returns about one reply of the origin.
 type decision struct {
 	fate   fate
-	length int64 // of the answer's body; negative if unknown. A part can give it in Content-Range alone
+	length int64 // of the reply's body; negative if unknown. A part can give it in Content-Range alone
 }
 
-// decide decides the fate of an answer from the origin. Unless that is fateRetry, the walk then
-// holds no lock that outlives the flight.
+// decide decides the fate of a reply, and carries out what can be done at once: it invalidates,
+// removes or freshens what is stored, and begins the fill. Unless the fate is fateRetry, the write
+// permit is then released, or belongs to the fill.
 func (x *transaction) decide(a *reply) decision {
 	x.now = time.Now()
-	x.upstream.answeredAt = x.now
+	x.upstream.repliedAt = x.now
 	validates := len(x.upstream.validators) > 0
 	if validates {
 		x.validated(a.status, nil)

@@ -7,7 +7,7 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// decideFull stores an answer that is complete in itself, or passes it on (RFC 9111 §3).
+// decideFull begins to store a reply that is complete in itself, or passes it on (RFC 9111 §3).
 func (x *transaction) decideFull(a *reply, e *rules.Exchange) decision {
 	meta, length, refusal := x.storable(a, e)
 	switch {
@@ -16,7 +16,7 @@ func (x *transaction) decideFull(a *reply, e *rules.Exchange) decision {
 	case x.hc.ExceedsMaxObject(length) || !x.cache.holds(x.hc.Key(), meta, length):
 		return decision{x.tooLarge(e), length}
 	}
-	x.answerHeader = a.header
+	x.replyHeader = a.header
 	return decision{x.fill(meta, fillSource{size: length}), length}
 }
 
@@ -43,7 +43,10 @@ func (x *transaction) storable(a *reply, e *rules.Exchange) (meta *cirque.CacheM
 	return meta, length, refusal
 }
 
-// tooLarge passes on an answer whose body is too large for the Storage.
+// tooLarge passes on a reply whose body is announced to be too large for the Storage. If the client
+// wants only a part of it, and the cache wanted the whole, the origin is asked again, for that
+// part. StartFill makes the same check for its other callers, and for a part whose combined body is
+// too large; its reason is ResponseTooLarge, because the client then reads the body from the fill.
 func (x *transaction) tooLarge(e *rules.Exchange) fate {
 	x.status.detail = "too-large"
 	if x.upstream.as == storePost {
@@ -53,17 +56,18 @@ func (x *transaction) tooLarge(e *rules.Exchange) fate {
 	if x.hc.HitStatus() != 0 {
 		x.supersede(e)
 	}
-	if x.req.Header["Range"] != nil && x.upstream.keeps == keepNone && x.upstream.askWithoutConditions() {
+	if x.req.Header["Range"] != nil && x.upstream.keeps == keepNone && x.upstream.wantUnconditional() {
 		// The client wants a part of a body that is too large to be fetched whole for the cache.
-		x.upstream.askAsClient()
+		x.upstream.wantAsClient()
 		x.hc.Disable(cirque.PredictedResponseTooLarge)
 		return fateRetry
 	}
 	return x.pass(cirque.PredictedResponseTooLarge)
 }
 
-// refuse passes on an answer that may not be stored. It also removes the stored response that the
-// answer replaces, if there is one.
+// refuse passes on a reply that may not be stored. If the reply replaces what is stored, refuse
+// also removes that. It does not for the reply to a POST, a 5xx, a 304, 206 or 416, or if this
+// request caused the refusal.
 func (x *transaction) refuse(e *rules.Exchange, refusal *rules.Refusal) fate {
 	x.status.detail = refusal.Detail
 	switch {

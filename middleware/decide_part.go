@@ -7,21 +7,21 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// decidePart combines an answer with the stored part, if both are of the same representation (RFC
+// decidePart combines a reply with the stored part, if both are of the same representation (RFC
 // 9111 §3.4).
 func (x *transaction) decidePart(a *reply, e *rules.Exchange) decision {
 	part := x.upstream.part
 	if a.status != http.StatusPartialContent {
-		x.upstream.askWhole()
+		x.upstream.wantWhole()
 		if a.status == http.StatusRequestedRangeNotSatisfiable || a.status == http.StatusNotModified {
 			return decision{x.retryAsMiss(), a.length}
 		}
 		return x.decideFull(a, e)
 	}
-	asked := *e
-	asked.Request = e.Request.Clone(x.client)
-	part.requestMissing(asked.Request.Header)
-	meta, got, refusal := x.cache.policy.CombinePartial(part.meta, &asked)
+	partly := *e // with the request that the origin got
+	partly.Request = e.Request.Clone(x.client)
+	part.requestMissing(partly.Request.Header)
+	meta, got, refusal := x.cache.policy.CombinePartial(part.meta, &partly)
 	if refusal != nil && refusal.Ends {
 		x.supersede(e)
 	}
@@ -31,11 +31,11 @@ func (x *transaction) decidePart(a *reply, e *rules.Exchange) decision {
 	tag := x.hc.Hit().Tag()
 	part.hit, part.reused = x.hc.TakeHit(), &x.flight.reused
 	size := part.splice(got)
-	x.answerHeader = a.header
+	x.replyHeader = a.header
 	f := guarded(part.hit, func() fate { return x.fill(meta, fillSource{size: size, replaces: tag}) })
 	if f != fateFill {
 		part.close()
-		if x.upstream.askWithoutConditions() {
+		if x.upstream.wantUnconditional() {
 			// The origin was not asked for what the client asked for.
 			x.upstream.as, x.upstream.keeps = storeNothing, keepRange
 			f = fateRetry
@@ -55,7 +55,7 @@ func (x *transaction) satisfiedBy(meta *cirque.CacheMeta) bool {
 	return ok && held.Covers(wanted)
 }
 
-// retryAsMiss asks the origin again, as if nothing were stored.
+// retryAsMiss has the origin asked again, as if nothing were stored.
 func (x *transaction) retryAsMiss() fate {
 	if x.hc.Phase() == cirque.PhaseStale {
 		x.hc.Miss()

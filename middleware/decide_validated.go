@@ -16,10 +16,10 @@ func (x *transaction) decideNotModified(e *rules.Exchange) fate {
 	if i < 0 || !x.select304(x.upstream.validators[i]) {
 		return x.retryOrPass() // it names no stored response
 	}
-	x.answerHeader, x.result = e.Header, stats.Revalidated
+	x.replyHeader, x.result = e.Header, stats.Revalidated
 	fresh, refusal := x.cache.policy.Freshen(x.hc.Meta(), e)
 	if refusal != nil {
-		x.dropFreshened(e, fresh, refusal)
+		x.refuseFreshened(e, fresh, refusal)
 		return fateDiscard
 	}
 	err := x.storeFreshened(fresh)
@@ -42,7 +42,7 @@ func (x *transaction) select304(v cirque.Variant) bool {
 	if x.hc.Phase() == cirque.PhaseStale && v.Hash == x.hc.Key().Variance() {
 		return true
 	}
-	meta, hit, err := x.hc.SelectVariant(x.readingContext(), v.Hash)
+	meta, hit, err := x.hc.SelectVariant(x.lookupContext(), v.Hash)
 	if err != nil {
 		x.hc.Miss()
 		return false
@@ -63,12 +63,13 @@ func sameValidators(a, b cirque.Variant) bool {
 	return a.ETag == b.ETag && a.LastModified == b.LastModified
 }
 
-// dropFreshened serves a response that a 304 has freshened, and that may not stay stored.
-func (x *transaction) dropFreshened(e *rules.Exchange, fresh *cirque.CacheMeta, refusal *rules.Refusal) {
+// refuseFreshened serves a response that a 304 has freshened, although the freshened meta may not
+// be stored. If the refusal ends the stored response, that is removed; else it stays as it was.
+func (x *transaction) refuseFreshened(e *rules.Exchange, fresh *cirque.CacheMeta, refusal *rules.Refusal) {
 	x.status.detail = refusal.Detail
 	reason := refusal.Reason
-	alike := refusal.ByResponse || x.refusedToCredentials() // those who wait would be refused too
-	if alike {
+	holdsForWaiters := refusal.ByResponse || x.refusedToCredentials()
+	if holdsForWaiters {
 		x.hc.ResponseBecameUncacheable(reason)
 	}
 	if !refusal.Ends {
@@ -76,7 +77,7 @@ func (x *transaction) dropFreshened(e *rules.Exchange, fresh *cirque.CacheMeta, 
 		switch {
 		case refusal.ByResponse && !rules.Shareable(x.hc.Meta(), x.now):
 			x.hc.ReleaseWriteLock("") // those who wait can still validate it
-		case alike:
+		case holdsForWaiters:
 			x.hc.ReleaseWriteLock(reason)
 		}
 		reason = cirque.Deferred
@@ -105,7 +106,7 @@ func (x *transaction) decideHead(a *reply, e *rules.Exchange) fate {
 	}
 	fresh, refusal := x.cache.policy.Freshen(x.hc.Meta(), e)
 	if refusal != nil {
-		if refusal.Ends && !refusal.ByResponse { // otherwise refuse does it
+		if refusal.Ends && !refusal.ByResponse { // if ByResponse, refuse removes it
 			x.supersede(e)
 		}
 		if refusal.ByResponse && !refusal.Ends {
@@ -113,7 +114,7 @@ func (x *transaction) decideHead(a *reply, e *rules.Exchange) fate {
 		}
 		return x.refuse(e, refusal)
 	}
-	x.answerHeader, x.result = a.header, stats.Revalidated
+	x.replyHeader, x.result = a.header, stats.Revalidated
 	if err := x.storeFreshened(fresh); err != nil && !errors.Is(err, cirque.ErrNotFound) {
 		x.cache.storageFailed("update", err)
 	}
@@ -121,10 +122,10 @@ func (x *transaction) decideHead(a *reply, e *rules.Exchange) fate {
 	return fateDiscard
 }
 
-// retryOrPass asks the origin again, without conditions. If that was done before, it passes the
-// answer on.
+// retryOrPass has the origin asked again, without conditions. If that was done before, it passes
+// the reply on.
 func (x *transaction) retryOrPass() fate {
-	if x.upstream.askWithoutConditions() {
+	if x.upstream.wantUnconditional() {
 		return fateRetry
 	}
 	return x.pass(cirque.UpstreamError)

@@ -42,9 +42,20 @@
 // that Config.AuthorizePurge allows; by default it allows none. A response that is being fetched
 // during a purge is not stored.
 //
+// # Watching it, and ending it
+//
+// [Cache.Stats] returns counts and histograms. [Config].Trace is called at the events of all
+// requests, and [cirque.WithCacheTrace] gives one request a trace of its own. [Outcomes] reads what
+// Cache-Status says of one response. At shutdown, call [Cache.Close] after the Shutdown of the
+// server.
+//
 // # Files
 //
-// A request meets the files in this order. First the cache, and its two doors:
+// The files of a room are together, and the rooms are in the order in which a request first meets
+// them. That is not the order of calls: later rooms also call what a whole transaction shares, such
+// as cache.go, transaction.go, request.go, upstream.go and flight.go.
+//
+// First the cache, and its two doors:
 //
 //	config.go            what the owner of a service can set
 //	cache.go             New, Close and what all requests share
@@ -79,7 +90,6 @@
 //	normalize.go         request: classes of languages and codings
 //	plan.go              plan: lookup and lock, until the source of the answer is known
 //	reuse.go             plan: whether a stored response answers the request
-//	stale.go             plan: stale responses in place of errors
 //
 // How the origin is asked, and what becomes of its answer:
 //
@@ -94,6 +104,7 @@
 //	decide_full.go       decide: an answer that is complete in itself
 //	decide_part.go       decide: an answer that adds to a stored part
 //	decide_validated.go  decide: an answer that validates what is stored
+//	stale.go             decide: stale responses in place of errors; plan asks it too
 //	store.go             store: the beginning and the end of a fill; freshening
 //	partfill.go          store: a stored part to which bytes are added
 //	places.go            store: how many fills and background revalidations there may be

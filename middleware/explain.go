@@ -51,9 +51,9 @@ type Explanation struct {
 	Epoch   cirque.PurgeEpoch `json:"epoch"`          // of the latest purge of everything or of groups
 
 	Now Prospect `json:"now"`
-	// CacheStatus is what the cache knows of its member of that field so far (RFC 9211). It is empty
-	// if the answer would have none.
-	CacheStatus string `json:"cacheStatus,omitempty"`
+	// CacheStatus is what the cache knows of its member of that field so far (RFC 9211). It is
+	// empty if the answer would have none.
+	CacheStatus string `json:"cache_status,omitempty"`
 	// Status is that of the answer, if it would come from the cache; else zero.
 	Status int `json:"status,omitempty"`
 	// Conditions are the Range field and the preconditions that the origin would get, as
@@ -83,7 +83,7 @@ type ExplainedVary struct {
 type VaryValue struct {
 	Name    string   `json:"name"`
 	Values  []string `json:"values"`            // its lines; none if it is missing
-	AsAsked []string `json:"asAsked,omitempty"` // what Config.Normalize made them of, if it changed them
+	AsAsked []string `json:"as_asked,omitempty"` // what Config.Normalize made them of, if it changed them
 }
 
 // ExplainedVariant is a variant that the vary record lists. What request it was stored for is not
@@ -112,10 +112,10 @@ type ExplainedEntry struct {
 	Source string `json:"source"`
 	Field  string `json:"field,omitempty"`
 
-	StaleWhileRevalidate time.Duration `json:"staleWhileRevalidate"`
-	StaleIfError         time.Duration `json:"staleIfError"`
-	NeverStale           bool          `json:"neverStale"` // RFC 9111 §4.2.4
-	AlwaysValidate       bool          `json:"alwaysValidate"`
+	StaleWhileRevalidate time.Duration `json:"stale_while_revalidate"`
+	StaleIfError         time.Duration `json:"stale_if_error"`
+	NeverStale           bool          `json:"never_stale"` // RFC 9111 §4.2.4
+	AlwaysValidate       bool          `json:"always_validate"`
 	Partial              bool          `json:"partial"` // only parts of the body are stored (RFC 9111 §3.3)
 
 	Size    int64      `json:"size"`    // of the body; negative if unknown
@@ -128,10 +128,10 @@ type ExplainedEntry struct {
 	// Uses is how often it was read, as far as the eviction policy remembers; negative if it does
 	// not. AtLeast: there may have been more.
 	Uses    int  `json:"uses"`
-	AtLeast bool `json:"atLeast,omitempty"`
+	AtLeast bool `json:"at_least,omitempty"`
 
 	ETag         string            `json:"etag,omitempty"`
-	LastModified string            `json:"lastModified,omitempty"`
+	LastModified string            `json:"last_modified,omitempty"`
 	Groups       []string          `json:"groups,omitempty"` // Cache-Groups (RFC 9875)
 	Epoch        cirque.PurgeEpoch `json:"epoch"`            // when the origin was asked
 	// Void says why the entry must not be used although it is there: "purged", "group purged", or

@@ -79,7 +79,7 @@ func (ex explainer) describeStored(look []sight) {
 	s := look[0]
 	e := entryOf(ex.cache, s, ex.arrived)
 	switch {
-	case e.Void != "" || ex.dry.decision != nil || ex.hc.Phase() == cirque.PhaseDisabled:
+	case e.Void != "" || ex.dry.decided || ex.hc.Phase() == cirque.PhaseDisabled:
 	case s.live:
 		e.Void = "superseded"
 	default:

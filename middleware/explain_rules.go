@@ -12,7 +12,7 @@ import (
 // documents are where they apply.
 func (ex explainer) listRules() {
 	ex.requestRules()
-	if ex.e.Stored != nil && ex.dry.decision != nil {
+	if ex.e.Stored != nil && ex.dry.decided {
 		ex.freshnessRules()
 		ex.reuseRules()
 	}

@@ -142,6 +142,7 @@ func TestExplainSaysWhichFieldGaveTheLifetime(t *testing.T) {
 		e = h.explain("/targeted", "Cache-Control", "max-age=0")
 		require.Equal(t, middleware.WouldValidate, e.Now)
 		require.Contains(t, e.String(), "The stored response is older than the request's max-age allows. [RFC 9111 §5.2.1.1]")
+		require.Contains(t, h.explain("/other", "Cache-Control", "no-store").String(), "The answer would not be stored.")
 		e = h.explain("/other", "Cache-Control", "only-if-cached")
 		require.Equal(t, middleware.WouldFail, e.Now)
 		require.Equal(t, 504, e.Status)

@@ -2,8 +2,11 @@ package middleware
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/cirquecache/cirque/rules"
 )
 
 // String returns the Lines, each with its end of line.
@@ -35,11 +38,11 @@ func (e Explanation) Lines() []string {
 	}
 	lines = append(lines, e.storedLines()...)
 	if m := e.Uncacheable; m != nil {
-		line := "The predictor remembers the key as uncacheable"
+		line := "The predictor marked the key as uncacheable " + ago(e.At, m.At)
 		if m.Reason != "" {
 			line += ", for the reason " + readable(m.Reason)
 		}
-		lines = append(lines, fmt.Sprintf("%s, for %s. Requests for it do not wait for each other.", line, plain(e.At.Sub(m.At))))
+		lines = append(lines, line+". Until it forgets that, requests for the key do not wait for each other.")
 	}
 	if r := e.Refused; r != nil {
 		line := fmt.Sprintf("%s an answer with the status %d was not stored. %s", capital(ago(e.At, r.At)), r.Status, r.Text)
@@ -74,6 +77,9 @@ func (p Prospect) sentence(e Explanation) string {
 	case WouldValidate:
 		return "The origin would be asked whether the stored response is still good" + e.conditions() + "."
 	case WouldFetch:
+		if e.names("request-no-store") || e.names("head") {
+			return "The origin would be asked" + e.conditions() + ". The answer would not be stored."
+		}
 		return "The origin would be asked" + e.conditions() + ". Whether the answer is stored depends on the answer."
 	case WouldFetchPart:
 		return "The origin would be asked for the bytes that are missing" + e.conditions() + "."
@@ -89,6 +95,11 @@ func (p Prospect) sentence(e Explanation) string {
 		return "It would purge what is stored."
 	}
 	return string(p)
+}
+
+// names reports whether the rule with this token decided.
+func (e Explanation) names(token string) bool {
+	return slices.ContainsFunc(e.Rules, func(r rules.Reason) bool { return r.Token == token })
 }
 
 func (e Explanation) conditions() string {
@@ -145,7 +156,11 @@ func (e Explanation) storedLines() []string {
 	switch {
 	case s.Uses >= 0 && s.AtLeast:
 		line += fmt.Sprintf(", read %d times or more", s.Uses)
-	case s.Uses >= 0:
+	case s.Uses == 0:
+		line += ", not read since"
+	case s.Uses == 1:
+		line += ", read once"
+	case s.Uses > 0:
 		line += fmt.Sprintf(", read %d times", s.Uses)
 	}
 	lines := []string{line + "."}
@@ -194,7 +209,7 @@ func plain(d time.Duration) string {
 	case d >= time.Millisecond:
 		d = d.Round(time.Millisecond)
 	case d > 0:
-		return "a moment"
+		return "0s"
 	}
 	return d.String()
 }

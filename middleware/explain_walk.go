@@ -18,8 +18,8 @@ type dryRun struct {
 	asked    *http.Request // as it came in
 	assumed  bool          // a server is assumed, as the request does not come from one
 	seen     []sight       // the lookups, in order
-	decision *rules.ReuseDecision
-	forced   rules.ForcedFreshness
+	decided  bool          // about a stored response: decision
+	decision rules.ReuseDecision
 	waits    bool  // for another request's fill
 	failure  error // of the Storage, in a lookup
 }

@@ -60,7 +60,7 @@ func (t *transportDoor) fetch(x *transaction, r *http.Request) result {
 	}
 }
 
-// revalidate implements origin.
+// revalidate implements revalidator.
 func (t *transportDoor) revalidate(x *transaction) { t.run(x, result.discard) }
 
 // run asks the origin, delivers the answer exactly once, and returns when the fill, if there is

@@ -49,18 +49,20 @@ type flight struct {
 
 // owner says to whom a flight belongs. It changes as the answer comes:
 //
-//	begins as ──▶ client ──claim──▶ claimed ──carry──▶ cache
-//	              any of them ──pass──▶ passed
+//	without the write permit ──▶ client ──claim──▶ claimed ──carry──▶ cache
+//	in the background ──────────────────────────▶ claimed
+//	with the write permit ─────────────────────────────────────────▶ cache
+//	while the cache is closing ──▶ passed ◀──pass── any of the others
 //
-// A fetch with the write permit begins as the cache's. A background revalidation begins as claimed,
-// because it may have to give way until it has a fill. A fetch for which nobody else can be waiting
-// begins as its client's. Such fetches are those for a POST, and all without the write permit: the
-// key was uncacheable before, or the request is a HEAD, or it forbids storing.
+// A background revalidation is not the cache's until it has a fill, because it may have to give way
+// before. Without the write permit nobody else can be waiting: the key was uncacheable before; the
+// request is a HEAD or a POST, or forbids storing; or it waited for another's fetch, and may not
+// share the answer.
 type owner uint8
 
 const (
 	ownedByClient owner = iota + 1 // ends with its client; Close lets it go on
-	ownedClaimed                   // ends with its client and with Close: its answer is to be stored
+	ownedClaimed                   // ends with its client and with Close: its reply is to be stored
 	ownedByCache                   // ends with Close, and when no bytes come or nobody reads
 	ownedPassed                    // ends with its client; Close does not wait for it
 )
@@ -75,8 +77,16 @@ func (c *Cache) newFlight(client context.Context, waited bool, number uint64) *f
 	return f
 }
 
-// setOwner makes o the owner. It returns false, and changes nothing, if Close has stopped waiting
-// for a client's flight that is to become the cache's.
+// setOwner makes o the owner, and begins or stops to listen for what ends the flight:
+//
+//	owner          when the client leaves  when the context of Close ends
+//	ownedByClient  the flight ends         Close stops waiting for it
+//	ownedClaimed   the flight ends         the flight ends
+//	ownedByCache   nothing                 the flight ends
+//	ownedPassed    the flight ends         nothing: Close does not wait for it
+//
+// It returns false, and changes nothing, if Close has stopped waiting for a client's flight that is
+// to become the cache's.
 func (f *flight) setOwner(o owner) bool {
 	endsWithClient, endsWithClose := o != ownedByCache, o == ownedClaimed || o == ownedByCache
 	if f.stopClose != nil && (o == ownedPassed || f.owner == ownedByClient) {
@@ -104,8 +114,8 @@ func (f *flight) setOwner(o owner) bool {
 	return true
 }
 
-// claim makes Close end a client's own fetch, because its answer is to be stored. It returns false
-// if the cache is closed already.
+// claim is called before a reply is stored. After it, Close also ends the fetch of a client. It
+// returns false if the cache is closed already.
 func (f *flight) claim() bool {
 	switch f.owner {
 	case ownedByClient:
@@ -240,8 +250,8 @@ type flights struct{ sync.Map }
 
 // of returns the flight that writes what hit reads; nil if that is complete.
 func (m *flights) of(hit cirque.HitHandler) *flight {
-	if hit == nil || hit.CountsAccess() {
-		return nil // complete
+	if hit == nil || hit.CountsAccess() { // only the reader of a write under way does not count
+		return nil
 	}
 	if f, ok := m.Load(hit.Tag()); ok {
 		return f.(*flight)

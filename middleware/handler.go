@@ -9,8 +9,10 @@ import (
 //
 // next runs on the goroutine of the request that caused it. It gets a request of its own, whose
 // context has the values of the original one. Cancellation, a deadline included, reaches next only
-// after its answer has proved uncacheable. It reaches next from the start if nobody else can be
-// waiting for the answer: the key was uncacheable before, or the request is a HEAD or has no-store.
+// after its answer has proved uncacheable. It reaches next from the start if the request has no
+// write permit, so that nobody else can be waiting for its answer: the key was uncacheable before,
+// the request is a HEAD or a POST or has no-store, or it waited for another's fetch and may not
+// share the answer. Once such an answer is being stored, cancellation no longer reaches next.
 //
 // ServeHTTP returns after next has returned. If a deadline has passed by then and nothing was sent,
 // the answer is 504.
@@ -54,7 +56,7 @@ func (h *handlerDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if undeclared(r) {
 		declareContent(r)
 	}
-	x := transaction{clientRequest: newClientRequest(h.cache, doorHandler, r), origin: h, meter: h.cache.newMeter(doorHandler, r)}
+	x := transaction{clientRequest: newClientRequest(h.cache, doorHandler, r), revalidator: h, meter: h.cache.newMeter(doorHandler, r)}
 	defer x.end()
 	from, err := x.plan()
 	if err != nil {
@@ -105,7 +107,7 @@ func (h *handlerDoor) fly(x *transaction, w http.ResponseWriter) (retry bool) {
 	return h.ask(x, w, x.upstreamRequest(withServer(flight.ctx)))
 }
 
-// revalidate implements origin.
+// revalidate implements revalidator.
 func (h *handlerDoor) revalidate(x *transaction) { h.fetch(x, nil) }
 
 // ask calls next, and takes its answer to the client, into a fill, or both. w is nil if there is no

@@ -96,10 +96,10 @@ func (rw *responseWriter) serve() {
 		rw.x.hc.Release() // a reader that does not read would delay the fill
 		return
 	}
-	rw.served = make(chan struct{})
+	rw.serveEnded = make(chan struct{})
 	go func() {
 		growStack()
-		defer close(rw.served)
+		defer close(rw.serveEnded)
 		defer func() { rw.servePanicked = recover() }()
 		rw.serveErr = rw.x.serveHTTP(rw.client)
 	}()

@@ -60,7 +60,7 @@ func (x *transaction) headerSent(status int) {
 		about.Age = meta.Age(x.now)
 	}
 	if x.flight != nil {
-		about.Origin = x.upstream.answeredAt.Sub(x.upstream.askedAt)
+		about.Origin = x.upstream.repliedAt.Sub(x.upstream.askedAt)
 	}
 }
 

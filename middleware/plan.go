@@ -14,9 +14,9 @@ import (
 // between two looks at the Storage, while the request waits for another fill.
 type planner struct {
 	*transaction
-	lookedTwice     bool // the second time was with the write permit
-	unshared        bool // those who waited may not share what was found after the wait
-	validatesItself bool // the stale entry cannot be revalidated in the background
+	lookedWithPermit bool // the Storage was looked at again after the write permit was taken
+	unshared         bool // those who waited may not share what was found after the wait
+	validatesItself  bool // the stale entry cannot be revalidated in the background
 }
 
 // plan finds out where the answer comes from (RFC 9111 §4). If it comes from the origin, x.upstream
@@ -66,11 +66,11 @@ func (x *transaction) planUncacheable(why string) source {
 	return x.bypass(fwdBypass, why)
 }
 
-// look looks up what is stored. ok is false if nothing stored answers the request: then the request
-// has to take its turn at the lock.
+// look looks up what is stored. ok says that the source s is known now: the stored response, or any
+// other if the request may not wait. If not ok, the request has to take its turn at the lock.
 func (p *planner) look() (s source, ok bool, err error) {
 	x := p.transaction
-	x.upstream.askWhole()
+	x.upstream.wantWhole()
 	x.staleIfError, x.status.detail = false, ""
 	meta, hit, err := x.lookup()
 	switch {
@@ -83,7 +83,7 @@ func (p *planner) look() (s source, ok bool, err error) {
 			// RFC 9111 §4, §5.2.2.4: this request may not share the response for which it waited.
 			// It goes to the origin now, together with all others that waited. If it waited a
 			// second time, it would only get the same response.
-			return x.askOrigin(), true, nil
+			return x.planOrigin(), true, nil
 		}
 	case errors.Is(err, cirque.ErrNotFound):
 		x.status.fwd = x.missReason()
@@ -110,23 +110,23 @@ func (p *planner) look() (s source, ok bool, err error) {
 	return 0, false, nil
 }
 
-// takeTurn takes the write permit, or waits for the request that has it. ok is false if the Storage
-// has to be looked at again.
+// takeTurn takes the write permit, or waits for the request that has it. ok says that the source s
+// is known now. If not ok, the Storage has to be looked at again.
 func (p *planner) takeTurn() (s source, ok bool, err error) {
 	x := p.transaction
 	if !x.wantsLock() {
-		return x.askOrigin(), true, nil
+		return x.planOrigin(), true, nil
 	}
 	x.hc.TryLock()
-	if x.hc.IsWriter() && !p.lookedTwice {
+	if x.hc.IsWriter() && !p.lookedWithPermit {
 		// INVARIANT: one fill per key. Another request may have filled this key, and released the
 		// permit, since the first lookup.
-		p.lookedTwice = true
+		p.lookedWithPermit = true
 		x.hc.StartOver()
 		return 0, false, nil
 	}
 	if !x.hc.IsLocked() {
-		return x.askOrigin(), true, nil
+		return x.planOrigin(), true, nil
 	}
 	if x.dry != nil {
 		x.dry.waits = true

@@ -45,7 +45,7 @@ func (x *transaction) rangeAnswer(a *answer, header http.Header, meta *cirque.Ca
 		// RFC 9110 §15.5.17.
 		_ = hit.Close()
 		kept := map[string][]string{"Cache-Status": header["Cache-Status"]}
-		if x.answerHeader["Set-Cookie"] != nil && header["Set-Cookie"] != nil {
+		if x.replyHeader["Set-Cookie"] != nil && header["Set-Cookie"] != nil {
 			kept["Set-Cookie"] = header["Set-Cookie"] // it was set for this client
 		}
 		clear(header)

@@ -27,17 +27,17 @@ type refreshKey struct{}
 // Until then nobody drives the walk. INVARIANT: whoever changes state from refreshPending owns the
 // walk, and releases it.
 type refresh struct {
-	cache  *Cache
-	walk   *transaction // with the write permit
-	key    cirque.CacheKey
-	wants  selection // of what is stored under key
-	served time.Time // when the stale entry was last updated
-	ctx    context.Context
-	cancel context.CancelFunc
-	state  atomic.Uint32
-	timer  *time.Timer // bounds the time until a door takes the walk over; nil if the client's context does
-	number uint64      // of the revalidation in Cache.underWay; zero if it has none
-	left   sync.Once
+	cache   *Cache
+	walk    *transaction // with the write permit
+	key     cirque.CacheKey
+	wants   selection // of what is stored under key
+	updated time.Time // when the entry that was served stale was last updated
+	ctx     context.Context
+	cancel  context.CancelFunc
+	state   atomic.Uint32
+	timer   *time.Timer // bounds the time until a door takes the walk over; nil if the client's context does
+	number  uint64      // of the revalidation in Cache.underWay; zero if it has none
+	left    sync.Once
 
 	second *secondRequest // nil for a background revalidation
 }

@@ -51,7 +51,7 @@ type responseWriter struct {
 	silent      bool        // it returned without a status, and nobody has written one since
 	outer       http.Header // with silent: the client's header without what the handler set
 
-	served        chan struct{} // closed when the second goroutine has ended
+	serveEnded    chan struct{} // closed when the second goroutine has ended; nil if there is none
 	serveErr      error         // of serveHTTP
 	servePanicked any           // what the second goroutine, or the decision, panicked with
 }
@@ -174,19 +174,19 @@ func (rw *responseWriter) Write(p []byte) (int, error) {
 		}
 		rw.cancel(errDiscarded)
 		return 0, errDiscarded
-	case fateRetry:
-		return 0, errDiscarded
+	case fateFill:
+		if rw.declared >= 0 && rw.written+int64(len(p)) > rw.declared {
+			rw.broken = true
+			return 0, http.ErrContentLength
+		}
+		n, err := rw.store(p)
+		if err != nil {
+			rw.broken = true
+			rw.x.flight.cancel(err)
+		}
+		return n, err
 	}
-	if rw.declared >= 0 && rw.written+int64(len(p)) > rw.declared {
-		rw.broken = true
-		return 0, http.ErrContentLength
-	}
-	n, err := rw.store(p)
-	if err != nil {
-		rw.broken = true
-		rw.x.flight.cancel(err)
-	}
-	return n, err
+	return 0, errDiscarded // the origin is asked again
 }
 
 // passed counts n bytes of a body that the client gets.
@@ -348,10 +348,12 @@ func (rw *responseWriter) release() {
 	}
 }
 
-// waitForServed waits for the second goroutine. If that failed or panicked, waitForServed panics.
+// waitForServed waits for the second goroutine. If the handler has returned, waitForServed then
+// panics for one of three causes: the decision panicked, the second goroutine panicked, or it could
+// not send the whole answer.
 func (rw *responseWriter) waitForServed() {
-	if rw.served == nil {
-		if rw.returned && rw.servePanicked != nil {
+	if rw.serveEnded == nil {
+		if rw.returned && rw.servePanicked != nil { // the decision panicked
 			panic(rw.servePanicked)
 		}
 		return
@@ -361,7 +363,7 @@ func (rw *responseWriter) waitForServed() {
 		// it.
 		_ = rw.SetWriteDeadline(time.Now())
 	}
-	<-rw.served
+	<-rw.serveEnded
 	if !rw.returned {
 		return
 	}

@@ -10,25 +10,14 @@ import (
 
 // reusable decides whether the entry that was found answers the request without asking the origin
 // (RFC 9111 §4). If so, it takes the entry. Otherwise the walk is at Stale, with the entry ready to
-// be validated, or at CacheKey, without an entry.
+// be validated; or without an entry, at Miss if Config.HitFilter said so, or at CacheKey if a
+// stored part does not suffice.
 func (p *planner) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
 	x := p.transaction
-	var forced rules.ForcedFreshness
-	if x.cache.cfg.HitFilter != nil {
-		forced = guarded(hit, func() rules.ForcedFreshness { return x.cache.cfg.HitFilter(x.req, meta) })
-	}
-	if x.status.collapsed {
-		p.unshared = forced != 0 || !rules.Shareable(meta, x.now)
-		if !p.unshared && !meta.Updated().Before(x.arrived) {
-			// RFC 9111 §4 (collapsed requests): the origin answered or validated after this request
-			// had come in. So the response is as good as one that was fetched for this request,
-			// even if its freshness ended during the wait.
-			forced = rules.ForceFresh
-		}
-	}
+	forced := p.forcedFreshness(meta, hit)
 	d := x.cache.policy.Reuse(meta, &x.directives, x.now, forced)
 	if x.dry != nil {
-		x.dry.decision, x.dry.forced = &d, forced
+		x.dry.decided, x.dry.decision = true, d
 	}
 	if meta.Has(cirque.MetaPartial) && !x.partSuffices(meta, hit, d) {
 		return false
@@ -64,15 +53,38 @@ func (p *planner) reusable(meta *cirque.CacheMeta, hit cirque.HitHandler) bool {
 	return false
 }
 
+// forcedFreshness returns what overrides the entry's own freshness: the word of Config.HitFilter,
+// or ForceFresh if the request waited for this response and may share it. It notes in p.unshared
+// whether a request that waited may not share it; see noteShareable, which has then released all
+// who waited at once.
+func (p *planner) forcedFreshness(meta *cirque.CacheMeta, hit cirque.HitHandler) (forced rules.ForcedFreshness) {
+	x := p.transaction
+	if x.cache.cfg.HitFilter != nil {
+		forced = guarded(hit, func() rules.ForcedFreshness { return x.cache.cfg.HitFilter(x.req, meta) })
+	}
+	if !x.status.collapsed {
+		return forced
+	}
+	p.unshared = forced != 0 || !rules.Shareable(meta, x.now)
+	if !p.unshared && !meta.Updated().Before(x.arrived) {
+		// RFC 9111 §4 (collapsed requests): the origin answered or validated after this request had
+		// come in. So the response is as good as one that was fetched for this request, even if its
+		// freshness ended during the wait.
+		return rules.ForceFresh
+	}
+	return forced
+}
+
 // servesWhileRevalidated serves a stale entry that is revalidated in the background in the meantime
 // (RFC 5861 §3). This request starts the revalidation if it gets the write permit; otherwise
-// another request, which has the permit, does it. If no background revalidation is possible, the
-// walk is at Stale, and the client waits.
+// another request, which has the permit, does it. If no background revalidation is possible, a
+// client that accepts a stale answer gets it unvalidated; for another one the walk is at Stale, and
+// the client waits.
 func (p *planner) servesWhileRevalidated(meta *cirque.CacheMeta, hit cirque.HitHandler, detail string) bool {
 	x := p.transaction
 	x.hc.Found(meta, hit, cirque.HitExpired)
 	if p.validatesItself || IsRefresh(x.client) || x.nested(x.hc.Key().PrimaryHash()) {
-		return false // a refresh and a nested request must bring a new answer, and no client waits for them
+		return false // a refresh must bring a new answer, and a nested request is part of a fetch that must
 	}
 	x.hc.TryLock()
 	if x.hc.IsWriter() {
@@ -144,7 +156,7 @@ func (x *transaction) partSuffices(meta *cirque.CacheMeta, hit cirque.HitHandler
 	}
 	missing := held.Missing(wanted)
 	x.hc.Found(meta, hit, cirque.HitExpired)
-	x.upstream.askMissing(&partFill{
+	x.upstream.wantMissing(&partFill{
 		meta: meta, held: held,
 		wanted: rules.ByteRange{Start: missing[0].Start, End: missing[len(missing)-1].End},
 	})

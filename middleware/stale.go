@@ -53,7 +53,8 @@ func (x *transaction) endFailedFetch(err error) bool {
 
 // failureReason returns the reason to report when the origin or the Storage failed the request.
 // After a first failure, one of those who wait gets the permit. After a second failure in a row,
-// the reason releases all of them: each further attempt could take as long.
+// the reason releases all of them: each further attempt could take as long. For a failure after the
+// fill has begun, FillOptions.LastTurn does the same.
 func (x *transaction) failureReason(reason cirque.NoCacheReason) cirque.NoCacheReason {
 	if x.precedingFailure != noFailure {
 		return cirque.OriginNotCache

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"errors"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -175,7 +176,11 @@ func (n *counters) decided(x *transaction, status int, f fate, validates bool) {
 	}
 	if f == fatePass {
 		reason := x.status.detail
-		if reason == "" {
+		switch {
+		case reason != "":
+		case x.upstream.as != storeNothing && x.sent().Method == http.MethodHead:
+			reason = "head" // nothing of it could be stored (RFC 9111 §3)
+		default:
 			reason = x.status.fwd
 		}
 		n.uncached.add(reason)

@@ -105,6 +105,9 @@ func notStored(err error) string {
 // noteShareable reports whether those who wait for meta's response may share it, or may be served
 // it while it is revalidated (RFC 5861 §3). If not, because it must be validated before each use,
 // noteShareable tells the predictor, so that the next requests do not queue.
+//
+// This decides when the waiters are released. What each of them may take is decided in
+// planner.reusable, by rules.Shareable alone: there a stale hit comes by the rules of reuse.
 func (x *transaction) noteShareable(meta *cirque.CacheMeta) bool {
 	shared := rules.Shareable(meta, x.now) || meta.ServeStaleWhileRevalidate(x.now)
 	if !shared && x.upstream.as != storePost { // a POST's answer says nothing about the lock of GETs
@@ -113,8 +116,8 @@ func (x *transaction) noteShareable(meta *cirque.CacheMeta) bool {
 	return shared
 }
 
-// finishFill ends the fill after its body has arrived whole. If the fill cannot be finished, the
-// caller has to abort it.
+// finishFill ends the fill after its body has arrived whole. The caller always calls Abort
+// afterwards, which does nothing if the fill could be finished.
 func (x *transaction) finishFill(trailer http.Header) {
 	x.flight.nowStoring()
 	fill := x.flight.fill.Load()
@@ -157,9 +160,9 @@ func (x *transaction) readerContext() context.Context {
 	return x.client
 }
 
-// readingContext is the context for reading the Storage in order to answer. If this client has
-// left, the others still get the answer.
-func (x *transaction) readingContext() context.Context {
+// lookupContext is the context for looking up a stored response in order to answer. If this client
+// has left, the others still get the answer.
+func (x *transaction) lookupContext() context.Context {
 	if x.client.Err() != nil {
 		return context.WithoutCancel(x.client)
 	}

@@ -34,19 +34,18 @@ func (f *refresh) takeOver(h *handlerDoor, r *http.Request) bool {
 	x := f.walk
 	q.stripped = q.stripped || x.stripped
 	q.background = x.background
-	x.clientRequest, x.origin = q, h
+	x.clientRequest, x.revalidator = q, h
 	x.hc.SetTrace(f.cache.traceOf(x.client))
 	return true
 }
 
 // refresh answers the request of a refresh. If that is for another door, it goes on to next.
 func (h *handlerDoor) refresh(f *refresh, w http.ResponseWriter, r *http.Request) {
-	switch {
-	case f.takeOver(h, r):
-	case f.ctx.Err() != nil || f.state.Load() == refreshOver:
-		http.Error(w, "the time for this revalidation is over", http.StatusServiceUnavailable)
-		return
-	default:
+	if !f.takeOver(h, r) {
+		if f.ctx.Err() != nil || f.state.Load() == refreshOver {
+			http.Error(w, "the time for this revalidation is over", http.StatusServiceUnavailable)
+			return
+		}
 		h.next.ServeHTTP(w, r)
 		return
 	}
@@ -55,7 +54,7 @@ func (h *handlerDoor) refresh(f *refresh, w http.ResponseWriter, r *http.Request
 		f.second.fetch(h, f.walk)
 		return
 	}
-	f.walk.revalidate(f.served)
+	f.walk.revalidate(f.updated)
 	f.walk.setCacheStatus(w.Header(), nil)
 	w.WriteHeader(http.StatusNoContent) // for logs around the cache
 }

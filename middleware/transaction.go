@@ -15,13 +15,13 @@ import (
 //	door ──▶ request ──▶ plan ─┬─────────────────────────────────────▶ answer
 //	                           └─▶ upstream ──▶ fetch ──▶ decide ──▶ store ──▶ answer
 //
-// The two doors differ in how they ask the origin and in how they send the answer. Everything in
-// between is the same for both.
+// The two doors differ in three rooms: the first one, fetch, and the last one. All others are the
+// same for both. docs/design.md says which question each room answers.
 type transaction struct {
 	clientRequest
-	origin     origin
-	directives rules.RequestDirectives
-	hc         cirque.HttpCache // the walk
+	revalidator revalidator
+	directives  rules.RequestDirectives
+	hc          cirque.HttpCache // the walk
 
 	meter           // what the client gets
 	now   time.Time // the time that decisions use: read once on a hit, and again after each wait
@@ -31,14 +31,14 @@ type transaction struct {
 	upstream         upstream // what to ask the origin, if it is asked
 	flight           *flight  // the fetch, once it began
 
-	answerHeader http.Header // of the origin's answer to this request, if that is stored or freshens an entry
-	status       cacheStatus
+	replyHeader http.Header // of the reply to this request, if that is stored or freshens an entry
+	status      cacheStatus
 
 	dry *dryRun // what the plan comes by, if the request is only explained; else nil
 }
 
-// origin is how a door asks the origin when there is no client: in a background revalidation.
-type origin interface {
+// revalidator is a door, as a background revalidation uses it: there is no client.
+type revalidator interface {
 	// revalidate asks the origin on behalf of x, and returns when the fill, if there is one, has
 	// ended.
 	revalidate(x *transaction)
@@ -90,14 +90,14 @@ func (x *transaction) enable(key cirque.CacheKey) {
 	x.hc.SetKey(key)
 }
 
-// bypass sends the request past the cache.
+// bypass plans the request past the cache.
 func (x *transaction) bypass(fwd, detail string) source {
 	x.result = stats.Pass
 	if fwd == fwdBypass || fwd == fwdMethod {
 		x.result = stats.Bypass
 	}
 	x.status.fwd, x.status.detail = fwd, detail
-	x.upstream.askAsClient()
+	x.upstream.wantAsClient()
 	return pastCache
 }
 
@@ -120,14 +120,14 @@ func (x *transaction) pass(reason cirque.NoCacheReason) fate {
 	return fatePass
 }
 
-// bypassClosing sends the request past a cache that is being closed.
+// bypassClosing plans the request past a cache that is being closed.
 func (x *transaction) bypassClosing() {
 	x.uncached(cirque.Deferred)
 	x.bypass(x.status.fwd, "closing")
 }
 
 // mayStore reports whether the answer from s may be stored, before the rules decide. When the cache
-// is closing, nothing is stored, and mayStore sends the request past the cache.
+// is closing, nothing is stored, and mayStore plans the request past the cache.
 func (x *transaction) mayStore(s source) bool {
 	if s != fromOrigin {
 		return false

@@ -11,9 +11,9 @@ import (
 // path, and responses with their headers belong to the caller.
 //
 // If a request is cancelled, by its context or its Cancel channel, the caller's reading fails; a
-// fill that the request caused goes on for the others. A fetch for which nobody else can be waiting
-// ends with its caller. A fetch keeps the values of its caller's context, even if it outlives the
-// call.
+// fill that the request caused goes on for the others. A fetch without the write permit ends with
+// its caller, unless its answer is being stored; see [Cache.Handler] for which these are. A fetch
+// keeps the values of its caller's context, even if it outlives the call.
 //
 // A response that was fetched or validated for the request has the protocol and the TLS state of
 // base's response. A response from the Storage has the protocol HTTP/1.1 and no TLS state.
@@ -58,7 +58,7 @@ func (t *transportDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	case r.Method == "" || undeclared(r):
 		return t.roundTripCompleted(r)
 	}
-	x := transaction{clientRequest: newClientRequest(t.cache, doorTransport, own), origin: t, meter: t.cache.newMeter(doorTransport, r)}
+	x := transaction{clientRequest: newClientRequest(t.cache, doorTransport, own), revalidator: t, meter: t.cache.newMeter(doorTransport, r)}
 	done := true // the request's body can be closed; false if the origin gets it
 	defer func() {
 		x.hc.Release()

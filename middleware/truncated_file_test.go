@@ -32,6 +32,9 @@ import (
 // A file of the disk store is truncated while its body is being sent, and perhaps filled again. The
 // client gets the body as it was stored, or an error. Bytes in the connection's buffers count too:
 // sendfile would put the file's pages there, and truncation turns those into zeros.
+//
+// Each storage and door has a third of the cases, another third than the one before; with
+// CIRQUE_LONG it has all of them.
 func TestFileTruncatedWhileSentGivesNoWrongBytes(t *testing.T) {
 	bodies := map[string][]byte{}
 	for path, size := range map[string]int{"/1": 1 << 20, "/12": 12 << 20} {
@@ -46,6 +49,7 @@ func TestFileTruncatedWhileSentGivesNoWrongBytes(t *testing.T) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(bodies[r.URL.Path])))
 		w.Write(bodies[r.URL.Path])
 	}
+	turn := 0
 	for _, storage := range []string{"disk", "tier"} {
 		t.Run(storage, func(t *testing.T) {
 			dir := t.TempDir()
@@ -57,6 +61,8 @@ func TestFileTruncatedWhileSentGivesNoWrongBytes(t *testing.T) {
 				cfg.Storage = tiered.New(memcache.New(memcache.Config{}), store, tiered.Config{MaxUpperBytes: 100_000})
 			}
 			eachDoor(t, cfg, origin, func(t *testing.T, h *harness) {
+				number := turn
+				turn++
 				for _, path := range []string{"/1", "/12"} {
 					for _, ranges := range []string{"", "bytes=1000-", "bytes=0-99,300-700000"} {
 						for _, cut := range []int{0, 5000, 600_000} {
@@ -64,7 +70,10 @@ func TestFileTruncatedWhileSentGivesNoWrongBytes(t *testing.T) {
 								continue
 							}
 							for _, anew := range []bool{false, true} {
-								truncatedWhileSent(t, h, dir, path, bodies[path], ranges, cut, anew)
+								if number%3 == 0 || longTests() {
+									truncatedWhileSent(t, h, dir, path, bodies[path], ranges, cut, anew)
+								}
+								number++
 							}
 						}
 					}

@@ -11,23 +11,23 @@ import (
 	"github.com/cirquecache/cirque/rules"
 )
 
-// upstream says what to ask the origin, and what its answer may be stored as. The zero value asks
-// for the whole of what the client wants, and lets the answer be stored as such.
+// upstream says what to ask the origin, and what its reply may be stored as. The zero value plans
+// for the whole of what the client wants, and lets the reply be stored as such.
 type upstream struct {
 	as         storeAs
 	post       *post            // with storePost
 	part       *partFill        // with storePart
-	keeps      conditions       // which of the client's conditions the origin gets
-	validators []cirque.Variant // of stored responses; the origin gets them instead
+	keeps      kept             // what the origin gets of the client's Range and preconditions
+	validators []cirque.Variant // of stored responses; sent in place of the client's validators
 	secondTime bool             // the origin is asked for the second time
 
-	decided    bool              // the fate of the latest answer was decided
-	askedAt    time.Time         // when the origin was asked
-	answeredAt time.Time         // when its header came
-	epoch      cirque.PurgeEpoch // of the Storage at that time
+	decided   bool              // the fate of the latest reply was decided
+	askedAt   time.Time         // when the origin was asked
+	repliedAt time.Time         // when its header came
+	epoch     cirque.PurgeEpoch // of the Storage at askedAt
 }
 
-// storeAs says what the answer of the origin may be stored as.
+// storeAs says what the reply may be stored as.
 type storeAs uint8
 
 const (
@@ -37,13 +37,13 @@ const (
 	storeNothing                // nothing: it is for this client alone
 )
 
-// conditions says which of the client's Range and preconditions the origin gets.
-type conditions uint8
+// kept says what the origin gets of the client's Range and preconditions.
+type kept uint8
 
 const (
-	keepNone  conditions = iota
-	keepRange            // Range and If-Range
-	keepAll              // and the preconditions
+	keepNone  kept = iota
+	keepRange      // Range and If-Range
+	keepAll        // and the preconditions
 )
 
 // post says what a POST's answer may be stored as.
@@ -52,32 +52,32 @@ type post struct {
 	timesPurged func() int // counts the purges of key since the POST came in
 }
 
-// askWhole asks for a response that can be stored whole.
-func (u *upstream) askWhole() { u.as, u.part = storeWhole, nil }
+// wantWhole plans for a response that can be stored whole.
+func (u *upstream) wantWhole() { u.as, u.part = storeWhole, nil }
 
-// askMissing asks for the bytes that are missing from the stored part.
-func (u *upstream) askMissing(part *partFill) { u.as, u.part = storePart, part }
+// wantMissing plans for the bytes that are missing from the stored part.
+func (u *upstream) wantMissing(part *partFill) { u.as, u.part = storePart, part }
 
-// askAsClient asks exactly what the client asks. The answer is for that client alone.
-func (u *upstream) askAsClient() {
+// wantAsClient plans for exactly what the client asks for. The reply is for that client alone.
+func (u *upstream) wantAsClient() {
 	u.as, u.part, u.keeps, u.validators = storeNothing, nil, keepAll, nil
 }
 
-// askWithoutConditions asks for the response itself, without conditions, because the answer to a
-// conditional request could not be used. It returns false if the origin was already asked twice.
-func (u *upstream) askWithoutConditions() bool {
+// wantUnconditional plans a second request without conditions, because the reply to a conditional
+// one could not be used. It returns false if the origin was already asked twice.
+func (u *upstream) wantUnconditional() bool {
 	if u.secondTime {
 		return false
 	}
 	u.secondTime, u.validators = true, nil
 	if u.part != nil {
-		u.askWhole()
+		u.wantWhole()
 	}
 	return true
 }
 
-// askOrigin sends the request to the origin, and decides what to ask there.
-func (x *transaction) askOrigin() source {
+// planOrigin decides what the origin will be asked. The door asks it later.
+func (x *transaction) planOrigin() source {
 	if x.hc.Phase() == cirque.PhaseCacheKey {
 		x.hc.Miss()
 	}

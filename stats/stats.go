@@ -36,11 +36,13 @@ const (
 	Revalidated
 	// Collapsed: the response that another request fetched while this one waited for it.
 	Collapsed
-	// Miss: the origin's response, which is being stored for others.
+	// Miss: the origin's response, which is being stored for others. Cache-Status says stored.
 	Miss
 	// Pass: the origin's response, for this client alone, as it may not be stored or could not be.
 	Pass
-	// Bypass: the origin's response to a request that is not for a cache.
+	// Bypass: the origin's response to a request that is not for a cache, such as a POST whose
+	// answer may not be stored either. Cache-Status says fwd=bypass or fwd=method; for an upgrade
+	// there is none.
 	Bypass
 	// Unanswered: no response of the origin or of the cache: the origin failed, the client left
 	// first, or the request would have had only a stored response and there was none.
@@ -142,13 +144,18 @@ type Snapshot struct {
 	Since time.Time `json:"since"` // when the cache was made
 	At    time.Time `json:"at"`
 
-	// Requests are all that came in by a door, but for PURGE. Background revalidations are none.
+	// Requests are all that came in by a door, but for PURGE. Each has one result, so their sum is
+	// the number of requests that clients sent. Background revalidations are none.
 	Requests map[Door]map[Result]uint64 `json:"requests"`
 	// FirstByte is the time until the header of the answer was written, Duration until its body
-	// was, in seconds. The Transport's ends when the body is closed.
+	// was, in seconds. The Transport's ends when the body is closed. Duration has as many
+	// observations as there are Requests, without those in which the cache takes no part (upgrades
+	// and CONNECT); FirstByte has none of Unanswered.
 	FirstByte map[Result]Histogram `json:"first_byte"`
 	Duration  map[Result]Histogram `json:"duration"`
-	// Bytes are the bytes of bodies that clients were sent, by result.
+	// Bytes are the bytes of bodies that clients were sent, by result: what the server took from
+	// the Handler, or what the caller of the Transport read, without framing. The server drops the
+	// body of an answer to HEAD, so it does not count.
 	Bytes map[Result]uint64 `json:"bytes"`
 	// Origin is what the cache asked of the origin.
 	Origin Origin `json:"origin"`

@@ -6,6 +6,7 @@ import (
 	"go/types"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -24,7 +25,7 @@ func (c *call) String() string {
 
 // callGraph has the calls between the files of a package.
 type callGraph struct {
-	order  []string // of the files: the one that bestOrder finds
+	order  []string // of the files: the one that bestOrder finds, or that of the package comment
 	total  int
 	upward []*call // calls from a file to one before it, by file names
 }
@@ -64,7 +65,10 @@ func (p *pkg) calls() callGraph {
 			})
 		}
 	}
-	g := callGraph{order: bestOrder(weights), total: len(edges)}
+	g := callGraph{order: p.documentedOrder(weights), total: len(edges)}
+	if g.order == nil {
+		g.order = bestOrder(weights)
+	}
 	for _, c := range edges {
 		if slices.Index(g.order, c.from) > slices.Index(g.order, c.to) {
 			g.upward = append(g.upward, c)
@@ -97,6 +101,28 @@ func qualified(receiver *types.Var, name string) string {
 		return named.Obj().Name() + "." + name
 	}
 	return name // of an interface without a name
+}
+
+// documentedOrder returns the files in the order in which the package comment lists them: one to a
+// line, after a tab. Files that it does not list follow. It is nil if no order is listed or wanted.
+func (p *pkg) documentedOrder(weights map[string]map[string]int) (order []string) {
+	if !p.module.documented {
+		return nil
+	}
+	for _, f := range p.files {
+		for _, line := range regexp.MustCompile(`(?m)^\t(\w+\.go) +\S`).FindAllStringSubmatch(f.Doc.Text(), -1) {
+			order = append(order, line[1])
+		}
+	}
+	if order == nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(weights)) {
+		if !slices.Contains(order, name) {
+			order = append(order, name)
+		}
+	}
+	return order
 }
 
 // bestOrder returns an order of the files in which few calls run back up. It improves two orders,

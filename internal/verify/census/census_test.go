@@ -14,7 +14,11 @@ import (
 // counted is a small module, by file name.
 var counted = map[string]string{
 	"go.mod": "module example.com/counted\n\ngo 1.26\n",
-	"a.go": `package counted
+	"a.go": `// Package counted is counted. Its files are
+//
+//	b.go   the first one
+//	c.go   one that is not built
+package counted
 
 // T is a type.
 type T struct{ Field int }
@@ -91,11 +95,15 @@ func TestCounts(t *testing.T) {
 
 	require.Equal(t, "(root): T\n(root): T.M\n(root): T.Field\n", list(t, m, "names", "."))
 	require.Equal(t, "b.go:15\n", list(t, m, "comments"))
-	require.Equal(t, "     5  b.go:25 as from a.go:10\n", list(t, m, "repeated"))
+	require.Equal(t, "     5  b.go:25 as from a.go:14\n", list(t, m, "repeated"))
 	require.Empty(t, list(t, m, "repeated", "./user"))
 	require.Equal(t, "(root): 1 of 7 calls between files run back up\n  order: a.go b.go\n  b.go:var, low → a.go:T.M\n", list(t, m, "calls"))
 	require.Empty(t, list(t, m, "functions"))
 	require.Equal(t, "     5  user/user.go\n", list(t, m, "files", "./user"))
+
+	m.documented = true
+	require.Contains(t, list(t, m, "calls"), "(root): 6 of 7 calls between files run back up\n  order: b.go c.go a.go\n")
+	m.documented = false
 
 	var out bytes.Buffer
 	m.report(&out)

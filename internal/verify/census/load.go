@@ -16,9 +16,10 @@ import (
 
 // module has the packages of a module, type checked.
 type module struct {
-	dir      string
-	packages []*pkg
-	used     map[string]bool // by key: the objects that a package other than their own uses
+	dir        string
+	packages   []*pkg
+	documented bool            // the order of files is that of the package comment, if it lists them
+	used       map[string]bool // by key: the objects that a package other than their own uses
 }
 
 // pkg is one package, without its tests.

@@ -22,8 +22,9 @@
 //   - calls: uses of a function or method of another file of the package. Several uses of one name
 //     of a file in another file count once. A call runs back up if it goes to a file that comes
 //     before its own. The order of the files is the one with the fewest such calls, as far as a
-//     search finds it. If there are none, the files can be read from top to bottom. The list has
-//     the calls that run back up, each as "file:callers → file:callee".
+//     search finds it. If there are none, the files can be read from top to bottom. With -documented
+//     the order is that in which the package comment lists the files, if it does. The list has the
+//     calls that run back up, each as "file:callers → file:callee".
 package main
 
 import (
@@ -42,11 +43,13 @@ const (
 func main() {
 	log.SetFlags(0)
 	list := flag.String("list", "", "list the items behind one `count`: names, functions, files, comments, repeated or calls; arguments select packages")
+	documented := flag.Bool("documented", false, "count calls in the order in which package comments list the files")
 	flag.Parse()
 	m, err := load(".")
 	if err != nil {
 		log.Fatal(err)
 	}
+	m.documented = *documented
 	if *list == "" {
 		if flag.NArg() > 0 {
 			log.Fatal("census: arguments need -list")

@@ -116,7 +116,8 @@ The other %d [cannot be observed](#what-cannot-be-observed) from outside a cache
 
 const howToRun = `
 There are %d cases. Each is a scripted exchange over real connections. All run in memory at each door, and over storage on disk, in
-tiers, and without streaming at the doors ` + "`handler` and `client`" + `. To run one:
+tiers, and without streaming at the doors ` + "`handler` and `client`" + `. To run one
+(a name that does not exist prints ` + "`ok`" + ` and ` + "`[no tests to run]`" + `):
 
 ` + "```sh" + `
 go test ./internal/verify/conformance -run '^TestConformance$/^handler$/^no-store_is_not_stored$'

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/verify/faulty"
+	"github.com/cirquecache/cirque/middleware"
 )
 
 // run runs the soak and writes the report to out. ok is false if a rule was broken, or had no
@@ -37,6 +38,7 @@ func run(ctx context.Context, o *options, out io.Writer) (ok bool, err error) {
 		wg.Go(func() { newClient(s, n).run(ctx) })
 	}
 	wg.Go(func() { s.purge(ctx) })
+	wg.Go(func() { s.inspect(ctx) })
 	if o.restart > 0 {
 		wg.Go(func() { s.restarts(ctx) })
 	}
@@ -180,6 +182,43 @@ func (s *soak) purge(ctx context.Context) {
 			s.timed(&res.invalidations, false, "purges", func() error { return s.purgeURL(ctx, res, s.purger.Purge) })
 		}
 	}
+}
+
+// inspect looks into the caches at random until ctx ends. That changes neither answers nor counts.
+func (s *soak) inspect(ctx context.Context) {
+	random := s.world.random(1 << 42)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	var cursor string
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		cursor = s.inspectOnce(random, cursor)
+	}
+}
+
+// inspectOnce explains one request, and lists one page from cursor on.
+func (s *soak) inspectOnce(random *rand.Rand, cursor string) (next string) {
+	s.using.RLock()
+	defer s.using.RUnlock()
+	cache := s.caches[random.IntN(len(s.caches))]
+	r := s.keyed(s.options.front, s.world.resources[random.IntN(len(s.world.resources))])
+	r.Header.Set(deviceField, devices[random.IntN(len(devices))])
+	r.Header.Set(languageField, languages[random.IntN(len(languages))])
+	e := cache.Explain(r)
+	if e.Error != "" || e.Now == "" {
+		s.tally.tell("explain", fmt.Sprintf("explain: %+v\n", e))
+	}
+	s.tally.count("explained "+string(e.Now), 1)
+	page, err := cache.Entries(context.Background(), middleware.EntriesQuery{Cursor: cursor, Limit: 20})
+	if err != nil {
+		s.tally.tell("explain", fmt.Sprintf("entries: %v\n", err))
+	}
+	s.tally.count("listed", len(page.Entries))
+	return page.Next
 }
 
 func (s *soak) purgeURL(ctx context.Context, res *resource, purge func(context.Context, *http.Request) error) error {

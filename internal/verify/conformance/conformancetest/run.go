@@ -30,8 +30,8 @@ type Options struct {
 	// Storage.
 	Storage func() (cirque.Storage, error)
 
-	// Explained, if not nil, makes the cache explain each request before it comes, and compares that
-	// with what happens.
+	// Explained, if not nil, makes the cache explain each request before it comes, and compares
+	// that with what happens.
 	Explained *Explained
 
 	// Miscount, if not nil, makes the caches count wrongly: one of ledger.Miscounts.
