@@ -20,16 +20,21 @@ import (
 //
 // A Budget is safe for concurrent use. A nil *Budget has no limit.
 //
-// INVARIANT: used never exceeds limit.
+// INVARIANT: used never exceeds limit, except after SetLimit, until what is pinned is released.
 type Budget struct {
-	limit int64
-	used  atomic.Int64
+	limit  atomic.Int64
+	used   atomic.Int64
+	medium atomic.Uint32 // a Medium
 
 	// Set once, by EvictWith, before the Budget is shared. evict removes entries of at least need
 	// bytes, tells the trace, and reports whether there were any. evictable returns the bytes that
-	// evicting everything would free at once.
+	// evicting everything would free at once. resize tells the manager its new limit, and purges
+	// what has to leave.
 	evict     func(trace *CacheTrace, need int64) bool
 	evictable func() int64
+	resize    func(limit int64)
+
+	resizing sync.Mutex // held by SetLimit
 
 	mu      sync.Mutex                // held while refused changes
 	refused atomic.Pointer[[]*func()] // see OnRefusal; what it points to never changes
@@ -38,9 +43,41 @@ type Budget struct {
 // smallReservation is the largest reservation, in bytes, that may evict however much is pinned.
 const smallReservation = 64 << 10
 
+// Medium says where a Storage keeps the bytes that it reserves from a Budget.
+type Medium uint8
+
+const (
+	// MediumHeap is the Go heap, which the garbage collector lets grow beyond the limit.
+	MediumHeap Medium = iota
+	// MediumOffHeap is memory that the garbage collector does not count. Some of the bookkeeping
+	// may be on the heap.
+	MediumOffHeap
+	// MediumDisk is a file system.
+	MediumDisk
+)
+
+// SetMedium sets what Medium returns. The Storage that uses b calls it when it is made.
+func (b *Budget) SetMedium(m Medium) {
+	if b != nil {
+		b.medium.Store(uint32(m))
+	}
+}
+
+// Medium returns what SetMedium has set; MediumHeap by default.
+func (b *Budget) Medium() Medium {
+	if b == nil {
+		return MediumHeap
+	}
+	return Medium(b.medium.Load())
+}
+
 // NewBudget returns a Budget of limit bytes. Until EvictWith is called, a reservation that does not
 // fit fails.
-func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
+func NewBudget(limit int64) *Budget {
+	b := new(Budget)
+	b.limit.Store(limit)
+	return b
+}
 
 // EvictWith lets the budget make room: manager chooses the victims, and storage purges them. It
 // must be called once, before the Budget is in use. While the Storage reserves, it must not hold a
@@ -51,6 +88,30 @@ func (b *Budget) EvictWith(manager EvictionManager, storage Storage) {
 		victims := manager.Evict(need)
 		evict(context.Background(), storage, trace, victims)
 		return len(victims) > 0
+	}
+	b.resize = func(limit int64) {
+		if m, ok := manager.(ResizableManager); ok {
+			evict(context.Background(), storage, nil, m.SetLimit(limit))
+		}
+	}
+}
+
+// SetLimit changes the limit, in bytes, and that of the EvictionManager if it is a
+// [ResizableManager]. If more is in use, it evicts until the limit holds, or nothing is left that
+// an eviction would free. What is pinned then stays in use until it is released.
+func (b *Budget) SetLimit(limit int64) {
+	b.resizing.Lock()
+	defer b.resizing.Unlock()
+	b.limit.Store(max(limit, 0))
+	if b.evict == nil {
+		return
+	}
+	b.resize(b.Limit())
+	for {
+		need := min(b.used.Load()-b.Limit(), b.evictable())
+		if need <= 0 || !b.evict(nil, need) {
+			return
+		}
 	}
 }
 
@@ -72,12 +133,12 @@ func (b *Budget) Reserve(trace *CacheTrace, n int64) bool {
 	if b == nil || n <= 0 {
 		return true
 	}
-	if n > b.limit {
-		return false
-	}
 	for {
-		used := b.used.Load()
-		if used+n <= b.limit {
+		limit, used := b.limit.Load(), b.used.Load()
+		if n > limit {
+			return false
+		}
+		if used+n <= limit {
 			if b.used.CompareAndSwap(used, used+n) {
 				return true
 			}
@@ -85,7 +146,7 @@ func (b *Budget) Reserve(trace *CacheTrace, n int64) bool {
 		}
 		// An evicted body that is still being read frees nothing yet, so this may take several
 		// rounds. Each one shortens the manager's list, so they end.
-		if b.evict == nil || !b.mayEvict(used, n) || !b.evict(trace, used+n-b.limit) {
+		if b.evict == nil || !b.mayEvict(limit, used, n) || !b.evict(trace, used+n-limit) {
 			b.refuse()
 			return false
 		}
@@ -93,13 +154,13 @@ func (b *Budget) Reserve(trace *CacheTrace, n int64) bool {
 }
 
 // mayEvict reports whether evicting can make room for n more bytes than used, and may.
-func (b *Budget) mayEvict(used, n int64) bool {
+func (b *Budget) mayEvict(limit, used, n int64) bool {
 	evictable := b.evictable()
-	if used+n-b.limit > evictable {
+	if used+n-limit > evictable {
 		return false
 	}
 	pinned := used - evictable
-	return n <= smallReservation || pinned+n <= b.limit/2
+	return n <= smallReservation || pinned+n <= limit/2
 }
 
 // OnRefusal registers f to be called when a reservation is refused, until stop is called. f runs on
@@ -158,5 +219,5 @@ func (b *Budget) Limit() int64 {
 	if b == nil {
 		return 0
 	}
-	return b.limit
+	return b.limit.Load()
 }

@@ -210,3 +210,48 @@ func TestBudgetNeverExceedsItsLimitUnderConcurrency(t *testing.T) {
 	wg.Wait()
 	require.Equal(t, int64(len(s.entries)), b.Used(), "only the entries count")
 }
+
+// shelfBudget returns a Budget of 10 whose shelf is full.
+func shelfBudget(t *testing.T) (*Budget, *shelf) {
+	b := NewBudget(10)
+	s := &shelf{released: func(CompactCacheKey) { b.Release(1) }}
+	s.add(10)
+	b.EvictWith(s, s)
+	require.True(t, b.Reserve(nil, 10))
+	return b, s
+}
+
+func TestSetLimitEvictsDownToTheNewLimit(t *testing.T) {
+	b, s := shelfBudget(t)
+	b.SetLimit(4)
+	require.Equal(t, int64(4), b.Limit())
+	require.Equal(t, int64(4), b.Used())
+	require.Len(t, s.entries, 4)
+	require.False(t, b.Reserve(nil, 5))
+	b.SetLimit(20)
+	require.Equal(t, int64(4), b.Used())
+	require.True(t, b.Reserve(nil, 16))
+	b.Release(16)
+	b.SetLimit(-1)
+	require.Zero(t, b.Limit())
+	require.Zero(t, b.Used())
+}
+
+// What is pinned cannot leave; the limit holds once it is released.
+func TestSetLimitBelowWhatIsPinned(t *testing.T) {
+	b, s := shelfBudget(t)
+	b.limit.Store(18)
+	require.True(t, b.Reserve(nil, 8), "a write under way")
+	b.SetLimit(5)
+	require.Equal(t, int64(8), b.Used())
+	require.Empty(t, s.entries)
+	require.False(t, b.Reserve(nil, 1))
+	b.Release(8)
+	require.True(t, b.Reserve(nil, 5))
+
+	without := NewBudget(10)
+	require.True(t, without.Reserve(nil, 8))
+	without.SetLimit(5)
+	require.Equal(t, int64(8), without.Used(), "nothing evicts")
+	require.False(t, without.Reserve(nil, 1))
+}

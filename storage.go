@@ -97,7 +97,9 @@ type MissOptions struct {
 // the last call.
 //
 // A HitHandler may also be an io.WriterTo, which io.Copy uses. A Storage should offer it if it can
-// hand out what it holds without copying.
+// hand out what it holds without copying. The writer must not keep the bytes that it gets, as
+// io.Writer says: after Close the memory may belong to another entry. The meta that came with the
+// hit stays valid after Close.
 type HitHandler interface {
 	// Read reads on from the current position. On a write under way it blocks until there is more.
 	// It returns io.EOF only if the body ended well, and an error that wraps ErrAborted if the

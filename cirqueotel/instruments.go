@@ -107,6 +107,11 @@ func storeInstruments() []instrument {
 				putKnown(store.Bytes.InFlight, put, "part", "inflight")
 				putKnown(store.Bytes.Open, put, "part", "open")
 			})},
+		{name: "cirque.store.off_heap", unit: "By", help: "Memory of the store outside of the Go heap.", kind: gauge,
+			read: eachStore(func(store *stats.Storage, put put) {
+				put(float64(store.OffHeap.Used), "state", "used")
+				put(float64(store.OffHeap.Free), "state", "free")
+			})},
 		{name: "cirque.store.limit", unit: "By", help: "Limit on the bytes of the store. Missing if there is none.", kind: gauge,
 			read: eachStore(func(store *stats.Storage, put put) {
 				if store.Limit > 0 {

@@ -19,6 +19,11 @@ func storeFamilies() []*family {
 				putKnown(store.Bytes.InFlight, put, name, "inflight")
 				putKnown(store.Bytes.Open, put, name, "open")
 			})),
+		gauge("off_heap_bytes", "Memory of the store outside of the Go heap: used, or free and not given back to the system.", labels{"store", "state"},
+			eachStore(func(store *stats.Storage, name string, put putNumber) {
+				put(float64(store.OffHeap.Used), name, "used")
+				put(float64(store.OffHeap.Free), name, "free")
+			})),
 		gauge("limit_bytes", "Limit on the bytes of the store. Missing if there is none.", labels{"store"},
 			eachStore(func(store *stats.Storage, name string, put putNumber) {
 				if store.Limit > 0 {

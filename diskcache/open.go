@@ -42,6 +42,7 @@ func open(dir string, config *Config, budget *cirque.Budget) (*Store, error) {
 	s := &Store{config: c, root: root{dir: dir}}
 	if budget == nil {
 		budget = cirque.NewBudget(c.MaxBytes)
+		budget.SetMedium(cirque.MediumDisk)
 		budget.EvictWith(c.Eviction, s)
 	}
 	s.ledger = ledger{

@@ -61,7 +61,7 @@ func (m *manager) change(key cirque.CompactCacheKey, c *candidate, weigh func(*s
 			m.ledger.release(held)
 			return m.enforce(evicted)
 		}
-		if c.weight > m.ledger.limit {
+		if c.weight > m.ledger.limit.Load() {
 			m.refuse(s, c)
 			s.mu.Unlock()
 			m.ledger.release(held)
@@ -141,6 +141,12 @@ func (m *manager) enforce(evicted []cirque.CompactCacheKey) []cirque.CompactCach
 		evicted = append(evicted, victim)
 	}
 	return evicted
+}
+
+// SetLimit implements [cirque.ResizableManager].
+func (m *manager) SetLimit(limit int64) (evicted []cirque.CompactCacheKey) {
+	m.ledger.limit.Store(max(limit, 0))
+	return m.enforce(nil)
 }
 
 // evictOne evicts the next victim, at a time in ticks. ok is false if there is none, if it ranks

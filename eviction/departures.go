@@ -73,7 +73,7 @@ func (d *departures) decline(weight int64) {
 // time since that Admit, to an eighth of a second. An entry that came by Load, or by an Access when
 // it was unknown, has no age and is never unused.
 func (m *manager) EvictionStats() stats.Eviction {
-	e := stats.Eviction{Policy: m.name, Limit: m.ledger.limit}
+	e := stats.Eviction{Policy: m.name, Limit: m.ledger.limit.Load()}
 	// An eviction is counted before its age is, so the ages are read first.
 	m.left.ages.AddTo(&e.Age)
 	e.Unused = uint64(m.left.unused.Load())

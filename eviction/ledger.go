@@ -12,9 +12,9 @@ type room struct {
 // so the totals never exceed the limits.
 //
 // INVARIANT: weight ≤ limit and items ≤ maxItems, except for what [ledger.force] added since
-// the last call of a method that evicts.
+// the last call of a method that evicts, and while SetLimit lowers the limit.
 type ledger struct {
-	limit    int64
+	limit    atomic.Int64
 	maxItems int64 // zero: no limit
 
 	weight, items atomic.Int64
@@ -22,7 +22,7 @@ type ledger struct {
 
 // reserve takes all of r, or takes nothing and returns false.
 func (l *ledger) reserve(r room) bool {
-	if !take(&l.weight, r.weight, l.limit) {
+	if !take(&l.weight, r.weight, l.limit.Load()) {
 		return false
 	}
 	if l.maxItems > 0 && !take(&l.items, r.items, l.maxItems) {
@@ -61,5 +61,5 @@ func (l *ledger) release(r room) {
 
 // over reports whether a limit is exceeded.
 func (l *ledger) over() bool {
-	return l.weight.Load() > l.limit || l.maxItems > 0 && l.items.Load() > l.maxItems
+	return l.weight.Load() > l.limit.Load() || l.maxItems > 0 && l.items.Load() > l.maxItems
 }

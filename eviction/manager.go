@@ -41,7 +41,8 @@ func (m *manager) init(c Config, n int, newOrder func(*table.Table) order) error
 	if err := c.validate(); err != nil {
 		return err
 	}
-	m.ledger.limit, m.ledger.maxItems = c.Limit, int64(c.MaxItems)
+	m.ledger.limit.Store(c.Limit)
+	m.ledger.maxItems = int64(c.MaxItems)
 	m.left.start = time.Now()
 	m.shards = make([]shard, n)
 	for i := range m.shards {

@@ -303,3 +303,29 @@ func BenchmarkAccess(b *testing.B) {
 		})
 	}
 }
+
+func TestSetLimitEvictsDownToTheNewLimit(t *testing.T) {
+	for _, name := range eviction.Names() {
+		t.Run(name, func(t *testing.T) {
+			m, err := eviction.New(name, 1000)
+			require.NoError(t, err)
+			for n := range 100 {
+				m.Admit(key(n), 10, time.Time{}, 0)
+			}
+			before := m.TotalItems()
+			evicted := m.(cirque.ResizableManager).SetLimit(300)
+			require.LessOrEqual(t, m.TotalWeight(), int64(300))
+			require.Greater(t, m.TotalWeight(), int64(200))
+			require.Len(t, evicted, before-m.TotalItems())
+			for _, k := range evicted {
+				require.False(t, m.Peek(k))
+			}
+			require.Empty(t, m.(cirque.ResizableManager).SetLimit(2000))
+			for n := range 300 {
+				m.Admit(key(n), 10, time.Time{}, 0)
+			}
+			require.Greater(t, m.TotalWeight(), int64(1000))
+			require.LessOrEqual(t, m.TotalWeight(), int64(2000))
+		})
+	}
+}

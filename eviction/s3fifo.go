@@ -27,7 +27,7 @@ func NewS3FIFO(c Config) (*S3FIFO, error) {
 			small:    list{table: t},
 			main:     list{table: t},
 			ghost:    ghost.New(1),
-			smallMax: c.Limit / 10,
+			ledger:   &s.ledger,
 			itemsMax: c.MaxItems / 10,
 		}
 	}
@@ -46,8 +46,8 @@ type threeQueues struct {
 	smallWeight int64
 	ghost       *ghost.Ghost // the keys that the small queue evicted
 
-	smallMax int64 // bytes
-	itemsMax int   // zero: no limit
+	ledger   *ledger // its limit bounds the small queue
+	itemsMax int     // zero: no limit
 }
 
 const (
@@ -110,7 +110,7 @@ func (q *threeQueues) victim() (id uint32, rank uint64) {
 }
 
 func (q *threeQueues) smallFull() bool {
-	return q.small.len > 0 && (q.smallWeight >= q.smallMax || q.itemsMax > 0 && q.small.len >= q.itemsMax)
+	return q.small.len > 0 && (q.smallWeight >= q.ledger.limit.Load()/10 || q.itemsMax > 0 && q.small.len >= q.itemsMax)
 }
 
 func (q *threeQueues) unlink(n *table.Node, _ uint32, victim bool) (parked bool) {

@@ -154,7 +154,7 @@ func (m *manager) restore(r *state.Record, own bool) bool {
 	s := m.shard(c.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n, _ := s.table.Find(c.hash, &c.key); n != nil || c.weight > m.ledger.limit {
+	if n, _ := s.table.Find(c.hash, &c.key); n != nil || c.weight > m.ledger.limit.Load() {
 		return true
 	}
 	if !m.ledger.reserve(room{weight: c.weight, items: 1}) {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/offheap"
 )
 
 // index finds the records of a shard by combined hash. It is a hash table with open addressing and
@@ -14,6 +15,8 @@ import (
 //
 // Its methods are called with the shard's lock held, and get the shard's records for their hashes.
 type index struct {
+	memory  *offheap.Memory
+	slots   []byte   // the memory of the next two
 	marks   []uint8  // eight bits of the mixed hash, at least one of them set; zero: a free slot
 	numbers []uint32 // of records
 	count   int
@@ -77,12 +80,14 @@ func (x *index) insert(number uint32, records *records) {
 	if (x.count+1)*5 > len(x.marks)*4 {
 		old := *x
 		n := max(len(old.marks)*3/2, minSlots)
-		x.marks, x.numbers = make([]uint8, n), make([]uint32, n)
+		x.slots = x.memory.Alloc(5 * n)[:5*n]
+		x.marks, x.numbers = slotsIn(x.slots, n)
 		for slot, mark := range old.marks {
 			if mark != 0 {
 				x.place(old.numbers[slot], records)
 			}
 		}
+		x.memory.Free(old.slots)
 	}
 	x.place(number, records)
 	x.count++

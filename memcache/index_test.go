@@ -7,12 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/offheap"
 )
 
 func TestIndexAgreesWithAMap(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	var x index
-	var r records
+	memory := offheap.New(false)
+	x, r := index{memory: memory}, records{memory: memory}
 	want := map[cirque.HashBinary]uint32{}
 	for step := range 50_000 {
 		var hash cirque.HashBinary

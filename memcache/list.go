@@ -41,8 +41,8 @@ func (s *shard) list(number uint32, look int, want func(cirque.CacheKey) bool, v
 	defer s.mu.RUnlock()
 	for end := uint32(len(s.records.chunks) * recordsPerChunk); number < end && look > 0; number, look = number+1, look-1 {
 		r := s.records.at(number)
-		if r.page == noPage || !s.inPlace(r.hash, r.tag) {
-			continue // free, or out of the table and still read
+		if r.page == noPage {
+			continue // free
 		}
 		key, err := cirque.ParseIdentity(s.identity(r))
 		if err != nil || !want(key) {

@@ -28,9 +28,30 @@ func (s *shard) lookup(ctx context.Context, key *cirque.CacheKey, tag cirque.Tag
 		s.mu.RUnlock()
 		return nil, nil, cirque.ErrNotFound
 	}
-	e := s.open(i, r)
+	h, encoded := s.copy(i, r)
 	s.mu.RUnlock()
 
-	h := newHit(s, e)
+	h.open(encoded)
 	return &h.meta, h, nil
+}
+
+// copy returns a hit on the entry, and a copy of its encoded meta. The caller must open the hit
+// with that, without the lock. Called with mu held for reading.
+func (s *shard) copy(i uint32, r *record) (h *hit, encoded []byte) {
+	stored := s.block(r)[r.identity:]
+	h, encoded = newHit(int(r.meta))
+	copy(encoded, stored)
+	h.tag, h.weight = r.tag, r.weight()
+	switch r.inline {
+	case 0:
+	case outside:
+		h.body = s.bodies[i]
+		h.body.hold()
+		h.size = h.body.size
+		h.weight += h.body.charged
+	default:
+		h.inline = inlineBuffers.Get().(*inlineBuffer)
+		h.size = int64(copy(h.inline[:], stored[r.meta:]))
+	}
+	return h, encoded
 }

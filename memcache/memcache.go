@@ -3,9 +3,15 @@
 //
 // # Memory
 //
-// Key text, meta and small bodies lie one after the other in pointer-free pages. The records of the
-// table are pointer-free too, so that a million entries are little work for the garbage collector.
-// A larger body is a few pointer-free segments. A hit copies neither header nor body.
+// Key text, meta and bodies up to 4 KiB lie one after the other in pages. A larger body is a few
+// segments. These and the table are outside of the Go heap where the system has anonymous mappings
+// (Linux), because the garbage collector lets a heap double before it collects.
+//
+// A hit copies the header, and a body of up to 4 KiB, so nothing refers to a page outside of its
+// shard's lock. A larger body is counted: its segments are freed when it is out of the table and
+// the last hit on it is closed. Whoever gets its bytes from an io.WriterTo must not keep them, as
+// io.Writer says. A hit that is not closed is found by the garbage collector, reported, and gives
+// back what it held. The build tag cirque_check makes every use of freed memory a fault.
 //
 // Everything is reserved from the Budget before it is allocated: the segments of writes under way,
 // and entries until they are out of the table and their last reader has closed. Not counted are:
@@ -13,7 +19,8 @@
 //   - released blocks in pages that are still in use, at most an eighth of these pages;
 //   - one page of at most 64 KiB for each of 256 shards;
 //   - the table itself, which does not shrink when entries leave;
-//   - the old bytes of an entry with a new meta, while a hit still reads them.
+//   - free memory kept for later: 4 MiB, or a 32nd of what is in use if that is more;
+//   - the copies that open hits have of headers and small bodies.
 //
 // # Locking
 //
@@ -26,18 +33,21 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/internal/metric"
+	"github.com/cirquecache/cirque/internal/offheap"
 	"github.com/cirquecache/cirque/internal/stream"
 )
 
 // Config configures a MemCache. The zero Config is a cache without limit: give it a Budget.
 type Config struct {
-	// Budget limits the memory. Other users of memory may share it. Without a call of its EvictWith
-	// with the MemCache and an EvictionManager, it can refuse but not evict. Nil: no limit.
+	// Budget limits the memory. New sets its Medium. Other users of memory may share it. Without a
+	// call of its EvictWith with the MemCache and an EvictionManager, it can refuse but not evict.
+	// Nil: no limit.
 	Budget *cirque.Budget
 
 	// Window is how many bytes of its body an unlinked write keeps for its readers. Zero or less:
@@ -47,6 +57,14 @@ type Config struct {
 	// StallTimeout is how long one reader of an unlinked write may delay the others. Zero or less:
 	// 30 seconds.
 	StallTimeout time.Duration
+
+	// Heap keeps all memory on the Go heap. By default pages and bodies are outside of it, where
+	// the system has anonymous mappings (Linux): the garbage collector would let them take twice
+	// their size.
+	Heap bool
+
+	// Logger is told, once, that a hit was not closed. Nil: slog.Default().
+	Logger *slog.Logger
 }
 
 const shardCount = 256
@@ -60,12 +78,14 @@ var (
 // goroutines and needs no closing. Use New.
 type MemCache struct {
 	budget *account
+	memory *offheap.Memory
 	bodies stream.Options // for every write under way, without its SizeHint
 	tags   atomic.Uint64  // the last tag that was used
 	purges cirque.PurgeState
 	held   atomic.Int64 // see Held
 	shards [shardCount]shard
 
+	forgotten  forgotten
 	operations metric.Operations
 }
 
@@ -77,18 +97,24 @@ var (
 
 // New returns an empty MemCache.
 func New(config Config) *MemCache {
-	budget := &account{Budget: config.Budget}
+	budget, memory := &account{Budget: config.Budget}, offheap.New(config.Heap)
 	c := &MemCache{
 		budget: budget,
+		memory: memory,
 		bodies: stream.Options{
+			Memory:       memory,
 			Reserve:      func(n int64) bool { return budget.begin(nil, n) },
 			Release:      budget.end,
 			Window:       config.Window,
 			StallTimeout: config.StallTimeout,
 		},
 	}
+	c.forgotten.logger = config.Logger
+	if !memory.OnHeap() {
+		config.Budget.SetMedium(cirque.MediumOffHeap)
+	}
 	for i := range c.shards {
-		c.shards[i].init(budget)
+		c.shards[i].init(budget, memory)
 	}
 	return c
 }
@@ -112,6 +138,10 @@ func (c *MemCache) Len() int {
 	}
 	return n
 }
+
+// Forgotten returns how many hits were found by the garbage collector instead of being closed. Each
+// has kept its memory until then.
+func (c *MemCache) Forgotten() int64 { return c.forgotten.count.Load() }
 
 // Held implements [cirque.HoldingStorage], for bodies of 64 KiB and more.
 func (c *MemCache) Held() int64 { return c.held.Load() }

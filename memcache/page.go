@@ -5,13 +5,12 @@ import (
 	"math"
 	"math/bits"
 
-	"github.com/cirquecache/cirque/internal/unzeroed"
+	"github.com/cirquecache/cirque/internal/offheap"
 )
 
 const (
-	// A page of 64 KiB holds some forty entries of 1 KiB. So the garbage collector has few objects
-	// to mark: at a million entries, a collection takes half as long as with pages of 32 KiB. A
-	// larger page would be too much memory for one header string of a hit to keep alive.
+	// A page of 64 KiB holds some forty entries of 1 KiB. A shard wastes half of its current page,
+	// so a larger one would cost a small cache too much.
 	maxPage = 64 << 10
 	minPage = 2 << 10
 
@@ -24,9 +23,8 @@ const (
 	noPage = math.MaxUint32
 )
 
-// page is pointer-free memory, which is given out as blocks, one after the other. The bytes of a
-// block are written once and never reused, because hits, and the headers made from them, read them
-// without a lock for as long as they like. The garbage collector frees a page when nobody uses it.
+// page is memory that is given out as blocks, one after the other. It is read and written with the
+// shard's lock held only, because it may be freed by whoever has the lock.
 type page struct {
 	buf  []byte // length: what was given out as blocks
 	live int    // bytes of those that records use
@@ -44,8 +42,9 @@ func (p *page) sparse() bool { return p.live < len(p.buf)/8*7 }
 type pages struct {
 	all     []page
 	free    []uint32 // indexes of all that are not in use
-	current uint32   // what blocks are cut from; noPage: none yet
-	live    int      // bytes in use, in all pages
+	memory  *offheap.Memory
+	current uint32 // what blocks are cut from; noPage: none yet
+	live    int    // bytes in use, in all pages
 }
 
 // block returns the n bytes at offset, behind their header.
@@ -91,7 +90,7 @@ func (s *pages) pageSize() int {
 
 // add returns the index of a new page.
 func (s *pages) add(size int) uint32 {
-	p := page{buf: unzeroed.Make(size)}
+	p := page{buf: s.memory.Alloc(size)}
 	if last := len(s.free) - 1; last >= 0 {
 		at := s.free[last]
 		s.free = s.free[:last]
@@ -111,8 +110,9 @@ func (s *pages) release(at, n uint32) {
 	}
 }
 
-// drop forgets a page. Whoever still reads it keeps it.
+// drop frees a page.
 func (s *pages) drop(at uint32) {
+	s.memory.Free(s.all[at].buf)
 	s.live -= s.all[at].live
 	s.all[at] = page{}
 	s.free = append(s.free, at)

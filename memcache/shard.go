@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/internal/offheap"
 )
 
 // shard is one part of the table, chosen by primary hash. mu guards all its fields.
@@ -23,10 +24,11 @@ type shard struct {
 	placed int64 // what the entries in the table weigh
 }
 
-func (s *shard) init(budget *account) {
+func (s *shard) init(budget *account, memory *offheap.Memory) {
 	s.bodies = make(map[uint32]*body)
 	s.writes = make(map[cirque.HashBinary]*write)
 	s.pages.current = noPage
+	s.index.memory, s.records.memory, s.pages.memory = memory, memory, memory
 	s.budget = budget
 }
 
@@ -62,8 +64,8 @@ func (s *shard) identity(r *record) []byte { return s.block(r)[:r.identity] }
 func (s *shard) inline(r *record) []byte   { return s.block(r)[r.identity+r.meta:] }
 
 // insert stores an entry under key. Its body is b or, if b is nil, the inline bytes that
-// appendInline appends. The table takes over a reference to b and the bytes reserved for the entry.
-// Called with mu held.
+// appendInline appends. The table takes over the bytes reserved for the entry, and has a reference
+// to b. Called with mu held.
 func (s *shard) insert(key *cirque.CacheKey, identity []byte, meta *cirque.CacheMeta, tag cirque.Tag, b *body, inline int, appendInline func([]byte) []byte) {
 	i := s.records.take()
 	r := s.records.at(i)
@@ -74,52 +76,51 @@ func (s *shard) insert(key *cirque.CacheKey, identity []byte, meta *cirque.Cache
 		b.enter()
 	}
 	s.placed += s.charge(i, r)
-	r.refs.Store(inTable)
-	block := append(s.place(i, r), identity...)
-	block, _ = meta.AppendBinary(block) // never fails
+	block, sealed := s.place(i, r)
+	block, _ = meta.AppendBinary(append(block, identity...)) // never fails
 	if b == nil {
 		appendInline(block)
 	}
 	s.remove(key.Combined())
 	s.index.insert(i, &s.records)
+	s.tidy(sealed)
 }
 
-// place finds room for the block of r, which the caller must append to the slice. This may seal a
-// page, which is never the page of the block.
-func (s *shard) place(i uint32, r *record) []byte {
-	block, page, offset, sealed := s.pages.allocate(i, r.blockSize())
-	r.page, r.offset = page, offset
-	if sealed != noPage {
-		s.tidy(sealed)
-	}
-	return block
+// place finds room for the block of r, which the caller must append to the slice. If this has
+// sealed a page, which is never that of the block, the caller must tidy it, once the block is
+// written and nothing of another block is needed any more.
+func (s *shard) place(i uint32, r *record) (block []byte, sealed uint32) {
+	block, r.page, r.offset, sealed = s.pages.allocate(i, r.blockSize())
+	return block, sealed
 }
 
 // update gives r another meta, in a new block. Called with mu held.
 func (s *shard) update(i uint32, r *record, meta *cirque.CacheMeta) {
 	identity, inline := s.identity(r), s.inline(r)
-	page := r.page
-	s.pages.release(page, r.blockSize())
+	page, size := r.page, r.blockSize()
 	s.placed += int64(meta.MetaSize()) - int64(r.meta)
 	r.meta = uint32(meta.MetaSize())
-	block := append(s.place(i, r), identity...)
-	block, _ = meta.AppendBinary(block) // never fails
+	block, sealed := s.place(i, r)
+	block, _ = meta.AppendBinary(append(block, identity...)) // never fails
 	_ = append(block, inline...)
+	s.pages.release(page, size)
 	s.tidy(page)
+	s.tidy(sealed)
 }
 
-// tidy moves the blocks in use out of a sparse page. Readers go on with the old bytes. The current
-// page stays as it is until it is sealed. A page that is sealed by tidy itself is not sparse: it is
-// full of blocks that were just placed, of which some are not written yet. Called with mu held.
+// tidy moves the blocks in use out of a sparse page and frees it. The current page stays as it is
+// until it is sealed. Called with mu held.
 func (s *shard) tidy(at uint32) {
-	p := s.pages.all[at]
-	if at == s.pages.current || !p.sparse() {
+	if at == noPage || at == s.pages.current || !s.pages.all[at].sparse() {
 		return
 	}
-	for offset := uint32(0); offset < uint32(len(p.buf)); {
-		i, n := readBlockHeader(p.buf[offset:])
+	buf := s.pages.all[at].buf
+	for offset := uint32(0); offset < uint32(len(buf)); {
+		i, n := readBlockHeader(buf[offset:])
 		if r := s.records.at(i); r.page == at && r.offset == offset {
-			_ = append(s.place(i, r), s.pages.block(at, offset, n)...)
+			block, sealed := s.place(i, r)
+			_ = append(block, buf[offset+blockHeader:][:n]...)
+			s.tidy(sealed)
 		}
 		offset += blockHeader + n
 	}
@@ -134,65 +135,14 @@ func (s *shard) remove(combined cirque.HashBinary) bool {
 		return false
 	}
 	s.placed -= s.charge(i, r)
-	if r.inline == outside {
-		s.bodies[i].leave()
-	}
-	if r.refs.Add(-inTable) == 0 {
-		s.erase(i, r)
-	}
-	return true
-}
-
-// erase frees a record without references. Called with mu held.
-func (s *shard) erase(i uint32, r *record) {
 	s.budget.Release(r.weight())
 	if r.inline == outside {
-		s.bodies[i].release(s.budget)
+		s.bodies[i].leave()
 		delete(s.bodies, i)
 	}
 	page := r.page
 	s.pages.release(page, r.blockSize())
 	s.records.put(i)
 	s.tidy(page)
-}
-
-// stored is an entry as it was when a hit opened it. It does not change with the record.
-type stored struct {
-	number uint32
-	record *record
-	tag    cirque.Tag
-	weight int64
-	meta   string
-	inline string
-	body   *body // nil: the body is inline
-}
-
-// open returns the entry with a reference. Called with mu held for reading.
-func (s *shard) open(i uint32, r *record) stored {
-	first := r.refs.Add(1) == inTable+1
-	block := text(s.block(r))
-	e := stored{number: i, record: r, tag: r.tag, weight: r.weight(), meta: block[r.identity:][:r.meta]}
-	if r.inline == outside {
-		e.body = s.bodies[i]
-		e.weight += e.body.charged
-		if first {
-			e.body.hold()
-		}
-	} else {
-		e.inline = block[r.identity+r.meta:]
-	}
-	return e
-}
-
-// close gives up the reference that open took.
-func (s *shard) close(e *stored) {
-	switch e.record.refs.Add(-1) {
-	case inTable:
-		e.body.letGo()
-	case 0: // the entry is out of the table, so there will be no other hit
-		e.body.letGo()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.erase(e.number, e.record)
-	}
+	return true
 }

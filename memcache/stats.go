@@ -15,9 +15,12 @@ var _ stats.StorageReporter = (*MemCache)(nil)
 // shard after the other for reading.
 //
 // The index part is what each entry weighs beyond its bytes. A write counts as in flight until its
-// last reader has left; its body only until Finish or Abort. An entry that was purged or replaced is
-// open until its last hit is closed. If others use the Budget too, their bytes are not reported, but
-// the limit is that of all. Without a limit the bytes are reported all the same.
+// last reader has left; its body only until Finish or Abort. The body of an entry that was purged
+// or replaced is open until its last hit is closed, unless the hit has copied it: that is a body of
+// up to 4 KiB. If others use the Budget too, their bytes are not reported, but the limit is that of
+// all. Without a limit the bytes are reported all the same.
+//
+// OffHeap is what the process has of them outside of the Go heap.
 //
 // One of 64 lookups is measured, and each other operation. The time of a write is that of Finish:
 // what the store does, and not the waiting for the body.
@@ -30,7 +33,7 @@ func (c *MemCache) StorageStats() []stats.Storage {
 		placed += s.placed
 		s.mu.RUnlock()
 	}
-	inFlight := c.budget.inFlight.Load()
+	inFlight, memory := c.budget.inFlight.Load(), c.memory.Stats()
 	index := int64(entries) * entryOverhead
 	return []stats.Storage{{
 		Name:    "memory",
@@ -43,6 +46,7 @@ func (c *MemCache) StorageStats() []stats.Storage {
 			// What was stored or released meanwhile would make it negative.
 			Open: max(c.budget.used.Load()-placed-inFlight, 0),
 		},
+		OffHeap:    stats.OffHeap{Used: memory.Used, Free: memory.Free},
 		Refused:    c.budget.refused.Load(),
 		Operations: c.operations.Stats(),
 	}}

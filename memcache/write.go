@@ -36,8 +36,6 @@ type write struct {
 	body   *body // set before the writer gives up its reference
 	refs   atomic.Int32
 
-	stored bool // set before the writer gives up its reference
-
 	// shard.mu guards the rest.
 	meta      *cirque.CacheMeta
 	overhead  int64
@@ -156,10 +154,7 @@ func (w *write) store() (cirque.MissFinish, error) {
 func (w *write) takeBody() bool {
 	segments, charged := w.buffer.Take()
 	w.cache.budget.settle(charged)
-	w.body = &body{segments: segments, size: w.buffer.Size(), charged: charged}
-	if w.body.size >= heldMin {
-		w.body.held = &w.cache.held
-	}
+	w.body = &body{cache: w.cache, segments: segments, size: w.buffer.Size(), charged: charged}
 	w.body.refs.Store(1)
 	overhead := int64(bodyOverhead + segmentOverhead*len(segments))
 	if !w.cache.budget.Reserve(w.trace, overhead) {
@@ -187,14 +182,9 @@ func (w *write) commit(identity []byte, meta *cirque.CacheMeta, inline int) erro
 	case w.meta != meta:
 		return errMetaChanged
 	}
-	if w.body != nil {
-		w.body.refs.Add(1)
-	}
-	defer w.body.hold() // for the readers of w; the last of them, or end, lets go
 	s.insert(&w.key, identity, meta, w.tag, w.body, inline, w.buffer.AppendTo)
 	s.unlist(w)
 	s.overtake(&w.key)
-	w.stored = true
 	return nil
 }
 

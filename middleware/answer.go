@@ -32,7 +32,7 @@ func (x *transaction) answer(header http.Header) answer {
 	x.finishHeader(header, meta, room)
 	current := x.upstream.as != storePost && rules.HasPreconditions(x.req.Header) && x.notModified(meta) // before TakeHit, because the hook may panic
 	hit := x.hc.TakeHit()
-	if c := x.cache.curve; c != nil {
+	if c := x.cache.curve.Load(); c != nil {
 		x.entry = c.seen(x, hit, meta)
 	}
 	a := answer{status: meta.StatusCode(), length: -1, flight: x.flight}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -22,8 +23,8 @@ type Cache struct {
 	policy     *rules.Policy
 	namespaces [doorCount]string
 	public     publicOrigin
+	budgets    []*cirque.Budget // of the Storage
 
-	limit         int64 // of the Storage, in bytes; zero or less if none is known
 	fills         places
 	revalidations revalidations
 	flights       flights
@@ -37,7 +38,8 @@ type Cache struct {
 
 	underWay underWay
 	counters *counters
-	curve    *curve
+	curve    atomic.Pointer[curve] // nil: there is none
+	resizing sync.Mutex            // held by SetMaxBytes
 	refusals refusals
 	has      [doorCount]atomic.Bool // the doors that were made
 	watchers watchers
@@ -58,36 +60,24 @@ func New(cfg Config) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	budgets := cirque.StorageBudgets(opts.Storage)
 	c := &Cache{
 		cfg:           cfg,
 		public:        public,
 		opts:          opts,
 		policy:        cfg.policy(),
-		limit:         limitOf(budgets),
+		budgets:       cirque.StorageBudgets(opts.Storage),
 		fills:         places{max: cfg.MaxFills, patience: cfg.LockAge},
 		revalidations: revalidations{max: cfg.MaxRevalidations, patience: cfg.LockAge},
 		namespaces:    namespaces(cfg.Namespace),
 		counters:      newCounters(),
-		curve:         newCurve(opts),
 	}
+	c.curve.Store(newCurve(opts))
 	c.sends.stall = cfg.StallTimeout
-	for _, budget := range append(budgets, opts.Spool) {
+	for _, budget := range append(slices.Clone(c.budgets), opts.Spool) {
 		c.sends.stop = append(c.sends.stop, budget.OnRefusal(c.sends.onRefusal))
 	}
 	c.background, c.abort = context.WithCancelCause(context.Background())
 	return c, nil
-}
-
-// limitOf returns how many bytes a Storage with these budgets can hold; zero means no limit.
-func limitOf(budgets []*cirque.Budget) (limit int64) {
-	for _, budget := range budgets {
-		if budget.Limit() <= 0 {
-			return 0
-		}
-		limit = max(limit, budget.Limit())
-	}
-	return limit
 }
 
 // mustBeNew panics if c was not made by New.
@@ -150,7 +140,8 @@ func (c *Cache) Wait(ctx context.Context) error {
 	}
 }
 
-// traceOf returns the hooks for a request with this context: those of the context, and Config.Trace.
+// traceOf returns the hooks for a request with this context: those of the context, and
+// Config.Trace.
 func (c *Cache) traceOf(ctx context.Context) *cirque.CacheTrace {
 	trace := cirque.ContextCacheTrace(ctx)
 	switch {

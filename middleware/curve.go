@@ -12,8 +12,8 @@ import (
 	"github.com/cirquecache/cirque/stats"
 )
 
-// curve estimates what other limits would do. It is nil where the policy is not one of package
-// eviction, or there is no limit.
+// curve estimates what other limits would do than the one that the cache had when the curve was
+// made. It is nil where the policy is not one of package eviction, or there is no limit.
 type curve struct {
 	estimator *mrc.Estimator
 	observed  *metric.Sharded[observed]
@@ -50,7 +50,8 @@ func (c *curve) totals() (sum mrc.Totals) {
 
 // entrySeen is what the curve has to know of the entry that answers a request.
 type entrySeen struct {
-	hash       uint64 // of the key; zero: the request is not observed
+	curve      *curve // that observes the request; nil: none does
+	hash       uint64 // of the key
 	weight     int64
 	freshUntil int64 // Unix nanoseconds
 	unweighed  bool  // weight is without the body, which is still coming
@@ -63,7 +64,7 @@ const entryWeight = 192
 // seen returns what the curve has to know of the entry that answers x.
 func (c *curve) seen(x *transaction, hit cirque.HitHandler, meta *cirque.CacheMeta) entrySeen {
 	key := x.hc.Key().Compact()
-	s := entrySeen{hash: c.estimator.Hash(&key) | 1, freshUntil: meta.FreshUntil().UnixNano()}
+	s := entrySeen{curve: c, hash: c.estimator.Hash(&key), freshUntil: meta.FreshUntil().UnixNano()}
 	if x.result != stats.Miss {
 		s.weight = hit.Weight()
 		return s

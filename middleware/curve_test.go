@@ -53,3 +53,30 @@ func TestCurveSaysWhatOtherLimitsWouldDo(t *testing.T) {
 		require.InDelta(t, hitRatio(replay(t, p.Size, requests).Stats()), p.HitRatio, 0.03, "%d bytes", p.Size)
 	}
 }
+
+func TestCurveBeginsAnewAfterSetMaxBytes(t *testing.T) {
+	cache := replay(t, 512<<10, 3000)
+	at := func() (sizes []int64) {
+		for _, p := range cache.Stats().Curve {
+			sizes = append(sizes, p.Size)
+		}
+		return sizes
+	}
+	require.Contains(t, at(), int64(512<<10))
+	before := at()
+	require.NoError(t, cache.SetMaxBytes(512<<10))
+	require.Equal(t, before, at(), "the limit is the same")
+
+	require.NoError(t, cache.SetMaxBytes(1<<20))
+	require.Empty(t, at(), "no request was observed under the new limit")
+	handler := cache.Handler(fresh("x"))
+	for range 100 {
+		for i := range 20 {
+			handler.ServeHTTP(discardResponse{http.Header{}}, httptest.NewRequest("GET", fmt.Sprintf("/new/%d", i), nil))
+		}
+	}
+	points := cache.Stats().Curve
+	require.Len(t, points, 7)
+	require.EqualValues(t, 1<<20, points[3].Size)
+	require.InDelta(t, 0.99, points[3].HitRatio, 0.001, "20 of 2000 requests missed, and none of those before count")
+}

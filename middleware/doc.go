@@ -59,6 +59,9 @@
 //
 //	config.go            what the owner of a service can set
 //	cache.go             New, Close and what all requests share
+//	maxbytes.go          a limit that changes later
+//	sharememory.go       a limit that is a share of the memory
+//	softlimit.go         a limit for the heap of the process
 //	curve.go             what other limits would do
 //	stats.go             Stats: what the cache counts
 //	outcome.go           what Cache-Status says, for programs

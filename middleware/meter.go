@@ -81,8 +81,8 @@ func (m *meter) count(c *Cache) {
 		m.result = stats.Unanswered
 	}
 	c.counters.request(m, spent)
-	if m.entry.hash != 0 {
-		c.curve.observe(m)
+	if m.entry.curve != nil {
+		m.entry.curve.observe(m)
 	}
 	if m.about != nil {
 		m.about.Result, m.about.FirstByte, m.about.Duration, m.about.Bytes = m.result, m.firstByte, spent, m.bytes

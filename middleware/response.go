@@ -30,10 +30,8 @@ func (x *transaction) response(r *http.Request) *http.Response {
 		response.Trailer = make(http.Header)
 		response.Body = &liveBody{ReadCloser: response.Body, flight: a.flight, trailer: response.Trailer}
 	}
-	if counting {
-		both.body.ReadCloser, both.body.cache, both.body.meter = response.Body, x.cache, x.meter
-		response.Body = &both.body
-	}
+	both.body.ReadCloser, both.body.cache, both.body.meter = response.Body, x.cache, x.meter
+	response.Body = &both.body // which also copies: see its WriteTo
 	return response
 }
 

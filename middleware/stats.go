@@ -28,8 +28,8 @@ func (c *Cache) Stats() stats.Snapshot {
 	if r, ok := c.opts.Storage.(stats.StorageReporter); ok {
 		s.Storage = r.StorageStats()
 	}
-	if c.curve != nil {
-		s.Curve = c.curve.estimator.Curve()
+	if curve := c.curve.Load(); curve != nil {
+		s.Curve = curve.estimator.Curve()
 	}
 	if r, ok := c.opts.Eviction.(stats.EvictionReporter); ok {
 		e := r.EvictionStats()

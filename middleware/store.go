@@ -22,7 +22,8 @@ func (c *Cache) holds(key cirque.CacheKey, meta *cirque.CacheMeta, length int64)
 		length *= 2
 	}
 	about := 2 * int64(len(key.Primary())+meta.MetaSize())
-	return c.limit <= 0 || max(length, 0)+about+bookkeeping <= c.limit
+	limit := limitOf(c.budgets)
+	return limit <= 0 || max(length, 0)+about+bookkeeping <= limit
 }
 
 // fillSource describes the body of a fill.

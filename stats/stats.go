@@ -180,7 +180,8 @@ type Snapshot struct {
 	StorageErrors map[string]uint64 `json:"storage_errors"`
 	// Eviction is of the policy; nil where the Storage looks after itself.
 	Eviction *Eviction `json:"eviction,omitempty"`
-	// Curve is what other limits would do; empty where it is not estimated, or not known yet.
+	// Curve is what other limits would do; empty where it is not estimated, or not known yet. It
+	// begins anew when the limit changes.
 	Curve []CurvePoint `json:"curve,omitempty"`
 	// BackgroundFailures are panics and errors of what no client waits for.
 	BackgroundFailures uint64 `json:"background_failures"`
@@ -255,6 +256,9 @@ type Storage struct {
 	// Bytes by part, which add up to what counts against Limit: entries in place, the index and
 	// other bookkeeping, writes under way, and entries that have left while somebody reads them.
 	Bytes StorageBytes `json:"bytes"`
+	// OffHeap is the memory of the process that the store has outside of the Go heap; zero where it
+	// has none. It is not a part of Bytes, but where most of them are.
+	OffHeap OffHeap `json:"off_heap"`
 	// Refused are reservations of memory that found no room.
 	Refused uint64 `json:"refused"`
 
@@ -268,6 +272,15 @@ type StorageBytes struct {
 	Index    int64 `json:"index"`
 	InFlight int64 `json:"in_flight"`
 	Open     int64 `json:"open"`
+}
+
+// OffHeap is memory outside of the Go heap, in bytes.
+type OffHeap struct {
+	// Used is allocated: what allocations round up to, released parts of pages and the table are in
+	// it too.
+	Used int64 `json:"used"`
+	// Free is kept for later allocations, and not given back to the system yet.
+	Free int64 `json:"free"`
 }
 
 // Operation is how one operation of a store did.

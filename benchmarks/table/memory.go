@@ -48,6 +48,14 @@ func inUse() float64 {
 	return readMetrics(heapObjects)[heapObjects]
 }
 
+// offHeap returns the bytes that the cache has outside of the heap.
+func offHeap(cache *middleware.Cache) (sum float64) {
+	for _, store := range cache.Stats().Storage {
+		sum += float64(store.OffHeap.Used)
+	}
+	return sum
+}
+
 // The figures of a memory rig.
 const (
 	figureResident = "resident"
@@ -91,7 +99,7 @@ func measureEntries(entries int) (map[string]float64, error) {
 	}
 	h = cache.Handler(origin)
 	fill(h, keys)
-	total := inUse() - before
+	total := inUse() - before + offHeap(cache)
 	if err := profileHeap("memory"); err != nil {
 		return nil, err
 	}

@@ -2,8 +2,6 @@ package main
 
 import (
 	"log/slog"
-	"os"
-	"runtime/debug"
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/diskcache"
@@ -76,13 +74,4 @@ func inFront(disk cirque.Storage, limit int64, policy string) (cirque.Storage, e
 	memory := memcache.New(memcache.Config{Budget: budget})
 	budget.EvictWith(manager, memory)
 	return tiered.New(memory, disk, tiered.Config{UpperEviction: manager}), nil
-}
-
-// limitGarbage sets a soft memory limit of about twice the cache, plus room for the connections.
-// Above it the garbage collector works harder. The process usually stays below; a burst of requests
-// could take it further. A GOMEMLIMIT in the environment overrides this.
-func limitGarbage(memory size) {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(memory)/4*9 + 48<<20)
-	}
 }

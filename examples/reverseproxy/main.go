@@ -14,9 +14,9 @@
 //	go run ./examples/reverseproxy -demo -console 127.0.0.1:8081
 //
 // -h lists the flags. The files, in the order in which a request meets them: options.go and size.go
-// (flags), cache.go (the parts of the cache), log.go and accesslog.go, proxy.go and gateway.go
-// (what is forwarded, and through which front door of the cache), origin.go and demo.go (the
-// website, and its visitors), console.go (the live page).
+// (flags), cache.go (the parts of the cache), memory.go (limits of the heap), log.go and
+// accesslog.go, proxy.go and gateway.go (what is forwarded, and through which front door of the
+// cache), origin.go and demo.go (the website, and its visitors), console.go (the live page).
 package main
 
 import (
@@ -84,7 +84,6 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	limitGarbage(o.memory)
 	transport := newTransport()
 	defer transport.CloseIdleConnections()
 
@@ -93,6 +92,7 @@ func serve(ctx context.Context, o *options, stdout, stderr io.Writer) (err error
 		announcements = stderr // standard output has the log, and nothing else
 	}
 	server := newServer(o, newProxy(origin, o.public, o.front, cache, transport), stdout, logger)
+	server.ConnState = newHeapLimit(cache).connState
 	page, err := startConsole(o, cache, logger)
 	if err != nil {
 		return errors.Join(err, closeStore())

@@ -15,6 +15,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/cirquecache/cirque/internal/offheap"
 )
 
 // The errors of a Buffer. The root package exports them under the same names.
@@ -48,6 +50,10 @@ type Options struct {
 	Reserve func(n int64) bool
 	Release func(n int64)
 
+	// Memory, if not nil, is where the segments come from. Nil: the heap. The Buffer frees a
+	// segment when neither its writer nor a reader uses it any more.
+	Memory *offheap.Memory
+
 	// Backing, if not nil, holds the body while the Buffer is linked. The Buffer owns it. Reserve
 	// is called for the window only then.
 	Backing Backing
@@ -73,10 +79,14 @@ type Buffer struct {
 	ctx  context.Context
 	opts Options
 
-	failed error // the first error of Write; only the writer uses it
+	failed  error    // the first error of Write; only the writer uses it
+	writing *segment // the one that the writer fills without the lock; counted in its holds
 
 	mu shared
 }
+
+// heap is the Memory of Buffers without one.
+var heap = offheap.New(true)
 
 // New returns a Buffer. ctx covers the whole write: when it is cancelled, Write fails, even one
 // that is blocked.
@@ -84,6 +94,9 @@ func New(ctx context.Context, opts Options) *Buffer {
 	if opts.Reserve == nil {
 		opts.Reserve = func(int64) bool { return true }
 		opts.Release = func(int64) {}
+	}
+	if opts.Memory == nil {
+		opts.Memory = heap
 	}
 	if opts.Window <= 0 {
 		opts.Window = DefaultWindow

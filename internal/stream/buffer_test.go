@@ -123,6 +123,7 @@ func TestManyReadersOfEveryKind(t *testing.T) {
 	for round := range 20 {
 		a := &account{limit: 1 << 30}
 		opts := a.options()
+		opts.Memory = mapped(t)
 		if round%2 == 0 {
 			opts.SizeHint = int64(len(body))
 		}
@@ -163,14 +164,18 @@ func TestManyReadersOfEveryKind(t *testing.T) {
 			write(t, b, piece)
 		}
 		var taken int64
+		var segments [][]byte
 		if round%5 == 4 {
 			b.Abort(nil)
 		} else if b.Finish() == nil {
-			_, taken = b.Take()
+			segments, taken = b.Take()
 		}
 		b.Close()
 		wg.Wait()
 		require.Equal(t, taken, a.used.Load())
+		for _, segment := range segments {
+			opts.Memory.Free(segment)
+		}
 		require.Zero(t, b.Readers())
 	}
 }

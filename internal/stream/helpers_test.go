@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cirquecache/cirque/internal/offheap"
 )
 
 // pattern returns n pseudorandom bytes, so that a shifted or repeated piece shows.
@@ -42,6 +44,14 @@ func (a *account) reserve(n int64) bool {
 func (a *account) release(n int64) { a.used.Add(-n) }
 
 func (a *account) options() Options { return Options{Reserve: a.reserve, Release: a.release} }
+
+// mapped returns a Memory outside of the heap, and checks at the end of the test that all of it is
+// free.
+func mapped(t testing.TB) *offheap.Memory {
+	m := offheap.New(false)
+	t.Cleanup(func() { require.Zero(t, m.Stats().Used, "memory is left") })
+	return m
+}
 
 func newReader(t testing.TB, b *Buffer) *Reader {
 	t.Helper()

@@ -46,7 +46,7 @@ func (b *Buffer) NewReader(ctx context.Context) (*Reader, error) {
 
 // Read implements io.Reader: it blocks while there is nothing new, and ends with io.EOF only after
 // Finish.
-func (r *Reader) Read(p []byte) (int, error) {
+func (r *Reader) Read(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -54,9 +54,8 @@ func (r *Reader) Read(p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := next.read(p)
-	r.advance(n)
-	return n, err
+	defer func() { r.advance(n) }()
+	return next.read(p)
 }
 
 // WriteTo implements io.WriterTo: it writes the body to w piece by piece as it comes. w gets the
@@ -70,13 +69,18 @@ func (r *Reader) WriteTo(w io.Writer) (total int64, err error) {
 		if err != nil {
 			return total, err
 		}
-		n, err := next.writeTo(w)
-		r.advance(n)
+		n, err := r.write(next, w)
 		total += int64(n)
 		if err != nil {
 			return total, err
 		}
 	}
+}
+
+// write writes what take returned to w and advances, also when w panics.
+func (r *Reader) write(next piece, w io.Writer) (n int, err error) {
+	defer func() { r.advance(n) }()
+	return next.writeTo(w)
 }
 
 // take waits for the next bytes and returns up to limit of them. It holds their segment until
@@ -143,23 +147,12 @@ func (r *Reader) wait() error {
 func (r *Reader) advance(n int) {
 	r.b.mu.Lock()
 	defer r.b.mu.Unlock()
-	r.letGo()
+	held := r.held
+	r.held = nil
+	r.b.letGo(held)
 	r.pos += int64(n)
 	if r.index >= 0 {
 		r.moveOn()
-	}
-}
-
-// letGo is called with b.mu held.
-func (r *Reader) letGo() {
-	s := r.held
-	if s == nil {
-		return
-	}
-	r.held = nil
-	s.holds--
-	if s.gone {
-		r.b.discard(s)
 	}
 }
 
@@ -239,14 +232,14 @@ func (r *Reader) SeekRange(start, end int64) error {
 	return nil
 }
 
-// Close detaches the reader. Closing again does nothing.
+// Close detaches the reader. A Read or WriteTo that another goroutine has not returned from keeps
+// the segment that it holds until then. Closing again does nothing.
 func (r *Reader) Close() error {
 	r.b.mu.Lock()
 	defer r.b.mu.Unlock()
 	if r.failed == nil {
 		r.failed = fs.ErrClosed
 	}
-	r.letGo() // in case the writer of WriteTo panicked
 	r.detach()
 	return nil
 }

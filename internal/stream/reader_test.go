@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -129,5 +130,33 @@ func TestPanicInWriteToLeavesNothingHeld(t *testing.T) {
 		r.WriteTo(writerFunc(func([]byte) (int, error) { panic("handler aborted") }))
 	})
 	b.Close()
+	require.Zero(t, a.used.Load())
+}
+
+func TestCloseDuringWriteToKeepsTheSegmentUntilItReturns(t *testing.T) {
+	a := &account{limit: 1 << 20}
+	opts := a.options()
+	opts.Memory = mapped(t)
+	b := New(t.Context(), opts)
+	r := newReader(t, b)
+	body := pattern(10_000)
+	write(t, b, body)
+	started, resume, same := make(chan bool), make(chan bool), make(chan bool)
+	go func() {
+		_, _ = r.WriteTo(writerFunc(func(p []byte) (int, error) {
+			started <- true
+			<-resume
+			same <- bytes.HasPrefix(body, p)
+			return 0, io.ErrClosedPipe
+		}))
+		close(same)
+	}()
+	<-started
+	r.Close()
+	b.Abort(nil)
+	require.NotZero(t, a.used.Load())
+	close(resume)
+	require.True(t, <-same)
+	<-same
 	require.Zero(t, a.used.Load())
 }

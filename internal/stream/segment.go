@@ -1,7 +1,5 @@
 package stream
 
-import "bytes"
-
 const (
 	minSegment = 4 << 10
 
@@ -27,8 +25,9 @@ type segment struct {
 	backed  int64   // bytes published in the backing
 
 	readers int  // those whose position is in this segment
-	holds   int  // readers that use its bytes without the lock
+	holds   int  // readers, and the writer, that use its bytes without the lock
 	gone    bool // out of the list: freed when nobody holds it
+	taken   bool // its memory belongs to the caller of Take
 }
 
 func (s *segment) end() int64 { return s.start + s.backed + int64(len(s.buf)) }
@@ -36,15 +35,16 @@ func (s *segment) end() int64 { return s.start + s.backed + int64(len(s.buf)) }
 func (s *segment) full() bool { return len(s.buf) == cap(s.buf) }
 
 // segmentSize returns the capacity of the next segment when want bytes are waiting. With a
-// SizeHint it is what is missing of the body, else twice the last segment. Called with mu held.
+// SizeHint it is what is missing of the body, else twice the last segment. The capacity is what an
+// allocation takes anyway. Called with mu held.
 func (b *Buffer) segmentSize(want int) int {
 	if b.mu.unlinked {
 		return b.windowSegment()
 	}
 	if missing := b.opts.SizeHint - b.mu.size; missing > 0 {
-		return int(min(missing, maxSegment))
+		return b.opts.Memory.Size(int(min(missing, maxSegment)))
 	}
-	return min(max(2*cap(b.mu.tail.buf), want, minSegment), maxGuess)
+	return b.opts.Memory.Size(min(max(2*cap(b.mu.tail.buf), want, minSegment), maxGuess))
 }
 
 // windowSegment is the size of a segment in the window of an unlinked buffer.
@@ -83,7 +83,7 @@ func (b *Buffer) dropRead() {
 	}
 }
 
-// discard releases s, which is out of the list: now, or when the last reader lets go of it. Called
+// discard releases s, which is out of the list: now, or when the last holder lets go of it. Called
 // with mu held.
 func (b *Buffer) discard(s *segment) {
 	s.gone = true
@@ -97,8 +97,11 @@ func (b *Buffer) discard(s *segment) {
 	b.uncharge(s)
 }
 
-// uncharge gives back what s holds. Called with mu held.
+// uncharge gives back what s has. Nobody may hold s. Called with mu held.
 func (b *Buffer) uncharge(s *segment) {
+	if !s.taken {
+		b.opts.Memory.Free(s.buf)
+	}
 	if s.charged > 0 {
 		b.opts.Release(s.charged)
 	}
@@ -116,7 +119,17 @@ func (b *Buffer) takeSpare() *segment {
 		return nil
 	}
 	b.mu.spare = nil
-	return &segment{buf: s.buf[:0], charged: s.charged}
+	buf, charged := s.buf[:0], s.charged
+	s.buf, s.charged = nil, 0
+	return &segment{buf: buf, charged: charged}
+}
+
+// letGo ends one hold of s. Called with mu held.
+func (b *Buffer) letGo(s *segment) {
+	s.holds--
+	if s.gone {
+		b.discard(s)
+	}
 }
 
 // freeSpare is called with mu held.
@@ -152,8 +165,8 @@ func (b *Buffer) AppendTo(dst []byte) []byte {
 
 // Take hands the body to the owner of a Buffer without backing, after a Finish without error. It
 // returns the non-empty segments, which never change again, and the bytes reserved for them. The
-// owner must release these bytes, not before the attached readers have left: they go on over the
-// same memory.
+// owner must free the segments and release the bytes, not before the attached readers have left:
+// they go on over the same memory.
 //
 // Take copies a small body, or the last segment, where that frees enough unused memory.
 func (b *Buffer) Take() (segments [][]byte, charged int64) {
@@ -166,10 +179,10 @@ func (b *Buffer) Take() (segments [][]byte, charged int64) {
 	}
 	segments = make([][]byte, 0, n)
 	for s := b.mu.head; s != nil; s = s.next {
-		charged += s.charged
-		s.charged = 0
 		if len(s.buf) > 0 {
 			segments = append(segments, s.buf)
+			charged += s.charged
+			s.charged, s.taken = 0, true
 		}
 	}
 	return segments, charged
@@ -178,25 +191,28 @@ func (b *Buffer) Take() (segments [][]byte, charged int64) {
 // compact replaces all segments of a small body, or else the last one, by one segment without
 // unused memory, where that is worth a copy.
 func (b *Buffer) compact() {
-	size, slack := b.mu.size, b.mu.capacity-b.mu.size
+	size := b.mu.size
+	if size == 0 {
+		return
+	}
 	from := b.mu.tail
-	switch {
-	case size == 0:
-		return
-	case size <= maxGuess && b.mu.head.next != b.mu.tail:
+	if size <= maxGuess && b.mu.head.next != b.mu.tail {
 		from = b.mu.head.next
-	case slack <= size/16:
+	}
+	n := b.opts.Memory.Size(int(size - from.start))
+	if unused := b.mu.capacity - from.start - int64(n); from == b.mu.tail && unused <= size/16 {
 		return
 	}
-	n := size - from.start
-	if !b.opts.Reserve(n) {
+	if !b.opts.Reserve(int64(n)) {
 		return
 	}
-	var pieces [][]byte
+	whole := &segment{start: from.start, charged: int64(n)}
+	if n > 0 {
+		whole.buf = b.opts.Memory.Alloc(n)
+	}
 	for s := from; s != nil; s = s.next {
-		pieces = append(pieces, s.buf)
+		whole.buf = append(whole.buf, s.buf...)
 	}
-	whole := &segment{start: from.start, buf: bytes.Join(pieces, nil), charged: n}
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -206,7 +222,7 @@ func (b *Buffer) compact() {
 	}
 	before.next = whole
 	b.mu.tail = whole
-	b.mu.capacity = whole.start + n
+	b.mu.capacity = whole.start + int64(n)
 	for s := from; s != nil; s = s.next {
 		b.discard(s)
 	}

@@ -17,6 +17,7 @@ func TestRefusedSegmentUnlinks(t *testing.T) {
 		a := &account{limit: 100_000}
 		opts := a.options()
 		opts.Window = window
+		opts.Memory = mapped(t)
 		b := New(t.Context(), opts)
 		r := newReader(t, b)
 		body := pattern(1 << 20)
@@ -198,6 +199,7 @@ func TestDetachedReaderKeepsTheSegmentItHolds(t *testing.T) {
 		a := &account{limit: 1 << 20}
 		opts := a.options()
 		opts.StallTimeout = time.Second
+		opts.Memory = mapped(t)
 		b := New(t.Context(), opts)
 		stuck, good := newReader(t, b), newReader(t, b)
 		b.Unlink()

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-
-	"github.com/cirquecache/cirque/internal/unzeroed"
 )
 
 // errBadCount is the error of ReadFrom when a reader breaks the rules of io.Reader.
@@ -27,7 +25,9 @@ func (b *Buffer) Write(p []byte) (n int, err error) {
 			b.failed = err
 			return n, err
 		}
-		n += b.publish(copy(free, p[n:]))
+		copied := copy(free, p[n:])
+		b.publish(copied)
+		n += copied
 	}
 	return n, nil
 }
@@ -85,11 +85,8 @@ func (b *Buffer) readOnce(r io.Reader) (n int, err error) {
 		b.failed = err
 		return 0, err
 	}
-	n, err = readInto(free, r)
-	if n > 0 {
-		b.publish(n)
-	}
-	return n, err
+	defer func() { b.publish(n) }() // of nothing, if r panics
+	return readInto(free, r)
 }
 
 // awaits reports whether the next Read should go directly into the memory of the Buffer: the tail
@@ -124,19 +121,24 @@ func readInto(p []byte, r io.Reader) (int, error) {
 	return n, err
 }
 
-// publish makes the next n bytes of the tail visible to readers.
-func (b *Buffer) publish(n int) int {
+// publish makes the first n bytes of what room returned visible to readers, and lets go of the
+// rest.
+func (b *Buffer) publish(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	t := b.mu.tail
-	t.buf = t.buf[:len(t.buf)+n]
-	b.mu.size += int64(n)
-	b.mu.wakeReaders()
-	return n
+	s := b.writing
+	b.writing = nil
+	if n > 0 && !s.gone { // it is gone if another goroutine has closed the Buffer
+		s.buf = s.buf[:len(s.buf)+n]
+		b.mu.size += int64(n)
+		b.mu.wakeReaders()
+	}
+	b.letGo(s)
 }
 
-// room returns the unpublished end of the tail. When the tail is full, it adds a segment for want
-// bytes; in an unlinked buffer it first waits until the window has room.
+// room returns the unpublished end of the tail, and holds the tail until publish. When the tail is
+// full, it adds a segment for want bytes; in an unlinked buffer it first waits until the window has
+// room.
 func (b *Buffer) room(want int) ([]byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -150,6 +152,8 @@ func (b *Buffer) room(want int) ([]byte, error) {
 			return nil, ErrNoReaders
 		case !b.mu.tail.full():
 			t := b.mu.tail
+			t.holds++
+			b.writing = t
 			return t.buf[len(t.buf):cap(t.buf)], nil
 		case b.windowFull():
 			b.awaitReaders()
@@ -189,6 +193,6 @@ func (b *Buffer) newSegment(size int) *segment {
 	}
 	// Every byte is overwritten before it is published. Zeroing would take a fifth of the time that
 	// the fetch of a body of 1 MiB takes.
-	s.buf = unzeroed.Make(size)
+	s.buf = b.opts.Memory.Alloc(size)
 	return s
 }

@@ -239,3 +239,45 @@ func TestCancelledContextFailsABlockedWrite(t *testing.T) {
 		b.Close()
 	})
 }
+
+// The fill may be aborted by another goroutine while the origin's bytes are still read into the
+// memory of the Buffer.
+func TestAbortDuringReadFromKeepsTheMemoryUntilTheReadReturns(t *testing.T) {
+	a := &account{limit: 1 << 20}
+	opts := a.options()
+	opts.Memory, opts.SizeHint = mapped(t), 100_000
+	b := New(t.Context(), opts)
+	write(t, b, pattern(10))
+	reading, resume, result := make(chan bool), make(chan bool), make(chan error)
+	go func() {
+		_, err := b.ReadFrom(readerFunc(func(p []byte) (int, error) {
+			reading <- true
+			<-resume
+			return copy(p, pattern(len(p))), nil
+		}))
+		result <- err
+	}()
+	<-reading
+	b.Abort(nil)
+	require.NotZero(t, a.used.Load())
+	others := opts.Memory.Alloc(100_000)[:100_000] // would take the place of what was freed
+	copy(others, make([]byte, len(others)))
+	close(resume)
+	require.ErrorIs(t, <-result, ErrEnded)
+	require.Zero(t, a.used.Load())
+	require.Equal(t, make([]byte, len(others)), others)
+	opts.Memory.Free(others)
+}
+
+func TestPanicInReadFromLeavesNothingHeld(t *testing.T) {
+	a := &account{limit: 1 << 20}
+	opts := a.options()
+	opts.Memory, opts.SizeHint = mapped(t), 100_000
+	b := New(t.Context(), opts)
+	write(t, b, pattern(10))
+	require.Panics(t, func() {
+		_, _ = b.ReadFrom(readerFunc(func([]byte) (int, error) { panic("origin") }))
+	})
+	b.Abort(nil)
+	require.Zero(t, a.used.Load())
+}
