@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/cirquecache/cirque/stats"
 )
 
 // Budget is one hard limit, in bytes, on what a Storage holds: entries with their headers and
@@ -24,7 +26,7 @@ import (
 type Budget struct {
 	limit  atomic.Int64
 	used   atomic.Int64
-	medium atomic.Uint32 // a Medium
+	medium atomic.Uint32 // a stats.Medium
 
 	// Set once, by EvictWith, before the Budget is shared. evict removes entries of at least need
 	// bytes, tells the trace, and reports whether there were any. evictable returns the bytes that
@@ -43,32 +45,19 @@ type Budget struct {
 // smallReservation is the largest reservation, in bytes, that may evict however much is pinned.
 const smallReservation = 64 << 10
 
-// Medium says where a Storage keeps the bytes that it reserves from a Budget.
-type Medium uint8
-
-const (
-	// MediumHeap is the Go heap, which the garbage collector lets grow beyond the limit.
-	MediumHeap Medium = iota
-	// MediumOffHeap is memory that the garbage collector does not count. Some of the bookkeeping
-	// may be on the heap.
-	MediumOffHeap
-	// MediumDisk is a file system.
-	MediumDisk
-)
-
 // SetMedium sets what Medium returns. The Storage that uses b calls it when it is made.
-func (b *Budget) SetMedium(m Medium) {
+func (b *Budget) SetMedium(m stats.Medium) {
 	if b != nil {
 		b.medium.Store(uint32(m))
 	}
 }
 
-// Medium returns what SetMedium has set; MediumHeap by default.
-func (b *Budget) Medium() Medium {
+// Medium returns what SetMedium has set; stats.MediumHeap by default.
+func (b *Budget) Medium() stats.Medium {
 	if b == nil {
-		return MediumHeap
+		return stats.MediumHeap
 	}
-	return Medium(b.medium.Load())
+	return stats.Medium(b.medium.Load())
 }
 
 // NewBudget returns a Budget of limit bytes. Until EvictWith is called, a reservation that does not
@@ -90,14 +79,16 @@ func (b *Budget) EvictWith(manager EvictionManager, storage Storage) {
 		return len(victims) > 0
 	}
 	b.resize = func(limit int64) {
-		if m, ok := manager.(ResizableManager); ok {
+		if m, ok := manager.(interface {
+			SetLimit(limit int64) (evicted []CompactCacheKey)
+		}); ok {
 			evict(context.Background(), storage, nil, m.SetLimit(limit))
 		}
 	}
 }
 
-// SetLimit changes the limit, in bytes, and that of the EvictionManager if it is a
-// [ResizableManager]. If more is in use, it evicts until the limit holds, or nothing is left that
+// SetLimit changes the limit, in bytes, and that of the EvictionManager, if that has a method
+// SetLimit(limit int64) (evicted []CompactCacheKey). If more is in use, it evicts until the limit holds, or nothing is left that
 // an eviction would free. What is pinned then stays in use until it is released.
 func (b *Budget) SetLimit(limit int64) {
 	b.resizing.Lock()

@@ -57,22 +57,3 @@ func lookupStreaming(ctx context.Context, storage Storage, key CacheKey, tag Tag
 	}
 	return nil, nil, errors.ErrUnsupported
 }
-
-// Peek is storage.Lookup as a look that changes nothing. It is for people; a request must use
-// Lookup.
-func Peek(ctx context.Context, storage Storage, key CacheKey) (*CacheMeta, HitHandler, error) {
-	if s, ok := storage.(PeekingStorage); ok {
-		return s.Peek(ctx, key)
-	}
-	return storage.Lookup(ctx, key)
-}
-
-// List is storage.List, or the error errors.ErrUnsupported if storage is not a [ListingStorage].
-func List(
-	ctx context.Context, storage Storage, cursor string, look int, want func(CacheKey) bool, visit func(StoredEntry),
-) (next string, err error) {
-	if s, ok := storage.(ListingStorage); ok {
-		return s.List(ctx, cursor, look, want, visit)
-	}
-	return "", errors.ErrUnsupported
-}

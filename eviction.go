@@ -5,15 +5,6 @@ import (
 	"time"
 )
 
-// ResizableManager is an EvictionManager whose limit can change.
-type ResizableManager interface {
-	EvictionManager
-
-	// SetLimit sets the limit, in bytes, and returns the keys that have to leave for it. The slice
-	// is the caller's.
-	SetLimit(limit int64) (evicted []CompactCacheKey)
-}
-
 // EvictionManager decides which entries leave when room is needed. It knows keys and weights, not
 // bodies: the caller must remove the returned keys from the Storage.
 //

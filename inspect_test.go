@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/inspect"
 )
 
 func TestParseIdentityIsTheInverse(t *testing.T) {
@@ -26,7 +27,7 @@ func TestParseIdentityIsTheInverse(t *testing.T) {
 }
 
 func TestLockTellsWhetherAKeyIsHeld(t *testing.T) {
-	lock := cirque.NewCacheLock(50 * time.Millisecond).(cirque.ObservableLock)
+	lock := cirque.NewCacheLock(50 * time.Millisecond).(inspect.ObservableLock)
 	held := func() [2]bool {
 		h, stale := lock.Held(keyA)
 		return [2]bool{h, stale}

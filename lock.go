@@ -134,3 +134,17 @@ type lostTurn struct {
 }
 
 func (t lostTurn) end() { t.lock.end(t.turn, LockDangling) }
+
+// Held reports whether Lock would return a ReadLock now, and whether the writer revalidates a stale
+// entry.
+func (l *cacheLock) Held(key CacheKey) (held, staleWriter bool) {
+	hash := key.Combined()
+	shard := &l.shards[hash[0]%lockShards]
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	r := shard.mu.keys[hash]
+	if r == nil || !r.heldAt(time.Now()) {
+		return false, false
+	}
+	return true, r.stale
+}

@@ -9,17 +9,18 @@ import (
 	"slices"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/inspect"
 )
 
-var _ cirque.ListingStorage = (*Store)(nil)
+var _ inspect.ListingStorage = (*Store)(nil)
 
 var errBadCursor = errors.New("diskcache: bad cursor")
 
-// List implements [cirque.ListingStorage]. It reads the head of each file that it looks at, in the
+// List implements [inspect.ListingStorage]. It reads the head of each file that it looks at, in the
 // order of their names. While the first scan runs, entries that it has not come to are missing. A
 // file that cannot be read is left out.
 func (s *Store) List(
-	ctx context.Context, cursor string, look int, want func(cirque.CacheKey) bool, visit func(cirque.StoredEntry),
+	ctx context.Context, cursor string, look int, want func(cirque.CacheKey) bool, visit func(inspect.StoredEntry),
 ) (next string, err error) {
 	var from cirque.HashBinary
 	if cursor != "" {
@@ -53,7 +54,7 @@ func (s *Store) List(
 }
 
 // listed reads the entry in the file of hash, if want accepts its key.
-func (s *Store) listed(hash cirque.HashBinary, buf []byte, want func(cirque.CacheKey) bool) (listed cirque.StoredEntry, ok bool) {
+func (s *Store) listed(hash cirque.HashBinary, buf []byte, want func(cirque.CacheKey) bool) (listed inspect.StoredEntry, ok bool) {
 	f, info, err := openRegular(s.path(hash), os.O_RDONLY)
 	if err != nil {
 		return listed, false
@@ -68,5 +69,5 @@ func (s *Store) listed(hash cirque.HashBinary, buf []byte, want func(cirque.Cach
 		return listed, false
 	}
 	meta := e.meta
-	return cirque.StoredEntry{Key: key, Meta: &meta, Size: e.bodyLen, Weight: weightOf(blocksOf(info.Size()))}, true
+	return inspect.StoredEntry{Key: key, Meta: &meta, Size: e.bodyLen, Weight: weightOf(blocksOf(info.Size()))}, true
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/eviction"
+	"github.com/cirquecache/cirque/stats"
 )
 
 // Open opens the store in dir, which it creates if missing, and locks it. The error is ErrInUse if
@@ -42,7 +43,7 @@ func open(dir string, config *Config, budget *cirque.Budget) (*Store, error) {
 	s := &Store{config: c, root: root{dir: dir}}
 	if budget == nil {
 		budget = cirque.NewBudget(c.MaxBytes)
-		budget.SetMedium(cirque.MediumDisk)
+		budget.SetMedium(stats.MediumDisk)
 		budget.EvictWith(c.Eviction, s)
 	}
 	s.ledger = ledger{

@@ -143,7 +143,8 @@ func (m *manager) enforce(evicted []cirque.CompactCacheKey) []cirque.CompactCach
 	return evicted
 }
 
-// SetLimit implements [cirque.ResizableManager].
+// SetLimit sets the limit, in bytes, and returns the keys that have to leave for it. See
+// [cirque.Budget.SetLimit].
 func (m *manager) SetLimit(limit int64) (evicted []cirque.CompactCacheKey) {
 	m.ledger.limit.Store(max(limit, 0))
 	return m.enforce(nil)

@@ -313,14 +313,18 @@ func TestSetLimitEvictsDownToTheNewLimit(t *testing.T) {
 				m.Admit(key(n), 10, time.Time{}, 0)
 			}
 			before := m.TotalItems()
-			evicted := m.(cirque.ResizableManager).SetLimit(300)
+			evicted := m.(interface {
+				SetLimit(int64) []cirque.CompactCacheKey
+			}).SetLimit(300)
 			require.LessOrEqual(t, m.TotalWeight(), int64(300))
 			require.Greater(t, m.TotalWeight(), int64(200))
 			require.Len(t, evicted, before-m.TotalItems())
 			for _, k := range evicted {
 				require.False(t, m.Peek(k))
 			}
-			require.Empty(t, m.(cirque.ResizableManager).SetLimit(2000))
+			require.Empty(t, m.(interface {
+				SetLimit(int64) []cirque.CompactCacheKey
+			}).SetLimit(2000))
 			for n := range 300 {
 				m.Admit(key(n), 10, time.Time{}, 0)
 			}

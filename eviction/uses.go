@@ -12,7 +12,7 @@ type useCounting interface {
 	hits(n *table.Node) (hits int, atLeast bool)
 }
 
-// Uses implements [cirque.UseCounter]. The policies gdsf and s3fifo count a few hits; for the
+// Uses implements [inspect.UseCounter]. The policies gdsf and s3fifo count a few hits; for the
 // others ok is false.
 func (m *manager) Uses(key cirque.CompactCacheKey) (hits int, atLeast, ok bool) {
 	k := table.MakeKey(&key)

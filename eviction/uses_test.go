@@ -8,6 +8,7 @@ import (
 
 	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/eviction"
+	"github.com/cirquecache/cirque/inspect"
 )
 
 func TestUsesCountsHitsAndIsNone(t *testing.T) {
@@ -15,7 +16,7 @@ func TestUsesCountsHitsAndIsNone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m, err := eviction.New(name, 1<<20)
 			require.NoError(t, err)
-			counter, ok := m.(cirque.UseCounter)
+			counter, ok := m.(inspect.UseCounter)
 			require.True(t, ok)
 			key := cirque.NewCacheKey("", "a", "").Compact()
 			_, _, ok = counter.Uses(key)

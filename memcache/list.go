@@ -6,16 +6,17 @@ import (
 	"fmt"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/inspect"
 )
 
-var _ cirque.ListingStorage = (*MemCache)(nil)
+var _ inspect.ListingStorage = (*MemCache)(nil)
 
 var errBadCursor = errors.New("memcache: bad cursor")
 
-// List implements [cirque.ListingStorage]. The order is that of the records, of which an entry
+// List implements [inspect.ListingStorage]. The order is that of the records, of which an entry
 // keeps its own as long as it is in place.
 func (c *MemCache) List(
-	ctx context.Context, cursor string, look int, want func(cirque.CacheKey) bool, visit func(cirque.StoredEntry),
+	ctx context.Context, cursor string, look int, want func(cirque.CacheKey) bool, visit func(inspect.StoredEntry),
 ) (next string, err error) {
 	var shard, number uint32
 	if cursor != "" {
@@ -36,7 +37,7 @@ func (c *MemCache) List(
 
 // list looks at `look` records from the one with that number on. It returns the number of the next
 // record, and how many more there are to look at.
-func (s *shard) list(number uint32, look int, want func(cirque.CacheKey) bool, visit func(cirque.StoredEntry)) (next uint32, left int) {
+func (s *shard) list(number uint32, look int, want func(cirque.CacheKey) bool, visit func(inspect.StoredEntry)) (next uint32, left int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for end := uint32(len(s.records.chunks) * recordsPerChunk); number < end && look > 0; number, look = number+1, look-1 {
@@ -52,7 +53,7 @@ func (s *shard) list(number uint32, look int, want func(cirque.CacheKey) bool, v
 		if meta.UnmarshalBinary(s.block(r)[r.identity:][:r.meta]) != nil { // makes a copy
 			continue
 		}
-		e := cirque.StoredEntry{Key: key, Meta: meta, Size: int64(r.inline), Weight: r.weight()}
+		e := inspect.StoredEntry{Key: key, Meta: meta, Size: int64(r.inline), Weight: r.weight()}
 		if r.inline == outside {
 			b := s.bodies[number]
 			e.Size = b.size

@@ -41,6 +41,7 @@ import (
 	"github.com/cirquecache/cirque/internal/metric"
 	"github.com/cirquecache/cirque/internal/offheap"
 	"github.com/cirquecache/cirque/internal/stream"
+	"github.com/cirquecache/cirque/stats"
 )
 
 // Config configures a MemCache. The zero Config is a cache without limit: give it a Budget.
@@ -111,7 +112,7 @@ func New(config Config) *MemCache {
 	}
 	c.forgotten.logger = config.Logger
 	if !memory.OnHeap() {
-		config.Budget.SetMedium(cirque.MediumOffHeap)
+		config.Budget.SetMedium(stats.MediumOffHeap)
 	}
 	for i := range c.shards {
 		c.shards[i].init(budget, memory)

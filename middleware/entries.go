@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/inspect"
 	"github.com/cirquecache/cirque/stats"
 )
 
@@ -77,7 +78,7 @@ const (
 // Entries may come and go between two pages: one that stays in place is listed exactly once, and
 // one that is replaced meanwhile may be listed twice, or not at all. A call looks at 10,000 entries
 // at most. It takes time, and with a diskcache it reads files; nothing is spent on it while it is
-// not called. If the Storage is no cirque.ListingStorage, the error is errors.ErrUnsupported.
+// not called. If the Storage is no inspect.ListingStorage, the error is errors.ErrUnsupported.
 func (c *Cache) Entries(ctx context.Context, q EntriesQuery) (EntriesPage, error) {
 	c.mustBeNew()
 	if q.Host != "" && c.cfg.Key != nil {
@@ -91,10 +92,10 @@ func (c *Cache) Entries(ctx context.Context, q EntriesQuery) (EntriesPage, error
 	page, state, now := EntriesPage{Entries: []Entry{}, Next: q.Cursor}, c.opts.Storage.Purges(), time.Now()
 	for looked := 0; looked < maxLooked && len(page.Entries) < q.Limit; {
 		look := min(lookedAtOnce, q.Limit-len(page.Entries))
-		next, err := cirque.List(ctx, c.opts.Storage, page.Next, look, func(key cirque.CacheKey) bool {
+		next, err := inspect.List(ctx, c.opts.Storage, page.Next, look, func(key cirque.CacheKey) bool {
 			looked++
 			return c.wants(&q, key)
-		}, func(e cirque.StoredEntry) {
+		}, func(e inspect.StoredEntry) {
 			if !state.Voids(e.Meta) {
 				page.Entries = append(page.Entries, c.entry(e, now))
 			}
@@ -155,7 +156,7 @@ func (c *Cache) withoutUser(primary string) (rest, user string) {
 }
 
 // entry describes e.
-func (c *Cache) entry(e cirque.StoredEntry, now time.Time) Entry {
+func (c *Cache) entry(e inspect.StoredEntry, now time.Time) Entry {
 	d, _ := c.doorOf(e.Key)
 	m, header := e.Meta, e.Meta.Header()
 	listed := Entry{

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/inspect"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
 )
@@ -126,7 +127,7 @@ func TestEntriesBoundsItsWork(t *testing.T) {
 // endless is a Storage whose list has no end.
 type endless struct{ *memcache.MemCache }
 
-func (*endless) List(_ context.Context, _ string, look int, want func(cirque.CacheKey) bool, _ func(cirque.StoredEntry)) (string, error) {
+func (*endless) List(_ context.Context, _ string, look int, want func(cirque.CacheKey) bool, _ func(inspect.StoredEntry)) (string, error) {
 	for range look {
 		want(cirque.NewCacheKey("h:", "http\x00a\x00\x00/", ""))
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/inspect"
 	"github.com/cirquecache/cirque/internal/field"
 	"github.com/cirquecache/cirque/rules"
 	"github.com/cirquecache/cirque/stats"
@@ -33,7 +34,7 @@ func (ex explainer) describe() {
 		ex.describeStored(look)
 	}
 	ex.e.Key = &ExplainedKey{Text: c.keyText(key), Hash: primary.String(), Slot: key.String()}
-	if p, ok := c.opts.Predictor.(cirque.ExplainingPredictor); ok {
+	if p, ok := c.opts.Predictor.(inspect.ExplainingPredictor); ok {
 		if reason, at, ok := p.Marked(ex.hc.PredictionKey()); ok {
 			ex.e.Uncacheable = &ExplainedMark{Reason: string(reason), At: at}
 		}
@@ -104,7 +105,7 @@ func entryOf(c *Cache, s sight, now time.Time) *ExplainedEntry {
 	if f.Lifetime != e.Lifetime {
 		e.Source, e.Field = "changed", ""
 	}
-	if counter, ok := c.opts.Eviction.(cirque.UseCounter); ok {
+	if counter, ok := c.opts.Eviction.(inspect.UseCounter); ok {
 		if n, atLeast, ok := counter.Uses(s.key.Compact()); ok {
 			e.Uses, e.AtLeast = n, atLeast
 		}
@@ -136,7 +137,7 @@ func (ex explainer) describeVary(key cirque.CacheKey, record *cirque.VaryRecord)
 		about := ExplainedVariant{
 			Hash: variant.Hash.String(), Selected: variant.Hash == selected, Gone: true, ETag: variant.ETag, Created: variant.Created, Size: -1,
 		}
-		meta, hit, err := cirque.Peek(context.WithoutCancel(ex.client), ex.cache.opts.Storage, key.WithVariance(variant.Hash))
+		meta, hit, err := inspect.Peek(context.WithoutCancel(ex.client), ex.cache.opts.Storage, key.WithVariance(variant.Hash))
 		if err == nil {
 			if !ex.cache.opts.Storage.Purges().Voids(meta) {
 				header := meta.Header()

@@ -268,6 +268,15 @@ func TestExplainChangesNothing(t *testing.T) {
 			defer h.mu.Unlock()
 			return state{s, saved(t, order), saved(t, upperOrder), lower.Len(), upper.Len(), h.count}
 		}
+		eventually(t, func() bool {
+			var counted uint64
+			for _, results := range h.cache.Stats().Requests {
+				for _, n := range results {
+					counted += n
+				}
+			}
+			return counted == uint64(len(paths))
+		}, "the requests are counted")
 		before := look()
 		for range 50 {
 			for _, path := range append(paths, "/unknown") {

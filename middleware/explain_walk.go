@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/inspect"
 	"github.com/cirquecache/cirque/rules"
 )
 
@@ -57,7 +58,7 @@ type dryStorage struct {
 
 // Lookup implements cirque.Storage.
 func (s *dryStorage) Lookup(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
-	meta, hit, err := cirque.Peek(ctx, s.Storage, key)
+	meta, hit, err := inspect.Peek(ctx, s.Storage, key)
 	if err != nil {
 		return meta, hit, err
 	}
@@ -116,7 +117,7 @@ type dryLock struct {
 
 // Lock implements cirque.CacheKeyLock.
 func (l *dryLock) Lock(key cirque.CacheKey, staleWriter bool) (*cirque.WritePermit, *cirque.ReadLock) {
-	if real, ok := l.real.(cirque.ObservableLock); ok && l.others == nil {
+	if real, ok := l.real.(inspect.ObservableLock); ok && l.others == nil {
 		if held, stale := real.Held(key); held {
 			l.others, _ = l.CacheKeyLock.Lock(key, stale)
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/stats"
 )
 
 // heapRoom is what SoftMemoryLimit adds for the rest of a process, in bytes.
@@ -43,9 +44,9 @@ func SoftMemoryLimit(caches ...*Cache) int64 {
 			}
 			known[budget] = true
 			switch budget.Medium() {
-			case cirque.MediumHeap:
+			case stats.MediumHeap:
 				limit += budget.Limit() + budget.Limit()/4
-			case cirque.MediumOffHeap:
+			case stats.MediumOffHeap:
 				limit += budget.Limit() / 4
 			}
 		}

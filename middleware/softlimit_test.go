@@ -9,6 +9,7 @@ import (
 	"github.com/cirquecache/cirque/diskcache"
 	"github.com/cirquecache/cirque/memcache"
 	"github.com/cirquecache/cirque/middleware"
+	"github.com/cirquecache/cirque/stats"
 )
 
 func TestSoftMemoryLimitCountsEachMemoryOnce(t *testing.T) {
@@ -26,7 +27,7 @@ func TestSoftMemoryLimitCountsEachMemoryOnce(t *testing.T) {
 
 	budget := cirque.NewBudget(400 << 20)
 	mapped := of(memcache.New(memcache.Config{Budget: budget}))
-	if budget.Medium() == cirque.MediumOffHeap {
+	if budget.Medium() == stats.MediumOffHeap {
 		require.EqualValues(t, room+850<<20+2*spool, middleware.SoftMemoryLimit(heap, mapped))
 	}
 	unlimited := of(memcache.New(memcache.Config{}))

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/inspect"
 )
 
 // Config configures a Predictor. The zero value means the defaults.
@@ -67,7 +68,7 @@ type Predictor struct {
 	names  names
 }
 
-var _ cirque.ExplainingPredictor = (*Predictor)(nil)
+var _ inspect.ExplainingPredictor = (*Predictor)(nil)
 
 // bucket holds the keys whose hashes agree in the bits that choose the bucket, in any order.
 //
@@ -111,7 +112,7 @@ func (p *Predictor) CacheablePrediction(key cirque.CacheKey) bool {
 	return s == nil || !p.remembers(s.marked.Load(), p.now())
 }
 
-// Marked implements [cirque.ExplainingPredictor].
+// Marked implements [inspect.ExplainingPredictor].
 func (p *Predictor) Marked(key cirque.CacheKey) (reason cirque.NoCacheReason, at time.Time, ok bool) {
 	b, index, half := p.locate(key)
 	if b == nil {

@@ -331,3 +331,16 @@ type StorageReporter interface {
 type EvictionReporter interface {
 	EvictionStats() Eviction
 }
+
+// Medium says where a Storage keeps the bytes that it reserves from a Budget.
+type Medium uint8
+
+const (
+	// MediumHeap is the Go heap, which the garbage collector lets grow beyond the limit.
+	MediumHeap Medium = iota
+	// MediumOffHeap is memory that the garbage collector does not count. Some of the bookkeeping
+	// may be on the heap.
+	MediumOffHeap
+	// MediumDisk is a file system.
+	MediumDisk
+)

@@ -5,9 +5,10 @@ import (
 	"fmt"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/inspect"
 )
 
-// These cases are for a cirque.ListingStorage.
+// These cases are for a inspect.ListingStorage.
 var listCases = []testCase{
 	{
 		name: "List",
@@ -67,9 +68,9 @@ var listCases = []testCase{
 }
 
 func (e *env) tryList(cursor string, look int) (string, error) {
-	next, err := cirque.List(e.ctx, e.storage, cursor, look, func(cirque.CacheKey) bool { return true }, func(cirque.StoredEntry) {})
+	next, err := inspect.List(e.ctx, e.storage, cursor, look, func(cirque.CacheKey) bool { return true }, func(inspect.StoredEntry) {})
 	if errors.Is(err, errors.ErrUnsupported) {
-		e.Skip("the Storage is no cirque.ListingStorage")
+		e.Skip("the Storage is no inspect.ListingStorage")
 	}
 	return next, err
 }
@@ -84,7 +85,7 @@ func (e *env) list(cursor string, look int, want func(cirque.CacheKey) bool, aft
 	seen := map[string]string{}
 	for {
 		page := 0
-		next, err := cirque.List(e.ctx, e.storage, cursor, look, want, func(s cirque.StoredEntry) {
+		next, err := inspect.List(e.ctx, e.storage, cursor, look, want, func(s inspect.StoredEntry) {
 			if seen[s.Key.String()] != "" && nameOf(s.Meta) != "come" {
 				e.broken("List: visits %s twice", s.Key.Primary())
 			}
@@ -95,7 +96,7 @@ func (e *env) list(cursor string, look int, want func(cirque.CacheKey) bool, aft
 			page++
 		})
 		if errors.Is(err, errors.ErrUnsupported) {
-			e.Skip("the Storage is no cirque.ListingStorage")
+			e.Skip("the Storage is no inspect.ListingStorage")
 		}
 		e.noError("List", err)
 		for _, f := range after {

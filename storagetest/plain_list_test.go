@@ -7,11 +7,12 @@ import (
 	"slices"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/inspect"
 )
 
-// List implements cirque.ListingStorage. The cursor is the hash of the next entry.
+// List implements inspect.ListingStorage. The cursor is the hash of the next entry.
 func (s *plain) List(
-	_ context.Context, cursor string, look int, want func(cirque.CacheKey) bool, visit func(cirque.StoredEntry),
+	_ context.Context, cursor string, look int, want func(cirque.CacheKey) bool, visit func(inspect.StoredEntry),
 ) (next string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,7 +45,7 @@ func (s *plain) List(
 		}
 		look--
 		if want(e.key) || s.has("lists what nobody wants") {
-			visit(cirque.StoredEntry{Key: e.key, Meta: e.meta, Size: int64(len(e.body)), Weight: e.weight()})
+			visit(inspect.StoredEntry{Key: e.key, Meta: e.meta, Size: int64(len(e.body)), Weight: e.weight()})
 		}
 	}
 	return "", nil

@@ -6,18 +6,19 @@ import (
 	"strings"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/inspect"
 )
 
 var (
-	_ cirque.PeekingStorage = (*tier)(nil)
-	_ cirque.ListingStorage = (*tier)(nil)
+	_ inspect.PeekingStorage = (*tier)(nil)
+	_ inspect.ListingStorage = (*tier)(nil)
 )
 
-// Peek implements [cirque.PeekingStorage]: neither does the upper manager hear of it, nor is an
+// Peek implements [inspect.PeekingStorage]: neither does the upper manager hear of it, nor is an
 // entry copied to the upper Storage.
 func (t *tier) Peek(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta, cirque.HitHandler, error) {
 	if !t.stripe(key.PrimaryHash()).writesFor(&key) {
-		meta, hit, err := cirque.Peek(ctx, t.upper, key)
+		meta, hit, err := inspect.Peek(ctx, t.upper, key)
 		if err == nil {
 			if hit, err := newUpperHit(hit); err == nil {
 				if !hit.underWay() || hit.alone {
@@ -27,7 +28,7 @@ func (t *tier) Peek(ctx context.Context, key cirque.CacheKey) (*cirque.CacheMeta
 			}
 		}
 	}
-	return cirque.Peek(ctx, t.lower, key)
+	return inspect.Peek(ctx, t.lower, key)
 }
 
 // The cursors of a tier begin with the Storage for which they are.
@@ -38,16 +39,16 @@ const (
 
 var errBadCursor = errors.New("tiered: bad cursor")
 
-// List implements [cirque.ListingStorage], if the lower Storage does. It lists that one, then what
+// List implements [inspect.ListingStorage], if the lower Storage does. It lists that one, then what
 // is in the upper one alone, if the upper Storage can list it.
 func (t *tier) List(
-	ctx context.Context, cursor string, look int, want func(cirque.CacheKey) bool, visit func(cirque.StoredEntry),
+	ctx context.Context, cursor string, look int, want func(cirque.CacheKey) bool, visit func(inspect.StoredEntry),
 ) (next string, err error) {
 	if cursor == "" {
 		cursor = listsLower
 	}
 	if rest, ok := strings.CutPrefix(cursor, listsLower); ok {
-		next, err = cirque.List(ctx, t.lower, rest, look, want, visit)
+		next, err = inspect.List(ctx, t.lower, rest, look, want, visit)
 		switch {
 		case err != nil:
 			return "", err
@@ -61,7 +62,7 @@ func (t *tier) List(
 		return "", errBadCursor
 	}
 	var keys []cirque.CacheKey
-	next, err = cirque.List(ctx, t.upper, rest, look, want, func(e cirque.StoredEntry) { keys = append(keys, e.Key) })
+	next, err = inspect.List(ctx, t.upper, rest, look, want, func(e inspect.StoredEntry) { keys = append(keys, e.Key) })
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return "", nil
@@ -79,8 +80,8 @@ func (t *tier) List(
 }
 
 // inUpperAlone returns the entry of key if the lower Storage does not have it.
-func (t *tier) inUpperAlone(ctx context.Context, key cirque.CacheKey) (e cirque.StoredEntry, ok bool) {
-	if _, hit, err := cirque.Peek(ctx, t.lower, key); err == nil {
+func (t *tier) inUpperAlone(ctx context.Context, key cirque.CacheKey) (e inspect.StoredEntry, ok bool) {
+	if _, hit, err := inspect.Peek(ctx, t.lower, key); err == nil {
 		hit.Close()
 		return e, false
 	}
@@ -93,7 +94,7 @@ func (t *tier) inUpperAlone(ctx context.Context, key cirque.CacheKey) (e cirque.
 	if err != nil {
 		return e, false
 	}
-	e = cirque.StoredEntry{Key: key, Meta: new(cirque.CacheMeta), Weight: hit.Weight()}
+	e = inspect.StoredEntry{Key: key, Meta: new(cirque.CacheMeta), Weight: hit.Weight()}
 	if e.Size, ok = hit.Size(); !ok {
 		e.Size = -1
 	}

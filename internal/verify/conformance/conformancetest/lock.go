@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/cirquecache/cirque"
+	"github.com/cirquecache/cirque/inspect"
 )
 
 // lock is a CacheKeyLock that records which requests had to wait.
@@ -30,9 +31,9 @@ func (l *lock) Lock(key cirque.CacheKey, staleWriter bool) (*cirque.WritePermit,
 	return write, read
 }
 
-// Held implements cirque.ObservableLock.
+// Held implements inspect.ObservableLock.
 func (l *lock) Held(key cirque.CacheKey) (held, staleWriter bool) {
-	return l.CacheKeyLock.(cirque.ObservableLock).Held(key)
+	return l.CacheKeyLock.(inspect.ObservableLock).Held(key)
 }
 
 // Waiting implements conformance.Subject.
