@@ -163,7 +163,7 @@ func (c *Console) serveExplain(w http.ResponseWriter, r *http.Request) {
 	request = request.WithContext(ctx)
 	e := c.explain(s, request)
 	if e == nil {
-		writeJSON(w, http.StatusNotImplemented, answer{Message: "This cache cannot explain."})
+		writeJSON(w, http.StatusOK, answer{Message: "This cache cannot explain."})
 		return
 	}
 	writeJSON(w, http.StatusOK, answer{OK: true, Message: "What the cache would do:", Text: textOf(e), Detail: e})
