@@ -132,17 +132,6 @@ func (c *Console) servePurge(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// purgeResult says in a word how a purge ended.
-func purgeResult(err error) string {
-	switch {
-	case err == nil:
-		return "done"
-	case errors.Is(err, cirque.ErrNotFound):
-		return "nothing stored"
-	}
-	return "failed"
-}
-
 // textOf returns the lines of e as one text.
 func textOf(e Explanation) string {
 	lines := e.Lines()

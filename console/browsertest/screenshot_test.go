@@ -78,7 +78,10 @@ func TestDemoFillsThePage(t *testing.T) {
 		}
 	}
 	if *write {
-		b.look(1280, int64(b.number(`document.getElementById("p-memory").closest("section").getBoundingClientRect().bottom + scrollY + 16`)), false)
+		b.look(1280, 900, false)
+		b.text("scrollTo(0, 0)")
+		height := b.number(`document.getElementById("p-curve").closest("section").getBoundingClientRect().bottom`)
+		b.look(1280, int64(height)+16, false)
 		time.Sleep(time.Second)
 		require.NoError(t, os.WriteFile("../../docs/console.png", run(b, chromedp.CaptureScreenshot()), 0o666))
 	}
