@@ -132,17 +132,6 @@ func (c *Console) servePurge(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// purgeResult says in a word how a purge ended.
-func purgeResult(err error) string {
-	switch {
-	case err == nil:
-		return "done"
-	case errors.Is(err, cirque.ErrNotFound):
-		return "nothing stored"
-	}
-	return "failed"
-}
-
 // textOf returns the lines of e as one text.
 func textOf(e Explanation) string {
 	lines := e.Lines()
@@ -163,7 +152,7 @@ func (c *Console) serveExplain(w http.ResponseWriter, r *http.Request) {
 	request = request.WithContext(ctx)
 	e := c.explain(s, request)
 	if e == nil {
-		writeJSON(w, http.StatusNotImplemented, answer{Message: "This cache cannot explain."})
+		writeJSON(w, http.StatusOK, answer{Message: "This cache cannot explain."})
 		return
 	}
 	writeJSON(w, http.StatusOK, answer{OK: true, Message: "What the cache would do:", Text: textOf(e), Detail: e})

@@ -1,10 +1,8 @@
 package console
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"path"
 	"sync"
@@ -131,19 +129,6 @@ func (c *Console) run() {
 	}
 }
 
-// source returns the source with that name; the first one if name is empty; nil if there is none.
-func (c *Console) source(name string) *source {
-	if name == "" {
-		return c.sources[0]
-	}
-	for _, s := range c.sources {
-		if s.name == name {
-			return s
-		}
-	}
-	return nil
-}
-
 // ServeHTTP implements http.Handler. The last element of the path says what is asked for, whatever
 // the page is mounted under.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -210,17 +195,4 @@ func (c *Console) serveStats(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, s.cache.Stats())
-}
-
-// writeJSON answers with v.
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		slog.Error("console: an answer cannot be written as JSON", "err", err)
-		http.Error(w, "internal error", http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n'))
 }

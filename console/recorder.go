@@ -130,7 +130,7 @@ func (r *recorder) start(now time.Time) {
 	}
 }
 
-// stop forgets everything. The caller has ended run.
+// forget forgets everything. The caller has ended run.
 func (r *recorder) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

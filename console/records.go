@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/cirquecache/cirque/console/internal/sketch"
@@ -109,4 +110,21 @@ func (r *recorder) tailSince(from uint64, f *filter) (tail []record, missed int,
 		tail[i].Steps = stepsOf(&tail[i].about)
 	}
 	return tail, missed, r.next
+}
+
+// sortedByCount sorts a list by counts, the largest first, and equal ones by name.
+func sortedByCount[E any](list []E, count func(E) uint64, name func(E) string) []E {
+	slices.SortFunc(list, func(a, b E) int {
+		if x, y := count(a), count(b); x != y {
+			if x > y {
+				return -1
+			}
+			return 1
+		}
+		if name(a) < name(b) {
+			return -1
+		}
+		return 1
+	})
+	return list
 }

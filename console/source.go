@@ -1,10 +1,12 @@
 package console
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/cirquecache/cirque"
 	"github.com/cirquecache/cirque/middleware"
 	"github.com/cirquecache/cirque/stats"
 )
@@ -42,6 +44,19 @@ func (p *purge) repeats(q *purge) bool {
 	return p.Kind == q.Kind && p.Soft == q.Soft && p.URL == q.URL && p.Result == q.Result && slices.Equal(p.Groups, q.Groups)
 }
 
+// source returns the source with that name; the first one if name is empty; nil if there is none.
+func (c *Console) source(name string) *source {
+	if name == "" {
+		return c.sources[0]
+	}
+	for _, s := range c.sources {
+		if s.name == name {
+			return s
+		}
+	}
+	return nil
+}
+
 // newSource begins the history of cache, and its log of purges.
 func newSource(cache *middleware.Cache) *source {
 	s := &source{cache: cache, recorder: newRecorder()}
@@ -71,6 +86,17 @@ func (s *source) purged(p stats.Purge) {
 		s.purges = s.purges[:maxPurges-1]
 	}
 	s.purges = append(s.purges, line)
+}
+
+// purgeResult says in a word how a purge ended.
+func purgeResult(err error) string {
+	switch {
+	case err == nil:
+		return "done"
+	case errors.Is(err, cirque.ErrNotFound):
+		return "nothing stored"
+	}
+	return "failed"
 }
 
 // latestPurges returns the log, the latest first.

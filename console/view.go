@@ -1,7 +1,6 @@
 package console
 
 import (
-	"slices"
 	"time"
 
 	"github.com/cirquecache/cirque/stats"
@@ -148,21 +147,4 @@ func totalsOf(p *point) totals {
 	}
 	t.HitRatio, t.ByteRatio = ratio(hits(&requests)), ratio(hits(&bytes))
 	return t
-}
-
-// sortedByCount sorts a list by counts, the largest first, and equal ones by name.
-func sortedByCount[E any](list []E, count func(E) uint64, name func(E) string) []E {
-	slices.SortFunc(list, func(a, b E) int {
-		if x, y := count(a), count(b); x != y {
-			if x > y {
-				return -1
-			}
-			return 1
-		}
-		if name(a) < name(b) {
-			return -1
-		}
-		return 1
-	})
-	return list
 }

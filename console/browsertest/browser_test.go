@@ -108,12 +108,12 @@ func (b *tab) wait(script, what string) {
 }
 
 // look sets what the page is looked at with.
-func (b *tab) look(width int64, dark bool) {
+func (b *tab) look(width, height int64, dark bool) {
 	scheme := "light"
 	if dark {
 		scheme = "dark"
 	}
-	run(b, chromedp.EmulateViewport(width, 900))
+	run(b, chromedp.EmulateViewport(width, height))
 	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 	})

@@ -3,7 +3,9 @@
 // all of them. The cursor follows the pointer, and the arrow keys when the plot has the focus.
 
 class Plot {
-	// options: title, height, format, kind "area" (stacked), or "line"; max (a fixed top), log.
+	// options: title; height, and tall for wide plots; format; kind: "area" (stacked) or "line"; max: a
+	// fixed top; least: the lowest top; log: a logarithmic scale; binary: steps of KiB and so on; whole:
+	// no fractions.
 	constructor(parent, options) {
 		this.options = Object.assign({ height: 150, format: count, kind: "line" }, options);
 		this.root = svg("svg", { class: "plot", role: "img", tabindex: "0", "aria-label": options.title });
@@ -81,7 +83,8 @@ class Plot {
 		const base = this.options.binary && this.top >= 1024 ? 1024 ** Math.floor(Math.log(this.top) / Math.log(1024)) : 1;
 		const about = this.top / base / 3.6;
 		const power = 10 ** Math.floor(Math.log10(about));
-		const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= about) * base;
+		let step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= about) * base;
+		if (this.options.whole) step = Math.max(1, Math.ceil(step));
 		const ticks = [];
 		for (let i = 0; i * step <= this.top * 1.0001; i++) ticks.push(i * step);
 		return ticks;

@@ -6,7 +6,7 @@ const plots = {
 	latency: new Plot($("p-latency"), { title: "Time to the first byte, by result", log: true, format: duration }),
 	evicted: new Plot($("p-evicted"), { title: "Responses that left a second", kind: "area", height: 110, format: rate }),
 	age: new Plot($("p-age"), { title: "Age of what left", height: 110, format: (n) => duration(n * 1000) }),
-	fills: new Plot($("p-fills"), { title: "Fetches under way and their readers", height: 110, format: count, least: 4 }),
+	fills: new Plot($("p-fills"), { title: "Fetches under way and their readers", height: 110, format: count, least: 4, whole: true }),
 	waits: new Plot($("p-waits"), { title: "Waits for another request's fetch, a second", kind: "area", height: 110, format: rate }),
 };
 const stores = []; // a plot for each store

@@ -89,6 +89,7 @@ func TestConsoleOnATakenAddressIsAnError(t *testing.T) {
 // about a cache should show.
 func TestDemoHasTrafficOfAllKinds(t *testing.T) {
 	eachFront(t, func(t *testing.T, front string) {
+		t.Parallel() // the slow page keeps the program from ending at once
 		p := start(t, "-front", front, "-demo", "-console", "127.0.0.1:0")
 		console := consoleOf(t, p)
 		seen := make(map[stats.Result]uint64)
