@@ -88,8 +88,9 @@ func (b *Budget) EvictWith(manager EvictionManager, storage Storage) {
 }
 
 // SetLimit changes the limit, in bytes, and that of the EvictionManager, if that has a method
-// SetLimit(limit int64) (evicted []CompactCacheKey). If more is in use, it evicts until the limit holds, or nothing is left that
-// an eviction would free. What is pinned then stays in use until it is released.
+// SetLimit(limit int64) (evicted []CompactCacheKey). If more is in use, it evicts until the limit
+// holds, or nothing is left that an eviction would free. What is pinned then stays in use until it
+// is released.
 func (b *Budget) SetLimit(limit int64) {
 	b.resizing.Lock()
 	defer b.resizing.Unlock()

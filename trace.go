@@ -15,8 +15,8 @@ import (
 // purge on its own goroutine, because a purge may wait for the write that called the hook. Hooks
 // may run concurrently, and after the request was answered: a fill reports to the trace of the
 // request that began it. A background revalidation has a context of its own, and reports to the
-// trace in that; see Background. A request that reads along with a fill reports a hit or a lock wait
-// of its own.
+// trace in that; see Background. A request that reads along with a fill reports a hit or a lock
+// wait of its own.
 //
 // A CacheTrace must not be changed once it is in use. It may serve any number of requests.
 type CacheTrace struct {
@@ -61,16 +61,17 @@ type CacheTrace struct {
 	// because a URL has one key for each door.
 	Purged func(TraceEvent)
 
-	// Revalidated is called when the origin has answered a request that validates a stored response,
-	// or has not answered. It sets Meta of the stale response, if that was found, Status, Duration
-	// until the header, and Err, if there was no answer. Package middleware calls it, like the two hooks that follow.
+	// Revalidated is called when the origin has answered a request that validates a stored
+	// response, or has not answered. It sets Meta of the stale response, if that was found, Status,
+	// Duration until the header, and Err, if there was no answer. Package middleware calls it, like
+	// the two hooks that follow.
 	Revalidated func(TraceEvent)
 
 	// Background is called when a request got a stale response, and the cache is to revalidate that
 	// in the background. It returns the context of the revalidation: ctx, which does not have the
-	// values of the request, or one that is derived from it. The revalidation reports all its events
-	// to the trace in that context. Without this hook, the trace of the request is told RequestDone.
-	// The revalidation may still not come about; then nothing is reported.
+	// values of the request, or one that is derived from it. The revalidation reports all its
+	// events to the trace in that context. Without this hook, the trace of the request is told
+	// RequestDone. The revalidation may still not come about; then nothing is reported.
 	Background func(ctx context.Context) context.Context
 
 	// RequestDone is called when a request is over: by a Handler when the answer was written, by a

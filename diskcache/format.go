@@ -12,7 +12,7 @@ import (
 // The layout of an entry file. All numbers are little-endian:
 //
 //	fixed part    104 bytes  written once
-//	slot, slot    32 bytes   each says where a meta is; the valid one with the higher number counts
+//	slot, slot    32 bytes   each says where a meta is; the valid one with the higher number wins
 //	body
 //	chunk table   8 bytes    xxhash64 for each chunk of the body
 //	key text, user tag

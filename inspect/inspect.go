@@ -1,6 +1,6 @@
-// Package inspect is for people who look into a cache: what middleware.Cache.Explain and Entries may
-// ask of a Storage, an eviction policy, a predictor or a lock. All of it is optional, and nothing of
-// it counts as a use of an entry.
+// Package inspect is for people who look into a cache: what middleware.Cache.Explain and Entries
+// may ask of a Storage, an eviction policy, a predictor or a lock. All of it is optional, and
+// nothing of it counts as a use of an entry.
 package inspect
 
 import (

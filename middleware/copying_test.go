@@ -31,7 +31,8 @@ func (k *keepingWriter) Write(p []byte) (int, error) {
 	return 0, errors.New("the stream was reset")
 }
 
-// What a client of HTTP/2 that reset its stream may still be sent is never part of another response.
+// What a client of HTTP/2 that reset its stream may still be sent is never part of another
+// response.
 func TestBytesOfAResetStreamDoNotChange(t *testing.T) {
 	eachStorage(t, func(t *testing.T, open func(t *testing.T) cirque.Storage) {
 		for _, size := range []int{100, 3 << 10, 20 << 10, 200 << 10} {

@@ -162,8 +162,8 @@ func (n *counters) request(m *meter, duration time.Duration) {
 	by.duration.Observe(duration)
 }
 
-// keptOut counts a request that the cache keeps out of, such as an upgrade, which may take hours: it
-// has no times.
+// keptOut counts a request that the cache keeps out of, such as an upgrade, which may take hours:
+// it has no times.
 func (n *counters) keptOut(d door) {
 	n.requests.Any().door[d][stats.Bypass].Add(1)
 	n.origin.requests.Add(1)

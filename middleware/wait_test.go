@@ -15,7 +15,8 @@ import (
 	"github.com/cirquecache/cirque/middleware"
 )
 
-// slowFinishStorage is a Storage that does not stream and whose writes finish when finish is closed.
+// slowFinishStorage is a Storage that does not stream and whose writes finish when finish is
+// closed.
 type slowFinishStorage struct {
 	cirque.Storage
 	finish <-chan struct{}

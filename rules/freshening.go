@@ -19,7 +19,7 @@ import (
 //
 // All fields are updated (§3.2) except these:
 //   - Content-Length, Content-Encoding and Content-Range describe the stored bytes, which a 304
-//     does not change. The 304 may be about another coding of the content that has the same weak tag.
+//     does not change. The 304 may be about another coding of the content, with the same weak tag.
 //   - Vary decides where the response is stored. If the Vary of the 304 names fields that the
 //     stored Vary does not, the update is refused: others would get a response meant for one.
 //   - Set-Cookie is for this client, and the caller passes it on from x.Header. [Policy.SetCookie]

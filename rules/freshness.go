@@ -31,8 +31,8 @@ type Freshness struct {
 
 	// Source names where the lifetime comes from: "s-maxage", "max-age", "expires", "default",
 	// "heuristic" or "" for none. Field is the response field that has it: "Cache-Control", a
-	// targeted field (RFC 9213), "Expires", or "Last-Modified" for a heuristic lifetime; it is empty
-	// for "default" and "".
+	// targeted field (RFC 9213), "Expires", or "Last-Modified" for a heuristic lifetime; it is
+	// empty for "default" and "".
 	Source, Field string
 }
 

@@ -13,7 +13,8 @@ import (
 type Histogram struct {
 	Count uint64  `json:"count"`
 	Sum   float64 `json:"sum"`
-	// First is the index of the first of Counts: see [UpperBound]. Buckets outside Counts are empty.
+	// First is the index of the first of Counts: see [UpperBound]. Buckets outside Counts are
+	// empty.
 	First  int      `json:"first,omitempty"`
 	Counts []uint64 `json:"counts,omitempty"`
 }
@@ -24,8 +25,8 @@ const BucketsPerDoubling = 4
 // UpperBound returns the largest value of the bucket with this index: 2 to the index/4.
 func UpperBound(index int) float64 { return math.Exp2(float64(index) / BucketsPerDoubling) }
 
-// Quantile returns the upper bound of the bucket that the share q of all values, 0 to 1, does not go
-// beyond; zero for an empty histogram.
+// Quantile returns the upper bound of the bucket that the share q of all values, 0 to 1, does not
+// go beyond; zero for an empty histogram.
 func (h Histogram) Quantile(q float64) float64 {
 	if h.Count == 0 {
 		return 0

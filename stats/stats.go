@@ -306,13 +306,13 @@ type Eviction struct {
 	// Unused are those of the evicted that were never read after they had been stored.
 	Unused uint64 `json:"unused"`
 	// Age is the time from the storing of what was evicted to its eviction, in seconds. Where it is
-	// short there is too little memory. Its Count is less than Evicted where entries are from before
-	// a restart: when they were stored is not known, and they are not Unused either.
+	// short there is too little memory. Its Count is less than Evicted where entries are from
+	// before a restart: when they were stored is not known, and they are not Unused either.
 	Age Histogram `json:"age"`
 }
 
-// CurvePoint is the estimate for one limit. The points of a curve go from an eighth of today's limit
-// to eight times it, each twice the one before.
+// CurvePoint is the estimate for one limit. The points of a curve go from an eighth of today's
+// limit to eight times it, each twice the one before.
 type CurvePoint struct {
 	Size int64 `json:"size"` // bytes
 	// HitRatio is the share of the requests that what is stored would answer, ByteHitRatio that of

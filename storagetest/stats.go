@@ -162,8 +162,8 @@ func (e *env) wantAtLeast(part string, got, want int64) {
 	}
 }
 
-// statsUnderLoad runs goroutines that store, open, purge and update. From time to time it stops them
-// between two calls, with hits and writes left open, and checks the parts.
+// statsUnderLoad runs goroutines that store, open, purge and update. From time to time it stops
+// them between two calls, with hits and writes left open, and checks the parts.
 func (e *env) statsUnderLoad(budget *cirque.Budget) {
 	const goroutines, rounds, checks = 6, 150, 30
 	var world sync.RWMutex // locked for reading around each call

@@ -48,6 +48,6 @@ func (o *Operation) stats() stats.Operation {
 // SampleRate says how many operations there are for each that [Sampled] chooses, on average.
 const SampleRate = 64
 
-// Sampled reports whether to measure an operation that is too frequent to measure each. It costs one
-// random number.
+// Sampled reports whether to measure an operation that is too frequent to measure each. It costs
+// one random number.
 func Sampled() bool { return rand.Uint32()%SampleRate == 0 }

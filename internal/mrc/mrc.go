@@ -2,16 +2,16 @@
 // would answer with less memory, and with more.
 //
 // For each size of the curve there is a small cache, which holds keys and weights and no bodies. It
-// runs the policy of the cache, and sees the requests for a sample of the keys, chosen by hash. Each
-// entry in it weighs as much as all those that it stands for (SHARDS: Carl Waldspurger et al.,
-// Efficient MRC Construction with SHARDS, FAST 2015). As each size has a rate of its own, each small
-// cache holds about as many keys as the others.
+// runs the policy of the cache, and sees the requests for a sample of the keys, chosen by hash.
+// Each entry in it weighs as much as all those that it stands for (SHARDS: Carl Waldspurger et al.,
+// Efficient MRC Construction with SHARDS, FAST 2015). As each size has a rate of its own, each
+// small cache holds about as many keys as the others.
 //
 // The rates begin at one and fall as keys come in, so that an [Estimator] takes half a megabyte and
 // little time, whatever the size of the cache and the number of requests.
 //
-// The estimate is for the policies of package eviction with their default settings, and for requests
-// like those of the past.
+// The estimate is for the policies of package eviction with their default settings, and for
+// requests like those of the past.
 package mrc
 
 import (
@@ -56,8 +56,9 @@ type Config struct {
 	MaxKeys int
 
 	// MaxPerSecond is the most requests that all small caches together may see in a second, on
-	// average over ten seconds. Each takes about half a microsecond. Where there are more, the rates
-	// fall, and they rise again when there are a quarter. Zero or less means DefaultMaxPerSecond.
+	// average over ten seconds. Each takes about half a microsecond. Where there are more, the
+	// rates fall, and they rise again when there are a quarter. Zero or less means
+	// DefaultMaxPerSecond.
 	MaxPerSecond int
 }
 
@@ -106,8 +107,8 @@ type Estimator struct {
 	halved time.Time // when the counts were last halved
 }
 
-// New returns an Estimator that has observed nothing. An error says that the policy is not known, or
-// that the limit is too small.
+// New returns an Estimator that has observed nothing. An error says that the policy is not known,
+// or that the limit is too small.
 func New(c Config) (*Estimator, error) {
 	if c.MaxKeys <= 0 {
 		c.MaxKeys = DefaultMaxKeys
@@ -193,8 +194,8 @@ func (e *Estimator) publish() {
 }
 
 // Curve returns the estimates, from the smallest size to the largest; nil while there is none. They
-// are of all requests so far, where those of the last hours count most: every hour, what was counted
-// before is halved.
+// are of all requests so far, where those of the last hours count most: every hour, what was
+// counted before is halved.
 func (e *Estimator) Curve() []stats.CurvePoint {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -10,12 +10,12 @@ import (
 	"github.com/cirquecache/cirque/eviction"
 )
 
-// size is a small cache that stands for one of a certain size. It has that cache's limit, and each of
-// its entries weighs as much as all those that it stands for. So when the rate falls, the weights
-// rise, and the manager keeps what it knows. Estimator.mu guards it.
+// size is a small cache that stands for one of a certain size. It has that cache's limit, and each
+// of its entries weighs as much as all those that it stands for. So when the rate falls, the
+// weights rise, and the manager keeps what it knows. Estimator.mu guards it.
 //
-// Large entries are sampled at a higher rate, so that none weighs more than a small part of the limit
-// unless it does so in the cache.
+// Large entries are sampled at a higher rate, so that none weighs more than a small part of the
+// limit unless it does so in the cache.
 type size struct {
 	limit int64
 	rate  float64 // share of the keys that are in the sample, of small entries
@@ -107,8 +107,8 @@ func (s *size) store(hash uint64, r *Request, fresh uint32) {
 	s.drop(s.manager.Admit(keyOf(hash), s.scaled(hash, float64(r.Weight)), r.FreshUntil, s.cost(float64(r.Weight))))
 }
 
-// scaled returns what an entry weighs in the small cache. It rounds some keys up and others down, so
-// that the sum is right where entries weigh little.
+// scaled returns what an entry weighs in the small cache. It rounds some keys up and others down,
+// so that the sum is right where entries weigh little.
 func (s *size) scaled(hash uint64, weight float64) int64 {
 	const fraction = 1 << 20
 	return int64(weight/s.rateOf(weight) + float64(hash%fraction)/fraction)
@@ -132,8 +132,8 @@ func (s *size) drop(keys []cirque.CompactCacheKey) {
 }
 
 // rescale sets the rates of small entries and of large ones. Keys that are no longer in the sample
-// leave the small cache, and the others weigh more. If the rates rise, keys come into the sample that
-// the cache may have, and so the small cache is as one that begins.
+// leave the small cache, and the others weigh more. If the rates rise, keys come into the sample
+// that the cache may have, and so the small cache is as one that begins.
 func (s *size) rescale(rate, parts float64) {
 	before := *s
 	s.rate, s.parts = rate, parts

@@ -22,9 +22,9 @@
 //   - calls: uses of a function or method of another file of the package. Several uses of one name
 //     of a file in another file count once. A call runs back up if it goes to a file that comes
 //     before its own. The order of the files is the one with the fewest such calls, as far as a
-//     search finds it. If there are none, the files can be read from top to bottom. With -documented
-//     the order is that in which the package comment lists the files, if it does. The list has the
-//     calls that run back up, each as "file:callers → file:callee".
+//     search finds it. If there are none, the files can be read from top to bottom. With
+//     -documented the order is that in which the package comment lists the files, if it does. The
+//     list has the calls that run back up, each as "file:callers → file:callee".
 package main
 
 import (
