@@ -2,9 +2,11 @@ package browsertest
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +138,31 @@ func TestExplainShowsItsText(t *testing.T) {
 	b.wait(`document.querySelectorAll("#top button").length > 0`, "URLs are listed")
 	b.text(`document.querySelector("#top button").click()`)
 	b.wait(`document.getElementById("explanation").textContent.startsWith("Of /a\n")`, "a URL of a list is explained")
+	b.wantNoErrors()
+}
+
+// The cache itself says why, for a request with header fields.
+func TestPageShowsWhatTheCacheExplains(t *testing.T) {
+	if _, ok := reflect.TypeFor[*middleware.Cache]().MethodByName("Explain"); !ok {
+		t.Skip("this cache cannot explain")
+	}
+	s := newSite(t, console.Config{})
+	for _, language := range []string{"de", "fr"} {
+		r, err := http.NewRequest("GET", s.front.URL+"/vary", nil)
+		require.NoError(t, err)
+		r.Header.Set("Accept-Language", language)
+		response, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		_, _ = io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+	}
+	require.NoError(t, s.cache.Wait(t.Context()))
+	b := open(t, s.url)
+	b.text(`document.querySelector("#ask details").open = true`)
+	run(b, chromedp.SendKeys(`#ask [name="url"]`, s.front.URL+"/vary"))
+	run(b, chromedp.SendKeys(`#ask [name="fields"]`, "Accept-Language: de"))
+	run(b, chromedp.Click(`[data-do="explain"]`))
+	b.wait(`document.getElementById("explanation").textContent.includes("Vary: Accept-Language selected the variant for de")`, "the variant is named")
 	b.wantNoErrors()
 }
 

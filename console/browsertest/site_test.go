@@ -59,6 +59,9 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/private"):
 		w.Header().Set("Cache-Control", "private")
+	case strings.HasPrefix(r.URL.Path, "/vary"):
+		w.Header().Set("Vary", "Accept-Language")
+		w.Header().Set("Content-Language", r.Header.Get("Accept-Language"))
 	case strings.HasPrefix(r.URL.Path, "/missing"):
 		w.WriteHeader(http.StatusNotFound)
 	}
