@@ -184,7 +184,9 @@ func (x *transaction) lookup() (*cirque.CacheMeta, cirque.HitHandler, error) {
 	}
 	extra := x.varianceHook()
 	if meta.Has(cirque.MetaVaryRecord) {
-		return x.hc.VaryLookup(x.client, meta, hit, x.req.Header, extra)
+		meta, hit, err = x.hc.VaryLookup(x.client, meta, hit, x.req.Header, extra)
+		x.cache.counters.variants(x)
+		return meta, hit, err
 	}
 	if extra != nil && guarded(hit, func() bool { return addsVariance(extra) }) {
 		// The entry was stored at a time when no dimension set requests apart.

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -59,6 +60,8 @@ type counters struct {
 
 	foreground, background outcomes
 	failures               atomic.Uint64 // in the background
+
+	variantCounts metric.Histogram // a second stands for a variant
 }
 
 // requestCounters are what each request counts.
@@ -145,6 +148,7 @@ func (n *counters) addTo(s *stats.Snapshot) {
 	s.Revalidations.Foreground, s.Revalidations.Background = n.foreground.snapshot(), n.background.snapshot()
 	s.BackgroundFailures = n.failures.Load()
 	s.Purges = n.purgeStats()
+	n.variantCounts.AddTo(&s.Variants)
 	s.StorageErrors = n.storageErrors.snapshot()
 }
 
@@ -161,6 +165,19 @@ func (n *counters) request(m *meter, duration time.Duration) {
 	}
 	by.duration.Observe(duration)
 }
+
+// variants counts the variants of the vary record that a lookup came by, for a sample of lookups: a
+// record is unpacked for it.
+func (n *counters) variants(x *transaction) {
+	if !counting || x.dry != nil || rand.Uint32()%variantsSample != 0 {
+		return
+	}
+	if record := x.hc.VaryRecord(); record != nil {
+		n.variantCounts.Observe(time.Duration(len(record.Variants)) * time.Second)
+	}
+}
+
+const variantsSample = 64
 
 // keptOut counts a request that the cache keeps out of, such as an upgrade, which may take hours:
 // it has no times.

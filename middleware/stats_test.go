@@ -353,3 +353,22 @@ func TestPurgesCountByKind(t *testing.T) {
 	require.Equal(t, uint64(1), got["allfalse"].Done)
 	require.Equal(t, uint64(1), got["groupfalse"].Done)
 }
+
+func TestVariantsAreCountedInASample(t *testing.T) {
+	h := newHandlerHarness(t, middleware.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Vary", "Accept-Language")
+		io.WriteString(w, "x")
+	})
+	for _, language := range []string{"de", "en", "fr"} {
+		h.get("/", "Accept-Language", language)
+		require.NoError(t, h.cache.Wait(t.Context()))
+	}
+	eventually(t, func() bool {
+		h.get("/", "Accept-Language", "de")
+		return h.cache.Stats().Variants.Count > 3
+	}, "lookups of a resource that varies are in the sample")
+	variants := h.cache.Stats().Variants
+	require.GreaterOrEqual(t, variants.Quantile(1), 3.0)
+	require.Less(t, variants.Quantile(1), 4.0)
+}
