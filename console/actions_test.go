@@ -107,3 +107,31 @@ func TestStatsAreTheSnapshot(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.ask("HEAD", "stats.json?cache=Cirque", "").Code)
 	require.Equal(t, http.StatusMethodNotAllowed, s.ask("HEAD", "events", "").Code, "a stream does not end")
 }
+
+func TestStoredIsListedByHostAndPath(t *testing.T) {
+	s := newSite(t, Config{})
+	for _, path := range []string{"/blog/1", "/blog/2", "/other?<script>"} {
+		s.get(path)
+	}
+	list := func(body string) storedPage {
+		w := s.post("stored", body)
+		require.Equal(t, http.StatusOK, w.Code)
+		require.NotContains(t, w.Body.String(), "<script>", "markup is escaped in the JSON, too")
+		var page storedPage
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &page))
+		return page
+	}
+	all := list(`{}`)
+	require.True(t, all.OK)
+	require.Len(t, all.Entries, 3)
+	require.Empty(t, all.Next)
+	require.Len(t, list(`{"path":"/blog/"}`).Entries, 2)
+	require.Empty(t, list(`{"host":"nonesuch.example"}`).Entries)
+	one := list(`{"path":"/blog/1"}`).Entries[0]
+	require.Equal(t, http.StatusOK, one.Status)
+	require.True(t, one.Whole)
+	require.Contains(t, one.URL, "/blog/1")
+	require.NotEmpty(t, list(`{"cursor":"damaged"}`).Message)
+	require.Equal(t, http.StatusBadRequest, s.post("stored", `{"cache":"none"}`).Code)
+	require.Equal(t, http.StatusBadRequest, s.post("stored", `[]`).Code)
+}

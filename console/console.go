@@ -165,6 +165,8 @@ func (c *Console) route(w http.ResponseWriter, r *http.Request, name string) {
 		method, serve = http.MethodPost, c.servePurge
 	case "explain":
 		method, serve = http.MethodPost, c.serveExplain
+	case "stored":
+		method, serve = http.MethodPost, c.serveStored
 	case "logout":
 		method, serve = http.MethodPost, c.serveLogout
 	default:

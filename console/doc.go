@@ -33,6 +33,7 @@
 //	page.go       the page itself, and its Content-Security-Policy
 //	stream.go     server-sent events: what the page shows, every second
 //	actions.go    purge and explain
+//	stored.go     what is stored, a page at a time
 //	explain.go    what the page needs of a cache that can explain
 //	source.go     one cache, with its history and its recorder
 //	view.go       what one event has

@@ -16,7 +16,7 @@ import (
 var files embed.FS
 
 // scripts are put into the page in this order, as one script.
-var scripts = []string{"page/text.js", "page/plot.js", "page/plots.js", "page/lists.js", "page/actions.js", "page/main.js"}
+var scripts = []string{"page/text.js", "page/plot.js", "page/plots.js", "page/lists.js", "page/actions.js", "page/stored.js", "page/main.js"}
 
 // document is a page with its style and script, which are part of it.
 type document struct {
