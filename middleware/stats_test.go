@@ -188,8 +188,13 @@ func TestClientWhoLeavesIsUnanswered(t *testing.T) {
 }
 
 func TestBackgroundRevalidationIsNoRequest(t *testing.T) {
+	var mu sync.Mutex
 	var events []stats.Request
-	cfg := middleware.Config{Trace: &cirque.CacheTrace{RequestDone: func(r stats.Request) { events = append(events, r) }}}
+	cfg := middleware.Config{Trace: &cirque.CacheTrace{RequestDone: func(r stats.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		events = append(events, r)
+	}}}
 	eachBubble(t, cfg, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=60")
 		w.Header().Set("Etag", `"1"`)
