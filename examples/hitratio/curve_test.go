@@ -23,8 +23,8 @@ const traces = "../../../shared/traces/*.csv.gz"
 func TestCurveIsNearTheReplays(t *testing.T) {
 	files, err := filepath.Glob(traces)
 	require.NoError(t, err)
-	if len(files) == 0 || testing.Short() {
-		t.Skip("there are no traces, or it is a short run")
+	if len(files) == 0 || testing.Short() || raceEnabled {
+		t.Skip("there are no traces, or it is a short run, or one under the race detector: one goroutine does it all")
 	}
 	t.Log("trace, limit in percent of the distinct bytes, then for each size the hit ratio and the error of the estimate, in points, of requests/bytes")
 	for _, file := range files {
