@@ -36,6 +36,7 @@ func TestPartialCoversAndMissing(t *testing.T) {
 	require.Equal(t, ranges{{0, 100}}, holding().Missing(ByteRange{0, 100}))
 	require.False(t, p.Complete())
 	require.True(t, holding(ByteRange{0, 100}).Complete())
+	require.False(t, holding(ByteRange{1, 100}).Complete())
 }
 
 func TestPartialOffset(t *testing.T) {
@@ -115,6 +116,8 @@ func TestPartialRoundTrip(t *testing.T) {
 func TestDecodePartialRejectsDamage(t *testing.T) {
 	for name, p := range map[string]*Partial{
 		"beyond the end": {Size: 5, Intervals: ranges{{0, 6}}},
+		"second beyond":  {Size: 10, Intervals: ranges{{0, 4}, {6, 12}}},
+		"second behind":  {Size: 10, Intervals: ranges{{0, 6}, {13, 14}}},
 		"starts beyond":  {Size: 5, Intervals: ranges{{6, 7}}},
 		"empty":          {Size: 5, Intervals: ranges{{1, 1}}},
 		"adjacent":       {Size: 5, Intervals: ranges{{0, 1}, {1, 2}}},

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -82,4 +83,15 @@ func TestEveryDetailHasWords(t *testing.T) {
 	require.True(t, ok)
 	_, ok = ReasonOf("nothing")
 	require.False(t, ok)
+}
+
+func TestReasonsCiteASectionUnlessTheyAreOurOwn(t *testing.T) {
+	own := []string{"method-override", "target-override", "header-too-large", "forced"}
+	for _, r := range reasons {
+		if slices.Contains(own, r.Token) {
+			require.Empty(t, r.Section, r.Token)
+			continue
+		}
+		require.Regexp(t, `^RFC \d{4} §[\d.]+$`, r.Section, r.Token)
+	}
 }
