@@ -96,7 +96,7 @@ func (c *curve) observe(m *meter) {
 	shard := c.observed.Any()
 	shard.requests.Add(1)
 	shard.bytes.Add(uint64(m.bytes))
-	if r.Outcome == mrc.Missed || r.Outcome == mrc.Replaced {
+	if m.result == stats.Miss {
 		shard.missed.Add(1)
 		shard.missedBytes.Add(uint64(m.bytes))
 	}

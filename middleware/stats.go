@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -79,8 +80,8 @@ func (o *outcomes) snapshot() stats.Outcomes {
 	return stats.Outcomes{NotModified: o.notModified.Load(), Replaced: o.replaced.Load(), Failed: o.failed.Load()}
 }
 
-// named are counts by name. Names beyond maxNames count as "other": what names them is code, a
-// filter's above all, and its names have no bound.
+// named are counts by name. Names beyond maxNames count as "other", because code such as a filter
+// can make up any number of names.
 type named struct {
 	mu     sync.Mutex
 	counts map[string]uint64
@@ -107,9 +108,7 @@ func (n *named) snapshot() map[string]uint64 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	counts := make(map[string]uint64, len(n.counts))
-	for name, count := range n.counts {
-		counts[name] = count
-	}
+	maps.Copy(counts, n.counts)
 	return counts
 }
 
@@ -179,8 +178,8 @@ func (n *counters) variants(x *transaction) {
 
 const variantsSample = 64
 
-// keptOut counts a request that the cache keeps out of, such as an upgrade, which may take hours:
-// it has no times.
+// keptOut counts a request in which the cache takes no part, such as an upgrade. It may take hours,
+// so its times are not counted.
 func (n *counters) keptOut(d door) {
 	n.requests.Any().door[d][stats.Bypass].Add(1)
 	n.origin.requests.Add(1)
@@ -221,7 +220,7 @@ func (n *counters) decided(x *transaction, status int, f fate, validates bool) {
 	}
 }
 
-// failed counts a fetch that brought no answer.
+// fetchFailed counts a validation to which the origin sent no answer.
 func (n *counters) fetchFailed(x *transaction) {
 	if counting && len(x.upstream.validators) > 0 {
 		n.outcomes(x).failed.Add(1)

@@ -28,8 +28,8 @@ func (c *Cache) Watch(w *stats.Watcher) (stop func()) {
 	})
 }
 
-// Fills returns the fills that are under way, those that began first first: at most
-// Config.MaxFills.
+// Fills returns the fills that are under way, at most Config.MaxFills, in the order in which they
+// began.
 func (c *Cache) Fills() []stats.Fill {
 	c.mustBeNew()
 	return c.fills.list()
